@@ -1,0 +1,144 @@
+# fish completion for noxcli.
+# Made by scripts/make_completions.py from the options that the commands declare. Edit those, not this file.
+
+# The place for names that only a cache can know: print those of the kind, one a line, "NAME<TAB>DESCRIPTION".
+function __noxcli_known --argument-names kind # workflow, run or input
+end
+
+function __noxcli_takes_value --argument-names verb option
+    switch "$verb:$option"
+        case 'run:--inputs' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
+            return 0
+        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file'
+            return 0
+        case 'wait:--timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--base-url' 'wait:--api-key-file'
+            return 0
+        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
+            return 0
+        case 'sandbox:--port' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
+            return 0
+    end
+    return 1
+end
+
+# Prints the verb, the number of the argument at the cursor, and the arguments before it, one a line.
+function __noxcli_place
+    set -l verb
+    set -l arguments
+    set -l skip no
+    set -l closed no
+    set -l words (commandline -opc)
+    for word in $words[2..]
+        if test $skip = yes
+            set skip no
+        else if test $closed = no -a "$word" = --
+            set closed yes
+        else if test $closed = no; and string match -qr -- '^-.' "$word"
+            __noxcli_takes_value "$verb" "$word"; and set skip yes
+        else if test -z "$verb"
+            set verb $word
+        else
+            set -a arguments $word
+        end
+    end
+    set -l number 0
+    test -z "$verb"; or set number (math (count $arguments) + 1)
+    printf '%s\n' "$verb" $number $arguments
+end
+
+function __noxcli_in # VERB...
+    set -l place (__noxcli_place)
+    contains -- "$place[1]" $argv
+end
+
+# NUMBER, or NUMBER+ for all from there on.
+function __noxcli_at --argument-names number verb
+    set -l place (__noxcli_place)
+    test "$place[1]" = "$verb"; or return
+    if string match -q '*+' -- $number
+        test $place[2] -ge (string trim -c + $number)
+    else
+        test $place[2] = $number
+    end
+end
+
+function __noxcli_files_behind --argument-names prefix token
+    set -l path (string sub -s (math (string length -- $prefix) + 1) -- $token)
+    for found in (__fish_complete_path (string escape -- $path))
+        printf '%s\n' $prefix$found
+    end
+end
+
+# Prints the current word without its quotes, which fish puts back.
+function __noxcli_token
+    set -l token (commandline -ct)
+    if string match -qr '^["\']' -- $token
+        string sub -s 2 -- $token
+    else
+        string unescape -- $token
+    end
+end
+
+function __noxcli_at_files
+    set -l token (__noxcli_token | string replace -r -- '^--[^=]*=' '')
+    string match -q -- '@*' $token; and __noxcli_files_behind @ $token
+end
+
+function __noxcli_inputs
+    set -l token (__noxcli_token)
+    if set -l prefix (string match -r -- '^[^=@]*=?@' $token)
+        __noxcli_files_behind $prefix $token
+    else if not string match -q -- '*=*' $token
+        __noxcli_known input
+    end
+end
+
+function __noxcli_inner
+    set -l place (__noxcli_place)
+    set -l token (commandline -ct)
+    if set -q place[3]; or not string match -q -- '-*' $token
+        complete -C (string join ' ' -- (string escape -- $place[3..]) $token)
+    end
+end
+
+complete -c noxcli -f
+complete -c noxcli -n '__noxcli_at 0' -a run -d 'Start a workflow, follow it live, and print its output'
+complete -c noxcli -n '__noxcli_at 0' -a stream -d 'Follow a run that was started elsewhere, and print its output'
+complete -c noxcli -n '__noxcli_at 0' -a wait -d 'Wait for runs to end, and print RUN_ID<TAB>STATUS for each'
+complete -c noxcli -n '__noxcli_at 0' -a fetch-output -d 'Print or save the output of a finished run'
+complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
+complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output sandbox' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
+complete -c noxcli -n '__noxcli_in run' -l version-id -x -d 'Run a saved version'
+complete -c noxcli -n '__noxcli_in run' -l callback-url -x -d 'Where the platform POSTs the result'
+complete -c noxcli -n '__noxcli_in run' -l detach -d 'Start only, and print the run\'s id'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'text content json ndjson' -d 'What stdout carries'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l json -d 'The same as --format json'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -d 'Print one output exactly, nothing added'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l no-expand -d 'Leave texts that the server cut as previews'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l timeout -x -d 'Give up after 90, 30s, 10m or 2h; the run goes on'
+complete -c noxcli -n '__noxcli_in run stream wait' -l idle-timeout -x -d 'Read the run when no event came for so long'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l retry-for -x -d 'Go on trying for so long while nothing answers'
+complete -c noxcli -n '__noxcli_in run stream wait' -l poll-interval -x -d 'Wait between two reads'
+complete -c noxcli -n '__noxcli_in run stream wait' -l no-stream -d 'Poll only'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l connect-timeout -x -d 'Limit for one connection attempt'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l quiet -s q -d 'No progress on stderr; errors stay'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l verbose -s v -d 'Add the requests, without keys and values'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l color -x -a 'auto always never' -d 'Colour on stderr'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
+complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume behind this redis_id'
+complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait for the end first'
+complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
+complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'
+complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
+complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --format ndjson'
+complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Decide what the docs leave open'
+complete -c noxcli -n '__noxcli_at 1 run' -a '(__noxcli_known workflow)'
+complete -c noxcli -n '__noxcli_at 2+ run' -a '(__noxcli_inputs)'
+complete -c noxcli -n '__noxcli_at 1 stream' -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1+ wait' -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1 fetch-output' -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1+ sandbox' -a '(__noxcli_inner)'

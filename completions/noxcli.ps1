@@ -1,0 +1,247 @@
+# PowerShell completion for noxcli. Where this has nothing to offer, PowerShell itself offers file names.
+# Made by scripts/make_completions.py from the options that the commands declare. Edit those, not this file.
+
+# The place for names that only a cache can know: return those of the kind (workflow, run or input).
+function __noxcli_known([string] $Kind) {
+}
+
+function __noxcli_verbs {
+    [ordered]@{
+        '' = @{
+            Help = 'Run Noxus AI workflows from the shell'
+            Arguments = @(
+            )
+            Options = @(
+                @{ Names = @('--version'); Help = 'Print the version and exit' }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'run' = @{
+            Help = 'Start a workflow, follow it live, and print its output'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+                @{ Kind = 'input'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
+                @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
+                @{ Names = @('--callback-url'); Help = 'Where the platform POSTs the result'; Kind = 'other'; Words = @() }
+                @{ Names = @('--detach'); Help = 'Start only, and print the run''s id' }
+                @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll only' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'stream' = @{
+            Help = 'Follow a run that was started elsewhere, and print its output'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--etag'); Help = 'Resume behind this redis_id'; Kind = 'other'; Words = @() }
+                @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll only' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'wait' = @{
+            Help = 'Wait for runs to end, and print RUN_ID<TAB>STATUS for each'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll only' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'fetch-output' = @{
+            Help = 'Print or save the output of a finished run'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--wait'); Help = 'Wait for the end first' }
+                @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'sandbox' = @{
+            Help = 'Serve the Noxus API on this machine, or run one command against it'
+            Arguments = @(
+                @{ Kind = 'command'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--port'); Help = '8765 by default; any free one around a command'; Kind = 'other'; Words = @() }
+                @{ Names = @('--speed'); Help = 'Let time pass so many times faster'; Kind = 'other'; Words = @() }
+                @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
+                @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }
+                @{ Names = @('--switch'); Help = 'Decide what the docs leave open'; Kind = 'other'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+    }
+}
+
+function __noxcli_result([string] $Text, [string] $Type, [string] $Help) {
+    $tip = if ($Help) { $Help } else { $Text } # an empty one is refused
+    [System.Management.Automation.CompletionResult]::new($Text, $Text, $Type, $tip)
+}
+
+function __noxcli_paths([string] $Prefix, [string] $Path, [bool] $DirectoriesOnly) {
+    foreach ($found in [System.Management.Automation.CompletionCompleters]::CompleteFilename($Path)) {
+        if ($DirectoriesOnly -and $found.ResultType -ne 'ProviderContainer') { continue }
+        $text = $Prefix + $found.CompletionText
+        [System.Management.Automation.CompletionResult]::new($text, $found.ListItemText, $found.ResultType, $found.ToolTip)
+    }
+}
+
+function __noxcli_value($Value, [string] $Prefix, [string] $Typed) {
+    $known = switch ($Value.Kind) {
+        'workflow' { __noxcli_known 'workflow' }
+        'run' { __noxcli_known 'run' }
+        'input' { __noxcli_known 'input' }
+    }
+    foreach ($word in @($Value.Words) + @($known)) {
+        if ($word -and $word.StartsWith($Typed, [System.StringComparison]::Ordinal)) {
+            __noxcli_result ($Prefix + $word) 'ParameterValue' $word
+        }
+    }
+    switch ($Value.Kind) {
+        'file' { __noxcli_paths $Prefix $Typed $false }
+        'directory' { __noxcli_paths $Prefix $Typed $true }
+        'at-file' {
+            if ($Typed.StartsWith('@')) { __noxcli_paths ($Prefix + '@') $Typed.Substring(1) $false }
+        }
+        'input' {
+            if ($Typed -match '^([^=@]*=?@)(.*)$') { __noxcli_paths $Matches[1] $Matches[2] $false }
+        }
+        'command' { [System.Management.Automation.CompletionCompleters]::CompleteCommand($Typed) }
+    }
+}
+
+function __noxcli_option($Verb, [string] $Name) {
+    foreach ($option in $Verb.Options) {
+        if ($option.Kind -and $option.Names -ccontains $Name) { return $option }
+    }
+}
+
+function __noxcli_argument($Verb, [int] $Number) {
+    $arguments = @($Verb.Arguments)
+    if ($Number -lt $arguments.Count) { return $arguments[$Number] }
+    if ($arguments.Count -gt 0 -and $arguments[-1].Repeated) { return $arguments[-1] }
+}
+
+function __noxcli_complete([string[]] $Words, [string] $Typed) {
+    $verbs = __noxcli_verbs
+    $name = ''
+    $number = 0
+    $pending = $null
+    $closed = $false
+    for ($index = 1; $index -lt $Words.Count; $index++) {
+        $word = $Words[$index]
+        if ($pending) {
+            $pending = $null
+        } elseif (-not $closed -and $word -ceq '--') {
+            $closed = $true
+        } elseif (-not $closed -and $word -like '-?*') {
+            $pending = __noxcli_option $verbs[$name] $word
+        } elseif (-not $name) {
+            $name = $word
+            if (-not $verbs.Contains($name)) { return }
+        } else {
+            $argument = __noxcli_argument $verbs[$name] $number
+            $number++
+            if ($argument.Kind -eq 'command') {
+                if ((Split-Path -Leaf $word) -in @('noxcli', 'noxcli.exe')) {
+                    __noxcli_complete $Words[$index..($Words.Count - 1)] $Typed
+                }
+                return
+            }
+        }
+    }
+    $verb = $verbs[$name]
+    if ($pending) {
+        __noxcli_value $pending '' $Typed
+    } elseif (-not $closed -and $Typed -match '^(--[^=]+)=(.*)$') {
+        $prefix = $Matches[1]
+        $rest = $Matches[2]
+        $option = __noxcli_option $verb $prefix
+        if ($option) { __noxcli_value $option ($prefix + '=') $rest }
+    } elseif (-not $closed -and $Typed.StartsWith('-')) {
+        foreach ($option in $verb.Options) {
+            foreach ($candidate in $option.Names) {
+                if ($candidate.StartsWith($Typed, [System.StringComparison]::Ordinal)) {
+                    __noxcli_result $candidate 'ParameterName' $option.Help
+                }
+            }
+        }
+    } elseif (-not $name) {
+        foreach ($candidate in $verbs.Keys) {
+            if ($candidate -and $candidate.StartsWith($Typed, [System.StringComparison]::Ordinal)) {
+                __noxcli_result $candidate 'Command' $verbs[$candidate].Help
+            }
+        }
+    } else {
+        $argument = __noxcli_argument $verb $number
+        if ($argument) { __noxcli_value $argument '' $Typed }
+    }
+}
+
+Register-ArgumentCompleter -Native -CommandName @('noxcli', 'noxcli.exe') -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $words = foreach ($element in $commandAst.CommandElements) {
+        if ($element.Extent.EndOffset -lt $cursorPosition) { $element.Extent.Text }
+    }
+    __noxcli_complete @($words) $wordToComplete
+}

@@ -1,0 +1,25 @@
+"""argv in, exit code out."""
+
+import sys
+
+from noxcli import __version__
+
+
+def main() -> None:
+    """Run the process's command line."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"noxcli {__version__}")  # noqa: T201 - with nothing else loaded, it is as fast as Python starts
+        return
+    from noxcli.commands.context import Context
+    from noxcli.ending import run
+    from noxcli.output.terminal import Terminal
+
+    context = Context(Terminal.of_process())
+    context.signals.install()
+    code = run(sys.argv[1:], context)
+    context.terminal.let_go()
+    sys.exit(code)  # noqa: TID251 - the one place
+
+
+if __name__ == "__main__":
+    main()

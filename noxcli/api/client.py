@@ -1,0 +1,170 @@
+"""The Noxus API's endpoints as methods, one request each; who retries is the caller's business."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+from urllib.parse import quote
+
+import requests
+
+from noxcli.api.feed import EventFeed
+from noxcli.api.files import Download
+from noxcli.api.http import CONNECT_TIMEOUT, Body, Exchange, Http
+from noxcli.api.records import items_of, run_from, workflow_from
+from noxcli.config import Settings
+from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
+from noxcli.models import Run, Workflow
+
+# No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search.
+PAGE_SIZE = 100
+NO_STREAM = frozenset({204, 404, 405, 406, 501})
+CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
+# Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
+STREAM_READ_TIMEOUT = 300.0
+
+
+class NoxusApi:
+    """One server, one key. Every method raises a NoxError where the answer is no success."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        observe: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def create_run(
+        self,
+        workflow_id: str,
+        input: Mapping[str, Any],
+        *,
+        version_id: str | None = None,
+        callback_url: str | None = None,
+    ) -> Run:
+        """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key)."""
+        request: dict[str, Any] = {"input": dict(input)}
+        if version_id is not None:
+            request["workflow_version_id"] = version_id
+        if callback_url is not None:
+            request["callback_url"] = callback_url
+        body = Body(json.dumps(request).encode())
+        path = f"/v1/workflows/{_part(workflow_id)}/runs"
+        answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+        return run_from(answer, workflow_id, dict(input))
+
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
+        """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds."""
+        path = f"/v1/workflows/{_part(workflow_id)}/runs/{_part(run_id)}"
+        return run_from(self._http.get_json(path, within=within), workflow_id)
+
+    def find_run(self, run_id: str, *, within: float | None = None) -> Run:
+        """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
+        return run_from(self._http.get_json(f"/v1/runs/{_part(run_id)}", within=within))
+
+    def run_data(self, run_id: str) -> Any:
+        """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented."""
+        return self._http.get_json(f"/v1/runs/{_part(run_id)}/data")
+
+    def stop_run(self, run_id: str) -> Run:
+        """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
+        return run_from(self._http.post_json(f"/v1/runs/{_part(run_id)}/stop"))
+
+    def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
+        """Yield runs page by page in the server's order, of one workflow or of the workspace."""
+        path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
+        return (run_from(item, workflow_id or "") for item in self._pages(path, {}))
+
+    def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow:
+        """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
+        return workflow_from(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
+
+    def list_workflows(self) -> Iterator[Workflow]:
+        """Yield the workspace's flows page by page: `GET /v1/workflows`."""
+        return map(workflow_from, self._pages("/v1/workflows", {"type": "flow"}))
+
+    def me(self) -> Mapping[str, Any]:
+        """Read what the key is: `GET /v1/admin/me`. The field `value` may be the key itself and is left out."""
+        answer = self._http.get_json("/v1/admin/me")
+        if not isinstance(answer, dict):
+            raise Unavailable("the answer about the key is no object")
+        return {name: value for name, value in answer.items() if name != "value"}
+
+    def download(self, file_id: str) -> Download:
+        """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py)."""
+        # Content-Length can be checked only where nothing on the way compresses.
+        headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
+        return Download(self._http.send("GET", f"/v1/file/{_part(file_id)}", headers=headers))
+
+    def upload(self, name: str, content: BinaryIO, content_type: str) -> Mapping[str, Any]:
+        """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
+        answer = self._http.upload("/v1/file", name, content, content_type)
+        if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
+            raise Unavailable("the answer to the upload has no file id")
+        return answer
+
+    def open_events(self, run_id: str, cursor: str | None = None) -> EventFeed:
+        """Open the event stream: `GET /v1/runs/{id}/events`, from `cursor` on (`etag` in the API's words).
+
+        Returns at once; the feed raises what goes wrong.
+        """
+        return EventFeed(lambda: self._connect_events(run_id, cursor))
+
+    def _connect_events(self, run_id: str, cursor: str | None) -> requests.Response:
+        headers = {
+            "Accept": "text/event-stream",
+            "Cache-Control": "no-store",
+            # requests would offer gzip, and compressing proxies hold events back.
+            "Accept-Encoding": "identity",
+        }
+        params = None if cursor is None else {"etag": cursor}
+        path = f"/v1/runs/{_part(run_id)}/events"
+        try:
+            response = self._http.send("GET", path, params=params, headers=headers, read_timeout=STREAM_READ_TIMEOUT)
+        except (NotFound, Refused, Unavailable) as error:
+            raise _stream_failure(error, cursor) from error
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if response.status_code == 204 or kind != "text/event-stream":
+            response.close()
+            raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
+        return response
+
+    def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
+        page = 1
+        while True:
+            # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
+            envelope = self._http.get_json(path, {**params, "page": page, "size": PAGE_SIZE})
+            items = items_of(envelope)
+            yield from items
+            pages = envelope.get("pages") if isinstance(envelope, dict) else None
+            if not items or (page >= pages if isinstance(pages, int) else len(items) < PAGE_SIZE):
+                return
+            page += 1
+
+
+def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:
+    if cursor is not None and error.http_status in CURSOR_REFUSALS:
+        return CursorRefused(error.message, **error.facts())
+    if error.http_status in NO_STREAM:
+        return StreamUnsupported(error.message, **error.facts())
+    return error
+
+
+def _part(text: str) -> str:
+    """Return an id as one path segment.
+
+    Raises NotFound for dots alone, which would climb the path and are no id anywhere.
+    """
+    if not text.strip("."):
+        raise NotFound(f"{text!r} is no id")
+    return quote(text, safe="")

@@ -1,0 +1,64 @@
+"""What an error body says, as one readable line, whatever form the server or a gateway gave it."""
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+LONGEST = 300
+TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
+
+
+def describe(body: bytes) -> str:
+    """Return the reason in an error body, or an empty string where it gives none.
+
+    FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also looks at
+    `message` and `error`. Gateways answer HTML.
+    """
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        reason = _from_json(json.loads(text))
+    except (ValueError, RecursionError):
+        reason = _from_html(text) if text.startswith("<") else text
+    line = " ".join(reason.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def _from_json(answer: Any) -> str:
+    if isinstance(answer, dict):
+        for name in ("detail", "message", "error"):
+            if answer.get(name):
+                return _reason(answer[name])
+    return _reason(answer) if answer else ""
+
+
+def _reason(detail: Any) -> str:
+    if isinstance(detail, str):
+        return detail
+    if isinstance(detail, list):
+        return ", ".join(_problem(item) for item in detail)
+    if isinstance(detail, dict):
+        for name in ("msg", "message", "error", "detail"):
+            if isinstance(detail.get(name), str):
+                return _problem(detail)
+    return json.dumps(detail, ensure_ascii=False)
+
+
+def _problem(item: Any) -> str:
+    if not isinstance(item, dict):
+        return _reason(item)
+    told = next(
+        (item[name] for name in ("msg", "message", "error", "detail") if isinstance(item.get(name), str)),
+        None,
+    )
+    if told is None:
+        return json.dumps(item, ensure_ascii=False)
+    where = item.get("loc")
+    return f"{'.'.join(map(str, where))}: {told}" if isinstance(where, list) and where else told
+
+
+def _from_html(page: str) -> str:
+    title = TITLE.search(page)
+    return unescape(title[1] if title else TAG.sub(" ", HIDDEN.sub(" ", page)))

@@ -1,0 +1,106 @@
+"""Foreign failures become ours: HTTP statuses and the exceptions of requests and urllib3, mapped in one place."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from noxcli.api.detail import describe
+from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
+
+# What a broken connection looks like: requests wraps while connecting, read1() lets urllib3's own through.
+BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+ERROR_BODY_LIMIT = 64 * 1024
+# noxus-sdk 0.6.0, errors.py: where it looks for the request id.
+REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
+
+
+def request_id_of(response: requests.Response) -> str | None:
+    """Return the id under which the server's logs know the request."""
+    return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
+
+
+def failure_of(response: requests.Response, *, keyed: bool = True) -> NoxError:
+    """Return the error for an answer that is no success; reads and closes its body.
+
+    `keyed` is false where our key was not sent: then the answer says nothing about it.
+    """
+    status = response.status_code
+    try:
+        reason = describe(response.raw.read(ERROR_BODY_LIMIT, decode_content=True))
+    except BROKEN:
+        reason = ""
+    finally:
+        response.close()
+    host = urlsplit(response.url).netloc
+    what = f"{host} answered {status}" + (f": {reason}" if reason else "")
+    request_id = request_id_of(response)
+    if status == 401 and keyed:
+        return Unauthorized(what, "is NOXUS_API_KEY a key of this host?", http_status=status, request_id=request_id)
+    if status == 403 and keyed:
+        return Unauthorized(
+            what,
+            "the key lacks a permission (running needs flows_run)",
+            http_status=status,
+            request_id=request_id,
+        )
+    if status in {404, 410}:
+        return NotFound(what, "check the id and the key's workspace", http_status=status, request_id=request_id)
+    if status in {408, 425, 429} or status >= 500:
+        return Unavailable(
+            what,
+            retry_after=parse_retry_after(response.headers.get("Retry-After")),
+            http_status=status,
+            request_id=request_id,
+        )
+    return Refused(what, http_status=status, request_id=request_id)
+
+
+def unavailable(error: BaseException, url: str, *, sent: bool = True) -> Unavailable:
+    """Return the error for a connection that could not be made or broke."""
+    parts = urlsplit(url)
+    return Unavailable(f"no answer from {parts.netloc}: {cause_of(error)}", sent=sent)
+
+
+def cause_of(error: BaseException) -> str:
+    """Return a few words for a connection error, without the nesting that the libraries put around it."""
+    chain = list(_inwards(error))
+    if any(isinstance(link, urllib3.exceptions.NameResolutionError) for link in chain):
+        return "the host name is unknown"
+    told = next((link.strerror for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
+    if told:
+        return told.lower()
+    if any(isinstance(link, urllib3.exceptions.ConnectTimeoutError) for link in chain):
+        return "timed out while connecting"
+    if any(isinstance(link, TimeoutError | urllib3.exceptions.TimeoutError) for link in chain):
+        return "timed out while reading"
+    return str(chain[-1]) or type(chain[-1]).__name__
+
+
+def _inwards(error: BaseException) -> Iterator[BaseException]:
+    link: object = error
+    for _ in range(20):
+        if not isinstance(link, BaseException):
+            return
+        yield link
+        inner = (getattr(link, "reason", None), *link.args, link.__cause__, link.__context__)
+        link = next((candidate for candidate in inner if isinstance(candidate, BaseException)), None)
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return seconds from a Retry-After header in either form; None for anything odd or negative."""
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

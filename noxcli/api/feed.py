@@ -1,0 +1,93 @@
+"""One connection to a run's event stream, read by a thread of its own so that no read can outlast a limit."""
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, Full, Queue
+
+import requests
+
+from noxcli.api.failures import BROKEN, cause_of
+from noxcli.api.sse import Framer, parse_events
+from noxcli.errors import NoxError, StreamClosed, Unavailable
+from noxcli.models import RunEvent
+
+READ_SIZE = 64 * 1024
+# Pieces that may wait for a slow reader of our stdout before the server is made to wait.
+PIECES_AHEAD = 32
+
+
+class EventFeed:
+    """Events of one connection, in the order they came."""
+
+    def __init__(self, connect: Callable[[], requests.Response]) -> None:
+        self.last_heard = time.monotonic()
+        self._pieces: Queue[list[RunEvent] | NoxError] = Queue(PIECES_AHEAD)
+        self._closing = threading.Event()
+        self._response: requests.Response | None = None
+        threading.Thread(target=self._pump, args=(connect,), daemon=True).start()
+
+    def take(self, seconds: float) -> list[RunEvent]:
+        """Return what arrived together, or nothing where nothing comes in that time.
+
+        Raises Unavailable when the connection is over, for whatever reason: a quiet close proves nothing.
+        Raises StreamUnsupported or CursorRefused where the server gives no stream.
+        """
+        try:
+            piece = self._pieces.get(timeout=seconds) if seconds > 0 else self._pieces.get_nowait()
+        except Empty:
+            return []
+        if isinstance(piece, NoxError):
+            raise piece
+        return piece
+
+    def silent_for(self) -> float:
+        """Return the seconds since the last byte, keep-alives included."""
+        return time.monotonic() - self.last_heard
+
+    def close(self) -> None:
+        """Let go of the connection without waiting for the server."""
+        self._closing.set()
+        if self._response is not None:
+            # close() would wait for the server to speak; shutdown() does not.
+            try:
+                self._response.raw.shutdown()
+            except (ValueError, RuntimeError, *BROKEN):
+                pass  # it had ended by itself
+
+    def _pump(self, connect: Callable[[], requests.Response]) -> None:
+        try:
+            response = self._response = connect()
+            with response:
+                self._read(response)
+        except NoxError as error:
+            self._put(error)
+        except BROKEN as error:
+            self._put(Unavailable(f"the stream broke: {cause_of(error)}"))
+
+    def _read(self, response: requests.Response) -> None:
+        framer = Framer()
+        while not self._closing.is_set():
+            self.last_heard = time.monotonic()
+            # Always with an amount: without one, a short Content-Length body looks like a clean end.
+            piece = response.raw.read1(READ_SIZE, decode_content=True)
+            if not piece:
+                self._put(StreamClosed("the stream closed without an end"))
+                return
+            frames = framer.feed(piece)
+            if not frames:
+                continue
+            events, ending = parse_events(frames)
+            if events:
+                self._put(events)
+            if ending is not None:
+                self._put(ending)
+                return
+
+    def _put(self, piece: list[RunEvent] | NoxError) -> None:
+        while not self._closing.is_set():
+            try:
+                self._pieces.put(piece, timeout=0.5)
+            except Full:
+                continue
+            return

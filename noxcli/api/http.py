@@ -1,0 +1,253 @@
+"""Requests to one server: the key, redirects, time limits and connection settings."""
+
+import io
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar, cast
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from noxcli import __version__
+from noxcli.api.failures import BROKEN, failure_of, request_id_of, unavailable
+from noxcli.api.within import run_within
+from noxcli.config import Settings, is_loopback
+from noxcli.errors import Refused, Unavailable
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+JSON_LIMIT = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as the log may show it: no headers, no bodies, no query values."""
+
+    method: str
+    path: str
+    outcome: str
+    seconds: float
+    request_id: str | None = None
+
+
+class Body(io.BytesIO):
+    """A request body that knows whether any of it was handed to the connection.
+
+    Untouched means that the server cannot have seen a whole request, whatever the connection error says.
+    """
+
+    touched = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.touched = True
+        return super().read(size)
+
+
+class Key(AuthBase):
+    """Puts the key on a request. Being an auth object, it also keeps requests from looking into .netrc."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key is not None:
+            request.headers["X-API-Key"] = self._key
+        return request
+
+
+class KeepAliveAdapter(HTTPAdapter):
+    """Asks the kernel to notice a dead link, also behind a proxy."""
+
+    # TCP_KEEPIDLE goes by another name on macOS.
+    _timers = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    _options: ClassVar = [
+        *urllib3.connection.HTTPConnection.default_socket_options,
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _timers if hasattr(socket, name)),
+    ]
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, socket_options=self._options)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, socket_options=self._options)
+
+
+class Http:
+    """A connection to one server; safe to use from several threads, one request each."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        observe: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._connect_timeout = connect_timeout
+        self._observe = observe
+        self._session = self._new_session()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def get_json(self, path: str, params: Mapping[str, Any] | None = None, *, within: float | None = None) -> Any:
+        """Return the JSON of a GET; `within` bounds the whole exchange in seconds.
+
+        Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
+        """
+        if within is None:
+            return self._json(self.send("GET", path, params=params))
+        return run_within(within, lambda: self._json(self.send("GET", path, params=params, read_timeout=within)))
+
+    def post_json(
+        self,
+        path: str,
+        body: Body | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        fresh: bool = False,
+    ) -> Any:
+        """Return the JSON that a POST is answered with. It is sent once.
+
+        With `fresh` it goes over a new connection: on a kept one that the server has just closed, the error would
+        look like a lost answer. Raises as `get_json`; `sent` of an Unavailable tells whether the body went out.
+        """
+        return self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh))
+
+    def upload(self, path: str, name: str, content: BinaryIO, content_type: str) -> Any:
+        """Return the JSON that a multipart POST of one part named `file` is answered with; the file is streamed."""
+        from requests_toolbelt.multipart.encoder import MultipartEncoder  # only this call needs it
+
+        body = MultipartEncoder({"file": (name, content, content_type)})
+        return self._json(self.send("POST", path, body=body, headers={"Content-Type": body.content_type}))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Body | Any = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float = READ_TIMEOUT,
+        fresh: bool = False,
+    ) -> requests.Response:
+        """Return a successful answer with its body unread; every other ending is a NoxError."""
+        url = self.settings.url + path
+        session = self._new_session() if fresh else self._session
+        for _ in range(MOST_REDIRECTS + 1):
+            keyed = same_origin(url, self.settings.url)
+            response = self._exchange(session, method, url, params, body, headers, read_timeout, keyed=keyed)
+            target = self._redirect_target(method, response)
+            if target is None:
+                break
+            response.close()
+            url, params = target, None
+        else:
+            raise Refused(f"{urlsplit(url).netloc} redirects in circles", "check the base URL")
+        if not 200 <= response.status_code < 300:
+            raise failure_of(response, keyed=keyed)
+        return response
+
+    def _exchange(
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str] | None,
+        read_timeout: float,
+        *,
+        keyed: bool,
+    ) -> requests.Response:
+        began = time.monotonic()
+        outcome, request_id = "no answer", None
+        try:
+            response = session.request(
+                method,
+                url,
+                params=params,
+                data=body,
+                headers=headers,
+                auth=Key(self.settings.key if keyed else None),
+                timeout=(min(self._connect_timeout, read_timeout), read_timeout),
+                stream=True,
+                allow_redirects=False,
+            )
+            outcome, request_id = str(response.status_code), request_id_of(response)
+        except BROKEN as error:
+            raise unavailable(error, url, sent=getattr(body, "touched", True)) from error
+        else:
+            return response
+        finally:
+            if self._observe is not None:
+                self._observe(Exchange(method, urlsplit(url).path, outcome, time.monotonic() - began, request_id))
+
+    def _redirect_target(self, method: str, response: requests.Response) -> str | None:
+        location = response.headers.get("Location")
+        if response.status_code not in REDIRECTS or not location:
+            return None
+        target = urljoin(response.url, location)
+        parts = urlsplit(target)
+        if method != "GET":
+            raise Refused(f"{method} was redirected to {parts.netloc}", "set the base URL to where the API really is")
+        plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
+        if parts.scheme not in {"http", "https"} or (plain and self.settings.url.startswith("https:")):
+            raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
+        return target
+
+    def _json(self, response: requests.Response) -> Any:
+        try:
+            with response:
+                text = read_at_most(response, JSON_LIMIT)
+        except BROKEN as error:
+            raise unavailable(error, response.url) from error
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            host = urlsplit(response.url).netloc
+            raise Unavailable(
+                f"{host} answered {response.status_code} with something that is not JSON",
+                "is the base URL that of the API?",
+                http_status=response.status_code,
+                request_id=request_id_of(response),
+            ) from None
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.headers["User-Agent"] = f"noxcli/{__version__}"
+        session.headers["Accept"] = "application/json"
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, KeepAliveAdapter(pool_maxsize=32))
+        return session
+
+
+def read_at_most(response: requests.Response, limit: int) -> bytes:
+    """Return the decoded body.
+
+    Raises Unavailable for one that is longer than `limit` bytes.
+    """
+    body = cast(bytes, response.raw.read(limit + 1, decode_content=True))
+    if len(body) > limit:
+        raise Unavailable(f"an answer of more than {limit >> 20} MiB was cut off")
+    return body
+
+
+def same_origin(one: str, other: str) -> bool:
+    """True where scheme, host and port agree."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

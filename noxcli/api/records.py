@@ -1,0 +1,71 @@
+"""Answers to vocabulary: dicts of the API become Run and Workflow, forgiving about all that is not needed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from noxcli.errors import Unavailable
+from noxcli.models import Run, Workflow
+
+
+def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
+    """Return the run in an answer (Noxus docs: SimplifiedRun, RunNoIO, RunOutputWithStatus).
+
+    Raises Unavailable where the answer has no id or no status: it says nothing that can be relied on.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not record["id"]:
+        raise Unavailable("the answer is no run: it has no id")
+    status = record.get("status")
+    if not isinstance(status, str):
+        raise Unavailable("the answer is no run: it has no status")
+    progress = record.get("progress")
+    details = record.get("progress_details")
+    embedded = record.get("workflow")
+    return Run(
+        id=record["id"],
+        workflow_id=_text(record.get("workflow_id")) or workflow_id,
+        status=status,
+        progress=progress if isinstance(progress, int | float) and not isinstance(progress, bool) else None,
+        created_at=_text(record.get("created_at")),
+        finished_at=_text(record.get("finished_at")),
+        input=record.get("input", input),
+        output=record.get("output"),
+        progress_details=details if isinstance(details, dict) else {},
+        workflow=workflow_from(embedded) if isinstance(embedded, dict) and "id" in embedded else None,
+    )
+
+
+def workflow_from(record: Any) -> Workflow:
+    """Return the workflow in an answer (Noxus docs: get-workflow-public).
+
+    Raises Unavailable where the answer has no id.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+        raise Unavailable("the answer is no workflow: it has no id")
+    definition = record.get("definition")
+    definition = definition if isinstance(definition, dict) else {}
+    return Workflow(record["id"], _text(record.get("name")) or record["id"], node_names(definition), definition)
+
+
+def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return node ids and names in the order of the definition.
+
+    A label says more than a name; a node without either goes by its type.
+    """
+    nodes = definition.get("nodes")
+    names: dict[str, str] = {}
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, dict) and isinstance(node.get("id"), str):
+            config = node.get("node_config")
+            label = config.get("label") if isinstance(config, dict) else None
+            names[node["id"]] = _text(label) or _text(node.get("name")) or _text(node.get("type")) or node["id"]
+    return names
+
+
+def items_of(envelope: Any) -> list[Any]:
+    """Return the items of a page (`{"items", "total", "page", "size", "pages"}`), or of a bare list."""
+    items = envelope.get("items") if isinstance(envelope, dict) else envelope
+    return items if isinstance(items, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

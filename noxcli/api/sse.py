@@ -1,0 +1,96 @@
+"""Bytes to events: a framer for what arrives in any cut, sseclient-py on whole frames, the Noxus envelope."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sseclient import SSEClient
+
+from noxcli.api.detail import describe
+from noxcli.errors import StreamUnsupported, Unavailable
+from noxcli.models import RunEvent
+
+FRAME_LIMIT = 64 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
+# Seen on the sibling conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server lets go.
+ENDINGS = frozenset({"done", "timeout", "error", "end"})
+KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+
+
+class Framer:
+    """Cuts a byte stream at blank lines. Whatever is left when the stream ends was never a frame."""
+
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return the frames that `piece` completes, joined, each with its blank line; empty where it completes none.
+
+        Line ends come out as LF. Raises StreamUnsupported for a frame over the limit.
+        """
+        self._buffer += self._with_lf(piece)
+        if self._at_start:
+            if len(self._buffer) < len(BOM) and BOM.startswith(self._buffer):
+                return b""
+            self._at_start = False
+            if self._buffer.startswith(BOM):
+                del self._buffer[: len(BOM)]
+        end = self._buffer.rfind(b"\n\n", self._scanned)
+        if end < 0:
+            self._scanned = max(0, len(self._buffer) - 1)
+            if len(self._buffer) > self._limit:
+                raise StreamUnsupported(f"one event is longer than {self._limit >> 20} MiB")
+            return b""
+        frames = bytes(self._buffer[: end + 2])
+        del self._buffer[: end + 2]
+        self._scanned = max(0, len(self._buffer) - 1)
+        return frames
+
+    def _with_lf(self, piece: bytes) -> bytes:
+        if self._after_cr and piece.startswith(b"\n"):
+            piece = piece[1:]
+            self._after_cr = False
+        if piece:
+            self._after_cr = piece.endswith(b"\r")
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return piece
+
+
+def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (event name, data) for each event in whole frames. Bad UTF-8 becomes U+FFFD, as the standard has it."""
+    text = frames.decode("utf-8", "replace").encode()
+    for event in SSEClient(iter([text])).events():
+        yield event.event, event.data
+
+
+def parse_events(frames: bytes) -> tuple[list[RunEvent], Unavailable | None]:
+    """Return the run's events in whole frames, and what ended the stream in them, if anything did.
+
+    Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`.
+    """
+    events: list[RunEvent] = []
+    for name, text in read_frames(frames):
+        if name in KEEP_ALIVES:
+            continue
+        if name in ENDINGS:
+            said = describe(text.encode())
+            return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
+        try:
+            events.append(_event(name, json.loads(text)))
+        except (ValueError, RecursionError):
+            if name == "message":
+                return events, Unavailable("an event was no JSON")
+            events.append(RunEvent(name, text))
+    return events, None
+
+
+def _event(name: str, envelope: Any) -> RunEvent:
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
+        return RunEvent(name, envelope)
+    redis_id = envelope.get("redisId")
+    return RunEvent(envelope["type"], envelope.get("data"), redis_id if redis_id is None else str(redis_id))

@@ -1,0 +1,169 @@
+"""What `run` and `stream` share, and `wait` and `fetch-output` in part: follow, judge, deliver."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noxcli.commands.context import Context
+from noxcli.deliver import Delivered, Delivery, is_complete
+from noxcli.encode import to_json
+from noxcli.errors import NoxError, Phase, RunFailed, RunPaused, RunStopped, Undelivered, UsageProblem
+from noxcli.files import prepare_directory
+from noxcli.follow import Burst, Follower, Policy
+from noxcli.models import Run, Started, Workflow
+from noxcli.output import Format, play, progress_renderer
+from noxcli.patience import Patience
+from noxcli.progress import Progress
+from noxcli.timing import Deadline
+from noxcli.values import as_text, text_of
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+NAMES_WITHIN = 5.0
+
+
+def check_directory(output_dir: str | None) -> None:
+    """Find out before anything is started, and paid for, that the outputs could not be written.
+
+    Raises UsageProblem.
+    """
+    if output_dir is not None:
+        try:
+            prepare_directory(Path(output_dir))
+        except Undelivered as error:
+            raise UsageProblem(error.message, error.hint) from None
+
+
+def attend(
+    context: Context,
+    api: "NoxusApi",
+    run: Run,
+    deadline: Deadline,
+    policy: Policy,
+    *,
+    cursor: str | None = None,
+    just_started: bool = False,
+) -> Run:
+    """Follow the run, showing it as the format and the terminal ask, until its record has the verdict."""
+    outcome = context.outcome
+    context.enter(Phase.FOLLOW)
+    progress = outcome.progress = Progress(run, context.clock, _workflow(context, api, run, deadline))
+    follower = Follower(
+        api,
+        run,
+        policy=policy,
+        clock=context.clock,
+        deadline=deadline,
+        cursor=cursor,
+        just_started=just_started,
+    )
+    outcome.ledger, outcome.measured = follower.ledger, just_started
+    shown = [context.event_writer(), progress_renderer(context.terminal, progress)]
+    try:
+        play(_from_start(follower), progress, [renderer for renderer in shown if renderer is not None])
+    finally:
+        outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
+    return follower.run
+
+
+def _from_start(follower: Follower) -> Iterator[Burst]:
+    yield [Started(follower.run)]
+    yield from follower.updates()
+
+
+def _workflow(context: Context, api: "NoxusApi", run: Run, deadline: Deadline) -> Workflow | None:
+    """Fetch the workflow for its nodes' names where somebody will see them; without it, their ids do."""
+    if run.workflow is not None and run.workflow.nodes:
+        return run.workflow
+    if context.terminal.quiet and context.writes_text:
+        return None
+    try:
+        return api.get_workflow(run.workflow_id, within=deadline.left(NAMES_WITHIN))
+    except NoxError:
+        return None
+
+
+def judge(context: Context, run: Run) -> None:
+    """Do nothing for a completed run.
+
+    Raises RunFailed, RunStopped or RunPaused for the others.
+    """
+    context.enter(Phase.RUN)
+    match run.status:
+        case "completed":
+            return
+        case "stopped":
+            raise RunStopped(f"run {run.id} was stopped")
+        case "failed":
+            raise RunFailed(f"run {run.id} failed{_failed_at(context)}")
+        case _:
+            raise RunPaused(f"run {run.id} waits for a person", f"afterwards: noxcli wait {run.id}")
+
+
+def _failed_at(context: Context) -> str:
+    nodes = context.outcome.progress.nodes.values() if context.outcome.progress else ()
+    for node in nodes:
+        if node.failed:
+            return f" at {node.name!r}" + (f": {node.tail}" if node.tail else "")
+    return ""
+
+
+def deliver(
+    context: Context,
+    api: "NoxusApi",
+    run: Run,
+    patience: Patience,
+    *,
+    raw: str | None = None,
+    output_dir: str | None = None,
+    expand: bool = True,
+) -> None:
+    """Hand over the output of a completed run, in the form that was asked for.
+
+    Raises Undelivered where not all of it could be had or written, after delivering the rest.
+    """
+    context.enter(Phase.DELIVER)
+    output = _chosen(run.output, raw)
+    if output_dir is not None:
+        prepare_directory(Path(output_dir))
+        delivered = Delivery(api, patience).to_directory(run, Path(output_dir))
+    elif expand:
+        delivered = Delivery(api, patience).inline(output)
+    else:
+        delivered = Delivered(output, complete=is_complete(output))
+    context.outcome.delivered = delivered
+    if output_dir is not None:
+        context.terminal.note(f"saved {len(delivered.files)} files in {output_dir}")
+    if delivered.problems and raw is not None:
+        raise Undelivered(f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}", _again(run))
+    if context.format is Format.TEXT:
+        context.terminal.write(_as_stdout(delivered, raw, to_files=output_dir is not None))
+    if delivered.problems:
+        raise Undelivered(f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}", _again(run))
+
+
+def _chosen(output: object, raw: str | None) -> object:
+    if raw is None:
+        return output
+    if not isinstance(output, dict) or raw not in output:
+        keys = ", ".join(map(repr, output)) if isinstance(output, dict) and output else "none"
+        raise UsageProblem(f"the output has no key {raw!r}", f"its keys: {keys}")
+    return {raw: output[raw]}
+
+
+def _again(run: Run) -> str:
+    return f"try again: noxcli fetch-output {run.id}"
+
+
+def _as_stdout(delivered: Delivered, raw: str | None, *, to_files: bool) -> bytes:
+    output = delivered.output
+    if raw is not None and isinstance(output, dict) and not to_files:
+        return as_text(output[raw]).encode("utf-8", "surrogatepass")
+    if to_files:
+        return "".join(f"{file['path']}\n" for file in delivered.files).encode("utf-8", "surrogateescape")
+    values = list(output.values()) if isinstance(output, dict) else [output]
+    text = text_of(values[0]) if len(values) == 1 else None
+    if text is None:
+        return f"{to_json(output, indent=2)}\n".encode()
+    return (text if text.endswith("\n") else f"{text}\n").encode("utf-8", "surrogatepass")

@@ -1,0 +1,56 @@
+"""`noxcli fetch-output`: deliver the output of a finished run, truncated texts completed."""
+
+from typing import Annotated
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.attend import attend, deliver, judge
+from noxcli.commands.context import Context
+from noxcli.errors import LostContact, NotFinished, Phase
+from noxcli.follow import Policy
+from noxcli.output import Format
+from noxcli.resolve import resolve_run
+from noxcli.timing import Deadline
+
+WaitFirst = Annotated[bool, typer.Option("--wait", help="Wait for the end first.")]
+
+
+def fetch_output(
+    ctx: typer.Context,
+    run: options.RunArgument,
+    wait: WaitFirst = False,
+    form: options.FormatOption = Format.TEXT,
+    as_json: options.JsonOption = False,
+    raw: options.RawOption = None,
+    output_dir: options.OutputDirectory = None,
+    no_expand: options.NoExpand = False,
+    timeout: options.Timeout = None,
+    retry_for: options.RetryFor = None,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+) -> None:
+    """Print or save the output of a finished run."""
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, timeout)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    with context.connect(base_url, api_key_file, connect_timeout) as api:
+        context.outcome.may_exist = True
+        context.enter(Phase.FOLLOW)
+        patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
+        found = context.outcome.run = resolve_run(api, run, patience)
+        context.outcome.confirmed = True
+        if not found.settled:
+            if wait:
+                found = attend(context, api, found, deadline, Policy(retry_for=options.during(retry_for)))
+            elif not found.paused:
+                raise NotFinished(f"run {found.id} is still {found.status}", "add --wait to wait for its end")
+        judge(context, found)
+        if found.output is None:
+            found = context.outcome.run = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
+        after = context.patience(deadline, options.before(retry_for))
+        deliver(context, api, found, after, raw=raw, output_dir=output_dir, expand=not no_expand)

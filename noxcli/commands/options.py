@@ -1,0 +1,86 @@
+"""Arguments and options that several verbs share, each with its name, type and help in one place."""
+
+from typing import Annotated
+
+import typer
+
+from noxcli.errors import UsageProblem
+from noxcli.output import Format
+from noxcli.timing import parse_duration
+
+
+def _duration(text: str | float) -> float:
+    if isinstance(text, float):
+        return text  # a default
+    try:
+        return parse_duration(text)
+    except UsageProblem as problem:
+        raise typer.BadParameter(problem.line()) from None
+
+
+WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id or exact name.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or WORKFLOW_ID/RUN_ID.")]
+InputArguments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[INPUT]...", help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY:=@FILE.json.", show_default=False),
+]
+WholeInputs = Annotated[
+    str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
+]
+VersionId = Annotated[str | None, typer.Option("--version-id", metavar="ID", help="Run a saved version.")]
+CallbackUrl = Annotated[
+    str | None, typer.Option("--callback-url", metavar="URL", help="Where the platform POSTs the result.")
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Start only, and print the run's id.")]
+Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume behind this redis_id.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly, nothing added.")]
+OutputDirectory = Annotated[
+    str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
+]
+NoExpand = Annotated[bool, typer.Option("--no-expand", help="Leave texts that the server cut as previews.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", parser=_duration, metavar="DUR", help="Give up after 90, 30s, 10m or 2h; the run goes on."
+    ),
+]
+PollInterval = Annotated[
+    float, typer.Option("--poll-interval", parser=_duration, metavar="DUR", help="Wait between two reads.")
+]
+IdleTimeout = Annotated[
+    float,
+    typer.Option(
+        "--idle-timeout", parser=_duration, metavar="DUR", help="Read the run when no event came for so long."
+    ),
+]
+RetryFor = Annotated[
+    float | None,
+    typer.Option(
+        "--retry-for", parser=_duration, metavar="DUR", help="Go on trying for so long while nothing answers."
+    ),
+]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add the requests, without keys and values.")]
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stderr.")]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", metavar="URL", help="The API's address [NOXUS_BACKEND_URL].")
+]
+ApiKeyFile = Annotated[
+    str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
+]
+ConnectTimeout = Annotated[
+    float, typer.Option("--connect-timeout", parser=_duration, metavar="DUR", help="Limit for one connection attempt.")
+]
+
+
+def before(retry_for: float | None) -> float:
+    """Return how long to go on trying where a person waits for a first answer, in seconds."""
+    return 60.0 if retry_for is None else retry_for
+
+
+def during(retry_for: float | None) -> float:
+    """Return how long a run that is being followed may be out of reach, in seconds."""
+    return 300.0 if retry_for is None else retry_for

@@ -1,0 +1,59 @@
+"""`noxcli sandbox`: the Noxus API on this machine, until Ctrl-C or around one command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noxcli.commands.context import Context
+from noxcli.errors import ConfigProblem, UsageProblem
+
+Command = Annotated[
+    list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="Run this inside.", show_default=False)
+]
+Port = Annotated[int | None, typer.Option(help="8765 by default; any free one around a command.", show_default=False)]
+Speed = Annotated[float, typer.Option(help="Let time pass so many times faster.", min=0.01)]
+Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
+Replays = Annotated[
+    list[Path] | None, typer.Option("--replay", metavar="FILE", help="Serve a run recorded with --format ndjson.")
+]
+Switches = Annotated[
+    list[str] | None, typer.Option("--switch", metavar="NAME=VALUE", help="Decide what the docs leave open.")
+]
+
+
+def sandbox(
+    ctx: typer.Context,
+    command: Command = None,
+    port: Port = None,
+    speed: Speed = 1.0,
+    scenario: Scenarios = None,
+    replay: Replays = None,
+    switch: Switches = None,
+) -> None:
+    """Serve the Noxus API on this machine, or run one command against it."""
+    context: Context = ctx.obj
+    from noxcli.sandbox import INSTALL_HINT, missing_packages
+
+    if missing := missing_packages():
+        raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
+    from noxcli.sandbox.command import DEFAULT_PORT, run_command, serve_forever
+    from noxcli.sandbox.files import load_replay, load_scenarios
+    from noxcli.sandbox.switches import Switches as ServerSwitches
+    from noxcli.sandbox.switches import parsed, with_overrides
+
+    context.signals.release()
+    try:
+        added = [made for path in scenario or [] for made in load_scenarios(path)]
+        added += [load_replay(path) for path in replay or []]
+        pairs = [text.partition("=") for text in switch or []]
+        decided = with_overrides(ServerSwitches(), {name: parsed(name, value) for name, _, value in pairs})
+        if command:
+            code = run_command(command, port=port or 0, speed=speed, scenarios=added, switches=decided)
+        else:
+            code = serve_forever(
+                port=DEFAULT_PORT if port is None else port, speed=speed, scenarios=added, switches=decided
+            )
+    except (ValueError, OSError) as error:
+        raise UsageProblem(f"the sandbox can't start: {error}") from None
+    raise typer.Exit(code)

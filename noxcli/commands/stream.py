@@ -1,0 +1,60 @@
+"""`noxcli stream`: follow a run that somebody else started, to its verdict and its output."""
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.attend import attend, check_directory, deliver, judge
+from noxcli.commands.context import Context
+from noxcli.errors import LostContact, Phase
+from noxcli.follow import Policy
+from noxcli.output import Format
+from noxcli.resolve import resolve_run
+from noxcli.timing import Deadline
+
+
+def stream(
+    ctx: typer.Context,
+    run: options.RunArgument,
+    etag: options.Etag = None,
+    form: options.FormatOption = Format.TEXT,
+    as_json: options.JsonOption = False,
+    raw: options.RawOption = None,
+    output_dir: options.OutputDirectory = None,
+    no_expand: options.NoExpand = False,
+    timeout: options.Timeout = None,
+    idle_timeout: options.IdleTimeout = 30.0,
+    retry_for: options.RetryFor = None,
+    poll_interval: options.PollInterval = 2.0,
+    no_stream: options.NoStream = False,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+) -> None:
+    """Follow a run that was started elsewhere, and print its output."""
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, timeout)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    with context.connect(base_url, api_key_file, connect_timeout) as api:
+        check_directory(output_dir)
+        context.outcome.may_exist = True
+        context.enter(Phase.FOLLOW)
+        patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
+        found = context.outcome.run = resolve_run(api, run, patience)
+        policy = Policy(
+            stream=not no_stream,
+            every_event=context.format in {Format.CONTENT, Format.NDJSON},
+            poll_interval=poll_interval,
+            idle_timeout=idle_timeout,
+            retry_for=options.during(retry_for),
+        )
+        finished = attend(context, api, found, deadline, policy, cursor=etag)
+        judge(context, finished)
+        if finished.output is None:
+            finished = context.outcome.run = patience.keep_trying(
+                lambda: api.get_run(finished.workflow_id, finished.id)
+            )
+        after = context.patience(deadline, options.before(retry_for))
+        deliver(context, api, finished, after, raw=raw, output_dir=output_dir, expand=not no_expand)

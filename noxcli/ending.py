@@ -1,0 +1,89 @@
+"""How a command line ends: whatever was raised becomes one line, one code and, where promised, one document."""
+
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from noxcli.cli import app
+from noxcli.commands.context import Context
+from noxcli.errors import Bug, ExitCode, Interruption, NoxError, ReaderGone, UsageProblem
+from noxcli.output import Format
+from noxcli.signals import Interrupted
+
+
+def run(argv: Sequence[str], context: Context) -> int:
+    """Run one command line and return its exit code."""
+    context.format = format_in(argv)
+    try:
+        returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
+    except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
+        return conclude(context, expected(error, context))
+    except SystemExit as ending:
+        # Typer ends so where its own output met a closed pipe.
+        if isinstance(ending.__context__, BrokenPipeError):
+            context.terminal.reader_gone = True
+            return ExitCode.READER_GONE
+        raise
+    except Exception as error:
+        # The last resort: a bug must not look like a failed run, which is 1.
+        if context.terminal.verbose:
+            traceback.print_exc(file=context.terminal.err)
+        return conclude(context, Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose"))
+    if returned is not None:
+        return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
+    return conclude(context, None)
+
+
+def conclude(context: Context, error: NoxError | None) -> int:
+    """Tell the ending on stderr and in the result, and return the exit code."""
+    code = error.exit_code if error else ExitCode.OK
+    if error is not None:
+        context.terminal.complain(f"noxcli: {error.line()}")
+        if len(context.outcomes) == 1:
+            context.outcome.error = error
+    if context.terminal.reader_gone:
+        return code
+    try:
+        with context.signals.held():
+            context.conclude(code)
+    except NoxError as late:
+        context.terminal.complain(f"noxcli: {late.line()}")
+        return late.exit_code
+    except Interrupted:
+        pass  # everything was said already
+    return code
+
+
+def expected(error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context) -> NoxError:
+    """Return the error in our own terms."""
+    match error:
+        case ReaderGone():
+            return ReaderGone(error.message, come_back(context))
+        case NoxError():
+            return error
+        case Interrupted():
+            return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
+        case typer.TyperException():
+            parsed = getattr(error, "ctx", None)
+            command = parsed.command_path if parsed else "noxcli"
+            return UsageProblem(error.format_message().rstrip("."), f"see {command} --help")
+        case _:
+            return Interruption("aborted", number=2)
+
+
+def come_back(context: Context) -> str | None:
+    """Return how to come back to a run that is known and may be going on."""
+    run = context.outcome.run
+    return f"run {run.id} goes on; come back with: noxcli wait {run.id}" if run and not run.settled else None
+
+
+def format_in(argv: Sequence[str]) -> Format:
+    """Return the format that is asked for, read before parsing: a parse error has to be told in it, too."""
+    words = list(argv[: argv.index("--")] if "--" in argv else argv)
+    for place, word in enumerate(words):
+        if word == "--json" or word == "--format=json" or words[place : place + 2] == ["--format", "json"]:
+            return Format.JSON
+        if word == "--format=ndjson" or words[place : place + 2] == ["--format", "ndjson"]:
+            return Format.NDJSON
+    return Format.TEXT

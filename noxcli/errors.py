@@ -1,0 +1,262 @@
+"""Every failure noxcli expects, each with its exit code; the contract with scripts lives only here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class ExitCode(IntEnum):
+    """What a script reads in `$?`; numbers never come from the remote side."""
+
+    meaning: str
+    again: str
+
+    def __new__(cls, value: int, meaning: str, again: str) -> "ExitCode":
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        code.again = again
+        return code
+
+    @classmethod
+    def of(cls, number: int) -> "ExitCode":
+        """Return the code with this number."""
+        return next(code for code in cls if code == number)
+
+    OK = 0, "completed, and what was asked for was delivered whole", "-"
+    RUN_FAILED = 1, "the run failed", "your choice"
+    USAGE = (
+        2,
+        "bad usage, input or config, or the server refused the request (400, 409, 422); nothing started",
+        "fix first",
+    )
+    RUN_STOPPED = 3, "the run was stopped", "-"
+    AUTH = 4, "no key, key refused (401), permission missing (403)", "fix first"
+    NOT_FOUND = 5, "workflow, run or file not found", "-"
+    LOST_CONTACT = 6, "lost contact, verdict unknown; the run may be going on", "`wait` again, do not restart"
+    START_UNKNOWN = (
+        7,
+        "start outcome unknown: the request was sent and no usable answer came",
+        "look first (`runs`)",
+    )
+    NOT_FINISHED = 8, "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
+    UNDELIVERED = 9, "completed, but the output could not be completed or written", "`fetch-output` again"
+    PAUSED = 10, "waiting for a person (`awaiting_human_feedback`)", "after the person"
+    BUG = 70, "a bug in noxcli (traceback only with `--verbose`)", "report"
+    TEMPORARY = 75, "temporary trouble, nothing started", "safe"
+    TIMED_OUT = 124, "`--timeout` or `--stall-timeout` hit", "`wait` again"
+    HANGUP = 129, "SIGHUP", "-"
+    INTERRUPTED = 130, "SIGINT (Ctrl-C)", "-"
+    READER_GONE = 141, "the reader of stdout went away", "-"
+    TERMINATED = 143, "SIGTERM", "-"
+
+
+class Phase(StrEnum):
+    """How far a command had come when it failed."""
+
+    USAGE = "usage"
+    CONFIG = "config"
+    AUTH = "auth"
+    PREFLIGHT = "preflight"
+    UPLOAD = "upload"
+    START = "start"
+    FOLLOW = "follow"
+    RUN = "run"
+    DELIVER = "deliver"
+    INTERNAL = "internal"
+
+
+# The order in which several runs' codes count, worst first.
+WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 9, 8, 0)
+
+
+def worst(codes: Iterable[int]) -> ExitCode:
+    """Return the code that stands for several runs."""
+    rank = {code: place for place, code in enumerate(WORST_FIRST)}
+    return ExitCode.of(min(codes, key=lambda code: rank.get(code, -1), default=0))
+
+
+class NoxError(Exception):
+    """A failure we expected: one line for the reader, one code for the script."""
+
+    exit_code: ExitCode
+    phase: Phase | None = None
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        http_status: int | None = None,
+        request_id: str | None = None,
+        candidates: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.http_status = http_status
+        self.request_id = request_id
+        self.candidates = candidates
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the server's answer tells support, for another error about the same trouble."""
+        return {"http_status": self.http_status, "request_id": self.request_id}
+
+    def line(self) -> str:
+        """Return what happened, how to mend it and the request id, in one line."""
+        text = f"{self.message}; {self.hint}" if self.hint else self.message
+        return f"{text} (request id {self.request_id})" if self.request_id else text
+
+
+class UsageProblem(NoxError):
+    """The command line or an input is wrong."""
+
+    exit_code = ExitCode.USAGE
+    phase = Phase.USAGE
+
+
+class ConfigProblem(NoxError):
+    """A setting is wrong."""
+
+    exit_code = ExitCode.USAGE
+    phase = Phase.CONFIG
+
+
+class Refused(NoxError):
+    """The server will not take the request (400, 409, 422 and their like)."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Unauthorized(NoxError):
+    """No usable key, the key was refused (401), or it lacks a permission (403)."""
+
+    exit_code = ExitCode.AUTH
+    phase = Phase.AUTH
+
+
+class NotFound(NoxError):
+    """The server knows no such workflow, run or file (404)."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class Unavailable(NoxError):
+    """Unreachable, overloaded or cut off: the same request may work later.
+
+    `sent` is false only where the server can't have seen the whole request; `retry_after` is in seconds.
+    """
+
+    exit_code = ExitCode.TEMPORARY
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        sent: bool = True,
+        retry_after: float | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, hint, http_status=http_status, request_id=request_id)
+        self.sent = sent
+        self.retry_after = retry_after
+
+
+class StreamClosed(Unavailable):
+    """The stream closed without a fault and without announcing an end, which proves nothing."""
+
+
+class StreamUnsupported(NoxError):
+    """The server has no usable event stream for this run: poll instead."""
+
+    exit_code = ExitCode.LOST_CONTACT
+
+
+class CursorRefused(StreamUnsupported):
+    """The server does not know the position that the stream should resume from."""
+
+
+class LostContact(NoxError):
+    """The server could not be asked for the verdict."""
+
+    exit_code = ExitCode.LOST_CONTACT
+    phase = Phase.FOLLOW
+
+
+class StartUnknown(NoxError):
+    """The start was sent and no usable answer came: a run may exist."""
+
+    exit_code = ExitCode.START_UNKNOWN
+    phase = Phase.START
+
+
+class RunFailed(NoxError):
+    """The run's record says failed."""
+
+    exit_code = ExitCode.RUN_FAILED
+    phase = Phase.RUN
+
+
+class RunStopped(NoxError):
+    """The run's record says stopped."""
+
+    exit_code = ExitCode.RUN_STOPPED
+    phase = Phase.RUN
+
+
+class RunPaused(NoxError):
+    """The run waits for a person."""
+
+    exit_code = ExitCode.PAUSED
+    phase = Phase.RUN
+
+
+class NotFinished(NoxError):
+    """The run is still going and nobody asked to wait."""
+
+    exit_code = ExitCode.NOT_FINISHED
+    phase = Phase.RUN
+
+
+class TimedOut(NoxError):
+    """A limit that the user set was reached; the run goes on."""
+
+    exit_code = ExitCode.TIMED_OUT
+    phase = Phase.FOLLOW
+
+
+class TimedOutBeforeStart(NoxError):
+    """The limit was reached with nothing started."""
+
+    exit_code = ExitCode.TEMPORARY
+    phase = Phase.START
+
+
+class Undelivered(NoxError):
+    """The run completed, but not all of its output could be handed over."""
+
+    exit_code = ExitCode.UNDELIVERED
+    phase = Phase.DELIVER
+
+
+class ReaderGone(NoxError):
+    """Whoever read stdout has closed it."""
+
+    exit_code = ExitCode.READER_GONE
+
+
+class Interruption(NoxError):
+    """A signal ended the command; the code is the shell's own for it."""
+
+    def __init__(self, message: str, hint: str | None = None, *, number: int) -> None:
+        super().__init__(message, hint)
+        self.exit_code = ExitCode.of(128 + number)
+
+
+class Bug(NoxError):
+    """Something that noxcli did not expect."""
+
+    exit_code = ExitCode.BUG
+    phase = Phase.INTERNAL

@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all: written beside their target, flushed, renamed."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from noxcli.errors import Undelivered
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file in place."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+
+def prepare_directory(directory: Path) -> None:
+    """Make the directory, and prove that it can be written to.
+
+    Raises Undelivered with the reason.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise Undelivered(f"can't write to the directory {directory}: {_reason(error)}", "check --output-dir") from None
+
+
+def save(target: Path, pieces: Iterable[bytes]) -> Saved:
+    """Write the pieces to `target` in constant memory; a link in its place is replaced, not followed.
+
+    Raises Undelivered where the disk won't have it, and what `pieces` raises; either way no part is left behind.
+    """
+    digest, size = hashlib.sha256(), 0
+    partial: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=".noxcli-", suffix=".part", dir=target.parent)
+        partial = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+                digest.update(piece)
+                size += len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(0o666 & ~_umask())  # mkstemp makes it private; it is an ordinary file of the user's
+        partial.replace(target)
+    except OSError as error:
+        raise Undelivered(f"can't write {target}: {_reason(error)}") from None
+    else:
+        partial = None
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+    return Saved(target, size, digest.hexdigest())
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

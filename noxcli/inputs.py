@@ -1,0 +1,122 @@
+"""The input language: `key=value`, `key:=json` and whole objects become what is sent."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from noxcli.errors import UsageProblem
+
+# Longest first: at one place in the text, `:=@` wins over `:=`.
+OPERATORS = (":=@", ":=", "=@", "=", "@")
+ESCAPABLE = frozenset("=:@\\")
+
+
+def read_inputs(items: Sequence[str], whole: str | None = None, stdin: TextIO | None = None) -> dict[str, Any]:
+    """Return the input object; items override `whole` (--inputs).
+
+    Raises UsageProblem naming the item, what is wrong with it and how to mend it.
+    """
+    inputs = _whole(whole, stdin or sys.stdin) if whole is not None else {}
+    named: set[str] = set()
+    for item in items:
+        key, operator, text = split_item(item)
+        if key in named:
+            raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
+        named.add(key)
+        inputs[key] = _value(key, operator, text)
+    return inputs
+
+
+def split_item(item: str) -> tuple[str, str, str]:
+    """Return key, operator and the text behind it: the first unescaped operator wins, longest first.
+
+    Raises UsageProblem where there is no operator or no key.
+    """
+    key: list[str] = []
+    place = 0
+    while place < len(item):
+        if item[place] == "\\" and place + 1 < len(item) and item[place + 1] in ESCAPABLE:
+            key.append(item[place + 1])
+            place += 2
+            continue
+        operator = next((operator for operator in OPERATORS if item.startswith(operator, place)), None)
+        if operator is not None:
+            if not key:
+                raise UsageProblem(f"the input {item!r} has no key", "write KEY=VALUE")
+            return "".join(key), operator, item[place + len(operator) :]
+        key.append(item[place])
+        place += 1
+    raise UsageProblem(f"{item!r} is no input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+
+
+def parse_json(text: str, what: str) -> Any:
+    """Return the JSON in `text`.
+
+    Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities and keys that appear twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise UsageProblem(f"{what} is no JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
+    except ValueError as error:
+        raise UsageProblem(f"{what} is no JSON to send: {error}") from None
+    except RecursionError:
+        raise UsageProblem(f"{what} is nested too deep") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not part of JSON")
+
+
+def _value(key: str, operator: str, text: str) -> Any:
+    match operator:
+        case "=":
+            return text[1:] if text.startswith("\\@") else text
+        case ":=":
+            return parse_json(text, f"the value of {key!r}")
+        case "=@":
+            return _file_text(text, key)
+        case ":=@":
+            return parse_json(_file_text(text, key), f"the file {text} for {key!r}")
+        case _:
+            raise UsageProblem(f"{key}@{text}: uploads are not built yet", f"send text with {key}=@{text}")
+
+
+def _file_text(name: str, key: str) -> str:
+    try:
+        return Path(name).expanduser().read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageProblem(f"the file {name} for {key!r} is not UTF-8 text", f"upload it with {key}@{name}") from None
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"can't read the file {name} for {key!r}: {_why(error)}") from None
+
+
+def _whole(source: str, stdin: TextIO) -> dict[str, Any]:
+    if source == "-":
+        text, what = stdin.read(), "--inputs from stdin"
+    elif source.startswith("@"):
+        try:
+            text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8"), f"--inputs {source}"
+        except (OSError, ValueError) as error:
+            raise UsageProblem(f"can't read --inputs {source}: {_why(error)}") from None
+    else:
+        text, what = source, "--inputs"
+    inputs = parse_json(text, what)
+    if not isinstance(inputs, dict):
+        raise UsageProblem(f"{what} is no JSON object", 'write {"KEY": VALUE, …}')
+    return inputs
+
+
+def _why(error: Exception) -> str:
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,0 +1,113 @@
+"""The vocabulary: runs, workflows, events and the updates a follower sees. Knows no HTTP and no terminal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status: still going.
+FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
+PAUSED_STATUS = "awaiting_human_feedback"
+KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
+
+    id: str
+    workflow_id: str
+    status: str
+    progress: int | float | None = None
+    created_at: str | None = None
+    finished_at: str | None = None
+    input: Any = None
+    output: Any = None
+    progress_details: Mapping[str, Any] = field(default_factory=dict)
+    workflow: "Workflow | None" = None
+
+    @property
+    def settled(self) -> bool:
+        """True when the status will not change any more."""
+        return self.status in FINAL_STATUSES
+
+    @property
+    def paused(self) -> bool:
+        """True when nothing will happen without a person."""
+        return self.status == PAUSED_STATUS
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow's record; `nodes` maps node ids to names in the order of the definition."""
+
+    id: str
+    name: str
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    definition: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One server event, `data` untouched (Noxus docs: running-workflows, RunEvent)."""
+
+    type: str
+    data: Any
+    redis_id: str | None = None
+
+    @property
+    def workflow_status(self) -> str | None:
+        """The status that ends the run, on the event that announces it."""
+        status = self.data.get("workflow_status") if isinstance(self.data, dict) else None
+        return status if isinstance(status, str) else None
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when the event announces the end. `stopped` counts, although the docs name only the other two."""
+        return self.workflow_status in FINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run to follow is known by its id."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A read of the record while the run goes on."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The stream broke; the next try comes after `delay` seconds."""
+
+    attempt: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events may be missing here."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The run waits for a person."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The record's last word: final, or paused where the follower was told to leave then."""
+
+    run: Run
+
+
+Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished

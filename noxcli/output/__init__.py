@@ -1,0 +1,53 @@
+"""Pictures of a run: which renderer shows it, and the loop that feeds it."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, Self
+
+from noxcli.models import Update
+from noxcli.output.plain import Plain
+from noxcli.output.terminal import Terminal
+from noxcli.progress import Progress, Step
+
+
+class Format(StrEnum):
+    """What stdout carries."""
+
+    TEXT = "text"
+    CONTENT = "content"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+class Renderer(Protocol):
+    """One picture of a run. A burst is what arrived together; an empty one says that time has passed."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def show(self, burst: Sequence[Step]) -> None: ...
+
+
+def progress_renderer(terminal: Terminal, progress: Progress) -> Renderer | None:
+    """Return the picture for stderr: live on a terminal, plain lines elsewhere, none with `--quiet`."""
+    if terminal.quiet:
+        return None
+    if terminal.can_redraw():
+        from noxcli.output.live import Live  # rich is loaded only where it draws
+
+        return Live(terminal, progress)
+    return Plain(terminal, progress)
+
+
+def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]) -> None:
+    """Fold each burst into the progress as it comes, and show it on every renderer."""
+    with ExitStack() as stack:
+        for renderer in renderers:
+            stack.enter_context(renderer)
+        for burst in bursts:
+            steps = [(update, progress.fold(update)) for update in burst]
+            for renderer in renderers:
+                renderer.show(steps)

@@ -1,0 +1,69 @@
+"""Progress for logs: a line with the time for each change, and nothing where nothing changes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, assert_never
+
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
+from noxcli.output.terminal import Terminal
+from noxcli.output.text import shorten
+from noxcli.progress import Change, Progress, Step
+from noxcli.timing import show_seconds
+
+NAME_WIDTH = 40
+SAID_WIDTH = 200
+
+
+class Plain:
+    """Lines on stderr."""
+
+    def __init__(self, terminal: Terminal, progress: Progress) -> None:
+        self._terminal = terminal
+        self._progress = progress
+        self._status: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, burst: Sequence[Step]) -> None:
+        for update, changes in burst:
+            for change in changes:
+                self._say(_node_line(change))
+            if line := self._line(update):
+                self._say(line)
+
+    def _say(self, line: str) -> None:
+        self._terminal.note(f"{datetime.now():%H:%M:%S} {line}")
+
+    def _line(self, update: Update) -> str | None:
+        match update:
+            case Started(run):
+                self._status = run.status
+                return f"run {run.id} {run.status}"
+            case Polled(run):
+                changed, self._status = run.status != self._status, run.status
+                return f"run {run.status}" if changed and not run.settled else None
+            case RunEvent():
+                return None
+            case Reconnecting(delay=delay, reason=reason):
+                return f"{reason}; next try in {show_seconds(delay)}" if delay else reason
+            case Gap(reason):
+                return f"gap: {reason}"
+            case Paused():
+                return "run waits for a person"
+            case Finished(run):
+                return f"run {run.status} after {show_seconds(self._progress.elapsed())}"
+            case _:
+                assert_never(update)
+
+
+def _node_line(change: Change) -> str:
+    took = f" ({show_seconds(change.seconds)})" if change.seconds and change.seconds >= 0.05 else ""
+    why = f": {shorten(change.said, SAID_WIDTH)}" if change.status in {"failed", "error"} and change.said else ""
+    return f"  {shorten(change.name, NAME_WIDTH)}: {change.status}{took}{why}"

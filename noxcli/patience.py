@@ -1,0 +1,55 @@
+"""Trying again what may work later, with growing, jittered delays, for a limited time."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from noxcli.errors import NoxError, TimedOut, Unavailable
+from noxcli.timing import Backoff, Clock, Deadline, show_seconds
+
+T = TypeVar("T")
+
+
+class Patience:
+    """How long a command goes on trying. `retry_for` is in seconds, from the first failure of each call."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        deadline: Deadline,
+        retry_for: float,
+        say: Callable[[str], None],
+        *,
+        out_of_time: type[NoxError] = TimedOut,
+        gave_up: type[NoxError] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._retry_for = retry_for
+        self._say = say
+        self._out_of_time = out_of_time
+        self._gave_up = gave_up
+
+    def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True) -> T:
+        """Return what `call` returns, as soon as it does not raise Unavailable.
+
+        Raises the last Unavailable when patience ends (as `gave_up`, where given) or it is not `worth` another try;
+        `out_of_time` at the command's own limit.
+        """
+        backoff = Backoff()
+        given = Deadline(self._clock, self._retry_for)
+        while True:
+            try:
+                return call()
+            except Unavailable as error:
+                if not worth(error):
+                    raise
+                delay = backoff.next_delay(error.retry_after)
+                if delay >= given.left():
+                    if self._gave_up is not None:
+                        raise self._gave_up(error.message, error.hint, **error.facts()) from error
+                    raise
+                if delay >= self._deadline.left():
+                    self._clock.sleep(self._deadline.left())
+                    raise self._out_of_time(f"out of time: {error.message}") from error
+                self._say(f"{error.message}; trying again in {show_seconds(delay)}")
+                self._clock.sleep(delay)

@@ -1,0 +1,113 @@
+"""The result document: what became of a command, for programs (`noxcli.result/1`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from noxcli.continuity import Continuity, Ledger
+from noxcli.deliver import Delivered, is_complete
+from noxcli.errors import ExitCode, NoxError, Phase, StartUnknown
+from noxcli.models import Run
+from noxcli.progress import Progress
+from noxcli.timing import seconds_between
+
+SCHEMA = "noxcli.result/1"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is known so far; a command fills it in as it goes, so that every ending can be told."""
+
+    run: Run | None = None
+    confirmed: bool = False
+    may_exist: bool = False
+    phase: Phase = Phase.USAGE
+    delivered: Delivered | None = None
+    progress: Progress | None = None
+    ledger: Ledger | None = None
+    connects: int = 0
+    measured: bool = False  # the nodes were watched from the start, so their durations mean something
+    error: NoxError | None = None
+
+    def document(self, exit_code: ExitCode) -> dict[str, Any]:
+        """Return the document; its shape is the same for every ending."""
+        output = self.delivered.output if self.delivered else (self.run.output if self.run else None)
+        return {
+            "schema": SCHEMA,
+            "ok": exit_code == ExitCode.OK,
+            "exit_code": int(exit_code),
+            "retry_safe": self.run is None and not self.may_exist and not isinstance(self.error, StartUnknown),
+            "run": self._run(),
+            "output": output,
+            "complete": self.delivered.complete if self.delivered else is_complete(output),
+            "files": self.delivered.files if self.delivered else [],
+            "nodes": self._nodes(),
+            "stream": self._stream(),
+            "error": self._error(),
+        }
+
+    def _run(self) -> dict[str, Any] | None:
+        if self.run is None:
+            return None
+        return {
+            "id": self.run.id,
+            "workflow_id": self.run.workflow_id,
+            "status": self.run.status,
+            "progress": self.run.progress,
+            "created_at": self.run.created_at,
+            "finished_at": self.run.finished_at,
+            "duration_s": seconds_between(self.run.created_at, self.run.finished_at),
+            "confirmed": self.confirmed,
+        }
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        if self.progress is None:
+            return []
+        now = self.progress.began + self.progress.elapsed()
+        nodes = []
+        for node in self.progress.nodes.values():
+            took = node.duration(now) if self.measured else None
+            nodes.append(
+                {
+                    "id": node.id,
+                    "name": node.name,
+                    "status": node.status,
+                    "duration_s": None if took is None else round(took, 3),
+                }
+            )
+        return nodes
+
+    def _stream(self) -> dict[str, Any]:
+        label = self.ledger.label if self.ledger else Continuity.NONE
+        return {
+            "connects": self.connects,
+            "reconnects": max(0, self.connects - 1),
+            "cursor": self.ledger.cursor if self.ledger else None,
+            "continuity": str(label),
+        }
+
+    def _error(self) -> dict[str, Any] | None:
+        if self.error is None:
+            return None
+        return {
+            "phase": str(self.error.phase or self.phase),
+            "message": self.error.message,
+            "hint": self.error.hint,
+            "http_status": self.error.http_status,
+            "request_id": self.error.request_id,
+            "candidates": list(self.error.candidates),
+        }
+
+
+def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode) -> dict[str, Any]:
+    """Return one run's document, or one around the documents of several."""
+    if len(outcomes) == 1:
+        return outcomes[0].document(exit_code)
+    return {
+        "schema": "noxcli.results/1",
+        "ok": exit_code == ExitCode.OK,
+        "exit_code": int(exit_code),
+        "results": [
+            outcome.document(outcome.error.exit_code if outcome.error else ExitCode.OK) for outcome in outcomes
+        ],
+    }

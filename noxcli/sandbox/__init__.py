@@ -1,0 +1,19 @@
+"""The sandbox: the Noxus HTTP API simulated on this machine, for trying, testing and rehearsing pipelines.
+
+It shares no code with the client. Both restate the wire format on their own, so that a wrong field name on one
+side cannot agree with itself on the other.
+
+This module imports neither Starlette nor uvicorn: a caller can ask `missing_packages()` first and then import
+`noxcli.sandbox.server` or `noxcli.sandbox.command`.
+"""
+
+from importlib.util import find_spec
+
+_NEEDED = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
+
+INSTALL_HINT = "pip install 'noxcli[sandbox]'"
+
+
+def missing_packages() -> list[str]:
+    """Which packages of the `sandbox` extra are not installed, by the names that pip knows."""
+    return [package for module, package in _NEEDED.items() if find_spec(module) is None]

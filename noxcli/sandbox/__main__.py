@@ -1,0 +1,69 @@
+"""`python -m noxcli.sandbox`: the sandbox without the client."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from noxcli.sandbox import INSTALL_HINT, missing_packages
+from noxcli.sandbox.files import load_replay, load_scenarios
+from noxcli.sandbox.switches import Switches, parsed, with_overrides
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve, or run the command after `--`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options, command = _split(arguments)
+    given = _parser().parse_args(options)
+    missing = missing_packages()
+    if missing:
+        print(f"the sandbox needs {', '.join(missing)}: {INSTALL_HINT}", file=sys.stderr)
+        return 2
+    from noxcli.sandbox.command import DEFAULT_PORT, run_command, serve_forever
+
+    try:
+        common: dict[str, Any] = {
+            "speed": given.speed,
+            "switches": _switches(given.switch),
+            "scenarios": [
+                *(scenario for path in given.scenario for scenario in load_scenarios(path)),
+                *(load_replay(path) for path in given.replay),
+            ],
+        }
+        if command:
+            return run_command(command, port=given.port or 0, **common)
+        return serve_forever(port=DEFAULT_PORT if given.port is None else given.port, **common)
+    except (ValueError, OSError) as error:
+        print(f"noxcli.sandbox: {error}", file=sys.stderr)
+        return 2
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m noxcli.sandbox",
+        usage="%(prog)s [options] [-- COMMAND...]",
+        description="The Noxus API on this machine, until Ctrl-C or around one command.",
+    )
+    parser.add_argument("--port", type=int, help="8765 by default, any free one around a command")
+    parser.add_argument("--speed", type=float, default=1.0, help="time passes so many times faster")
+    parser.add_argument("--scenario", type=Path, action="append", default=[], help="a TOML file of workflows")
+    parser.add_argument("--replay", type=Path, action="append", default=[], help="a run recorded as NDJSON")
+    parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="see switches.py")
+    return parser
+
+
+def _switches(settings: list[str]) -> Switches:
+    pairs = [text.partition("=") for text in settings]
+    return with_overrides(Switches(), {name: parsed(name, value) for name, _, value in pairs})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The API as one ASGI application: its map of paths, and what every answer has in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from noxcli.sandbox import event_routes, file_routes, run_routes, workflow_routes
+from noxcli.sandbox.answers import Json
+from noxcli.sandbox.connections import Connections
+from noxcli.sandbox.errors import ApiError
+from noxcli.sandbox.guard import RateLimit, guarded
+from noxcli.sandbox.recording import Recording
+from noxcli.sandbox.workspace import Workspace
+
+ROUTES = [
+    Route("/v1/workflows", guarded("list", workflow_routes.list_all), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}", guarded("workflow", workflow_routes.read), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", workflow_routes.versions), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}/runs", guarded("list", run_routes.list_of_workflow), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}/runs", guarded("start", run_routes.start, running=True), methods=["POST"]),
+    Route("/v1/workflows/{workflow_id}/runs/sync", guarded("sync", run_routes.sync, running=True), methods=["POST"]),
+    Route("/v1/workflows/{workflow_id}/runs/{run_id}", guarded("record", run_routes.read), methods=["GET"]),
+    Route("/v1/runs", guarded("list", run_routes.list_all), methods=["GET"]),
+    Route("/v1/runs/search", guarded("list", run_routes.search), methods=["POST"]),
+    Route("/v1/runs/{run_id}", guarded("lookup", run_routes.look_up), methods=["GET"]),
+    Route("/v1/runs/{run_id}", guarded("stop", run_routes.delete), methods=["DELETE"]),
+    Route("/v1/runs/{run_id}/events", guarded("events", event_routes.events), methods=["GET"]),
+    Route("/v1/runs/{run_id}/stop", guarded("stop", run_routes.stop, running=True), methods=["POST"]),
+    Route("/v1/runs/{run_id}/data", guarded("data", run_routes.data), methods=["GET"]),
+    Route("/v1/runs/{run_id}/io/{node_id}", guarded("data", run_routes.node_io), methods=["GET"]),
+    Route("/v1/file", guarded("upload", file_routes.upload), methods=["POST"]),
+    Route("/v1/file/{file_id}", guarded("file", file_routes.download), methods=["GET"]),
+    Route("/storage/{file_id}", guarded("storage", file_routes.storage, open_to_all=True), methods=["GET"]),
+    Route("/v1/nodes", guarded("me", workflow_routes.nodes), methods=["GET"]),
+    Route("/v1/admin/me", guarded("me", workflow_routes.me), methods=["GET"]),
+]
+
+
+def build(workspace: Workspace, connections: Connections) -> ASGIApp:
+    """The application over one workspace."""
+    app = Starlette(routes=ROUTES, exception_handlers={ApiError: _refusal, HTTPException: _refusal})
+    app.router.redirect_slashes = False
+    app.state.workspace = workspace
+    app.state.connections = connections
+    app.state.limit = RateLimit()
+    return Recording(app, workspace.requests)
+
+
+async def _refusal(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    status: int
+    detail: Any
+    headers: Mapping[str, str] | None
+    match error:
+        case ApiError() as refused:
+            status, detail, headers = refused.status, refused.detail, refused.headers
+        case HTTPException() as refused:
+            status, detail, headers = refused.status_code, refused.detail, refused.headers
+        case _:
+            raise error
+    return Json({"detail": detail}, status, headers)

@@ -1,0 +1,163 @@
+"""The workflows that every sandbox serves: everyday ones here, hostile ones in `builtin_trouble`."""
+
+from itertools import pairwise
+from typing import Any
+
+from noxcli.sandbox.builtin_trouble import TROUBLE
+from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
+from noxcli.sandbox.steps import Step, alongside, node_runs, node_skipped, words
+
+_PARAGRAPH = (
+    "Les idées voyagent plus loin que ceux qui les ont eues; 想法比人走得更远, и слова тоже. "
+    "A workflow that anybody can repeat is worth more than a result that nobody can explain \u2013 "
+    "that is the whole case for writing it down. \N{SEEDLING}\n\n"
+)
+
+
+def essay(subject: str, characters: int) -> str:
+    """A long text in several scripts, the same for the same subject, of at least so many characters."""
+    title = f"# On {subject}\n\n"
+    count = characters // len(_PARAGRAPH) + 1
+    return title + "".join(f"{number}. {_PARAGRAPH}" for number in range(1, count + 1))
+
+
+def _answer(inputs: dict[str, Any]) -> str:
+    return (
+        f"You asked: {inputs['User Input']}\n"
+        f"This {inputs['Analysis Type']} answer comes from the sandbox on your own machine; "
+        "no model was asked and nothing was charged. Point noxcli at the real API when you are ready."
+    )
+
+
+def _demo_script(inputs: dict[str, Any]) -> list[Step]:
+    return [
+        *node_runs("Plan", seconds=0.8),
+        *alongside(
+            node_runs("Research", seconds=1.6),
+            node_runs("Check facts", seconds=1.1),
+        ),
+        *node_skipped("Ask an expert"),
+        *node_runs("Write", words(_answer(inputs), 2), seconds=2.8),
+        *node_runs("Expand", seconds=0.8),
+    ]
+
+
+def _demo_output(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"Answer": _answer(inputs), "Essay": essay(str(inputs["User Input"]), 20_000)}
+
+
+DEMO = Scenario(
+    "demo",
+    "Answers a question with streamed text and a long essay (about 6 s).",
+    nodes=[
+        input_node("User Input"),
+        input_node("Analysis Type", default="short"),
+        fixed_input("System Prompt", "You are a helpful assistant."),
+        Node("Plan"),
+        Node("Research"),
+        Node("Check facts"),
+        Node("Ask an expert"),
+        Node("Write"),
+        Node("Expand"),
+        output_node("Answer"),
+        output_node("Essay"),
+    ],
+    edges=[
+        ("input User Input", "Plan"),
+        ("input Analysis Type", "Plan"),
+        ("input System Prompt", "Write"),
+        ("Plan", "Research"),
+        ("Plan", "Check facts"),
+        ("Plan", "Ask an expert"),
+        ("Research", "Write"),
+        ("Check facts", "Write"),
+        ("Ask an expert", "Write"),
+        ("Write", "Expand"),
+        ("Write", "Answer"),
+        ("Expand", "Essay"),
+    ],
+    script=_demo_script,
+    output=_demo_output,
+    versions=[Version("first", "The version that this workflow began with.")],
+)
+
+QUESTIONS = Scenario(
+    "qa",
+    "Answers one question at once; made for batches.",
+    nodes=[input_node("Question"), Node("Answer it"), output_node("Answer")],
+    script=lambda inputs: node_runs("Answer it", [f"Answer to: {inputs['Question']}"], seconds=0.4),
+    output=lambda inputs: {"Answer": f"Answer to: {inputs['Question']}"},
+)
+
+FIXED_INPUTS = Scenario(
+    "fixed-inputs",
+    "Shows which prompt was used: the workflow's own, or one that overrides it.",
+    nodes=[
+        input_node("User Question"),
+        fixed_input("System Prompt", "You are a helpful assistant."),
+        fixed_input("Temperature", 0.2, type="float"),
+        Node("Think"),
+        output_node("Answer"),
+        output_node("Prompt used"),
+    ],
+    script=node_runs("Think", seconds=0.5),
+    output=lambda inputs: {
+        "Answer": f"Answer to: {inputs['User Question']}",
+        "Prompt used": inputs["System Prompt"],
+    },
+)
+
+STRUCTURED = Scenario(
+    "structured",
+    "Outputs of every JSON type, a file, and a long text inside a list.",
+    script=node_runs("Collect", seconds=0.5),
+    output={
+        "Report": {"title": "Quarterly report", "pages": 12, "tags": ["finance", "q3"], "draft": False},
+        "Cities": ["Lisboa", "Zürich", "東京"],
+        "Score": 0.875,
+        "Count": 9_007_199_254_740_993,
+        "Approved": True,
+        "Remark": None,
+        "Chapters": [{"title": "Short", "body": "Brief."}, {"title": "Long", "body": essay("lists", 30_000)}],
+        "Table": File("cities.csv", "city,country\r\nZürich,CH\r\n".encode(), "text/csv"),
+    },
+)
+
+V2 = Scenario(
+    "v2",
+    "A workflow of the second definition version.",
+    nodes=[
+        input_node("Topic"),
+        input_node("Length", type="int", default=3),
+        fixed_input("Tone", "friendly"),
+        Node("Draft"),
+        output_node("Text"),
+    ],
+    script=lambda inputs: node_runs("Draft", words(_draft(inputs), 1), seconds=1.0),
+    output=lambda inputs: {"Text": _draft(inputs)},
+    flow_version="v2",
+)
+
+
+def _draft(inputs: dict[str, Any]) -> str:
+    return " ".join([f"A {inputs['Tone']} word about {inputs['Topic']}."] * int(inputs["Length"]))
+
+
+def _many_nodes() -> Scenario:
+    """Ten layers of six nodes; a layer runs at once, the next one follows."""
+    layers = [[f"Step {layer}.{place}" for place in range(1, 7)] for layer in range(1, 11)]
+    script: list[Step] = []
+    for layer in layers:
+        script += alongside(*(node_runs(name, seconds=0.1 * place) for place, name in enumerate(layer, 1)))
+    pairs = pairwise(layers)
+    return Scenario(
+        "many-nodes",
+        "Sixty nodes, six at a time (about 6 s).",
+        nodes=[Node(name) for layer in layers for name in layer] + [output_node("Answer")],
+        edges=[(source, target) for before, after in pairs for source in before for target in after],
+        script=script,
+        output={"Answer": "sixty nodes ran"},
+    )
+
+
+BUILT_IN: list[Scenario] = [DEMO, QUESTIONS, FIXED_INPUTS, STRUCTURED, V2, _many_nodes(), *TROUBLE]

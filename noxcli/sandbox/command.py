@@ -1,0 +1,146 @@
+"""The sandbox from a shell: served until Ctrl-C, or around one command."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.switches import Switches
+
+NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
+DEFAULT_PORT = 8765
+
+_GLANCE = 0.1  # seconds between two looks whether a signal has come
+
+Reaction = Callable[[int, FrameType | None], None]
+
+
+def run_command(
+    argv: Sequence[str],
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    scenarios: Iterable[Scenario] = (),
+    switches: Switches | None = None,
+) -> int:
+    """Run a command against a sandbox of its own; returns the command's exit code, as a shell would see it."""
+    with Sandbox([*BUILT_IN, *scenarios], port=port, speed=speed, switches=switches) as sandbox:
+        return _run(argv, environment(sandbox))
+
+
+def serve_forever(
+    *,
+    port: int = DEFAULT_PORT,
+    speed: float = 1.0,
+    scenarios: Iterable[Scenario] = (),
+    switches: Switches | None = None,
+) -> int:
+    """Serve until Ctrl-C or SIGTERM; tells what to export and what can be run."""
+    served = [*BUILT_IN, *scenarios]
+    endings: list[int] = []
+    with _signals_caught(endings), Sandbox(served, port=port, speed=speed, switches=switches) as sandbox:
+        print(f"export NOXUS_BACKEND_URL={sandbox.url}")
+        print(f"export NOXUS_API_KEY={sandbox.key}")
+        print()
+        width = max(len(scenario.name) for scenario in served)
+        for scenario in served:
+            print(f"# {scenario.name:{width}}  {scenario.description}")
+        sys.stdout.flush()
+        while not endings:
+            time.sleep(_GLANCE)
+    return 0
+
+
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """This process's environment, pointed at the sandbox."""
+    ours = {name: value for name, value in os.environ.items() if not _points_elsewhere(name)}
+    scripts = str(Path(sys.executable).parent)
+    loopback = [name for name in (ours.get("NO_PROXY") or ours.get("no_proxy"), "127.0.0.1,localhost") if name]
+    return {
+        **ours,
+        "NOXUS_BACKEND_URL": sandbox.url,
+        "NOXUS_API_KEY": sandbox.key,
+        "NO_PROXY": ",".join(loopback),
+        "no_proxy": ",".join(loopback),
+        "PATH": os.pathsep.join([scripts, ours.get("PATH", os.defpath)]),
+    }
+
+
+def _points_elsewhere(name: str) -> bool:
+    """A client's own variables win over the shared ones and would send a rehearsal to the real API."""
+    return name.startswith("NOXCLI_") and any(part in name for part in ("KEY", "URL", "HOST", "PROFILE"))
+
+
+def _run(argv: Sequence[str], env: dict[str, str]) -> int:
+    relay = _Relay()
+    with _signals_given_to(relay):
+        try:
+            child = subprocess.Popen(argv, env=env)
+        except FileNotFoundError:
+            print(f"noxcli sandbox: command not found: {argv[0]}", file=sys.stderr)
+            return NOT_FOUND
+        except OSError as error:
+            print(f"noxcli sandbox: cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
+            return NOT_EXECUTABLE
+        relay.attach(child)
+        code = child.wait()
+    return BY_SIGNAL - code if code < 0 else code
+
+
+class _Relay:
+    """Passes signals on to a child, also those that come before the child is known."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def attach(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        for number in self._early:
+            child.send_signal(number)
+
+    def forward(self, number: int, _frame: FrameType | None) -> None:
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+    def leave(self, _number: int, _frame: FrameType | None) -> None:
+        """A terminal's Ctrl-C reaches the child without us. Handled, because an ignored signal would be inherited."""
+
+
+def _signals_given_to(relay: _Relay) -> AbstractContextManager[None]:
+    """While a child runs, signals are for the child."""
+    return _reacting({signal.SIGINT: relay.leave, signal.SIGTERM: relay.forward, signal.SIGHUP: relay.forward})
+
+
+def _signals_caught(endings: list[int]) -> AbstractContextManager[None]:
+    """Note the signals that ask for an end. Nothing is raised: it could hit the server while it starts or ends."""
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        endings.append(number)
+
+    return _reacting({signal.SIGINT: note, signal.SIGTERM: note, signal.SIGHUP: note})
+
+
+@contextmanager
+def _reacting(wanted: Mapping[signal.Signals, Reaction]) -> Iterator[None]:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number, reaction in wanted.items():
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                before[number] = signal.signal(number, reaction)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,160 @@
+"""Workflow records and the node catalogue, in the shapes that the Noxus docs and noxus-sdk 0.6.0 read.
+
+Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and workflows/workflow_v2.py.
+"""
+
+import hashlib
+import uuid
+from typing import Any
+
+from noxcli.sandbox.graph import Graph
+from noxcli.sandbox.scenario import NAMESPACE, Node, Scenario
+
+GROUP_ID = str(uuid.uuid5(NAMESPACE, "workspace"))
+CREATED_AT = "2026-01-01T09:00:00Z"
+
+_V2_TYPES = {"InputNode": "InputNodeV2", "OutputNode": "OutputNodeV2"}
+_CATALOGUE = {
+    "InputNode": "Input",
+    "InputNodeV2": "Input",
+    "FileInputNode": "File input",
+    "ImageInputNode": "Image input",
+    "OutputNode": "Output",
+    "OutputNodeV2": "Output",
+    "TextGenerationNode": "Generate text",
+    "HumanInTheLoopNode": "Human in the loop",
+}
+
+
+def workflow_record(scenario: Scenario, graph: Graph, runs: int, last_run_at: str | None) -> dict[str, Any]:
+    """One workflow as `GET /v1/workflows/{id}` gives it."""
+    body = definition(scenario, graph)
+    return {
+        "id": scenario.id,
+        "group_id": GROUP_ID,
+        "name": scenario.name,
+        "type": "flow",
+        "flow_version": scenario.flow_version,
+        "definition": body,
+        "workflow_hash": hashlib.sha256(repr(body).encode()).hexdigest(),
+        "meta": {"tags": [], "icon": None},
+        "settings": {},
+        "last_updated_at": CREATED_AT,
+        "last_run_at": last_run_at,
+        "created_at": CREATED_AT,
+        "deleted_at": None,
+        "runs_count": runs,
+        "author_name": "sandbox",
+        "description": scenario.description,
+        "saved": True,
+        "error_handler": None,
+        "triggers": [],
+    }
+
+
+def definition(scenario: Scenario, graph: Graph) -> dict[str, Any]:
+    """Nodes and edges in the version that the scenario asks for."""
+    if scenario.flow_version == "v2":
+        return {
+            "flow_version": "v2",
+            "nodes": [_node_v2(node, place) for place, node in enumerate(graph.nodes)],
+            "edges": [_edge_v2(source, target) for source, target in graph.edges],
+        }
+    return {
+        "flow_version": "v1",
+        "nodes": [_node_v1(node, place) for place, node in enumerate(graph.nodes)],
+        "edges": [_edge_v1(source, target) for source, target in graph.edges],
+    }
+
+
+def version_records(scenario: Scenario, graph: Graph) -> list[dict[str, Any]]:
+    """The saved versions of a workflow, oldest first."""
+    return [
+        {
+            "id": str(uuid.uuid5(NAMESPACE, f"{scenario.id}/version/{version.name}")),
+            "name": version.name,
+            "description": version.description,
+            "created_at": CREATED_AT,
+            "created_by": None,
+            "definition": definition(scenario, graph),
+        }
+        for version in scenario.versions
+    ]
+
+
+def catalogue(types: set[str]) -> list[dict[str, Any]]:
+    """The node catalogue: the common types and whatever else the workflows at hand use."""
+    titles = {**{name: name for name in sorted(types)}, **_CATALOGUE}
+    return [_catalogue_entry(name, title) for name, title in titles.items()]
+
+
+def _node_v1(node: Node, place: int) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "type": node.type,
+        "name": node.name,
+        "display": {"position": {"x": 350 * place, "y": 0}},
+        "node_config": dict(node.config),
+        "connector_config": {"inputs": [], "outputs": []},
+        "config_definition": {},
+        "subflow_config": None,
+        "subflow_id": None,
+        "inputs": [{"node_id": node.id, "name": "input", "fixed_value": None, "type": "input"}],
+        "outputs": [{"node_id": node.id, "name": "output", "type": "output"}],
+    }
+
+
+def _node_v2(node: Node, place: int) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "type": _V2_TYPES.get(node.type, node.type),
+        "name": node.name,
+        "node_config": dict(node.config),
+        "variable_bindings": {},
+        "iterate_overrides": {},
+        "parent_id": None,
+        "display": {"position": {"x": 350 * place, "y": 0}},
+    }
+
+
+def _edge_id(source: Node, target: Node) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"{source.id}/{target.id}"))
+
+
+def _edge_v1(source: Node, target: Node) -> dict[str, Any]:
+    def end(node: Node, connector: str) -> dict[str, Any]:
+        return {"node_id": node.id, "connector_name": connector, "key": None, "optional": False}
+
+    return {
+        "id": _edge_id(source, target),
+        "from_id": end(source, "output"),
+        "to_id": end(target, "input"),
+    }
+
+
+def _edge_v2(source: Node, target: Node) -> dict[str, Any]:
+    return {
+        "id": _edge_id(source, target),
+        "source": source.id,
+        "target": target.id,
+        "source_handle": "output",
+        "target_handle": "input",
+    }
+
+
+def _catalogue_entry(name: str, title: str) -> dict[str, Any]:
+    return {
+        "type": name,
+        "title": title,
+        "description": f"{title} (sandbox)",
+        "small_description": None,
+        "category": "io" if "Input" in name or "Output" in name else "other",
+        "integrations": [],
+        "inputs": [{"name": "input", "label": "Input", "type": "input", "optional": False}],
+        "outputs": [{"name": "output", "label": "Output", "type": "output", "optional": False}],
+        "config": {},
+        "is_available": True,
+        "visible": True,
+        "config_endpoint": None,
+        "v2_ready": True,
+    }

@@ -1,0 +1,118 @@
+"""The event stream of a run. Noxus docs: Stream run events."""
+
+import math
+from collections.abc import AsyncGenerator, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from noxcli.sandbox.answers import Break, Stream
+from noxcli.sandbox.errors import ApiError
+from noxcli.sandbox.eventlog import EventLog
+from noxcli.sandbox.faults import Cut, WrongType
+from noxcli.sandbox.guard import closer, workspace_of
+from noxcli.sandbox.run import Run
+from noxcli.sandbox.switches import Switches
+
+_LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
+_CHUNK = 512  # events that go out as one piece, so that a long log neither fills memory nor blocks the loop
+
+Frame = Callable[[EventLog, int], bytes]
+
+
+async def events(request: Request) -> Response:
+    """All events of a run from the cursor on, then whatever comes."""
+    run = workspace_of(request).run(request.path_params["run_id"])
+    fault = getattr(request.state, "fault", None)
+    if isinstance(fault, WrongType):
+        return Response(fault.body, 200, {"content-type": fault.content_type})
+    late = run.over.is_set()
+    if late and run.switches.on_ended == "404":
+        raise ApiError(404, "No event stream for this run")
+    if late and run.switches.on_ended in ("close", "silent"):
+        fault = Cut(0, "clean" if run.switches.on_ended == "close" else "silent")
+    start = _start(run, request.query_params.get("etag"))
+    pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
+    return Stream(
+        _frames(run, start, fault if isinstance(fault, Cut) else None, pace / workspace_of(request).speed),
+        closer(request),
+        content_type="text/event-stream; charset=utf-8",
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+    )
+
+
+def _start(run: Run, cursor: str | None) -> int:
+    """Where in the log a stream begins."""
+    kept = run.switches.retained_events
+    oldest = max(0, len(run.log) - kept) if kept else 0
+    place = run.log.place(cursor) if cursor else None
+    if cursor and (place is None or place < oldest):
+        if run.switches.on_unknown_cursor != "replay":
+            raise ApiError(int(run.switches.on_unknown_cursor), "Unknown or expired cursor")
+        return oldest
+    if place is None:
+        return oldest
+    return place if run.switches.cursor_inclusive else place + 1
+
+
+async def _frames(run: Run, position: int, cut: Cut | None, pace: float) -> AsyncGenerator[bytes, None]:
+    """The body of one connection: frames, keep-alives, and its end, of its own accord or by a cut."""
+    switches = run.switches
+    frame = _framing(switches)
+    last = math.inf if cut is None else position + cut.after
+    step = 1 if switches.chunk_per_event else _CHUNK
+    while position < last:
+        stop = int(min(len(run.log), position + step, last))
+        if position < stop:
+            yield b"".join([frame(run.log, at) for at in range(position, stop)])
+            position = stop
+        elif run.closed:
+            if switches.closing_event != "none":
+                yield _named(switches.closing_event, b"{}", switches)
+            return
+        else:
+            before = len(run.log)
+            await run.log.growth(None if math.isinf(pace) else pace)
+            if len(run.log) == before and not run.closed:
+                yield _keepalive(switches)
+    if cut is not None:
+        async for piece in _broken(run, position, cut, frame, pace):
+            yield piece
+
+
+async def _broken(run: Run, position: int, cut: Cut, frame: Frame, pace: float) -> AsyncGenerator[bytes, None]:
+    if cut.parting:
+        yield cut.parting.encode()
+    while cut.how == "torn" and position == len(run.log) and run.stream == "open":
+        await run.log.growth(None)
+    if cut.how == "torn":
+        whole = frame(run.log, min(position, len(run.log) - 1))
+        yield whole[: len(whole) // 2]
+    elif cut.how == "abort":
+        raise Break
+    while cut.how in ("silent", "keepalive"):
+        await run.log.growth(_KEEPALIVE_CUT if math.isinf(pace) else pace)
+        if cut.how == "keepalive":
+            yield b": keep-alive" + _LINE_ENDS[run.switches.line_end] * 2
+
+
+_KEEPALIVE_CUT = 0.2  # seconds between comments where the switches ask for none
+
+
+def _framing(switches: Switches) -> Frame:
+    end = _LINE_ENDS[switches.line_end]
+    head = (b"event: message" + end if switches.event_lines else b"") + b"data: "
+    if not switches.id_lines:
+        return lambda log, at: head + log.payloads[at] + end + end
+    return lambda log, at: b"id: " + log.cursors[at].encode() + end + head + log.payloads[at] + end + end
+
+
+def _named(name: str, data: bytes, switches: Switches) -> bytes:
+    end = _LINE_ENDS[switches.line_end]
+    return b"event: " + name.encode() + end + b"data: " + data + end + end
+
+
+def _keepalive(switches: Switches) -> bytes:
+    if switches.keepalive == "ping":
+        return _named("ping", b"{}", switches)
+    return b": keep-alive" + _LINE_ENDS[switches.line_end] * 2

@@ -1,0 +1,115 @@
+"""Uploads and downloads, straight or by way of another origin.
+
+The Files API has no documentation page; the shapes follow noxus-sdk 0.6.0 resources/files.py.
+"""
+
+import re
+from collections.abc import AsyncGenerator
+from urllib.parse import quote
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from noxcli.sandbox import records
+from noxcli.sandbox.answers import Break, Json, Stream
+from noxcli.sandbox.definition import GROUP_ID
+from noxcli.sandbox.errors import ApiError, Invalid
+from noxcli.sandbox.faults import CutBody
+from noxcli.sandbox.filestore import StoredFile
+from noxcli.sandbox.guard import closer, workspace_of
+from noxcli.sandbox.run import Run
+from noxcli.sandbox.scenario import File
+from noxcli.sandbox.switches import Switches
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_SIGNATURE = "sandbox"
+
+
+async def upload(request: Request) -> Response:
+    """POST /v1/file: one multipart part named `file`"""
+    workspace = workspace_of(request)
+    async with request.form() as form:
+        part = form.get("file")
+        if not isinstance(part, UploadFile):
+            raise Invalid(["body", "file"], "Field required", "missing")
+        content_type = part.content_type or "application/octet-stream"
+        stored = workspace.keep(File(part.filename or "file", await part.read(), content_type))
+    created = records.stamp(Run.now(), workspace.switches.timestamps)
+    return Json(stored.record(GROUP_ID, str(created)))
+
+
+async def download(request: Request) -> Response:
+    """GET /v1/file/{file_id}"""
+    workspace = workspace_of(request)
+    file = workspace.file(request.path_params["file_id"])
+    switches = _switches(request, file)
+    if switches.download == "redirect":
+        # The same server under its other name is another origin to every client.
+        other = "localhost" if request.url.hostname == "127.0.0.1" else "127.0.0.1"
+        address = f"http://{other}:{request.url.port}/storage/{file.id}?signature={_SIGNATURE}"
+        return RedirectResponse(address, 307)
+    return _body(request, file, switches)
+
+
+async def storage(request: Request) -> Response:
+    """The object store that a redirect leads to: no key, the address itself is signed."""
+    if request.query_params.get("signature") != _SIGNATURE:
+        raise ApiError(403, "Signature does not match")
+    file = workspace_of(request).file(request.path_params["file_id"])
+    return _body(request, file, _switches(request, file))
+
+
+def _switches(request: Request, file: StoredFile) -> Switches:
+    workspace = workspace_of(request)
+    owner = workspace.workflows.get(file.owner)
+    return owner.switches if owner else workspace.switches
+
+
+def _body(request: Request, file: StoredFile, switches: Switches) -> Response:
+    wanted = request.headers.get("range")
+    if wanted and switches.ranges == "refused":
+        raise ApiError(403, "Range requests are not allowed")
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(file.content.name, safe='')}",
+        "etag": f'"{file.id}"',
+    }
+    start, stop, status = 0, file.size, 200
+    if switches.ranges == "honoured":
+        headers["accept-ranges"] = "bytes"
+        if wanted and request.headers.get("if-range", headers["etag"]) == headers["etag"]:
+            start, stop = _range(wanted, file.size)
+            status = 206
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
+    if switches.download != "chunked":
+        headers["content-length"] = str(stop - start)
+    fault = getattr(request.state, "fault", None)
+    cut = fault.after_bytes if isinstance(fault, CutBody) else None
+    return Stream(
+        _pieces(file, start, stop, cut),
+        closer(request),
+        status=status,
+        content_type=file.content.content_type,
+        headers=headers,
+    )
+
+
+def _range(text: str, size: int) -> tuple[int, int]:
+    """One byte range as start and stop; 416 for what lies outside."""
+    match = _RANGE.fullmatch(text)
+    if match is None or match.groups() == ("", ""):
+        raise ApiError(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})
+    first, last = match.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    if start >= stop:
+        raise ApiError(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})
+    return start, stop
+
+
+async def _pieces(file: StoredFile, start: int, stop: int, cut: int | None) -> AsyncGenerator[bytes, None]:
+    end = stop if cut is None else min(stop, start + cut)
+    for piece in file.pieces(start, end):
+        yield piece
+    if cut is not None and end < stop:
+        raise Break

@@ -1,0 +1,194 @@
+"""Scenarios from TOML files, so that a pipeline can be rehearsed against a workflow of one's own.
+
+    [[scenario]]
+    name = "nightly"
+    description = "Summarises a topic; its stream breaks twice."
+    status = "completed"
+    inputs = [{ label = "Topic" }, { label = "Tone", fixed = "dry" }, { label = "Length", type = "int", default = 3 }]
+    script = [
+      { node = "Fetch", status = "running" },
+      { sleep = 0.5 },
+      { node = "Fetch", status = "completed" },
+      { node = "Write", pieces = ["About ", "{{Topic}}"], seconds = 1.0 },
+      { state = "warming_up" },
+      { type = "content", data = { id = "anything", odd = true } },
+    ]
+
+    [scenario.output]
+    Answer = "A summary of {{Topic}}"
+    Essay = { "$repeat" = "long ", times = 5000 }
+    Table = { "$file" = "cities.csv", text = "city\\n", content_type = "text/csv" }
+    Archive = { "$file" = "a.bin", size = 1000000 }
+
+    [scenario.faults]
+    events = [{ fault = "cut", after = 3, how = "torn" }, { fault = "answer", status = 502, body = "<html>" }]
+    start = [{ fault = "lost-answer", how = "drop" }]
+
+    [scenario.switches]
+    keepalive = "comment"
+
+`{{Label}}` stands for that input of the run. A step with `pieces`, `seconds` or only `node` runs a node from start
+to end; one with `content` or `status` is a single event. The faults are answer, lost-answer, hold, drop, cut,
+wrong-type and cut-body, with the fields that `faults.py` gives them.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from noxcli.sandbox import faults
+from noxcli.sandbox.filling import filled, filled_step
+from noxcli.sandbox.replay import load_replay
+from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
+from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
+from noxcli.sandbox.switches import Switches, with_overrides
+
+__all__ = ["load_replay", "load_scenarios"]
+
+_FAULTS: dict[str, type[Any]] = {
+    "answer": faults.Answer,
+    "lost-answer": faults.LostAnswer,
+    "hold": faults.Hold,
+    "drop": faults.Drop,
+    "cut": faults.Cut,
+    "wrong-type": faults.WrongType,
+    "cut-body": faults.CutBody,
+}
+_KEYS = {
+    "name", "description", "status", "inputs", "nodes", "script", "output", "faults", "switches", "flow_version",
+}  # fmt: skip
+
+
+def load_scenarios(path: Path | str) -> list[Scenario]:
+    """All scenarios of a file; ValueError says where the file is wrong and how to mend it."""
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a TOML file: {error}; check that line") from None
+    tables = document.get("scenario")
+    if not isinstance(tables, list) or set(document) != {"scenario"}:
+        raise ValueError(f"{path}: at the top: only [[scenario]] tables are known; begin each with [[scenario]]")
+    return [_scenario(_Place(f"{path}: scenario {number}"), table) for number, table in enumerate(tables, 1)]
+
+
+class _Place(str):
+    """Where in a file we are, for messages."""
+
+    __slots__ = ()
+
+    def wrong(self, what: str, mend: str) -> ValueError:
+        return ValueError(f"{self}: {what}; {mend}")
+
+    def at(self, name: str) -> "_Place":
+        return _Place(f"{self}, {name}")
+
+
+def _scenario(place: _Place, table: Any) -> Scenario:
+    _known(place, table, _KEYS)
+    name = _field(place, table, "name", str)
+    place = _Place(f"{place} ({name})")
+    script = [_steps(place.at(f"step {at}"), step) for at, step in enumerate(table.get("script", []), 1)]
+    steps = [step for some in script for step in some]
+    output = {label: _value(place.at(f"output {label}"), value) for label, value in table.get("output", {}).items()}
+    mentioned = dict.fromkeys(step.node for step in steps if isinstance(step, Emit))
+    nodes = [_input(place.at(f"input {at}"), each) for at, each in enumerate(table.get("inputs", []), 1)]
+    try:
+        with_overrides(Switches(), table.get("switches", {}))
+    except ValueError as error:
+        raise place.wrong(f"switches: {error}", "correct or remove that line") from None
+    return Scenario(
+        name,
+        table.get("description", ""),
+        nodes=[
+            *nodes,
+            *(Node(each) for each in dict.fromkeys([*table.get("nodes", []), *mentioned]) if each not in output),
+            *(output_node(label) for label in output),
+        ],
+        script=(lambda inputs: [filled_step(step, inputs) for step in steps]) if steps else None,
+        status=table.get("status", "completed"),
+        output=lambda inputs: {label: filled(value, inputs) for label, value in output.items()},
+        faults=_fault_lists(place, table.get("faults", {})),
+        switches=table.get("switches", {}),
+        flow_version=table.get("flow_version", "v1"),
+    )
+
+
+def _input(place: _Place, table: Any) -> Node:
+    _known(place, table, {"label", "type", "default", "fixed"})
+    label = _field(place, table, "label", str)
+    if "fixed" in table:
+        return fixed_input(label, table["fixed"], type=table.get("type", "str"))
+    return input_node(label, type=table.get("type", "str"), default=table.get("default"))
+
+
+def _steps(place: _Place, table: Any) -> list[Step]:
+    _known(place, table, {"node", "content", "status", "pieces", "seconds", "sleep", "state", "type", "data"})
+    if "sleep" in table:
+        return [Sleep(_field(place, table, "sleep", int, float))]
+    if "state" in table:
+        return [State(_field(place, table, "state", str))]
+    if "type" in table:
+        return [Raw(_field(place, table, "type", str), table.get("data"))]
+    node = _field(place, table, "node", str)
+    if "content" in table or "status" in table:
+        return [Emit(node, table.get("content"), table.get("status", "running"))]
+    return node_runs(node, table.get("pieces", []), table.get("seconds", 0.0))
+
+
+def _value(place: _Place, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_value(place, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "$repeat" in value:
+        return _field(place, value, "$repeat", str) * _field(place, value, "times", int)
+    if "$file" in value:
+        _known(place, value, {"$file", "text", "content_type", "size"})
+        content_type = value.get("content_type", "application/octet-stream")
+        return File(value["$file"], value.get("text", "").encode(), content_type, value.get("size"))
+    return {key: _value(place, each) for key, each in value.items()}
+
+
+def _fault_lists(place: _Place, table: Mapping[str, Any]) -> dict[Any, list[faults.Fault]]:
+    for kind in table:
+        if kind not in faults.KINDS:
+            raise place.wrong(f"faults: no request is of kind {kind!r}", f"use one of {', '.join(faults.KINDS)}")
+    return {
+        kind: [_fault(place.at(f"{kind} fault {at}"), each) for at, each in enumerate(some, 1)]
+        for kind, some in table.items()
+    }
+
+
+def _fault(place: _Place, table: Any) -> faults.Fault:
+    kind = _FAULTS.get(table.get("fault", "") if isinstance(table, dict) else "")
+    if kind is None:
+        raise place.wrong("the kind of fault is missing or unknown", f"set fault to one of {', '.join(_FAULTS)}")
+    _known(place, table, {"fault", *(each.name for each in fields(kind))})
+    for each in fields(kind):
+        if each.default is MISSING and each.default_factory is MISSING and each.name not in table:
+            raise place.wrong(f"{each.name!r} is missing", "add it")
+    for name, hint in get_type_hints(kind).items():
+        if get_origin(hint) is Literal and name in table and table[name] not in get_args(hint):
+            choices = ", ".join(map(repr, get_args(hint)))
+            raise place.wrong(f"{name!r} cannot be {table[name]!r}", f"use one of {choices}")
+    fault: faults.Fault = kind(**{key: value for key, value in table.items() if key != "fault"})
+    return fault
+
+
+def _known(place: _Place, table: Any, names: set[str]) -> None:
+    if not isinstance(table, dict):
+        raise place.wrong(f"a table is expected, not {table!r}", "write it as { key = value }")
+    unknown = sorted(set(table) - names)
+    if unknown:
+        raise place.wrong(f"{unknown[0]!r} is not known here", f"use {', '.join(sorted(names))}")
+
+
+def _field(place: _Place, table: dict[str, Any], name: str, *types: type) -> Any:
+    value = table.get(name)
+    if not isinstance(value, types) or isinstance(value, bool):
+        expected = " or ".join(each.__name__ for each in types)
+        raise place.wrong(f"{name!r} is missing or not of type {expected}", f"set {name}")
+    return value

@@ -1,0 +1,65 @@
+"""Stored files: uploads, full texts behind previews, and files that are made while they are sent."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.sandbox.scenario import File
+
+PIECE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file under an id. `owner` is the workflow whose faults its downloads obey."""
+
+    content: File
+    owner: str = ""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def uri(self) -> str:
+        """The address that run inputs and outputs use."""
+        return f"spot://{self.id}"
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self.content.content) if self.content.size is None else self.content.size
+
+    def pieces(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from start to stop, a piece at a time, so that memory stays constant."""
+        block = self.content.content or b"\0"
+        if self.content.size is not None and len(block) < PIECE:
+            block *= PIECE // len(block) + 1
+        while start < stop:
+            at = start % len(block)
+            piece = block[at : at + min(PIECE, stop - start)]
+            yield piece
+            start += len(piece)
+
+    def value(self) -> dict[str, Any]:
+        """The file as a value among a run's outputs: it has a `name` there."""
+        return {
+            "id": self.id,
+            "uri": self.uri,
+            "name": self.content.name,
+            "content_type": self.content.content_type,
+            "source_type": "Document",
+            "source_metadata": None,
+        }
+
+    def record(self, group_id: str, created_at: str) -> dict[str, Any]:
+        """The file as the Files API describes it: it has a `filename` there."""
+        return {
+            "id": self.id,
+            "uri": self.uri,
+            "size": self.size,
+            "group_id": group_id,
+            "filename": self.content.name,
+            "content_type": self.content.content_type,
+            "source_type": "Document",
+            "source_metadata": None,
+            "created_at": created_at,
+        }

@@ -1,0 +1,128 @@
+"""What happens to every request before its endpoint: the key, its permission, the rate limit, and faults."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from secrets import compare_digest
+from time import monotonic
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from noxcli.sandbox.answers import Close, Dropped, Json, Silence
+from noxcli.sandbox.connections import Connections
+from noxcli.sandbox.errors import ApiError
+from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
+from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.workspace import KEY, LIMITED_KEY, Workflow, Workspace
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def guarded(kind: str, endpoint: Endpoint, *, running: bool = False, open_to_all: bool = False) -> Endpoint:
+    """An endpoint behind the checks. `running` asks for the permission `flows_run`."""
+
+    async def guard(request: Request) -> Response:
+        workspace = workspace_of(request)
+        if not open_to_all:
+            authenticate(request, running=running)
+        limit: RateLimit = request.app.state.limit
+        limit.check(workspace.switches)
+        workflow = _owner(request, workspace)
+        fault = workspace.faults.take(kind) or (workflow and workflow.faults.take(kind))
+        return await _through(fault or None, endpoint, request)
+
+    return guard
+
+
+def workspace_of(request: Request) -> Workspace:
+    """The state behind the API."""
+    workspace: Workspace = request.app.state.workspace
+    return workspace
+
+
+def closer(request: Request) -> Close:
+    """What closes the connection of this request."""
+    connections: Connections = request.app.state.connections
+    client = request.client
+    return lambda: connections.close((client.host, client.port) if client else None)
+
+
+def authenticate(request: Request, *, running: bool) -> None:
+    """401 without the right key; 403 where the key may not run flows."""
+    key = request.headers.get("x-api-key", "").encode()
+    limited = compare_digest(key, LIMITED_KEY.encode())
+    if not limited and not compare_digest(key, KEY.encode()):
+        raise ApiError(401, "Invalid or missing API key")
+    if limited and running:
+        raise ApiError(403, "API key lacks permission: flows_run")
+
+
+class RateLimit:
+    """So many requests within any second, for the whole server."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque()
+
+    def check(self, switches: Switches) -> None:
+        """Count a request, or refuse it with 429."""
+        if not switches.rate_limit:
+            return
+        now = monotonic()
+        while self._recent and self._recent[0] <= now - 1:
+            self._recent.popleft()
+        if len(self._recent) >= switches.rate_limit:
+            raise ApiError(429, "Rate limit exceeded", _retry_after(switches))
+        self._recent.append(now)
+
+
+def _retry_after(switches: Switches) -> dict[str, str]:
+    if switches.retry_after == "none":
+        return {}
+    seconds = switches.retry_after_seconds
+    if switches.retry_after == "seconds":
+        return {"Retry-After": str(seconds)}
+    # A date has whole seconds only; rounding down would ask to come back too early.
+    when = datetime.now(UTC) + timedelta(seconds=seconds + 1)
+    return {"Retry-After": format_datetime(when, usegmt=True)}
+
+
+def _owner(request: Request, workspace: Workspace) -> Workflow | None:
+    """The workflow whose faults apply; a missing one is for the endpoint to report."""
+    params = request.path_params
+    try:
+        if "workflow_id" in params:
+            return workspace.workflow(params["workflow_id"])
+        if "run_id" in params:
+            return workspace.run(params["run_id"]).workflow
+        if "file_id" in params:
+            return workspace.workflows.get(workspace.file(params["file_id"]).owner)
+    except ApiError:
+        pass
+    return None
+
+
+async def _through(fault: Fault | None, endpoint: Endpoint, request: Request) -> Response:
+    match fault:
+        case Answer():
+            return answered(fault)
+        case Drop():
+            return Dropped(closer(request))
+        case Hold():
+            await workspace_of(request).pause(fault.seconds)
+        case LostAnswer():
+            await endpoint(request)
+            return Dropped(closer(request)) if fault.how == "drop" else Silence()
+        case _:
+            request.state.fault = fault
+    return await endpoint(request)
+
+
+def answered(fault: Answer) -> Response:
+    """The answer that a fault gives instead of the true one."""
+    if isinstance(fault.body, str):
+        return HTMLResponse(fault.body, fault.status, dict(fault.headers))
+    body = {"detail": HTTPStatus(fault.status).phrase} if fault.body is None else fault.body
+    return Json(body, fault.status, dict(fault.headers))

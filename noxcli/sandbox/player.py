@@ -1,0 +1,123 @@
+"""Plays a run's script: an asyncio task that writes events, whether or not anybody is watching."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from noxcli.sandbox.outputs import Store, published
+from noxcli.sandbox.progress import DONE
+from noxcli.sandbox.run import TERMINAL, Run
+from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
+
+Pause = Callable[[float], Awaitable[None]]
+
+_log = logging.getLogger("noxcli.sandbox")
+_BURST = 256  # events between two turns for everybody else on the loop
+
+
+async def play(run: Run, pause: Pause, store: Store) -> None:
+    """Take a run from queued to its last status."""
+    run.emit_state()
+    if run.switches.queue_seconds:
+        await pause(run.switches.queue_seconds)
+    run.status = "running"
+    for node in run.workflow.graph.inputs:
+        run.progress.note(node.id, "completed")
+    run.emit_state()
+    try:
+        for number, step in enumerate(_script(run), 1):
+            if isinstance(step, Sleep):
+                await pause(step.seconds)
+            else:
+                _perform(run, step, store)
+                if number % _BURST == 0:
+                    await asyncio.sleep(0)
+        if not run.ended:
+            _finish(run, store)
+    except Exception:
+        _log.exception("the script of %s failed", run.workflow.scenario.name)
+        run.settle("failed")
+    if run.stream == "open":
+        run.close_stream()
+
+
+def _script(run: Run) -> Iterable[Step]:
+    scenario, graph = run.workflow.scenario, run.workflow.graph
+    if callable(scenario.script):
+        return scenario.script(run.values)
+    if scenario.script is None:
+        return [step for node in graph.work for step in node_runs(node.name)]
+    return scenario.script
+
+
+def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
+    match step:
+        case Emit():
+            _emit(run, step)
+        case State(status):
+            run.status = status or run.status
+            run.emit_state()
+        case Raw(type, data, cursor):
+            _follow(run, data, store)
+            run.log.append(type, data, cursor)
+
+
+def _emit(run: Run, step: Emit) -> None:
+    node_id = run.workflow.graph.node(step.node).id
+    changed = run.progress.note(node_id, step.status)
+    content = step.content
+    if step.status == "failed":
+        run.failure = (node_id, str(content or ""))
+        if run.says("run_logs"):
+            run.progress.log(node_id, str(content or ""))
+        if not run.says("content"):
+            content = None
+    if changed and step.status not in DONE:
+        run.emit_state()
+    run.emit_content(node_id, step.status, content, **step.extra)
+    if changed and step.status in DONE:
+        run.emit_state()
+
+
+def _follow(run: Run, data: Any, store: Store) -> None:
+    """Keep the record in step with a raw event, and make it final before an event that announces the end."""
+    if not isinstance(data, dict):
+        return
+    if isinstance(data.get("id"), str) and isinstance(data.get("status"), str):
+        run.progress.note(data["id"], data["status"])
+    elif isinstance(data.get("status"), str):
+        run.told_status = data["status"]
+        run.status = run.status if data["status"] in TERMINAL else data["status"]
+    ending = data.get("workflow_status")
+    if isinstance(ending, str) and not run.ended:
+        _conclude(run, store, ending)
+
+
+def _finish(run: Run, store: Store) -> None:
+    status = run.workflow.scenario.status
+    outputs = run.workflow.graph.outputs if status == "completed" else []
+    for node in outputs[:-1]:
+        if run.progress.note(node.id, "completed"):
+            run.emit_content(node.id, "completed")
+    _publish(run, store, status)
+    run.settle(status)
+
+
+def _conclude(run: Run, store: Store, status: str) -> None:
+    """The record's side of an end that a raw event announces by itself."""
+    _publish(run, store, status)
+    run.status = status
+    run.finished_at = run.now()
+
+
+def _publish(run: Run, store: Store, status: str) -> None:
+    """Work out the output of a completed run; what never ran counts as skipped."""
+    if status != "completed":
+        return
+    scenario, graph = run.workflow.scenario, run.workflow.graph
+    output = scenario.output(run.values) if callable(scenario.output) else scenario.output
+    run.output = published(output, graph, store, run.switches)
+    outputs = {node.id for node in graph.outputs}
+    for node_id in run.progress.unfinished():
+        run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

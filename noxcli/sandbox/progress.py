@@ -1,0 +1,63 @@
+"""How far a run is, node by node: what `progress_details` and the percentage are made from."""
+
+from typing import Any
+
+from noxcli.sandbox.graph import Graph
+
+DONE = ("completed", "failed", "skipped")
+
+
+class Progress:
+    """The status of every node of one run."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._order = [node.id for node in graph.nodes]
+        self._names = {node.id: node.name for node in graph.nodes}
+        self.statuses: dict[str, str] = {}
+        self.logs: dict[str, list[dict[str, Any]]] = {}
+
+    def note(self, node_id: str, status: str) -> bool:
+        """Take a node's status; true if it changed."""
+        if self.statuses.get(node_id) == status:
+            return False
+        if node_id not in self._names:
+            self._order.append(node_id)
+            self._names[node_id] = node_id
+        self.statuses[node_id] = status
+        return True
+
+    def log(self, node_id: str, message: str) -> None:
+        """Keep a message for the node's run log."""
+        self.logs.setdefault(node_id, []).append({"level": "error", "message": message})
+
+    @property
+    def percent(self) -> int:
+        """Below 100 as long as the run has not ended: its own end decides that."""
+        done = sum(status in DONE for status in self.statuses.values())
+        return min(99, 100 * done // max(1, len(self._order)))
+
+    def unfinished(self) -> list[str]:
+        """Nodes that neither ended nor were skipped, in order."""
+        return [node_id for node_id in self._order if self.statuses.get(node_id) not in DONE]
+
+    def details(self) -> dict[str, Any]:
+        """The `progress_details` object. The values under per_node_progress and run_logs are a guess."""
+
+        def having(*wanted: str) -> list[str]:
+            return [node_id for node_id in self._order if self.statuses.get(node_id) in wanted]
+
+        return {
+            "executed_nodes": having("completed", "failed"),
+            "remaining_nodes": [node_id for node_id in self._order if node_id not in self.statuses],
+            "running_nodes": [
+                node_id for node_id in self._order if self.statuses.get(node_id, "completed") not in DONE
+            ],
+            "skipped_nodes": having("skipped"),
+            "error_handler_nodes": [],
+            "per_node_progress": {
+                node_id: {"name": self._names[node_id], "status": status} for node_id, status in self.statuses.items()
+            },
+            "per_edge_progress": {},
+            "subflow_executions": {},
+            "run_logs": dict(self.logs),
+        }

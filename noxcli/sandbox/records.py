@@ -1,0 +1,106 @@
+"""Runs as the API shows them: with input and output, without, in parts, and to a callback."""
+
+from datetime import datetime
+from typing import Any
+
+from noxcli.sandbox.definition import GROUP_ID, workflow_record
+from noxcli.sandbox.outputs import keyed
+from noxcli.sandbox.run import Run
+
+
+def stamp(moment: datetime | None, form: str) -> str | None:
+    """A time in ISO 8601, with `Z`, with an offset, or with neither."""
+    if moment is None:
+        return None
+    text = moment.isoformat(timespec="microseconds")
+    return {"z": text.replace("+00:00", "Z"), "naive": text.removesuffix("+00:00")}.get(form, text)
+
+
+def output(run: Run, *, use_ids: bool = False) -> dict[str, Any] | None:
+    """A run's output under labels or ids; before the end it is empty or null."""
+    if run.status != "completed":
+        return _early(run)
+    form = run.switches.output_ids if use_ids else run.switches.output_keys
+    return keyed(run.output, form, run.switches.duplicate_labels)
+
+
+def _early(run: Run) -> dict[str, Any] | None:
+    return None if run.switches.early_output == "null" else {}
+
+
+def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
+    """A run with input and output. Noxus docs: Get run by id and workflow."""
+    return {
+        "id": run.id,
+        "group_id": GROUP_ID,
+        "workflow_id": run.workflow.scenario.id,
+        "workflow_version_id": run.body.get("workflow_version_id"),
+        "node_ids": run.body.get("node_ids"),
+        "single_node_id": run.body.get("single_node_id"),
+        "status": run.status,
+        "progress": run.percent,
+        "progress_details": run.progress.details(),
+        "input": run.input,
+        "output": output(run, use_ids=use_ids),
+        "created_at": stamp(run.created_at, run.switches.timestamps),
+        "finished_at": stamp(run.finished_at, run.switches.timestamps),
+    }
+
+
+def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
+    """The answer to a read of the record, which may lag behind the truth for some reads."""
+    record = full(run, use_ids=use_ids)
+    if run.ended and run.stale_reads > 0:
+        run.stale_reads -= 1
+        early = _early(run)
+        record |= {"status": "running", "progress": 99, "output": early, "finished_at": None}
+    if not output_only:
+        return record
+    if run.switches.output_only_form == "bare":
+        return record["output"]
+    kept = ("id", "output", "status") if run.switches.output_only_form == "with_status" else ("id", "output")
+    return {key: record[key] for key in kept}
+
+
+def without_io(run: Run) -> dict[str, Any]:
+    """A run without its output, with its workflow. Noxus docs: Get run by id."""
+    record = full(run)
+    for key in ("output", "progress_details", "single_node_id"):
+        del record[key]
+    workflow = run.workflow
+    embedded = workflow_record(workflow.scenario, workflow.graph, len(workflow.runs), None)
+    return {**record, "definitions": None, "source": "api", "workflow": embedded}
+
+
+def data(run: Run) -> dict[str, Any]:
+    """Inputs, outputs and errors per node. The shape is a guess: no source shows one."""
+    return {
+        "run_id": run.id,
+        "status": run.status,
+        "nodes": [node_io(run, node.id) for node in run.workflow.graph.nodes],
+    }
+
+
+def node_io(run: Run, node_id: str) -> dict[str, Any]:
+    """What went into a node and came out. The shape is a guess."""
+    node = next(node for node in run.workflow.graph.nodes if node.id == node_id)
+    values = {other.id: value for other, value in run.output}
+    error = run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
+    return {
+        "id": node.id,
+        "name": node.name,
+        "type": node.type,
+        "status": run.progress.statuses.get(node.id, "pending"),
+        "inputs": {"input": run.values.get(node.label)} if node.is_input else {},
+        "outputs": {"output": values[node.id]} if node.id in values else {},
+        "error": error,
+    }
+
+
+def callback(run: Run) -> dict[str, Any]:
+    """The body of a callback. The field names are a guess: the docs' table of them is not known."""
+    record = full(run)
+    if run.switches.callback_body == "record":
+        return record
+    kept = ("id", "workflow_id", "status", "output", "finished_at")
+    return {"run_id": run.id, **{key: record[key] for key in kept}}

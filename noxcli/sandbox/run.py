@@ -1,0 +1,132 @@
+"""One run: what it was given, where it stands, and the one place where its status changes."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from noxcli.sandbox.eventlog import EventLog
+from noxcli.sandbox.progress import Progress
+from noxcli.sandbox.scenario import Node
+
+if TYPE_CHECKING:
+    from noxcli.sandbox.workspace import Workflow
+
+TERMINAL = ("completed", "failed", "stopped")
+PAUSED = "awaiting_human_feedback"
+
+
+class Run:
+    """A run of a workflow. Tests read `id`, `status`, `input` and `events`."""
+
+    def __init__(self, workflow: "Workflow", body: dict[str, Any], values: dict[str, Any]) -> None:
+        self.id = str(uuid.uuid4())
+        self.workflow = workflow
+        self.switches = workflow.switches
+        self.input: dict[str, Any] = body["input"]
+        self.body = body
+        self.values = values
+        self.status = "queued"
+        self.created_at = self.now()
+        self.finished_at: datetime | None = None
+        self.progress = Progress(workflow.graph)
+        self.log = EventLog(self.switches.redis_ids)
+        self.output: list[tuple[Node, Any]] = []
+        self.failure: tuple[str, str] | None = None
+        self.stream: Literal["open", "closed", "silent"] = "open"
+        self.over = asyncio.Event()
+        self.stale_reads = self.switches.stale_reads
+        self.told_status = ""  # by the latest state event
+        self._said: dict[str, str] = {}
+
+    @staticmethod
+    def now() -> datetime:
+        """The present time, as records tell it."""
+        return datetime.now(UTC)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The exact envelopes of all events so far, in order."""
+        return self.log.envelopes()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is one that never changes again."""
+        return self.status in TERMINAL
+
+    @property
+    def closed(self) -> bool:
+        """Whether streams close once they have told everything."""
+        return self.stream == "closed"
+
+    @property
+    def percent(self) -> int:
+        """Progress as an integer percentage."""
+        return 100 if self.status == "completed" else self.progress.percent
+
+    def says(self, place: str) -> bool:
+        """Whether the reason of a failure is told in that place."""
+        return self.switches.failure_detail in ("everywhere", place)
+
+    def emit_state(self, **more: Any) -> None:
+        """Append a state event that tells the run's present state."""
+        self.told_status = self.status
+        data = {"status": self.status, "progress_details": self.progress.details(), **more}
+        self.log.append("state", None if self.switches.null_data else data)
+
+    def emit_content(self, node_id: str, status: str, content: Any = None, **more: Any) -> None:
+        """Append a content event of a node."""
+        data: dict[str, Any] = {"id": node_id, "status": status}
+        if content is not None:
+            data["content"] = self._piece(node_id, content)
+        self.log.append("content", {**data, **more})
+
+    def settle(self, status: str) -> None:
+        """Give the run its last status, tell the streams, and let everybody who waits go on.
+
+        The record is final before the event that says so: a client that reads it then must find the truth.
+        """
+        self.status = status
+        if self.ended:
+            self.finished_at = self.now()
+        if self.told_status != status:
+            self.emit_state()
+        if self._announces(status):
+            self._announce(status)
+        self.close_stream()
+
+    def close_stream(self) -> None:
+        """Decide whether streams close or fall silent, now that no event will come any more."""
+        reaction = {
+            "completed": self.switches.after_end,
+            "failed": self.switches.after_end,
+            "stopped": self.switches.on_stopped,
+            PAUSED: self.switches.on_paused,
+        }.get(self.status, "silent")
+        self.stream = "silent" if reaction == "silent" else "closed"
+        self.over.set()
+        self.log.wake()
+
+    def _announces(self, status: str) -> bool:
+        if status in ("completed", "failed"):
+            return self.switches.end_announced_by != "none"
+        reaction = {"stopped": self.switches.on_stopped, PAUSED: self.switches.on_paused}
+        return reaction.get(status) == "end"
+
+    def _announce(self, status: str) -> None:
+        """Noxus docs: Stream run events: a content event with `workflow_status` ends the stream."""
+        if self.switches.end_announced_by == "state":
+            self.emit_state(workflow_status=status)
+            return
+        nodes = self.workflow.graph.outputs or self.workflow.graph.nodes
+        node_id = nodes[-1].id if nodes else self.workflow.scenario.id
+        if status == "failed" and self.failure:
+            node_id = self.failure[0]
+        node_status = self.progress.statuses.get(node_id, status)
+        self.emit_content(node_id, node_status, workflow_status=status)
+
+    def _piece(self, node_id: str, content: Any) -> Any:
+        if self.switches.content == "delta" or not isinstance(content, str):
+            return content
+        self._said[node_id] = self._said.get(node_id, "") + content
+        return self._said[node_id]

@@ -1,0 +1,126 @@
+"""Starting, reading, listing and stopping runs."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from noxcli.sandbox import params, records
+from noxcli.sandbox.answers import Json
+from noxcli.sandbox.errors import ApiError
+from noxcli.sandbox.eventlog import encoded
+from noxcli.sandbox.guard import workspace_of
+from noxcli.sandbox.run import PAUSED, Run
+
+
+async def start(request: Request) -> Response:
+    """POST /v1/workflows/{workflow_id}/runs"""
+    workspace = workspace_of(request)
+    workflow = workspace.workflow(request.path_params["workflow_id"])
+    run = workspace.start(workflow, await params.run_body(request))
+    return Json(records.full(run), workflow.switches.create_status)
+
+
+async def sync(request: Request) -> Response:
+    """POST /v1/workflows/{workflow_id}/runs/sync: blocks until the end, or until the server's limit."""
+    workspace = workspace_of(request)
+    workflow = workspace.workflow(request.path_params["workflow_id"])
+    output_only, use_ids = params.flag(request, "output_only"), params.flag(request, "use_output_ids")
+    run = workspace.start(workflow, await params.run_body(request))
+    over = asyncio.create_task(run.over.wait())
+    limit = asyncio.create_task(workspace.pause(run.switches.sync_limit_seconds))
+    await asyncio.wait({over, limit}, return_when=asyncio.FIRST_COMPLETED)
+    over.cancel()
+    limit.cancel()
+    status = run.switches.sync_failure_status if run.status == "failed" else 200
+    if not run.over.is_set():
+        status = run.switches.sync_limit_status
+        if status != 200:
+            raise ApiError(status, "The run did not finish in time")
+    return Json(records.read(run, output_only=output_only, use_ids=use_ids), status)
+
+
+async def read(request: Request) -> Response:
+    """GET /v1/workflows/{workflow_id}/runs/{run_id}: the record that every verdict rests on."""
+    workspace = workspace_of(request)
+    workflow = workspace.workflow(request.path_params["workflow_id"])
+    run = workspace.run(request.path_params["run_id"], workflow)
+    output_only, use_ids = params.flag(request, "output_only"), params.flag(request, "use_output_ids")
+    return Json(records.read(run, output_only=output_only, use_ids=use_ids))
+
+
+async def look_up(request: Request) -> Response:
+    """GET /v1/runs/{run_id}: leads from a bare run id to its workflow."""
+    return Json(records.without_io(workspace_of(request).run(request.path_params["run_id"])))
+
+
+async def list_of_workflow(request: Request) -> Response:
+    """GET /v1/workflows/{workflow_id}/runs, newest first"""
+    workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
+    runs, envelope = params.page(request, workflow.runs[::-1], workflow.switches.page_size)
+    return Json({"items": [records.full(run) for run in runs], **envelope})
+
+
+async def list_all(request: Request) -> Response:
+    """GET /v1/runs, newest first"""
+    workspace = workspace_of(request)
+    everything = list(workspace.runs.values())[::-1]
+    runs, envelope = params.page(request, everything, workspace.switches.page_size)
+    return Json({"items": [records.without_io(run) for run in runs], **envelope})
+
+
+async def search(request: Request) -> Response:
+    """POST /v1/runs/search: plain text search in ids, inputs and outputs"""
+    workspace = workspace_of(request)
+    asked = await params.body(request)
+    query = str(asked.get("query", "")).lower()
+    where = asked.get("search_in") or ["input", "output", "run_id"]
+    found = [run for run in list(workspace.runs.values())[::-1] if query in _searchable(run, where)]
+    runs, envelope = params.page(request, found, workspace.switches.page_size)
+    return Json({"items": [records.full(run) for run in runs], **envelope})
+
+
+async def stop(request: Request) -> Response:
+    """POST /v1/runs/{run_id}/stop: the run in its state after the stop"""
+    workspace = workspace_of(request)
+    run = workspace.run(request.path_params["run_id"])
+    if run.ended and run.switches.on_stop_finished == "409":
+        raise ApiError(409, "The run has already ended")
+    await workspace.stop(run)
+    return Json(records.full(run))
+
+
+async def data(request: Request) -> Response:
+    """GET /v1/runs/{run_id}/data"""
+    params.flag(request, "fetch_structured_data")
+    return Json(records.data(workspace_of(request).run(request.path_params["run_id"])))
+
+
+async def node_io(request: Request) -> Response:
+    """GET /v1/runs/{run_id}/io/{node_id}"""
+    run = workspace_of(request).run(request.path_params["run_id"])
+    node_id = request.path_params["node_id"]
+    if node_id not in [node.id for node in run.workflow.graph.nodes]:
+        raise ApiError(404, "Node not found")
+    return Json(records.node_io(run, node_id))
+
+
+async def delete(request: Request) -> Response:
+    """DELETE /v1/runs/{run_id}: a run in flight stays and is reported"""
+    workspace = workspace_of(request)
+    run = workspace.run(request.path_params["run_id"])
+    if not (run.ended or run.status == PAUSED):
+        errors = {run.id: "Run is still in flight"}
+        return Json({"succeeded": 0, "failed": 1, "errors": errors, "matched": 1})
+    workspace.delete(run)
+    return Json({"succeeded": 1, "failed": 0, "errors": {}, "matched": 1})
+
+
+def _searchable(run: Run, where: list[Any]) -> str:
+    parts = {
+        "run_id": run.id,
+        "input": encoded(run.input).decode(),
+        "output": encoded(records.output(run)).decode(),
+    }
+    return "\n".join(parts[each] for each in where if each in parts).lower()

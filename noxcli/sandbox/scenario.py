@@ -1,0 +1,106 @@
+"""A workflow of the sandbox and what happens when it runs: pure data, no server."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from noxcli.sandbox.faults import FaultPlan
+from noxcli.sandbox.steps import Script
+
+NAMESPACE = uuid.UUID("6a1f4a0e-57b1-5c0c-9a53-6e6f78636c69")
+"""Ids are derived from names under this one, so that they stay the same from start to start."""
+
+INPUT, OUTPUT, WORK = "InputNode", "OutputNode", "TextGenerationNode"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One box on the canvas. Scripts and outputs refer to it by `name`; a label in `config` is what users see."""
+
+    name: str
+    type: str = WORK
+    config: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the caller of a run fills it."""
+        return self.type in (INPUT, "InputNodeV2", "FileInputNode", "ImageInputNode")
+
+    @property
+    def is_output(self) -> bool:
+        """Whether its value is part of the run's output."""
+        return self.type in (OUTPUT, "OutputNodeV2")
+
+    @property
+    def label(self) -> str:
+        """The name that users gave it, for inputs and outputs."""
+        return str(self.config.get("label") or self.name)
+
+
+def input_node(label: str, *, type: str = "str", default: Any = None) -> Node:
+    """An input; required unless it has a default."""
+    config = {"label": label, "type": type, "fixed_value": False}
+    return Node(f"input {label}", INPUT, config if default is None else {**config, "value": default})
+
+
+def fixed_input(label: str, value: Any, *, type: str = "str") -> Node:
+    """An input that the workflow fills itself; a caller may still override it."""
+    return Node(f"input {label}", INPUT, {"label": label, "type": type, "fixed_value": True, "value": value})
+
+
+def output_node(label: str, *, type: str = "String") -> Node:
+    """An output of its own name. The name is also its key in `Scenario.output`."""
+    return Node(label, OUTPUT, {"label": label, "type": type})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as an output value. With `size`, `content` is repeated up to it and made while it is sent."""
+
+    name: str
+    content: bytes = b""
+    content_type: str = "application/octet-stream"
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A saved version of a workflow; it runs like the current one."""
+
+    name: str
+    description: str | None = None
+
+
+Output = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A workflow, how its runs go, and what goes wrong on the way.
+
+    `script` and `output` may be functions of the run's inputs (by label). `output` maps names of output nodes to
+    values; nodes that script or output mention need not be listed in `nodes`. Without a script every node simply
+    runs. `status` is the last status of a run, any word will do; a failed run has no output.
+    `faults` are used up in order, one per request of that kind, unless they repeat. `switches` override the
+    server's for this workflow.
+    """
+
+    name: str
+    description: str = ""
+    nodes: Sequence[Node] = ()
+    edges: Sequence[tuple[str, str]] | None = None  # pairs of node names; None: one after the other
+    script: Script | None = None
+    status: str = "completed"
+    output: Output = field(default_factory=dict)
+    faults: FaultPlan = field(default_factory=dict)
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    flow_version: Literal["v1", "v2"] = "v1"
+    versions: Sequence[Version] = ()
+    workflow_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """The workflow's id: the given one, else one that follows from the name."""
+        return self.workflow_id or str(uuid.uuid5(NAMESPACE, self.name))

@@ -1,0 +1,150 @@
+"""A sandbox in a thread of this process, on a port of its own."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from noxcli.sandbox.app import build
+from noxcli.sandbox.connections import Connections
+from noxcli.sandbox.faults import FaultPlan
+from noxcli.sandbox.recording import Received
+from noxcli.sandbox.run import Run
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.workspace import KEY, LIMITED_KEY, Workspace
+
+HOST = "127.0.0.1"
+_BACKLOG = 1024
+_START_SECONDS = 10.0
+
+
+class Sandbox:
+    """The simulated API, running between enter and exit.
+
+    with Sandbox(speed=50) as sandbox:
+        workflow_id = sandbox.add(Scenario("one", output={"Answer": "42"}))
+        ...requests to sandbox.url with the header X-API-Key: sandbox.key
+    """
+
+    key = KEY
+    limited_key = LIMITED_KEY
+
+    def __init__(
+        self,
+        scenarios: Iterable[Scenario] = (),
+        *,
+        speed: float = 1.0,
+        switches: Switches | None = None,
+        faults: FaultPlan | None = None,
+        port: int = 0,
+    ) -> None:
+        self._workspace = Workspace(speed=speed, switches=switches, faults=faults)
+        for scenario in scenarios:
+            self._workspace.add(scenario)
+        self._connections = Connections()
+        self._port = port
+        self._thread = threading.Thread(target=self._serve, name="noxcli-sandbox", daemon=True)
+
+    def __enter__(self) -> Self:
+        # Bound here and handed over: no other process can take the port in between.
+        self._listener = _listener(self._port)
+        self._port = self._listener.getsockname()[1]
+        self._server = uvicorn.Server(self._config())
+        self._thread.start()
+        patience = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > patience:
+                raise RuntimeError("the sandbox did not start")
+            time.sleep(0.002)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def other_url(self) -> str:
+        """The same server as another origin: where downloads are redirected to, if the switches say so."""
+        return f"http://localhost:{self._port}"
+
+    @property
+    def requests(self) -> list[Received]:
+        """Every request so far, in order of arrival."""
+        return list(self._workspace.requests)
+
+    @property
+    def callbacks(self) -> list[tuple[str, str]]:
+        """Callbacks so far: the address, and the status it answered or why there was none."""
+        return list(self._workspace.callbacks)
+
+    def add(self, scenario: Scenario) -> str:
+        """Serve one more scenario, or a new form of one; returns the workflow's id."""
+        return self._workspace.add(scenario)
+
+    def runs(self, workflow_id: str) -> list[Run]:
+        """The runs of a workflow, oldest first."""
+        return list(self._workspace.workflow(workflow_id).runs)
+
+    def reset(self) -> None:
+        """Forget runs, requests and files, and arm all faults anew. Workflows stay."""
+        asyncio.run_coroutine_threadsafe(self._workspace.reset(), self._loop).result()
+
+    def break_connections(self) -> None:
+        """Cut every open connection at once."""
+        self._loop.call_soon_threadsafe(self._connections.close_all)
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            build(self._workspace, self._connections),
+            http=self._connections.protocol(),
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,  # a client's address must stay what the connection says
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=1,
+        )
+
+    def _serve(self) -> None:
+        asyncio.run(self._live())
+
+    async def _live(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        await self._ending.wait()
+        # Open streams would keep uvicorn waiting for its whole grace period.
+        await self._workspace.close()
+        self._server.should_exit = True
+        self._connections.close_all()
+        await serving
+
+
+def _listener(port: int) -> socket.socket:
+    # asyncio turns Nagle's algorithm off only where the protocol is named: without it every answer takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

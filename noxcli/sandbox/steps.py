@@ -1,0 +1,102 @@
+"""What happens in a run, as data: the steps of a script, and builders that keep scripts short."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """A `content` event: a node changes its status, or says something.
+
+    A change of status is followed (or, when the node starts, preceded) by the matching `state` event.
+    """
+
+    node: str
+    content: Any = None
+    status: str = "running"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A `state` event; with `status` the whole run takes that status first, known word or not."""
+
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An event exactly as given, for shapes that no documentation promises and for replayed runs."""
+
+    type: str
+    data: Any
+    redis_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Time that passes, in seconds at speed 1."""
+
+    seconds: float
+
+
+Step = Emit | State | Raw | Sleep
+Script = Sequence[Step] | Callable[[dict[str, Any]], Iterable[Step]]
+
+
+def node_runs(node: str, pieces: Sequence[Any] = (), seconds: float = 0.0) -> list[Step]:
+    """A node starts, says its pieces evenly over the seconds, and completes."""
+    steps: list[Step] = [Emit(node)]
+    if not pieces and seconds:
+        steps.append(Sleep(seconds))
+    for piece in pieces:
+        if seconds:
+            steps.append(Sleep(seconds / len(pieces)))
+        steps.append(Emit(node, piece))
+    return [*steps, Emit(node, status="completed")]
+
+
+def node_fails(node: str, reason: str, seconds: float = 0.0) -> list[Step]:
+    """A node starts and, after a while, fails with a reason for people."""
+    steps: list[Step] = [Emit(node)]
+    if seconds:
+        steps.append(Sleep(seconds))
+    return [*steps, Emit(node, reason, status="failed")]
+
+
+def node_skipped(node: str) -> list[Step]:
+    """A node that a branch left out."""
+    return [Emit(node, status="skipped")]
+
+
+def alongside(*timelines: Sequence[Step]) -> list[Step]:
+    """Several timelines as one, each keeping its own pace: nodes that run in parallel."""
+    steps: list[Step] = []
+    now = 0.0
+    for at, _, _, step in merge(*(_timed(number, line) for number, line in enumerate(timelines))):
+        if at > now:
+            steps.append(Sleep(at - now))
+            now = at
+        steps.append(step)
+    return steps
+
+
+def _timed(number: int, timeline: Sequence[Step]) -> list[tuple[float, int, int, Step]]:
+    """Each step with its time; number and place break ties, so that steps themselves are never compared."""
+    at = 0.0
+    timed: list[tuple[float, int, int, Step]] = []
+    for place, step in enumerate(timeline):
+        if isinstance(step, Sleep):
+            at += step.seconds
+        else:
+            timed.append((at, number, place, step))
+    return timed
+
+
+def words(text: str, count: int = 1) -> list[str]:
+    """A text cut into pieces of some words each, nothing lost, the way a model streams it."""
+    parts = text.split(" ")
+    spaced = [part + " " for part in parts[:-1]] + parts[-1:]
+    return ["".join(spaced[at : at + count]) for at in range(0, len(spaced), count)]

@@ -1,0 +1,63 @@
+"""Workflows, their versions, the node catalogue, and who the key belongs to."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from noxcli.sandbox import params, records
+from noxcli.sandbox.answers import Json
+from noxcli.sandbox.definition import GROUP_ID, catalogue, version_records, workflow_record
+from noxcli.sandbox.guard import workspace_of
+from noxcli.sandbox.workspace import LIMITED_KEY, Workflow
+
+_PERMISSIONS = ["flows_run", "flows_edit", "flows_advanced", "resource:delete_history"]
+
+
+async def read(request: Request) -> Response:
+    """GET /v1/workflows/{workflow_id}"""
+    return Json(_record(workspace_of(request).workflow(request.path_params["workflow_id"])))
+
+
+async def list_all(request: Request) -> Response:
+    """GET /v1/workflows, of one type where the query names one"""
+    workspace = workspace_of(request)
+    wanted = request.query_params.get("type", "flow")
+    workflows = list(workspace.workflows.values()) if wanted == "flow" else []
+    some, envelope = params.page(request, workflows, workspace.switches.page_size)
+    return Json({"items": [_record(workflow) for workflow in some], **envelope})
+
+
+async def versions(request: Request) -> Response:
+    """GET /v1/workflows/{workflow_id}/versions"""
+    workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
+    return Json(version_records(workflow.scenario, workflow.graph))
+
+
+async def nodes(request: Request) -> Response:
+    """GET /v1/nodes: noxus-sdk 0.6.0 loads it before anything else"""
+    return Json(catalogue(workspace_of(request).node_types()))
+
+
+async def me(request: Request) -> Response:
+    """GET /v1/admin/me; `value` is masked, as a key is shown only once"""
+    limited = request.headers.get("x-api-key") == LIMITED_KEY
+    permissions = [each for each in _PERMISSIONS if not (limited and each == "flows_run")]
+    name = "sandbox, not allowed to run flows" if limited else "sandbox"
+    return Json(
+        {
+            "id": GROUP_ID,
+            "name": name,
+            "tenant_admin": False,
+            "value": "****",
+            "permissions": permissions,
+        }
+    )
+
+
+def _record(workflow: Workflow) -> dict[str, object]:
+    last = workflow.runs[-1].created_at if workflow.runs else None
+    return workflow_record(
+        workflow.scenario,
+        workflow.graph,
+        len(workflow.runs),
+        records.stamp(last, workflow.switches.timestamps),
+    )

@@ -1,0 +1,191 @@
+"""What one sandbox holds: workflows, runs, files, used-up faults, and a record of every request."""
+
+import asyncio
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from noxcli.sandbox import callbacks, records
+from noxcli.sandbox.definition import version_records
+from noxcli.sandbox.errors import ApiError, Invalid
+from noxcli.sandbox.faults import FaultPlan, FaultQueue
+from noxcli.sandbox.filestore import StoredFile
+from noxcli.sandbox.graph import Graph
+from noxcli.sandbox.inputs import resolved
+from noxcli.sandbox.player import play
+from noxcli.sandbox.recording import Received
+from noxcli.sandbox.run import Run
+from noxcli.sandbox.scenario import File, Scenario
+from noxcli.sandbox.switches import Switches, with_overrides
+
+KEY = "sandbox-key"
+LIMITED_KEY = "sandbox-key-without-flows-run"
+
+
+class Workflow:
+    """A scenario in service."""
+
+    def __init__(self, scenario: Scenario, switches: Switches) -> None:
+        self.scenario = scenario
+        self.graph = Graph(scenario)
+        self.switches = with_overrides(switches, scenario.switches)
+        self.faults = FaultQueue(scenario.faults)
+        self.runs: list[Run] = []
+
+
+class Workspace:
+    """The state behind the API. Only the server's own loop changes runs."""
+
+    def __init__(
+        self, *, speed: float = 1.0, switches: Switches | None = None, faults: FaultPlan | None = None
+    ) -> None:
+        if not speed > 0:
+            raise ValueError(f"speed must be above 0, not {speed}")
+        self.speed = speed
+        self.switches = switches or Switches()
+        self._fault_source: FaultPlan = faults or {}
+        self.faults = FaultQueue(self._fault_source)
+        self.workflows: dict[str, Workflow] = {}
+        self.runs: dict[str, Run] = {}
+        self.files: dict[str, StoredFile] = {}
+        self.requests: list[Received] = []
+        self.callbacks: list[tuple[str, str]] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass at the sandbox's speed."""
+        await asyncio.sleep(0 if math.isinf(self.speed) else seconds / self.speed)
+
+    def add(self, scenario: Scenario) -> str:
+        """Serve a scenario; one of the same id is replaced."""
+        self.workflows[scenario.id] = Workflow(scenario, self.switches)
+        return scenario.id
+
+    def workflow(self, key: str) -> Workflow:
+        """A workflow by id, or by the bare name of its scenario."""
+        found = self.workflows.get(key.lower())
+        if found is None:
+            found = next((each for each in list(self.workflows.values()) if each.scenario.name == key), None)
+        if found is None:
+            check_uuid(key, ["path", "workflow_id"])
+            raise ApiError(404, "Workflow not found")
+        return found
+
+    def run(self, run_id: str, workflow: Workflow | None = None) -> Run:
+        """A run by id, of a certain workflow if one is named."""
+        check_uuid(run_id, ["path", "run_id"])
+        run = self.runs.get(run_id.lower())
+        if run is None or (workflow is not None and run.workflow.scenario.id != workflow.scenario.id):
+            raise ApiError(404, "Run not found")
+        return run
+
+    def file(self, file_id: str) -> StoredFile:
+        """A stored file by id."""
+        check_uuid(file_id, ["path", "file_id"])
+        if file_id.lower() not in self.files:
+            raise ApiError(404, "File not found")
+        return self.files[file_id.lower()]
+
+    def keep(self, file: File, owner: str = "") -> StoredFile:
+        """Store a file."""
+        stored = StoredFile(file, owner)
+        self.files[stored.id] = stored
+        return stored
+
+    def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
+        """Check a run's body, create the run and set its player going."""
+        values = resolved(body["input"], workflow.graph, workflow.switches)
+        callbacks.checked(body.get("callback_url"))
+        version = body.get("workflow_version_id")
+        if version is not None:
+            check_uuid(version, ["body", "workflow_version_id"])
+            known = version_records(workflow.scenario, workflow.graph)
+            if version not in [record["id"] for record in known]:
+                raise ApiError(404, "Workflow version not found")
+        run = Run(workflow, body, values)
+        self.runs[run.id] = run
+        workflow.runs.append(run)
+        self._tasks[run.id] = asyncio.create_task(self._live(run))
+        return run
+
+    async def stop(self, run: Run) -> None:
+        """Stop a run that has not ended."""
+        if run.ended:
+            return
+        if run.switches.stop_seconds:
+            self._later(self._stop_after(run, run.switches.stop_seconds))
+        else:
+            await self._end_player(run)
+
+    def delete(self, run: Run) -> None:
+        """Forget a run."""
+        del self.runs[run.id]
+        run.workflow.runs.remove(run)
+
+    async def reset(self) -> None:
+        """Forget runs, files and requests, and arm all faults anew; workflows stay."""
+        await self.close()
+        self.runs.clear()
+        self.files.clear()
+        self.requests.clear()
+        self.callbacks.clear()
+        self.faults = FaultQueue(self._fault_source)
+        for scenario in [workflow.scenario for workflow in self.workflows.values()]:
+            self.add(scenario)
+
+    async def close(self) -> None:
+        """End all players."""
+        tasks = [*self._tasks.values(), *self._background]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        for run in self.runs.values():
+            run.stream = "closed"
+            run.log.wake()
+
+    def node_types(self) -> set[str]:
+        """The types of all nodes that the workflows use."""
+        return {node.type for workflow in list(self.workflows.values()) for node in workflow.graph.nodes}
+
+    async def _live(self, run: Run) -> None:
+        def store(file: File) -> Mapping[str, Any]:
+            return self.keep(file, run.workflow.scenario.id).value()
+
+        await play(run, self.pause, store)
+        self._call_back(run)
+
+    async def _stop_after(self, run: Run, seconds: float) -> None:
+        await self.pause(seconds)
+        await self._end_player(run)
+
+    async def _end_player(self, run: Run) -> None:
+        task = self._tasks[run.id]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if not run.ended:
+            run.settle("stopped")
+            self._call_back(run)
+
+    def _call_back(self, run: Run) -> None:
+        url = run.body.get("callback_url")
+        if url and run.ended:
+            self._later(self._deliver(url, records.callback(run)))
+
+    async def _deliver(self, url: str, body: dict[str, Any]) -> None:
+        self.callbacks.append((url, await callbacks.deliver(url, body)))
+
+    def _later(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def check_uuid(text: Any, loc: Iterable[str]) -> None:
+    """422 for what is not a UUID, as FastAPI answers for a field of that type."""
+    try:
+        uuid.UUID(str(text))
+    except ValueError:
+        raise Invalid([*loc], "Input should be a valid UUID", "uuid_parsing") from None

@@ -1,0 +1,105 @@
+"""Time: a clock that a test can hand in, limits, back-off, and how durations are written."""
+
+import random
+import re
+import time
+from datetime import UTC, datetime
+
+from noxcli.errors import UsageProblem
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Clock:
+    """The real clock. Seconds throughout."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Deadline:
+    """A moment after which a command gives up; without one, it never comes."""
+
+    def __init__(self, clock: Clock, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._end = None if seconds is None else clock.monotonic() + seconds
+
+    @property
+    def passed(self) -> bool:
+        return self.left() <= 0
+
+    def left(self, most: float = float("inf")) -> float:
+        """Return the seconds that are left, `most` at most, never below zero."""
+        if self._end is None:
+            return most
+        return max(0.0, min(most, self._end - self._clock.monotonic()))
+
+    def restart(self, seconds: float | None = None) -> None:
+        """Count from now again, this once `seconds` where given."""
+        if self.seconds is not None:
+            self._end = self._clock.monotonic() + (self.seconds if seconds is None else seconds)
+
+
+class Backoff:
+    """Full jitter: a random share of a ceiling that doubles with each failure in a row."""
+
+    def __init__(self, base: float = 0.5, ceiling: float = 15.0, seed: int | None = None) -> None:
+        self._base = base
+        self._ceiling = ceiling
+        self._random = random.Random(seed)
+        self.failures = 0
+
+    def reset(self) -> None:
+        self.failures = 0
+
+    def next_delay(self, at_least: float | None = None) -> float:
+        """Count one more failure and return the seconds to wait; `at_least` is the server's Retry-After."""
+        ceiling = min(self._ceiling, self._base * 2.0 ** min(self.failures, 30))
+        self.failures += 1
+        return max(self._random.uniform(0, ceiling), at_least or 0.0)
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds for `90`, `500ms`, `30s`, `10m`, `2h` or `1d`.
+
+    Raises UsageProblem for anything else.
+    """
+    match = DURATION.fullmatch(text.strip())
+    if match is None:
+        raise UsageProblem(f"{text!r} is no duration", "write 90, 30s, 10m or 2h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Return a server's ISO 8601 time as an aware datetime; naive ones are taken as UTC. None for anything odd."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Return the seconds between two server times, or None where one is missing or odd."""
+    began, ended = parse_time(start), parse_time(end)
+    return round((ended - began).total_seconds(), 3) if began and ended else None
+
+
+def show_seconds(seconds: float) -> str:
+    """Return a short human form: `3.2s`, `1m04s`, `2h05m`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02}s"
+    return f"{minutes // 60}h{minutes % 60:02}m"

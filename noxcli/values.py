@@ -1,0 +1,93 @@
+"""What a run's output holds: where truncated texts and files sit in it, and how a value looks as text."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from noxcli.encode import to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A value whose bytes lie in the Files API. `pointer` is its RFC 6901 place inside the output."""
+
+    pointer: str
+    keys: tuple[str | int, ...]
+    file_id: str | None
+    name: str
+    is_text: bool  # a text that was cut (`has_preview`), as opposed to a file
+
+
+def find_remote(output: Any) -> Iterator[Remote]:
+    """Yield every truncated text and every file value, wherever it sits.
+
+    Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
+    """
+    yield from _walk(output, ())
+
+
+def _walk(value: Any, keys: tuple[str | int, ...]) -> Iterator[Remote]:
+    if is_preview(value):
+        yield Remote(pointer_to(keys), keys, file_id_of(value.get("file")), "", is_text=True)
+    elif is_file(value):
+        name = value.get("name")
+        yield Remote(pointer_to(keys), keys, file_id_of(value), name if isinstance(name, str) else "", is_text=False)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _walk(inner, (*keys, key))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _walk(inner, (*keys, place))
+
+
+def is_preview(value: Any) -> bool:
+    """True for a text that the server cut."""
+    return isinstance(value, dict) and value.get("has_preview") is True
+
+
+def is_file(value: Any) -> bool:
+    """True for a file value (noxus-sdk 0.6.0, files.py): stored by the platform under a `spot://` address."""
+    return isinstance(value, dict) and isinstance(value.get("uri"), str) and value["uri"].startswith("spot://")
+
+
+def file_id_of(file: Any) -> str | None:
+    """Return the id, else what follows `spot://` where that is one segment: with more, its form is not known."""
+    if not isinstance(file, dict):
+        return None
+    if isinstance(file.get("id"), str) and file["id"]:
+        return str(file["id"])
+    uri = file.get("uri")
+    rest = uri.removeprefix("spot://") if isinstance(uri, str) and uri.startswith("spot://") else ""
+    return rest if rest and "/" not in rest else None
+
+
+def pointer_to(keys: tuple[str | int, ...]) -> str:
+    """Return the RFC 6901 pointer."""
+    return "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in keys)
+
+
+def replaced(output: Any, made: Callable[[str], Any], keys: tuple[str | int, ...] = ()) -> Any:
+    """Return the output with each value for which `made` knows another (by its pointer) replaced by that."""
+    other = made(pointer_to(keys))
+    if other is not None:
+        return other
+    if isinstance(output, dict) and not is_preview(output) and not is_file(output):
+        return {key: replaced(inner, made, (*keys, key)) for key, inner in output.items()}
+    if isinstance(output, list):
+        return [replaced(inner, made, (*keys, place)) for place, inner in enumerate(output)]
+    return output
+
+
+def text_of(value: Any) -> str | None:
+    """Return the text of a text value in any of its forms, None for other values."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
+        return str(value["text"])
+    return None
+
+
+def as_text(value: Any) -> str:
+    """Return the exact text of a text value, JSON of any other."""
+    text = text_of(value)
+    return to_json(value, indent=2) if text is None else text

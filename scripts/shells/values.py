@@ -1,0 +1,50 @@
+"""What fits where: the one table that says what a metavar stands for."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What the shell, or the later layer of cached names, can offer for a value."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    AT_FILE = "at-file"  # @FILE
+    INPUT = "input"  # KEY=..., with a file behind =@, :=@ or @
+    COMMAND = "command"  # another program, and whatever completes that
+    WORKFLOW = "workflow"
+    RUN = "run"
+    OTHER = "other"  # free text
+
+
+KINDS = {
+    "FILE": Kind.FILE,
+    "PATH": Kind.FILE,
+    "DIR": Kind.DIRECTORY,
+    "DIRECTORY": Kind.DIRECTORY,
+    "@FILE": Kind.AT_FILE,
+    "INPUT": Kind.INPUT,
+    "COMMAND": Kind.COMMAND,
+    "WORKFLOW": Kind.WORKFLOW,
+    "RUN": Kind.RUN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a word may be: one of some fixed words, or of a kind that is looked up, or both."""
+
+    label: str
+    words: tuple[str, ...]
+    kind: Kind
+
+
+def value_of(metavar: str, choices: Iterable[str]) -> Value:
+    """Read `DIR`, `[INPUT]...`, `auto|always|never` or `JSON|@FILE|-`: small letters stand for themselves."""
+    label = re.sub(r"^-- |[\[\]]|\.\.\.|…", "", metavar.strip("[]"))
+    alternatives = label.split("|")
+    words = tuple(choices) or tuple(word for word in alternatives if re.fullmatch(r"[a-z][a-z0-9-]*", word))
+    kinds = [KINDS[word] for word in alternatives if word in KINDS]
+    return Value(label.lower(), words, kinds[0] if kinds else Kind.OTHER)

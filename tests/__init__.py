@@ -1,0 +1,1 @@
+"""The tests: noxcli's own command lines against real servers on loopback."""

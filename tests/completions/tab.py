@@ -1,0 +1,169 @@
+"""Real shells at a pretend terminal: what Tab would offer, and what a line typed with Tabs ends up as."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "completions"
+PATIENCE = 30.0
+
+# A pipe on our side, a terminal on the shell's; a child of its own, since forking a process with threads is unsafe.
+AT_A_TERMINAL = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
+WITH_A_SIZE = ["sh", "-c", 'stty rows 50 cols 200; exec "$@"', "sh"]
+
+BASH = """
+PS1='> '
+bind 'set bell-style none'
+source "$SCRIPTS/noxcli.bash"
+probe() {
+    _noxcli "$@"
+    { ((${#COMPREPLY[@]} == 0)) || printf '%s\\n' "${COMPREPLY[@]}"; echo END; } >"$ANSWER"
+}
+spec=$(complete -p noxcli)
+eval "${spec/_noxcli/probe}"
+"""
+
+ZSH = """
+PROMPT='> '
+unsetopt beep
+fpath=("$SCRIPTS" $fpath)
+autoload -Uz compinit
+compinit -u -D
+setopt extendedglob
+compadd() {
+  if [[ " $* " == *' -'[OAD]' '* ]]; then
+    builtin compadd "$@"
+    return
+  fi
+  local -a hits said
+  local -i at=${@[(i)-[a-zA-Z]#d]} i # -d, or -ld: the name of the array of descriptions
+  ((at >= $#)) || said=("${(@P)@[at+1]}")
+  builtin compadd -A hits -D said "$@"
+  for ((i = 1; i <= $#hits; i++)); do
+    print -r -- "$IPREFIX$hits[i]	$said[i]" >>"$ANSWER.part"
+  done
+  builtin compadd "$@"
+}
+probe() {
+  : >|"$ANSWER.part"
+  zle expand-or-complete
+  print END >>"$ANSWER.part"
+  command cp "$ANSWER.part" "$ANSWER"
+}
+zle -N probe
+bindkey '^I' probe
+"""
+
+
+class Typed:
+    """A shell that is typed into, and answers through files."""
+
+    def __init__(self, command: list[str], home: Path, environ: dict[str, str]) -> None:
+        self.started = home / "bin" / "started"
+        self.answer, self.argv, self.screen = home / "answer", home / "argv", home / "screen"
+        with self.screen.open("wb") as screen:
+            self.process = subprocess.Popen(
+                [*AT_A_TERMINAL, *WITH_A_SIZE, *command],
+                stdin=subprocess.PIPE,
+                stdout=screen,
+                stderr=screen,
+                cwd=home / "work",
+                env={**environ, "ANSWER": str(self.answer), "ARGV": str(self.argv)},
+            )
+        self.becomes("noxcli ready")
+
+    def offers(self, line: str) -> dict[str, str]:
+        """Return the candidates at the end of the line, with what is said of each."""
+        self.answer.unlink(missing_ok=True)
+        self._type(f"{line}\t")
+        *lines, _ = self._read(self.answer, "END\n").splitlines()
+        self._type("\x15")  # Ctrl-U: forget the line
+        pairs = (found.partition("\t") for found in lines)
+        return {word: said for word, _, said in pairs}
+
+    def becomes(self, line: str) -> list[str]:
+        """Type the line, Tabs and all, and return the arguments that noxcli is then started with."""
+        self.argv.unlink(missing_ok=True)
+        self._type(f"{line}\r")
+        return self._read(self.argv, "END\n").splitlines()[:-1]
+
+    def close(self) -> None:
+        """Leave."""
+        self.process.terminate()
+        self.process.communicate()
+
+    def _type(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def _read(self, path: Path, end: str) -> str:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            if path.exists() and (text := path.read_text()).endswith(end):
+                return text
+            time.sleep(0.01)
+        raise AssertionError(f"no answer; the screen says:\n{self.screen.read_text(errors='replace')}")
+
+
+class Fish(Typed):
+    """fish says by itself what it would offer, without a terminal."""
+
+    def __init__(self, home: Path, environ: dict[str, str]) -> None:
+        self.home, self.environ = home, environ
+        super().__init__(["fish", "-C", "source $SCRIPTS/noxcli.fish", "-i"], home, environ)
+
+    def offers(self, line: str) -> dict[str, str]:
+        asked = ["fish", "-c", "source $SCRIPTS/noxcli.fish; complete -C $argv[1]", line]
+        done = subprocess.run(
+            asked, capture_output=True, text=True, check=True, cwd=self.home / "work", env=self.environ
+        )
+        assert done.stderr == ""
+        pairs = (found.partition("\t") for found in done.stdout.splitlines())
+        return {word: said for word, _, said in pairs}
+
+
+def start(name: str, home: Path, *, scripts: Path = SCRIPTS, first: str = "") -> Typed:
+    """Start the shell in an empty home, with a noxcli on PATH that writes down its arguments."""
+    needs(name)
+    (home / "work").mkdir()
+    # fish would otherwise use its first start to read all manual pages, in Python.
+    (home / ".cache" / "fish" / "generated_completions").mkdir(parents=True)
+    (home / ".bashrc").write_text(first + BASH)
+    (home / ".zshrc").write_text(first + ZSH)
+    environ = {
+        "HOME": str(home),
+        "ZDOTDIR": str(home),
+        "INPUTRC": os.devnull,
+        "TERM": "xterm",
+        "LC_ALL": "C.UTF-8",
+        "PATH": f"{pretend_programs(home / 'bin')}:{os.environ['PATH']}",
+        "SCRIPTS": str(scripts),
+    }
+    if name == "fish":
+        return Fish(home, environ)
+    return Typed({"bash": ["bash", "--noprofile", "-i"], "zsh": ["zsh", "-d", "-i"]}[name], home, environ)
+
+
+def pretend_programs(directory: Path) -> Path:
+    """Make a noxcli that writes down its arguments, and Pythons that leave a trace beside it."""
+    directory.mkdir()
+    noxcli = '#!/bin/sh\n{ printf "%s\\n" "$@"; echo END; } >"$ARGV.part"\nmv "$ARGV.part" "$ARGV"\n'
+    trap = f"#!/bin/sh\necho started >>{directory}/started\n"
+    for name, text in {"noxcli": noxcli, "python": trap, "python3": trap}.items():
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o755)
+    return directory
+
+
+def needs(name: str) -> None:
+    """Skip where there is no such shell; on CI every shell has to be there."""
+    if shutil.which(name) is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")

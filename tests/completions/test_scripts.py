@@ -1,0 +1,172 @@
+"""The scripts as files: fresh, and true to every character that a help text may hold."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import tree_sitter_powershell
+import typer
+from tree_sitter import Language, Node, Parser
+
+from tests.completions.tab import SCRIPTS, start
+
+sys.path.insert(0, str(SCRIPTS.parent / "scripts"))
+import make_completions
+from shells.template import fill
+from shells.values import Kind, value_of
+from shells.vocabulary import read_program
+
+QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"  # one more quote to PowerShell
+NASTY = rf"""It's "so" $HOME $(touch pwned) `touch pwned` [a] {{b}} c:d \e %F ~ *? {QUOTE}q{QUOTE}; #h & (i) <j> | !k"""
+
+
+def nasty_app() -> typer.Typer:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+    @app.callback()
+    def root() -> None:
+        """Nothing of note."""
+
+    @app.command(help=NASTY)
+    def nasty(
+        _word: Annotated[str, typer.Argument(metavar="A:B", help=NASTY)],
+        _option: Annotated[str, typer.Option("--option", metavar="A:[B]", help=NASTY)] = "",
+        _flag: Annotated[bool, typer.Option("--flag/--no-flag", help=NASTY)] = False,
+    ) -> None: ...
+
+    @app.command()
+    def plain(
+        _shell: Annotated[str, typer.Argument(metavar="bash|zsh")],
+        _source: Annotated[str, typer.Argument(metavar="FILE|none")],
+        _log: Annotated[str, typer.Option("--log", metavar="FILE|none")] = "",
+    ) -> None:
+        """Take fixed words."""
+
+    @app.command(hidden=True)
+    def secret() -> None: ...
+
+    return app
+
+
+@pytest.fixture
+def nasty_scripts(tmp_path: Path) -> Path:
+    directory = tmp_path / "scripts"
+    directory.mkdir()
+    for path, text in make_completions.stale(read_program(nasty_app()), directory):
+        path.write_bytes(text)
+    return directory
+
+
+def errors(node: Node) -> list[str]:
+    found = [f"line {node.start_point.row + 1}: {node.type}"] if node.is_error or node.is_missing else []
+    return found + [error for child in node.children for error in errors(child)]
+
+
+def powershell_errors(script: Path) -> list[str]:
+    tree = Parser(Language(tree_sitter_powershell.language())).parse(script.read_bytes())
+    return errors(tree.root_node)
+
+
+def test_the_scripts_are_fresh() -> None:
+    assert make_completions.main(["--check"]) == 0, "run python scripts/make_completions.py"
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2", "3"])
+def test_the_same_app_makes_the_same_scripts(seed: str) -> None:
+    script = SCRIPTS.parent / "scripts" / "make_completions.py"
+    done = subprocess.run([sys.executable, script, "--check"], env={**os.environ, "PYTHONHASHSEED": seed}, check=False)
+
+    assert done.returncode == 0
+
+
+def test_check_only_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = ["--directory", str(tmp_path)]
+
+    assert make_completions.main(["--check", *directory]) == 1
+    assert "_noxcli is stale" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+    assert make_completions.main(directory) == 0
+    assert make_completions.main(["--check", *directory]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"noxcli.bash", "_noxcli", "noxcli.fish", "noxcli.ps1"}
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_help_arrives_as_it_was_written(name: str, tmp_path: Path, nasty_scripts: Path) -> None:
+    with closing(start(name, tmp_path, scripts=nasty_scripts)) as shell:
+        assert set(shell.offers("noxcli ")) == {"nasty", "plain"}
+        said = [shell.offers("noxcli na")["nasty"]]
+        said += [shell.offers(f"noxcli nasty {option}")[option] for option in ["--option", "--flag", "--no-flag"]]
+
+    if name != "bash":  # which shows none
+        assert [text.partition(" -- ")[2] or text for text in said] == [NASTY] * 4
+    assert not list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_scripts: Path) -> None:
+    with closing(start(name, tmp_path, scripts=nasty_scripts)) as shell:
+        (tmp_path / "work" / "needed.txt").touch()
+
+        assert set(shell.offers("noxcli plain ")) == {"bash", "zsh"}
+        assert set(shell.offers("noxcli plain bash n")) == {"needed.txt", "none"}
+        assert {word.rpartition("=")[2] for word in shell.offers("noxcli plain --log=n")} == {"needed.txt", "none"}
+
+
+@pytest.mark.parametrize("nasty", [False, True], ids=["ours", "nasty help"])
+def test_powershell_parses(nasty: bool, nasty_scripts: Path) -> None:
+    script = (nasty_scripts if nasty else SCRIPTS) / "noxcli.ps1"
+
+    assert powershell_errors(script) == []
+
+
+def test_powershell_errors_would_be_seen(tmp_path: Path) -> None:
+    (tmp_path / "broken.ps1").write_text("function f { if ( }")
+
+    assert powershell_errors(tmp_path / "broken.ps1")
+
+
+def test_powershell_quotes(nasty_scripts: Path) -> None:
+    doubled = NASTY.replace("'", "''").replace(QUOTE, QUOTE * 2)
+
+    assert f"Help = '{doubled}'" in (nasty_scripts / "noxcli.ps1").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("metavar", "kind", "words"),
+    [
+        ("FILE", Kind.FILE, ()),
+        ("DIR...", Kind.DIRECTORY, ()),
+        ("RUN...", Kind.RUN, ()),
+        ("[INPUT]...", Kind.INPUT, ()),
+        ("[-- COMMAND...]", Kind.COMMAND, ()),
+        ("JSON|@FILE|-", Kind.AT_FILE, ()),
+        ("auto|always|never", Kind.OTHER, ("auto", "always", "never")),
+        ("FILE|none", Kind.FILE, ("none",)),
+        ("NAME=VALUE", Kind.OTHER, ()),
+    ],
+)
+def test_metavars(metavar: str, kind: Kind, words: tuple[str, ...]) -> None:
+    value = value_of(metavar, ())
+
+    assert (value.kind, value.words) == (kind, words)
+
+
+def test_what_the_scripts_have_no_place_for_is_refused() -> None:
+    app = nasty_app()
+    group = typer.Typer()
+    group.command()(lambda: None)
+    group.command("other")(lambda: None)
+    app.add_typer(group, name="group")
+
+    with pytest.raises(TypeError, match="group has verbs of its own"):
+        read_program(app)
+
+
+def test_a_template_without_the_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="no place for nowhere"):
+        fill("noxcli.bash", verbs=[], options=[], values=[], arguments=[], nowhere=[])

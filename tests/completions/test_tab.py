@@ -1,0 +1,207 @@
+"""What Tab does in bash, zsh and fish, each started for real."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from noxcli.cli import app
+from tests.completions.tab import SCRIPTS, Typed, needs, start
+
+sys.path.insert(0, str(SCRIPTS.parent / "scripts"))
+from shells.vocabulary import Verb, read_program
+
+SHELLS = ["bash", "zsh", "fish"]
+VERBS = read_program(app).verbs
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typed]:
+    """A shell in a directory with some files."""
+    home = tmp_path_factory.mktemp(request.param)
+    with closing(start(request.param, home)) as started:
+        furnish(home / "work")
+        yield started
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Iterator[Callable[[str], Typed]]:
+    """A bash with something said to it before it reads the script."""
+    started: list[Typed] = []
+
+    def make(first: str) -> Typed:
+        started.append(start("bash", tmp_path, first=f"{first}\n"))
+        furnish(tmp_path / "work")
+        return started[0]
+
+    yield make
+    started[0].close()
+
+
+def furnish(work: Path) -> None:
+    for directory in ["out", "run"]:
+        (work / directory).mkdir()
+    for file in ["outer.txt", "prompt file.txt"]:
+        (work / file).touch()
+
+
+def names(offers: dict[str, str]) -> set[str]:
+    """Take off what shells disagree about: what stands before a name, and how it is written."""
+    return {re.split("[=@]", word)[-1].rstrip("/").replace("\\", "") for word in offers}
+
+
+def test_verbs(shell: Typed) -> None:
+    assert set(shell.offers("noxcli ")) == {verb.name for verb in VERBS}
+    assert set(shell.offers("noxcli fetch")) == {"fetch-output"}
+    assert set(shell.offers("noxcli --version ru")) == {"run"}
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_options_of_each_verb(shell: Typed, verb: Verb) -> None:
+    declared = {name for option in verb.options for name in option.names}
+
+    assert set(shell.offers(f"noxcli {verb.name} -")) == declared
+    assert set(shell.offers(f"noxcli {verb.name} --")) == {name for name in declared if name.startswith("--")}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("noxcli run --format ", {"text", "content", "json", "ndjson"}),
+        ("noxcli run --format=", {"text", "content", "json", "ndjson"}),
+        ("noxcli run --format js", {"json"}),
+        ("noxcli run --format=js", {"json"}),
+        ("noxcli wait --color ", {"auto", "always", "never"}),
+        ("noxcli run --quiet --output-dir out WORKFLOW key=a --format n", {"ndjson"}),
+        ("noxcli run WORKFLOW key='a b' --color=n", {"never"}),
+        ("noxcli run --timeout ", set()),
+        ("noxcli run --format=zzz", set()),
+        ("noxcli nonsense --", set()),
+    ],
+)
+def test_fixed_words(shell: Typed, line: str, expected: set[str]) -> None:
+    assert names(shell.offers(line)) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("noxcli run --output-dir ", {"out", "run"}),
+        ("noxcli run --output-dir=o", {"out"}),
+        ("noxcli run --api-key-file ", {"out", "run", "outer.txt", "prompt file.txt"}),
+        ("noxcli run --api-key-file=o", {"out", "outer.txt"}),
+        ("noxcli sandbox --scenario outer.txt --replay p", {"prompt file.txt"}),
+        ("noxcli run WORKFLOW key=@", {"out", "run", "outer.txt", "prompt file.txt"}),
+        ("noxcli run WORKFLOW key:=@oute", {"outer.txt"}),
+        ("noxcli run WORKFLOW key@p", {"prompt file.txt"}),
+        ("noxcli run --format json WORKFLOW a=b key=@p", {"prompt file.txt"}),
+        ("noxcli run WORKFLOW -- key=@p", {"prompt file.txt"}),
+        ("noxcli run --inputs @p", {"prompt file.txt"}),
+        ("noxcli run --inputs=@p", {"prompt file.txt"}),
+        ("noxcli run key=@", set()),  # the workflow comes first
+        ("noxcli run WORKFLOW key=", set()),
+        ("noxcli run WORKFLOW key=o", set()),
+    ],
+)
+def test_files(shell: Typed, line: str, expected: set[str]) -> None:
+    assert names(shell.offers(line)) == expected
+
+
+def test_no_options_behind_two_dashes(shell: Typed) -> None:
+    assert not shell.offers("noxcli run WORKFLOW -- --for")
+
+
+def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
+    assert "noxcli" in shell.offers("noxcli sandbox -- noxc")
+    assert set(shell.offers("noxcli sandbox --port 9 -- noxcli fetch")) == {"fetch-output"}
+    assert names(shell.offers("noxcli sandbox -- noxcli run --format j")) == {"json"}
+    assert names(shell.offers("noxcli sandbox -- ls out")) == {"out", "outer.txt"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "argv"),
+    [
+        ("noxcli ru\tWORKFLOW --form\tjs\t", ["run", "WORKFLOW", "--format json"]),
+        ("noxcli run WORKFLOW --format=js\tkey=@pr\t", ["run", "WORKFLOW", "--format=json", "key=@prompt file.txt"]),
+        ("noxcli run WORKFLOW key:=@pr\t--qu\t", ["run", "WORKFLOW", "key:=@prompt file.txt", "--quiet"]),
+        ('noxcli run WORKFLOW "key=@pr\t', ["run", "WORKFLOW", "key=@prompt file.txt"]),
+        ("noxcli run WORKFLOW key=@run\t/x", ["run", "WORKFLOW", "key=@run/x"]),
+        ("noxcli run WORKFLOW --output-dir=ru\t/x", ["run", "WORKFLOW", "--output-dir=run/x"]),
+        (
+            "noxcli run WORKFLOW --api-key-file pr\t--js\t",
+            ["run", "WORKFLOW", "--api-key-file prompt file.txt", "--json"],
+        ),
+        ("noxcli sandbox -- noxcli ru\tdemo --js\t", ["sandbox", "--", "noxcli", "run", "demo", "--json"]),
+    ],
+)
+def test_a_line_typed_with_tabs(shell: Typed, typed: str, argv: list[str]) -> None:
+    # One shell writes `--format json` where another writes `--format=json`, or a slash more.
+    assert as_one(shell.becomes(typed)) == as_one(argv)
+
+
+def as_one(argv: list[str]) -> str:
+    return re.sub(r"(--format|--api-key-file)=", r"\1 ", " ".join(argv)).replace("//", "/")
+
+
+def test_tab_starts_no_python_and_no_noxcli(shell: Typed) -> None:
+    shell.argv.unlink()
+    lines = ["", "ru", "run --", "run --format ", "run --output-dir ", "run WORKFLOW key=@", "sandbox -- noxcli run -"]
+    for line in lines:
+        shell.offers(f"noxcli {line}")
+
+    assert not shell.argv.exists()
+    assert not shell.started.exists()
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_help_is_shown_beside(name: str, tmp_path: Path) -> None:
+    with closing(start(name, tmp_path)) as shell:
+        for verb in VERBS:
+            assert verb.help in shell.offers(f"noxcli {verb.name}")[verb.name]
+        assert "Print the version and exit" in shell.offers("noxcli --ver")["--version"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["COMP_WORDBREAKS=$' \\t\\n'", "shopt -u hostcomplete", "enable -n compopt", "set -u", "set -o posix"],
+    ids=["no = : @ in COMP_WORDBREAKS", "no host names", "no compopt, as in 3.2", "nounset", "posix"],
+)
+def test_bash_in_other_moods(bash: Callable[[str], Typed], first: str) -> None:
+    shell = bash(first)
+
+    assert names(shell.offers("noxcli run --format=")) == {"text", "content", "json", "ndjson"}
+    assert names(shell.offers("A=b noxcli run ö key:=@o")) == {"out", "outer.txt"}
+    assert shell.becomes("noxcli run w --format=js\tkey=@pr\t") == ["run", "w", "--format=json", "key=@prompt file.txt"]
+    assert shell.becomes("noxcli run w --output-dir ru\tx") == ["run", "w", "--output-dir", "run/x"]
+
+
+def test_bash_hands_the_inner_command_to_the_bash_completion_package(bash: Callable[[str], Typed]) -> None:
+    shell = bash('_command_offset() { COMPREPLY=("${COMP_WORDS[$1]}-completed"); }')
+
+    assert set(shell.offers("noxcli sandbox --switch a=b -- tar --excl")) == {"tar-completed"}
+
+
+def test_the_bash_function_needs_nothing_but_comp_variables() -> None:
+    script = f"""
+        source {SCRIPTS}/noxcli.bash
+        COMP_WORDS=(noxcli run --format = js) COMP_CWORD=4 COMP_LINE='noxcli run --format=js' COMP_POINT=22
+        COMP_WORDBREAKS=$' \\t\\n"'"'"'@><=;|&(:'
+        _noxcli noxcli js =
+        echo "${{COMPREPLY[@]}}"
+    """
+    needs("bash")
+
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["json"]
+
+
+def test_zsh_reads_the_script_by_source_too(tmp_path: Path) -> None:
+    first = 'autoload -Uz compinit; compinit -u -D; source "$SCRIPTS/_noxcli"\n'
+
+    with closing(start("zsh", tmp_path, first=first)) as shell:
+        assert "run" in shell.offers("noxcli ")

@@ -1,0 +1,130 @@
+"""What tests share: a sandbox, and noxcli called in this process the way the shell calls it."""
+
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.commands.context import Context
+from noxcli.ending import run
+from noxcli.output.terminal import Terminal
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Clock
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command line left behind."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The NDJSON lines on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The server's events among the NDJSON lines, as the server keeps them."""
+        return [
+            {"type": line["type"], "data": line["data"], "redisId": line["redis_id"]}
+            for line in self.lines
+            if not line["type"].startswith("noxcli.")
+        ]
+
+    @property
+    def own(self) -> list[str]:
+        """The client's own lines among the NDJSON lines, by name."""
+        return [line["type"].removeprefix("noxcli.") for line in self.lines if line["type"].startswith("noxcli.")]
+
+
+class QuickClock(Clock):
+    """Sleeps are noted, not slept: time jumps instead."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._ahead += seconds
+        super().sleep(0.001)
+
+
+@dataclass
+class Noxcli:
+    """Calls noxcli in this process, with HTTP for real."""
+
+    environ: dict[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=QuickClock)
+
+    def __call__(self, *argv: str, tty: bool = False, environ: dict[str, str] | None = None) -> Result:
+        out, err = io.BytesIO(), io.StringIO()
+        terminal = Terminal(out, err, interactive=tty, environ={**self.environ, **(environ or {})})
+        code = run(argv, Context(terminal, clock=self.clock))
+        return Result(int(code), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(BUILT_IN, speed=1000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox, with nothing left of other tests but workflows."""
+    shared_sandbox.reset()
+    yield shared_sandbox
+    shared_sandbox.break_connections()
+
+
+@pytest.fixture
+def plays(sandbox: Sandbox, request: pytest.FixtureRequest) -> Any:
+    """Adds a scenario under a name of this test's own; returns the workflow's id."""
+
+    def add(**scenario: Any) -> str:
+        return sandbox.add(Scenario(request.node.name, **scenario))
+
+    return add
+
+
+@pytest.fixture
+def noxcli(sandbox: Sandbox) -> Noxcli:
+    return Noxcli({"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "TERM": "xterm-256color"})
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the user's own settings, proxies or files reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("NOXUS_", "NOXCLI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+def statuses(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """The run statuses that events told, in order."""
+    return [line["data"]["status"] for line in lines if line["type"] == "state"]

@@ -1,0 +1,120 @@
+"""noxcli as a process of its own: under pipes, signals and pseudo-terminals."""
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+NOXCLI = [sys.executable, "-m", "noxcli"]
+
+
+def environment(url: str, key: str = "sandbox-key") -> dict[str, str]:
+    """What a process needs to find the sandbox, and the package."""
+    return {
+        "NOXUS_BACKEND_URL": url,
+        "NOXUS_API_KEY": key,
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ["HOME"],
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "COLUMNS": "80",
+    }
+
+
+def call(
+    *argv: str, env: Mapping[str, str], limit: float = 30, stdin: str | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run to the end with everything captured."""
+    process = subprocess.Popen(
+        [*NOXCLI, *argv],
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env),
+    )
+    with process:
+        try:
+            out, err = process.communicate(None if stdin is None else stdin.encode(), timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@contextmanager
+def running(*argv: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start noxcli; whatever happens, it is gone afterwards."""
+    process = subprocess.Popen([*NOXCLI, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env))
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@dataclass
+class Seen:
+    """What came out at the terminal's other end."""
+
+    process: "subprocess.Popen[bytes]"
+    raw: bytearray = field(default_factory=bytearray)
+
+    def wait_for(self, text: bytes, limit: float = 10) -> None:
+        end = time.monotonic() + limit
+        while text not in self.raw:
+            assert time.monotonic() < end, f"{text!r} did not come: {bytes(self.raw)!r}"
+            time.sleep(0.01)
+
+
+@contextmanager
+def on_terminal(
+    argv: Sequence[str], env: Mapping[str, str], columns: int = 80, rows: int = 24, *, stdout: int | None = None
+) -> Iterator[Seen]:
+    """Run with stderr (and stdin, and stdout where not given) on a pseudo-terminal of that size."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    process = subprocess.Popen(
+        argv,
+        stdin=theirs,
+        stdout=theirs if stdout is None else stdout,
+        stderr=theirs,
+        env={key: value for key, value in env.items() if key != "COLUMNS"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = Seen(process)
+
+    def read() -> None:
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:
+                return
+            if not piece:
+                return
+            seen.raw += piece
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield seen
+        process.wait(30)
+        reader.join(5)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        reader.join(5)
+        os.close(ours)

@@ -1,0 +1,219 @@
+"""The sandbox around a command and as a server of its own: environment, exit codes, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import noxcli
+from noxcli.sandbox import INSTALL_HINT, __main__, missing_packages
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.command import environment, run_command, serve_forever
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.server import Sandbox
+
+ROOT = Path(noxcli.__file__).parents[1]
+MAIN = [sys.executable, "-m", "noxcli.sandbox"]
+ASK = """
+import os, urllib.request
+url = os.environ["NOXUS_BACKEND_URL"] + "/v1/workflows/{}"
+request = urllib.request.Request(url, headers={{"X-API-Key": os.environ["NOXUS_API_KEY"]}})
+print(urllib.request.urlopen(request).status)
+"""
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*MAIN, *arguments], capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT)
+
+
+@contextmanager
+def _started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A sandbox that runs on; a test that fails takes it and its children down."""
+    with subprocess.Popen(
+        [*MAIN, *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
+    ) as child:
+        try:
+            yield child
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+
+
+def test_a_command_runs_with_address_key_and_path() -> None:
+    show = 'printf "%s\\n" "$NOXUS_BACKEND_URL" "$NOXUS_API_KEY" "$PATH" "$NO_PROXY"'
+    done = _sandbox("--", "sh", "-c", show)
+    url, key, path, no_proxy = done.stdout.splitlines()
+
+    assert done.returncode == 0
+    assert url.startswith("http://127.0.0.1:")
+    assert key == Sandbox.key
+    assert path.startswith(f"{Path(sys.executable).parent}:")
+    assert no_proxy.endswith("127.0.0.1,localhost")
+
+
+def test_the_api_answers_inside_a_command() -> None:
+    assert _sandbox("--", sys.executable, "-c", ASK.format("demo")).stdout == "200\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 7"], 7),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["sh", "-c", "kill -2 $$"], 130),
+        (["no-such-command-anywhere"], 127),
+        (["/etc"], 126),
+    ],
+)
+def test_exit_codes(command: list[str], code: int) -> None:
+    done = _sandbox("--", *command)
+
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == (1 if code in (126, 127) else 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [(["sh", "-c", "exit 7"], 7), (["nowhere-to-be-found"], 127), (["/"], 126)]
+)
+def test_run_command_returns_the_code(command: list[str], code: int, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_command(command, speed=2) == code
+    assert len(capfd.readouterr().err.splitlines()) == (code > 125)
+
+
+def test_run_command_passes_a_signal_on_and_restores_what_was() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    assert run_command(["sh", "-c", f"trap 'exit 4' TERM; kill -TERM {os.getpid()}; sleep 5 & wait"]) == 4
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_run_command_outside_the_main_thread() -> None:
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(run_command(["true"])))
+    thread.start()
+    thread.join()
+
+    assert codes == [0]
+
+
+def test_serve_forever_ends_on_a_signal(capsys: pytest.CaptureFixture[str]) -> None:
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+
+    assert serve_forever(port=0, scenarios=[Scenario("mine", "My own.")]) == 0
+    assert "mine" in capsys.readouterr().out
+    timer.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_passed_on(number: signal.Signals) -> None:
+    script = "trap 'echo passed; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done"
+    with _started("--", "sh", "-c", script) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert child.stdout.read() == "passed\n"
+
+    assert child.returncode == 9
+
+
+def test_an_interrupt_is_for_the_command() -> None:
+    script = "trap 'echo passed; exit 3' INT; echo ready; while :; do sleep 0.05; done"
+    with _started("--", "sh", "-c", script) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.stdout.read() == "passed\n"
+
+    assert child.returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -> None:
+    with _started("--port", "0") as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(3 + len(BUILT_IN))]
+        server.send_signal(number)
+        assert server.wait(5) == 0
+
+    assert lines[0].startswith("export NOXUS_BACKEND_URL=http://127.0.0.1:")
+    assert lines[1] == f"export NOXUS_API_KEY={Sandbox.key}\n"
+    assert [line.split()[1] for line in lines[3:]] == [scenario.name for scenario in BUILT_IN]
+
+
+def test_options(tmp_path: Path) -> None:
+    scenario = tmp_path / "mine.toml"
+    scenario.write_text("[[scenario]]\nname = 'mine'\n")
+    options = ["--scenario", str(scenario), "--speed", "9", "--switch", "keepalive=ping", "--switch", "rate_limit=5"]
+
+    assert _sandbox(*options, "--", sys.executable, "-c", ASK.format("mine")).stdout == "200\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--switch", "shape=x"], "no switch is called 'shape'"),
+        (["--switch", "keepalive=x"], "cannot be 'x'"),
+        (["--switch", "id_lines=x"], "cannot be 'x'"),
+        (["--switch", "page_size=x"], "cannot be 'x'"),
+        (["--speed", "0"], "speed must be above 0"),
+        (["--scenario", "/nowhere.toml"], "No such file"),
+    ],
+)
+def test_wrong_options_are_one_line(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main([*arguments, "--", "true"]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Sandbox() as sandbox:
+        port = sandbox.url.rpartition(":")[2]
+        assert __main__.main(["--port", port, "--", "true"]) == 2
+
+    assert "in use" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(__main__, "missing_packages", lambda: ["starlette"])
+
+    assert __main__.main([]) == 2
+    assert capsys.readouterr().err == f"the sandbox needs starlette: {INSTALL_HINT}\n"
+    assert missing_packages() == []
+
+
+def test_the_package_imports_without_the_extra() -> None:
+    code = "import sys, noxcli.sandbox, noxcli.sandbox.__main__; print({'starlette', 'uvicorn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+
+    assert done.stdout == "set()\n"
+
+
+def test_the_clients_own_settings_do_not_lead_a_command_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOXCLI_BASE_URL", "https://backend.noxus.ai")
+    monkeypatch.setenv("NOXCLI_API_KEY", "real")
+    monkeypatch.setenv("NOXCLI_COLOR", "never")
+    with Sandbox() as sandbox:
+        env = environment(sandbox)
+
+    assert not {"NOXCLI_BASE_URL", "NOXCLI_API_KEY"} & set(env)
+    assert env["NOXCLI_COLOR"] == "never"
+
+
+def test_start_and_end_take_no_time() -> None:
+    began = time.monotonic()
+    with Sandbox(BUILT_IN):
+        started = time.monotonic()
+
+    assert started - began < 1.0
+    assert time.monotonic() - started < 2.0

@@ -1,0 +1,251 @@
+"""The event stream: its order, its cursor, its end, its framing, and how each can be otherwise."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from noxcli.sandbox.scenario import Node
+from noxcli.sandbox.steps import Emit, Raw, Sleep, alongside, node_runs, node_skipped
+
+from .api import Api, cursors
+
+WRITES = node_runs("Write", ["Hel", "lo"])
+
+
+def test_the_transcript_of_a_run(api: Api) -> None:
+    run = api.start(api.plays(script=WRITES, output={"Answer": "Hello"}))
+    events = api.events(run)
+
+    assert [event["type"] for event in events] == ["state"] * 3 + ["content"] * 4 + ["state"] * 2 + ["content"]
+    assert [event["data"]["status"] for event in events if event["type"] == "state"] == [
+        "queued", "running", "running", "running", "completed",
+    ]  # fmt: skip
+    said = [event["data"].get("content") for event in events if event["type"] == "content"]
+    assert said == [None, "Hel", "lo", None, None]
+    assert [event["data"].get("workflow_status") for event in events] == [None] * 9 + ["completed"]
+
+
+def test_the_record_is_final_before_the_end_is_announced(api: Api) -> None:
+    for _ in range(5):
+        run = api.start(api.plays(output={"A": "x"}))
+        with api.stream(run) as answer:
+            for line in answer.iter_lines():
+                if b"workflow_status" in line:
+                    assert api.record(run)["output"] == {"A": "x"}
+
+
+def test_progress_details_follow_the_nodes(api: Api) -> None:
+    script = [*alongside(node_runs("A", seconds=2), node_runs("B", seconds=1)), *node_skipped("C")]
+    run = api.start(api.plays(script=script))
+    a, b, c = (node.id for node in api.sandbox.runs(run["workflow_id"])[0].workflow.graph.nodes)
+    states = [event["data"]["progress_details"] for event in api.events(run) if event["type"] == "state"]
+
+    assert [state["running_nodes"] for state in states] == [[], [], [a], [a, b], [a], [], [], []]
+    assert [state["executed_nodes"] for state in states][-3:] == [[a, b]] * 3
+    assert states[-1]["skipped_nodes"] == [c]
+    assert states[0]["remaining_nodes"] == [a, b, c]
+
+
+def test_sandbox_handle_has_the_exact_events(api: Api) -> None:
+    workflow = api.plays(script=WRITES)
+    run = api.start(workflow)
+
+    assert api.events(run) == api.sandbox.runs(workflow)[0].events
+
+
+def test_raw_events_go_out_as_they_are(api: Api) -> None:
+    odd: list[Raw] = [
+        Raw("log", {"level": "info"}),
+        Raw("content", None),
+        Raw("state", {"status": "reticulating"}, "7-7"),
+    ]
+    events = api.events(api.start(api.plays(script=odd)))
+
+    assert {"type": "state", "data": {"status": "reticulating"}, "redisId": "7-7"} in events
+    assert [event["data"] for event in events if event["type"] == "log"] == [{"level": "info"}]
+
+
+def test_a_raw_end_is_not_announced_twice(api: Api) -> None:
+    script = [Raw("content", {"id": "x", "status": "completed", "workflow_status": "completed"})]
+    run = api.start(api.plays(script=script, output={"A": "x"}))
+
+    assert sum("workflow_status" in event["data"] for event in api.events(run)) == 1
+    assert api.record(run)["output"] == {"A": "x"}
+
+
+def test_two_streams_see_the_same(api: Api) -> None:
+    run = api.start(api.plays(script=WRITES))
+
+    assert api.events(run) == api.events(run)
+
+
+def test_lone_surrogates_survive(api: Api) -> None:
+    events = api.events(api.start(api.plays(script=[Emit("A", "\ud83d!")])))
+
+    assert "\ud83d!" in [event["data"].get("content") for event in events]
+
+
+class TestCursor:
+    @pytest.mark.parametrize(("inclusive", "skipped"), [(False, 4), (True, 3)])
+    def test_resumes(self, api: Api, inclusive: bool, skipped: int) -> None:
+        run = api.start(api.plays(script=WRITES, switches={"cursor_inclusive": inclusive}))
+        events = api.events(run)
+
+        assert api.events(run, etag=cursors(events)[3]) == events[skipped:]
+
+    def test_after_the_last_event_nothing_comes(self, api: Api) -> None:
+        run = api.start(api.plays(script=WRITES))
+        last = cursors(api.events(run))[-1]
+
+        assert api.events(run, etag=last) == []
+
+    def test_an_unknown_one_replays_everything(self, api: Api) -> None:
+        run = api.start(api.plays(script=WRITES))
+
+        assert api.events(run, etag="1-1") == api.events(run)
+
+    @pytest.mark.parametrize("status", ["404", "410", "422"])
+    def test_an_unknown_one_may_be_refused(self, api: Api, status: str) -> None:
+        run = api.start(api.plays(script=WRITES, switches={"on_unknown_cursor": status}))
+
+        assert api.stream(run, etag="1-1").status_code == int(status)
+
+    def test_old_events_may_be_gone(self, api: Api) -> None:
+        switches = {"retained_events": 3, "on_unknown_cursor": "410"}
+        run = api.start(api.plays(script=WRITES, switches=switches))
+        api.finished(run)
+        everything = api.sandbox.runs(run["workflow_id"])[0].events
+
+        assert api.events(run) == everything[-3:]
+        assert api.stream(run, etag=cursors(everything)[0]).status_code == 410
+
+    @pytest.mark.parametrize(("redis_ids", "present"), [("none", 0), ("some", 5)])
+    def test_may_be_missing(self, api: Api, redis_ids: str, present: int) -> None:
+        events = api.events(api.start(api.plays(script=WRITES, switches={"redis_ids": redis_ids})))
+
+        assert sum("redisId" in event for event in events) == present
+
+
+class TestEnd:
+    @pytest.mark.parametrize(
+        ("status", "switch"), [("stopped", "on_stopped"), ("awaiting_human_feedback", "on_paused")]
+    )
+    def test_closes_without_a_word_or_with_one(self, api: Api, status: str, switch: str) -> None:
+        for reaction, announced in (("close", []), ("end", [status])):
+            run = api.start(api.plays(status=status, switches={switch: reaction}))
+            endings = [event["data"].get("workflow_status") for event in api.events(run)]
+            assert [ending for ending in endings if ending] == announced
+
+    @pytest.mark.parametrize(
+        ("status", "switches"),
+        [
+            ("stopped", {"on_stopped": "silent"}),
+            ("awaiting_human_feedback", {"on_paused": "silent"}),
+            ("completed", {"after_end": "silent", "end_announced_by": "none"}),
+            ("completed", {"on_ended": "silent"}),
+            ("never_heard_of", {}),
+        ],
+    )
+    def test_can_fall_silent(self, api: Api, status: str, switches: dict[str, Any]) -> None:
+        run = api.start(api.plays(status=status, switches=switches))
+        _wait_for(api, run, status)
+
+        with pytest.raises(requests.ConnectionError, match="timed out"), _brief(api, run) as answer:
+            for _ in answer.iter_content(None):
+                pass
+
+    def test_may_be_announced_by_a_state_event(self, api: Api) -> None:
+        last = api.events(api.start(api.plays(switches={"end_announced_by": "state"})))[-1]
+
+        assert (last["type"], last["data"]["workflow_status"]) == ("state", "completed")
+
+    def test_may_not_be_announced(self, api: Api) -> None:
+        events = api.events(api.start(api.plays(switches={"end_announced_by": "none"})))
+
+        assert not any("workflow_status" in event["data"] for event in events)
+
+    def test_late_streams_may_be_empty_or_missing(self, api: Api) -> None:
+        for reaction, status in (("close", 200), ("404", 404)):
+            run = api.start(api.plays(switches={"on_ended": reaction}))
+            api.finished(run)
+            answer = api.stream(run)
+            assert answer.status_code == status
+            assert b"message" not in answer.content
+
+    @pytest.mark.parametrize("name", ["done", "timeout", "error"])
+    def test_may_be_followed_by_another_event(self, api: Api, name: str) -> None:
+        body = api.raw(api.start(api.plays(switches={"closing_event": name})))
+
+        assert body.endswith(b"\n\nevent: %s\ndata: {}\n\n" % name.encode())
+
+
+class TestFraming:
+    def test_default(self, api: Api) -> None:
+        answer = api.stream(api.start(api.plays()))
+
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for frame in answer.content.decode().removesuffix("\n\n").split("\n\n"):
+            event, data = frame.split("\n")
+            assert event == "event: message"
+            assert set(json.loads(data.removeprefix("data: "))) == {"type", "data", "redisId"}
+
+    def test_id_lines_carry_the_cursor(self, api: Api) -> None:
+        body = api.raw(api.start(api.plays(switches={"id_lines": True, "event_lines": False})))
+        first = body.decode().split("\n\n")[0].split("\n")
+
+        assert first[0] == f"id: {json.loads(first[1].removeprefix('data: '))['redisId']}"
+
+    @pytest.mark.parametrize(("line_end", "expected"), [("crlf", b"\r\n\r\n"), ("cr", b"\r\r")])
+    def test_line_ends(self, api: Api, line_end: str, expected: bytes) -> None:
+        body = api.raw(api.start(api.plays(switches={"line_end": line_end})))
+
+        assert body.endswith(expected)
+        assert b"\n\n" not in body
+
+    @pytest.mark.parametrize(("keepalive", "expected"), [("comment", b": keep-alive\n\n"), ("ping", b"event: ping\n")])
+    def test_keepalives_while_nothing_happens(self, api: Api, keepalive: str, expected: bytes) -> None:
+        switches = {"keepalive": keepalive, "keepalive_seconds": 1.0}
+        run = api.start(api.plays(script=[Sleep(5)], switches=switches))
+
+        assert api.raw(run).count(expected) >= 2
+
+    def test_content_may_be_cumulative(self, api: Api) -> None:
+        events = api.events(api.start(api.plays(script=WRITES, switches={"content": "cumulative"})))
+
+        assert [text for event in events if (text := event["data"].get("content"))] == ["Hel", "Hello"]
+
+    def test_state_data_may_be_null(self, api: Api) -> None:
+        events = api.events(api.start(api.plays(switches={"null_data": True})))
+
+        assert {event["data"] is None for event in events if event["type"] == "state"} == {True}
+
+    def test_a_chunk_per_event(self, api: Api) -> None:
+        run = api.start(api.plays(script=WRITES, switches={"chunk_per_event": True}))
+        api.finished(run)
+        with api.stream(run) as answer:
+            chunks = list(answer.raw.read_chunked())
+
+        assert len(chunks) == 10
+
+
+def test_a_hundred_thousand_events_stream_fast(api: Api) -> None:
+    run = api.start(api.plays(nodes=[Node("A")], script=lambda _: (Emit("A", f"{n} ") for n in range(100_000))))
+    began = time.monotonic()
+    events = api.events(run)
+
+    assert len(events) > 100_000
+    assert time.monotonic() - began < 10.0
+
+
+def _brief(api: Api, run: dict[str, Any]) -> requests.Response:
+    """A stream whose reader gives up soon."""
+    url = f"{api.sandbox.url}/v1/runs/{run['id']}/events"
+    return api.session.get(url, stream=True, timeout=(1, 0.2))
+
+
+def _wait_for(api: Api, run: dict[str, Any], status: str) -> None:
+    while api.record(run)["status"] != status:
+        time.sleep(0.005)

@@ -1,0 +1,173 @@
+"""Scenarios from TOML and recorded runs from NDJSON."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox import files
+from noxcli.sandbox.files import load_replay, load_scenarios
+from noxcli.sandbox.scenario import Scenario
+
+from .api import Api
+
+
+def _example() -> str:
+    """The example of the module's own documentation."""
+    text = inspect.cleandoc(files.__doc__ or "")
+    return "\n".join(line[4:] for line in text.split("\n") if line.startswith("    ") or not line)
+
+
+def _load(tmp_path: Path, text: str) -> list[Scenario]:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_scenarios(path)
+
+
+def test_the_documented_example_works(api: Api, tmp_path: Path) -> None:
+    (scenario,) = _load(tmp_path, _example())
+    workflow = api.sandbox.add(scenario)
+    with pytest.raises(OSError, match="aborted"):
+        api.start(workflow, {"Topic": "rain"})
+    (run,) = api.sandbox.runs(workflow)
+    record = api.finished({"id": run.id, "workflow_id": workflow})
+
+    assert record["output"]["Answer"] == "A summary of rain"
+    assert record["output"]["Essay"]["has_preview"] is True
+    assert api.get(f"/v1/file/{record['output']['Table']['id']}").content == b"city\n"
+    assert len(api.get(f"/v1/file/{record['output']['Archive']['id']}").content) == 1_000_000
+    said = [event["data"].get("content") for event in run.events if event["type"] == "content"]
+    assert [text for text in said if text] == ["About ", "rain"]
+    assert "warming_up" in [event["data"].get("status") for event in run.events]
+    assert run.values == {"Topic": "rain", "Tone": "dry", "Length": 3}
+    answers = [api.stream({"id": run.id}).status_code for _ in range(3)]
+    assert answers == [200, 502, 200]
+
+
+def test_texts_are_filled_in_at_any_depth(api: Api, tmp_path: Path) -> None:
+    text = """
+    [[scenario]]
+    name = "deep"
+    nodes = ["Idle"]
+    script = [{ node = "Fetch", seconds = 1.0 }]
+    [scenario.output]
+    Deep = [{ a = "{{X}}!", n = 1 }, "{{Y}}"]
+    """
+    (scenario,) = _load(tmp_path, text)
+
+    assert api.completed(api.sandbox.add(scenario), {"X": 5})["output"] == {"Deep": [{"a": "5!", "n": 1}, "{{Y}}"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("name = ", "not a TOML file"),
+        ("name = 'x'", "only \\[\\[scenario\\]\\] tables"),
+        ("[[scenario]]\ndescription = 'x'", "scenario 1: 'name' is missing or not of type str; set name"),
+        ("[[scenario]]\nname = 'x'\nnotes = 1", "scenario 1: 'notes' is not known here; use description"),
+        ("[[scenario]]\nname = 'x'\nscript = ['a']", r"scenario 1 \(x\), step 1: a table is expected"),
+        ("[[scenario]]\nname = 'x'\nscript = [{ sleep = 'a' }]", "step 1: 'sleep' is missing or not of type int"),
+        ("[[scenario]]\nname = 'x'\nscript = [{ content = 'a' }]", "step 1: 'node' is missing"),
+        ("[[scenario]]\nname = 'x'\nswitches = { content = 'both' }", "takes 'delta', 'cumulative'; correct"),
+        ("[[scenario]]\nname = 'x'\nswitches = { shape = 1 }", "no switch is called 'shape'"),
+        ("[[scenario]]\nname = 'x'\nfaults = { strat = [] }", "no request is of kind 'strat'; use one of start"),
+        ("[[scenario]]\nname = 'x'\nfaults = { start = [{ fault = 'x' }] }", "start fault 1: the kind of fault"),
+        ("[[scenario]]\nname = 'x'\nfaults = { start = [{ fault = 'answer' }] }", "'status' is missing; add it"),
+        (
+            "[[scenario]]\nname = 'x'\nfaults = { events = [{ fault = 'cut', how = 'odd' }] }",
+            "'how' cannot be 'odd'; use one of 'clean', 'torn'",
+        ),
+        ("[[scenario]]\nname = 'x'\noutput = { A = { '$file' = 'a', mode = 1 } }", "output A: 'mode' is not known"),
+    ],
+)
+def test_a_wrong_file_is_explained(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        _load(tmp_path, text)
+
+
+def _recorded(tmp_path: Path, lines: list[dict[str, object]]) -> Path:
+    path = tmp_path / "recorded.ndjson"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+WORKFLOW = "11111111-2222-4333-8444-555555555555"
+RESULT = {
+    "type": "noxcli.result",
+    "data": {
+        "run": {"status": "completed", "workflow_id": WORKFLOW},
+        "output": {"Answer": "Hello"},
+        "nodes": [{"id": "n1", "name": "Write"}],
+    },
+}
+END = {"id": "n1", "status": "completed", "workflow_status": "completed"}
+LINES: list[dict[str, object]] = [
+    {"seq": 1, "ts": "2026-01-01T00:00:00.000Z", "run_id": "r", "type": "noxcli.started", "data": {}},
+    {"seq": 2, "ts": "2026-01-01T00:00:00.000Z", "type": "state", "data": {"status": "running"}, "redis_id": "1-0"},
+    {
+        "seq": 3,
+        "ts": "2026-01-01T00:00:20.000Z",
+        "type": "content",
+        "data": {"id": "n2", "status": "running"},
+        "redis_id": "1-1",
+    },
+    {"seq": 4, "ts": "2026-01-01T00:00:20.000Z", "type": "content", "data": END, "redis_id": "1-2"},
+    {"seq": 5, **RESULT},
+]
+
+
+def test_a_recorded_run_is_served_again(api: Api, tmp_path: Path) -> None:
+    scenario = load_replay(_recorded(tmp_path, LINES))
+    workflow = api.sandbox.add(scenario)
+    run = api.start("recorded")
+    events = api.events(run)
+
+    assert workflow == WORKFLOW
+    assert [event["redisId"] for event in events][-3:] == ["1-0", "1-1", "1-2"]
+    assert events[-1]["data"] == END
+    record = api.finished(run)
+    assert record["output"] == {"Answer": "Hello"}
+    names = {node["id"]: node["name"] for node in api.get(f"/v1/workflows/{workflow}").json()["definition"]["nodes"]}
+    assert (names["n1"], names["n2"]) == ("Write", "n2")
+
+
+def test_a_replay_keeps_its_pace(api: Api, tmp_path: Path) -> None:
+    run = api.start(api.sandbox.add(load_replay(_recorded(tmp_path, LINES))))
+
+    assert api.stream(run).elapsed.total_seconds() < 0.15
+    api.events(run)
+    played = api.sandbox.runs(WORKFLOW)[0]
+    assert played.finished_at is not None
+    assert 0.2 <= (played.finished_at - played.created_at).total_seconds() < 2.0
+
+
+def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
+    data = {"run": {"status": "stopped", "workflow_id": "not-a-uuid"}, "output": None}
+    lines: list[dict[str, object]] = [
+        LINES[1],
+        {"type": "state", "data": {"status": "stopped"}},
+        {"type": "noxcli.result", "data": data},
+    ]
+    run = api.start(api.sandbox.add(load_replay(_recorded(tmp_path, lines))))
+
+    assert [event["data"]["status"] for event in api.events(run)] == ["queued", "running", "running", "stopped"]
+    assert api.record(run)["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"{}", "line 1: no recorded event"),
+        (b"{", "line 1: not JSON"),
+        (b"\xff", "not UTF-8"),
+        (b'{"type": "state", "data": {}}', "the recording is not complete"),
+        (b'{"type": "state", "data": {}, "ts": "noon"}\n' + json.dumps(RESULT).encode(), "'noon' is no ISO 8601 time"),
+    ],
+)
+def test_a_broken_recording_is_explained(tmp_path: Path, content: bytes, complaint: str) -> None:
+    path = tmp_path / "broken.ndjson"
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=complaint):
+        load_replay(path)

@@ -1,0 +1,299 @@
+"""Keys, permissions, refusals, rate limits, inputs, workflows, callbacks, and the record of requests."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import node_fails, node_runs
+from noxcli.sandbox.switches import Switches
+
+from .api import Api
+
+MISSING = "00000000-0000-4000-8000-000000000000"
+
+
+class TestKeys:
+    @pytest.mark.parametrize("key", ["", "wrong", "schlüssel"])
+    def test_a_wrong_key_is_401(self, api: Api, key: str) -> None:
+        answer = api.get("/v1/admin/me", headers={"X-API-Key": key.encode()})
+
+        assert answer.status_code == 401
+        assert isinstance(answer.json()["detail"], str)
+
+    def test_no_key_is_401(self, api: Api) -> None:
+        del api.session.headers["X-API-Key"]
+
+        assert api.get("/v1/workflows").status_code == 401
+
+    def test_a_key_without_permission_reads_but_does_not_run(self, api: Api) -> None:
+        workflow = api.plays()
+        api.session.headers["X-API-Key"] = api.sandbox.limited_key
+
+        assert api.get(f"/v1/workflows/{workflow}").ok
+        assert "flows_run" not in api.get("/v1/admin/me").json()["permissions"]
+        for path in (f"/v1/workflows/{workflow}/runs", f"/v1/workflows/{workflow}/runs/sync"):
+            assert api.post(path, {"input": {}}).status_code == 403
+
+    def test_the_key_is_never_shown(self, api: Api) -> None:
+        assert api.sandbox.key not in api.get("/v1/admin/me").text
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("body", "loc"),
+        [
+            ({"input": []}, ["body", "input"]),
+            ({"input": None}, ["body", "input"]),
+            ({}, ["body", "input"]),
+            ([], ["body"]),
+            ({"input": {}, "callback_url": "ftp://x"}, ["body", "callback_url"]),
+            ({"input": {}, "callback_url": "nonsense"}, ["body", "callback_url"]),
+            ({"input": {}, "callback_url": 5}, ["body", "callback_url"]),
+            ({"input": {}, "workflow_version_id": "v1"}, ["body", "workflow_version_id"]),
+            ({"input": {}, "node_ids": "a"}, ["body", "node_ids"]),
+        ],
+    )
+    def test_a_bad_body_is_422_and_starts_nothing(self, api: Api, body: Any, loc: list[str]) -> None:
+        workflow = api.plays()
+        answer = api.post(f"/v1/workflows/{workflow}/runs", body)
+
+        assert answer.status_code == 422
+        (problem,) = answer.json()["detail"]
+        assert problem["loc"] == loc
+        assert set(problem) == {"loc", "msg", "type"}
+        assert api.sandbox.runs(workflow) == []
+
+    def test_no_body_and_broken_json(self, api: Api) -> None:
+        url = f"{api.sandbox.url}/v1/workflows/{api.plays()}/runs"
+
+        assert api.session.post(url, timeout=5).json()["detail"][0]["type"] == "missing"
+        assert api.session.post(url, data=b"{", timeout=5).json()["detail"][0]["type"] == "json_invalid"
+
+    def test_what_is_not_there_is_404_with_a_text(self, api: Api) -> None:
+        for path in (f"/v1/workflows/{MISSING}", f"/v1/runs/{MISSING}", f"/v1/runs/{MISSING}/events", "/v1/nothing"):
+            answer = api.get(path)
+            assert (answer.status_code, type(answer.json()["detail"])) == (404, str)
+        assert api.delete("/v1/workflows").status_code == 405
+
+    def test_malformed_ids_are_422(self, api: Api) -> None:
+        for path in ("/v1/workflows/no-such-name", "/v1/runs/nonsense", "/v1/runs/nonsense/events"):
+            assert api.get(path).json()["detail"][0]["type"] == "uuid_parsing"
+
+    def test_every_answer_has_a_request_id(self, api: Api) -> None:
+        answers = [api.get(path) for path in ("/v1/admin/me", "/v1/nothing", "/v1/runs/nonsense")]
+
+        assert len({answer.headers["x-request-id"] for answer in answers}) == 3
+
+
+class TestRateLimit:
+    @pytest.mark.parametrize("form", ["seconds", "date", "none"])
+    def test_refuses_what_is_too_much(self, form: Any) -> None:
+        switches = Switches(rate_limit=2, retry_after=form, retry_after_seconds=3)
+        with Sandbox(switches=switches) as sandbox:
+            api = Api(sandbox)
+            answers = [api.get("/v1/admin/me") for _ in range(3)]
+            api.session.close()
+
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        retry_after = answers[-1].headers.get("retry-after")
+        if form == "date":
+            assert parsedate_to_datetime(retry_after or "")
+        else:
+            assert retry_after == ("3" if form == "seconds" else None)
+
+    def test_lets_pass_again_a_second_later(self) -> None:
+        with Sandbox(switches=Switches(rate_limit=1)) as sandbox:
+            api = Api(sandbox)
+            statuses = [api.get("/v1/admin/me").status_code for _ in range(2)]
+            time.sleep(1.05)
+            statuses.append(api.get("/v1/admin/me").status_code)
+            api.session.close()
+
+        assert statuses == [200, 429, 200]
+
+
+class TestInputs:
+    nodes = (input_node("Topic"), input_node("Length", type="int", default=3), fixed_input("Tone", "dry"))
+
+    def _ran_with(self, api: Api, inputs: dict[str, Any], **switches: Any) -> dict[str, Any]:
+        workflow = api.plays(nodes=self.nodes, output=lambda values: {"seen": values}, switches=switches)
+        seen: dict[str, Any] = api.completed(workflow, inputs)["output"]["seen"]
+        return seen
+
+    def test_defaults_and_fixed_values_are_filled_in(self, api: Api) -> None:
+        assert self._ran_with(api, {"Topic": "x"}) == {"Topic": "x", "Length": 3, "Tone": "dry"}
+
+    def test_both_can_be_overridden(self, api: Api) -> None:
+        given = {"Topic": "x", "Length": 1, "Tone": "warm"}
+        assert self._ran_with(api, given) == given
+
+    def test_three_forms_of_key(self, api: Api) -> None:
+        workflow = api.plays(nodes=self.nodes)
+        node = api.get(f"/v1/workflows/{workflow}").json()["definition"]["nodes"][0]
+
+        for key in ("Topic", node["id"], f"{node['id']}::input"):
+            assert self._ran_with(api, {key: "x"})["Topic"] == "x"
+
+    def test_a_missing_one_is_refused_or_let_through(self, api: Api) -> None:
+        workflow = api.plays(nodes=self.nodes)
+        detail = api.post(f"/v1/workflows/{workflow}/runs", {"input": {}}).json()["detail"]
+
+        assert detail[0]["loc"] == ["body", "input", "Topic"]
+        assert "Topic" not in self._ran_with(api, {}, missing_input="accept")
+
+    def test_an_unknown_one_is_let_through_or_refused(self, api: Api) -> None:
+        assert self._ran_with(api, {"Topic": "x", "Other": 1})["Other"] == 1
+        workflow = api.plays(nodes=self.nodes, switches={"unknown_input": "422"})
+        body = {"input": {"Topic": "x", "Other": 1}}
+        assert api.post(f"/v1/workflows/{workflow}/runs", body).status_code == 422
+
+    @pytest.mark.parametrize(("value", "status"), [("3", 422), (True, 422), (3, 200)])
+    def test_a_wrong_type_may_be_refused(self, api: Api, value: Any, status: int) -> None:
+        workflow = api.plays(nodes=self.nodes, switches={"wrong_type": "422"})
+        body = {"input": {"Topic": "x", "Length": value}}
+
+        assert api.post(f"/v1/workflows/{workflow}/runs", body).status_code == status
+
+    def test_a_type_that_nobody_knows_takes_anything(self, api: Api) -> None:
+        workflow = api.plays(nodes=[input_node("X", type="Custom")], switches={"wrong_type": "422"})
+
+        assert api.completed(workflow, {"X": [1]})["status"] == "completed"
+
+
+class TestWorkflows:
+    def test_the_node_catalogue_knows_every_type_in_use(self, api: Api) -> None:
+        api.plays(nodes=[Node("A", "QuantumNode")])
+
+        assert {"InputNode", "OutputNode", "QuantumNode"} <= {node["type"] for node in api.get("/v1/nodes").json()}
+
+    def test_a_scenario_is_found_by_id_and_by_name(self, api: Api) -> None:
+        workflow = api.plays("by-name")
+
+        assert api.get("/v1/workflows/by-name").json()["id"] == workflow
+        assert api.start("by-name")["workflow_id"] == workflow
+        assert Scenario("by-name").id == workflow
+
+    def test_the_list_has_one_type(self, api: Api) -> None:
+        api.plays("listed")
+        items = api.get("/v1/workflows", params={"type": "flow", "size": 100}).json()["items"]
+
+        assert "listed" in [item["name"] for item in items]
+        assert api.get("/v1/workflows", params={"type": "agent_flow"}).json()["items"] == []
+
+    def test_the_first_definition_version(self, api: Api) -> None:
+        workflow = api.plays(nodes=[input_node("Topic"), fixed_input("Tone", "dry")], output={"A": "x"})
+        definition = api.get(f"/v1/workflows/{workflow}").json()["definition"]
+        topic, tone, answer = definition["nodes"]
+
+        assert definition["flow_version"] == "v1"
+        assert (topic["type"], topic["node_config"]["label"]) == ("InputNode", "Topic")
+        assert (tone["node_config"]["fixed_value"], tone["node_config"]["value"]) == (True, "dry")
+        assert answer["type"] == "OutputNode"
+        assert definition["edges"][0]["from_id"]["node_id"] == topic["id"]
+
+    def test_the_second_definition_version(self, api: Api) -> None:
+        workflow = api.plays(nodes=[input_node("Topic")], output={"A": "x"}, flow_version="v2")
+        definition = api.get(f"/v1/workflows/{workflow}").json()["definition"]
+        topic, answer = definition["nodes"]
+
+        assert (topic["type"], answer["type"]) == ("InputNodeV2", "OutputNodeV2")
+        assert (definition["edges"][0]["source"], definition["edges"][0]["target"]) == (topic["id"], answer["id"])
+
+    def test_runs_are_counted(self, api: Api) -> None:
+        workflow = api.plays()
+        api.start(workflow)
+        record = api.get(f"/v1/workflows/{workflow}").json()
+
+        assert record["runs_count"] == 1
+        assert record["last_run_at"]
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[dict[str, Any]], threading.Event]]:
+    """A loopback address for callbacks, what came there, and a sign that something did."""
+    came: list[dict[str, Any]] = []
+    sign = threading.Event()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(302 if "redirect" in self.path else 204)
+            self.send_header("Location", "http://example.com/elsewhere")
+            self.end_headers()
+            sign.set()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", came, sign
+        server.shutdown()
+        thread.join()
+
+
+class TestCallbacks:
+    @pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
+    def test_an_ended_run_is_posted(self, api: Api, receiver: Any, status: str) -> None:
+        url, came, sign = receiver
+        script = node_fails("A", "broken") if status == "failed" else node_runs("A")
+        run = api.start(api.plays(script=script, status=status, output={"A": "x"}), callback_url=url)
+
+        assert sign.wait(5)
+        assert (came[0]["run_id"], came[0]["status"]) == (run["id"], status)
+        assert came[0]["output"] == ({"A": "x"} if status == "completed" else {})
+
+    def test_a_paused_run_is_not(self, api: Api, receiver: Any) -> None:
+        url, came, _ = receiver
+        run = api.start(api.plays(status="awaiting_human_feedback"), callback_url=url)
+        api.finished(run)
+
+        assert came == []
+
+    def test_nothing_leaves_this_machine(self, api: Api) -> None:
+        run = api.start(api.plays(), callback_url="http://example.com/hook")
+        api.finished(run)
+        _wait_for_callback(api)
+
+        assert api.sandbox.callbacks == [("http://example.com/hook", "skipped")]
+
+    def test_a_redirect_is_not_followed(self, api: Api, receiver: Any) -> None:
+        url, came, _ = receiver
+        run = api.start(api.plays(), callback_url=url + "?redirect")
+        api.finished(run)
+        _wait_for_callback(api)
+
+        assert (api.sandbox.callbacks[0][1], len(came)) == ("failed", 1)
+
+    def test_nobody_listening_does_no_harm(self, api: Api) -> None:
+        run = api.start(api.plays(switches={"callback_body": "record"}), callback_url="http://127.0.0.1:1/hook")
+        api.finished(run)
+        _wait_for_callback(api)
+
+        assert api.sandbox.callbacks[0][1] == "failed"
+
+
+def _wait_for_callback(api: Api) -> None:
+    deadline = time.monotonic() + 5
+    while not api.sandbox.callbacks and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def test_requests_are_recorded_in_order_of_arrival(api: Api) -> None:
+    workflow = api.plays()
+    api.get("/v1/runs", params={"page": 1})
+    api.start(workflow, {"a": 1})
+    first, second = api.sandbox.requests
+
+    assert (first.method, first.path, first.status) == ("GET", "/v1/runs?page=1", 200)
+    assert first.headers["x-api-key"] == api.sandbox.key
+    assert (second.method, second.body, second.body_bytes) == ("POST", b'{"input": {"a": 1}}', 19)

@@ -1,0 +1,267 @@
+"""Starting, reading, listing, stopping and deleting runs."""
+
+import threading
+import time
+
+import pytest
+
+from noxcli.sandbox.faults import Hold
+from noxcli.sandbox.scenario import Node, Version, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep, State, node_fails, node_runs
+
+from .api import Api
+
+SLOW = node_runs("Think", seconds=1000)
+MISSING = "00000000-0000-4000-8000-000000000000"
+
+
+def test_a_started_run_is_queued_with_its_input_and_no_output(api: Api) -> None:
+    run = api.start(api.plays(output={"Answer": "42"}), {"anything": [1, None]})
+
+    assert run["status"] == "queued"
+    assert run["input"] == {"anything": [1, None]}
+    assert run["output"] == {}
+    assert run["progress"] == 0
+    assert run["finished_at"] is None
+    assert run["created_at"].endswith("Z")
+
+
+def test_a_completed_run_has_output_and_full_progress(api: Api) -> None:
+    record = api.completed(api.plays(output={"Answer": "42"}))
+
+    assert (record["status"], record["progress"], record["output"]) == ("completed", 100, {"Answer": "42"})
+    assert record["finished_at"] >= record["created_at"]
+    assert record["progress_details"]["remaining_nodes"] == []
+
+
+def test_a_failed_run_tells_why_in_log_event_and_data(api: Api) -> None:
+    run = api.start(api.plays(script=node_fails("Fetch", "no such host"), status="failed", output={"A": "x"}))
+    record = api.finished(run)
+
+    assert (record["status"], record["output"]) == ("failed", {})
+    assert "no such host" in str(record["progress_details"]["run_logs"])
+    assert "no such host" in str(api.get(f"/v1/runs/{run['id']}/data").json())
+    failed, ending = (
+        event["data"] for event in api.events(run) if event["data"]["status"] == "failed" and event["type"] == "content"
+    )
+    assert failed["content"] == "no such host"
+    assert ending["workflow_status"] == "failed"
+
+
+def test_failure_detail_can_be_nowhere(api: Api) -> None:
+    switches = {"failure_detail": "none"}
+    run = api.start(api.plays(script=node_fails("Fetch", "secret"), status="failed", switches=switches))
+    api.finished(run)
+
+    assert "secret" not in str(api.record(run)) + str(api.events(run))
+    assert "secret" not in api.get(f"/v1/runs/{run['id']}/data").text
+
+
+def test_output_and_script_may_depend_on_inputs(api: Api) -> None:
+    workflow = api.plays(
+        script=lambda inputs: [Emit("Say", inputs["word"])],
+        output=lambda inputs: {"Echo": inputs["word"]},
+    )
+    run = api.start(workflow, {"word": "hello"})
+
+    assert api.finished(run)["output"] == {"Echo": "hello"}
+    assert "hello" in str(api.events(run))
+
+
+def test_a_script_that_raises_fails_the_run(api: Api) -> None:
+    def broken(_: object) -> list[Emit]:
+        raise KeyError("oops")
+
+    assert api.completed(api.plays(script=broken))["status"] == "failed"
+
+
+def test_progress_moves_with_the_nodes(api: Api) -> None:
+    workflow = api.plays(nodes=[Node("A"), Node("B")], script=[*node_runs("A"), *SLOW])
+    run = api.start(workflow)
+    while (record := api.record(run))["progress"] == 0:
+        time.sleep(0.005)
+
+    assert record["status"] == "running"
+    assert record["progress"] == 33
+    assert len(record["progress_details"]["executed_nodes"]) == 1
+    api.post(f"/v1/runs/{run['id']}/stop")
+
+
+def test_an_unknown_status_passes_through(api: Api) -> None:
+    run = api.start(api.plays(script=[State("warming_up"), Sleep(1000)]))
+    while api.record(run)["status"] != "warming_up":
+        time.sleep(0.005)
+
+    assert api.post(f"/v1/runs/{run['id']}/stop").json()["status"] == "stopped"
+
+
+def test_queue_delay(api: Api) -> None:
+    run = api.start(api.plays(switches={"queue_seconds": 1000.0}))
+
+    assert api.record(run)["status"] == "queued"
+
+
+def test_lookup_by_id_alone_leads_to_the_workflow_and_has_no_output(api: Api) -> None:
+    run = api.start(api.plays("named", output={"A": "x"}))
+    record = api.get(f"/v1/runs/{run['id']}").json()
+
+    assert record["workflow_id"] == run["workflow_id"]
+    assert record["workflow"]["name"] == "named"
+    assert "output" not in record
+
+
+def test_a_run_is_not_found_under_another_workflow(api: Api) -> None:
+    run = api.start(api.plays("one"))
+    other = api.plays("other")
+
+    assert api.get(f"/v1/workflows/{other}/runs/{run['id']}").status_code == 404
+
+
+def test_lists_are_newest_first_and_paged_by_size(api: Api) -> None:
+    workflow = api.plays()
+    ids = [api.start(workflow, {"n": n})["id"] for n in range(5)]
+
+    for path in (f"/v1/workflows/{workflow}/runs", "/v1/runs"):
+        page = api.get(path, params={"page": 2, "size": 2, "page_size": 50}).json()
+        assert [item["id"] for item in page["items"]] == [ids[2], ids[1]]
+        assert (page["total"], page["page"], page["size"], page["pages"]) == (5, 2, 2, 3)
+    assert api.get("/v1/runs", params={"size": 101}).status_code == 422
+    assert api.get("/v1/runs", params={"page": 0}).status_code == 422
+    assert api.get("/v1/runs", params={"page": "x"}).status_code == 422
+
+
+def test_search_looks_where_it_is_told(api: Api) -> None:
+    workflow = api.plays(output={"A": "needle in output"})
+    by_input = api.start(workflow, {"q": "pin"})
+    api.finished(by_input)
+
+    def found(**body: object) -> list[str]:
+        return [run["id"] for run in api.post("/v1/runs/search", body).json()["items"]]
+
+    assert found(query="PIN") == [by_input["id"]]
+    assert found(query="needle", search_in=["output"]) == [by_input["id"]]
+    assert found(query="needle", search_in=["input"]) == []
+
+
+def test_stop_is_immediate_and_safe_to_repeat(api: Api) -> None:
+    run = api.start(api.plays(script=SLOW))
+
+    for _ in range(2):
+        record = api.post(f"/v1/runs/{run['id']}/stop").json()
+        assert record["status"] == "stopped"
+        assert record["finished_at"]
+
+
+def test_stop_can_take_its_time_and_can_refuse_an_ended_run(api: Api) -> None:
+    switches = {"stop_seconds": 10.0, "on_stop_finished": "409"}
+    run = api.start(api.plays(script=SLOW, switches=switches))
+
+    assert api.post(f"/v1/runs/{run['id']}/stop").json()["status"] != "stopped"
+    assert api.finished(run)["status"] == "stopped"
+    assert api.post(f"/v1/runs/{run['id']}/stop").status_code == 409
+
+
+def test_a_paused_run_can_be_stopped(api: Api) -> None:
+    run = api.start(api.plays(status="awaiting_human_feedback"))
+    record = api.finished(run)
+
+    assert (record["status"], record["finished_at"]) == ("awaiting_human_feedback", None)
+    assert api.post(f"/v1/runs/{run['id']}/stop").json()["status"] == "stopped"
+
+
+def test_delete_forgets_an_ended_run_only(api: Api) -> None:
+    running = api.start(api.plays(script=SLOW))
+    ended = api.start(api.plays("quick"))
+    api.finished(ended)
+
+    refused = api.delete(f"/v1/runs/{running['id']}").json()
+    deleted = api.delete(f"/v1/runs/{ended['id']}").json()
+
+    assert (refused["succeeded"], list(refused["errors"])) == (0, [running["id"]])
+    assert (deleted["succeeded"], deleted["errors"]) == (1, {})
+    assert api.get(f"/v1/runs/{ended['id']}").status_code == 404
+
+
+def test_stale_reads_lag_behind_the_end(api: Api) -> None:
+    run = api.start(api.plays(output={"A": "x"}, switches={"stale_reads": 2}))
+    api.events(run)
+
+    statuses = [api.record(run)["status"] for _ in range(3)]
+    assert statuses == ["running", "running", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [("with_status", {"id", "output", "status"}), ("pair", {"id", "output"}), ("bare", {"A"})],
+)
+def test_output_only_forms(api: Api, form: str, expected: set[str]) -> None:
+    run = api.start(api.plays(output={"A": "x"}, switches={"output_only_form": form}))
+    api.finished(run)
+
+    assert set(api.record(run, output_only="true")) == expected
+
+
+def test_early_output_may_be_null_and_times_naive(api: Api) -> None:
+    switches = {"early_output": "null", "timestamps": "naive", "create_status": 201}
+    workflow = api.plays(switches=switches)
+    answer = api.post(f"/v1/workflows/{workflow}/runs", {"input": {}})
+
+    assert answer.status_code == 201
+    assert answer.json()["output"] is None
+    assert answer.json()["created_at"][-1].isdigit()
+
+
+def test_sync_blocks_until_the_end(api: Api) -> None:
+    workflow = api.plays(script=node_runs("A", seconds=2), output={"A": "x"})
+    path = f"/v1/workflows/{workflow}/runs/sync"
+
+    assert api.post(path, {"input": {}}).json()["status"] == "completed"
+    assert set(api.post(path + "?output_only=true", {"input": {}}).json()["output"]) == {"A"}
+
+
+@pytest.mark.parametrize("status", [408, 504, 200])
+def test_sync_limit(api: Api, status: int) -> None:
+    switches = {"sync_limit_seconds": 1.0, "sync_limit_status": status}
+    workflow = api.plays(script=SLOW, switches=switches)
+
+    assert api.post(f"/v1/workflows/{workflow}/runs/sync", {"input": {}}).status_code == status
+    assert len(api.sandbox.runs(workflow)) == 1
+
+
+def test_versions_can_be_listed_and_run(api: Api) -> None:
+    workflow = api.plays(versions=[Version("first")], output={"A": "x"})
+    (version,) = api.get(f"/v1/workflows/{workflow}/versions").json()
+
+    assert api.start(workflow, workflow_version_id=version["id"])["workflow_version_id"] == version["id"]
+    body = {"input": {}, "workflow_version_id": MISSING}
+    assert api.post(f"/v1/workflows/{workflow}/runs", body).status_code == 404
+
+
+def test_node_io(api: Api) -> None:
+    workflow = api.plays(nodes=[output_node("A")], output={"A": "x"})
+    run = api.start(workflow)
+    api.finished(run)
+    (node,) = api.sandbox.runs(workflow)[0].workflow.graph.outputs
+
+    assert api.get(f"/v1/runs/{run['id']}/io/{node.id}?it=1").json()["outputs"] == {"output": "x"}
+    assert api.get(f"/v1/runs/{run['id']}/io/unknown").status_code == 404
+
+
+def test_many_clients_are_served_at_once(api: Api) -> None:
+    workflow = api.plays(faults={"workflow": [Hold(20, repeat=True)]})
+    sandbox: Sandbox = api.sandbox
+
+    def ask() -> None:
+        client = Api(sandbox)
+        client.get(f"/v1/workflows/{workflow}")
+        client.session.close()
+
+    clients = [threading.Thread(target=ask) for _ in range(20)]
+    began = time.monotonic()
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+    assert time.monotonic() - began < 2.0  # one after the other it would be 4 s

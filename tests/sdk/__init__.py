@@ -1,0 +1,1 @@
+"""The official SDK as the judge of the sandbox."""

@@ -1,0 +1,428 @@
+# mypy: disable-error-code="import-not-found"
+"""What the official SDK must be able to do with the sandbox; run by the SDK's own interpreter, not by pytest.
+
+Each function named `check_...` is one test. The calls are those that the Noxus docs show under "Running
+workflows", with the SDK's defaults, plus the neighbours of those calls. Prints one JSON object of results.
+"""
+
+import asyncio
+import io
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+from noxus_sdk.client import Client
+from noxus_sdk.errors import ForbiddenError, NotFoundError, UnauthorizedError, ValidationError
+from noxus_sdk.resources.runs import RunFailureError
+from noxus_sdk.workflows import WorkflowDefinition
+
+KEY = "sandbox-key"
+client = Client(api_key=KEY)
+workflows = {workflow.name: workflow for workflow in client.workflows.list(page_size=100)}
+
+
+def workflow_named(name: str) -> WorkflowDefinition:
+    """Read one workflow the way a user does, by its id."""
+    return client.workflows.get(workflows[name].id)
+
+
+def expect(condition: object, *evidence: object) -> None:
+    """Fail the check with what was seen."""
+    if not condition:
+        raise AssertionError(" ".join(map(repr, evidence)))
+
+
+def check_client_loads_node_catalogue_and_identity() -> None:
+    """The defaults of Client() ask for both before anything else."""
+    types = {node["type"] for node in client.nodes}
+    expect({"InputNode", "OutputNode"} <= types, types)
+    expect(client.admin.get_me().tenant_admin is False)
+
+
+def check_run_and_wait_with_interval() -> None:
+    """Run with input data, wait for completion."""
+    run = workflow_named("demo").run(
+        body={"User Input": "What are the benefits of wind?", "Analysis Type": "comprehensive"}
+    )
+    expect(run.status == "queued", run.status)
+    result = run.wait(interval=2)
+    expect(result.status == "completed" and result.progress == 100, result)
+    expect("What are the benefits of wind?" in result.output["Answer"], result.output["Answer"])
+    expect("comprehensive" in result.output["Answer"], result.output["Answer"])
+
+
+def check_workflow_definition_parses() -> None:
+    """Nodes, connectors and edges arrive whole."""
+    workflow = workflow_named("demo")
+    ids = {node.id for node in workflow.nodes}
+    expect(len(ids) >= 5 and all(node.inputs and node.outputs for node in workflow.nodes), workflow)
+    expect(workflow.edges and all(edge.from_id.node_id in ids for edge in workflow.edges), workflow.edges)
+
+
+def _answer_for(key_of: Callable[[Any], str]) -> dict[str, Any]:
+    workflow = workflow_named("fixed-inputs")
+    node = next(node for node in workflow.nodes if node.node_config.get("label") == "User Question")
+    result = workflow.run(body={key_of(node): "How does photosynthesis work?"}).wait()
+    expect(result.output["Answer"] == "Answer to: How does photosynthesis work?", result.output)
+    return dict(result.output)
+
+
+def check_input_by_label() -> None:
+    """The label of the input node."""
+    _answer_for(lambda node: str(node.node_config["label"]))
+
+
+def check_input_by_node_id() -> None:
+    """The id of the input node."""
+    _answer_for(lambda node: str(node.id))
+
+
+def check_input_by_node_id_and_input_name() -> None:
+    """`node id::input`."""
+    _answer_for(lambda node: f"{node.id}::input")
+
+
+def check_builder_makes_labelled_input_nodes() -> None:
+    """The catalogue carries what the SDK's builder needs."""
+    definition = WorkflowDefinition(name="built")
+    node = definition.node("InputNode").config(label="User Question")
+    target = definition.node("OutputNode").config(label="Answer")
+    definition.link(node.output(), target.input())
+    expect(node.id and node.inputs[0].id == f"{node.id}::input", node)
+
+
+def check_stream_events_as_they_happen() -> None:
+    """Content and state events until the terminal one."""
+    run = workflow_named("demo").run(body={"User Input": "Explain quantum computing"})
+    content, progress, ending = [], [], None
+    for event in run.stream():
+        if event.type == "content":
+            content.append((event.data.get("id"), event.data.get("status"), event.data.get("content", "")))
+        elif event.type == "state":
+            progress.append(event.data.get("status"))
+        if event.is_terminal:
+            ending = event.data["workflow_status"]
+    expect(ending == "completed", ending)
+    expect(progress[0] == "queued" and "running" in progress, progress)
+    expect(all(node and status for node, status, _ in content), content)
+
+
+def check_refresh_after_streaming() -> None:
+    """The output is in the record as soon as the stream has ended."""
+    run = workflow_named("demo").run(body={"User Input": "Explain"})
+    for _ in run.stream():
+        pass
+    run.refresh()
+    expect(run.status == "completed" and "Explain" in run.output["Answer"], run)
+
+
+def check_run_and_stream_prints_the_answer() -> None:
+    """Pieces printed one after the other give the text: content is a delta."""
+    said, done = "", None
+    for event in workflow_named("demo").run_and_stream(body={"User Input": "Hello"}):
+        if event.type == "content" and event.data.get("content"):
+            said += event.data["content"]
+        if event.is_terminal:
+            done = event.data["workflow_status"]
+    expect(done == "completed" and said.startswith("You asked: Hello"), said)
+
+
+def check_event_properties() -> None:
+    """type, data, is_terminal and redis_id, on every event."""
+    events = list(workflow_named("demo").run_and_stream(body={"User Input": "x"}))
+    expect({event.type for event in events} == {"content", "state"}, events)
+    expect(all(isinstance(event.data, dict) and isinstance(event.redis_id, str) for event in events), events)
+    expect([event.is_terminal for event in events] == [False] * (len(events) - 1) + [True], events)
+    expect(len({event.redis_id for event in events}) == len(events))
+
+
+def check_stream_resumes_from_etag() -> None:
+    """The cursor of an event continues right after it."""
+    run = workflow_named("demo").run(body={"User Input": "x"})
+    everything = [event.redis_id for event in run.stream()]
+    rest = [event.redis_id for event in run.stream(etag=everything[4])]
+    expect(rest == everything[5:], everything, rest)
+
+
+def check_wait_falls_back_to_polling() -> None:
+    """Without event streams, wait() polls."""
+    result = workflow_named("no-sse").run(body={}).wait(interval=1)
+    expect(result.status == "completed" and result.output["Answer"], result)
+
+
+def _callbacks(workflow: str, body: dict[str, Any], *, stop: bool = False) -> dict[str, Any]:
+    received: list[tuple[str, dict[str, Any]]] = []
+    arrived = threading.Event()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            payload = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.headers["Content-Type"], json.loads(payload)))
+            self.send_response(204)
+            self.end_headers()
+            arrived.set()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/webhook/noxus"
+        run = workflow_named(workflow).run(body=body, callback_url=url)
+        if stop:
+            run.stop()
+        expect(arrived.wait(10), "no callback came")
+        server.shutdown()
+    content_type, payload = received[0]
+    expect(content_type == "application/json" and payload["run_id"] == run.id, received)
+    return payload
+
+
+def check_callback_on_completion() -> None:
+    """The result is posted, no need to poll."""
+    payload = _callbacks("demo", {"User Input": "Analyze this data"})
+    expect(payload["status"] == "completed" and "Analyze this data" in payload["output"]["Answer"], payload)
+
+
+def check_callback_on_failure() -> None:
+    """Also for a run that failed."""
+    expect(_callbacks("fails", {})["status"] == "failed")
+
+
+def check_callback_on_stop() -> None:
+    """Also for a run that was stopped."""
+    expect(_callbacks("slow", {}, stop=True)["status"] == "stopped")
+
+
+def check_fixed_inputs_are_used_automatically() -> None:
+    """Only dynamic inputs need a value."""
+    result = workflow_named("fixed-inputs").run(body={"User Question": "What is ML?"}).wait()
+    expect(result.output["Prompt used"] == "You are a helpful assistant.", result.output)
+
+
+def check_fixed_inputs_can_be_overridden() -> None:
+    """A value for a fixed input replaces it."""
+    prompt = "You are a technical expert. Be precise and detailed."
+    body = {"User Question": "What is ML?", "System Prompt": prompt}
+    result = workflow_named("fixed-inputs").run(body=body).wait()
+    expect(result.output["Prompt used"] == prompt, result.output)
+
+
+def check_output_types() -> None:
+    """Text, structured data, lists, numbers."""
+    output = workflow_named("structured").run(body={}).wait().output
+    expect(isinstance(output["Report"], dict) and output["Report"]["title"] == "Quarterly report", output)
+    expect(output["Cities"] == ["Lisboa", "Zürich", "東京"], output["Cities"])
+    expect(output["Score"] == 0.875 and output["Approved"] is True and output["Remark"] is None, output)
+
+
+def check_output_only() -> None:
+    """wait(output_only=True) gives the output alone."""
+    output = workflow_named("qa").run(body={"Question": "Why?"}).wait(output_only=True)
+    expect(output == {"Answer": "Answer to: Why?"}, output)
+
+
+def check_long_output_is_completed_through_files() -> None:
+    """has_preview leads to the whole text; short text has no such flag."""
+    result = workflow_named("demo").run(body={"User Input": "rivers"}).wait()
+    lengths = {}
+    for key, value in result.output.items():
+        if isinstance(value, dict) and value.get("has_preview"):
+            full_content = client.files.get(value["file"]["id"]).decode("utf-8")
+            lengths[key] = len(full_content)
+            expect(full_content.startswith(value["text"]) and "# On rivers" in full_content, value)
+        else:
+            text = value.get("text") if isinstance(value, dict) else value
+            expect(isinstance(text, str) and "rivers" in text, value)
+    expect(list(lengths) == ["Essay"] and lengths["Essay"] > 16_000, lengths)
+
+
+def check_async_batch() -> None:
+    """Start all, then wait for all."""
+
+    async def process_multiple_inputs(workflow: Any, inputs: list[dict[str, Any]]) -> list[Any]:
+        runs = [await workflow.arun(body=input_data) for input_data in inputs]
+        return [await run.a_wait() for run in runs]
+
+    inputs = [{"Question": question} for question in ("What is AI?", "How does ML work?", "What is a net?")]
+    results = asyncio.run(process_multiple_inputs(workflow_named("qa"), inputs))
+    answers = [result.output["Answer"] for result in results]
+    expect(answers == [f"Answer to: {each['Question']}" for each in inputs], answers)
+    client._async_client = None
+
+
+def check_async_stream() -> None:
+    """arun_and_stream() ends with the terminal event."""
+
+    async def collect() -> list[Any]:
+        return [event async for event in workflow_named("qa").arun_and_stream(body={"Question": "?"})]
+
+    events = asyncio.run(collect())
+    expect(events[-1].is_terminal, events)
+    client._async_client = None
+
+
+def check_inputs_validated_before_running() -> None:
+    """The docs' own validation, then a run with what passed."""
+    required = ["Question", "Context"]
+    data = {"Question": "Why?", "Context": "School"}
+    missing = [field for field in required if field not in data or not data[field]]
+    expect(not missing)
+    expect(workflow_named("qa").run(body=data).wait().status == "completed")
+
+
+def check_run_with_logging() -> None:
+    """Ids, inputs and status are there to be logged."""
+    logger = logging.getLogger("judge")
+    workflow = workflow_named("qa")
+    run = workflow.run(body={"Question": "Why?"})
+    logger.info("workflow %s, run %s", workflow.id, run.id)
+    result = run.wait()
+    expect(result.id == run.id and result.created_at and result.finished_at, result)
+
+
+def check_failed_run_raises() -> None:
+    """RunFailureError, and the record says failed."""
+    run = workflow_named("fails").run(body={})
+    try:
+        run.wait()
+    except RunFailureError:
+        expect(run.status == "failed", run)
+    else:
+        expect(False, "no RunFailureError")
+
+
+def check_stop() -> None:
+    """A stopped run says so, and wait() comes back."""
+    run = workflow_named("slow").run(body={})
+    expect(run.stop().status == "stopped")
+    expect(run.wait().status == "stopped", run)
+
+
+def check_run_stopped_by_somebody_else() -> None:
+    """wait() comes back although no event announces an end."""
+    expect(workflow_named("stopped").run(body={}).wait().status == "stopped")
+
+
+def check_paused_run() -> None:
+    """wait() comes back with a run that needs a person."""
+    expect(workflow_named("pauses").run(body={}).wait().status == "awaiting_human_feedback")
+
+
+def check_runs_get_list_and_search() -> None:
+    """The record by ids, the newest first, and by its input."""
+    workflow = workflow_named("qa")
+    older, newer = (workflow.run(body={"Question": f"find me {number}"}) for number in (1, 2))
+    newer.wait()
+    older.wait()
+    expect(client.runs.get(workflow.id, newer.id).status == "completed")
+    listed = client.runs.list(workflow.id, page=1, page_size=2)
+    expect([run.id for run in listed] == [newer.id, older.id], listed)
+    found = client.runs.search("find me 1")
+    expect([run["id"] for run in found] == [older.id], found)
+
+
+def check_run_sync() -> None:
+    """Blocks until the end; the output alone on demand."""
+    workflow = workflow_named("qa")
+    whole = client.runs.run_sync(workflow.id, {"Question": "?"})
+    expect(whole["status"] == "completed" and whole["output"] == {"Answer": "Answer to: ?"}, whole)
+    part = client.runs.run_sync(workflow.id, {"Question": "?"}, output_only=True)
+    expect(part["output"] == {"Answer": "Answer to: ?"}, part)
+
+
+def check_run_data_and_node_io() -> None:
+    """Per-node detail answers with objects."""
+    workflow = workflow_named("qa")
+    run = workflow.run(body={"Question": "?"}).wait()
+    expect(run.data()["status"] == "completed")
+    expect(client.runs.get_node_io(run.id, workflow.nodes[0].id)["inputs"] == {"input": "?"})
+
+
+def check_run_delete() -> None:
+    """A finished run can be deleted."""
+    run = workflow_named("qa").run(body={"Question": "?"}).wait()
+    expect(run.delete().succeeded == 1)
+
+
+def check_file_round_trip() -> None:
+    """What is uploaded comes back."""
+    fd = io.BytesIO("Grüße".encode())
+    fd.name = "greeting.txt"
+    file = client.files.save(fd)
+    expect(file.filename == "greeting.txt" and file.uri == f"spot://{file.id}" and file.size == 7, file)
+    expect(client.files.get(str(file.id)).decode("utf-8") == "Grüße")
+
+
+def check_workflow_version() -> None:
+    """A saved version can be listed and run."""
+    workflow = workflow_named("demo")
+    (version,) = workflow.list_versions()
+    run = workflow.run(body={"User Input": "x"}, workflow_version_id=version.id)
+    expect(run.wait().status == "completed", version)
+
+
+def check_v2_workflow() -> None:
+    """A workflow of the second definition version is read and run like the first."""
+    workflow = workflow_named("v2")
+    expect(workflow.flow_version == "v2", workflow)
+    result = workflow.run(body={"Topic": "rain", "Length": 2}).wait()
+    expect(result.output["Text"].count("rain") == 2, result.output)
+
+
+def check_rate_limit_is_waited_out() -> None:
+    """429 with Retry-After is repeated by the SDK until it passes."""
+    expect(workflow_named("rate-limited").run(body={}).wait().status == "completed")
+
+
+def check_broken_streams_still_give_a_record() -> None:
+    """After a torn stream, wait() polls to the end."""
+    run = workflow_named("cut").run(body={})
+    for _ in range(2):
+        run.wait(interval=1)
+    expect(run.status in ("completed", "running"), run)
+
+
+def check_errors_are_mapped() -> None:
+    """401, 403, 404 and 422 become the SDK's own errors, with the request id."""
+    missing = "00000000-0000-4000-8000-000000000000"
+    attempts: list[tuple[type[Exception], Callable[[], object]]] = [
+        (UnauthorizedError, lambda: Client(api_key="wrong")),
+        (NotFoundError, lambda: client.workflows.get(missing)),
+        (ValidationError, lambda: workflow_named("qa").run(body={"Question": "?"}, callback_url="nonsense")),
+        (ForbiddenError, _run_with_limited_key),
+    ]
+    for kind, attempt in attempts:
+        try:
+            attempt()
+        except kind as error:
+            expect("request id" in str(error), error)
+        else:
+            expect(False, kind)
+
+
+def _run_with_limited_key() -> object:
+    limited = Client(api_key="sandbox-key-without-flows-run", load_nodes=False, load_me=False)
+    return limited.post(f"/v1/workflows/{workflows['qa'].id}/runs", {"input": {"Question": "?"}})
+
+
+def main() -> None:
+    """Run every check, also after one failed."""
+    results = {}
+    for name, check in list(globals().items()):
+        if name.startswith("check_"):
+            try:
+                check()
+            except Exception:
+                results[name] = traceback.format_exc()
+            else:
+                results[name] = "ok"
+    json.dump(results, sys.stdout)
+
+
+main()

@@ -1,0 +1,74 @@
+"""`noxcli fetch-output`: the output of a run that has ended."""
+
+from pathlib import Path
+from typing import Any
+
+from noxcli.sandbox.faults import Answer, CutBody
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.conftest import Noxcli
+
+ESSAY = "Grüße, 世界 🌱. " * 1500
+
+
+def start(noxcli: Noxcli, workflow: str) -> str:
+    return noxcli("run", workflow, "--detach").text.strip()
+
+
+def test_detach_wait_fetch(noxcli: Noxcli) -> None:
+    run = noxcli("run", "demo", "User Input=hi", "--detach").text.strip()
+    assert noxcli("wait", run).code == 0
+    result = noxcli("fetch-output", run, "--raw", "Essay")
+    assert len(result.text) > 16_000
+
+
+def test_a_run_that_goes_on_is_not_finished(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(script=[Sleep(60_000)], output={"A": "x"}))
+    result = noxcli("fetch-output", run)
+    assert (result.code, result.out) == (8, b"")
+    assert "--wait" in result.err
+
+
+def test_wait_waits_first(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(script=[Sleep(200)], output={"A": "x"}))
+    assert noxcli("fetch-output", run, "--wait").out == b"x\n"
+
+
+def test_a_named_workflow_saves_a_call(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"})
+    run = start(noxcli, workflow)
+    noxcli("wait", run)
+    before = len(sandbox.requests)
+    assert noxcli("fetch-output", f"{workflow}/{run}").out == b"x\n"
+    assert len(sandbox.requests) - before == 1
+
+
+def test_a_failed_run_leaves_stdout_empty(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(status="failed"))
+    result = noxcli("fetch-output", run, "--wait")
+    assert (result.code, result.out) == (1, b"")
+
+
+def test_a_download_that_breaks_is_tried_again(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    workflow = plays(output={"A": ESSAY}, faults={"file": [CutBody(1000), Answer(502, "<html>x</html>"), CutBody(5)]})
+    run = start(noxcli, workflow)
+    result = noxcli("fetch-output", run, "--wait", "--output-dir", "out")
+    assert result.code == 0
+    assert (tmp_path / "out" / "A.txt").read_text() == ESSAY
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A.txt", "manifest.json"]
+
+
+def test_a_download_that_never_works_is_told(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    workflow = plays(output={"A": ESSAY, "B": "b"}, faults={"file": [CutBody(1000, repeat=True)]})
+    result = noxcli("fetch-output", start(noxcli, workflow), "--wait", "--output-dir", "out", "--retry-for", "2s")
+    assert result.code == 9
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["B.txt", "manifest.json"]
+
+
+def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = start(noxcli, plays(output={"A": [ESSAY, ESSAY]}))
+    document = noxcli("fetch-output", run, "--wait", "--json").json
+    assert document["output"] == {"A": [ESSAY, ESSAY]}
+    ids = {file["file_id"] for file in document["files"]}
+    fetched = [request for request in sandbox.requests if "/v1/file/" in request.path]
+    assert len(fetched) == len(ids)

@@ -1,0 +1,134 @@
+"""The real process: pipes, signals, terminals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyte
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep
+from tests.process import NOXCLI, call, environment, on_terminal, running
+
+FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
+
+
+@pytest.fixture
+def env(sandbox: Sandbox) -> dict[str, str]:
+    return environment(sandbox.url)
+
+
+def test_module_and_script_are_the_same(env: dict[str, str]) -> None:
+    script = subprocess.run(
+        [str(Path(sys.executable).with_name("noxcli")), "--version"], capture_output=True, check=True
+    )
+    assert call("--version", env=env).stdout == script.stdout
+    assert call("--version", "--version", env=env).stdout == script.stdout
+
+
+def test_json_into_jq(env: dict[str, str], plays: Any) -> None:
+    done = call("run", plays(output={"A": "x"}), "--json", env=env)
+    assert subprocess.run(["jq", "-e", ".ok"], input=done.stdout, capture_output=True, check=True).stdout == b"true\n"
+
+
+def test_a_reader_that_goes_away(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(script=[Emit("Write", "x" * 1000) for _ in range(2000)], output={"A": "x"})
+    pipeline = f"{' '.join(NOXCLI)} run {workflow} --format ndjson | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", pipeline], capture_output=True, env=env, timeout=30, check=True)
+    first, code = done.stdout.splitlines()
+    assert json.loads(first)["type"] == "noxcli.started"
+    assert code == b"141"
+    assert b"Traceback" not in done.stderr
+    assert b"noxcli wait " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
+@pytest.mark.parametrize("form", ["text", "json", "ndjson"])
+def test_a_signal_ends_with_its_code_and_its_document(
+    env: dict[str, str], plays: Any, number: int, code: int, form: str
+) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"})
+    with running("run", workflow, "--format", form, env=env) as process:
+        assert process.stderr is not None
+        while b"Write" not in process.stderr.readline():
+            pass
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert b"noxcli wait " in err
+    if form == "text":
+        assert out == b""
+    else:
+        last = json.loads(out.splitlines()[-1])
+        document = last if form == "json" else last["data"]
+        assert (document["exit_code"], document["retry_safe"]) == (code, False)
+
+
+def test_a_live_view_on_a_real_terminal(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(
+        script=[Emit("Write", "hello world "), Sleep(1500), Emit("Write", status="completed")], output={"Answer": "42"}
+    )
+    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
+        seen.wait_for(b"hello world")
+        screen = pyte.Screen(80, 24)
+        pyte.ByteStream(screen).feed(bytes(seen.raw))
+        assert any("Write" in line and "hello world" in line for line in screen.display)
+    assert seen.process.returncode == 0
+    end = pyte.Screen(80, 24)
+    pyte.ByteStream(end).feed(bytes(seen.raw))
+    lines = [line.rstrip() for line in end.display if line.strip()]
+    assert lines[-1] == "42"
+    assert "completed in" in lines[-2]
+    assert not end.cursor.hidden
+
+
+def test_ctrl_c_on_a_terminal_leaves_the_cursor_visible(env: dict[str, str], plays: Any) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=FOREVER, output={"A": "x"})], env) as seen:
+        seen.wait_for(b"hello")
+        os.killpg(seen.process.pid, signal.SIGINT)
+    assert seen.process.returncode == 130
+    end = pyte.Screen(80, 24)
+    pyte.ByteStream(end).feed(bytes(seen.raw))
+    assert not end.cursor.hidden
+    assert any("noxcli wait " in line for line in end.display)
+
+
+def test_force_color_does_not_make_a_file_a_terminal(env: dict[str, str], plays: Any) -> None:
+    done = call("run", plays(output={"A": "x"}), env={**env, "FORCE_COLOR": "1"})
+    assert b"\x1b" not in done.stdout
+    assert b"\x1b[" not in done.stderr.replace(b"\x1b[0m", b"")
+    assert b"\x1b[2K" not in done.stderr
+
+
+def test_stdin_is_read_only_where_it_is_asked_for(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"})
+    assert call("run", workflow, env=env, stdin='{"k": 1}').returncode == 0
+    assert call("run", workflow, "--inputs", "-", env=env, stdin='{"k": 1}').returncode == 0
+    assert [run.input for run in sandbox.runs(workflow)] == [{}, {"k": 1}]
+
+
+def test_a_limit_is_kept_though_nothing_comes(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, switches={"keepalive": "comment", "keepalive_seconds": 50.0})
+    began = time.monotonic()
+    done = call("run", workflow, "--timeout", "1500ms", env=env)
+    took = time.monotonic() - began
+    assert done.returncode == 124
+    assert 1.5 <= took < 3.5
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], []])
+def test_help_fits_80_columns(env: dict[str, str], argv: list[str]) -> None:
+    done = call(*argv, env=env)
+    assert done.returncode == 0
+    assert max(len(line) for line in done.stdout.decode().splitlines()) <= 80

@@ -1,0 +1,44 @@
+"""Formatting, lint, types and the lock file, as part of the one test command."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    "tool", [["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"]], ids=["format", "lint", "types"]
+)
+def test_the_tools_have_nothing_to_say(tool: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_lock_file_covers_every_requirement() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [
+        *project["project"]["dependencies"],
+        *project["dependency-groups"]["dev"],
+        *(r for e in extras for r in e),
+    ]
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert {normal(re.split(r"[<>=\[ ]", name)[0]) for name in wanted} <= set(map(normal, locked))
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    host = re.compile(rb"(p[y]pi\.org|p[y]thonhosted|n[p]mjs|deb\.d[e]bian|/r[o]ot/|/h[o]me/)")
+    for name in listed:
+        path = ROOT / name
+        if path.is_file():
+            assert not host.search(path.read_bytes()), name

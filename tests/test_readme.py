@@ -1,0 +1,88 @@
+"""README: every shell block and every line of its tables does what it says."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noxcli.errors import ExitCode
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.server import Sandbox
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+RECIPES = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+SETUPS = re.findall(r"```sh\n(.*?)\n```", README)
+TABLE = README.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+LINES = [row.rpartition(" | `")[2].removesuffix("` |").replace("\\|", "|") for row in TABLE]
+
+
+def shell(script: str, sandbox: Sandbox, where: Path, **more: str) -> str:
+    """Run a script the way a careful user would, with this environment's noxcli first on PATH."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=where,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(where),
+            "LANG": "C.UTF-8",
+            "NOXUS_BACKEND_URL": sandbox.url,
+            "NOXUS_API_KEY": sandbox.key,
+            **more,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout.decode()[-500:]}\n{done.stderr.decode()[-500:]}"
+    return done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[Sandbox]:
+    """A sandbox in which a slow run is still going when a recipe looks."""
+    with Sandbox(BUILT_IN, speed=30) as sandbox:
+        yield sandbox
+
+
+def test_there_is_something_to_test() -> None:
+    assert len(RECIPES) >= 6
+    assert len(LINES) >= 15
+    assert len(SETUPS) == 2
+
+
+@pytest.mark.parametrize("script", RECIPES, ids=range(len(RECIPES)))
+def test_a_recipe_runs(script: str, lively: Sandbox, tmp_path: Path) -> None:
+    assert shell(script, lively, tmp_path).strip()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, tmp_path: Path) -> None:
+    prepare = (
+        "export WF=demo RUN CURSOR NODE\n"
+        "RUN=$(noxcli run demo 'User Input=hi' --detach 2>/dev/null)\n"
+        "events=$(noxcli stream $RUN --format ndjson --quiet)\n"
+        "CURSOR=$(jq -rs 'map(select(.redis_id))[2].redis_id' <<<\"$events\")\n"
+        'NODE=$(jq -rs \'last.data.nodes[] | select(.name == "User Input").id\' <<<"$events")\n'
+    )
+    assert shell(prepare + line, lively, tmp_path).strip()
+
+
+def test_the_tables_lines_are_lines_of_noxcli() -> None:
+    assert all("noxcli" in shlex.split(line) or "noxcli" in line for line in LINES)
+
+
+def test_the_table_of_exit_codes_is_the_codes() -> None:
+    table = README.partition("## Exit codes")[2].partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    assert table == [f"| {code} | {code.meaning} | {code.again} |" for code in map(ExitCode.of, ExitCode)]
+
+
+def test_ci_takes_its_commands_from_here() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in script, "written out again, the commands could drift apart"
+    assert "pip install" not in script

@@ -1,0 +1,288 @@
+"""`noxcli run`, from the command line to stdout, stderr and exit code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import NO_EVENTS, RATE_LIMITED, Answer, Cut, Drop, LostAnswer
+from noxcli.sandbox.scenario import File, fixed_input, input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, node_fails, node_runs
+from tests.conftest import Noxcli
+
+ESSAY = "Grüße, 世界 🌱. " * 1500
+
+
+def test_demo_prints_its_outputs(noxcli: Noxcli) -> None:
+    result = noxcli("run", "demo", "User Input=hi")
+    assert result.code == 0
+    assert len(result.json["Essay"]) > 16_000
+    assert "hi" in result.json["Answer"]
+
+
+def test_one_text_output_is_printed_as_it_is(noxcli: Noxcli, plays: Any) -> None:
+    assert noxcli("run", plays(output={"Answer": "forty\ttwo"})).out == b"forty\ttwo\n"
+
+
+def test_a_newline_is_added_only_where_there_is_none(noxcli: Noxcli, plays: Any) -> None:
+    assert noxcli("run", plays(output={"Answer": "42\n"})).out == b"42\n"
+
+
+def test_a_text_container_is_a_text(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"Answer": "42"}, switches={"inline_text": "container"})
+    assert noxcli("run", workflow).out == b"42\n"
+    assert noxcli("run", workflow, "--json").json["output"] == {"Answer": {"text": "42"}}
+
+
+@pytest.mark.parametrize("characters", [15_999, 16_000, 16_001, 400_000])
+def test_a_long_text_is_whole(noxcli: Noxcli, plays: Any, characters: int) -> None:
+    text = (ESSAY * 20)[:characters]
+    result = noxcli("run", plays(output={"Essay": text}), "--raw", "Essay")
+    assert result.code == 0
+    assert result.text == text
+
+
+def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) -> None:
+    output = {"Data": {"deep": [{"x": ESSAY}, ESSAY + "2", 7]}, "N": None}
+    document = noxcli("run", plays(output=output), "--json").json
+    assert document["output"] == output
+    assert document["complete"] is True
+    assert [file["pointer"] for file in document["files"]] == ["/Data/deep/0/x", "/Data/deep/1"]
+    assert all(file["bytes"] > 16_000 and len(file["sha256"]) == 64 for file in document["files"])
+
+
+def test_no_expand_leaves_previews_and_says_so(noxcli: Noxcli, plays: Any) -> None:
+    document = noxcli("run", plays(output={"Essay": ESSAY}), "--json", "--no-expand").json
+    assert document["output"]["Essay"]["has_preview"] is True
+    assert document["complete"] is False
+    assert document["ok"] is True
+
+
+def test_raw_prints_one_output_exactly(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": "no newline", "B": [1, 2]})
+    assert noxcli("run", workflow, "--raw", "A").out == b"no newline"
+    wrong = noxcli("run", workflow, "--raw", "C")
+    assert (wrong.code, wrong.out) == (2, b"")
+    assert "'A', 'B'" in wrong.err
+
+
+def test_content_prints_the_pieces_as_they_are(noxcli: Noxcli, plays: Any) -> None:
+    script = [*node_runs("Write", ["Hel", "lo ", "世界\n", " end"]), *node_runs("Answer")]
+    assert noxcli("run", plays(script=script, output={"Answer": "x"}), "--format", "content").text == "Hello 世界\n end"
+
+
+def test_ndjson_is_the_servers_sequence_between_started_and_result(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(script=node_runs("Write", ["a", "b"]), output={"Answer": "x"})
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert result.events == sandbox.runs(workflow)[0].events
+    assert result.own == ["started", "result"]
+    assert [line["seq"] for line in result.lines] == list(range(1, len(result.lines) + 1))
+    assert {line["run_id"] for line in result.lines} == {sandbox.runs(workflow)[0].id}
+    assert [line["is_terminal"] for line in result.lines].count(True) == 1
+    assert result.lines[-1]["data"]["ok"] is True
+
+
+def test_the_json_document_tells_everything(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=node_runs("Write", ["a"]), output={"Answer": "x"})
+    document = noxcli("run", workflow, "--json").json
+    run = sandbox.runs(workflow)[0]
+    assert document["schema"] == "noxcli.result/1"
+    assert (document["ok"], document["exit_code"], document["retry_safe"]) == (True, 0, False)
+    assert document["run"]["id"] == run.id
+    assert document["run"]["workflow_id"] == workflow
+    assert document["run"]["status"] == "completed"
+    assert document["run"]["confirmed"] is True
+    assert document["run"]["duration_s"] >= 0
+    assert document["output"] == {"Answer": "x"}
+    assert document["stream"] == {
+        "connects": 1,
+        "reconnects": 0,
+        "cursor": run.events[-1]["redisId"],
+        "continuity": "proven",
+    }
+    assert {node["name"]: node["status"] for node in document["nodes"]}["Write"] == "completed"
+    assert document["error"] is None
+
+
+def test_inputs_reach_the_server_as_written(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("from a file ü")
+    (tmp_path / "list.json").write_text("[1, 2.5, {}]")
+    workflow = plays(output={"A": "x"})
+    items = ["v=1.10", "flag=true", "n:=3", "big:=12345678901234567890123", "t=@note.txt", "l:=@list.json", "h=\\@me"]
+    result = noxcli("run", workflow, *items, "--inputs", '{"n": 1, "whole": null}', "a\\=b=c=d", "node::input=x")
+    assert result.code == 0
+    assert sandbox.runs(workflow)[0].input == {
+        "n": 3,
+        "whole": None,
+        "v": "1.10",
+        "flag": "true",
+        "big": 12345678901234567890123,
+        "t": "from a file ü",
+        "l": [1, 2.5, {}],
+        "h": "@me",
+        "a=b": "c=d",
+        "node::input": "x",
+    }
+
+
+def test_labels_ids_and_node_inputs_are_all_taken(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(nodes=[input_node("Q")], output=lambda values: {"A": values["Q"]})
+    definition = sandbox.runs(workflow)  # none yet
+    assert definition == []
+    node_id = noxcli("run", workflow, "Q=label", "--json").json["nodes"][0]["id"]
+    assert noxcli("run", workflow, f"{node_id}=by id").out == b"by id\n"
+    assert noxcli("run", workflow, f"{node_id}::input=by input").out == b"by input\n"
+
+
+def test_fixed_inputs_may_be_left_out_or_overridden(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[fixed_input("P", "fixed")], output=lambda values: {"A": values["P"]})
+    assert noxcli("run", workflow).out == b"fixed\n"
+    assert noxcli("run", workflow, "P=mine").out == b"mine\n"
+
+
+def test_version_and_callback_are_sent(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    version = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+    workflow = plays(output={"A": "x"})
+    result = noxcli("run", workflow, "--version-id", version, "--callback-url", "http://127.0.0.1:9/x")
+    if result.code == 0:
+        body = sandbox.runs(workflow)[0].body
+        assert (body["workflow_version_id"], body["callback_url"]) == (version, "http://127.0.0.1:9/x")
+    else:  # the sandbox knows which versions there are
+        assert (result.code, "version" in result.err) == (5, True)
+
+
+def test_detach_prints_the_id_and_nothing_else(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"})
+    result = noxcli("run", workflow, "--detach")
+    assert result.text == f"{sandbox.runs(workflow)[0].id}\n"
+    assert result.code == 0
+    document = noxcli("run", workflow, "--detach", "--json").json
+    assert (document["ok"], document["run"]["confirmed"]) == (True, False)
+    assert document["run"]["status"] in {"queued", "running", "completed"}
+
+
+def test_a_workflow_goes_by_its_exact_name(noxcli: Noxcli) -> None:
+    wrong = noxcli("run", "dema", "--json")
+    assert wrong.code == 5
+    assert wrong.json["error"]["hint"] == "did you mean 'demo'?"
+    assert wrong.json["retry_safe"] is True
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code", "status"),
+    [
+        ({"status": "failed", "script": node_fails("Write", "no tokens left")}, 1, "failed"),
+        ({"status": "stopped"}, 3, "stopped"),
+        ({"status": "stopped", "switches": {"on_stopped": "silent"}}, 3, "stopped"),
+        ({"status": "awaiting_human_feedback"}, 10, "awaiting_human_feedback"),
+        ({"status": "awaiting_human_feedback", "switches": {"on_paused": "silent"}}, 10, "awaiting_human_feedback"),
+        ({"status": "completed", "switches": {"end_announced_by": "none"}}, 0, "completed"),
+        ({"status": "completed", "switches": {"end_announced_by": "state"}}, 0, "completed"),
+        ({"status": "completed", "switches": {"stale_reads": 3}}, 0, "completed"),
+        ({"status": "completed", "faults": {"events": [NO_EVENTS]}}, 0, "completed"),
+        ({"status": "failed", "faults": {"events": [NO_EVENTS]}}, 1, "failed"),
+    ],
+)
+def test_the_record_gives_the_verdict(
+    noxcli: Noxcli, plays: Any, scenario: dict[str, Any], code: int, status: str
+) -> None:
+    workflow = plays(**{"output": {"A": "x"}, **scenario})
+    text = noxcli("run", workflow)
+    assert text.code == code
+    assert (text.out == b"") is (code != 0)
+    document = noxcli("run", workflow, "--json")
+    assert document.code == document.json["exit_code"] == code
+    assert document.json["run"]["status"] == status
+    lines = noxcli("run", workflow, "--format", "ndjson")
+    assert lines.code == lines.lines[-1]["data"]["exit_code"] == code
+
+
+def test_a_failure_names_the_node_and_its_reason(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(status="failed", script=node_fails("Write", "no tokens left")))
+    assert "failed at 'Write': no tokens left" in result.err
+
+
+def test_a_rate_limited_start_is_tried_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"}, faults={"start": [RATE_LIMITED, Answer(503, "busy")]})
+    assert noxcli("run", workflow).code == 0
+    assert len(sandbox.runs(workflow)) == 1
+
+
+def test_a_lost_answer_starts_nothing_twice_and_names_the_candidate(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(output={"A": "x"}, faults={"start": [LostAnswer("drop")]})
+    result = noxcli("run", workflow, "k=v", "--json")
+    runs = sandbox.runs(workflow)
+    assert (result.code, len(runs)) == (7, 1)
+    assert [candidate["id"] for candidate in result.json["error"]["candidates"]] == [runs[0].id]
+    assert result.json["retry_safe"] is False
+
+
+@pytest.mark.parametrize("fault", [Answer(500, "x"), Answer(502, "<html>x</html>"), Answer(200, "no json"), Drop()])
+def test_an_unusable_answer_to_the_start_leaves_the_outcome_unknown(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, fault: Any
+) -> None:
+    workflow = plays(output={"A": "x"}, faults={"start": [fault]})
+    result = noxcli("run", workflow, "--json")
+    assert result.code == 7
+    assert result.json["error"]["phase"] == "start"
+    starts = [request for request in sandbox.requests if request.method == "POST"]
+    assert len(starts) == 1
+
+
+@pytest.mark.parametrize("how", ["clean", "torn", "abort"])
+def test_every_event_once_over_a_stream_that_is_cut(noxcli: Noxcli, plays: Any, sandbox: Sandbox, how: Any) -> None:
+    cuts = [Cut(after=n, how=how) for n in (0, 1, 3, 0, 5)]
+    workflow = plays(
+        script=[Emit("Write", f"piece {n}") for n in range(40)], output={"A": "x"}, faults={"events": cuts}
+    )
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert result.code == 0
+    assert result.events == sandbox.runs(workflow)[0].events
+    assert result.own.count("reconnecting") + result.own.count("started") <= 6
+    assert result.lines[-1]["data"]["stream"]["connects"] >= 4
+
+
+def test_an_inclusive_cursor_proves_that_nothing_is_missing(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(
+        script=[Emit("Write", f"piece {n}") for n in range(9)],
+        output={"A": "x"},
+        faults={"events": [Cut(after=4)]},
+        switches={"cursor_inclusive": True},
+    )
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert result.events == sandbox.runs(workflow)[0].events
+    assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
+
+
+def test_a_file_output_is_saved_under_its_own_extension(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    output = {"Report": File("q3.pdf", b"%PDF 123", "application/pdf"), "Essay": ESSAY, "N": 3, "T": "short"}
+    result = noxcli("run", plays(output=output), "--output-dir", "out")
+    assert result.code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "Essay.txt",
+        "N.json",
+        "Report.pdf",
+        "T.txt",
+        "manifest.json",
+    ]
+    assert (tmp_path / "out" / "Report.pdf").read_bytes() == b"%PDF 123"
+    assert (tmp_path / "out" / "Essay.txt").read_text() == ESSAY
+    assert (tmp_path / "out" / "T.txt").read_bytes() == b"short"
+    assert sorted(result.text.split()) == ["out/Essay.txt", "out/N.json", "out/Report.pdf", "out/T.txt"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["complete"], len(manifest["files"])) == (True, 4)
+
+
+def test_an_output_that_is_missing_is_told_and_the_rest_delivered(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": ESSAY, "B": "short"}, faults={"file": [Answer(404, {"detail": "gone"}, repeat=True)]})
+    result = noxcli("run", workflow, "--json")
+    assert (result.code, result.json["complete"]) == (9, False)
+    assert result.json["output"]["B"] == "short"
+    assert "gone" in result.json["error"]["message"]
+    assert "/A" in result.err

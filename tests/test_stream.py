@@ -1,0 +1,87 @@
+"""`noxcli stream`: following a run that somebody else started."""
+
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Cut
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep, node_runs
+from tests.conftest import Noxcli
+
+SCRIPT = [Emit("Write", f"piece {n} ") for n in range(6)]
+
+
+def start(noxcli: Noxcli, workflow: str) -> str:
+    return noxcli("run", workflow, "--detach").text.strip()
+
+
+def test_a_running_run_is_followed_to_its_output(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(script=[*SCRIPT, Sleep(100), *node_runs("Write", ["end"])], output={"A": "x"}))
+    assert noxcli("stream", run).out == b"x\n"
+
+
+def test_a_finished_run_is_replayed_from_the_start(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=SCRIPT, output={"A": "x"})
+    run = start(noxcli, workflow)
+    assert noxcli("wait", run).code == 0
+    result = noxcli("stream", f"{workflow}/{run}", "--format", "ndjson")
+    assert result.events == sandbox.runs(workflow)[0].events
+    assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
+    assert noxcli("stream", run, "--format", "content").text == "".join(f"piece {n} " for n in range(6))
+
+
+def test_etag_resumes_behind_the_cursor(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=SCRIPT, output={"A": "x"})
+    run = start(noxcli, workflow)
+    noxcli("wait", run)
+    events = sandbox.runs(workflow)[0].events
+    result = noxcli("stream", run, "--etag", events[3]["redisId"], "--format", "ndjson")
+    assert result.events == events[4:]
+    assert result.lines[-1]["data"]["stream"]["continuity"] == "assumed"
+
+
+@pytest.mark.parametrize("reaction", ["404", "410", "422", "replay"])
+def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, reaction: str
+) -> None:
+    workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"on_unknown_cursor": reaction})
+    run = start(noxcli, workflow)
+    noxcli("wait", run)
+    result = noxcli("stream", run, "--etag", "9-9", "--format", "ndjson")
+    assert result.events == sandbox.runs(workflow)[0].events
+    if reaction != "replay":  # a server that replays without a word can't be told from one that took the cursor
+        assert "gap" in result.own
+        assert result.lines[-1]["data"]["stream"]["continuity"] == "broken"
+
+
+def test_a_refused_cursor_with_a_full_replay_loses_and_doubles_nothing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    gone = Answer(410, {"detail": "expired"})
+    workflow = plays(script=SCRIPT, output={"A": "x"}, faults={"events": [Cut(after=3), gone, Cut(after=5), gone]})
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert result.events == sandbox.runs(workflow)[0].events
+    assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
+    assert "gap" not in result.own
+
+
+@pytest.mark.parametrize("redis_ids", ["none", "some"])
+def test_events_without_positions_come_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox, redis_ids: str) -> None:
+    cuts = [Cut(after=n) for n in (2, 4, 5, 9)]
+    workflow = plays(script=SCRIPT, output={"A": "x"}, faults={"events": cuts}, switches={"redis_ids": redis_ids})
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert result.events == [{"redisId": None, **event} for event in sandbox.runs(workflow)[0].events]
+
+
+def test_a_run_that_is_not_there(noxcli: Noxcli) -> None:
+    result = noxcli("stream", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--json")
+    assert (result.code, result.json["error"]["http_status"]) == (5, 404)
+
+
+def test_a_stream_of_an_ended_run_that_stays_silent_is_a_gap(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"on_ended": "silent"})
+    run = start(noxcli, workflow)
+    noxcli("wait", run)
+    result = noxcli("stream", run, "--format", "ndjson")
+    assert (result.code, result.own) == (0, ["started", "gap", "result"])

@@ -1,0 +1,81 @@
+"""`noxcli wait`: verdicts without a picture."""
+
+from typing import Any
+
+import pytest
+
+from noxcli.errors import WORST_FIRST, ExitCode, worst
+from noxcli.sandbox.faults import Answer, Cut
+from noxcli.sandbox.steps import Sleep
+from tests.conftest import Noxcli
+
+UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+
+
+def start(noxcli: Noxcli, workflow: str) -> str:
+    return noxcli("run", workflow, "--detach").text.strip()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("awaiting_human_feedback", 10)]
+)
+def test_one_run_one_line(noxcli: Noxcli, plays: Any, status: str, code: int) -> None:
+    run = start(noxcli, plays(status=status, output={"A": "x"}))
+    result = noxcli("wait", run)
+    assert result.code == code
+    assert result.text == f"{run}\t{status}\n"
+
+
+def test_several_runs_end_with_the_worst_code(noxcli: Noxcli, plays: Any) -> None:
+    good = start(noxcli, plays(output={"A": "x"}))
+    bad = start(noxcli, plays(status="failed"))
+    result = noxcli("wait", good, bad, UNKNOWN)
+    assert result.code == 5
+    assert sorted(result.text.splitlines()) == sorted([f"{good}\tcompleted", f"{bad}\tfailed"])
+    document = noxcli("wait", good, bad, UNKNOWN, "--json").json
+    assert document["schema"] == "noxcli.results/1"
+    assert (document["ok"], document["exit_code"]) == (False, 5)
+    assert [one["exit_code"] for one in document["results"]] == [0, 1, 5]
+
+
+def test_timeout_0_checks_once(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=[Sleep(60_000)], output={"A": "x"})
+    run = start(noxcli, workflow)
+    result = noxcli("wait", run, "--timeout", "0")
+    assert (result.code, result.text) in [(8, f"{run}\trunning\n"), (8, f"{run}\tqueued\n")]
+    several = noxcli("wait", run, UNKNOWN, "--timeout", "0", "--json")
+    assert [one["exit_code"] for one in several.json["results"]] == [8, 5]
+
+
+def test_a_limit_leaves_the_run_alone(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(script=[Sleep(60_000)], output={"A": "x"}))
+    result = noxcli("wait", run, "--timeout", "300ms", "--json")
+    assert result.code == 124
+    assert result.json["run"]["status"] in {"queued", "running"}
+    assert f"noxcli wait {run}" in result.err
+
+
+def test_a_broken_stream_and_failing_reads_are_forgiven(noxcli: Noxcli, plays: Any) -> None:
+    reads = [Answer(502, "<html>bad gateway</html>"), Answer(200, "no json"), Answer(429, {})]
+    workflow = plays(script=[Sleep(300)], output={"A": "x"}, faults={"events": [Cut()], "record": reads})
+    assert noxcli("wait", start(noxcli, workflow)).code == 0
+
+
+def test_a_server_that_stays_away_is_lost_contact(noxcli: Noxcli, plays: Any) -> None:
+    gone = Answer(503, "<html>down</html>", repeat=True)
+    run = start(noxcli, plays(script=[Sleep(60_000)], faults={"events": [gone], "record": [gone]}))
+    result = noxcli("wait", run, "--retry-for", "3s", "--json")
+    assert (result.code, result.json["retry_safe"]) == (6, False)
+
+
+def test_an_unreachable_server_leaves_the_verdict_unknown(noxcli: Noxcli) -> None:
+    result = noxcli("wait", UNKNOWN, "--base-url", "http://127.0.0.1:9", "--retry-for", "0")
+    assert result.code == 6
+    assert "connection refused" in result.err
+
+
+def test_the_worst_code_follows_the_contracts_order() -> None:
+    for place, code in enumerate(WORST_FIRST):
+        assert worst(reversed(WORST_FIRST[place:])) == code
+    assert worst([]) == ExitCode.OK
+    assert worst([0, 130, 1]) == ExitCode.INTERRUPTED
