@@ -1,5 +1,6 @@
 """The map of the product: which verbs there are."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -24,11 +25,15 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
-app.command()(stream)
-app.command()(wait)
-app.command("fetch-output")(fetch_output)
-app.command()(sandbox)
+VERBS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "stream": stream,
+    "wait": wait,
+    "fetch-output": fetch_output,
+    "sandbox": sandbox,
+}
+for name, verb in VERBS.items():
+    app.command(name)(verb)
 
 
 @app.callback()

@@ -1,6 +1,7 @@
 """Where to connect and with which key: flag, environment, default, in that order."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ DEFAULT_URL = "https://backend.noxus.ai"
 URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
 KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
 KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
+CREDENTIALS = re.compile(r"//.*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,28 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
 
     Raises ConfigProblem unless it is https, or http to loopback (or where the user allows it).
     """
-    parts = urlsplit(url.strip())
+    text = url.strip()
+    shown = repr(CREDENTIALS.sub("//", text))  # a password must not end up in a log
     try:
-        host, _port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigProblem(f"the base URL {url!r} can't be used: {error}") from None
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigProblem(f"the base URL {url!r} is no http(s) address", "write it like https://backend.noxus.ai")
-    if parts.username or parts.password or parts.query or parts.fragment:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
+    except (ValueError, UnicodeError):
+        host = None
+    if (
+        not host
+        or parts.scheme not in {"http", "https"}
+        or any(mark.isspace() or not mark.isprintable() for mark in text)
+    ):
+        raise ConfigProblem(f"the base URL {shown} is no http(s) address", f"write it like {DEFAULT_URL}")
+    if "@" in parts.netloc or "?" in text or "#" in text:
         raise ConfigProblem("the base URL carries a user, a query or a fragment", "give scheme, host and path only")
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise ConfigProblem(
             f"the key is not sent over plain http to {host}",
             "use https, or set NOXCLI_ALLOW_HTTP=1 for a server inside your network",
         )
-    return url.strip().rstrip("/")
+    return text.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -77,8 +86,8 @@ def load_key(api_key_file: str | None, environ: Mapping[str, str]) -> str:
     named = api_key_file or environ.get(KEY_FILE_VARIABLE)
     if named:
         try:
-            key, source = Path(named).expanduser().read_text(encoding="utf-8"), f"the key file {named}"
-        except (OSError, UnicodeDecodeError) as error:
+            key, source = Path(named).expanduser().read_text(encoding="utf-8-sig"), f"the key file {named}"
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise Unauthorized(f"can't read the key file {named}: {reason}", "check --api-key-file") from None
     else:

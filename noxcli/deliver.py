@@ -53,7 +53,7 @@ class Delivery:
     def inline(self, output: Any) -> Delivered:
         """Return the output with every truncated text replaced by the whole one."""
         contents: dict[str, bytes] = {}
-        texts: dict[str, str] = {}
+        texts: dict[tuple[str | int, ...], str] = {}
         for remote in find_remote(output):
             if not remote.is_text:
                 continue
@@ -61,24 +61,24 @@ class Delivery:
                 file_id = required_id(remote)
                 if file_id not in contents:
                     contents[file_id] = self._patience.keep_trying(partial(self._read, file_id))
-                texts[remote.pointer] = decoded(contents[file_id], file_id)
+                texts[remote.keys] = decoded(contents[file_id], file_id)
                 self._list(remote.pointer, file_id, None, contents[file_id])
-        return self._delivered(replaced(output, texts.get))
+        return self._delivered(replaced(output, texts))
 
     def to_directory(self, run: Run, directory: Path) -> Delivered:
         """Write every output to a file of its own and return the output with paths in place of what is remote."""
         names = Names()
         output = run.output if isinstance(run.output, dict) else {"output": run.output}
-        markers: dict[str, Any] = {}
+        markers: dict[tuple[str | int, ...], Any] = {}
         for remote in find_remote(output):
             extension = ".txt" if remote.is_text else safe_extension(remote.name)
             target = directory / names.claim("-".join(map(str, remote.keys)), extension)
             with self._noting(remote.pointer):
                 file_id = required_id(remote)
                 saved = self._patience.keep_trying(partial(self._fetch, file_id, target))
-                markers[remote.pointer] = {"$file": str(target)}
+                markers[remote.keys] = {"$file": str(target)}
                 self._list(remote.pointer, file_id, saved)
-        shown = replaced(output, markers.get)
+        shown = replaced(output, markers)
         for key, value in output.items():
             pointer = pointer_to((key,))
             if is_preview(value) or is_file(value):

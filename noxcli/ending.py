@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from noxcli.cli import app
+from noxcli.cli import VERBS, app
 from noxcli.commands.context import Context
 from noxcli.errors import Bug, ExitCode, Interruption, NoxError, ReaderGone, UsageProblem
 from noxcli.output import Format
@@ -18,7 +18,7 @@ def run(argv: Sequence[str], context: Context) -> int:
     try:
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
-        return conclude(context, expected(error, context))
+        return conclude(context, expected(error, context, argv))
     except SystemExit as ending:
         # Typer ends so where its own output met a closed pipe.
         if isinstance(ending.__context__, BrokenPipeError):
@@ -55,7 +55,9 @@ def conclude(context: Context, error: NoxError | None) -> int:
     return code
 
 
-def expected(error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context) -> NoxError:
+def expected(
+    error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context, argv: Sequence[str]
+) -> NoxError:
     """Return the error in our own terms."""
     match error:
         case ReaderGone():
@@ -65,9 +67,8 @@ def expected(error: NoxError | Interrupted | typer.TyperException | typer.Abort,
         case Interrupted():
             return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
         case typer.TyperException():
-            parsed = getattr(error, "ctx", None)
-            command = parsed.command_path if parsed else "noxcli"
-            return UsageProblem(error.format_message().rstrip("."), f"see {command} --help")
+            verb = argv[0] if argv and argv[0] in VERBS else ""
+            return UsageProblem(error.format_message().rstrip("."), f"see {f'noxcli {verb}'.strip()} --help")
         case _:
             return Interruption("aborted", number=2)
 

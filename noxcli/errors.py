@@ -102,6 +102,12 @@ class NoxError(Exception):
         """Return what the server's answer tells support, for another error about the same trouble."""
         return {"http_status": self.http_status, "request_id": self.request_id}
 
+    def forget(self, secret: str) -> None:
+        """Take a secret out again that a server quoted in its answer."""
+        self.message = self.message.replace(secret, "[key]")
+        self.request_id = self.request_id and self.request_id.replace(secret, "[key]")
+        self.args = (self.message,)
+
     def line(self) -> str:
         """Return what happened, how to mend it and the request id, in one line."""
         text = f"{self.message}; {self.hint}" if self.hint else self.message

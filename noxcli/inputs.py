@@ -62,7 +62,9 @@ def parse_json(text: str, what: str) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageProblem(f"{what} is no JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
     except ValueError as error:
-        raise UsageProblem(f"{what} is no JSON to send: {error}") from None
+        # Python names its own limit for digits, which nobody here can set.
+        reason = str(error).partition(";")[0]
+        raise UsageProblem(f"{what} is no JSON to send: {reason}") from None
     except RecursionError:
         raise UsageProblem(f"{what} is nested too deep") from None
 
@@ -98,17 +100,26 @@ def _file_text(name: str, key: str) -> str:
         return Path(name).expanduser().read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise UsageProblem(f"the file {name} for {key!r} is not UTF-8 text", f"upload it with {key}@{name}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
         raise UsageProblem(f"can't read the file {name} for {key!r}: {_why(error)}") from None
 
 
-def _whole(source: str, stdin: TextIO) -> dict[str, Any]:
+def _read_stdin(stdin: TextIO | None) -> str:
+    if stdin is None:
+        raise UsageProblem("--inputs - reads stdin, and it is closed", "give the object or @FILE instead")
+    try:
+        return stdin.read()
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"can't read --inputs from stdin: {_why(error)}") from None
+
+
+def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
     if source == "-":
-        text, what = stdin.read(), "--inputs from stdin"
+        text, what = _read_stdin(stdin), "--inputs from stdin"
     elif source.startswith("@"):
         try:
             text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8"), f"--inputs {source}"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise UsageProblem(f"can't read --inputs {source}: {_why(error)}") from None
     else:
         text, what = source, "--inputs"

@@ -1,10 +1,13 @@
 """File names from keys of outputs, never from a path that the server gave."""
 
+import re
 import unicodedata
 from pathlib import PurePosixPath
 
 LONGEST = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
+EDGES = re.compile(r"^[\s.]+|[\s.]+$")
+HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
 class Names:
@@ -28,10 +31,11 @@ def safe_stem(key: str) -> str:
     """Return what is left of a key that may stand in a file name on any system: NFC, one path segment, visible."""
     from pathvalidate import sanitize_filename  # loaded where files are written, not by every command
 
-    shown = "".join("_" if unicodedata.category(letter)[0] == "C" or letter in "/\\" else letter for letter in key)
-    clean = sanitize_filename(unicodedata.normalize("NFC", shown), replacement_text="_", platform="universal")
-    stem = clean.strip(" .").encode()[:LONGEST].decode(errors="ignore").strip(" .")
-    return stem or "output"
+    shown = "".join("_" if unicodedata.category(letter) in HIDDEN or letter in "/\\" else letter for letter in key)
+    plain = EDGES.sub("", unicodedata.normalize("NFC", shown)).encode()[:LONGEST].decode(errors="ignore")
+    # Edges first: `AUX ` is a reserved name only without its blank.
+    clean = sanitize_filename(EDGES.sub("", plain), replacement_text="_", platform="universal")
+    return EDGES.sub("", clean) or "output"
 
 
 def safe_extension(name: str) -> str:

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
 from noxcli.timing import Backoff, Clock, Deadline, show_seconds
+from noxcli.within import run_within
 
 T = TypeVar("T")
 
@@ -39,10 +40,12 @@ class Patience:
         given = Deadline(self._clock, self._retry_for)
         while True:
             try:
-                return call()
+                return call() if self._deadline.seconds is None else run_within(self._deadline.left(), call)
             except Unavailable as error:
                 if not worth(error):
                     raise
+                if self._deadline.passed:
+                    raise self._out_of_time(f"out of time: {error.message}") from error
                 delay = backoff.next_delay(error.retry_after)
                 if delay >= given.left():
                     if self._gave_up is not None:

@@ -8,12 +8,15 @@ from typing import Any, Protocol
 from noxcli.errors import NoxError, StartUnknown, Unavailable
 from noxcli.models import Run
 from noxcli.patience import Patience
-from noxcli.timing import Clock, parse_time
+from noxcli.timing import Clock, Deadline, parse_time
+from noxcli.within import run_within
 
 # Statuses that a server or gateway gives instead of starting anything; every other failure leaves doubt.
 NOTHING_STARTED = frozenset({429, 503})
 CLOCK_SLACK = timedelta(seconds=2)  # servers write whole seconds
 RECENT_RUNS = 200
+# Seconds for the look at the run list: at most, and where the command's own time is up.
+LONGEST_LOOK, LAST_LOOK = 10.0, 0.5
 
 
 class RunStarter(Protocol):
@@ -39,6 +42,7 @@ def start_run(
     callback_url: str | None,
     patience: Patience,
     clock: Clock,
+    deadline: Deadline,
 ) -> Run:
     """Start the run; the request is sent again only where nothing can have been started.
 
@@ -54,7 +58,7 @@ def start_run(
     except Unavailable as error:
         if surely_nothing_started(error):
             raise
-        found = candidates(api, workflow_id, input, began)
+        found = candidates(api, workflow_id, input, began, max(LAST_LOOK, deadline.left(LONGEST_LOOK)))
         known = "look at the runs before you start again: " + (
             ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
             if found
@@ -73,10 +77,12 @@ def surely_nothing_started(error: Unavailable) -> bool:
     return not error.sent or error.http_status in NOTHING_STARTED
 
 
-def candidates(api: RunStarter, workflow_id: str, input: Mapping[str, Any], since: datetime) -> list[Run]:
+def candidates(
+    api: RunStarter, workflow_id: str, input: Mapping[str, Any], since: datetime, within: float
+) -> list[Run]:
     """Return the recent runs with the same input: ours may be among them, and so may somebody else's."""
     try:
-        recent = list(islice(api.list_runs(workflow_id), RECENT_RUNS))
+        recent = run_within(within, lambda: list(islice(api.list_runs(workflow_id), RECENT_RUNS)))
     except NoxError:
         return []  # the answer is unknown either way
     return [run for run in recent if run.input == input and _created_since(run, since)]

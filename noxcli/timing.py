@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from noxcli.errors import UsageProblem
 
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?")
 UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 

@@ -1,6 +1,6 @@
 """What a run's output holds: where truncated texts and files sit in it, and how a value looks as text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,21 +23,24 @@ def find_remote(output: Any) -> Iterator[Remote]:
 
     Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
     """
-    yield from _walk(output, ())
+    yield from _walk(output)
 
 
-def _walk(value: Any, keys: tuple[str | int, ...]) -> Iterator[Remote]:
-    if is_preview(value):
-        yield Remote(pointer_to(keys), keys, file_id_of(value.get("file")), "", is_text=True)
-    elif is_file(value):
-        name = value.get("name")
-        yield Remote(pointer_to(keys), keys, file_id_of(value), name if isinstance(name, str) else "", is_text=False)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _walk(inner, (*keys, key))
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _walk(inner, (*keys, place))
+def _walk(output: Any) -> Iterator[Remote]:
+    waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
+    while waiting:  # by hand, since output may be nested as deep as JSON can be
+        value, keys = waiting.pop()
+        if is_preview(value):
+            yield Remote(pointer_to(keys), keys, file_id_of(value.get("file")), "", is_text=True)
+        elif is_file(value):
+            name = value.get("name")
+            yield Remote(
+                pointer_to(keys), keys, file_id_of(value), name if isinstance(name, str) else "", is_text=False
+            )
+        elif isinstance(value, dict):
+            waiting += [(inner, (*keys, key)) for key, inner in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [(inner, (*keys, place)) for place, inner in reversed(list(enumerate(value)))]
 
 
 def is_preview(value: Any) -> bool:
@@ -66,16 +69,20 @@ def pointer_to(keys: tuple[str | int, ...]) -> str:
     return "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in keys)
 
 
-def replaced(output: Any, made: Callable[[str], Any], keys: tuple[str | int, ...] = ()) -> Any:
-    """Return the output with each value for which `made` knows another (by its pointer) replaced by that."""
-    other = made(pointer_to(keys))
-    if other is not None:
-        return other
-    if isinstance(output, dict) and not is_preview(output) and not is_file(output):
-        return {key: replaced(inner, made, (*keys, key)) for key, inner in output.items()}
-    if isinstance(output, list):
-        return [replaced(inner, made, (*keys, place)) for place, inner in enumerate(output)]
-    return output
+def replaced(output: Any, values: Mapping[tuple[str | int, ...], Any]) -> Any:
+    """Return the output with other values at these places; the given one stays as it is."""
+    root = [output]
+    copied: set[int] = {id(root)}
+    for keys, value in values.items():
+        holder: Any = root
+        path: tuple[Any, ...] = (0, *keys)
+        for key in path[:-1]:
+            if id(holder[key]) not in copied:
+                holder[key] = holder[key].copy()
+                copied.add(id(holder[key]))
+            holder = holder[key]
+        holder[path[-1]] = value
+    return root[0]
 
 
 def text_of(value: Any) -> str | None:

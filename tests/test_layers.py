@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A module may import those of lower layers, and of its own.
 LAYERS = [
     {"errors", "models", "encode", "signals"},
-    {"timing", "config", "continuity", "values", "names", "files"},
+    {"timing", "config", "continuity", "values", "names", "files", "within"},
     {"patience", "progress", "inputs"},
     {"api", "output", "follow", "start", "resolve", "deliver"},
     {"result"},

@@ -146,8 +146,10 @@ class NoxusApi:
             envelope = self._http.get_json(path, {**params, "page": page, "size": PAGE_SIZE})
             items = items_of(envelope)
             yield from items
-            pages = envelope.get("pages") if isinstance(envelope, dict) else None
-            if not items or (page >= pages if isinstance(pages, int) else len(items) < PAGE_SIZE):
+            if not isinstance(envelope, dict) or not items:
+                return
+            pages = envelope.get("pages")
+            if page >= pages if isinstance(pages, int) else len(items) < PAGE_SIZE:
                 return
             page += 1
 
@@ -163,8 +165,11 @@ def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:
 def _part(text: str) -> str:
     """Return an id as one path segment.
 
-    Raises NotFound for dots alone, which would climb the path and are no id anywhere.
+    Raises NotFound for dots alone, which would climb the path, and for bytes that are no text.
     """
     if not text.strip("."):
         raise NotFound(f"{text!r} is no id")
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise NotFound(f"{text!r} is no id: it is not even text") from None

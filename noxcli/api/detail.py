@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 LONGEST = 300
+PAGE_START = 4096  # the reason stands at the top, and the patterns below must not meet a megabyte of `<`
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
@@ -60,5 +61,6 @@ def _problem(item: Any) -> str:
 
 
 def _from_html(page: str) -> str:
+    page = page[:PAGE_START]
     title = TITLE.search(page)
     return unescape(title[1] if title else TAG.sub(" ", HIDDEN.sub(" ", page)))

@@ -62,7 +62,9 @@ def failure_of(response: requests.Response, *, keyed: bool = True) -> NoxError:
 def unavailable(error: BaseException, url: str, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that could not be made or broke."""
     parts = urlsplit(url)
-    return Unavailable(f"no answer from {parts.netloc}: {cause_of(error)}", sent=sent)
+    return Unavailable(
+        f"no answer from {parts.netloc}: {cause_of(error)}", "is the base URL right, and the network up?", sent=sent
+    )
 
 
 def cause_of(error: BaseException) -> str:
@@ -70,14 +72,14 @@ def cause_of(error: BaseException) -> str:
     chain = list(_inwards(error))
     if any(isinstance(link, urllib3.exceptions.NameResolutionError) for link in chain):
         return "the host name is unknown"
-    told = next((link.strerror for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
+    told = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
     if told:
         return told.lower()
     if any(isinstance(link, urllib3.exceptions.ConnectTimeoutError) for link in chain):
         return "timed out while connecting"
     if any(isinstance(link, TimeoutError | urllib3.exceptions.TimeoutError) for link in chain):
         return "timed out while reading"
-    return str(chain[-1]) or type(chain[-1]).__name__
+    return " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
 
 
 def _inwards(error: BaseException) -> Iterator[BaseException]:
@@ -96,10 +98,10 @@ def parse_retry_after(value: str | None) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -34,12 +34,12 @@ class Download:
 
         Raises Unavailable where the connection breaks or the body is shorter than announced.
         """
-        received = 0
+        raw = self._response.raw
         try:
-            while piece := self._response.raw.read(PIECE, decode_content=True):
-                received += len(piece)
+            while piece := raw.read(PIECE, decode_content=True):
                 yield piece
         except BROKEN as error:
-            raise Unavailable(f"the download broke after {received:,} bytes: {cause_of(error)}") from error
-        if self.length is not None and received != self.length:
-            raise Unavailable(f"the download has {received:,} bytes instead of {self.length:,}")
+            raise Unavailable(f"the download broke after {raw.tell():,} bytes: {cause_of(error)}") from error
+        # What came over the wire counts: a server may compress although it was asked not to.
+        if self.length is not None and raw.tell() != self.length:
+            raise Unavailable(f"the download has {raw.tell():,} bytes instead of {self.length:,}")

@@ -16,14 +16,16 @@ from requests.auth import AuthBase
 
 from noxcli import __version__
 from noxcli.api.failures import BROKEN, failure_of, request_id_of, unavailable
-from noxcli.api.within import run_within
 from noxcli.config import Settings, is_loopback
 from noxcli.errors import Refused, Unavailable
+from noxcli.within import run_within
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+# None keeps requests from taking one out of the environment.
+NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 JSON_LIMIT = 256 * 1024 * 1024
 
 
@@ -61,6 +63,13 @@ class Key(AuthBase):
         if self._key is not None:
             request.headers["X-API-Key"] = self._key
         return request
+
+
+class Session(requests.Session):
+    """A session that leaves redirects alone: requests would read their bodies, and resend the key anywhere."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the name is theirs
+        return None
 
 
 class KeepAliveAdapter(HTTPAdapter):
@@ -147,15 +156,16 @@ class Http:
         for _ in range(MOST_REDIRECTS + 1):
             keyed = same_origin(url, self.settings.url)
             response = self._exchange(session, method, url, params, body, headers, read_timeout, keyed=keyed)
-            target = self._redirect_target(method, response)
-            if target is None:
+            if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
-            url, params = target, None
+            url, params = self._redirect_target(method, response), None
         else:
             raise Refused(f"{urlsplit(url).netloc} redirects in circles", "check the base URL")
         if not 200 <= response.status_code < 300:
-            raise failure_of(response, keyed=keyed)
+            failure = failure_of(response, keyed=keyed)
+            failure.forget(self.settings.key)
+            raise failure
         return response
 
     def _exchange(
@@ -180,11 +190,14 @@ class Http:
                 data=body,
                 headers=headers,
                 auth=Key(self.settings.key if keyed else None),
+                proxies=NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None,
                 timeout=(min(self._connect_timeout, read_timeout), read_timeout),
                 stream=True,
                 allow_redirects=False,
             )
             outcome, request_id = str(response.status_code), request_id_of(response)
+            if request_id is not None:
+                request_id = request_id.replace(self.settings.key, "[key]")
         except BROKEN as error:
             raise unavailable(error, url, sent=getattr(body, "touched", True)) from error
         else:
@@ -193,16 +206,17 @@ class Http:
             if self._observe is not None:
                 self._observe(Exchange(method, urlsplit(url).path, outcome, time.monotonic() - began, request_id))
 
-    def _redirect_target(self, method: str, response: requests.Response) -> str | None:
-        location = response.headers.get("Location")
-        if response.status_code not in REDIRECTS or not location:
-            return None
-        target = urljoin(response.url, location)
-        parts = urlsplit(target)
+    def _redirect_target(self, method: str, response: requests.Response) -> str:
+        try:
+            target = urljoin(response.url, response.headers["Location"])
+            parts = urlsplit(target)
+            _ = parts.port  # which may be no port at all
+        except ValueError:
+            raise Refused(f"{urlsplit(response.url).netloc} redirects to no usable address") from None
         if method != "GET":
             raise Refused(f"{method} was redirected to {parts.netloc}", "set the base URL to where the API really is")
         plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
-        if parts.scheme not in {"http", "https"} or (plain and self.settings.url.startswith("https:")):
+        if parts.scheme not in {"http", "https"} or (plain and urlsplit(self.settings.url).scheme == "https"):
             raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
         return target
 
@@ -224,7 +238,7 @@ class Http:
             ) from None
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = Session()
         session.headers["User-Agent"] = f"noxcli/{__version__}"
         session.headers["Accept"] = "application/json"
         for scheme in ("https://", "http://"):

@@ -18,6 +18,13 @@ def _duration(text: str | float) -> float:
         raise typer.BadParameter(problem.line()) from None
 
 
+def _some_time(text: str | float) -> float:
+    seconds = _duration(text)
+    if seconds <= 0:
+        raise typer.BadParameter("no time at all is too short; write 10s")
+    return seconds
+
+
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or WORKFLOW_ID/RUN_ID.")]
 InputArguments = Annotated[
@@ -47,12 +54,12 @@ Timeout = Annotated[
     ),
 ]
 PollInterval = Annotated[
-    float, typer.Option("--poll-interval", parser=_duration, metavar="DUR", help="Wait between two reads.")
+    float, typer.Option("--poll-interval", parser=_some_time, metavar="DUR", help="Wait between two reads.")
 ]
 IdleTimeout = Annotated[
     float,
     typer.Option(
-        "--idle-timeout", parser=_duration, metavar="DUR", help="Read the run when no event came for so long."
+        "--idle-timeout", parser=_some_time, metavar="DUR", help="Read the run when no event came for so long."
     ),
 ]
 RetryFor = Annotated[
@@ -72,7 +79,7 @@ ApiKeyFile = Annotated[
     str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
 ]
 ConnectTimeout = Annotated[
-    float, typer.Option("--connect-timeout", parser=_duration, metavar="DUR", help="Limit for one connection attempt.")
+    float, typer.Option("--connect-timeout", parser=_some_time, metavar="DUR", help="Limit for one connection attempt.")
 ]
 
 

@@ -58,6 +58,7 @@ def run(
             callback_url=callback_url,
             patience=before,
             clock=context.clock,
+            deadline=deadline,
         )
         context.outcome.run = started
         if detach:

@@ -1,5 +1,6 @@
 """`noxcli wait`: wait for runs without a picture; one line each as they end, and the worst one's exit code."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,16 +8,18 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import judge
 from noxcli.commands.context import Context
-from noxcli.errors import LostContact, NotFinished, NoxError, Phase, Unavailable, worst
+from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, worst
 from noxcli.follow import Follower, Policy
 from noxcli.models import Run
 from noxcli.resolve import resolve_run
 from noxcli.result import Outcome
 from noxcli.timing import Deadline
+from noxcli.within import run_within
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
+LONGEST_READ = 30.0
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or WORKFLOW_ID/RUN_ID.")]
 
 
@@ -73,7 +76,9 @@ def _wait_for_one(
             context.outcome.ledger = follower.ledger
         run = follower.run
     _tell(context, run)
-    _judge_as_it_stands(context, run)
+    if not (run.settled or run.paused):
+        raise _still_going(run, deadline)
+    judge(context, run)
 
 
 def _wait_for_all(
@@ -85,19 +90,23 @@ def _wait_for_all(
     while open_ones:
         for text, outcome in list(open_ones.items()):
             try:
-                run = outcome.run = _read(context, api, text, outcome.run)
+                run = outcome.run = run_within(
+                    _time_for_a_read(deadline), partial(_read, context, api, text, outcome.run)
+                )
                 outcome.confirmed = True
                 contact.restart()
                 if not (run.settled or run.paused):
-                    if deadline.passed:
-                        _judge_as_it_stands(context, run)
-                    continue
+                    if not deadline.passed:
+                        continue
+                    _tell(context, run)
+                    raise _still_going(run, deadline)
                 _tell(context, run)
                 judge(context, run)
             except Unavailable as error:
                 if not contact.passed and not deadline.passed:
                     continue
-                outcome.error = LostContact(error.message, error.hint, **error.facts())
+                late = deadline.passed and deadline.seconds != 0
+                outcome.error = (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
             except NoxError as error:
                 outcome.error = error
             del open_ones[text]
@@ -110,6 +119,17 @@ def _wait_for_all(
         raise errors[worst(errors)]
 
 
+def _time_for_a_read(deadline: Deadline) -> float:
+    return LONGEST_READ if deadline.seconds == 0 else deadline.left(LONGEST_READ)
+
+
+def _still_going(run: Run, deadline: Deadline) -> NoxError:
+    hint = f"wait for it: noxcli wait {run.id}"
+    if deadline.seconds == 0:
+        return NotFinished(f"run {run.id} is still {run.status}", hint)
+    return TimedOut(f"run {run.id} was still {run.status} when the time was up", hint)
+
+
 def _read(context: Context, api: "NoxusApi", text: str, known: Run | None) -> Run:
     if known is not None:
         return api.get_run(known.workflow_id, known.id)
@@ -119,9 +139,3 @@ def _read(context: Context, api: "NoxusApi", text: str, known: Run | None) -> Ru
 def _tell(context: Context, run: Run) -> None:
     if context.writes_text:
         context.terminal.write(f"{run.id}\t{run.status}\n")
-
-
-def _judge_as_it_stands(context: Context, run: Run) -> None:
-    if not (run.settled or run.paused):
-        raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
-    judge(context, run)

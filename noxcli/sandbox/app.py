@@ -1,8 +1,5 @@
 """The API as one ASGI application: its map of paths, and what every answer has in common."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -44,7 +41,7 @@ ROUTES = [
 
 def build(workspace: Workspace, connections: Connections) -> ASGIApp:
     """The application over one workspace."""
-    app = Starlette(routes=ROUTES, exception_handlers={ApiError: _refusal, HTTPException: _refusal})
+    app = Starlette(routes=ROUTES, exception_handlers={ApiError: _refused, HTTPException: _not_served})
     app.router.redirect_slashes = False
     app.state.workspace = workspace
     app.state.connections = connections
@@ -52,15 +49,12 @@ def build(workspace: Workspace, connections: Connections) -> ASGIApp:
     return Recording(app, workspace.requests)
 
 
-async def _refusal(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    status: int
-    detail: Any
-    headers: Mapping[str, str] | None
-    match error:
-        case ApiError() as refused:
-            status, detail, headers = refused.status, refused.detail, refused.headers
-        case HTTPException() as refused:
-            status, detail, headers = refused.status_code, refused.detail, refused.headers
-        case _:
-            raise error
-    return Json({"detail": detail}, status, headers)
+async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    assert isinstance(error, ApiError)
+    return Json({"detail": error.detail}, error.status, error.headers)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Paths and methods that do not exist, and bodies that the form parser gives up on."""
+    assert isinstance(error, HTTPException)
+    return Json({"detail": error.detail}, error.status_code, error.headers)

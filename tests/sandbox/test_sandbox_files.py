@@ -42,6 +42,12 @@ def test_a_download_tells_length_type_and_name(api: Api) -> None:
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a%2F%C3%A9.csv"
 
 
+def test_head_has_the_headers_alone(api: Api) -> None:
+    answer = api.session.head(api.sandbox.url + _stored(api, File("a", TEN)), timeout=5)
+
+    assert (answer.headers["content-length"], answer.content) == ("10", b"")
+
+
 def test_a_download_may_have_no_length(api: Api) -> None:
     answer = api.get(_stored(api, File("a", TEN), download="chunked"))
 

@@ -15,6 +15,8 @@ def run_within(seconds: float, call: Callable[[], T]) -> T:
 
     Raises Unavailable when it takes longer; the call is left to end on its own in a daemon thread.
     """
+    if seconds <= 0:
+        raise Unavailable("no time is left to ask")
     answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def work() -> None:
