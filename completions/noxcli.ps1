@@ -32,9 +32,13 @@ function __noxcli_verbs {
                 @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
+                @{ Names = @('--state-file'); Help = 'Note the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When a person is waited for [exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--on-interrupt'); Help = 'What Ctrl-C does to the run [stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
@@ -53,14 +57,17 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--etag'); Help = 'Resume behind this redis_id'; Kind = 'other'; Words = @() }
+                @{ Names = @('--resume'); Help = 'Go on where the last reading from here ended' }
                 @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'The same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When a person is waited for [exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
                 @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
@@ -80,8 +87,12 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--json'); Help = 'The same as --format json' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--any'); Help = 'Leave when the first run has ended' }
+                @{ Names = @('--fail-fast'); Help = 'Leave at the first run that did not complete' }
+                @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When a person is waited for [exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
                 @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
@@ -116,6 +127,24 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'stop' = @{
+            Help = 'Stop runs, and print RUN_ID<TAB>STATUS for each'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
+                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'sandbox' = @{
             Help = 'Serve the Noxus API on this machine, or run one command against it'
             Arguments = @(
@@ -127,6 +156,15 @@ function __noxcli_verbs {
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switch'); Help = 'Decide what the docs leave open'; Kind = 'other'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'help' = @{
+            Help = 'Print the exit codes and what to do about each'
+            Arguments = @(
+                @{ Kind = 'other'; Words = @('exit-codes'); Repeated = $false }
+            )
+            Options = @(
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }

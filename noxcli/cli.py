@@ -7,8 +7,10 @@ import typer
 
 from noxcli import __version__
 from noxcli.commands.fetch_output import fetch_output
+from noxcli.commands.help import help_on
 from noxcli.commands.run import run
 from noxcli.commands.sandbox import sandbox
+from noxcli.commands.stop import stop
 from noxcli.commands.stream import stream
 from noxcli.commands.wait import wait
 
@@ -30,7 +32,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "stream": stream,
     "wait": wait,
     "fetch-output": fetch_output,
+    "stop": stop,
     "sandbox": sandbox,
+    "help": help_on,
 }
 for name, verb in VERBS.items():
     app.command(name)(verb)

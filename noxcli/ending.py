@@ -74,9 +74,12 @@ def expected(
 
 
 def come_back(context: Context) -> str | None:
-    """Return how to come back to a run that is known and may be going on."""
+    """Return how to come back to a run that may be going on."""
     run = context.outcome.run
-    return f"run {run.id} goes on; come back with: noxcli wait {run.id}" if run and not run.settled else None
+    if context.way_back is None or (run is not None and run.settled and len(context.outcomes) == 1):
+        return None
+    goes_on = f"run {run.id} goes on; " if run is not None and len(context.outcomes) == 1 else ""
+    return f"{goes_on}come back with: {context.way_back}"
 
 
 def format_in(argv: Sequence[str]) -> Format:

@@ -81,6 +81,7 @@ class NoxError(Exception):
 
     exit_code: ExitCode
     phase: Phase | None = None
+    leaves_doubt = False  # True: a run may exist that nobody knows the id of
 
     def __init__(
         self,
@@ -196,6 +197,7 @@ class StartUnknown(NoxError):
 
     exit_code = ExitCode.START_UNKNOWN
     phase = Phase.START
+    leaves_doubt = True
 
 
 class RunFailed(NoxError):
@@ -256,9 +258,18 @@ class ReaderGone(NoxError):
 class Interruption(NoxError):
     """A signal ended the command; the code is the shell's own for it."""
 
-    def __init__(self, message: str, hint: str | None = None, *, number: int) -> None:
-        super().__init__(message, hint)
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        number: int,
+        leaves_doubt: bool = False,
+        candidates: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(message, hint, candidates=candidates)
         self.exit_code = ExitCode.of(128 + number)
+        self.leaves_doubt = leaves_doubt
 
 
 class Bug(NoxError):

@@ -3,7 +3,7 @@
 The event stream is for showing; the record is for judging. Knows no HTTP, no terminal and no real time of its own.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -103,6 +103,7 @@ class Follower:
         deadline: Deadline,
         cursor: str | None = None,
         just_started: bool = False,
+        stuck: Callable[[], str] = str,
     ) -> None:
         self.run = run
         self.ledger = Ledger(cursor)
@@ -117,6 +118,7 @@ class Follower:
         self._patience = Deadline(clock, policy.retry_for)
         self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)
         self._poll_until: Deadline | None = None if policy.stream else Deadline(clock, None)
+        self._stuck = stuck
         self._ending = Ending.NONE
         self._replay = False
         self._pause_told = False
@@ -353,10 +355,9 @@ class Follower:
                 self._come_back(),
             )
         if self._stall.passed:
-            raise TimedOut(
-                f"run {self.run.id} has not moved for {show_seconds(self._stall.seconds or 0)}",
-                self._come_back(),
-            )
+            still = f"run {self.run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"
+            where = self._stuck()
+            raise TimedOut(f"{still}: {where}" if where else still, self._come_back())
 
     def _polling(self) -> bool:
         if self._poll_until is not None and self._policy.stream and self._poll_until.passed:

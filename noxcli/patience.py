@@ -30,8 +30,12 @@ class Patience:
         self._out_of_time = out_of_time
         self._gave_up = gave_up
 
-    def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True) -> T:
+    def keep_trying(
+        self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True, *, bounded: bool = True
+    ) -> T:
         """Return what `call` returns, as soon as it does not raise Unavailable.
+
+        With `bounded`, a call ends with the command's own limit; otherwise it sees to that itself.
 
         Raises the last Unavailable when patience ends (as `gave_up`, where given) or it is not `worth` another try;
         `out_of_time` at the command's own limit.
@@ -40,7 +44,9 @@ class Patience:
         given = Deadline(self._clock, self._retry_for)
         while True:
             try:
-                return call() if self._deadline.seconds is None else run_within(self._deadline.left(), call)
+                if not bounded or self._deadline.seconds is None:
+                    return call()
+                return run_within(self._deadline.left(), call)
             except Unavailable as error:
                 if not worth(error):
                     raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from noxcli.models import Finished, Paused, Polled, Run, RunEvent, Started, Update, Workflow
-from noxcli.timing import Clock
+from noxcli.timing import Clock, show_seconds
 
 # The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
 DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
@@ -84,6 +84,17 @@ class Progress:
 
     def elapsed(self) -> float:
         return self._clock.monotonic() - self.began
+
+    def stuck(self) -> str:
+        """Return which nodes are at work and which wait behind them, for whoever asks why nothing moves."""
+        now = self._clock.monotonic()
+        busy = [
+            f"{node.name!r} has been {node.status} for {show_seconds(node.duration(now) or 0.0)}"
+            for node in self.nodes.values()
+            if node.running
+        ]
+        behind = [repr(node.name) for node in self.nodes.values() if node.status == WAITING]
+        return "; ".join([*busy, *([f"waiting behind: {', '.join(behind[:10])}"] if behind else [])])
 
     def fold(self, update: Update) -> list[Change]:
         """Take in one update and return the changes of status that it brought."""

@@ -1,8 +1,8 @@
 """What people write becomes what the API takes: a workflow by name, a run by its id alone."""
 
 import difflib
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TextIO
 from uuid import UUID
 
 from noxcli.errors import NotFound, UsageProblem
@@ -36,14 +36,50 @@ def resolve_workflow(api: Directory, text: str, patience: Patience) -> str:
     return matches[0].id
 
 
-def resolve_run(api: Directory, text: str, patience: Patience) -> Run:
+def read_runs(texts: Sequence[str], stdin: TextIO | None) -> list[str]:
+    """Return the runs that are named, `-` replaced by the lines of stdin, each once.
+
+    Raises UsageProblem where that leaves none.
+    """
+    named: list[str] = []
+    for text in texts:
+        if text == "-":
+            lines = stdin.read().split("\n") if stdin is not None else []
+            named += [line.split("\t")[0].strip() for line in lines if line.strip()]
+        else:
+            named.append(text)
+    if not named:
+        raise UsageProblem("no run is named on stdin", "write one run id a line")
+    return list(dict.fromkeys(named))
+
+
+def one_run(text: str, stdin: TextIO | None) -> str:
+    """Return the one run that is named, which may stand on stdin.
+
+    Raises UsageProblem where there are several.
+    """
+    named = read_runs([text], stdin)
+    if len(named) > 1:
+        raise UsageProblem(f"stdin names {len(named)} runs, and this follows one", "noxcli wait - takes many")
+    return named[0]
+
+
+def resolve_run(
+    api: Directory, text: str, patience: Patience, last: Callable[[], tuple[str, str] | None] = lambda: None
+) -> Run:
     """Return the run, as its record has it now. One named as WORKFLOW_ID/RUN_ID comes with its output.
 
-    Raises UsageProblem for a text that can be neither form.
+    `last` gives workflow and run id for `@last`. Raises UsageProblem for a text that can be none of the forms,
+    NotFound where nothing was started yet.
     """
+    if text == "@last":
+        noted = last()
+        if noted is None:
+            raise NotFound("no run that was started from here at this address is on record", "give the run's id")
+        text = "/".join(noted)
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
-        raise UsageProblem(f"{text!r} is no run", "give a run id, or WORKFLOW_ID/RUN_ID")
+        raise UsageProblem(f"{text!r} is no run", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
         return patience.keep_trying(lambda: api.get_run(workflow_id, run_id))
     return patience.keep_trying(lambda: api.find_run(run_id))

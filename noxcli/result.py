@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.continuity import Continuity, Ledger
 from noxcli.deliver import Delivered, is_complete
-from noxcli.errors import ExitCode, NoxError, Phase, StartUnknown
+from noxcli.errors import ExitCode, NoxError, Phase
 from noxcli.models import Run
 from noxcli.progress import Progress
 from noxcli.timing import seconds_between
@@ -36,7 +36,7 @@ class Outcome:
             "schema": SCHEMA,
             "ok": exit_code == ExitCode.OK,
             "exit_code": int(exit_code),
-            "retry_safe": self.run is None and not self.may_exist and not isinstance(self.error, StartUnknown),
+            "retry_safe": self.run is None and not self.may_exist and not (self.error and self.error.leaves_doubt),
             "run": self._run(),
             "output": output,
             "complete": self.delivered.complete if self.delivered else is_complete(output),

@@ -3,20 +3,31 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import TypeVar
+
+from noxcli.errors import Unavailable
+from noxcli.within import outcome_of
 
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SHOW_CURSOR = "\x1b[?25h"
+LONGEST_HOLD = 5.0
+LOOK_EVERY = 0.1
+T = TypeVar("T")
 
 
 class Interrupted(BaseException):
     """A signal asked the command to end. Not an Exception: no library on the way may swallow it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, unanswered: bool = False) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+        self.unanswered = unanswered  # True: it cut off a call whose effect is not known
 
 
 class Signals:
@@ -47,9 +58,36 @@ class Signals:
             yield
         finally:
             self._holds -= 1
-        if self.pending is not None and not self._holds:
-            number, self.pending = self.pending, None
-            raise Interrupted(number)
+            if self.pending is not None and not self._holds:
+                number, self.pending = self.pending, None
+                raise Interrupted(number)
+
+    def finish_first(self, call: Callable[[], T], within: float, hold: float = LONGEST_HOLD) -> T:
+        """Return what `call` returns; a signal that comes meanwhile waits for its end, `hold` seconds at most.
+
+        To be used within `held()`. Raises Interrupted, marked `unanswered`, where that time runs out; Unavailable
+        where the call takes longer than `within` seconds.
+        """
+        began = time.monotonic()
+        answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+        threading.Thread(target=lambda: answers.put(outcome_of(call)), daemon=True).start()
+        since: float | None = None
+        while True:
+            try:
+                value, error = answers.get(timeout=max(0.0, min(LOOK_EVERY, began + within - time.monotonic())))
+            except Empty:
+                if time.monotonic() - began >= within:
+                    raise Unavailable(f"no answer within {within:.1f} s") from None
+                if self.pending is None:
+                    continue
+                since = since or time.monotonic()
+                if time.monotonic() - since >= hold:
+                    number, self.pending = self.pending, None
+                    raise Interrupted(number, unanswered=True) from None
+                continue
+            if error is not None:
+                raise error
+            return value  # type: ignore[return-value]  # without an error there is a value
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self._first is not None:

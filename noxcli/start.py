@@ -1,13 +1,14 @@
 """Starting a run exactly once on an API without idempotency keys."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Protocol
 
-from noxcli.errors import NoxError, StartUnknown, Unavailable
+from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.models import Run
 from noxcli.patience import Patience
+from noxcli.signals import Interrupted
 from noxcli.timing import Clock, Deadline, parse_time
 from noxcli.within import run_within
 
@@ -22,54 +23,59 @@ LONGEST_LOOK, LAST_LOOK = 10.0, 0.5
 class RunStarter(Protocol):
     """What starting needs of the API."""
 
-    def create_run(
-        self,
-        workflow_id: str,
-        input: Mapping[str, Any],
-        *,
-        version_id: str | None = None,
-        callback_url: str | None = None,
-    ) -> Run: ...
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
 
 
 def start_run(
     api: RunStarter,
+    send: Callable[[], Run],
     workflow_id: str,
     input: Mapping[str, Any],
     *,
-    version_id: str | None,
-    callback_url: str | None,
     patience: Patience,
     clock: Clock,
     deadline: Deadline,
 ) -> Run:
-    """Start the run; the request is sent again only where nothing can have been started.
+    """Start the run with `send`, which is called again only where nothing can have been started.
 
-    Raises StartUnknown, with the runs that may be ours, where the request was sent and no usable answer came.
-    Raises Unavailable when the server could not be reached at all; Refused, Unauthorized and NotFound as answered.
+    Raises StartUnknown, or Interruption for a signal that could not wait, with the runs that may be ours, where the
+    request was sent and no usable answer came. Raises Unavailable when the server could not be reached at all;
+    Refused, Unauthorized and NotFound as answered.
     """
     began = clock.now()
     try:
-        return patience.keep_trying(
-            lambda: api.create_run(workflow_id, input, version_id=version_id, callback_url=callback_url),
-            worth=surely_nothing_started,
-        )
+        return patience.keep_trying(send, worth=surely_nothing_started, bounded=False)
     except Unavailable as error:
         if surely_nothing_started(error):
             raise
         found = candidates(api, workflow_id, input, began, max(LAST_LOOK, deadline.left(LONGEST_LOOK)))
-        known = "look at the runs before you start again: " + (
-            ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
-            if found
-            else "none with this input was found"
-        )
         raise StartUnknown(
             f"the start was sent and its outcome is unknown: {error.message}",
-            known,
+            _look_first(found),
             **error.facts(),
-            candidates=[{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found],
+            candidates=_brief(found),
         ) from error
+    except Interrupted as signal:
+        doubt = signal.__context__
+        if not signal.unanswered and not (isinstance(doubt, Unavailable) and not surely_nothing_started(doubt)):
+            raise
+        found = candidates(api, workflow_id, input, began, LAST_LOOK)
+        raise Interruption(
+            f"interrupted by {signal} during the start, whose outcome is unknown",
+            _look_first(found),
+            number=signal.number,
+            leaves_doubt=True,
+            candidates=_brief(found),
+        ) from None
+
+
+def _look_first(found: Sequence[Run]) -> str:
+    same = ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
+    return f"look at the runs before you start again: {same or 'none with this input was found'}"
+
+
+def _brief(found: Sequence[Run]) -> list[dict[str, Any]]:
+    return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found]
 
 
 def surely_nothing_started(error: Unavailable) -> bool:

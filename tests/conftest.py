@@ -111,8 +111,15 @@ def plays(sandbox: Sandbox, request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def noxcli(sandbox: Sandbox) -> Noxcli:
-    return Noxcli({"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "TERM": "xterm-256color"})
+def noxcli(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Noxcli:
+    return Noxcli(
+        {
+            "NOXUS_BACKEND_URL": sandbox.url,
+            "NOXUS_API_KEY": sandbox.key,
+            "NOXCLI_STATE_DIR": str(tmp_path_factory.mktemp("state")),
+            "TERM": "xterm-256color",
+        }
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A module may import those of lower layers, and of its own.
 LAYERS = [
-    {"errors", "models", "encode", "signals"},
-    {"timing", "config", "continuity", "values", "names", "files", "within"},
-    {"patience", "progress", "inputs"},
-    {"api", "output", "follow", "start", "resolve", "deliver"},
+    {"errors", "models", "encode"},
+    {"timing", "config", "continuity", "values", "names", "files", "within", "journal"},
+    {"patience", "progress", "inputs", "signals", "state"},
+    {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result"},
     {"commands"},
     {"cli"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"__main__"},
 ]
 # On the same layer, only these see each other: none of them does I/O that the other would have to know.
-SEALED = {"api", "output", "follow", "start", "resolve", "deliver"}
+SEALED = {"api", "output", "follow", "start", "stop", "resolve", "deliver"}
 FOREIGN = {
     "requests": {"api"},
     "urllib3": {"api"},

@@ -37,7 +37,7 @@ def test_json_into_jq(env: dict[str, str], plays: Any) -> None:
     assert subprocess.run(["jq", "-e", ".ok"], input=done.stdout, capture_output=True, check=True).stdout == b"true\n"
 
 
-def test_a_reader_that_goes_away(env: dict[str, str], plays: Any) -> None:
+def test_a_reader_that_goes_away(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=[Emit("Write", "x" * 1000) for _ in range(2000)], output={"A": "x"})
     pipeline = f"{' '.join(NOXCLI)} run {workflow} --format ndjson | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", pipeline], capture_output=True, env=env, timeout=30, check=True)
@@ -45,7 +45,7 @@ def test_a_reader_that_goes_away(env: dict[str, str], plays: Any) -> None:
     assert json.loads(first)["type"] == "noxcli.started"
     assert code == b"141"
     assert b"Traceback" not in done.stderr
-    assert b"noxcli wait " in done.stderr
+    assert f"noxcli stream {sandbox.runs(workflow)[0].id} --resume --format ndjson".encode() in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_reader_that_goes_away(env: dict[str, str], plays: Any) -> None:
     ids=lambda value: str(value),
 )
 @pytest.mark.parametrize("form", ["text", "json", "ndjson"])
-def test_a_signal_ends_with_its_code_and_its_document(
-    env: dict[str, str], plays: Any, number: int, code: int, form: str
+def test_a_signal_stops_the_run_and_ends_with_its_code_and_its_document(
+    env: dict[str, str], plays: Any, sandbox: Sandbox, number: int, code: int, form: str
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"})
     with running("run", workflow, "--format", form, env=env) as process:
@@ -66,13 +66,15 @@ def test_a_signal_ends_with_its_code_and_its_document(
         out, err = process.communicate(timeout=10)
     assert process.returncode == code
     assert b"Traceback" not in err
-    assert b"noxcli wait " in err
+    assert b"is stopped" in err
+    assert sandbox.runs(workflow)[0].status == "stopped"
     if form == "text":
         assert out == b""
     else:
         last = json.loads(out.splitlines()[-1])
         document = last if form == "json" else last["data"]
         assert (document["exit_code"], document["retry_safe"]) == (code, False)
+        assert (document["run"]["status"], document["run"]["confirmed"]) == ("stopped", True)
 
 
 def test_a_live_view_on_a_real_terminal(env: dict[str, str], plays: Any) -> None:
@@ -101,7 +103,7 @@ def test_ctrl_c_on_a_terminal_leaves_the_cursor_visible(env: dict[str, str], pla
     end = pyte.Screen(80, 24)
     pyte.ByteStream(end).feed(bytes(seen.raw))
     assert not end.cursor.hidden
-    assert any("noxcli wait " in line for line in end.display)
+    assert any("noxcli stream " in line for line in end.display)
 
 
 def test_force_color_does_not_make_a_file_a_terminal(env: dict[str, str], plays: Any) -> None:

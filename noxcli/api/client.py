@@ -15,6 +15,7 @@ from noxcli.api.records import items_of, run_from, workflow_from
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Workflow
+from noxcli.within import run_within
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search.
 PAGE_SIZE = 100
@@ -76,9 +77,12 @@ class NoxusApi:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented."""
         return self._http.get_json(f"/v1/runs/{_part(run_id)}/data")
 
-    def stop_run(self, run_id: str) -> Run:
-        """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
-        return run_from(self._http.post_json(f"/v1/runs/{_part(run_id)}/stop"))
+    def stop_run(self, run_id: str, *, within: float | None = None) -> Run:
+        """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""
+        path = f"/v1/runs/{_part(run_id)}/stop"
+        if within is None:
+            return run_from(self._http.post_json(path))
+        return run_from(run_within(within, lambda: self._http.post_json(path)))
 
     def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
         """Yield runs page by page in the server's order, of one workflow or of the workspace."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noxcli.commands import options
 from noxcli.commands.context import Context
 from noxcli.deliver import Delivered, Delivery, is_complete
 from noxcli.encode import to_json
@@ -35,6 +36,28 @@ def check_directory(output_dir: str | None) -> None:
             raise UsageProblem(error.message, error.hint) from None
 
 
+def following(
+    context: Context,
+    *,
+    stream: bool = True,
+    poll_interval: float = 2.0,
+    idle_timeout: float = 30.0,
+    stall_timeout: float | None = None,
+    retry_for: float | None = None,
+    on_pause: str | None = None,
+) -> Policy:
+    """Return how to follow, from what the options say and what they leave to the surroundings."""
+    return Policy(
+        stream=stream,
+        every_event=context.format in {Format.CONTENT, Format.NDJSON},
+        leave_when_paused=not context.terminal.interactive if on_pause is None else on_pause == "exit",
+        poll_interval=poll_interval,
+        idle_timeout=idle_timeout,
+        stall_timeout=stall_timeout,
+        retry_for=options.during(retry_for),
+    )
+
+
 def attend(
     context: Context,
     api: "NoxusApi",
@@ -57,11 +80,16 @@ def attend(
         deadline=deadline,
         cursor=cursor,
         just_started=just_started,
+        stuck=progress.stuck,
     )
     outcome.ledger, outcome.measured = follower.ledger, just_started
-    shown = [context.event_writer(), progress_renderer(context.terminal, progress)]
+    writer = context.event_writer()
+    # The cursor comes last: it may only name what stdout has.
+    keeper = context.journal.keep_cursor(run.id) if writer is not None else None
+    shown = [writer, progress_renderer(context.terminal, progress), keeper]
+    renderers = [renderer for renderer in shown if renderer is not None]
     try:
-        play(_from_start(follower), progress, [renderer for renderer in shown if renderer is not None])
+        play(_from_start(follower), progress, renderers, context.signals.held)
     finally:
         outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
     return follower.run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from noxcli.config import load_settings
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
+from noxcli.journal import Journal
 from noxcli.output import Format, Renderer
 from noxcli.output.pipe import Content, Ndjson
 from noxcli.output.terminal import Terminal
@@ -29,7 +30,12 @@ class Context:
     signals: Signals = field(default_factory=Signals)
     format: Format = Format.TEXT
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
+    way_back: str | None = None  # the command line that comes back to what was left
+    base_url: str = ""  # in force, once there is a connection
     _ndjson: Ndjson | None = None
+
+    def __post_init__(self) -> None:
+        self.terminal.hold = self.signals.held
 
     @property
     def outcome(self) -> Outcome:
@@ -68,9 +74,25 @@ class Context:
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
         """Return the API at the settings in force. Loads the HTTP libraries, which `--help` never needs."""
         settings = load_settings(base_url, api_key_file, self.terminal.environ)
+        self.base_url = settings.url
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log)
+
+    @property
+    def journal(self) -> Journal:
+        """What this user started, wherever the environment says that it is kept."""
+        return Journal(self.terminal.environ)
+
+    def last_run(self) -> tuple[str, str] | None:
+        """Return workflow and run id of what was started last at the address in force."""
+        entry = self.journal.last(self.base_url)
+        return (entry.workflow_id, entry.run_id) if entry else None
+
+    def line_to_stream(self, run: str) -> str:
+        """Return the command line that follows the run from where stdout was left."""
+        shown = f" --resume --format {self.format}" if self.format in {Format.NDJSON, Format.CONTENT} else ""
+        return f"noxcli stream {run}{shown}"
 
     def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> Patience:
         """Return how long this command goes on trying."""

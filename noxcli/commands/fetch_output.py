@@ -1,16 +1,16 @@
 """`noxcli fetch-output`: deliver the output of a finished run, truncated texts completed."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import attend, deliver, judge
+from noxcli.commands.attend import attend, deliver, following, judge
 from noxcli.commands.context import Context
 from noxcli.errors import LostContact, NotFinished, Phase
-from noxcli.follow import Policy
 from noxcli.output import Format
-from noxcli.resolve import resolve_run
+from noxcli.resolve import one_run, resolve_run
 from noxcli.timing import Deadline
 
 WaitFirst = Annotated[bool, typer.Option("--wait", help="Wait for the end first.")]
@@ -42,11 +42,11 @@ def fetch_output(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
-        found = context.outcome.run = resolve_run(api, run, patience)
+        found = context.outcome.run = resolve_run(api, one_run(run, sys.stdin), patience, context.last_run)
         context.outcome.confirmed = True
         if not found.settled:
             if wait:
-                found = attend(context, api, found, deadline, Policy(retry_for=options.during(retry_for)))
+                found = attend(context, api, found, deadline, following(context, retry_for=retry_for))
             elif not found.paused:
                 raise NotFinished(f"run {found.id} is still {found.status}", "add --wait to wait for its end")
         judge(context, found)

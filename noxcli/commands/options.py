@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share, each with its name, type and help in one place."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -7,6 +8,20 @@ import typer
 from noxcli.errors import UsageProblem
 from noxcli.output import Format
 from noxcli.timing import parse_duration
+
+
+class WhenPaused(StrEnum):
+    """What to do while a run waits for a person."""
+
+    EXIT = "exit"
+    WAIT = "wait"
+
+
+class WhenInterrupted(StrEnum):
+    """What becomes of the run when its command is interrupted."""
+
+    DETACH = "detach"
+    STOP = "stop"
 
 
 def _duration(text: str | float) -> float:
@@ -26,7 +41,7 @@ def _some_time(text: str | float) -> float:
 
 
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id or exact name.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or WORKFLOW_ID/RUN_ID.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
     list[str] | None,
     typer.Argument(metavar="[INPUT]...", help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY:=@FILE.json.", show_default=False),
@@ -68,6 +83,24 @@ RetryFor = Annotated[
         "--retry-for", parser=_duration, metavar="DUR", help="Go on trying for so long while nothing answers."
     ),
 ]
+StallTimeout = Annotated[
+    float | None,
+    typer.Option("--stall-timeout", parser=_some_time, metavar="DUR", help="Give up when nothing moved for so long."),
+]
+OnPause = Annotated[
+    WhenPaused | None,
+    typer.Option("--on-pause", help="When a person is waited for [exit; on a terminal: wait].", show_default=False),
+]
+OnInterrupt = Annotated[
+    WhenInterrupted | None,
+    typer.Option(
+        "--on-interrupt", help="What Ctrl-C does to the run [stop; on a terminal: detach].", show_default=False
+    ),
+]
+StateFile = Annotated[
+    str | None, typer.Option("--state-file", metavar="FILE", help="Note the run's ids for `noxcli stop --state-file`.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add the requests, without keys and values.")]

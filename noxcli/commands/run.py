@@ -1,17 +1,31 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import attend, check_directory, deliver, judge
+from noxcli.commands.attend import attend, check_directory, deliver, following, judge
 from noxcli.commands.context import Context
-from noxcli.errors import Phase, TimedOutBeforeStart
-from noxcli.follow import Policy
+from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, Undelivered, UsageProblem
+from noxcli.files import prepare_directory
 from noxcli.inputs import read_inputs
+from noxcli.models import Run
 from noxcli.output import Format
 from noxcli.resolve import resolve_workflow
+from noxcli.signals import Interrupted
 from noxcli.start import start_run
+from noxcli.state import State, write_state
+from noxcli.stop import stop_run
 from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
+LONGEST_STOP = 5.0
 
 
 def run(
@@ -27,9 +41,13 @@ def run(
     raw: options.RawOption = None,
     output_dir: options.OutputDirectory = None,
     no_expand: options.NoExpand = False,
+    state_file: options.StateFile = None,
     timeout: options.Timeout = None,
+    stall_timeout: options.StallTimeout = None,
     idle_timeout: options.IdleTimeout = 30.0,
     retry_for: options.RetryFor = None,
+    on_pause: options.OnPause = None,
+    on_interrupt: options.OnInterrupt = None,
     poll_interval: options.PollInterval = 2.0,
     no_stream: options.NoStream = False,
     connect_timeout: options.ConnectTimeout = 10.0,
@@ -44,36 +62,104 @@ def run(
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
     payload = read_inputs(inputs or [], whole)
+    policy = following(
+        context,
+        stream=not no_stream,
+        poll_interval=poll_interval,
+        idle_timeout=idle_timeout,
+        stall_timeout=stall_timeout,
+        retry_for=retry_for,
+        on_pause=on_pause,
+    )
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         check_directory(output_dir)
-        context.enter(Phase.PREFLIGHT)
-        before = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        workflow_id = resolve_workflow(api, workflow, before)
-        context.enter(Phase.START)
-        started = start_run(
-            api,
-            workflow_id,
-            payload,
-            version_id=version_id,
-            callback_url=callback_url,
-            patience=before,
-            clock=context.clock,
-            deadline=deadline,
+        _check_state_file(state_file)
+        started = _start(
+            context, api, workflow, payload, version_id, callback_url, state_file, deadline, options.before(retry_for)
         )
-        context.outcome.run = started
         if detach:
             context.terminal.note(f"follow it with: noxcli stream {started.id}")
             if context.writes_text:
                 context.terminal.write(f"{started.id}\n")
             return
-        policy = Policy(
-            stream=not no_stream,
-            every_event=context.format in {Format.CONTENT, Format.NDJSON},
-            poll_interval=poll_interval,
-            idle_timeout=idle_timeout,
-            retry_for=options.during(retry_for),
+        try:
+            finished = attend(context, api, started, deadline, policy, just_started=True)
+            judge(context, finished)
+            after = context.patience(deadline, options.before(retry_for))
+            deliver(context, api, finished, after, raw=raw, output_dir=output_dir, expand=not no_expand)
+        except Interrupted as signal:
+            stops = not context.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
+            if not stops or started.settled:
+                raise
+            raise _stopped(context, api, signal) from None
+
+
+def _start(
+    context: Context,
+    api: "NoxusApi",
+    workflow: str,
+    payload: Mapping[str, Any],
+    version_id: str | None,
+    callback_url: str | None,
+    state_file: str | None,
+    deadline: Deadline,
+    retry_for: float,
+) -> Run:
+    context.enter(Phase.PREFLIGHT)
+    patience = context.patience(deadline, retry_for, out_of_time=TimedOutBeforeStart)
+    workflow_id = resolve_workflow(api, workflow, patience)
+    context.enter(Phase.START)
+
+    def send() -> Run:
+        # From the request until its id is written down, a signal waits: the id must not be lost.
+        with context.signals.held():
+            started = context.signals.finish_first(
+                lambda: api.create_run(workflow_id, payload, version_id=version_id, callback_url=callback_url),
+                deadline.left(LONGEST_START),
+            )
+            context.outcome.run = started
+            context.journal.begin(started, context.base_url, payload)
+            _note_state(context, state_file, started)
+            context.way_back = context.line_to_stream(started.id)
+            context.terminal.note(f"started run {started.id}")
+        return started
+
+    return start_run(api, send, workflow_id, payload, patience=patience, clock=context.clock, deadline=deadline)
+
+
+def _check_state_file(state_file: str | None) -> None:
+    if state_file is not None:
+        try:
+            prepare_directory(Path(state_file).parent)
+        except Undelivered as error:
+            raise UsageProblem(error.message, "check --state-file") from None
+
+
+def _note_state(context: Context, state_file: str | None, started: Run) -> None:
+    if state_file is not None:
+        try:
+            write_state(Path(state_file), State(started.id, started.workflow_id, context.base_url))
+        except NoxError as error:
+            context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
+
+
+def _stopped(context: Context, api: "NoxusApi", signal: Interrupted) -> Interruption:
+    """Stop the run and say how it ended."""
+    run = context.outcome.run
+    assert run is not None
+    context.way_back = None
+    try:
+        run = context.outcome.run = stop_run(api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+        context.outcome.confirmed = True
+    except NoxError as error:
+        hint = f"stop it with: noxcli stop {run.id}"
+        return Interruption(
+            f"interrupted by {signal}; run {run.id} could not be stopped: {error.message}", hint, number=signal.number
         )
-        finished = attend(context, api, started, deadline, policy, just_started=True)
-        judge(context, finished)
-        after = context.patience(deadline, options.before(retry_for))
-        deliver(context, api, finished, after, raw=raw, output_dir=output_dir, expand=not no_expand)
+    if run.settled:
+        return Interruption(f"interrupted by {signal}; run {run.id} is {run.status}", number=signal.number)
+    return Interruption(
+        f"interrupted by {signal}; run {run.id} was asked to stop and is still {run.status}",
+        f"look again with: noxcli stop {run.id}",
+        number=signal.number,
+    )

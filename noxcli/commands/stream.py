@@ -1,14 +1,15 @@
 """`noxcli stream`: follow a run that somebody else started, to its verdict and its output."""
 
+import sys
+
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import attend, check_directory, deliver, judge
+from noxcli.commands.attend import attend, check_directory, deliver, following, judge
 from noxcli.commands.context import Context
-from noxcli.errors import LostContact, Phase
-from noxcli.follow import Policy
+from noxcli.errors import LostContact, Phase, UsageProblem
 from noxcli.output import Format
-from noxcli.resolve import resolve_run
+from noxcli.resolve import one_run, resolve_run
 from noxcli.timing import Deadline
 
 
@@ -16,14 +17,17 @@ def stream(
     ctx: typer.Context,
     run: options.RunArgument,
     etag: options.Etag = None,
+    resume: options.Resume = False,
     form: options.FormatOption = Format.TEXT,
     as_json: options.JsonOption = False,
     raw: options.RawOption = None,
     output_dir: options.OutputDirectory = None,
     no_expand: options.NoExpand = False,
     timeout: options.Timeout = None,
+    stall_timeout: options.StallTimeout = None,
     idle_timeout: options.IdleTimeout = 30.0,
     retry_for: options.RetryFor = None,
+    on_pause: options.OnPause = None,
     poll_interval: options.PollInterval = 2.0,
     no_stream: options.NoStream = False,
     connect_timeout: options.ConnectTimeout = 10.0,
@@ -37,19 +41,27 @@ def stream(
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    if resume and etag is not None:
+        raise UsageProblem("--resume and --etag both say where to go on", "leave one of the two")
+    policy = following(
+        context,
+        stream=not no_stream,
+        poll_interval=poll_interval,
+        idle_timeout=idle_timeout,
+        stall_timeout=stall_timeout,
+        retry_for=retry_for,
+        on_pause=on_pause,
+    )
+    run = one_run(run, sys.stdin)
+    context.way_back = context.line_to_stream(run)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         check_directory(output_dir)
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
-        found = context.outcome.run = resolve_run(api, run, patience)
-        policy = Policy(
-            stream=not no_stream,
-            every_event=context.format in {Format.CONTENT, Format.NDJSON},
-            poll_interval=poll_interval,
-            idle_timeout=idle_timeout,
-            retry_for=options.during(retry_for),
-        )
+        found = context.outcome.run = resolve_run(api, run, patience, context.last_run)
+        if resume:
+            etag = context.journal.cursor(found.id)
         finished = attend(context, api, found, deadline, policy, cursor=etag)
         judge(context, finished)
         if finished.output is None:

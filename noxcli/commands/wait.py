@@ -1,26 +1,33 @@
 """`noxcli wait`: wait for runs without a picture; one line each as they end, and the worst one's exit code."""
 
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import judge
+from noxcli.commands.attend import following, judge
 from noxcli.commands.context import Context
 from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, worst
 from noxcli.follow import Follower, Policy
 from noxcli.models import Run
-from noxcli.resolve import resolve_run
+from noxcli.output import play
+from noxcli.progress import Progress
+from noxcli.resolve import read_runs, resolve_run
 from noxcli.result import Outcome
 from noxcli.timing import Deadline
-from noxcli.within import run_within
+from noxcli.within import run_all_within
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LONGEST_READ = 30.0
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or WORKFLOW_ID/RUN_ID.")]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
+AnyOne = Annotated[bool, typer.Option("--any", help="Leave when the first run has ended.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Leave at the first run that did not complete.")]
 
 
 def wait(
@@ -28,8 +35,12 @@ def wait(
     runs: Runs,
     as_json: options.JsonOption = False,
     timeout: options.Timeout = None,
+    any_one: AnyOne = False,
+    fail_fast: FailFast = False,
+    stall_timeout: options.StallTimeout = None,
     idle_timeout: options.IdleTimeout = 30.0,
     retry_for: options.RetryFor = None,
+    on_pause: options.OnPause = None,
     poll_interval: options.PollInterval = 2.0,
     no_stream: options.NoStream = False,
     connect_timeout: options.ConnectTimeout = 10.0,
@@ -43,19 +54,27 @@ def wait(
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    runs = read_runs(runs, sys.stdin)
+    context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(may_exist=True, phase=Phase.FOLLOW) for _ in runs]
-    policy = Policy(
+    policy = following(
+        context,
         stream=not no_stream,
         poll_interval=poll_interval,
         idle_timeout=idle_timeout,
-        retry_for=options.during(retry_for),
+        stall_timeout=stall_timeout,
+        retry_for=retry_for,
+        on_pause=on_pause,
     )
+
+    def enough(ended: Outcome) -> bool:
+        return any_one or (fail_fast and ended.error is not None)
+
     with context.connect(base_url, api_key_file, connect_timeout) as api:
-        waiting = dict(zip(runs, context.outcomes, strict=True))
-        if len(waiting) == 1:
+        if len(runs) == 1:
             _wait_for_one(context, api, runs[0], deadline, policy, options.before(retry_for))
         else:
-            _wait_for_all(context, api, waiting, deadline, policy)
+            _wait_for_all(context, api, runs, deadline, policy, enough)
 
 
 def _wait_for_one(
@@ -64,13 +83,13 @@ def _wait_for_one(
     # "Check once" is worth one read, which a limit of no time at all would not allow.
     limit = Deadline(context.clock, None) if deadline.seconds == 0 else deadline
     patience = context.patience(limit, retry_for, gave_up=LostContact)
-    run = context.outcome.run = resolve_run(api, text, patience)
+    run = context.outcome.run = resolve_run(api, text, patience, context.last_run)
     context.outcome.confirmed = True
     if deadline.seconds != 0:
-        follower = Follower(api, run, policy=policy, clock=context.clock, deadline=deadline)
+        progress = Progress(run, context.clock)
+        follower = Follower(api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
         try:
-            for _ in follower.updates():
-                pass
+            play(follower.updates(), progress, [])
         finally:
             context.outcome.run, context.outcome.connects = follower.run, follower.connects
             context.outcome.ledger = follower.ledger
@@ -81,46 +100,90 @@ def _wait_for_one(
     judge(context, run)
 
 
+@dataclass(slots=True)
+class _Waited:
+    """One of several runs: how it was named, what is known, and since when it can't be read."""
+
+    text: str
+    outcome: Outcome
+    contact: Deadline
+    over: bool = False
+
+
 def _wait_for_all(
-    context: Context, api: "NoxusApi", waiting: dict[str, Outcome], deadline: Deadline, policy: Policy
+    context: Context,
+    api: "NoxusApi",
+    runs: Sequence[str],
+    deadline: Deadline,
+    policy: Policy,
+    enough: Callable[[Outcome], bool],
 ) -> None:
     """Poll: one stream a run would hold as many connections as there are runs, and show nobody anything."""
-    contact = Deadline(context.clock, policy.retry_for)
-    open_ones = dict(waiting)
-    while open_ones:
-        for text, outcome in list(open_ones.items()):
-            try:
-                run = outcome.run = run_within(
-                    _time_for_a_read(deadline), partial(_read, context, api, text, outcome.run)
-                )
-                outcome.confirmed = True
-                contact.restart()
-                if not (run.settled or run.paused):
-                    if not deadline.passed:
-                        continue
-                    _tell(context, run)
-                    raise _still_going(run, deadline)
-                _tell(context, run)
-                judge(context, run)
-            except Unavailable as error:
-                if not contact.passed and not deadline.passed:
-                    continue
-                late = deadline.passed and deadline.seconds != 0
-                outcome.error = (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
-            except NoxError as error:
-                outcome.error = error
-            del open_ones[text]
-            if outcome.error is not None:
-                context.terminal.complain(f"noxcli: {outcome.error.line()}")
-        if open_ones and not deadline.passed:
-            context.clock.sleep(deadline.left(policy.poll_interval))
-    errors = {int(outcome.error.exit_code): outcome.error for outcome in waiting.values() if outcome.error}
+    waited = [
+        _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
+        for text, outcome in zip(runs, context.outcomes, strict=True)
+    ]
+    while True:
+        # "Check once" is worth one read, which a limit of no time at all would not allow.
+        within = LONGEST_READ if deadline.seconds == 0 else deadline.left(LONGEST_READ)
+        going = [one for one in waited if not one.over]
+        reads = run_all_within(within, [partial(_read, context, api, one) for one in going])
+        for one, (run, error) in zip(going, reads, strict=True):
+            _take_in(context, one, run, error, deadline, policy)
+        ended = [one.outcome for one in waited if one.over]
+        if len(ended) == len(waited) or any(map(enough, ended)):
+            break
+        context.clock.sleep(deadline.left(policy.poll_interval))
+    for one in waited:
+        if not one.over:
+            one.outcome.error = NotFinished(f"{one.text} was not waited for any longer")
+    errors = {int(outcome.error.exit_code): outcome.error for outcome in ended if outcome.error}
     if errors:
         raise errors[worst(errors)]
 
 
-def _time_for_a_read(deadline: Deadline) -> float:
-    return LONGEST_READ if deadline.seconds == 0 else deadline.left(LONGEST_READ)
+def _take_in(
+    context: Context,
+    one: _Waited,
+    run: Run | None,
+    error: BaseException | None,
+    deadline: Deadline,
+    policy: Policy,
+) -> None:
+    """Note what a read brought, and tell it where it was the last one."""
+    outcome = one.outcome
+    if run is not None:
+        outcome.run, outcome.confirmed = run, True
+        one.contact.restart()
+    over = run is not None and (run.settled or (run.paused and policy.leave_when_paused))
+    if isinstance(error, Unavailable):
+        if not one.contact.passed and not deadline.passed:
+            return
+        late = deadline.passed and deadline.seconds != 0
+        outcome.error = (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
+    elif isinstance(error, NoxError):
+        outcome.error = error
+    elif error is not None:
+        raise error
+    elif run is not None and not over:
+        if not deadline.passed:
+            return
+        _tell(context, run)
+        outcome.error = _still_going(run, deadline)
+    elif run is not None:
+        _tell(context, run)
+        outcome.error = _verdict(context, run)
+    one.over = True
+    if outcome.error is not None:
+        context.terminal.complain(f"noxcli: {outcome.error.line()}")
+
+
+def _verdict(context: Context, run: Run) -> NoxError | None:
+    try:
+        judge(context, run)
+    except NoxError as verdict:
+        return verdict
+    return None
 
 
 def _still_going(run: Run, deadline: Deadline) -> NoxError:
@@ -130,10 +193,11 @@ def _still_going(run: Run, deadline: Deadline) -> NoxError:
     return TimedOut(f"run {run.id} was still {run.status} when the time was up", hint)
 
 
-def _read(context: Context, api: "NoxusApi", text: str, known: Run | None) -> Run:
+def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:
+    known = one.outcome.run
     if known is not None:
         return api.get_run(known.workflow_id, known.id)
-    return resolve_run(api, text, context.patience(Deadline(context.clock, None), 0.0))
+    return resolve_run(api, one.text, context.patience(Deadline(context.clock, None), 0.0), context.last_run)
 
 
 def _tell(context: Context, run: Run) -> None:

@@ -1,7 +1,7 @@
 """Pictures of a run: which renderer shows it, and the loop that feeds it."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
@@ -42,12 +42,18 @@ def progress_renderer(terminal: Terminal, progress: Progress) -> Renderer | None
     return Plain(terminal, progress)
 
 
-def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]) -> None:
-    """Fold each burst into the progress as it comes, and show it on every renderer."""
+def play(
+    bursts: Iterable[Sequence[Update]],
+    progress: Progress,
+    renderers: Sequence[Renderer],
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """Fold each burst into the progress as it comes, and show it on every renderer, a burst at a time untorn."""
     with ExitStack() as stack:
         for renderer in renderers:
             stack.enter_context(renderer)
         for burst in bursts:
-            steps = [(update, progress.fold(update)) for update in burst]
-            for renderer in renderers:
-                renderer.show(steps)
+            with hold():
+                steps = [(update, progress.fold(update)) for update in burst]
+                for renderer in renderers:
+                    renderer.show(steps)

@@ -28,6 +28,7 @@ class Live:
     """Header, one line a node, overall progress. Whatever the event rate, it is drawn ten times a second at most."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
+        self._terminal = terminal
         color = terminal.wants_color()
         self._console = Console(
             file=terminal.err,
@@ -61,8 +62,9 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
-        self._console.print(self._summary(), soft_wrap=True)
+        with self._terminal.hold():
+            self._live.stop()
+            self._console.print(self._summary(), soft_wrap=True)
 
     def refresh(self) -> None:
         """Draw now."""

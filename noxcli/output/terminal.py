@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
@@ -23,6 +24,8 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
+    # Puts signals off while something is being written that must not be torn.
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @classmethod
     def of_process(cls) -> "Terminal":

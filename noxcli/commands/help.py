@@ -1,0 +1,22 @@
+"""`noxcli help TOPIC`: what every verb shares, told once."""
+
+from typing import Annotated
+
+import typer
+
+from noxcli.commands.context import Context
+from noxcli.errors import ExitCode, UsageProblem
+
+Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="What to tell about.")]
+
+
+def help_on(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
+    """Print the exit codes and what to do about each."""
+    context: Context = ctx.obj
+    if topic != "exit-codes":
+        raise UsageProblem(f"there is no help on {topic!r}", "noxcli help exit-codes, or noxcli COMMAND --help")
+    rows = [
+        f"{int(code):>3}  {code.meaning.replace('`', '')}\n     again: {code.again.replace('`', '')}\n"
+        for code in ExitCode
+    ]
+    context.terminal.write("".join(rows))

@@ -1,0 +1,92 @@
+"""`noxcli stop`: ask for a stop and make sure of it; safe to repeat, on nothing, and on a run that has ended."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.errors import ConfigProblem, LostContact, NotFinished, NoxError, Phase, Unavailable, UsageProblem, worst
+from noxcli.models import Run
+from noxcli.resolve import read_runs, resolve_run
+from noxcli.result import Outcome
+from noxcli.state import read_state
+from noxcli.stop import stop_run
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+LONGEST = 30.0
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
+]
+StateFile = Annotated[
+    str | None, typer.Option("--state-file", metavar="FILE", help="Stop what `noxcli run --state-file` started.")
+]
+
+
+def stop(
+    ctx: typer.Context,
+    runs: Runs = None,
+    state_file: StateFile = None,
+    as_json: options.JsonOption = False,
+    timeout: options.Timeout = LONGEST,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+) -> None:
+    """Stop runs, and print RUN_ID<TAB>STATUS for each."""
+    context: Context = ctx.obj
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    named = read_runs(runs, sys.stdin) if runs else []
+    state = read_state(Path(state_file)) if state_file is not None else None
+    if not named and state_file is None:
+        raise UsageProblem("no run is named", "give RUN, or --state-file FILE")
+    if not named and state is None:
+        context.terminal.note(f"nothing to stop: {state_file} is not there, so nothing was started")
+        return
+    with context.connect(base_url, api_key_file, connect_timeout) as api:
+        if state is not None:
+            if state.base_url != context.base_url:
+                raise ConfigProblem(
+                    f"the run of {state_file} was started at {state.base_url}, and this is {context.base_url}",
+                    "set NOXUS_BACKEND_URL",
+                )
+            named.append(f"{state.workflow_id}/{state.run_id}")
+        context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
+        for text, outcome in zip(named, context.outcomes, strict=True):
+            try:
+                _stop_one(context, api, text, outcome, Deadline(context.clock, timeout))
+            except Unavailable as error:
+                outcome.error = LostContact(error.message, error.hint, **error.facts())
+            except NoxError as error:
+                outcome.error = error
+            if outcome.error is not None and len(named) > 1:
+                context.terminal.complain(f"noxcli: {outcome.error.line()}")
+    errors = {int(outcome.error.exit_code): outcome.error for outcome in context.outcomes if outcome.error}
+    if errors:
+        raise errors[worst(errors)]
+
+
+def _stop_one(context: Context, api: "NoxusApi", text: str, outcome: Outcome, deadline: Deadline) -> None:
+    patience = context.patience(deadline, deadline.left(LONGEST), gave_up=LostContact)
+    run: Run = resolve_run(api, text, patience, context.last_run)
+    outcome.run, outcome.confirmed = run, True
+    if run.settled:
+        context.terminal.note(f"run {run.id} had ended by itself: {run.status}")
+    else:
+        run = outcome.run = stop_run(api, run, context.clock, deadline)
+        if not run.settled:
+            raise NotFinished(
+                f"run {run.id} was asked to stop and is still {run.status}", f"look again with: noxcli stop {run.id}"
+            )
+        context.terminal.note(f"run {run.id} is {run.status}")
+    if context.writes_text:
+        context.terminal.write(f"{run.id}\t{run.status}\n")

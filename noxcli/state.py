@@ -1,0 +1,47 @@
+"""The state file: a run's ids for a later step, so that a cancelled pipeline can clean up after itself."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from noxcli.errors import UsageProblem
+from noxcli.files import save
+
+SCHEMA = "noxcli.state/1"
+FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a clean-up needs."""
+
+    run_id: str
+    workflow_id: str
+    base_url: str
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write the file whole.
+
+    Raises Undelivered with the reason.
+    """
+    save(path, [f"{json.dumps({'schema': SCHEMA, **asdict(state)}, indent=2)}\n".encode()])
+
+
+def read_state(path: Path) -> State | None:
+    """Return the state, or None where nothing was started: there is no file.
+
+    Raises UsageProblem for a file that is something else.
+    """
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        state = State(str(noted["run_id"]), str(noted["workflow_id"]), str(noted["base_url"]))
+        known = noted["schema"] == SCHEMA
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no state file"
+        raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None
+    if not known:
+        raise UsageProblem(f"can't use {path}: its schema is not {SCHEMA}", FROM_RUN)
+    return state

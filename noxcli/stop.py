@@ -1,0 +1,47 @@
+"""Stopping a run, and making sure: the stop call is a wish, the record is the answer."""
+
+from typing import Protocol
+
+from noxcli.errors import NoxError, Refused, Unavailable
+from noxcli.models import Run
+from noxcli.timing import Clock, Deadline
+
+LOOKS_APART = 0.3
+
+
+class Stopper(Protocol):
+    """What stopping needs of the API."""
+
+    def stop_run(self, run_id: str, *, within: float | None = None) -> Run: ...
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
+
+
+def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
+    """Ask for the stop and return the record as it is when it has settled, or when the time is up.
+
+    Safe to repeat, also for a run that has ended by itself. Raises what the server refuses it with; trouble on the
+    way is tried again as long as there is time, and raises Unavailable where nothing ever answered.
+    """
+    asked = answered = False
+    trouble: NoxError | None = None
+    while True:
+        try:
+            if not asked:
+                api.stop_run(run.id, within=deadline.left(5.0))
+                asked = answered = True
+        except Refused:
+            asked = answered = True  # a run that has ended may refuse; the record tells
+        except Unavailable as error:
+            trouble = error
+        try:
+            run = api.get_run(run.workflow_id, run.id, within=deadline.left(5.0))
+            answered = True
+        except Unavailable as error:
+            trouble = error
+        if run.settled:
+            return run
+        if deadline.left() <= LOOKS_APART:
+            if not answered and trouble is not None:
+                raise trouble
+            return run
+        clock.sleep(LOOKS_APART)
