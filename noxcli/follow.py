@@ -107,6 +107,7 @@ class Follower:
     ) -> None:
         self.run = run
         self.ledger = Ledger(cursor)
+        self._resumes = cursor is not None
         self.connects = 0
         self.confirmed = not just_started  # the status comes from a read of the record
         self._source = source
@@ -253,8 +254,11 @@ class Follower:
             yield from self._fetch_rest()
             if self.ledger.accepted > before:
                 backoff.reset()
-            unannounced = self._ending is Ending.CLOSED and self.run.status not in ANNOUNCED_ENDINGS
-            settled = unannounced or self._ending in {Ending.ANNOUNCED, Ending.QUIET}
+            unannounced = self.run.status not in ANNOUNCED_ENDINGS or self._nothing_behind_the_cursor()
+            settled = (self._ending is Ending.CLOSED and unannounced) or self._ending in {
+                Ending.ANNOUNCED,
+                Ending.QUIET,
+            }
             if settled or backoff.failures >= TRIES_FOR_THE_REST:
                 break
             delay = backoff.next_delay()
@@ -263,9 +267,15 @@ class Follower:
         if self._ending is Ending.ANNOUNCED:
             return
         self.ledger.ended_unannounced()
+        if self._nothing_behind_the_cursor():
+            return
         if self.run.status in ANNOUNCED_ENDINGS or self._ending is Ending.BROKEN:
             self.ledger.lost()
             yield [Gap(f"the run is {self.run.status}, but its stream never said so: events may be missing")]
+
+    def _nothing_behind_the_cursor(self) -> bool:
+        """True where the caller resumed from a position, and the server has no event after it: it was the last."""
+        return self._resumes and self._ending is Ending.CLOSED and not self.ledger.accepted
 
     def _fetch_rest(self) -> Generator[Burst, None, None]:
         feed = self._open(replay=self._replay)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -57,7 +58,7 @@ def parse_json(text: str, what: str) -> Any:
     Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities and keys that appear twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageProblem(f"{what} is no JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
@@ -75,6 +76,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
     return made
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"the number {text} is too large")
+    return number
 
 
 def _no_constant(name: str) -> Any:

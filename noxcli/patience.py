@@ -7,6 +7,7 @@ from noxcli.errors import NoxError, TimedOut, Unavailable
 from noxcli.timing import Backoff, Clock, Deadline, show_seconds
 from noxcli.within import run_within
 
+ONE_LOOK = 30.0  # seconds
 T = TypeVar("T")
 
 
@@ -46,7 +47,8 @@ class Patience:
             try:
                 if not bounded or self._deadline.seconds is None:
                     return call()
-                return run_within(self._deadline.left(), call)
+                # A limit of no time at all means one look, which takes what it takes.
+                return run_within(self._deadline.left() if self._deadline.seconds else ONE_LOOK, call)
             except Unavailable as error:
                 if not worth(error):
                     raise

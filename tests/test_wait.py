@@ -1,12 +1,13 @@
 """`noxcli wait`: verdicts without a picture."""
 
+import io
 from typing import Any
 
 import pytest
 
 from noxcli.errors import WORST_FIRST, ExitCode, worst
 from noxcli.sandbox.faults import Answer, Cut
-from noxcli.sandbox.steps import Sleep
+from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from tests.conftest import Noxcli
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -79,3 +80,47 @@ def test_the_worst_code_follows_the_contracts_order() -> None:
         assert worst(reversed(WORST_FIRST[place:])) == code
     assert worst([]) == ExitCode.OK
     assert worst([0, 130, 1]) == ExitCode.INTERRUPTED
+
+
+def test_ids_come_on_stdin(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow = plays(output={"A": "x"})
+    runs = [start(noxcli, workflow) for _ in range(3)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*runs, "", runs[0], f"{runs[1]}\tqueued"])))
+    result = noxcli("wait", "-")
+    assert sorted(result.text.splitlines()) == sorted(f"{run}\tcompleted" for run in runs)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert noxcli("wait", "-").code == 2
+
+
+def test_any_leaves_with_the_first(noxcli: Noxcli, plays: Any) -> None:
+    done = start(noxcli, plays(output={"A": "x"}))
+    slow = start(noxcli, "slow")
+    assert noxcli("wait", done).code == 0
+    result = noxcli("wait", slow, done, "--any", "--poll-interval", "50ms")
+    assert (result.code, f"{done}\tcompleted" in result.text) == (0, True)
+
+
+def test_fail_fast_leaves_at_the_first_failure(noxcli: Noxcli, plays: Any) -> None:
+    forever = start(noxcli, plays(script=[Sleep(60_000)]))
+    bad = start(noxcli, "fails")
+    noxcli("wait", bad)
+    result = noxcli("wait", forever, bad, "--fail-fast", "--json")
+    assert result.code == 1
+    assert [one["exit_code"] for one in result.json["results"]] == [8, 1]
+
+
+def test_a_stall_names_the_node_and_what_waits_behind_it(noxcli: Noxcli, plays: Any) -> None:
+    script = [*node_runs("Read"), Emit("Write", "hello"), Sleep(60_000)]
+    workflow = plays(script=script, output={"Answer": "x"}, switches={"keepalive": "comment", "keepalive_seconds": 20})
+    run = start(noxcli, workflow)
+    result = noxcli("stream", run, "--stall-timeout", "500ms")
+    assert result.code == 124
+    assert "'Write' has been running for" in result.err
+    assert "waiting behind: 'Answer'" in result.err
+
+
+def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(status="awaiting_human_feedback"))
+    assert noxcli("wait", run).code == 10
+    assert noxcli("wait", run, "--on-pause", "exit").code == 10
+    assert noxcli("wait", run, "--on-pause", "wait", "--timeout", "700ms").code == 124

@@ -8,7 +8,7 @@ from noxcli.commands import options
 from noxcli.commands.context import Context
 from noxcli.deliver import Delivered, Delivery, is_complete
 from noxcli.encode import to_json
-from noxcli.errors import NoxError, Phase, RunFailed, RunPaused, RunStopped, Undelivered, UsageProblem
+from noxcli.errors import NotFinished, NoxError, Phase, RunFailed, RunPaused, RunStopped, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
 from noxcli.follow import Burst, Follower, Policy
 from noxcli.models import Run, Started, Workflow
@@ -71,6 +71,8 @@ def attend(
     """Follow the run, showing it as the format and the terminal ask, until its record has the verdict."""
     outcome = context.outcome
     context.enter(Phase.FOLLOW)
+    if deadline.seconds == 0 and not (run.settled or run.paused):
+        raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
     progress = outcome.progress = Progress(run, context.clock, _workflow(context, api, run, deadline))
     follower = Follower(
         api,

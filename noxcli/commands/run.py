@@ -61,6 +61,8 @@ def run(
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    if timeout == 0:
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     payload = read_inputs(inputs or [], whole)
     policy = following(
         context,

@@ -80,9 +80,7 @@ def wait(
 def _wait_for_one(
     context: Context, api: "NoxusApi", text: str, deadline: Deadline, policy: Policy, retry_for: float
 ) -> None:
-    # "Check once" is worth one read, which a limit of no time at all would not allow.
-    limit = Deadline(context.clock, None) if deadline.seconds == 0 else deadline
-    patience = context.patience(limit, retry_for, gave_up=LostContact)
+    patience = context.patience(deadline, retry_for, gave_up=LostContact)
     run = context.outcome.run = resolve_run(api, text, patience, context.last_run)
     context.outcome.confirmed = True
     if deadline.seconds != 0:

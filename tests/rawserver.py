@@ -1,0 +1,156 @@
+"""A server of raw bytes on loopback, for answers that no well-behaved server gives."""
+
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import parse_headers
+from io import BufferedReader
+from time import sleep
+from typing import Any
+
+Turn = bytes | Callable[[socket.socket], None]
+CLOSING = b"connection: close"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came; header names in lower case. `connection` counts from 1."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+@dataclass
+class RawServer:
+    """Gives one turn to each request, the last one for ever, and keeps what was asked.
+
+    A turn is the bytes of an answer, or a function that does what it wants with the socket. The connection is kept
+    unless the answer says `Connection: close` or a function was called. `greeting` is sent before anything is asked.
+    """
+
+    turns: list[Turn]
+    listener: socket.socket
+    tls: ssl.SSLContext | None = None
+    greeting: bytes = b""
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.port: int = self.listener.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def accept(self) -> None:
+        """Serve until the listener is closed."""
+        with suppress(OSError):
+            while True:
+                peer = self.listener.accept()[0]
+                self.connections += 1
+                self._open.append(peer)
+                threading.Thread(target=self._serve, args=(peer, self.connections), daemon=True).start()
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        # shutdown() wakes the accepting thread; close() alone would leave it there.
+        for opened in (self.listener, *self._open):
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+            opened.close()
+
+    def _serve(self, peer: socket.socket, number: int) -> None:
+        with suppress(OSError, ValueError):
+            if self.tls is not None:
+                peer = self.tls.wrap_socket(peer, server_side=True)
+                self._open.append(peer)
+            peer.sendall(self.greeting)
+            # One reader for the whole connection: it may read ahead into the next request.
+            with peer, peer.makefile("rb") as incoming:
+                while (request := read_request(incoming, number)) is not None:
+                    turn = self.turns[min(len(self.requests), len(self.turns) - 1)]
+                    self.requests.append(request)
+                    if not isinstance(turn, bytes):
+                        turn(peer)
+                        return
+                    peer.sendall(turn)
+                    if CLOSING in turn.lower():
+                        return
+
+
+@contextmanager
+def raw_server(*turns: Turn, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> Iterator[RawServer]:
+    """Run a server in a thread of its own."""
+    server = RawServer(list(turns), socket.create_server(("127.0.0.1", 0)), tls, greeting)
+    thread = threading.Thread(target=server.accept, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        thread.join()
+
+
+def read_request(incoming: BufferedReader, number: int = 1) -> Request | None:
+    """Return the next request with its body, or None at the end of the connection."""
+    line = incoming.readline().split()
+    if len(line) != 3:
+        return None
+    headers = {name.lower(): value for name, value in parse_headers(incoming).items()}
+    body = incoming.read(int(headers.get("content-length", 0)))
+    return Request(line[0].decode(), line[1].decode(), headers, body, number)
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """Return a whole answer; underscores in header names stand for dashes."""
+    lines = {"Content-Length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode("latin-1") + body
+
+
+def json_answer(value: Any, status: int = 200, **headers: str) -> bytes:
+    """Return an answer of JSON."""
+    return answer(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
+
+
+def redirect(url: str, status: int = 302) -> bytes:
+    """Return a redirect."""
+    return answer(status, Location=url)
+
+
+def hang_up(peer: socket.socket) -> None:
+    """Close without an answer."""
+
+
+def reset(peer: socket.socket) -> None:
+    """Break the connection, as a crashed server or a firewall does."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def stay_silent(peer: socket.socket) -> None:
+    """Say nothing until the client goes, or two seconds have passed: a limit that does not hold shall not hang."""
+    peer.settimeout(2)
+    with suppress(OSError):
+        peer.recv(1)
+
+
+def trickle(head: bytes) -> Turn:
+    """Return a turn that sends `head` and then a byte now and again, for two seconds at most."""
+
+    def turn(peer: socket.socket) -> None:
+        peer.sendall(head)
+        with suppress(OSError):
+            for _ in range(40):
+                peer.sendall(b" ")
+                sleep(0.05)
+
+    return turn

@@ -1,0 +1,316 @@
+"""What goes wrong before a run: one line for people, one code for scripts, one document where it was promised."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Fault
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, QuickClock, Result
+from tests.rawserver import Turn, answer, json_answer, raw_server, redirect, stay_silent, trickle
+
+UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+UNREACHABLE = "http://127.0.0.1:9"
+HTML = "<html><head><title>502 Bad Gateway</title></head><body><script>x()</script></body></html>"
+ERROR_422 = {"detail": [{"loc": ["body", "callback_url"], "msg": "not a URL", "type": "url"}]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line that can't work. In `argv`, WORKFLOW stands for one that exists and obeys `start`."""
+
+    name: str
+    argv: tuple[str, ...]
+    code: int
+    phase: str
+    told: tuple[str, ...]
+    hint: bool = True
+    retry_safe: bool | None = True
+    environ: Mapping[str, str] = field(default_factory=dict)
+    start: Fault | None = None
+
+
+RUN = ("run", "WORKFLOW")
+CASES = [
+    # The key.
+    Case("empty key", RUN, 4, "auth", ("NOXUS_API_KEY is empty",), environ={"NOXUS_API_KEY": ""}),
+    Case("blank key", RUN, 4, "auth", ("NOXUS_API_KEY is empty",), environ={"NOXUS_API_KEY": " \n"}),
+    Case("key with newline", RUN, 4, "auth", ("NOXUS_API_KEY holds a line break",), environ={"NOXUS_API_KEY": "a\nb"}),
+    Case("no key file", (*RUN, "--api-key-file", "no.key"), 4, "auth", ("no.key", "--api-key-file")),
+    Case("key file of nobody", (*RUN, "--api-key-file", "~no-such-user/k"), 4, "auth", ("~no-such-user",)),
+    Case("wrong key", RUN, 4, "auth", ("127.0.0.1:", "401", "NOXUS_API_KEY"), environ={"NOXUS_API_KEY": "wrong"}),
+    Case("weak key", RUN, 4, "auth", ("403", "flows_run"), environ={"NOXUS_API_KEY": Sandbox.limited_key}),
+    # The server.
+    Case("no URL", (*RUN, "--base-url", "backend"), 2, "config", ("'backend'", "https://")),
+    Case("broken URL", (*RUN, "--base-url", "https://[x"), 2, "config", ("base URL",), hint=False),
+    Case("plain http", (*RUN, "--base-url", "http://example.invalid"), 2, "config", ("example.invalid", "ALLOW_HTTP")),
+    Case("unreachable", ("run", UNKNOWN, "--base-url", UNREACHABLE), 75, "start", ("127.0.0.1:9", "refused")),
+    Case("unreachable name", ("run", "x", "--base-url", UNREACHABLE), 75, "preflight", ("127.0.0.1:9", "refused")),
+    Case("400", RUN, 2, "start", ("400: no version",), hint=False, start=Answer(400, {"detail": "no version"})),
+    Case("409", RUN, 2, "start", ("409: Conflict",), hint=False, start=Answer(409)),
+    Case("422", RUN, 2, "start", ("422: body.callback_url: not a URL",), hint=False, start=Answer(422, ERROR_422)),
+    Case("429", RUN, 75, "start", ("429",), hint=False, start=Answer(429, None, {"Retry-After": "1"}, repeat=True)),
+    Case("503", RUN, 75, "start", ("503: busy",), hint=False, start=Answer(503, "busy", repeat=True)),
+    Case("500", RUN, 7, "start", ("500", "before you start again"), retry_safe=False, start=Answer(500, "x")),
+    Case("HTML 502", RUN, 7, "start", ("502: 502 Bad Gateway",), retry_safe=False, start=Answer(502, HTML)),
+    Case("200 of HTML", RUN, 7, "start", ("not JSON",), retry_safe=False, start=Answer(200, HTML)),
+    # Ids.
+    Case("unknown workflow", ("run", UNKNOWN), 5, "start", ("404", "check the id")),
+    Case("unknown name", ("run", "demmo"), 5, "preflight", ("'demmo'", "'demo'")),
+    Case("unknown run to stream", ("stream", UNKNOWN), 5, "follow", ("404", "check the id"), retry_safe=None),
+    Case("unknown run to fetch", ("fetch-output", UNKNOWN), 5, "follow", ("404", "check the id"), retry_safe=None),
+    Case("no run id", ("stream", "a/b/c"), 2, "usage", ("'a/b/c'", "WORKFLOW_ID/RUN_ID"), retry_safe=None),
+    Case("dots", ("fetch-output", "x/.."), 2, "usage", ("'x/..'", "WORKFLOW_ID/RUN_ID"), retry_safe=None),
+    # Inputs.
+    Case("no operator", (*RUN, "question"), 2, "usage", ("'question'", "KEY=VALUE")),
+    Case("no key in item", (*RUN, "=x"), 2, "usage", ("'=x'", "KEY=VALUE")),
+    Case("twice", (*RUN, "k=1", "k=2"), 2, "usage", ("'k'", "twice")),
+    Case("broken JSON", (*RUN, "k:={"), 2, "usage", ("'k'", "line 1, column 2", "KEY=VALUE")),
+    Case("NaN", (*RUN, "k:=NaN"), 2, "usage", ("'k'", "NaN"), hint=False),
+    Case("broken whole", (*RUN, "--inputs", '{"a":'), 2, "usage", ("--inputs", "line 1, column 6")),
+    Case("no object", (*RUN, "--inputs", "[]"), 2, "usage", ("--inputs", "object")),
+    Case("no file", (*RUN, "k=@no/such.txt"), 2, "usage", ("no/such.txt", "'k'"), hint=False),
+    Case("file of nobody", (*RUN, "k=@~nobody-by-this-name/x"), 2, "usage", ("~nobody-by-this-name",), hint=False),
+    Case("binary file", (*RUN, "k=@binary"), 2, "usage", ("binary", "'k'", "UTF-8", "k@binary")),
+    # Options.
+    Case("file for directory", (*RUN, "--output-dir", "file"), 2, "usage", ("directory file", "--output-dir")),
+    Case("under a file", (*RUN, "--output-dir", "file/x"), 2, "usage", ("directory file/x", "--output-dir")),
+    Case("unknown option", (*RUN, "--nope"), 2, "usage", ("--nope", "noxcli run --help")),
+    Case("unknown command", ("nope",), 2, "usage", ("'nope'", "noxcli --help")),
+    Case("no argument", ("run",), 2, "usage", ("WORKFLOW", "noxcli run --help")),
+    Case("no value", (*RUN, "--timeout"), 2, "usage", ("--timeout", "--help")),
+    Case("bad duration", (*RUN, "--timeout", "soon"), 2, "usage", ("--timeout", "'soon'", "30s")),
+    Case("negative duration", (*RUN, "--idle-timeout", "-5"), 2, "usage", ("--idle-timeout", "'-5'", "30s")),
+    Case("no time to connect", (*RUN, "--connect-timeout", "0"), 2, "usage", ("--connect-timeout",)),
+    Case("bad colour", (*RUN, "--color", "pink"), 2, "usage", ("pink", "always")),
+]  # fmt: skip
+BY_NAME = [pytest.param(case, id=case.name) for case in CASES]
+
+
+@pytest.fixture
+def call(noxcli: Noxcli, plays: Any, tmp_path: Path) -> Any:
+    """Calls a case in a directory with a file in the way, and checks that it leaves nothing there."""
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+
+    def run(case: Case, *options: str) -> Result:
+        workflow = plays(output={"A": "x"}, faults={"start": [case.start]} if case.start else {})
+        words = [workflow if word == "WORKFLOW" else word for word in case.argv]
+        patience = [] if case.argv in {("nope",), ("run",)} or "--timeout" in case.argv else ["--retry-for", "0"]
+        result = noxcli(words[0], *patience, *options, *words[1:], environ=dict(case.environ))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["binary", "file"]
+        assert (tmp_path / "file").read_text() == "precious"
+        return result
+
+    return run
+
+
+def check_line(case: Case, result: Result) -> None:
+    assert result.code == case.code, result.err
+    assert result.err.startswith("noxcli: "), result.err
+    assert result.err.endswith("\n")
+    assert len(result.err.splitlines()) == 1, result.err
+    assert len(result.err) < 500
+    for words in case.told:
+        assert words in result.err, result.err
+    assert "Traceback" not in result.err
+
+
+def check_document(case: Case, document: Any, line: str) -> None:
+    assert (document["schema"], document["ok"], document["exit_code"]) == ("noxcli.result/1", False, case.code)
+    assert (document["run"], document["output"], document["files"]) == (None, None, [])
+    error = document["error"]
+    assert error["phase"] == case.phase
+    assert error["message"] in line
+    assert error["hint"] is None or error["hint"] in line
+    assert not case.hint or error["hint"], "it says how to mend it"
+    if case.retry_safe is not None:
+        assert document["retry_safe"] is case.retry_safe
+
+
+@pytest.mark.parametrize("case", BY_NAME)
+def test_text_is_one_line_on_stderr_and_nothing_on_stdout(call: Any, case: Case) -> None:
+    result = call(case)
+    check_line(case, result)
+    assert result.out == b""
+
+
+@pytest.mark.parametrize("case", BY_NAME)
+def test_json_is_one_document_that_says_the_same(call: Any, case: Case) -> None:
+    result = call(case, "--json")
+    check_line(case, result)
+    assert result.out.count(b"\n") == 1
+    check_document(case, result.json, result.err)
+
+
+@pytest.mark.parametrize("case", BY_NAME)
+def test_ndjson_is_one_line_of_result(call: Any, case: Case) -> None:
+    result = call(case, "--format", "ndjson")
+    check_line(case, result)
+    assert result.own == ["result"]
+    check_document(case, result.lines[0]["data"], result.err)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.code == 2 and case.phase != "start"], ids=lambda case: case.name
+)
+def test_a_mistake_of_ones_own_starts_nothing(call: Any, case: Case, sandbox: Sandbox) -> None:
+    call(case)
+    assert [request for request in sandbox.requests if request.method == "POST"] == []
+
+
+def test_no_key_at_all(noxcli: Noxcli) -> None:
+    del noxcli.environ["NOXUS_API_KEY"]
+    result = noxcli("run", "demo", "--json")
+    case = Case("no key", (), 4, "auth", ("no API key", "NOXUS_API_KEY", "--api-key-file"))
+    check_line(case, result)
+    check_document(case, result.json, result.err)
+
+
+def test_patience_of_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(faults={"start": [Answer(503, repeat=True)], "lookup": [Answer(503, repeat=True)]})
+    for argv in (
+        ("run", workflow),
+        ("run", UNKNOWN, "--base-url", UNREACHABLE),
+        ("wait", UNKNOWN, "--base-url", UNREACHABLE),
+        ("stream", UNKNOWN, "--base-url", UNREACHABLE),
+        ("fetch-output", UNKNOWN, "--base-url", UNREACHABLE),
+    ):
+        clock = noxcli.clock = QuickClock()
+        result = noxcli(*argv, "--retry-for", "0")
+        assert (result.code in {6, 75}, clock.slept) == (True, []), argv
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--raw", "A", "--json"), ("--json", "--format", "ndjson"), ("--format", "content", "--json")],
+    ids=" ".join,
+)
+def test_formats_that_contradict_each_other(noxcli: Noxcli, sandbox: Sandbox, options: tuple[str, ...]) -> None:
+    result = noxcli("run", "demo", *options)
+    case = Case("", (), 2, "usage", ("leave",))
+    check_line(case, result)
+    check_document(case, result.json, result.err)
+    assert sandbox.requests == []
+
+
+def test_an_output_key_that_there_is_not_is_told_with_those_there_are(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(output={"A": "x", "B b": "y"}), "--raw", "C", "--quiet")
+    check_line(Case("", (), 2, "deliver", ("'C'", "'A', 'B b'")), result)
+    assert result.out == b""
+
+
+def test_a_directory_that_cannot_be_written_leaves_a_finished_run_undelivered(noxcli: Noxcli, plays: Any) -> None:
+    Path("file").touch()
+    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    noxcli("wait", run)
+    result = noxcli("fetch-output", run, "--output-dir", "file", "--json")
+    assert (result.code, result.json["error"]["phase"], result.json["retry_safe"]) == (9, "deliver", False)
+    assert len(result.err.splitlines()) == 1
+
+
+# Nothing that comes from outside is a bug of noxcli's own (70).
+
+
+@pytest.mark.parametrize("command", ["stream", "wait", "fetch-output", "run"])
+@pytest.mark.parametrize("text", ["\udcff", "", " ", ".", "\x00", "a\nb", "x" * 5000, "/", "//", "a/", "/a", "..%2f"])
+def test_an_odd_id_is_no_bug(noxcli: Noxcli, command: str, text: str) -> None:
+    result = noxcli(command, "--json", "--", text)
+    assert result.code in {2, 5}, result.err
+    assert len(result.err.splitlines()) == 1
+    assert json.loads(result.out)["exit_code"] == result.code
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        pytest.param(redirect("http://[bad"), id="redirect to nowhere"),
+        pytest.param(redirect("https://api.example"), id="redirect"),
+        pytest.param(b"\x00\xff\r\nConnection: close\r\n\r\n", id="no http"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: -5\r\n\r\n", id="negative length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\nConnection: close\r\n\r\n", id="odd length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", id="chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"Connection: close\r\n\r\n", id="many headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\nConnection: close\r\n\r\n", id="long header"),
+        pytest.param(answer(429, Retry_After="Mon, 01 Jan 2024 00:00:00 +9999999999999999"), id="odd date"),
+        pytest.param(json_answer({"id": "x", "status": "running", "workflow_id": {}}, 500), id="object"),
+    ],
+)  # fmt: skip
+def test_an_odd_answer_is_no_bug_and_no_licence_to_start_again(noxcli: Noxcli, turn: Turn) -> None:
+    with raw_server(turn) as server:
+        result = noxcli("run", UNKNOWN, "--base-url", server.url, "--json", "--retry-for", "0")
+    assert result.code in {2, 7, 75}, result.err
+    assert result.json["retry_safe"] is (result.code != 7)
+    assert [request.method for request in server.requests].count("POST") == 1
+
+
+@pytest.mark.parametrize("depth", [100, 300, 600])
+def test_a_deep_output_is_delivered(noxcli: Noxcli, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    record = b'{"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": %s}}' % deep.encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(record)
+    with raw_server(head + record) as server:
+        for options in ((), ("--json",), ("--output-dir", "out")):
+            result = noxcli("fetch-output", "w/r", "--base-url", server.url, *options)
+            assert result.code == 0, result.err
+
+
+# Limits hold against a server that takes its time.
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        pytest.param(stay_silent, id="silent"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), id="slow"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (("wait", "w/r"), 124),
+        (("wait", "r"), 124),
+        (("wait", "r", "w/r"), 124),
+        (("stream", "r"), 124),
+        (("fetch-output", "r"), 124),
+        (("run", "a name"), 75),
+        (("run", UNKNOWN), 7),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_time_limit_holds_whatever_the_server_does(
+    noxcli: Noxcli, turn: Turn, argv: tuple[str, ...], code: int
+) -> None:
+    noxcli.clock = Clock()
+    with raw_server(turn) as server:
+        began = time.monotonic()
+        result = noxcli(*argv, "--timeout", "200ms", "--json", "--base-url", server.url)
+        assert time.monotonic() - began < 1.2
+    assert result.code == code, result.err
+
+
+FINISHED = {"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": "x"}}
+
+
+@pytest.mark.parametrize("command", ["wait", "stream", "fetch-output"])
+@pytest.mark.parametrize("limit", ["0", "400000d"])
+def test_a_limit_of_nothing_checks_once_and_one_of_ages_is_none(noxcli: Noxcli, command: str, limit: str) -> None:
+    with raw_server(json_answer(FINISHED)) as server:
+        result = noxcli(command, "w/r", "--quiet", "--timeout", limit, "--base-url", server.url)
+    assert (result.code, result.err) == (0, "")
+    assert server.requests[0].target == "/v1/workflows/w/runs/r"
+
+
+def test_what_is_no_json_does_not_reach_stdout(noxcli: Noxcli) -> None:
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is not part of JSON")
+
+    with raw_server(json_answer({**FINISHED, "output": {"A": float("nan"), "B": [float("-inf")]}})) as server:
+        result = noxcli("fetch-output", "w/r", "--json", "--retry-for", "0", "--base-url", server.url)
+    assert json.loads(result.out, parse_constant=refuse)["exit_code"] == result.code

@@ -1,0 +1,236 @@
+"""Interruption: what each verb does to its run, to its document and to a signal that comes at a bad moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Hold, LostAnswer
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep
+from tests.process import NOXCLI, environment, on_terminal, running
+
+FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
+
+
+@pytest.fixture
+def env(sandbox: Sandbox) -> dict[str, str]:
+    return environment(sandbox.url)
+
+
+def started(sandbox: Sandbox, workflow: str, limit: float = 10) -> Any:
+    end = time.monotonic() + limit
+    while not sandbox.runs(workflow):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return sandbox.runs(workflow)[0]
+
+
+def until_asked(sandbox: Sandbox, part: str, limit: float = 10) -> None:
+    end = time.monotonic() + limit
+    while not any(part in request.path for request in sandbox.requests):
+        assert time.monotonic() < end, [request.path for request in sandbox.requests]
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [([], "stopped"), (["--on-interrupt", "stop"], "stopped"), (["--on-interrupt", "detach"], "running")],
+)
+def test_off_a_terminal_run_stops_unless_told_otherwise(
+    env: dict[str, str], plays: Any, sandbox: Sandbox, options: list[str], status: str
+) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"})
+    with running("run", workflow, "--json", *options, env=env) as process:
+        until_asked(sandbox, "/events")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    run = sandbox.runs(workflow)[0]
+    assert process.returncode == 143
+    assert (run.status == "stopped") is (status == "stopped")
+    assert (json.loads(out)["run"]["status"] == "stopped") is (status == "stopped")
+    assert (f"noxcli stream {run.id}".encode() in err) is (status == "running")
+
+
+@pytest.mark.parametrize(("options", "status"), [([], "running"), (["--on-interrupt", "stop"], "stopped")])
+def test_on_a_terminal_run_detaches_unless_told_otherwise(
+    env: dict[str, str], plays: Any, sandbox: Sandbox, options: list[str], status: str
+) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"})
+    with on_terminal([*NOXCLI, "run", workflow, *options], env) as seen:
+        seen.wait_for(b"hello")
+        os.killpg(seen.process.pid, signal.SIGINT)
+    assert seen.process.returncode == 130
+    assert sandbox.runs(workflow)[0].status == status
+
+
+@pytest.mark.parametrize("verb", ["stream", "wait"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stream_and_wait_leave_the_run_alone(
+    env: dict[str, str], plays: Any, sandbox: Sandbox, verb: str, number: int
+) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"})
+    with running("run", workflow, "--detach", env=env) as process:
+        run = process.communicate(timeout=10)[0].decode().strip()
+    with running(verb, run, "--json", env=env) as process:
+        until_asked(sandbox, "/events")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == json.loads(out)["exit_code"] == 128 + number
+    assert sandbox.runs(workflow)[0].status == "running"
+    assert f"come back with: noxcli {verb} {run}" in err.decode()
+
+
+def test_a_stop_that_does_not_take_is_said_within_five_seconds(
+    env: dict[str, str], plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, switches={"stop_seconds": 60_000.0})
+    with running("run", workflow, "--json", env=env) as process:
+        until_asked(sandbox, "/events")
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert 4 < time.monotonic() - began < 7
+    assert b"was asked to stop and is still running" in err
+    assert b"noxcli stop " in err
+
+
+def test_a_stop_that_is_refused_is_said(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+    forbidden = Answer(403, {"detail": "flows_run is missing"}, repeat=True)
+    workflow = plays(script=FOREVER, output={"A": "x"}, faults={"stop": [forbidden]})
+    with running("run", workflow, env=env) as process:
+        until_asked(sandbox, "/events")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+    assert (process.returncode, out) == (130, b"")
+    assert b"could not be stopped" in err
+    assert b"flows_run is missing" in err
+
+
+def test_a_second_signal_leaves_at_once(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, switches={"stop_seconds": 60_000.0})
+    with running("run", workflow, env=env) as process:
+        until_asked(sandbox, "/events")
+        process.send_signal(signal.SIGINT)
+        until_asked(sandbox, "/stop")
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 2
+
+
+def test_a_signal_waits_for_the_answer_to_the_start(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
+    with running("run", workflow, "--json", "--on-interrupt", "detach", env=env) as process:
+        until_asked(sandbox, "/runs")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=10)
+    document = json.loads(out)
+    assert document["run"]["id"] == sandbox.runs(workflow)[0].id
+    assert (process.returncode, document["retry_safe"]) == (130, False)
+
+
+def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
+    env: dict[str, str], plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
+    with running("run", workflow, "k=v", "--json", env=env) as process:
+        run = started(sandbox, workflow)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=15)
+    document = json.loads(out)
+    assert process.returncode == document["exit_code"] == 143
+    assert 4 < time.monotonic() - began < 8
+    assert document["retry_safe"] is False
+    assert [one["id"] for one in document["error"]["candidates"]] == [run.id]
+    assert run.id.encode() in err
+
+
+def test_a_signal_while_the_start_is_lost_still_names_the_candidates(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Answer(500, "oops")], "list": [Hold(300)]})
+    with running("run", workflow, "--json", env=env) as process:
+        out, _ = process.communicate(timeout=15)
+    assert process.returncode == json.loads(out)["exit_code"] == 7
+
+
+def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any) -> None:
+    busy = Answer(429, {"detail": "slow down"}, {"Retry-After": "30"}, repeat=True)
+    workflow = plays(output={"A": "x"}, faults={"start": [busy]})
+    with running("run", workflow, "--json", env=env) as process:
+        assert process.stderr is not None
+        while b"trying again" not in process.stderr.readline():
+            pass
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert (process.returncode, json.loads(out)["retry_safe"]) == (130, True)
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
+    env: dict[str, str], plays: Any, sandbox: Sandbox, name: str
+) -> None:
+    workflow = plays(script=[Emit("Write", "hello "), Sleep(2000)], output={"A": "x"})
+    command = [*NOXCLI, "run", workflow]
+    ignoring = (
+        f"import os, signal; signal.signal(signal.{name}, signal.SIG_IGN); os.execv({sys.executable!r}, {command!r})"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", ignoring], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        until_asked(sandbox, "/events")
+        process.send_signal(getattr(signal, name))
+        out, _ = process.communicate(timeout=15)
+    assert (process.returncode, out) == (0, b"x\n")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
+def test_a_reader_that_goes_away_at_any_moment(env: dict[str, str], plays: Any, delay: float) -> None:
+    workflow = plays(script=[Emit("Write", "x" * 500) for _ in range(500)], output={"A": "y" * 200_000})
+    for form in ("text", "ndjson", "json", "content"):
+        ours, theirs = os.pipe()
+        process = subprocess.Popen(
+            [*NOXCLI, "run", workflow, "--format", form], env=env, stdout=theirs, stderr=subprocess.PIPE
+        )
+        os.close(theirs)
+        time.sleep(delay)
+        os.close(ours)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 141, (form, err)
+        assert b"Traceback" not in err
+        assert b"Exception ignored" not in err
+        assert b"went away" in err
+
+
+def test_help_into_a_closed_pipe(env: dict[str, str]) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run([*NOXCLI, "run", "--help"], env=env, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, seed: int) -> None:
+    steps = [step for n in range(300) for step in (Emit("Write", f"piece {n} "), Sleep(2))]
+    workflow = plays(script=steps, output={"A": "x"})
+    with running("run", workflow, "--format", "ndjson", env=env) as process:
+        time.sleep(0.25 + seed * 0.06)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+    if not out and process.returncode in {-2, 130}:
+        return  # it came before there was anything to tell
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert lines[-1]["type"] == "noxcli.result", err
+    assert lines[-1]["data"]["exit_code"] == process.returncode
+    assert process.returncode in {0, 130}
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))

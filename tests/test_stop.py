@@ -1,0 +1,113 @@
+"""`noxcli stop` and the state file: cleaning up, as often as one likes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
+
+FOREVER = [Sleep(60_000)]
+UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+
+
+def start(noxcli: Noxcli, workflow: str, *options: str) -> str:
+    return noxcli("run", workflow, "--detach", *options).text.strip()
+
+
+def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=FOREVER)
+    run = start(noxcli, workflow)
+    for said in ("is stopped", "had ended by itself: stopped"):
+        result = noxcli("stop", run)
+        assert (result.code, result.text) == (0, f"{run}\tstopped\n")
+        assert said in result.err
+    assert sandbox.runs(workflow)[0].status == "stopped"
+    assert sum("/stop" in request.path for request in sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("switches", [{}, {"on_stop_finished": "409"}])
+def test_a_finished_run_is_left_as_it_is(noxcli: Noxcli, plays: Any, switches: dict[str, Any]) -> None:
+    run = start(noxcli, plays(output={"A": "x"}, switches=switches))
+    noxcli("wait", run)
+    result = noxcli("stop", run)
+    assert (result.code, result.text) == (0, f"{run}\tcompleted\n")
+
+
+def test_a_stop_that_takes_its_time_is_waited_for(noxcli: Noxcli, plays: Any) -> None:
+    noxcli.clock = Clock()
+    run = start(noxcli, plays(script=FOREVER, switches={"stop_seconds": 500.0}))
+    assert noxcli("stop", run).text == f"{run}\tstopped\n"
+
+
+def test_a_stop_that_does_not_take_says_so(noxcli: Noxcli, plays: Any) -> None:
+    run = start(noxcli, plays(script=FOREVER, switches={"stop_seconds": 60_000.0}))
+    result = noxcli("stop", run, "--timeout", "1s", "--json")
+    assert (result.code, result.json["run"]["status"]) == (8, "running")
+    assert "was asked to stop" in result.err
+
+
+def test_trouble_on_the_way_is_tried_again(noxcli: Noxcli, plays: Any) -> None:
+    trouble = [Answer(502, "<html>x</html>"), Answer(429, {}), Answer(503, {})]
+    run = start(noxcli, plays(script=FOREVER, faults={"stop": trouble, "record": [Answer(500, {})]}))
+    assert noxcli("stop", run).text == f"{run}\tstopped\n"
+
+
+def test_several_and_the_worst_code(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=FOREVER)
+    one, two = start(noxcli, workflow), start(noxcli, workflow)
+    result = noxcli("stop", one, UNKNOWN, two)
+    assert (result.code, result.text) == (5, f"{one}\tstopped\n{two}\tstopped\n")
+    assert result.err.count("404") >= 1
+
+
+def test_the_state_file_is_enough_to_clean_up(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    workflow = plays(script=FOREVER)
+    run = start(noxcli, workflow, "--state-file", "run.state")
+    state = json.loads((tmp_path / "run.state").read_text())
+    assert (state["run_id"], state["workflow_id"], state["base_url"]) == (run, workflow, sandbox.url)
+    for _ in range(2):
+        result = noxcli("stop", "--state-file", "run.state")
+        assert (result.code, result.text) == (0, f"{run}\tstopped\n")
+
+
+def test_a_missing_state_file_means_that_nothing_was_started(noxcli: Noxcli) -> None:
+    result = noxcli("stop", "--state-file", "none.state")
+    assert (result.code, result.out) == (0, b"")
+    assert "nothing was started" in result.err
+    assert noxcli("stop", "--state-file", "none.state", "--json").json["ok"] is True
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "no json", '{"schema": "x", "run_id": 1, "workflow_id": 2, "base_url": 3}']
+)
+def test_a_file_that_is_no_state_file_is_refused(noxcli: Noxcli, tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.state").write_text(text)
+    result = noxcli("stop", "--state-file", "odd.state")
+    assert (result.code, result.out) == (2, b"")
+    assert "odd.state" in result.err
+
+
+def test_the_state_of_another_address_is_not_used_here(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    start(noxcli, plays(script=FOREVER), "--state-file", "run.state")
+    result = noxcli("stop", "--state-file", "run.state", "--base-url", sandbox.other_url)
+    assert result.code == 2
+    assert sandbox.url in result.err
+
+
+def test_a_state_file_that_cannot_be_written_starts_nothing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    workflow = plays(output={"A": "x"})
+    result = noxcli("run", workflow, "--state-file", "file/run.state")
+    assert (result.code, sandbox.runs(workflow)) == (2, [])
+
+
+def test_nothing_named_is_a_mistake(noxcli: Noxcli) -> None:
+    assert noxcli("stop").code == 2
