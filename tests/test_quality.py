@@ -38,6 +38,7 @@ def test_the_lock_file_covers_every_requirement() -> None:
 def test_the_project_speaks_of_itself_alone() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     host = re.compile(rb"(p[y]pi\.org|p[y]thonhosted|n[p]mjs|deb\.d[e]bian|/r[o]ot/|/h[o]me/)")
+    assert "README.md" in listed, "without git there is no list of what is published"
     for name in listed:
         path = ROOT / name
         if path.is_file():
