@@ -1,5 +1,7 @@
 """argv in, exit code out."""
 
+import os
+import signal
 import sys
 
 from noxcli import __version__
@@ -10,6 +12,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"noxcli {__version__}")  # noqa: T201 - with nothing else loaded, it is as fast as Python starts
         return
+    # Until there is something to tidy up, Ctrl-C just leaves; Python's own way would be a traceback.
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     from noxcli.commands.context import Context
     from noxcli.ending import run
     from noxcli.output.terminal import Terminal

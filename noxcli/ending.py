@@ -14,8 +14,8 @@ from noxcli.signals import Interrupted
 
 def run(argv: Sequence[str], context: Context) -> int:
     """Run one command line and return its exit code."""
-    context.format = format_in(argv)
     try:
+        context.format = format_in(argv)
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
         return conclude(context, expected(error, context, argv))
@@ -36,7 +36,8 @@ def run(argv: Sequence[str], context: Context) -> int:
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
-    """Tell the ending on stderr and in the result, and return the exit code."""
+    """Tell the ending on stderr and in the result, and return the exit code. The first signal comes too late now."""
+    context.signals.hold_on()
     code = error.exit_code if error else ExitCode.OK
     if error is not None:
         context.terminal.complain(f"noxcli: {error.line()}")
@@ -45,13 +46,10 @@ def conclude(context: Context, error: NoxError | None) -> int:
     if context.terminal.reader_gone:
         return code
     try:
-        with context.signals.held():
-            context.conclude(code)
+        context.conclude(code)
     except NoxError as late:
         context.terminal.complain(f"noxcli: {late.line()}")
         return late.exit_code
-    except Interrupted:
-        pass  # everything was said already
     return code
 
 
@@ -74,12 +72,15 @@ def expected(
 
 
 def come_back(context: Context) -> str | None:
-    """Return how to come back to a run that may be going on."""
+    """Return how to come back to what was left."""
     run = context.outcome.run
-    if context.way_back is None or (run is not None and run.settled and len(context.outcomes) == 1):
+    if context.way_back is None:
         return None
-    goes_on = f"run {run.id} goes on; " if run is not None and len(context.outcomes) == 1 else ""
-    return f"{goes_on}come back with: {context.way_back}"
+    if run is None or len(context.outcomes) > 1:
+        return f"come back with: {context.way_back}"
+    if run.settled:
+        return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
+    return f"run {run.id} goes on; come back with: {context.way_back}"
 
 
 def format_in(argv: Sequence[str]) -> Format:

@@ -39,6 +39,7 @@ Burst = Sequence[Update]
 
 LONGEST_WAIT = 1.0  # so that whoever shows the updates gets a turn every second
 READ_LIMIT = 30.0  # for one read of the record
+LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at
 LAST_EVENTS_GRACE = 2.0  # for events still on their way when the record already says the end
 STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # a record may lag behind the event that announced its end
 TRIES_FOR_THE_REST = 3  # in a row without an event
@@ -173,7 +174,7 @@ class Follower:
         if self._backoff.failures >= BREAKS_BEFORE_POLLING and not self._polling():
             reason = f"{reason}; polling for a while"
             self._poll_for(STREAM_AGAIN_AFTER)
-        delay = 0.0 if self._polling() else self._backoff.next_delay(retry_after)
+        delay = 0.0 if self._polling() else min(self._backoff.next_delay(retry_after), LONGEST_DELAY)
         yield [Reconnecting(max(1, self._backoff.failures), delay, reason)]
         yield from self._pause_for(delay)
 

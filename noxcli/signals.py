@@ -62,6 +62,10 @@ class Signals:
                 number, self.pending = self.pending, None
                 raise Interrupted(number)
 
+    def hold_on(self) -> None:
+        """Put signals off for good: what is left to do is short. A second one still leaves at once."""
+        self._holds += 1
+
     def finish_first(self, call: Callable[[], T], within: float, hold: float = LONGEST_HOLD) -> T:
         """Return what `call` returns; a signal that comes meanwhile waits for its end, `hold` seconds at most.
 
