@@ -608,6 +608,22 @@ def test_a_redirects_body_is_not_read() -> None:
     assert [request.target for request in server.requests] == ["/v1/workflows/w/runs/r", "/v1/elsewhere"]
 
 
+def test_the_kernel_is_asked_to_notice_a_dead_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    original = socket.socket.setsockopt
+
+    class Noting(socket.socket):
+        def setsockopt(self, *args: Any) -> None:
+            asked.append(args)
+            original(self, *args)
+
+    monkeypatch.setattr(socket, "socket", Noting)
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        api.get_run("w", "r")
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in asked
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in asked
+
+
 # Redirects; where the key goes is in test_api_security.py.
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyte
 import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.output import Renderer, play
+from noxcli.output import Renderer, play, progress_renderer
 from noxcli.output.live import Live, choose
 from noxcli.output.pipe import Content, Ndjson
 from noxcli.output.plain import Plain
@@ -22,6 +23,7 @@ from noxcli.timing import Clock
 
 GOLDEN = Path(__file__).parent / "golden"
 QUEUED = Run("run-1", "wf-1", "queued", 0, "2026-01-01T00:00:00Z")
+RUNNING = Run("run-1", "wf-1", "running", 50, "2026-01-01T00:00:00Z")
 DONE = Run("run-1", "wf-1", "completed", 100, "2026-01-01T00:00:00Z", "2026-01-01T00:00:03Z", output={"A": "x"})
 WORKFLOW = Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write", "n3": "Check"})
 
@@ -46,7 +48,7 @@ RECORDING: list[list[Update]] = [
     [content("n2", "running", "Hel"), content("n2", "running", "lo ")],
     [Reconnecting(1, 0.5, "the stream closed without an end")],
     [content("n2", "running", "wörld"), content("n2", "completed")],
-    [Gap("the server no longer knows the position"), Paused(QUEUED), Polled(QUEUED)],
+    [Gap("the server no longer knows the position"), Paused(RUNNING), Polled(RUNNING)],
     [
         state("running", executed_nodes=["n1", "n2"], skipped_nodes=["n3"], running_nodes=[], remaining_nodes=[]),
         content("n2", "completed", workflow_status="completed"),
@@ -110,6 +112,27 @@ def test_one_recording_through_each_renderer(kind: str) -> None:
     golden = GOLDEN / f"{kind}.txt"
     shown = settled(render(kind))
     assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
+
+
+def test_quiet_leaves_the_warning_that_events_may_be_missing() -> None:
+    shown = terminal()
+    shown.quiet = True
+    progress = Progress(QUEUED, Still(), WORKFLOW)
+    play(RECORDING, progress, [progress_renderer(shown, progress)])
+    assert said(shown) == "noxcli: gap: the server no longer knows the position\n"
+
+
+def test_an_unknown_status_is_named_once() -> None:
+    shown = terminal()
+    progress = Progress(QUEUED, Still(), WORKFLOW)
+    odd: list[list[Update]] = [
+        [state("warming_up")],
+        [state("warming_up"), Polled(replace(QUEUED, status="warming_up"))],
+        [state("running")],
+    ]
+    play(odd, progress, [Plain(shown, progress)])
+    lines = [line[9:] for line in said(shown).splitlines()]
+    assert lines == ["run warming_up (a status that noxcli does not know; it waits on)", "run running"]
 
 
 def screen_of(text: str, columns: int = 80, rows: int = 24) -> list[str]:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from noxcli.models import Update
-from noxcli.output.plain import Plain
+from noxcli.output.plain import Plain, WarningsOnly
 from noxcli.output.terminal import Terminal
 from noxcli.progress import Progress, Step
 
@@ -31,10 +31,10 @@ class Renderer(Protocol):
     def show(self, burst: Sequence[Step]) -> None: ...
 
 
-def progress_renderer(terminal: Terminal, progress: Progress) -> Renderer | None:
-    """Return the picture for stderr: live on a terminal, plain lines elsewhere, none with `--quiet`."""
+def progress_renderer(terminal: Terminal, progress: Progress) -> Renderer:
+    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`."""
     if terminal.quiet:
-        return None
+        return WarningsOnly(terminal)
     if terminal.can_redraw():
         from noxcli.output.live import Live  # rich is loaded only where it draws
 

@@ -5,7 +5,18 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, assert_never
 
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
+from noxcli.models import (
+    FINAL_STATUSES,
+    KNOWN_STATUSES,
+    Finished,
+    Gap,
+    Paused,
+    Polled,
+    Reconnecting,
+    RunEvent,
+    Started,
+    Update,
+)
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import shorten
 from noxcli.progress import Change, Progress, Step
@@ -47,8 +58,9 @@ class Plain:
                 self._status = run.status
                 return f"run {run.id} {run.status}"
             case Polled(run):
-                changed, self._status = run.status != self._status, run.status
-                return f"run {run.status}" if changed and not run.settled else None
+                return None if run.settled else self._changed(run.status)
+            case RunEvent(type="state", data={"status": str(status)}):
+                return None if status in FINAL_STATUSES else self._changed(status)
             case RunEvent():
                 return None
             case Reconnecting(delay=delay, reason=reason):
@@ -61,6 +73,33 @@ class Plain:
                 return f"run {run.status} after {show_seconds(self._progress.elapsed())}"
             case _:
                 assert_never(update)
+
+    def _changed(self, status: str) -> str | None:
+        before, self._status = self._status, status
+        if status == before:
+            return None
+        odd = "" if status in KNOWN_STATUSES else " (a status that noxcli does not know; it waits on)"
+        return f"run {status}{odd}"
+
+
+class WarningsOnly:
+    """What `--quiet` leaves of progress: events that may be missing are no progress."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, burst: Sequence[Step]) -> None:
+        for update, _ in burst:
+            if isinstance(update, Gap):
+                self._terminal.complain(f"noxcli: gap: {update.reason}")
 
 
 def _node_line(change: Change) -> str:
