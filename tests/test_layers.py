@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 LAYERS = [
     {"errors", "models", "encode"},
     {"timing", "config", "continuity", "values", "names", "files", "within", "journal"},
-    {"patience", "progress", "inputs", "signals", "state"},
+    {"patience", "progress", "inputs", "signals", "state", "limits", "record", "reader"},
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result"},
     {"commands"},

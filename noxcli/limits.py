@@ -1,0 +1,70 @@
+"""When following gives up: the command's own limit, a run that does not move, a server that does not answer."""
+
+from collections.abc import Callable, Generator
+
+from noxcli.errors import TimedOut
+from noxcli.models import Run
+from noxcli.timing import Clock, Deadline, show_seconds
+
+LONGEST_WAIT = 1.0  # so that whoever shows the updates gets a turn every second
+READ_LIMIT = 30.0  # for one read of the record
+
+
+class Limits:
+    """All that bounds one follower; `stuck` says what is going on when nothing moves. Seconds throughout."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        deadline: Deadline,
+        *,
+        stall_timeout: float | None,
+        retry_for: float,
+        stuck: Callable[[], str],
+    ) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._stall = Deadline(clock, stall_timeout)
+        self._contact = Deadline(clock, retry_for)
+        self._stuck = stuck
+
+    def moved(self) -> None:
+        """The run has moved."""
+        self._stall.restart()
+
+    def heard(self) -> None:
+        """The server has answered."""
+        self._contact.restart()
+
+    @property
+    def out_of_contact(self) -> bool:
+        """True where nothing has answered for as long as one may go on trying."""
+        return self._contact.passed
+
+    def wait_at_most(self, *others: Deadline) -> float:
+        """Return how long to wait in one go."""
+        return min(LONGEST_WAIT, self._deadline.left(), self._stall.left(), *(other.left() for other in others))
+
+    def time_for_a_read(self) -> float:
+        """Return how long one read of the record may take."""
+        return min(self._deadline.left(READ_LIMIT), self._stall.left(READ_LIMIT))
+
+    def check(self, run: Run) -> None:
+        """Raise TimedOut where the time is up; the run goes on."""
+        hint = f"come back with: noxcli wait {run.id}"
+        if self._deadline.passed:
+            limit = show_seconds(self._deadline.seconds or 0)
+            raise TimedOut(f"run {run.id} was still {run.status} after {limit}", hint)
+        if self._stall.passed:
+            still = f"run {run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"
+            where = self._stuck()
+            raise TimedOut(f"{still}: {where}" if where else still, hint)
+
+    def pause(self, seconds: float, run: Run) -> Generator[tuple[()], None, None]:
+        """Let so much time pass, giving whoever shows the updates a turn now and then."""
+        end = Deadline(self._clock, seconds)
+        while not end.passed:
+            self.check(run)
+            yield ()
+            self._clock.sleep(self.wait_at_most(end))
+        self.check(run)

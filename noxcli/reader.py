@@ -1,0 +1,184 @@
+"""A run's events, over one connection after the other: what is new is passed on, and how each was left is known."""
+
+from collections.abc import Callable, Generator, Sequence
+from enum import Enum, auto
+from typing import Protocol
+
+from noxcli.continuity import HELD_AT_MOST, Ledger
+from noxcli.errors import CursorRefused, Refused, StreamClosed, StreamUnsupported, Unauthorized, Unavailable
+from noxcli.limits import LONGEST_WAIT, Limits
+from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, RunEvent, Update
+from noxcli.record import Record
+from noxcli.timing import Clock, Deadline, show_seconds
+
+# A burst is what arrived together; an empty one says that time has passed.
+Burst = Sequence[Update]
+
+LAST_EVENTS_GRACE = 2.0  # seconds for events still on their way when the record already says the end
+UNCONFIRMED_HINT = 1.0  # seconds until the record is looked at again that lacks an end which an event named
+
+
+class Feed(Protocol):
+    """One connection to the event stream."""
+
+    def take(self, seconds: float) -> Sequence[RunEvent]: ...
+    def silent_for(self) -> float: ...
+    def close(self) -> None: ...
+
+
+class EventSource(Protocol):
+    """What reading needs of the API."""
+
+    def open_events(self, run_id: str, cursor: str | None = None) -> Feed: ...
+
+
+class Ending(Enum):
+    """How the last connection was left."""
+
+    NONE = auto()  # no connection was made
+    ANNOUNCED = auto()  # with the event that ends the run
+    QUIET = auto()  # it stayed open and said nothing more
+    CLOSED = auto()  # closed by the server without a fault
+    BROKEN = auto()
+
+
+class EventReader:
+    """Reads one run's events; `over` says whether its record leaves anything to wait for."""
+
+    def __init__(
+        self,
+        source: EventSource,
+        record: Record,
+        limits: Limits,
+        *,
+        over: Callable[[], bool],
+        idle_timeout: float,
+        clock: Clock,
+        deadline: Deadline,
+        cursor: str | None,
+    ) -> None:
+        self.ledger = Ledger(cursor)
+        self.connects = 0
+        self.ending = Ending.NONE
+        self.replay = False  # the next connection starts over, since the position was refused
+        self._source = source
+        self._record = record
+        self._limits = limits
+        self._over = over
+        self._idle_timeout = idle_timeout
+        self._clock = clock
+        self._deadline = deadline
+        self._resumes = cursor is not None
+        self._last_state: object = None
+
+    def read(self) -> Generator[Burst, None, None]:
+        """Read one connection until the end is announced or the record has the verdict; raises when it breaks."""
+        feed = self._open(replay=self.replay)
+        quiet = Deadline(self._clock, self._idle_timeout)
+        try:
+            while True:
+                events = feed.take(self._limits.wait_at_most(quiet))
+                self._limits.check(self._record.run)
+                if events:
+                    quiet.restart()
+                    yield from self._pass_on(events)
+                    if self.ending is Ending.ANNOUNCED:
+                        return
+                    if any(map(_hints_at_an_end, events)):
+                        yield from self._record.read()
+                        if self._over():
+                            yield from self._drain(feed)
+                            return
+                        quiet.restart(UNCONFIRMED_HINT)
+                    continue
+                yield self._end_search() if feed.silent_for() > LONGEST_WAIT else []
+                if quiet.passed:
+                    yield from self._record.read()
+                    if self._over():
+                        self.ending = Ending.BROKEN  # as far as anybody can tell
+                        return
+                    if feed.silent_for() >= self._idle_timeout:
+                        raise Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
+                    quiet.restart()
+        except StreamClosed:
+            yield self._end_search()
+            raise
+        finally:
+            feed.close()
+
+    def fetch_rest(self) -> Generator[Burst, None, None]:
+        """Read, on a connection of its own, the events that the record has outrun."""
+        feed = self._open(replay=self.replay)
+        try:
+            yield from self._drain(feed)
+        except CursorRefused:
+            self.replay = True
+        except (Unavailable, StreamUnsupported, Unauthorized, Refused):
+            pass  # the caller says what that means
+        finally:
+            feed.close()
+
+    @property
+    def nothing_behind_the_cursor(self) -> bool:
+        """True where the caller resumed from a position, and the server has no event after it: it was the last."""
+        return self._resumes and self.ending is Ending.CLOSED and not self.ledger.accepted
+
+    def _open(self, *, replay: bool) -> Feed:
+        self.connects += 1
+        self.replay = False
+        self.ending = Ending.BROKEN
+        self.ledger.opened(replay=replay)
+        return self._source.open_events(self._record.run.id, None if replay else self.ledger.cursor)
+
+    def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
+        ends = next((place for place, event in enumerate(events) if event.is_terminal), None)
+        fresh = self.ledger.accept(events if ends is None else events[: ends + 1])
+        burst: list[Update] = list(fresh)
+        if ends is not None:
+            self.ending = Ending.ANNOUNCED
+            burst += self._end_search()
+        if self.ledger.held > HELD_AT_MOST:
+            burst += self._end_search()
+        if any(map(self._is_movement, fresh)):
+            self._limits.moved()
+        self._limits.heard()
+        yield burst
+
+    def _end_search(self) -> list[Update]:
+        """Stop waiting for a replay to reach the cursor; empty where none was being waited for."""
+        if not self.ledger.searching:
+            return []
+        return [
+            Gap("the server no longer knows the position, and its replay lacks it"),
+            *self.ledger.release(),
+        ]
+
+    def _drain(self, feed: Feed) -> Generator[Burst, None, None]:
+        """Pass on what still comes until the end is announced, the stream closes or nothing more arrives."""
+        grace = Deadline(self._clock, LAST_EVENTS_GRACE)
+        try:
+            while self.ending is not Ending.ANNOUNCED and not grace.passed and not self._deadline.passed:
+                events = feed.take(min(LONGEST_WAIT, grace.left(), self._deadline.left()))
+                if events:
+                    grace.restart()
+                    yield from self._pass_on(events)
+        except StreamClosed:
+            self.ending = Ending.CLOSED
+        else:
+            if self.ending is not Ending.ANNOUNCED and grace.passed:
+                self.ending = Ending.QUIET
+        yield self._end_search()
+
+    def _is_movement(self, event: RunEvent) -> bool:
+        if event.type != "state":
+            return True
+        before, self._last_state = self._last_state, event.data
+        return bool(event.data != before)
+
+
+def _hints_at_an_end(event: RunEvent) -> bool:
+    """True where an event names a status in which nothing more goes on, without announcing the end."""
+    if not isinstance(event.data, dict):
+        return False
+    said = event.workflow_status or (event.data.get("status") if event.type == "state" else None)
+    return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)
