@@ -2,26 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self, assert_never
+from typing import Any, assert_never
 
 from noxcli.encode import to_json
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
+from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
 from noxcli.progress import Step
 
 
-class _Pipe:
+class _Pipe(Plainly):
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
 
 class Content(_Pipe):

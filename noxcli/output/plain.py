@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Self, assert_never
+from typing import assert_never
 
 from noxcli.models import (
     FINAL_STATUSES,
@@ -17,6 +16,7 @@ from noxcli.models import (
     Started,
     Update,
 )
+from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import shorten
 from noxcli.progress import Change, Progress, Step
@@ -26,21 +26,13 @@ NAME_WIDTH = 40
 SAID_WIDTH = 200
 
 
-class Plain:
+class Plain(Plainly):
     """Lines on stderr."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
         self._progress = progress
         self._status: str | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, changes in burst:
@@ -82,19 +74,11 @@ class Plain:
         return f"run {status}{odd}"
 
 
-class WarningsOnly:
+class WarningsOnly(Plainly):
     """What `--quiet` leaves of progress: events that may be missing are no progress."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
