@@ -10,8 +10,9 @@ import requests
 
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
-from noxcli.api.http import CONNECT_TIMEOUT, Body, Exchange, Http
+from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
 from noxcli.api.records import items_of, run_from, workflow_from
+from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Workflow

@@ -1,21 +1,16 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
-import io
 import json
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
-from noxcli import __version__
 from noxcli.api.failures import BROKEN, failure_of, request_id_of, unavailable
+from noxcli.api.session import Body, Key, new_session
 from noxcli.config import Settings, is_loopback
 from noxcli.errors import Refused, Unavailable
 from noxcli.within import run_within
@@ -40,56 +35,6 @@ class Exchange:
     request_id: str | None = None
 
 
-class Body(io.BytesIO):
-    """A request body that knows whether any of it was handed to the connection.
-
-    Untouched means that the server cannot have seen a whole request, whatever the connection error says.
-    """
-
-    touched = False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.touched = True
-        return super().read(size)
-
-
-class Key(AuthBase):
-    """Puts the key on a request. Being an auth object, it also keeps requests from looking into .netrc."""
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key is not None:
-            request.headers["X-API-Key"] = self._key
-        return request
-
-
-class Session(requests.Session):
-    """A session that leaves redirects alone: requests would read their bodies, and resend the key anywhere."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the name is theirs
-        return None
-
-
-class KeepAliveAdapter(HTTPAdapter):
-    """Asks the kernel to notice a dead link, also behind a proxy."""
-
-    # TCP_KEEPIDLE goes by another name on macOS.
-    _timers = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-    _options: ClassVar = [
-        *urllib3.connection.HTTPConnection.default_socket_options,
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _timers if hasattr(socket, name)),
-    ]
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, socket_options=self._options)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **kwargs, socket_options=self._options)
-
-
 class Http:
     """A connection to one server; safe to use from several threads, one request each."""
 
@@ -103,7 +48,7 @@ class Http:
         self.settings = settings
         self._connect_timeout = connect_timeout
         self._observe = observe
-        self._session = self._new_session()
+        self._session = new_session()
 
     def close(self) -> None:
         self._session.close()
@@ -152,7 +97,7 @@ class Http:
     ) -> requests.Response:
         """Return a successful answer with its body unread; every other ending is a NoxError."""
         url = self.settings.url + path
-        session = self._new_session() if fresh else self._session
+        session = new_session() if fresh else self._session
         for _ in range(MOST_REDIRECTS + 1):
             keyed = same_origin(url, self.settings.url)
             response = self._exchange(session, method, url, params, body, headers, read_timeout, keyed=keyed)
@@ -236,14 +181,6 @@ class Http:
                 http_status=response.status_code,
                 request_id=request_id_of(response),
             ) from None
-
-    def _new_session(self) -> requests.Session:
-        session = Session()
-        session.headers["User-Agent"] = f"noxcli/{__version__}"
-        session.headers["Accept"] = "application/json"
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, KeepAliveAdapter(pool_maxsize=32))
-        return session
 
 
 def read_at_most(response: requests.Response, limit: int) -> bytes:
