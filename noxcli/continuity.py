@@ -34,6 +34,7 @@ class Ledger:
         self._tail: list[int] = []  # events after the cursor that carry no position of their own
         self._expected: deque[int] = deque()
         self._resuming = False
+        self._rewinding = False  # the server went back further than was asked: all is old until the cursor
         self._replaying = False
         self._held: list[RunEvent] = []
         if cursor is not None:
@@ -44,6 +45,7 @@ class Ledger:
         self._held = []
         self._expected = deque(self._tail)
         self._resuming = self.cursor is not None or bool(self._tail)
+        self._rewinding = False
         self._replaying = replay and self.cursor is not None
 
     def accept(self, events: Iterable[RunEvent]) -> list[RunEvent]:
@@ -105,9 +107,11 @@ class Ledger:
         if event.redis_id is None:
             return self._is_new_without_position(event)
         if event.redis_id in self._seen:
+            self._rewinding = self._resuming and event.redis_id != self.cursor
             if event.redis_id == self.cursor:
                 self._overlap()
             return False
+        self._rewinding = False
         if self._resuming:
             self._resumed_without_overlap()
         self.cursor = event.redis_id
@@ -116,6 +120,8 @@ class Ledger:
         return True
 
     def _is_new_without_position(self, event: RunEvent) -> bool:
+        if self._rewinding:
+            return False
         mark = _mark(event.type, event.data)
         if self._expected:
             if self._expected[0] == mark:

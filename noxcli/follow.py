@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from noxcli.continuity import Ledger
-from noxcli.errors import CursorRefused, Refused, StreamUnsupported, Unauthorized, Unavailable
+from noxcli.errors import CursorRefused, NotFound, Refused, StreamUnsupported, Unauthorized, Unavailable
 from noxcli.limits import Limits
 from noxcli.models import Finished, Gap, Reconnecting, Run
 from noxcli.reader import Burst, Ending, EventReader, EventSource
@@ -121,14 +121,16 @@ class Follower:
     def _follow_on(self) -> Generator[Burst, None, None]:
         """One connection or one poll, a read of the record, and the wait before the next."""
         reason, retry_after = "", None
-        if self._polling():
-            yield from self._pause(self._policy.poll_interval)
+        streams = not self._polling()
+        if not streams:
+            asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)
+            yield from self._pause(max(self._policy.poll_interval, asked_for))
         else:
             try:
                 yield from self._stream()
             except CursorRefused as refusal:
                 reason, self._reader.replay = f"the position was refused: {refusal.message}", True
-            except (StreamUnsupported, Unauthorized, Refused) as refusal:
+            except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
                 # Whether the key or the run is the trouble, the record says with more authority.
                 reason = f"no event stream: {refusal.message}; polling"
                 self._poll_for(STREAM_AGAIN_AFTER)
@@ -137,7 +139,7 @@ class Follower:
         if self._over():
             return
         yield from self._record.read()
-        if self._reader.ending is Ending.ANNOUNCED and not self._over():
+        if streams and self._reader.ending is Ending.ANNOUNCED and not self._over():
             yield from self._read_stale_record()
         if self._over() or not reason:
             return

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from noxcli.continuity import HELD_AT_MOST, Ledger
-from noxcli.errors import CursorRefused, Refused, StreamClosed, StreamUnsupported, Unauthorized, Unavailable
+from noxcli.errors import CursorRefused, NotFound, Refused, StreamClosed, StreamUnsupported, Unauthorized, Unavailable
 from noxcli.limits import LONGEST_WAIT, Limits
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, RunEvent, Update
 from noxcli.record import Record
@@ -91,7 +91,9 @@ class EventReader:
                             return
                         quiet.restart(UNCONFIRMED_HINT)
                     continue
-                yield self._end_search() if feed.silent_for() > LONGEST_WAIT else []
+                # Events that were held back and then silence: the replay is over. Without any, it has not begun.
+                replayed = self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT
+                yield self._end_search() if replayed or quiet.passed else []
                 if quiet.passed:
                     yield from self._record.read()
                     if self._over():
@@ -113,7 +115,7 @@ class EventReader:
             yield from self._drain(feed)
         except CursorRefused:
             self.replay = True
-        except (Unavailable, StreamUnsupported, Unauthorized, Refused):
+        except (Unavailable, StreamUnsupported, Unauthorized, NotFound, Refused):
             pass  # the caller says what that means
         finally:
             feed.close()

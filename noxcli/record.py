@@ -22,6 +22,7 @@ class Record:
 
     def __init__(self, source: RecordSource, run: Run, limits: Limits, clock: Clock, *, just_started: bool) -> None:
         self.run = run
+        self.retry_after: float | None = None  # seconds, where the last read was told to come back later
         self.confirmed = not just_started  # the status comes from a read, not from the answer to the start
         self._source = source
         self._limits = limits
@@ -38,6 +39,7 @@ class Record:
             within = self._limits.time_for_a_read()
             latest = self._source.get_run(self.run.workflow_id, self.run.id, within=within)
         except Unavailable as error:
+            self.retry_after = error.retry_after
             self._limits.check(self.run)
             if self._limits.out_of_contact:
                 what = f"lost contact with run {self.run.id}: {error.message}"
@@ -48,7 +50,7 @@ class Record:
                 raise
             return
         self._limits.heard()
-        self.confirmed = True
+        self.confirmed, self.retry_after = True, None
         before, self.run = self.run, latest
         if _place(latest) != _place(before):
             self._limits.moved()
