@@ -11,7 +11,7 @@ from noxcli.continuity import Ledger
 from noxcli.errors import CursorRefused, NotFound, Refused, StreamUnsupported, Unauthorized, Unavailable
 from noxcli.limits import Limits
 from noxcli.models import Finished, Gap, Reconnecting, Run
-from noxcli.reader import Burst, Ending, EventReader, EventSource
+from noxcli.reader import ANNOUNCED_ENDINGS, Burst, Ending, EventReader, EventSource
 from noxcli.record import Record, RecordSource
 from noxcli.timing import Backoff, Clock, Deadline
 
@@ -22,10 +22,6 @@ STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # a record may lag behind the event t
 TRIES_FOR_THE_REST = 3  # in a row without an event
 STREAM_AGAIN_AFTER = 60.0  # where polling replaced a stream that broke too often
 BREAKS_BEFORE_POLLING = 5  # in a row, without one event between them
-
-
-# Only these two are documented to be announced; a stop or a pause may well go without a word.
-ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
 
 
 class RunSource(EventSource, RecordSource, Protocol):
@@ -75,6 +71,7 @@ class Follower:
             self._limits,
             over=self._over,
             idle_timeout=policy.idle_timeout,
+            every_event=policy.every_event,
             clock=clock,
             deadline=deadline,
             cursor=cursor,

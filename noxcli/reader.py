@@ -14,7 +14,10 @@ from noxcli.timing import Clock, Deadline, show_seconds
 # A burst is what arrived together; an empty one says that time has passed.
 Burst = Sequence[Update]
 
-LAST_EVENTS_GRACE = 2.0  # seconds for events still on their way when the record already says the end
+# Seconds for events still on their way when the record already says the end: where they are the product, or not.
+LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
+# Only these two are documented to be announced; a stop or a pause may well go without a word.
+ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
 UNCONFIRMED_HINT = 1.0  # seconds until the record is looked at again that lacks an end which an event named
 
 
@@ -53,6 +56,7 @@ class EventReader:
         *,
         over: Callable[[], bool],
         idle_timeout: float,
+        every_event: bool,
         clock: Clock,
         deadline: Deadline,
         cursor: str | None,
@@ -66,6 +70,7 @@ class EventReader:
         self._limits = limits
         self._over = over
         self._idle_timeout = idle_timeout
+        self._grace = LAST_EVENTS_GRACE if every_event else SHORT_GRACE
         self._clock = clock
         self._deadline = deadline
         self._resumes = cursor is not None
@@ -87,7 +92,10 @@ class EventReader:
                     if any(map(_hints_at_an_end, events)):
                         yield from self._record.read()
                         if self._over():
-                            yield from self._drain(feed)
+                            yield from self._drain(feed, self._grace)
+                            # A connection that fell silent is not the last word on an end that is to be announced.
+                            if self.ending is Ending.QUIET and self._record.run.status in ANNOUNCED_ENDINGS:
+                                self.ending = Ending.BROKEN
                             return
                         quiet.restart(UNCONFIRMED_HINT)
                     continue
@@ -112,7 +120,7 @@ class EventReader:
         """Read, on a connection of its own, the events that the record has outrun."""
         feed = self._open(replay=self.replay)
         try:
-            yield from self._drain(feed)
+            yield from self._drain(feed, LAST_EVENTS_GRACE)
         except CursorRefused:
             self.replay = True
         except (Unavailable, StreamUnsupported, Unauthorized, NotFound, Refused):
@@ -155,9 +163,9 @@ class EventReader:
             *self.ledger.release(),
         ]
 
-    def _drain(self, feed: Feed) -> Generator[Burst, None, None]:
+    def _drain(self, feed: Feed, seconds: float) -> Generator[Burst, None, None]:
         """Pass on what still comes until the end is announced, the stream closes or nothing more arrives."""
-        grace = Deadline(self._clock, LAST_EVENTS_GRACE)
+        grace = Deadline(self._clock, seconds)
         try:
             while self.ending is not Ending.ANNOUNCED and not grace.passed and not self._deadline.passed:
                 events = feed.take(min(LONGEST_WAIT, grace.left(), self._deadline.left()))

@@ -1,0 +1,147 @@
+"""A server for the follower without sockets: connections and reads as data, on a clock that only waiting moves."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from noxcli.errors import NoxError, Unavailable
+from noxcli.models import Run, RunEvent
+from noxcli.timing import Clock
+
+RUN = Run("run-1", "workflow-1", "running")
+IDLE_TURNS = 10_000  # reads in a row in which no time passes: somebody spins
+
+
+class KeepAlive:
+    """Bytes that are no event."""
+
+
+Said = Sequence[RunEvent] | NoxError | KeepAlive
+Connection = Sequence[tuple[float, Said]]  # each after so many seconds; then silence
+Read = Run | NoxError
+
+
+class FakeClock(Clock):
+    """Time passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.turns = 0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.pass_to(self.time + seconds)
+
+    def pass_to(self, time: float) -> None:
+        self.turns = 0 if time > self.time else self.turns + 1
+        assert self.turns < IDLE_TURNS, "busy waiting"
+        self.time = max(self.time, time)
+
+
+class FakeFeed:
+    """One connection; it counts silence from its opening, as the real one does."""
+
+    def __init__(self, clock: FakeClock, connection: Connection) -> None:
+        self._clock = clock
+        self._heard = at = clock.time
+        self._turns: deque[tuple[float, Said]] = deque()
+        for pause, said in connection:
+            at += pause
+            self._turns.append((at, said))
+        self.closed = False
+
+    def take(self, seconds: float) -> Sequence[RunEvent]:
+        assert not self.closed, "a feed was read after it was closed"
+        assert 0 <= seconds <= 1, "whoever shows the updates gets a turn every second"
+        end = self._clock.time + seconds
+        while self._turns and self._turns[0][0] <= end:
+            at, said = self._turns.popleft()
+            self._clock.pass_to(at)
+            if isinstance(said, NoxError):
+                raise said
+            self._heard = self._clock.time
+            if not isinstance(said, KeepAlive):
+                return said
+        self._clock.pass_to(end)
+        return []
+
+    def silent_for(self) -> float:
+        return self._clock.time - self._heard
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeServer:
+    """Gives one connection to each opening and one answer to each read; the last ones for ever.
+
+    `record` may be a function of the time instead. `hang` is how long a read takes that ends in nothing.
+    """
+
+    connections: Sequence[Connection] = ((),)
+    record: Sequence[Read] | Callable[[float], Read] = (RUN,)
+    hang: float = 0.0
+    clock: FakeClock = field(default_factory=FakeClock)
+    openings: list[tuple[float, str | None]] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
+    feeds: list[FakeFeed] = field(default_factory=list)
+
+    def open_events(self, run_id: str, cursor: str | None = None) -> FakeFeed:
+        assert run_id == RUN.id
+        assert all(feed.closed for feed in self.feeds), "two connections at once"
+        connection = self.connections[min(len(self.openings), len(self.connections) - 1)]
+        self.openings.append((self.clock.time, cursor))
+        self.feeds.append(FakeFeed(self.clock, connection))
+        return self.feeds[-1]
+
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
+        assert (workflow_id, run_id) == (RUN.workflow_id, RUN.id)
+        assert within is not None
+        assert 0 < within <= 30
+        self.reads.append(self.clock.time)
+        if self.hang:
+            self.clock.sleep(min(self.hang, within))
+            if self.hang > within:
+                raise Unavailable("no answer")
+        if callable(self.record):
+            read = self.record(self.clock.time)
+        else:
+            read = self.record[min(len(self.reads), len(self.record)) - 1]
+        if isinstance(read, NoxError):
+            raise read
+        return read
+
+
+def now(status: str, **fields: object) -> Run:
+    """The record with that status."""
+    return replace(RUN, status=status, **fields)  # type: ignore[arg-type]  # fields of Run, by name
+
+
+def ends_at(seconds: float, status: str = "completed") -> Callable[[float], Run]:
+    """A record that is final from that moment on."""
+    return lambda time: now(status) if time >= seconds else RUN
+
+
+def piece(number: int, *, position: bool = True) -> RunEvent:
+    return RunEvent("content", {"id": "A", "content": f"piece {number}"}, f"{number}-0" if position else None)
+
+
+def pieces(count: int, start: int = 0) -> list[RunEvent]:
+    return [piece(number) for number in range(start, start + count)]
+
+
+def state(number: int, status: str = "running", **more: object) -> RunEvent:
+    return RunEvent("state", {"status": status, **more}, f"{number}-0")
+
+
+def end(number: int, status: str = "completed") -> RunEvent:
+    return RunEvent("content", {"id": "A", "workflow_status": status}, f"{number}-0")
+
+
+def every(seconds: float, said: Said, times: int = 1000) -> Iterator[tuple[float, Said]]:
+    """The same thing again and again."""
+    return ((seconds, said) for _ in range(times))

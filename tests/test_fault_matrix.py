@@ -1,0 +1,444 @@
+"""Every phase of a run's life x every fault x every verb and format: code, runs, events and shape of stdout."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pytest
+import requests
+
+from noxcli.sandbox.faults import Answer, Cut, CutBody, Fault, FaultPlan, Hold, Kind, LostAnswer, WrongType
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep, Step
+from tests.conftest import Noxcli, QuickClock, Result
+from tests.faults.gate import Gate, OpeningClock, Rudeness
+
+PHASES = ("start", "open", "middle", "end", "record", "download")
+STREAM_PHASES = ("open", "middle", "end")
+BREAKS = ("refused", "reset", "torn", "clean close")
+ANSWERS: dict[str, Answer] = {
+    "401": Answer(401, {"detail": "Invalid API key"}),
+    "404": Answer(404, {"detail": "Not found"}),
+    "410": Answer(410, {"detail": "Expired"}),
+    "429": Answer(429, {"detail": "Slow down"}),
+    "429 Retry-After": Answer(429, {"detail": "Slow down"}, {"Retry-After": "1"}),
+    "500": Answer(500, {"detail": "Oops"}),
+    "502 HTML": Answer(502, "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"),
+    "503": Answer(503, {"detail": "Busy"}),
+}
+FAULTS = (*BREAKS, "silence", *ANSWERS, "wrong JSON", "wrong type", "slow")
+VERBS = {
+    "run": ("text", "json", "ndjson"),
+    "stream": ("text", "json", "ndjson"),
+    "wait": ("text", "json"),
+    "fetch-output": ("text", "json", "ndjson"),
+}
+
+BAD_FRAME = "event: message\ndata: {oops\n\n"
+FIRST_EVENTS = 4
+TWO = 2
+ESSAY = "Grüße, 世界 🌱. " * 1500
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One square of the matrix; `always` where the trouble never passes."""
+
+    phase: str
+    fault: str
+    always: bool
+    verb: str
+    format: str
+
+    def __str__(self) -> str:
+        return "-".join([self.phase, self.fault, "always" if self.always else "once", self.verb, self.format])
+
+    @property
+    def ends_by_timeout(self) -> bool:
+        """Where nothing but a limit of the command's own ends the waiting."""
+        return self.fault == "silence" and self.phase in {"start", "record", "download"}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the contract promises. `events` is about NDJSON: all, a prefix with a gap said, or a prefix."""
+
+    code: int
+    runs: int = 1
+    events: str = "all"
+    known: bool = True  # the run's id came back
+
+
+def makes_sense(cell: Cell) -> bool:
+    """Leave out, each for its reason, what can't be or can't be told from another cell."""
+    if cell.phase == "start" and cell.verb != "run":
+        return False  # the others start nothing
+    if cell.phase == "download":
+        if cell.verb == "wait":
+            return False  # it downloads nothing
+        if cell.fault in {"wrong JSON", "wrong type"}:
+            return False  # whatever bytes come are the file: neither JSON nor a type is promised
+    if cell.fault == "silence":
+        if cell.verb == "fetch-output" and cell.phase in STREAM_PHASES:
+            return False  # it has no --idle-timeout: half a minute of real silence for each
+        if cell.phase == "record" and not cell.always:
+            return False  # one silent read takes its 30 seconds, or all that --timeout leaves
+    if cell.fault == "slow" and cell.always:
+        return False  # slow once and slow always differ in nothing
+    if cell.phase in STREAM_PHASES and cell.format == "text" and not cell.always:  # noqa: SIM103 - one reason a line
+        return False  # text and json differ after the verdict only, which the worse form of each fault shows
+    return True
+
+
+def expected(cell: Cell) -> Expected:
+    match cell.phase:
+        case "start":
+            return expected_start(cell)
+        case "record":
+            return expected_record(cell)
+        case "download":
+            return expected_download(cell)
+    # The stream is for showing: no trouble with it changes a verdict ...
+    if not cell.always or cell.fault == "slow":
+        return Expected(0)
+    # ... but where nothing at all can be asked any more, there is none.
+    if cell.fault == "refused":
+        return Expected(6, events="some")
+    # Two more events with each connection: in the end all have come.
+    if cell.phase == "middle" and cell.fault in {"reset", "torn", "clean close", "wrong JSON"}:
+        return Expected(0)
+    return Expected(0, events="gap")
+
+
+def expected_start(cell: Cell) -> Expected:
+    match cell.fault:
+        case "slow":
+            return Expected(0)
+        case "refused" | "429" | "429 Retry-After" | "503":
+            # Nothing can have been started: the only faults after which the POST is sent again.
+            return Expected(75, runs=0, known=False) if cell.always else Expected(0)
+        case "401":
+            return Expected(4, runs=0, known=False)
+        case "404" | "410":
+            return Expected(5, runs=0, known=False)
+        case "torn" | "clean close" | "silence":
+            # The server started it and its answer was lost.
+            return Expected(7, runs=1, known=False)
+        case _:
+            # It did not start anything, but nobody can know that.
+            return Expected(7, runs=0, known=False)
+
+
+def expected_record(cell: Cell) -> Expected:
+    match cell.fault:
+        case "slow":
+            return Expected(0)
+        case "401":
+            return Expected(4, events="some")
+        case "404" | "410" if cell.verb == "run" and not cell.always:
+            return Expected(0)  # a run that was just started may not be readable at once
+        case "404" | "410":
+            return Expected(5, events="some")
+        case "silence":
+            return Expected(124)
+    return Expected(6) if cell.always else Expected(0)
+
+
+def expected_download(cell: Cell) -> Expected:
+    match cell.fault:
+        case "silence":
+            return Expected(124)
+        case "401" | "404" | "410":
+            return Expected(9)  # refused for good, as far as the server says; the run did complete
+    return Expected(9) if cell.always and cell.fault != "slow" else Expected(0)
+
+
+CELLS = [
+    cell
+    for phase, fault, always, verb in product(PHASES, FAULTS, (False, True), VERBS)
+    for form in VERBS[verb]
+    if makes_sense(cell := Cell(phase, fault, always, verb, form))
+]
+
+
+# How a cell is staged.
+
+
+@dataclass
+class Stage:
+    """The server's side of one cell."""
+
+    faults: FaultPlan
+    rude: dict[str, Rudeness]
+    spare: int = 0  # requests that pass before the gate is rude
+    shut: bool = False
+    shut_after: str = ""
+
+
+def staged(cell: Cell, events: int) -> Stage:
+    """Return what goes wrong where; `events` is how many a run has."""
+    if cell.fault == "refused":
+        return refusing(cell, events)
+    if cell.phase in STREAM_PHASES:
+        return streaming(cell, events)
+    kind: Kind = {"start": "start", "record": "record", "download": "file"}[cell.phase]  # type: ignore[assignment]
+    if cell.fault == "reset" or (cell.fault == "torn" and kind != "file"):
+        return Stage({}, {kind: "reset" if cell.fault == "reset" else "torn"})
+    fault: Fault
+    match cell.fault:
+        case "torn":
+            fault = CutBody(5000, repeat=cell.always)
+        case "clean close":
+            fault = LostAnswer("drop", repeat=cell.always)
+        case "silence":
+            fault = LostAnswer("hold", repeat=cell.always)
+        case "wrong JSON":
+            fault = Answer(200, {"unexpected": [1]}, repeat=cell.always)
+        case "wrong type":
+            fault = Answer(200, "<html>Please sign in</html>", repeat=cell.always)
+        case "slow":
+            fault = Hold(150)
+        case _:
+            fault = answer(cell)
+    return Stage({kind: [fault]}, {})
+
+
+def refusing(cell: Cell, events: int) -> Stage:
+    """Only a listener that is closed refuses: it closes with the request before the one that is to be refused."""
+    match cell.phase:
+        case "start":
+            return Stage({}, {}, shut=True)
+        case "open":
+            return Stage({}, {}, shut_after="start" if cell.verb == "run" else "lookup")
+        case "middle" | "end":
+            after = FIRST_EVENTS if cell.phase == "middle" else events - 1
+            return Stage({"events": [Cut(after, "abort")]}, {}, shut_after="events")
+        case "record":
+            return Stage({}, {}, shut_after="events")
+    return Stage({}, {}, shut_after="verdict")
+
+
+def streaming(cell: Cell, events: int) -> Stage:
+    """The connection is cut where the phase says; a fault that is no cut meets the attempt to go on from there."""
+    start = {"open": 0, "middle": FIRST_EVENTS, "end": events - 1}[cell.phase]
+    # In the middle, each new connection brings two more events; elsewhere none.
+    again = TWO if cell.phase == "middle" else 0
+    cut = cut_of(cell.fault, start)
+    if cut is not None:
+        more = cut_of(cell.fault, again, repeat=True) if cell.always else None
+        if more is not None or not cell.always:
+            return Stage({"events": [cut, more] if more is not None else [cut]}, {})
+    before = [Cut(start, "abort")] if start else []
+    if cell.fault == "reset":
+        return Stage({"events": before}, {"events": "reset"}, spare=len(before))
+    then: Fault
+    match cell.fault:
+        case "wrong type":
+            then = WrongType(repeat=cell.always)
+        case "slow":
+            then = Hold(150)
+        case _:
+            then = answer(cell)
+    return Stage({"events": [*before, then]}, {})
+
+
+def cut_of(fault: str, after: int, *, repeat: bool = False) -> Cut | None:
+    match fault:
+        case "torn" | "silence" | "clean close":
+            how: Any = {"torn": "torn", "silence": "silent", "clean close": "clean"}[fault]
+            return Cut(after, how, repeat=repeat)
+        case "reset" if after:
+            return Cut(after, "abort", repeat=repeat)
+        case "wrong JSON":
+            return Cut(after, "clean", BAD_FRAME, repeat=repeat)
+    return None
+
+
+def answer(cell: Cell) -> Answer:
+    given = ANSWERS[cell.fault]
+    return Answer(given.status, given.body, given.headers, repeat=cell.always)
+
+
+# Playing it.
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with Sandbox(speed=1000) as sandbox:
+        yield sandbox
+
+
+@dataclass
+class Workflow:
+    """A workflow whose runs do not end before somebody has asked for their events, or given up."""
+
+    sandbox: Sandbox
+    output: dict[str, str]
+    faults: FaultPlan
+
+    def __post_init__(self) -> None:
+        self.asked = threading.Event()
+        # One name for all: the sandbox serves the newest form of it.
+        self.id = self.sandbox.add(Scenario("cell", script=self._script, output=self.output, faults=self.faults))
+
+    def _script(self, _values: dict[str, Any]) -> Iterator[Step]:
+        yield from (Emit("Write", f"piece {n} ") for n in range(6))
+        while not self.asked.is_set():
+            yield Sleep(2)
+        yield Sleep(5)
+        yield from (Emit("Write", f"piece {n} ") for n in range(6, 12))
+
+    def start(self) -> str:
+        """Start a run as somebody else would."""
+        url = f"{self.sandbox.url}/v1/workflows/{self.id}/runs"
+        answer = requests.post(url, json={"input": {}}, headers={"X-API-Key": self.sandbox.key}, timeout=10)
+        return str(answer.json()["id"])
+
+    @property
+    def ended(self) -> bool:
+        return any(run.ended for run in self.sandbox.runs(self.id))
+
+
+@pytest.fixture(scope="module")
+def run_length(server: Sandbox) -> int:
+    """How many events a run of the matrix has."""
+    workflow = Workflow(server, {"Answer": "forty-two"}, {})
+    workflow.asked.set()
+    run = workflow.start()
+    url = f"{server.url}/v1/runs/{run}/events"
+    text = requests.get(url, headers={"X-API-Key": server.key}, timeout=10).text
+    return text.count("event: message")
+
+
+def played(cell: Cell, workflow: Workflow, stage: Stage, state_directory: str) -> Result:
+    """Call noxcli through the gate."""
+
+    def seen(kind: str) -> bool:
+        if kind == "events":
+            workflow.asked.set()
+        if stage.shut_after == "verdict":
+            return kind == "record" and workflow.ended
+        return kind == stage.shut_after
+
+    target = workflow.id if cell.verb == "run" else workflow.start()
+    options = ["--retry-for", "5s"]
+    options += ["--wait"] if cell.verb == "fetch-output" else ["--idle-timeout", "0.15s"]
+    options += ["--json"] if cell.format == "json" else []
+    options += ["--format", "ndjson"] if cell.format == "ndjson" else []
+    options += ["--timeout", "0.5s"] if cell.ends_by_timeout else []
+    with Gate(
+        workflow.sandbox.url,
+        shut=stage.shut,
+        shut_after=seen,
+        rude=stage.rude,
+        after=stage.spare,
+        always=cell.always,
+    ) as gate:
+        noxcli = Noxcli(
+            {
+                "NOXUS_BACKEND_URL": gate.url,
+                "NOXUS_API_KEY": workflow.sandbox.key,
+                "NOXCLI_STATE_DIR": state_directory,
+                "TERM": "dumb",
+            },
+            QuickClock() if cell.always else OpeningClock(gate),
+        )
+        try:
+            return noxcli(cell.verb, target, *options)
+        finally:
+            workflow.asked.set()
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_cell(cell: Cell, server: Sandbox, run_length: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    stage = staged(cell, run_length)
+    output = {"Essay": ESSAY, "Note": "short"} if cell.phase == "download" else {"Answer": "forty-two"}
+    workflow = Workflow(server, output, stage.faults)
+    result = played(cell, workflow, stage, str(tmp_path_factory.getbasetemp() / "state"))
+    promise = expected(cell)
+    runs = server.runs(workflow.id)
+    assert (result.code, len(runs)) == (promise.code, promise.runs), result.err
+    assert "Traceback" not in result.err
+    assert ("noxcli: " in result.err) is (promise.code != 0)
+    match cell.format:
+        case "text":
+            check_text(cell, promise, result, runs, output)
+        case "json":
+            check_document(cell, promise, result.json, runs, output)
+            assert result.out.count(b"\n") == 1
+        case _:
+            check_lines(cell, promise, result, runs, output)
+
+
+def check_text(cell: Cell, promise: Expected, result: Result, runs: list[Any], output: dict[str, str]) -> None:
+    if promise.code == 9:
+        # What could be had is still delivered.
+        delivered = result.json
+        assert delivered["Note"] == "short"
+        assert delivered["Essay"]["has_preview"] is True
+    elif promise.code != 0:
+        assert result.out == b""
+    elif cell.verb == "wait":
+        assert result.text == f"{runs[0].id}\tcompleted\n"
+    elif cell.phase == "download":
+        assert result.json == output
+    else:
+        assert result.out == b"forty-two\n"
+
+
+def check_document(
+    cell: Cell, promise: Expected, document: dict[str, Any], runs: list[Any], output: dict[str, str]
+) -> None:
+    assert document["schema"] == "noxcli.result/1"
+    assert (document["exit_code"], document["ok"]) == (promise.code, promise.code == 0)
+    nothing_started = cell.phase == "start" and promise.code in {4, 5, 75}
+    assert document["retry_safe"] is nothing_started
+    assert (document["error"] is None) is (promise.code == 0)
+    if not promise.known:
+        assert document["run"] is None
+        if promise.code == 7:
+            assert [run["id"] for run in document["error"]["candidates"]] == [run.id for run in runs]
+        return
+    assert document["run"]["id"] == runs[0].id
+    if promise.code in {0, 9}:
+        assert (document["run"]["status"], document["run"]["confirmed"]) == ("completed", True)
+        assert document["complete"] is (promise.code == 0)
+    if promise.code == 0 and cell.verb != "wait":
+        assert document["output"] == output
+    if promise.code == 9:
+        assert document["output"]["Note"] == "short"
+
+
+def check_lines(cell: Cell, promise: Expected, result: Result, runs: list[Any], output: dict[str, str]) -> None:
+    assert result.out.endswith(b"\n")
+    lines, own, events = result.lines, result.own, result.events
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert own.count("result") == 1
+    assert lines[-1]["type"] == "noxcli.result"
+    check_document(cell, promise, lines[-1]["data"], runs, output)
+    if not promise.known:
+        assert own == ["result"]
+        return
+    assert lines[0]["type"] == "noxcli.started"
+    truth = runs[0].events
+    assert events == truth[: len(events)]
+    if promise.events == "all":
+        assert (len(events), "gap" in own) == (len(truth), False)
+    elif promise.events == "gap":
+        assert (len(events) < len(truth), "gap" in own) == (True, True)
+        assert lines[-1]["data"]["stream"]["continuity"] == "broken"
+
+
+def test_the_matrix_is_as_large_as_it_claims(capsys: pytest.CaptureFixture[str]) -> None:
+    """Print its size: so many cells, by phase."""
+    counted = Counter(cell.phase for cell in CELLS)
+    with capsys.disabled():
+        print(f"\nfault matrix: {len(CELLS)} cells: {json.dumps(counted)}")
+    assert len(set(CELLS)) == len(CELLS) > 800
+    assert set(counted) == set(PHASES)
+    assert {cell.fault for cell in CELLS} == set(FAULTS)
