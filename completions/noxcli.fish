@@ -7,7 +7,7 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
             return 0
         case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file'
             return 0
@@ -114,6 +114,9 @@ complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes and what 
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
 complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
+complete -c noxcli -n '__noxcli_in run' -l secret -x -d 'Send that variable\'s value, and show it nowhere'
+complete -c noxcli -n '__noxcli_in run' -l dry-run -d 'Check, print the request, and send nothing'
+complete -c noxcli -n '__noxcli_in run' -l no-check -d 'Leave the inputs to the server to judge'
 complete -c noxcli -n '__noxcli_in run' -l version-id -x -d 'Run a saved version'
 complete -c noxcli -n '__noxcli_in run' -l callback-url -x -d 'Where the platform POSTs the result'
 complete -c noxcli -n '__noxcli_in run' -l detach -d 'Start only, and print the run\'s id'

@@ -24,6 +24,9 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
+                @{ Names = @('--secret'); Help = 'Send that variable''s value, and show it nowhere'; Kind = 'other'; Words = @() }
+                @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
+                @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
                 @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Where the platform POSTs the result'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start only, and print the run''s id' }

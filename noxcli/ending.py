@@ -39,6 +39,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
     """Tell the ending on stderr and in the result, and return the exit code."""
     code = error.exit_code if error else ExitCode.OK
     if error is not None:
+        error.hide(context.terminal.mask)
         context.terminal.complain(f"noxcli: {error.line()}")
         if len(context.outcomes) == 1:
             context.outcome.error = error

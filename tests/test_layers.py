@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A module may import those of lower layers, and of its own.
 LAYERS = [
     {"errors", "models", "encode"},
-    {"timing", "config", "continuity", "values", "names", "files", "within", "journal"},
-    {"patience", "progress", "inputs", "signals", "state"},
+    {"timing", "config", "continuity", "values", "names", "files", "within", "journal", "secrets"},
+    {"patience", "progress", "uploads", "inputs", "definition", "preflight", "signals", "state"},
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result"},
     {"commands"},
