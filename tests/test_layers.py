@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 LAYERS = [
     {"errors", "models", "encode"},
     {"timing", "config", "continuity", "values", "names", "files", "within", "journal", "secrets"},
-    {"patience", "progress", "uploads", "inputs", "definition", "preflight", "signals", "state"},
+    {"patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"},
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result"},
     {"commands"},
