@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -68,7 +69,7 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str) -> Check
     problems += _missing(nodes, given, inputs.values)
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
-        raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {workflow}")
+        raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
     return checked
 
 

@@ -118,6 +118,13 @@ def test_nothing_is_uploaded_where_an_input_is_wrong(noxcli: Noxcli, plays: Any,
     assert "'T' takes text, not a file (T=TEXT)" in noxcli("run", text, "T@a.txt").err
 
 
+def test_an_empty_file_is_a_file(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    Path("empty.txt").touch()
+    workflow = plays(nodes=[DOC], output={"A": "x"})
+    assert noxcli("run", workflow, "Doc@empty.txt").code == 0
+    assert [file.content.content for file in sandbox._workspace.files.values()] == [b""]
+
+
 def test_a_file_for_two_inputs_is_stored_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     Path("a.txt").write_text("abc")
     workflow = plays(nodes=[DOC, MORE], output={"A": "x"})

@@ -87,7 +87,7 @@ def run(
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience)
-        known = None
+        known = found if found.nodes else None  # a list of workflows has told it all
         if not no_check:
             known, given = checked(
                 context, api, found, given, deadline, patience, named=workflow, version_id=version_id
