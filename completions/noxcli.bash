@@ -8,17 +8,18 @@ __noxcli_known() { # KIND
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop sandbox help)
+    offered=(run stream wait fetch-output stop inputs sandbox help)
 }
 
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version --help -h) ;;
-        run) offered=(--inputs --version-id --callback-url --detach --format --json --raw --output-dir --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --raw --output-dir --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         stream) offered=(--etag --resume --format --json --raw --output-dir --no-expand --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         wait) offered=(--json --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         fetch-output) offered=(--wait --format --json --raw --output-dir --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         sandbox) offered=(--port --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
     esac
@@ -29,19 +30,19 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs)
             kind=at-file offered=() ;;
-        run:--version-id | run:--callback-url | run:--raw | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--raw | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | inputs:--version-id | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | inputs:--api-key-file | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
         run:--on-interrupt)
             kind=other offered=(detach stop) ;;
-        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color)
+        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inputs:--color)
             kind=other offered=(auto always never) ;;
         *) return 1 ;;
     esac
@@ -55,6 +56,7 @@ __noxcli_argument() { # VERB NUMBER
         wait:*) kind=run offered=() ;;
         fetch-output:1) kind=run offered=() ;;
         stop:*) kind=run offered=() ;;
+        inputs:1) kind=workflow offered=() ;;
         sandbox:*) kind=command offered=() ;;
         help:1) kind=other offered=(exit-codes) ;;
         *) kind=other offered=() ;;

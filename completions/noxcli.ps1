@@ -24,6 +24,9 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
+                @{ Names = @('--secret'); Help = 'Send that variable''s value, and show it nowhere'; Kind = 'other'; Words = @() }
+                @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
+                @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
                 @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Where the platform POSTs the result'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start only, and print the run''s id' }
@@ -136,6 +139,25 @@ function __noxcli_verbs {
                 @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'The same as --format json' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'inputs' = @{
+            Help = 'Show what a workflow takes, and a command line to start from'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print a JSON Schema of the input object' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
                 @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }

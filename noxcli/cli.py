@@ -8,6 +8,7 @@ import typer
 from noxcli import __version__
 from noxcli.commands.fetch_output import fetch_output
 from noxcli.commands.help import help_on
+from noxcli.commands.inputs import inputs
 from noxcli.commands.run import run
 from noxcli.commands.sandbox import sandbox
 from noxcli.commands.stop import stop
@@ -33,6 +34,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "wait": wait,
     "fetch-output": fetch_output,
     "stop": stop,
+    "inputs": inputs,
     "sandbox": sandbox,
     "help": help_on,
 }

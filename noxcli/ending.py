@@ -40,6 +40,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
     context.signals.hold_on()
     code = error.exit_code if error else ExitCode.OK
     if error is not None:
+        error.hide(context.terminal.mask)
         context.terminal.complain(f"noxcli: {error.line()}")
         if len(context.outcomes) == 1:
             context.outcome.error = error

@@ -1,6 +1,6 @@
 """Every failure noxcli expects, each with its exit code; the contract with scripts lives only here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -104,9 +104,14 @@ class NoxError(Exception):
         return {"http_status": self.http_status, "request_id": self.request_id}
 
     def forget(self, secret: str) -> None:
-        """Take a secret out again that a server quoted in its answer."""
-        self.message = self.message.replace(secret, "[key]")
-        self.request_id = self.request_id and self.request_id.replace(secret, "[key]")
+        """Take the key out again that a server quoted in its answer."""
+        self.hide(lambda text: text.replace(secret, "[key]"))
+
+    def hide(self, mask: Callable[[str], str]) -> None:
+        """Take out what `mask` takes out."""
+        self.message = mask(self.message)
+        self.hint = self.hint and mask(self.hint)
+        self.request_id = self.request_id and mask(self.request_id)
         self.args = (self.message,)
 
     def line(self) -> str:
@@ -120,6 +125,12 @@ class UsageProblem(NoxError):
 
     exit_code = ExitCode.USAGE
     phase = Phase.USAGE
+
+
+class WrongInputs(UsageProblem):
+    """The inputs are not what the workflow takes; nothing was sent."""
+
+    phase = Phase.PREFLIGHT
 
 
 class ConfigProblem(NoxError):

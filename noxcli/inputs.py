@@ -1,33 +1,79 @@
-"""The input language: `key=value`, `key:=json` and whole objects become what is sent."""
+"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects become what is sent."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
 from noxcli.errors import UsageProblem
+from noxcli.secrets import HIDDEN, read_secret
+from noxcli.uploads import Upload, read_upload
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
+MARK = "\ufeff"  # editors on Windows put it in front of JSON
 
 
-def read_inputs(items: Sequence[str], whole: str | None = None, stdin: TextIO | None = None) -> dict[str, Any]:
-    """Return the input object; items override `whole` (--inputs).
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input object, in which an Upload stands for each file that is still to be stored.
+
+    `texts` are the keys whose values were written as text, which says nothing about their type.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts that may be shown nowhere."""
+        return [self.values[key] for key in self.values if key in self.secret]
+
+    def shown(self) -> dict[str, Any]:
+        """Return the object as anybody may see it."""
+        shown = {key: HIDDEN if key in self.secret else value for key, value in self.values.items()}
+        return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
+
+    def stored(self, store: Callable[[Upload, str], Any]) -> dict[str, Any]:
+        """Return the object to send; `store` gives the value for a file."""
+        return {key: store(value, key) if isinstance(value, Upload) else value for key, value in self.values.items()}
+
+
+def read_inputs(
+    items: Sequence[str],
+    whole: str | None = None,
+    stdin: TextIO | None = None,
+    *,
+    secrets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Inputs:
+    """Return the inputs; items and `secrets` (--secret) override `whole` (--inputs).
 
     Raises UsageProblem naming the item, what is wrong with it and how to mend it.
     """
-    inputs = _whole(whole, stdin or sys.stdin) if whole is not None else {}
-    named: set[str] = set()
+    given: dict[str, Any] = {}
+    texts, secret = set(), set()
     for item in items:
         key, operator, text = split_item(item)
-        if key in named:
+        if key in given:
             raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
-        named.add(key)
-        inputs[key] = _value(key, operator, text)
-    return inputs
+        given[key] = _value(key, operator, text)
+        if operator in {"=", "=@"}:
+            texts.add(key)
+    for item in secrets:
+        key, text = read_secret(item, environ or {})
+        if key in given:
+            raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
+        given[key] = text
+        texts.add(key)
+        secret.add(key)
+    values = _whole(whole, stdin or sys.stdin) if whole is not None else {}
+    return Inputs({**values, **given}, frozenset(texts), frozenset(secret))
 
 
 def split_item(item: str) -> tuple[str, str, str]:
@@ -98,12 +144,14 @@ def _value(key: str, operator: str, text: str) -> Any:
         case "=@":
             return _file_text(text, key)
         case ":=@":
-            return parse_json(_file_text(text, key), f"the file {text} for {key!r}")
+            return parse_json(_file_text(text, key).removeprefix(MARK), f"the file {text} for {key!r}")
         case _:
-            raise UsageProblem(f"{key}@{text}: uploads are not built yet", f"send text with {key}=@{text}")
+            return read_upload(text, key)
 
 
 def _file_text(name: str, key: str) -> str:
+    if name == "-":
+        raise UsageProblem(f"{key!r} can't be read from stdin: only --inputs - is", "give a file, ./- for one named -")
     try:
         return Path(name).expanduser().read_bytes().decode("utf-8")
     except UnicodeDecodeError:
@@ -123,10 +171,10 @@ def _read_stdin(stdin: TextIO | None) -> str:
 
 def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
     if source == "-":
-        text, what = _read_stdin(stdin), "--inputs from stdin"
+        text, what = _read_stdin(stdin).removeprefix(MARK), "--inputs from stdin"
     elif source.startswith("@"):
         try:
-            text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8"), f"--inputs {source}"
+            text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8-sig"), f"--inputs {source}"
         except (OSError, ValueError, RuntimeError) as error:
             raise UsageProblem(f"can't read --inputs {source}: {_why(error)}") from None
     else:

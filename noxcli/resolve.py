@@ -18,13 +18,13 @@ class Directory(Protocol):
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
-def resolve_workflow(api: Directory, text: str, patience: Patience) -> str:
-    """Return the workflow's id; an id is taken as it is, without a request.
+def resolve_workflow(api: Directory, text: str, patience: Patience) -> Workflow:
+    """Return the workflow; an id is taken as it is, without a request, and then nothing else is known of it.
 
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
     if is_uuid(text):
-        return text
+        return Workflow(text, "")
     workflows = patience.keep_trying(lambda: list(api.list_workflows()))
     matches = [workflow for workflow in workflows if workflow.name == text]
     if len(matches) > 1:
@@ -33,7 +33,7 @@ def resolve_workflow(api: Directory, text: str, patience: Patience) -> str:
     if not matches:
         near = difflib.get_close_matches(text, [workflow.name for workflow in workflows], n=1)
         raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near[0]!r}?" if near else None)
-    return matches[0].id
+    return matches[0]
 
 
 def read_runs(texts: Sequence[str], stdin: TextIO | None) -> list[str]:

@@ -28,6 +28,7 @@ class Outcome:
     connects: int = 0
     measured: bool = False  # the nodes were watched from the start, so their durations mean something
     error: NoxError | None = None
+    request: dict[str, Any] | None = None  # what --dry-run would have sent
 
     def document(self, exit_code: ExitCode) -> dict[str, Any]:
         """Return the document; its shape is the same for every ending."""
@@ -44,6 +45,7 @@ class Outcome:
             "nodes": self._nodes(),
             "stream": self._stream(),
             "error": self._error(),
+            **({} if self.request is None else {"request": self.request}),
         }
 
     def _run(self) -> dict[str, Any] | None:

@@ -50,7 +50,7 @@ CASES = [
     Case("no URL", (*RUN, "--base-url", "backend"), 2, "config", ("'backend'", "https://")),
     Case("broken URL", (*RUN, "--base-url", "https://[x"), 2, "config", ("base URL",), hint=False),
     Case("plain http", (*RUN, "--base-url", "http://example.invalid"), 2, "config", ("example.invalid", "ALLOW_HTTP")),
-    Case("unreachable", ("run", UNKNOWN, "--base-url", UNREACHABLE), 75, "start", ("127.0.0.1:9", "refused")),
+    Case("unreachable", ("run", UNKNOWN, "--base-url", UNREACHABLE), 75, "preflight", ("127.0.0.1:9", "refused")),
     Case("unreachable name", ("run", "x", "--base-url", UNREACHABLE), 75, "preflight", ("127.0.0.1:9", "refused")),
     Case("400", RUN, 2, "start", ("400: no version",), hint=False, start=Answer(400, {"detail": "no version"})),
     Case("409", RUN, 2, "start", ("409: Conflict",), hint=False, start=Answer(409)),
@@ -61,7 +61,7 @@ CASES = [
     Case("HTML 502", RUN, 7, "start", ("502: 502 Bad Gateway",), retry_safe=False, start=Answer(502, HTML)),
     Case("200 of HTML", RUN, 7, "start", ("not JSON",), retry_safe=False, start=Answer(200, HTML)),
     # Ids.
-    Case("unknown workflow", ("run", UNKNOWN), 5, "start", ("404", "check the id")),
+    Case("unknown workflow", ("run", UNKNOWN), 5, "preflight", ("404", "check the id")),
     Case("unknown name", ("run", "demmo"), 5, "preflight", ("'demmo'", "'demo'")),
     Case("unknown run to stream", ("stream", UNKNOWN), 5, "follow", ("404", "check the id"), retry_safe=None),
     Case("unknown run to fetch", ("fetch-output", UNKNOWN), 5, "follow", ("404", "check the id"), retry_safe=None),
@@ -244,7 +244,7 @@ def test_an_odd_id_is_no_bug(noxcli: Noxcli, command: str, text: str) -> None:
 )  # fmt: skip
 def test_an_odd_answer_is_no_bug_and_no_licence_to_start_again(noxcli: Noxcli, turn: Turn) -> None:
     with raw_server(turn) as server:
-        result = noxcli("run", UNKNOWN, "--base-url", server.url, "--json", "--retry-for", "0")
+        result = noxcli("run", UNKNOWN, "--base-url", server.url, "--json", "--retry-for", "0", "--no-check")
     assert result.code in {2, 7, 75}, result.err
     assert result.json["retry_safe"] is (result.code != 7)
     assert [request.method for request in server.requests].count("POST") == 1
@@ -280,7 +280,8 @@ def test_a_deep_output_is_delivered(noxcli: Noxcli, depth: int) -> None:
         (("stream", "r"), 124),
         (("fetch-output", "r"), 124),
         (("run", "a name"), 75),
-        (("run", UNKNOWN), 7),
+        (("run", UNKNOWN), 75),
+        (("run", UNKNOWN, "--no-check"), 7),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

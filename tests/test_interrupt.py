@@ -141,7 +141,7 @@ def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
     env: dict[str, str], plays: Any, sandbox: Sandbox
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
-    with running("run", workflow, "k=v", "--json", env=env) as process:
+    with running("run", workflow, "k=v", "--no-check", "--json", env=env) as process:
         run = started(sandbox, workflow)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)

@@ -13,8 +13,11 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A module may import those of lower layers, and of its own.
 LAYERS = [
     {"errors", "models", "encode"},
-    {"timing", "config", "continuity", "values", "names", "files", "within", "journal"},
-    {"patience", "progress", "inputs", "signals", "state", "limits", "record", "reader"},
+    {"timing", "config", "continuity", "values", "names", "files", "within", "journal", "secrets"},
+    {
+        *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
+        *("limits", "record", "reader"),
+    },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result"},
     {"commands"},

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import requests
 
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
-from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
+from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.records import items_of, run_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
@@ -35,8 +35,9 @@ class NoxusApi:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
+        mask: Callable[[str], str] = str,
     ) -> None:
-        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe)
+        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
 
     def __enter__(self) -> Self:
         return self
@@ -55,15 +56,22 @@ class NoxusApi:
         callback_url: str | None = None,
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key)."""
+        body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
+        path = f"/v1/workflows/{_part(workflow_id)}/runs"
+        answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+        return run_from(answer, workflow_id, dict(input))
+
+    @staticmethod
+    def run_request(
+        input: Mapping[str, Any], version_id: str | None = None, callback_url: str | None = None
+    ) -> dict[str, Any]:
+        """Return the body that starts a run."""
         request: dict[str, Any] = {"input": dict(input)}
         if version_id is not None:
             request["workflow_version_id"] = version_id
         if callback_url is not None:
             request["callback_url"] = callback_url
-        body = Body(json.dumps(request).encode())
-        path = f"/v1/workflows/{_part(workflow_id)}/runs"
-        answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
-        return run_from(answer, workflow_id, dict(input))
+        return request
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
         """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds."""
@@ -94,6 +102,17 @@ class NoxusApi:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
         return workflow_from(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
 
+    def get_version(self, workflow_id: str, version_id: str, *, within: float | None = None) -> Workflow:
+        """Read a workflow as a saved version has it: `GET /v1/workflows/{id}/versions`.
+
+        Raises NotFound where there is no such version.
+        """
+        versions = items_of(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}/versions", within=within))
+        for version in versions:
+            if isinstance(version, dict) and version.get("id") == version_id:
+                return workflow_from({**version, "id": workflow_id, "name": None})
+        raise NotFound(f"the workflow has no version {version_id!r}")
+
     def list_workflows(self) -> Iterator[Workflow]:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
         return map(workflow_from, self._pages("/v1/workflows", {"type": "flow"}))
@@ -111,7 +130,7 @@ class NoxusApi:
         headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
         return Download(self._http.send("GET", f"/v1/file/{_part(file_id)}", headers=headers))
 
-    def upload(self, name: str, content: BinaryIO, content_type: str) -> Mapping[str, Any]:
+    def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
         answer = self._http.upload("/v1/file", name, content, content_type)
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from html import unescape
 from typing import Any
 
@@ -12,18 +13,18 @@ HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 
 
-def describe(body: bytes) -> str:
+def describe(body: bytes, mask: Callable[[str], str] = str) -> str:
     """Return the reason in an error body, or an empty string where it gives none.
 
     FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also looks at
-    `message` and `error`. Gateways answer HTML.
+    `message` and `error`. Gateways answer HTML. `mask` comes before the cut, which could leave half a secret.
     """
     text = body.decode("utf-8", "replace").strip()
     try:
         reason = _from_json(json.loads(text))
     except (ValueError, RecursionError):
         reason = _from_html(text) if text.startswith("<") else text
-    line = " ".join(reason.split())
+    line = " ".join(mask(reason).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 

@@ -1,6 +1,6 @@
 """Foreign failures become ours: HTTP statuses and the exceptions of requests and urllib3, mapped in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -11,6 +11,13 @@ import urllib3
 from noxcli.api.detail import describe
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 
+# No connection, so nothing was sent. A name that is unknown is a NewConnectionError, too.
+NO_CONNECTION = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.SSLError,
+    urllib3.exceptions.ProxyError,
+)
 # What a broken connection looks like: requests wraps while connecting, read1() lets urllib3's own through.
 BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 ERROR_BODY_LIMIT = 64 * 1024
@@ -23,14 +30,15 @@ def request_id_of(response: requests.Response) -> str | None:
     return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
 
 
-def failure_of(response: requests.Response, *, keyed: bool = True) -> NoxError:
+def failure_of(response: requests.Response, *, keyed: bool = True, mask: Callable[[str], str] = str) -> NoxError:
     """Return the error for an answer that is no success; reads and closes its body.
 
-    `keyed` is false where our key was not sent: then the answer says nothing about it.
+    `keyed` is false where our key was not sent: then the answer says nothing about it. `mask` takes secrets out of
+    what the answer quotes.
     """
     status = response.status_code
     try:
-        reason = describe(response.raw.read(ERROR_BODY_LIMIT, decode_content=True))
+        reason = describe(response.raw.read(ERROR_BODY_LIMIT, decode_content=True), mask)
     except BROKEN:
         reason = ""
     finally:
@@ -65,6 +73,11 @@ def unavailable(error: BaseException, url: str, *, sent: bool = True) -> Unavail
     return Unavailable(
         f"no answer from {parts.netloc}: {cause_of(error)}", "is the base URL right, and the network up?", sent=sent
     )
+
+
+def never_connected(error: BaseException) -> bool:
+    """True where there was no connection to send anything over."""
+    return any(isinstance(link, NO_CONNECTION) for link in _inwards(error))
 
 
 def cause_of(error: BaseException) -> str:

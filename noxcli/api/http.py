@@ -4,12 +4,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from noxcli.api.failures import BROKEN, failure_of, request_id_of, unavailable
+from noxcli.api.failures import BROKEN, failure_of, never_connected, request_id_of, unavailable
 from noxcli.api.session import Body, Key, new_session
 from noxcli.config import Settings, is_loopback
 from noxcli.errors import Refused, Unavailable
@@ -35,6 +35,12 @@ class Exchange:
     request_id: str | None = None
 
 
+class Readable(Protocol):
+    """What can be uploaded: an open file, or whatever else knows its own length."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
 class Http:
     """A connection to one server; safe to use from several threads, one request each."""
 
@@ -44,8 +50,10 @@ class Http:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
+        mask: Callable[[str], str] = str,
     ) -> None:
         self.settings = settings
+        self._mask = mask
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -77,7 +85,7 @@ class Http:
         """
         return self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh))
 
-    def upload(self, path: str, name: str, content: BinaryIO, content_type: str) -> Any:
+    def upload(self, path: str, name: str, content: Readable, content_type: str) -> Any:
         """Return the JSON that a multipart POST of one part named `file` is answered with; the file is streamed."""
         from requests_toolbelt.multipart.encoder import MultipartEncoder  # only this call needs it
 
@@ -108,7 +116,7 @@ class Http:
         else:
             raise Refused(f"{urlsplit(url).netloc} redirects in circles", "check the base URL")
         if not 200 <= response.status_code < 300:
-            failure = failure_of(response, keyed=keyed)
+            failure = failure_of(response, keyed=keyed, mask=self._mask)
             failure.forget(self.settings.key)
             raise failure
         return response
@@ -144,7 +152,7 @@ class Http:
             if request_id is not None:
                 request_id = request_id.replace(self.settings.key, "[key]")
         except BROKEN as error:
-            raise unavailable(error, url, sent=getattr(body, "touched", True)) from error
+            raise unavailable(error, url, sent=_may_have_left(body, error)) from error
         else:
             return response
         finally:
@@ -192,6 +200,11 @@ def read_at_most(response: requests.Response, limit: int) -> bytes:
     if len(body) > limit:
         raise Unavailable(f"an answer of more than {limit >> 20} MiB was cut off")
     return body
+
+
+def _may_have_left(body: Any, error: BaseException) -> bool:
+    """True where the server may have seen the whole request."""
+    return body.touched if isinstance(body, Body) else not never_connected(error)
 
 
 def same_origin(one: str, other: str) -> bool:

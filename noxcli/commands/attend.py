@@ -67,13 +67,17 @@ def attend(
     *,
     cursor: str | None = None,
     just_started: bool = False,
+    workflow: Workflow | None = None,
 ) -> Run:
-    """Follow the run, showing it as the format and the terminal ask, until its record has the verdict."""
+    """Follow the run, showing it as the format and the terminal ask, until its record has the verdict.
+
+    `workflow` is what was read of it before; None leaves that to us.
+    """
     outcome = context.outcome
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
-    progress = outcome.progress = Progress(run, context.clock, _workflow(context, api, run, deadline))
+    progress = outcome.progress = Progress(run, context.clock, workflow or _workflow(context, api, run, deadline))
     follower = Follower(
         api,
         run,
@@ -135,7 +139,8 @@ def _failed_at(context: Context) -> str:
     nodes = context.outcome.progress.nodes.values() if context.outcome.progress else ()
     for node in nodes:
         if node.failed:
-            return f" at {node.name!r}" + (f": {node.tail}" if node.tail else "")
+            said = context.terminal.mask.torn(node.tail)
+            return f" at {node.name!r}" + (f": {said}" if said else "")
     return ""
 
 

@@ -77,7 +77,7 @@ class Context:
         self.base_url = settings.url
         from noxcli.api import NoxusApi
 
-        return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log)
+        return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
 
     @property
     def journal(self) -> Journal:

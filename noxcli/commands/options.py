@@ -44,11 +44,21 @@ WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workf
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[INPUT]...", help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY:=@FILE.json.", show_default=False),
+    typer.Argument(
+        metavar="[INPUT]...",
+        help="KEY=TEXT, KEY:=JSON, KEY=@FILE, KEY:=@FILE.json or KEY@UPLOAD.",
+        show_default=False,
+    ),
 ]
 WholeInputs = Annotated[
     str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
 ]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="KEY=ENVNAME", help="Send that variable's value, and show it nowhere."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the request, and send nothing.")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Leave the inputs to the server to judge.")]
 VersionId = Annotated[str | None, typer.Option("--version-id", metavar="ID", help="Run a saved version.")]
 CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Where the platform POSTs the result.")
@@ -57,6 +67,7 @@ Detach = Annotated[bool, typer.Option("--detach", help="Start only, and print th
 Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume behind this redis_id.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
 RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly, nothing added.")]
 OutputDirectory = Annotated[
     str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")

@@ -1,6 +1,7 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,15 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import attend, check_directory, deliver, following, judge
 from noxcli.commands.context import Context
+from noxcli.commands.prepare import checked, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
 from noxcli.inputs import read_inputs
 from noxcli.models import Run
 from noxcli.output import Format
+from noxcli.patience import Patience
 from noxcli.resolve import resolve_workflow
+from noxcli.secrets import Mask
 from noxcli.signals import Interrupted
 from noxcli.start import start_run
 from noxcli.state import State, write_state
@@ -33,6 +37,9 @@ def run(
     workflow: options.WorkflowArgument,
     inputs: options.InputArguments = None,
     whole: options.WholeInputs = None,
+    secrets: options.Secrets = None,
+    dry_run: options.DryRun = False,
+    no_check: options.NoCheck = False,
     version_id: options.VersionId = None,
     callback_url: options.CallbackUrl = None,
     detach: options.Detach = False,
@@ -63,7 +70,8 @@ def run(
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
-    payload = read_inputs(inputs or [], whole)
+    given = read_inputs(inputs or [], whole, secrets=secrets or [], environ=context.terminal.environ)
+    context.terminal.mask = Mask(given.secrets)
     policy = following(
         context,
         stream=not no_stream,
@@ -76,16 +84,28 @@ def run(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         check_directory(output_dir)
         _check_state_file(state_file)
-        started = _start(
-            context, api, workflow, payload, version_id, callback_url, state_file, deadline, options.before(retry_for)
-        )
+        context.enter(Phase.PREFLIGHT)
+        patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
+        found = resolve_workflow(api, workflow, patience)
+        known = found if found.nodes else None  # a list of workflows has told it all
+        if not no_check:
+            known, given = checked(
+                context, api, found, given, deadline, patience, named=workflow, version_id=version_id
+            )
+        if dry_run:
+            show_request(context, found, api.run_request(given.shown(), version_id, callback_url))
+            return
+        payload = stored(context, api, given, patience)
+        require_time(deadline)
+        start = Start(context, api, found.id, payload, given.shown(), version_id, callback_url, state_file)
+        started = start.send(deadline, patience)
         if detach:
             context.terminal.note(f"follow it with: noxcli stream {started.id}")
             if context.writes_text:
                 context.terminal.write(f"{started.id}\n")
             return
         try:
-            finished = attend(context, api, started, deadline, policy, just_started=True)
+            finished = attend(context, api, started, deadline, policy, just_started=True, workflow=known)
             judge(context, finished)
             after = context.patience(deadline, options.before(retry_for))
             deliver(context, api, finished, after, raw=raw, output_dir=output_dir, expand=not no_expand)
@@ -96,37 +116,43 @@ def run(
             raise _stopped(context, api, signal) from None
 
 
-def _start(
-    context: Context,
-    api: "NoxusApi",
-    workflow: str,
-    payload: Mapping[str, Any],
-    version_id: str | None,
-    callback_url: str | None,
-    state_file: str | None,
-    deadline: Deadline,
-    retry_for: float,
-) -> Run:
-    context.enter(Phase.PREFLIGHT)
-    patience = context.patience(deadline, retry_for, out_of_time=TimedOutBeforeStart)
-    workflow_id = resolve_workflow(api, workflow, patience)
-    context.enter(Phase.START)
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start and all that it needs; `shown` is the input without its secrets, for the journal."""
 
-    def send() -> Run:
-        # From the request until its id is written down, a signal waits: the id must not be lost.
-        with context.signals.held():
-            started = context.signals.finish_first(
-                lambda: api.create_run(workflow_id, payload, version_id=version_id, callback_url=callback_url),
-                deadline.left(LONGEST_START),
-            )
-            context.outcome.run = started
-            context.journal.begin(started, context.base_url, payload)
-            _note_state(context, state_file, started)
-            context.way_back = context.line_to_stream(started.id)
-            context.terminal.note(f"started run {started.id}")
-        return started
+    context: Context
+    api: "NoxusApi"
+    workflow_id: str
+    payload: Mapping[str, Any]
+    shown: Mapping[str, Any]
+    version_id: str | None
+    callback_url: str | None
+    state_file: str | None
 
-    return start_run(api, send, workflow_id, payload, patience=patience, clock=context.clock, deadline=deadline)
+    def send(self, deadline: Deadline, patience: Patience) -> Run:
+        """Start the run, once."""
+        context, api = self.context, self.api
+        context.enter(Phase.START)
+
+        def send() -> Run:
+            # From the request until its id is written down, a signal waits: the id must not be lost.
+            with context.signals.held():
+                started = context.signals.finish_first(
+                    lambda: api.create_run(
+                        self.workflow_id, self.payload, version_id=self.version_id, callback_url=self.callback_url
+                    ),
+                    deadline.left(LONGEST_START),
+                )
+                context.outcome.run = started
+                context.journal.begin(started, context.base_url, self.shown)
+                _note_state(context, self.state_file, started)
+                context.way_back = context.line_to_stream(started.id)
+                context.terminal.note(f"started run {started.id}")
+            return started
+
+        return start_run(
+            api, send, self.workflow_id, self.payload, patience=patience, clock=context.clock, deadline=deadline
+        )
 
 
 def _check_state_file(state_file: str | None) -> None:

@@ -126,7 +126,7 @@ class Live:
             line.append(f" {visible(node.status)}", style=STYLES[group])
         left = width - line.cell_len - 1
         if node.tail and (node.running or node.failed) and left > 8:
-            tail = visible(node.tail[-2 * left :]).strip()
+            tail = visible(self._terminal.mask.torn(node.tail)[-2 * left :]).strip()
             line.append(" ").append(tail[-left:] if node.running else shorten(tail, left), style="dim")
         line.truncate(width)
         return line

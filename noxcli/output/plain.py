@@ -37,7 +37,7 @@ class Plain(Plainly):
     def show(self, burst: Sequence[Step]) -> None:
         for update, changes in burst:
             for change in changes:
-                self._say(_node_line(change))
+                self._say(_node_line(change, self._terminal.mask.torn(change.said)))
             if line := self._line(update):
                 self._say(line)
 
@@ -86,7 +86,7 @@ class WarningsOnly(Plainly):
                 self._terminal.complain(f"noxcli: gap: {update.reason}")
 
 
-def _node_line(change: Change) -> str:
+def _node_line(change: Change, said: str) -> str:
     took = f" ({show_seconds(change.seconds)})" if change.seconds and change.seconds >= 0.05 else ""
-    why = f": {shorten(change.said, SAID_WIDTH)}" if change.status in {"failed", "error"} and change.said else ""
+    why = f": {shorten(said, SAID_WIDTH)}" if change.status in {"failed", "error"} and said else ""
     return f"  {shorten(change.name, NAME_WIDTH)}: {change.status}{took}{why}"

@@ -10,6 +10,7 @@ from typing import BinaryIO, TextIO
 
 from noxcli.errors import ReaderGone, Undelivered
 from noxcli.output.text import visible
+from noxcli.secrets import Mask
 
 
 @dataclass(slots=True)
@@ -24,6 +25,8 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
+    # Takes secrets out of whatever is said.
+    mask: Mask = field(default_factory=Mask)
     # Puts signals off while something is being written that must not be torn.
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -76,7 +79,7 @@ class Terminal:
     def complain(self, line: str) -> None:
         """Say something that must be seen: one line on stderr, remote text in it made harmless."""
         try:
-            self.err.write(f"{visible(line)}\n")
+            self.err.write(f"{visible(self.mask(line))}\n")
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it

@@ -107,6 +107,20 @@ FIXED_INPUTS = Scenario(
     },
 )
 
+DOCUMENT = Scenario(
+    "document",
+    "Takes a file, and says which one it got.",
+    nodes=[input_node("Document", type="File"), Node("Read"), output_node("Answer")],
+    script=node_runs("Read", seconds=0.5),
+    output=lambda inputs: {"Answer": "Read {name} ({content_type}).".format_map(_given_file(inputs["Document"]))},
+)
+
+
+def _given_file(value: Any) -> dict[str, Any]:
+    given = value if isinstance(value, dict) else {}
+    return {"name": "a file", "content_type": "unknown type", **given}
+
+
 STRUCTURED = Scenario(
     "structured",
     "Outputs of every JSON type, a file, and a long text inside a list.",
@@ -160,4 +174,4 @@ def _many_nodes() -> Scenario:
     )
 
 
-BUILT_IN: list[Scenario] = [DEMO, QUESTIONS, FIXED_INPUTS, STRUCTURED, V2, _many_nodes(), *TROUBLE]
+BUILT_IN: list[Scenario] = [DEMO, QUESTIONS, FIXED_INPUTS, DOCUMENT, STRUCTURED, V2, _many_nodes(), *TROUBLE]

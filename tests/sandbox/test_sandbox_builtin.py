@@ -19,6 +19,7 @@ INPUTS = {
     "qa": {"Question": "Why?"},
     "fixed-inputs": {"User Question": "Why?"},
     "v2": {"Topic": "rain"},
+    "document": {"Document": {"uri": "https://example.com/a.pdf", "name": "a.pdf"}},
 }
 ENDS = {"fails": "failed", "stopped": "stopped", "pauses": "awaiting_human_feedback"}
 

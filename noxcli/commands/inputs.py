@@ -1,0 +1,99 @@
+"""`noxcli inputs`: what a workflow takes, as a table with a line to paste, or as a JSON Schema."""
+
+import shlex
+from collections.abc import Sequence
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.definition import InputNode, inputs_of, keys_of
+from noxcli.encode import to_json
+from noxcli.errors import Phase, Unavailable
+from noxcli.inputs import ESCAPABLE
+from noxcli.output import Format
+from noxcli.output.text import visible
+from noxcli.resolve import resolve_workflow
+from noxcli.schema import SAMPLES, schema_of
+from noxcli.timing import Deadline
+
+HEADER = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
+WIDEST = 40
+SAMPLE_FILE = "noxcli-sample.txt"
+
+
+def inputs(
+    ctx: typer.Context,
+    workflow: options.WorkflowArgument,
+    version_id: options.VersionId = None,
+    as_json: options.SchemaOption = False,
+    timeout: options.Timeout = None,
+    retry_for: options.RetryFor = None,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+) -> None:
+    """Show what a workflow takes, and a command line to start from."""
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, timeout)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    with context.connect(base_url, api_key_file, connect_timeout) as api:
+        context.enter(Phase.PREFLIGHT)
+        patience = context.patience(deadline, options.before(retry_for))
+        found = resolve_workflow(api, workflow, patience)
+        if version_id is not None:
+            found = patience.keep_trying(lambda: api.get_version(found.id, version_id))
+        elif "nodes" not in found.definition:
+            found = patience.keep_trying(lambda: api.get_workflow(found.id))
+    nodes = inputs_of(found.definition)
+    if nodes is None:
+        raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
+    if as_json:
+        context.terminal.write(f"{to_json(schema_of(nodes, found.name), indent=2)}\n")
+        context.format = Format.TEXT  # the schema is the document
+        return
+    context.terminal.write(table(nodes, aligned=context.terminal.out.isatty()))
+    context.terminal.note(f"try: {sample_line(workflow, nodes)}")
+
+
+def table(nodes: Sequence[InputNode], *, aligned: bool) -> str:
+    """Return a line for each input: in columns for eyes, with tabs and nothing cut for programs."""
+    rows = [HEADER, *map(_row, nodes)]
+    if not aligned:
+        return "".join("\t".join(map(visible, row)) + "\n" for row in rows)
+    cells = [[_short(visible(cell)) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _row(node: InputNode) -> tuple[str, ...]:
+    shown = "" if node.value is None else node.value if isinstance(node.value, str) else to_json(node.value)
+    fixed, default = (shown, "") if node.fixed else ("", shown)
+    kind = f"list of {node.type}" if node.is_list else node.type or ""
+    return node.label or "", node.id, kind, "yes" if node.required else "no", fixed, default
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+def sample_line(workflow: str, nodes: Sequence[InputNode]) -> str:
+    """Return a command line that gives all that is required; what could act on a terminal goes by its id."""
+    needed = {key: node for key, node in keys_of(nodes).items() if node.required}
+    items = [_item(key if visible(key) == key else node.id, node) for key, node in needed.items()]
+    dashes = ["--"] if any(word.startswith("-") for word in (workflow, *items)) else []
+    line = shlex.join(["noxcli", "run", *dashes, workflow, *items])
+    uploads = any(node.kind == "file" for node in needed.values())
+    return f"printf hello > {SAMPLE_FILE} && {line}" if uploads else line
+
+
+def _item(key: str, node: InputNode) -> str:
+    escaped = "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
+    if node.kind == "file":
+        return f"{escaped}@{SAMPLE_FILE}"
+    sample = SAMPLES.get(node.kind or "text")
+    return f"{escaped}={sample}" if isinstance(sample, str) else f"{escaped}:={to_json(sample)}"

@@ -1,0 +1,85 @@
+"""What a workflow's definition says about its inputs, in both versions; odd parts of it are read as saying nothing."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
+INPUT_TYPE = re.compile(r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?")
+# The words of the docs, the SDK and the editor, in small letters, and the kind that each means.
+KINDS = {
+    **dict.fromkeys(("str", "string", "text"), "text"),
+    **dict.fromkeys(("int", "integer"), "int"),
+    **dict.fromkeys(("float", "number"), "number"),
+    **dict.fromkeys(("bool", "boolean"), "bool"),
+    **dict.fromkeys(("dict", "object"), "object"),
+    **dict.fromkeys(("list", "array"), "list"),
+    **dict.fromkeys(("file", "image", "audio"), "file"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InputNode:
+    """One input of a workflow. `type` is the server's word for it, `value` is fixed or a default."""
+
+    id: str
+    label: str | None
+    type: str | None
+    fixed: bool = False
+    value: Any = None
+    connectors: tuple[str, ...] = ("input",)
+    is_list: bool = False
+
+    @property
+    def kind(self) -> str | None:
+        """What its values have to be, None where nothing is known."""
+        kind = KINDS.get((self.type or "").lower())
+        return (None if kind == "file" else "list") if self.is_list and kind else kind
+
+    @property
+    def required(self) -> bool:
+        """True where the workflow has no value of its own."""
+        return not self.fixed and self.value is None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The keys that mean this input and no other, beside its label."""
+        return self.id, *(f"{self.id}::{name}" for name in self.connectors)
+
+
+def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
+    """Return the inputs that a caller can give, in order; None where the definition has no nodes to read."""
+    nodes = definition.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        return None
+    # A node with a parent is inside a loop or another scope, and is filled by that.
+    found = (_input(node) for node in nodes if not node.get("parent_id"))
+    return [node for node in found if node is not None]
+
+
+def keys_of(inputs: Iterable[InputNode]) -> dict[str, InputNode]:
+    """Return the shortest key that means each input alone: its label, or where two share it or none has one, its id."""
+    inputs = list(inputs)
+    labels = [node.label for node in inputs]
+    return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in inputs}
+
+
+def _input(node: Mapping[str, Any]) -> InputNode | None:
+    matched = INPUT_TYPE.fullmatch(str(node.get("type", "")))
+    if matched is None or not isinstance(node.get("id"), str):
+        return None
+    config = node.get("node_config")
+    config = config if isinstance(config, dict) else {}
+    label, type_ = config.get("label"), config.get("type")
+    listed = node.get("inputs")
+    names = [each.get("name") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return InputNode(
+        id=node["id"],
+        label=label if isinstance(label, str) and label else None,
+        type=type_ if isinstance(type_, str) and type_ else matched["kind"],
+        fixed=config.get("fixed_value") is True,
+        value=config.get("value"),
+        connectors=tuple(dict.fromkeys(["input", *(name for name in names if isinstance(name, str))])),
+        is_list=config.get("is_list") is True,
+    )

@@ -1,0 +1,222 @@
+"""Change the engine in small ways, one at a time, and see whether the fast tests notice.
+
+python scripts/mutate.py [--limit N] [--seconds S] [--only MODULE ...] [--seed N]
+
+Works in a copy. A mutant that survives is printed with its line; WAIVED names those that change nothing a test could
+or should hold.
+"""
+
+import argparse
+import ast
+import copy
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ENGINE = ["tests/test_follow.py"]
+STARTING = ["tests/test_run.py", "tests/test_fault_matrix.py", "-k", "start- or lost_answer or unusable"]
+# The fast tests that concern each module.
+TESTS = {
+    "follow": ENGINE,
+    "reader": ENGINE,
+    "record": ENGINE,
+    "limits": ENGINE,
+    "continuity": ["tests/test_continuity.py", "tests/test_follow.py"],
+    "patience": ["tests/test_timing.py", *STARTING],
+    "start": STARTING,
+}
+SLOWEST = 60  # seconds for one mutant: whoever takes longer hangs, and counts as noticed
+FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+# (module, the mutated code): why it may live.
+WAIVED: dict[tuple[str, str], str] = {}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change; `source` is the whole module with it."""
+
+    module: str
+    line: int
+    before: str
+    after: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"noxcli/{self.module}.py:{self.line}: {self.before}  ->  {self.after}"
+
+
+def mutants_of(module: str) -> Iterator[Mutant]:
+    """Yield every mutant of a module."""
+    text = (ROOT / "noxcli" / f"{module}.py").read_text()
+    tree = ast.parse(text)
+    # Each node is found again in a copy of the tree by its place in the walk.
+    for place, node in enumerate(ast.walk(tree)):
+        for number, _ in enumerate(changes(node)):
+            changed = copy.deepcopy(tree)
+            target = next(one for at, one in enumerate(ast.walk(changed)) if at == place)
+            replacement = list(changes(target))[number]
+            replace(changed, target, replacement)
+            before, after = told(node), told(replacement)
+            yield Mutant(
+                module, getattr(node, "lineno", 0), before, after, ast.unparse(ast.fix_missing_locations(changed))
+            )
+
+
+def changes(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what may stand in a node's place."""
+    match node:
+        case ast.Compare(left, [op], rest) if type(op) in FLIPS:
+            yield ast.Compare(left, [FLIPS[type(op)]()], rest)
+        case ast.BoolOp(ast.And(), values):
+            yield ast.BoolOp(ast.Or(), values)
+        case ast.BoolOp(ast.Or(), values):
+            yield ast.BoolOp(ast.And(), values)
+        case ast.UnaryOp(ast.Not(), operand):
+            yield operand
+        case ast.BinOp(left, ast.Add(), right):
+            yield ast.BinOp(left, ast.Sub(), right)
+        case ast.BinOp(left, ast.Sub(), right):
+            yield ast.BinOp(left, ast.Add(), right)
+        case ast.Constant(bool() as value):
+            yield ast.Constant(not value)
+        case ast.Constant(int() | float() as value):
+            yield ast.Constant(value + 1)
+            yield ast.Constant(value - 1)
+        case ast.If(ast.Name() | ast.Attribute() | ast.Call() as test, body, orelse):
+            yield ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
+        case ast.Return(value) if value is not None and not isinstance(value, ast.Constant):
+            yield ast.Return(ast.Constant(None))
+        case ast.Expr(ast.Constant(str())):
+            return  # a docstring
+        case ast.Expr(ast.Constant()):
+            return  # the dots of a protocol
+        case ast.Expr() | ast.Assign() | ast.AugAssign() | ast.Raise() | ast.Continue() | ast.Break():
+            yield ast.Pass()
+
+
+def replace(tree: ast.AST, target: ast.AST, replacement: ast.AST) -> None:
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            if value is target:
+                setattr(parent, name, replacement)
+                return
+            if isinstance(value, list):
+                for place, item in enumerate(value):
+                    if item is target:
+                        value[place] = replacement
+                        return
+
+
+def told(node: ast.AST) -> str:
+    """Return one line of code."""
+    return ast.unparse(node).splitlines()[0][:90]
+
+
+def survives(mutant: Mutant, copies: list[Path]) -> bool:
+    """Run the tests against it."""
+    directory = copies.pop()
+    target = directory / "noxcli" / f"{mutant.module}.py"
+    original = target.read_text()
+    target.write_text(mutant.source)
+    try:
+        return passes(TESTS[mutant.module], directory)
+    finally:
+        target.write_text(original)
+        copies.append(directory)
+
+
+def passes(tests: Sequence[str], directory: Path) -> bool:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-seed=0",
+        *tests,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        return process.wait(SLOWEST) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+
+
+def copied(parent: Path, number: int) -> Path:
+    """Make a copy of what the tests need."""
+    directory = parent / str(number)
+    for name in ("noxcli", "tests"):
+        shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, directory / name)
+    return directory
+
+
+def main() -> int:
+    """Print each survivor, and the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--limit", type=int, help="try so many mutants, chosen at random")
+    parser.add_argument("--seconds", type=float, default=900, help="start none after so long")
+    parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS), help="modules")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--deselect", nargs="+", default=[], help="tests that fail anyway")
+    options = parser.parse_args()
+    mutants = [mutant for module in options.only for mutant in mutants_of(module)]
+    random.Random(options.seed).shuffle(mutants)
+    end = time.monotonic() + options.seconds
+    with tempfile.TemporaryDirectory() as parent, ThreadPoolExecutor(options.jobs) as pool:
+        copies = [copied(Path(parent), number) for number in range(options.jobs)]
+        for module in options.only:
+            TESTS[module] = [*TESTS[module], *(f"--deselect={test}" for test in options.deselect)]
+            if not passes(TESTS[module], copies[0]):
+                print(f"the tests of {module} fail without any change")
+                return 2
+
+        def tried(mutant: Mutant) -> bool | None:
+            return survives(mutant, copies) if time.monotonic() < end else None
+
+        chosen = mutants[: options.limit]
+        results = list(zip(chosen, pool.map(tried, chosen), strict=True))
+    left = sorted((mutant for mutant, lives in results if lives), key=lambda one: (one.module, one.line))
+    waived = [mutant for mutant in left if (mutant.module, mutant.after) in WAIVED]
+    for mutant in left:
+        reason = WAIVED.get((mutant.module, mutant.after))
+        print(f"{'waived' if reason else 'SURVIVED'}: {mutant}" + (f"  ({reason})" if reason else ""))
+    done = sum(lives is not None for _, lives in results)
+    print(
+        f"{len(mutants)} mutants, {done} tried, {done - len(left)} killed, {len(left)} survived, {len(waived)} waived"
+    )
+    return 1 if len(left) > len(waived) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
