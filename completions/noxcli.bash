@@ -14,10 +14,10 @@ __noxcli_verbs() {
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version --help -h) ;;
-        run) offered=(--inputs --version-id --callback-url --detach --format --json --raw --output-dir --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        stream) offered=(--etag --resume --format --json --raw --output-dir --no-expand --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        run) offered=(--inputs --version-id --callback-url --detach --format --json --raw --output-dir --name --overwrite --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        stream) offered=(--etag --resume --format --json --raw --output-dir --name --overwrite --no-expand --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         wait) offered=(--json --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        fetch-output) offered=(--wait --format --json --raw --output-dir --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         sandbox) offered=(--port --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
@@ -29,7 +29,7 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs)
             kind=at-file offered=() ;;
-        run:--version-id | run:--callback-url | run:--raw | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--version-id | run:--callback-url | run:--raw | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;

@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A module may import those of lower layers, and of its own.
 LAYERS = [
     {"errors", "models", "encode"},
-    {"timing", "config", "continuity", "values", "names", "files", "within", "journal"},
-    {"patience", "progress", "inputs", "signals", "state"},
+    {"timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within", "journal"},
+    {"patience", "progress", "inputs", "signals", "state", "fetch", "transfers"},
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
-    {"result"},
+    {"result", "filing"},
     {"commands"},
     {"cli"},
     {"ending"},
