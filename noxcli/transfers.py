@@ -61,6 +61,8 @@ def run_transfers(
             while True:
                 place = waiting.get_nowait()
                 transfer, call = jobs[place]
+                if transfer.cancelled.is_set():
+                    return
                 told.put((place, *outcome_of(lambda call=call: call(quiet))))  # type: ignore[misc]
                 transfer.finished = True
 

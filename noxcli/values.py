@@ -46,7 +46,8 @@ def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
     cut = is_preview(value)
     file = value.get("file") if cut else value
     name = "" if cut else _word(file, "name")
-    size = file.get("size") if isinstance(file, dict) else None
+    # Of a cut text it is not known whether that would count bytes or characters.
+    size = file.get("size") if isinstance(file, dict) and not cut else None
     return Remote(
         pointer_to(keys),
         keys,

@@ -52,7 +52,8 @@ class Download:
         """
         raw = self._response.raw
         try:
-            while piece := raw.read(PIECE, decode_content=True):
+            # Not read(): that would lose what had come before a break.
+            while piece := raw.read1(PIECE, decode_content=True):
                 yield piece
         except BROKEN as error:
             raise Unavailable(f"the download broke after {raw.tell():,} bytes: {cause_of(error)}") from error
