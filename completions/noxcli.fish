@@ -7,13 +7,13 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file'
+        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file'
             return 0
         case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--base-url' 'wait:--api-key-file'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
+        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
             return 0
         case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--base-url' 'stop:--api-key-file'
             return 0
@@ -127,6 +127,8 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'tex
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop' -l json -d 'The same as --format json'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -d 'Print one output exactly, nothing added'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l no-expand -d 'Leave texts that the server cut as previews'
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Note the run\'s ids for `noxcli stop --state-file`'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l timeout -x -d 'Give up after 90, 30s, 10m or 2h; the run goes on'

@@ -34,6 +34,8 @@ function __noxcli_verbs {
                 @{ Names = @('--json'); Help = 'The same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
                 @{ Names = @('--state-file'); Help = 'Note the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
@@ -65,6 +67,8 @@ function __noxcli_verbs {
                 @{ Names = @('--json'); Help = 'The same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
@@ -118,6 +122,8 @@ function __noxcli_verbs {
                 @{ Names = @('--json'); Help = 'The same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }

@@ -1,34 +1,23 @@
-"""The output of a completed run, made whole: truncated texts fetched, files written where they were asked for."""
+"""The output of a completed run, made whole: truncated texts fetched, wherever they sit."""
 
+import codecs
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any
 
-from noxcli.encode import to_json
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
-from noxcli.files import Saved, save
-from noxcli.models import Run
-from noxcli.names import MANIFEST, Names, safe_extension
+from noxcli.fetch import FileSource, Transfer, fetch
+from noxcli.part import Part
 from noxcli.patience import Patience
-from noxcli.values import Remote, as_text, find_remote, is_file, is_preview, pointer_to, replaced, text_of
+from noxcli.transfers import Watching, run_transfers, silent
+from noxcli.values import Remote, find_remote, replaced
 
-
-class OpenFile(Protocol):
-    """A file on its way here."""
-
-    def __enter__(self) -> "OpenFile": ...
-    def __exit__(self, *exc: Any) -> None: ...
-    def pieces(self) -> Iterator[bytes]: ...
-
-
-class FileSource(Protocol):
-    """What delivery needs of the API."""
-
-    def download(self, file_id: str) -> OpenFile: ...
+PIECE = 256 * 1024
+# What is wrong with one file; the others may be had all the same.
+DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,91 +30,69 @@ class Delivered:
     problems: list[str] = field(default_factory=list)
 
 
-class Delivery:
-    """Delivers one run's output; each file is fetched once, however often the output names it."""
-
-    def __init__(self, source: FileSource, patience: Patience) -> None:
-        self._source = source
-        self._patience = patience
-        self._files: list[dict[str, Any]] = []
-        self._problems: list[str] = []
-
-    def inline(self, output: Any) -> Delivered:
-        """Return the output with every truncated text replaced by the whole one."""
-        contents: dict[str, bytes] = {}
-        texts: dict[tuple[str | int, ...], str] = {}
-        for remote in find_remote(output):
-            if not remote.is_text:
-                continue
-            with self._noting(remote.pointer):
-                file_id = required_id(remote)
-                if file_id not in contents:
-                    contents[file_id] = self._patience.keep_trying(partial(self._read, file_id))
-                texts[remote.keys] = decoded(contents[file_id], file_id)
-                self._list(remote.pointer, file_id, None, contents[file_id])
-        return self._delivered(replaced(output, texts))
-
-    def to_directory(self, run: Run, directory: Path) -> Delivered:
-        """Write every output to a file of its own and return the output with paths in place of what is remote."""
-        names = Names()
-        output = run.output if isinstance(run.output, dict) else {"output": run.output}
-        markers: dict[tuple[str | int, ...], Any] = {}
-        for remote in find_remote(output):
-            extension = ".txt" if remote.is_text else safe_extension(remote.name)
-            target = directory / names.claim("-".join(map(str, remote.keys)), extension)
-            with self._noting(remote.pointer):
-                file_id = required_id(remote)
-                saved = self._patience.keep_trying(partial(self._fetch, file_id, target))
-                markers[remote.keys] = {"$file": str(target)}
-                self._list(remote.pointer, file_id, saved)
-        shown = replaced(output, markers)
-        for key, value in output.items():
-            pointer = pointer_to((key,))
-            if is_preview(value) or is_file(value):
-                continue
-            with self._noting(pointer):
-                extension = ".txt" if text_of(value) is not None else ".json"
-                content = as_text(shown[key]).encode("utf-8", "surrogatepass")
-                self._list(pointer, None, save(directory / names.claim(key, extension), [content]))
-        delivered = self._delivered(shown if isinstance(run.output, dict) else shown["output"])
-        with self._noting(MANIFEST):
-            save(directory / MANIFEST, [to_json(_manifest(run, delivered), indent=2).encode()])
-        return delivered
-
-    def _read(self, file_id: str) -> bytes:
-        with self._source.download(file_id) as download:
-            return b"".join(download.pieces())
-
-    def _fetch(self, file_id: str, target: Path) -> Saved:
-        with self._source.download(file_id) as download:
-            return save(target, download.pieces())
-
-    @contextmanager
-    def _noting(self, what: str) -> Iterator[None]:
-        """Note what can't be delivered and go on with the rest."""
+def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
+    """Return the output with every truncated text replaced by the whole one; each file is fetched once."""
+    remotes = [remote for remote in find_remote(output) if remote.is_text]
+    together: dict[str, Transfer] = {}
+    for remote in remotes:
+        if remote.file_id is not None and remote.file_id not in together:
+            together[remote.file_id] = Transfer(remote, remote.file_id)
+    jobs = [(transfer, partial(_whole, source, transfer)) for transfer in together.values()]
+    outcomes = dict(zip(together, run_transfers(jobs, patience, watching), strict=True))
+    texts: dict[tuple[str | int, ...], str] = {}
+    files, problems = [], []
+    for remote in remotes:
         try:
-            yield
-        except (NotFound, Refused, Unauthorized, Unavailable, Undelivered) as error:
-            self._problems.append(f"{what}: {error.line()}")
+            value, error = outcomes[required_id(remote)]
+            if error is not None:
+                raise error
+            assert value is not None
+            texts[remote.keys], entry = value
+            files.append({"pointer": remote.pointer, **entry})
+        except DELIVERABLE as error:
+            problems.append(problem(remote.pointer, error))
+    whole = replaced(output, texts)
+    return Delivered(whole, files, is_complete(whole) and not problems, problems)
 
-    def _list(self, pointer: str, file_id: str | None, saved: Saved | None, content: bytes = b"") -> None:
-        self._files.append(
-            {
-                "pointer": pointer,
-                "file_id": file_id,
-                "path": str(saved.path) if saved else None,
-                "bytes": saved.bytes if saved else len(content),
-                "sha256": saved.sha256 if saved else sha256(content).hexdigest(),
-            }
-        )
 
-    def _delivered(self, output: Any) -> Delivered:
-        return Delivered(output, self._files, is_complete(output) and not self._problems, self._problems)
+def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
+    with Part(io.BytesIO(), "a text") as part:
+        fetch(source, transfer, part, patience)
+        text = decoded(part.read_back().read(), transfer.file_id)
+        return text, _entry(transfer.file_id, part)
+
+
+@contextmanager
+def spooled(
+    source: FileSource, remote: Remote, patience: Patience, watching: Watching = silent
+) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
+    """Have one file whole and checked, in constant memory: its bytes from the beginning, and its entry."""
+    transfer = Transfer(remote, required_id(remote))
+    with Part.nameless() as part:
+
+        def call(patience: Patience) -> None:
+            fetch(source, transfer, part, patience)
+
+        ((_, error),) = run_transfers([(transfer, call)], patience, watching)
+        if error is not None:
+            raise error
+        if remote.is_text:
+            _check_text(part.read_back(), transfer.file_id)
+        yield part.read_back(), {"pointer": remote.pointer, **_entry(transfer.file_id, part)}
+
+
+def _entry(file_id: str, part: Part) -> dict[str, Any]:
+    return {"file_id": file_id, "path": None, "bytes": part.size, "sha256": part.sha256}
 
 
 def is_complete(output: Any) -> bool:
     """True where nothing in the output is a preview."""
     return not any(remote.is_text for remote in find_remote(output))
+
+
+def problem(what: str, error: BaseException) -> str:
+    """Return what could not be delivered, and why."""
+    return f"{what}: {error.line() if isinstance(error, DELIVERABLE) else error}"
 
 
 def required_id(remote: Remote) -> str:
@@ -146,14 +113,22 @@ def decoded(content: bytes, file_id: str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Undelivered(f"the file {file_id} is not UTF-8 text (byte {error.start:,})") from None
+        raise _no_text(file_id, error.start) from None
 
 
-def _manifest(run: Run, delivered: Delivered) -> dict[str, Any]:
-    return {
-        "schema": "noxcli.manifest/1",
-        "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
-        "complete": delivered.complete,
-        "files": delivered.files,
-        "problems": delivered.problems,
-    }
+def _check_text(content: IO[bytes], file_id: str) -> None:
+    decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
+    while True:
+        piece = content.read(PIECE)
+        held = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            raise _no_text(file_id, before - held + error.start) from None
+        if not piece:
+            return
+        before += len(piece)
+
+
+def _no_text(file_id: str, place: int) -> Undelivered:
+    return Undelivered(f"the file {file_id} is not UTF-8 text (byte {place:,})")

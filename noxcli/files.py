@@ -29,7 +29,9 @@ def prepare_directory(directory: Path) -> None:
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
-        raise Undelivered(f"can't write to the directory {directory}: {_reason(error)}", "check --output-dir") from None
+        raise Undelivered(
+            f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir"
+        ) from None
 
 
 def save(target: Path, pieces: Iterable[bytes]) -> Saved:
@@ -49,10 +51,10 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
                 size += len(piece)
             file.flush()
             os.fsync(file.fileno())
-        partial.chmod(0o666 & ~_umask())  # mkstemp makes it private; it is an ordinary file of the user's
+        partial.chmod(0o666 & ~umask())  # mkstemp makes it private; it is an ordinary file of the user's
         partial.replace(target)
     except OSError as error:
-        raise Undelivered(f"can't write {target}: {_reason(error)}") from None
+        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
     else:
         partial = None
     finally:
@@ -61,11 +63,13 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
     return Saved(target, size, digest.hexdigest())
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the process's umask."""
     current = os.umask(0o077)
     os.umask(current)
     return current
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Return what the system says."""
     return (error.strerror or str(error)).lower()

@@ -1,9 +1,18 @@
 """File names from keys of outputs, never from a path that the server gave."""
 
+import mimetypes
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import PurePosixPath
+from string import Formatter
+from typing import Any
 
+from noxcli.errors import UsageProblem
+
+TEMPLATE = "{key}{ext}"
+FIELDS = ("run_id", "workflow_id", "key", "index", "ext")
+LONGEST_SEGMENT = 220  # bytes; most systems take 255
 LONGEST = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
 EDGES = re.compile(r"^[\s.]+|[\s.]+$")
@@ -11,34 +20,70 @@ HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
 class Names:
-    """Gives each key a name that no other has, also where case does not count."""
+    """Gives each output a name inside the directory that no other has, also where case does not count."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: str = TEMPLATE, **values: str) -> None:
+        self._segments = [list(Formatter().parse(segment)) for segment in template.split("/")]
+        self._values = values
         self._taken = {MANIFEST}
 
-    def claim(self, key: str, extension: str) -> str:
-        """Return a safe name for the key."""
-        stem = safe_stem(key)
-        name, number = f"{stem}{extension}", 1
+    def claim(self, key: str, extension: str, index: int = 1) -> str:
+        """Return a safe name for the key: one path segment, or as many as the template has."""
+        values = {**self._values, "key": key, "index": str(index), "ext": extension}
+        *above, last = [self._fill(segment, values) for segment in self._segments]
+        stem, extension = (last.removesuffix(extension), extension) if last.endswith(extension) else (last, "")
+        directory = "".join(f"{safe_stem(segment, LONGEST_SEGMENT)}/" for segment in above)
+        if directory.partition("/")[0].casefold() == MANIFEST:
+            directory = f"_{directory}"
+        stem, number = safe_stem(stem, LONGEST_SEGMENT), 1
+        name = f"{directory}{stem}{extension}"
         while name.casefold() in self._taken:
             number += 1
-            name = f"{stem}-{number}{extension}"
+            name = f"{directory}{stem}-{number}{extension}"
         self._taken.add(name.casefold())
         return name
 
+    @staticmethod
+    def _fill(segment: list[Any], values: Mapping[str, str]) -> str:
+        # A key is made safe before it is put in: it must not push the rest of the segment over the limit.
+        return "".join(
+            literal + (safe_stem(values[field]) if field == "key" else values[field] if field else "")
+            for literal, field, _, _ in segment
+        )
 
-def safe_stem(key: str) -> str:
+
+def check_template(template: str) -> None:
+    """Find out whether the template can be filled, and stays inside the directory.
+
+    Raises UsageProblem.
+    """
+    known = f"use {', '.join(f'{{{field}}}' for field in FIELDS)}"
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError as error:
+        raise UsageProblem(f"--name {template}: {error}", known) from None
+    for _, field, form, conversion in parsed:
+        if field is not None and (field not in FIELDS or form or conversion):
+            raise UsageProblem(f"--name {template}: {{{field}}} is not known", known)
+    if any(not segment.strip(". ") for segment in template.split("/")):
+        raise UsageProblem(f"--name {template} is no path inside the directory", "write it like {run_id}/{key}{ext}")
+
+
+def safe_stem(key: str, longest: int = LONGEST) -> str:
     """Return what is left of a key that may stand in a file name on any system: NFC, one path segment, visible."""
     from pathvalidate import sanitize_filename  # loaded where files are written, not by every command
 
     shown = "".join("_" if unicodedata.category(letter) in HIDDEN or letter in "/\\" else letter for letter in key)
-    plain = EDGES.sub("", unicodedata.normalize("NFC", shown)).encode()[:LONGEST].decode(errors="ignore")
+    plain = EDGES.sub("", unicodedata.normalize("NFC", shown)).encode()[:longest].decode(errors="ignore")
     # Edges first: `AUX ` is a reserved name only without its blank.
     clean = sanitize_filename(EDGES.sub("", plain), replacement_text="_", platform="universal")
     return EDGES.sub("", clean) or "output"
 
 
-def safe_extension(name: str) -> str:
-    """Return the extension of a server's file name where it is a plain one, else an empty text."""
-    suffix = PurePosixPath(name.replace("\\", "/")).suffix
-    return suffix if 1 < len(suffix) <= 12 and suffix[1:].isascii() and suffix[1:].isalnum() else ""
+def safe_extension(name: str, content_type: str = "") -> str:
+    """Return the extension of a server's file name where it is a plain one, else the usual one of the type, or none."""
+    kind = content_type.partition(";")[0].strip().lower()
+    for suffix in (PurePosixPath(name.replace("\\", "/")).suffix, mimetypes.guess_extension(kind) or ""):
+        if 1 < len(suffix) <= 12 and suffix[1:].isascii() and suffix[1:].isalnum():
+            return suffix
+    return ""

@@ -1,7 +1,8 @@
 """Trying again what may work later, with growing, jittered delays, for a limited time."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from copy import copy
+from typing import Self, TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
 from noxcli.timing import Backoff, Clock, Deadline, show_seconds
@@ -31,12 +32,36 @@ class Patience:
         self._out_of_time = out_of_time
         self._gave_up = gave_up
 
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def limit(self) -> Deadline:
+        """Return when a call that sees to the command's limit itself has to end."""
+        return Deadline(self._clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
+
+    def out_of_time(self, what: str) -> NoxError:
+        """Return the error for a call that reached this limit."""
+        return self._out_of_time(f"out of time: {what}")
+
+    def saying(self, say: Callable[[str], None]) -> Self:
+        """Return the same patience with another way to tell of its tries."""
+        other = copy(self)
+        other._say = say
+        return other
+
     def keep_trying(
-        self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True, *, bounded: bool = True
+        self,
+        call: Callable[[], T],
+        worth: Callable[[Unavailable], bool] = lambda _: True,
+        *,
+        bounded: bool = True,
+        moved: Callable[[], bool] = lambda: False,
     ) -> T:
         """Return what `call` returns, as soon as it does not raise Unavailable.
 
-        With `bounded`, a call ends with the command's own limit; otherwise it sees to that itself.
+        With `bounded`, a call ends with the command's own limit; otherwise it sees to that itself. Where a failed call
+        has `moved` things on, patience begins anew.
 
         Raises the last Unavailable when patience ends (as `gave_up`, where given) or it is not `worth` another try;
         `out_of_time` at the command's own limit.
@@ -52,6 +77,9 @@ class Patience:
             except Unavailable as error:
                 if not worth(error):
                     raise
+                if moved():
+                    backoff.reset()
+                    given = Deadline(self._clock, self._retry_for)
                 if self._deadline.passed:
                     raise self._out_of_time(f"out of time: {error.message}") from error
                 delay = backoff.next_delay(error.retry_after)

@@ -1,5 +1,6 @@
 """What a run's output holds: where truncated texts and files sit in it, and how a value looks as text."""
 
+import mimetypes
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ class Remote:
     file_id: str | None
     name: str
     is_text: bool  # a text that was cut (`has_preview`), as opposed to a file
+    text: str = ""  # its beginning, as far as the server left it
+    content_type: str = ""
+    size: int | None = None
 
 
 def find_remote(output: Any) -> Iterator[Remote]:
@@ -30,17 +34,35 @@ def _walk(output: Any) -> Iterator[Remote]:
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
     while waiting:  # by hand, since output may be nested as deep as JSON can be
         value, keys = waiting.pop()
-        if is_preview(value):
-            yield Remote(pointer_to(keys), keys, file_id_of(value.get("file")), "", is_text=True)
-        elif is_file(value):
-            name = value.get("name")
-            yield Remote(
-                pointer_to(keys), keys, file_id_of(value), name if isinstance(name, str) else "", is_text=False
-            )
+        if is_preview(value) or is_file(value):
+            yield _remote(value, keys)
         elif isinstance(value, dict):
             waiting += [(inner, (*keys, key)) for key, inner in reversed(value.items())]
         elif isinstance(value, list):
             waiting += [(inner, (*keys, place)) for place, inner in reversed(list(enumerate(value)))]
+
+
+def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
+    cut = is_preview(value)
+    file = value.get("file") if cut else value
+    name = "" if cut else _word(file, "name")
+    # Of a cut text it is not known whether that would count bytes or characters.
+    size = file.get("size") if isinstance(file, dict) and not cut else None
+    return Remote(
+        pointer_to(keys),
+        keys,
+        file_id_of(file),
+        name,
+        is_text=cut,
+        text=_word(value, "text") if cut else "",
+        content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
+        size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+    )
+
+
+def _word(holder: Any, name: str) -> str:
+    word = holder.get(name) if isinstance(holder, dict) else None
+    return word if isinstance(word, str) else ""
 
 
 def is_preview(value: Any) -> bool:

@@ -13,13 +13,16 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A module may import those of lower layers, and of its own.
 LAYERS = [
     {"errors", "models", "encode"},
-    {"timing", "config", "continuity", "values", "names", "files", "within", "journal", "secrets"},
+    {
+        *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
+        *("journal", "secrets"),
+    },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("limits", "record", "reader"),
+        *("limits", "record", "reader", "fetch", "transfers"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
-    {"result"},
+    {"result", "filing"},
     {"commands"},
     {"cli"},
     {"ending"},

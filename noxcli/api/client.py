@@ -10,7 +10,7 @@ import requests
 
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
-from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.http import CONNECT_TIMEOUT, READ_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.records import items_of, run_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
@@ -124,11 +124,21 @@ class NoxusApi:
             raise Unavailable("the answer about the key is no object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def download(self, file_id: str) -> Download:
-        """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py)."""
+    def download(
+        self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT
+    ) -> Download:
+        """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py), from `start` on where the server can.
+
+        Whether it can, and still has what `etag` stands for, is told by the answer's own `start`.
+        """
         # Content-Length can be checked only where nothing on the way compresses.
         headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
-        return Download(self._http.send("GET", f"/v1/file/{_part(file_id)}", headers=headers))
+        if start:
+            headers["Range"] = f"bytes={start}-"
+            if etag is not None:
+                headers["If-Range"] = etag
+        path = f"/v1/file/{_part(file_id)}"
+        return Download(self._http.send("GET", path, headers=headers, read_timeout=read_timeout))
 
     def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""

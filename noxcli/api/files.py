@@ -1,5 +1,6 @@
 """A file on its way here: bytes as they come, with what the server announced about them."""
 
+import re
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -10,16 +11,31 @@ from noxcli.api.failures import BROKEN, cause_of
 from noxcli.errors import Unavailable
 
 PIECE = 256 * 1024
+RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 class Download:
-    """An open answer of `GET /v1/file/{id}`; memory stays constant whatever its size."""
+    """An open answer of `GET /v1/file/{id}`; memory stays constant whatever its size.
+
+    `start` is the place in the file that the first byte belongs to, `total` the whole file's size where it is known.
+    `etag` is given only where it stands for exactly these bytes, `resumable` false where a place can't be counted.
+    """
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
-        length = response.headers.get("Content-Length", "")
+        headers = response.headers
+        length = headers.get("Content-Length", "")
         self.length = int(length) if length.isascii() and length.isdigit() else None
-        self.content_type = response.headers.get("Content-Type", "")
+        self.content_type = headers.get("Content-Type", "")
+        tag = headers.get("ETag", "")
+        self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may stand for other bytes, too
+        encoded = headers.get("Content-Encoding", "identity").lower() != "identity"
+        self.resumable = not encoded
+        self.start = 0
+        self.total = None if encoded else self.length
+        self._end: int | None = None
+        if response.status_code == 206:
+            self._take_range(headers.get("Content-Range", ""), encoded=encoded)
 
     def __enter__(self) -> Self:
         return self
@@ -32,14 +48,24 @@ class Download:
     def pieces(self) -> Iterator[bytes]:
         """Yield the bytes.
 
-        Raises Unavailable where the connection breaks or the body is shorter than announced.
+        Raises Unavailable where the connection breaks or the body is not as long as announced.
         """
         raw = self._response.raw
         try:
-            while piece := raw.read(PIECE, decode_content=True):
+            # Not read(): that would lose what had come before a break.
+            while piece := raw.read1(PIECE, decode_content=True):
                 yield piece
         except BROKEN as error:
             raise Unavailable(f"the download broke after {raw.tell():,} bytes: {cause_of(error)}") from error
         # What came over the wire counts: a server may compress although it was asked not to.
-        if self.length is not None and raw.tell() != self.length:
-            raise Unavailable(f"the download has {raw.tell():,} bytes instead of {self.length:,}")
+        announced = self.length if self._end is None else self._end - self.start
+        if announced is not None and raw.tell() != announced:
+            raise Unavailable(f"the download has {raw.tell():,} bytes instead of {announced:,}")
+
+    def _take_range(self, text: str, *, encoded: bool) -> None:
+        match = RANGE.fullmatch(text.strip())
+        if match is None or encoded:
+            self.start, self.resumable = -1, False  # some part, but nobody says which
+            return
+        self.start, self._end = int(match[1]), int(match[2]) + 1
+        self.total = None if match[3] == "*" else int(match[3])

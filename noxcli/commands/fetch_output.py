@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import attend, deliver, following, judge
+from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
+from noxcli.commands.hand_over import deliver, destination
 from noxcli.errors import LostContact, NotFinished, Phase
 from noxcli.output import Format
 from noxcli.resolve import one_run, resolve_run
@@ -24,6 +25,8 @@ def fetch_output(
     as_json: options.JsonOption = False,
     raw: options.RawOption = None,
     output_dir: options.OutputDirectory = None,
+    name: options.NameTemplate = None,
+    overwrite: options.Overwrite = False,
     no_expand: options.NoExpand = False,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
@@ -38,6 +41,7 @@ def fetch_output(
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    into = destination(output_dir, name, overwrite=overwrite)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
@@ -53,4 +57,4 @@ def fetch_output(
         if found.output is None:
             found = context.outcome.run = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
         after = context.patience(deadline, options.before(retry_for))
-        deliver(context, api, found, after, raw=raw, output_dir=output_dir, expand=not no_expand)
+        deliver(context, api, found, after, raw=raw, into=into, expand=not no_expand)

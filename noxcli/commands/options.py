@@ -72,6 +72,18 @@ RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Pri
 OutputDirectory = Annotated[
     str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
 ]
+NameTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}.",
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace files in DIR that noxcli did not write; without it they stay (exit 9)."),
+]
 NoExpand = Annotated[bool, typer.Option("--no-expand", help="Leave texts that the server cut as previews.")]
 Timeout = Annotated[
     float | None,

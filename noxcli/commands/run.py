@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import attend, check_directory, deliver, following, judge
+from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
+from noxcli.commands.hand_over import check_directory, deliver, destination
 from noxcli.commands.prepare import checked, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
@@ -47,6 +48,8 @@ def run(
     as_json: options.JsonOption = False,
     raw: options.RawOption = None,
     output_dir: options.OutputDirectory = None,
+    name: options.NameTemplate = None,
+    overwrite: options.Overwrite = False,
     no_expand: options.NoExpand = False,
     state_file: options.StateFile = None,
     timeout: options.Timeout = None,
@@ -68,6 +71,7 @@ def run(
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    into = destination(output_dir, name, overwrite=overwrite)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     given = read_inputs(inputs or [], whole, secrets=secrets or [], environ=context.terminal.environ)
@@ -82,7 +86,7 @@ def run(
         on_pause=on_pause,
     )
     with context.connect(base_url, api_key_file, connect_timeout) as api:
-        check_directory(output_dir)
+        check_directory(into)
         _check_state_file(state_file)
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
@@ -108,7 +112,7 @@ def run(
             finished = attend(context, api, started, deadline, policy, just_started=True, workflow=known)
             judge(context, finished)
             after = context.patience(deadline, options.before(retry_for))
-            deliver(context, api, finished, after, raw=raw, output_dir=output_dir, expand=not no_expand)
+            deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)
         except Interrupted as signal:
             stops = not context.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
             if not stops or started.settled:

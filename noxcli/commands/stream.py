@@ -5,8 +5,9 @@ import sys
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import attend, check_directory, deliver, following, judge
+from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
+from noxcli.commands.hand_over import check_directory, deliver, destination
 from noxcli.errors import LostContact, Phase, UsageProblem
 from noxcli.output import Format
 from noxcli.resolve import one_run, resolve_run
@@ -22,6 +23,8 @@ def stream(
     as_json: options.JsonOption = False,
     raw: options.RawOption = None,
     output_dir: options.OutputDirectory = None,
+    name: options.NameTemplate = None,
+    overwrite: options.Overwrite = False,
     no_expand: options.NoExpand = False,
     timeout: options.Timeout = None,
     stall_timeout: options.StallTimeout = None,
@@ -41,6 +44,7 @@ def stream(
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    into = destination(output_dir, name, overwrite=overwrite)
     if resume and etag is not None:
         raise UsageProblem("--resume and --etag both say where to go on", "leave one of the two")
     policy = following(
@@ -55,7 +59,7 @@ def stream(
     run = one_run(run, sys.stdin)
     context.way_back = context.line_to_stream(run)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
-        check_directory(output_dir)
+        check_directory(into)
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
@@ -69,4 +73,4 @@ def stream(
                 lambda: api.get_run(finished.workflow_id, finished.id)
             )
         after = context.patience(deadline, options.before(retry_for))
-        deliver(context, api, finished, after, raw=raw, output_dir=output_dir, expand=not no_expand)
+        deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)

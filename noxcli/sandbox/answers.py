@@ -79,6 +79,8 @@ class Stream(Response):
                 async with aclosing(self._body) as body:
                     async for piece in body:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
+                        # Once the client is gone, sending never waits, and nobody else would get a turn to say so.
+                        await asyncio.sleep(0)
         except Break:
             self._close()
         else:

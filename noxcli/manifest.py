@@ -1,0 +1,93 @@
+"""`manifest.json`: what noxcli wrote in a directory, for programs and for its own next call."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from noxcli.encode import to_json
+from noxcli.errors import Undelivered
+from noxcli.folder import Written
+from noxcli.models import Run
+from noxcli.names import MANIFEST
+
+SCHEMA = "noxcli.manifest/1"
+LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an earlier call left in writing; empty where there is none."""
+
+    entries: Sequence[Mapping[str, Any]] = ()
+    written: Mapping[str, Written] = field(default_factory=dict)
+
+
+def read_manifest(directory: Path, *, overwrite: bool = False) -> Manifest:
+    """Return the directory's manifest.
+
+    Raises Undelivered where there is a file of that name that noxcli did not write; with `overwrite` it counts as none.
+    """
+    path = directory / MANIFEST
+    try:
+        there = path.lstat()
+    except OSError:
+        return Manifest()
+    document: Any = None
+    if stat.S_ISREG(there.st_mode) and there.st_size <= LIMIT:
+        with (
+            suppress(OSError, ValueError, RecursionError),
+            os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file,
+        ):
+            document = json.load(file)
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        if overwrite:
+            return Manifest()
+        hint = "add --overwrite or choose another directory"
+        raise Undelivered(f"{path} exists and noxcli did not write it", hint)
+    last = document.get("run")
+    entries = [
+        {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}
+        for part in ("files", "earlier")
+        for entry in _entries(document.get(part))
+    ]
+    return Manifest(entries, {str(entry["name"]): _written(entry) for entry in reversed(entries)})
+
+
+def manifest_of(
+    run: Run,
+    *,
+    complete: bool,
+    files: Sequence[Mapping[str, Any]],
+    problems: Sequence[str],
+    earlier: Sequence[Mapping[str, Any]],
+) -> bytes:
+    """Return the new manifest; `earlier` has the files of other runs in the same directory."""
+    document = {
+        "schema": SCHEMA,
+        "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
+        "complete": complete,
+        "files": list(files),
+        "problems": list(problems),
+        "earlier": list(earlier),
+    }
+    return to_json(document, indent=2).encode()
+
+
+def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
+    for entry in files if isinstance(files, list) else ():
+        kinds = {"name": str, "bytes": int, "sha256": str}
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
+            continue
+        # A manifest may have been written by anybody: it must not lead out of its directory.
+        if "\0" not in entry["name"] and not {"..", "/"} & set(PurePosixPath(entry["name"]).parts):
+            yield entry
+
+
+def _written(entry: Mapping[str, Any]) -> Written:
+    file_id = entry.get("file_id")
+    return Written(file_id if isinstance(file_id, str) else None, entry["bytes"], entry["sha256"])

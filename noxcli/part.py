@@ -1,0 +1,73 @@
+"""Bytes of a file that is not whole yet: what came so far, counted and hashed while it comes."""
+
+import hashlib
+import tempfile
+from types import TracebackType
+from typing import IO, Self
+
+from noxcli.errors import Undelivered
+from noxcli.files import reason_of
+
+
+class Part:
+    """Writes to an open file; `what` names it in messages. A disk that won't have it is Undelivered."""
+
+    def __init__(self, file: IO[bytes], what: str) -> None:
+        self.what = what
+        self.size = 0
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    @classmethod
+    def nameless(cls) -> Self:
+        """Return a part in a temporary file that no name leads to: it is gone with the process, however that ends."""
+        try:
+            return cls(tempfile.TemporaryFile(), "a temporary file")
+        except OSError as error:
+            raise Undelivered(f"can't make a temporary file: {reason_of(error)}", "set TMPDIR") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.drop()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, piece: bytes) -> None:
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise self.refused(error) from None
+        self._digest.update(piece)
+        self.size += len(piece)
+
+    def restart(self) -> None:
+        """Forget what came so far."""
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+        except OSError as error:
+            raise self.refused(error) from None
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def read_back(self) -> IO[bytes]:
+        """Return the file, at its beginning."""
+        try:
+            self._file.flush()
+            self._file.seek(0)
+        except OSError as error:
+            raise self.refused(error) from None
+        return self._file
+
+    def drop(self) -> None:
+        """Let go of the bytes."""
+        self._file.close()
+
+    def refused(self, error: OSError) -> Undelivered:
+        return Undelivered(f"can't write {self.what}: {reason_of(error)}")
