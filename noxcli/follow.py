@@ -166,6 +166,7 @@ class Follower:
             self._clock.sleep(delay)
         if reader.ending is Ending.ANNOUNCED:
             return
+        yield reader.end_search()
         self.ledger.ended_unannounced()
         if reader.nothing_behind_the_cursor:
             return

@@ -74,6 +74,7 @@ class EventReader:
         self._clock = clock
         self._deadline = deadline
         self._resumes = cursor is not None
+        self._replayed: int | None = None  # how many events the last replay had that closed before the cursor
         self._last_state: object = None
 
     def read(self) -> Generator[Burst, None, None]:
@@ -101,7 +102,7 @@ class EventReader:
                     continue
                 # Events that were held back and then silence: the replay is over. Without any, it has not begun.
                 replayed = self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT
-                yield self._end_search() if replayed or quiet.passed else []
+                yield self.end_search() if replayed or quiet.passed else []
                 if quiet.passed:
                     yield from self._record.read()
                     if self._over():
@@ -111,7 +112,7 @@ class EventReader:
                         raise Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
                     quiet.restart()
         except StreamClosed:
-            yield self._end_search()
+            yield self._replay_closed()
             raise
         finally:
             feed.close()
@@ -131,7 +132,8 @@ class EventReader:
     @property
     def nothing_behind_the_cursor(self) -> bool:
         """True where the caller resumed from a position, and the server has no event after it: it was the last."""
-        return self._resumes and self.ending is Ending.CLOSED and not self.ledger.accepted
+        known = self._replayed is None  # a position that was refused is not the last one, but a lost one
+        return self._resumes and known and self.ending is Ending.CLOSED and not self.ledger.accepted
 
     def _open(self, *, replay: bool) -> Feed:
         self.connects += 1
@@ -146,15 +148,25 @@ class EventReader:
         burst: list[Update] = list(fresh)
         if ends is not None:
             self.ending = Ending.ANNOUNCED
-            burst += self._end_search()
+            burst += self.end_search()
         if self.ledger.held > HELD_AT_MOST:
-            burst += self._end_search()
+            burst += self.end_search()
         if any(map(self._is_movement, fresh)):
             self._limits.moved()
         self._limits.heard()
         yield burst
 
-    def _end_search(self) -> list[Update]:
+    def _replay_closed(self) -> list[Update]:
+        """A replay that closed before the cursor may have been cut: closing at the same place again, it is whole."""
+        if not self.ledger.searching:
+            return []
+        ended_here_before, self._replayed = self.ledger.held == self._replayed, self.ledger.held
+        if ended_here_before:
+            return self.end_search()
+        self.replay = True
+        return []
+
+    def end_search(self) -> list[Update]:
         """Stop waiting for a replay to reach the cursor; empty where none was being waited for."""
         if not self.ledger.searching:
             return []
@@ -174,10 +186,11 @@ class EventReader:
                     yield from self._pass_on(events)
         except StreamClosed:
             self.ending = Ending.CLOSED
+            yield self._replay_closed()
         else:
             if self.ending is not Ending.ANNOUNCED and grace.passed:
                 self.ending = Ending.QUIET
-        yield self._end_search()
+            yield self.end_search()
 
     def _is_movement(self, event: RunEvent) -> bool:
         if event.type != "state":

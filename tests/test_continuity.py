@@ -155,6 +155,32 @@ def test_a_rewind_is_recognised_where_only_some_events_carry_positions() -> None
     assert shown(ledger, [log[:6], log]) == log
 
 
+def test_past_the_cursor_a_repeated_position_makes_nothing_old() -> None:
+    ledger = Ledger()
+    new = event(4, position=False)
+    assert shown(ledger, [events(3), [event(3), event(1), new]]) == [*events(4), new]
+
+
+def test_the_next_connection_may_go_on_where_the_last_one_went_back() -> None:
+    ledger = Ledger()
+    bare = event(9, position=False)
+    assert shown(ledger, [events(3), [event(0)], [bare]]) == [*events(3), bare]
+
+
+def test_what_follows_a_new_position_is_new() -> None:
+    ledger = Ledger()
+    bare = event(9, position=False)
+    assert shown(ledger, [events(3), [event(0), event(3), bare]]) == [*events(4), bare]
+    ledger = Ledger()
+    assert shown(ledger, [[event(0), bare], [event(1), bare]]) == [event(0), bare, event(1), bare]
+
+
+def test_a_tail_that_goes_another_way_is_new_from_there() -> None:
+    ledger = Ledger()
+    one, two, other = (event(number, position=False) for number in (1, 2, 3))
+    assert shown(ledger, [[event(0), one, two], [event(0), other, one]]) == [event(0), one, two, other, one]
+
+
 # A refused cursor and its full replay.
 
 
@@ -200,6 +226,14 @@ def test_a_replay_that_breaks_early_holds_nothing_over() -> None:
     assert replayed(ledger, events(3)) == []
     assert replayed(ledger, events(7)) == events(2, 5)
     assert ledger.label is Continuity.PROVEN
+
+
+def test_what_an_earlier_replay_held_back_is_not_released_with_a_later_one() -> None:
+    ledger = Ledger("nowhere")
+    bare = [event(number, position=False) for number in range(2)]
+    assert replayed(ledger, bare) == []
+    assert replayed(ledger, bare) == []
+    assert ledger.release() == bare
 
 
 def test_without_a_cursor_a_replay_is_the_plain_start() -> None:

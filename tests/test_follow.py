@@ -137,6 +137,7 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
 def test_what_comes_together_is_shown_together() -> None:
     server = FakeServer([[(1, pieces(3)), (1, [end(3)])]], [COMPLETED])
     follower = Follower(server, RUN, clock=server.clock, deadline=Deadline(server.clock, None))
+    assert follower.confirmed
     assert pieces(3) in [list(burst) for burst in follower.updates()]
 
 
@@ -180,8 +181,9 @@ def test_an_unknown_status_is_still_going() -> None:
 
 
 @pytest.mark.usefixtures("no_jitter")
-def test_delays_double_until_polling_takes_over() -> None:
-    server = FakeServer([[(0, BROKEN)]], ends_at(20))
+@pytest.mark.parametrize("broken", [BROKEN, CLOSED])
+def test_delays_double_until_polling_takes_over(broken: NoxError) -> None:
+    server = FakeServer([[(0, broken)]], ends_at(20))
     result = followed(server)
     assert result.delays == [0.5, 1, 2, 4, 8, 0]
     assert [update.attempt for update in result.of(Reconnecting)] == [1, 2, 3, 4, 5, 5]
@@ -266,7 +268,7 @@ def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) ->
     result = followed(server, Policy(poll_interval=3))
     assert result.run.status == "completed"
     assert server.reads == [0, 3, 6, 9]
-    assert [(update.delay, "polling" in update.reason) for update in result.of(Reconnecting)] == [(0, True)]
+    assert [(told.attempt, told.delay, "polling" in told.reason) for told in result.of(Reconnecting)] == [(1, 0, True)]
     assert result.label is Continuity.NONE
 
 
@@ -301,6 +303,12 @@ def test_no_stream_means_no_stream() -> None:
     result = followed(server, Policy(stream=False, every_event=True, poll_interval=50))
     assert (server.openings, server.reads) == ([], [50, 100, 150, 200])
     assert (result.events, result.label, result.follower.connects) == ([], Continuity.NONE, 0)
+
+
+def test_polls_may_be_as_close_as_was_asked_for() -> None:
+    server = FakeServer(record=ends_at(2))
+    followed(server, Policy(stream=False, poll_interval=0.5))
+    assert server.reads == [0.5, 1, 1.5, 2]
 
 
 def test_single_polls_may_fail() -> None:
@@ -364,7 +372,7 @@ def test_the_deadline_is_met(connection: Any, timeout: float) -> None:
     result = followed(server, timeout=timeout)
     assert isinstance(result.error, TimedOut)
     assert RUN.id in str(result.error.hint)
-    assert "still running" in result.error.message
+    assert f"still running after {timeout}s" in result.error.message
     assert timeout <= server.clock.time <= timeout + 0.5
 
 
@@ -374,6 +382,11 @@ def test_a_read_that_hangs_does_not_move_the_deadline(stream: bool) -> None:
     result = followed(server, Policy(stream=stream), timeout=10)
     assert isinstance(result.error, TimedOut)
     assert 10 <= server.clock.time <= 10.5
+
+
+def test_the_commands_own_limit_comes_before_lost_contact() -> None:
+    server = FakeServer(hang=1000)
+    assert isinstance(followed(server, Policy(stream=False, retry_for=10), timeout=10).error, TimedOut)
 
 
 def test_a_read_that_hangs_is_given_up() -> None:
@@ -453,9 +466,12 @@ def test_any_answer_is_contact() -> None:
     reads: list[Read] = [BROKEN, BROKEN, RUN] * 20
     server = FakeServer([[(0, BROKEN)]], [*reads, COMPLETED])
     assert followed(server, Policy(stream=False, poll_interval=2, retry_for=7)).run is COMPLETED
-    events = [[piece(n)] for n in range(20)]
-    server = FakeServer([[*((4.0, one) for one in events), (0, [end(20)])]], [*[BROKEN] * 3, COMPLETED])
+    said: list[tuple[float, Any]] = []
+    for n in range(9):
+        said += [*every(1, KeepAlive(), 4), (1, [piece(n)])]
+    server = FakeServer([[*said, (0, [end(9)])]], [*[BROKEN] * 9, COMPLETED])
     assert followed(server, Policy(idle_timeout=3, retry_for=7)).run is COMPLETED
+    assert len(server.openings) == 1
 
 
 # The record says no.
@@ -478,9 +494,9 @@ def test_a_new_run_may_not_be_found_at_once() -> None:
 
 def test_a_new_run_that_stays_unknown_is_not_found() -> None:
     server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
-    result = followed(server, just_started=True)
+    result = followed(server, Policy(poll_interval=0.1), just_started=True)
     assert isinstance(result.error, NotFound)
-    assert 10 <= server.clock.time <= 13
+    assert 10 <= server.clock.time <= 10.2
     assert not result.follower.confirmed
 
 
@@ -531,9 +547,11 @@ def test_a_hint_that_stays_untrue_does_not_speed_up_the_reads() -> None:
     assert server.reads == [1, 2, 32, 62, 92]
 
 
-def test_a_node_that_completed_is_no_hint() -> None:
-    done = RunEvent("content", {"id": "A", "status": "completed"}, "0-0")
-    server = FakeServer([[(1, [done]), (1, [end(1)])]], ends_at(2))
+@pytest.mark.parametrize(
+    "event", [RunEvent("content", {"id": "A", "status": "completed"}, "0-0"), state(0), state(0, "reticulating")]
+)
+def test_a_node_that_completed_or_a_run_that_goes_on_is_no_hint(event: RunEvent) -> None:
+    server = FakeServer([[(1, [event]), (1, [end(1)])]], ends_at(2))
     followed(server)
     assert server.reads == [2]
 
@@ -546,6 +564,7 @@ def test_odd_data_is_passed_on(data: Any) -> None:
     server = FakeServer([[(1, [odd]), (1, [end(1)])]], ends_at(2))
     result = followed(server)
     assert result.events == [odd, end(1)]
+    assert server.reads == [2]
 
 
 def test_after_the_verdict_the_events_on_their_way_are_waited_for() -> None:
@@ -570,7 +589,7 @@ def test_an_end_that_is_never_announced_is_a_gap_where_it_should_have_been() -> 
         "the run is completed, but its stream never said so: events may be missing"
     ]
     assert result.label is Continuity.BROKEN
-    assert len(server.openings) == 1 + 1 + follow.TRIES_FOR_THE_REST
+    assert len(server.openings) == 1 + 1 + 3
 
 
 def test_a_stop_may_go_without_a_word() -> None:
@@ -584,7 +603,14 @@ def test_a_stop_whose_stream_breaks_is_a_gap() -> None:
     server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [now("stopped")])
     result = followed(server, EVERY_EVENT)
     assert len(result.of(Gap)) == 1
-    assert len(server.openings) == 1 + 1 + follow.TRIES_FOR_THE_REST
+    assert len(server.openings) == 1 + 1 + 3
+
+
+def test_a_stop_whose_last_events_there_was_no_time_for_is_a_gap() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], []], [now("stopped")])
+    assert len(followed(server, EVERY_EVENT, timeout=3).of(Gap)) == 1
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], []], [now("stopped")])
+    assert followed(server, EVERY_EVENT, timeout=30).of(Gap) == []
 
 
 def test_the_rest_is_fetched_as_long_as_it_comes() -> None:
@@ -593,6 +619,22 @@ def test_the_rest_is_fetched_as_long_as_it_comes() -> None:
     result = followed(server, EVERY_EVENT)
     assert result.events == [*pieces(30), end(30)]
     assert (result.of(Gap), len(server.reads)) == ([], 1)
+
+
+@pytest.mark.usefixtures("no_jitter")
+def test_tries_for_the_rest_are_told_and_spaced() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert [(told.attempt, told.delay) for told in result.of(Reconnecting)] == [(1, 0.5), (2, 1), (3, 2)]
+    assert [at for at, _ in server.openings] == [0, 2, 2.5, 3.5, 5.5]
+
+
+def test_a_position_that_was_the_last_one_leaves_nothing_to_miss() -> None:
+    server = FakeServer([[(0, CLOSED)]])
+    result = followed(server, EVERY_EVENT, run=COMPLETED, cursor="9-0")
+    assert (result.events, result.of(Gap), len(server.openings)) == ([], [], 1)
+    result = followed(FakeServer([[(0, CLOSED)]]), EVERY_EVENT, run=COMPLETED)
+    assert len(result.of(Gap)) == 1
 
 
 def test_text_and_json_do_not_fetch_the_rest() -> None:
@@ -674,9 +716,14 @@ def test_the_next_connection_after_a_replay_resumes_again() -> None:
     assert result.events == [*pieces(5), end(5)]
 
 
-@pytest.mark.parametrize("ending", [[], [(0.0, CLOSED)]])
-def test_a_replay_without_the_position_is_a_gap_before_what_is_left(ending: Any) -> None:
-    server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(2, 7)), *ending], [(0, [end(9)])]], ends_at(35))
+REPLAY: list[tuple[float, Any]] = [(0, pieces(2, 7))]
+CLOSED_REPLAY: list[tuple[float, Any]] = [*REPLAY, (0, CLOSED)]
+
+
+# Closed once, a replay may have been cut; closed at the same place again, it was whole.
+@pytest.mark.parametrize("replays", [[REPLAY], [CLOSED_REPLAY, CLOSED_REPLAY]], ids=["silent", "closed twice"])
+def test_a_replay_without_the_position_is_a_gap_before_what_is_left(replays: Any) -> None:
+    server = FakeServer([[(0, CursorRefused("expired"))], *replays, [(0, [end(9)])]], ends_at(35))
     result = followed(server, cursor="2-0")
     gap = next(at for at, (_, update) in enumerate(result.said) if isinstance(update, Gap))
     assert [update for _, update in result.said[gap + 1 : gap + 3]] == pieces(2, 7)
@@ -693,6 +740,23 @@ def test_a_replay_without_the_position_that_reaches_the_end_is_a_gap() -> None:
         RunEvent,
     ]
     assert result.label is Continuity.BROKEN
+
+
+def test_a_replay_after_the_verdict_without_the_position_is_a_gap_as_well() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer([refused, CLOSED_REPLAY, CLOSED_REPLAY, [(0, [end(9)])]])
+    result = followed(server, EVERY_EVENT, run=COMPLETED, cursor="2-0")
+    assert result.events == [*pieces(2, 7), end(9)]
+    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+
+
+def test_a_replay_that_was_cut_before_the_position_is_no_gap() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    cut: list[tuple[float, Any]] = [(0, pieces(1)), (0, CLOSED)]
+    server = FakeServer([refused, cut, [(0, [*pieces(4), end(4)])]], [RUN, COMPLETED])
+    result = followed(server, EVERY_EVENT, cursor="2-0")
+    assert (result.events, result.of(Gap)) == ([piece(3), end(4)], [])
+    assert result.label is Continuity.PROVEN
 
 
 def test_a_replay_that_is_reset_is_tried_again() -> None:
@@ -723,11 +787,21 @@ def test_a_position_that_is_refused_after_the_verdict_is_replayed_as_well() -> N
     assert [cursor for _, cursor in server.openings] == [None, "2-0", None]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_replay_that_stops_short_of_the_position_is_given_up_soon(count: int) -> None:
+    server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(count, 7)), (9, [end(20)])]], ends_at(9))
+    result = followed(server, cursor="2-0")
+    assert result.events == [*pieces(count, 7), end(20)]
+    assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
+
+
 def test_a_search_does_not_hold_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "HELD_AT_MOST", 4)
-    server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(3, 9)), (0, pieces(3, 12)), (9, [end(20)])]])
+    replay: Connection = [(0.5, [piece(n)]) for n in range(9, 29)]
+    server = FakeServer([[(0, CursorRefused("expired"))], replay])
     result = followed(server, cursor="2-0", timeout=5)
-    assert result.events == pieces(6, 9)
+    assert result.events[:5] == pieces(5, 9)
+    assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
     assert len(result.of(Gap)) == 1
 
 
