@@ -68,11 +68,14 @@ class Ledger:
         """
         if not self._replaying:
             return []
-        self._replaying = self._resuming = False
+        self._replaying = False
         self._expected.clear()
         self.label = Continuity.BROKEN
         held, self._held = self._held, []
+        # Still resuming, so that a rewind among what was held is recognised as one.
+        self._resuming = True
         fresh = [event for event in held if self._is_new(event)]
+        self._resuming = self._rewinding = False
         self.accepted += len(fresh)
         return fresh
 

@@ -236,6 +236,15 @@ def test_what_an_earlier_replay_held_back_is_not_released_with_a_later_one() -> 
     assert ledger.release() == bare
 
 
+def test_what_was_shown_before_is_not_released_again_without_positions_either() -> None:
+    # Between positions that were seen everything was seen, whether or not the replay comes to the cursor.
+    ledger = Ledger()
+    log = [event(number, position=number % 2 == 0) for number in range(7)]
+    shown(ledger, [log])
+    assert replayed(ledger, log[:4]) == []
+    assert ledger.release() == []
+
+
 def test_without_a_cursor_a_replay_is_the_plain_start() -> None:
     ledger = Ledger()
     assert replayed(ledger, events(3)) == events(3)

@@ -759,6 +759,14 @@ def test_a_replay_that_was_cut_before_the_position_is_no_gap() -> None:
     assert result.label is Continuity.PROVEN
 
 
+def test_a_replay_that_falls_silent_after_the_verdict_is_given_up() -> None:
+    for ending in ([], [(0.0, CLOSED)]):
+        server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(2, 7)), *ending]], [now("stopped")])
+        result = followed(server, EVERY_EVENT, run=now("stopped"), cursor="2-0")
+        assert result.events == pieces(2, 7)
+        assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+
+
 def test_a_replay_that_is_reset_is_tried_again() -> None:
     refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
     server = FakeServer(
