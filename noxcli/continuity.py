@@ -72,9 +72,8 @@ class Ledger:
         self._expected.clear()
         self.label = Continuity.BROKEN
         held, self._held = self._held, []
-        # Still resuming, so that a rewind among what was held is recognised as one.
-        self._resuming = True
         fresh = [event for event in held if self._is_new(event)]
+        # Only now: until here, a rewind among what was held had to be recognised as one.
         self._resuming = self._rewinding = False
         self.accepted += len(fresh)
         return fresh

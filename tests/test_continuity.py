@@ -245,6 +245,17 @@ def test_what_was_shown_before_is_not_released_again_without_positions_either() 
     assert ledger.release() == []
 
 
+def test_after_a_release_what_comes_without_a_position_is_new() -> None:
+    ledger = Ledger()
+    log = [event(number, position=number % 2 == 0) for number in range(7)]
+    shown(ledger, [log])
+    replayed(ledger, log[:3])
+    ledger.release()
+    later = [event(7, position=False), event(0), event(8, position=False)]
+    assert ledger.accept(later) == [later[0], later[2]]
+    assert ledger.label is Continuity.BROKEN
+
+
 def test_without_a_cursor_a_replay_is_the_plain_start() -> None:
     ledger = Ledger()
     assert replayed(ledger, events(3)) == events(3)
