@@ -1,13 +1,16 @@
 """Files that appear whole or not at all: written beside their target, flushed, renamed."""
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noxcli.errors import Undelivered
+
+if TYPE_CHECKING:
+    import hashlib
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
 
     Raises Undelivered where the disk won't have it, and what `pieces` raises; either way no part is left behind.
     """
-    digest, size = hashlib.sha256(), 0
+    digest, size = new_digest(), 0
     partial: Path | None = None
     try:
         handle, name = tempfile.mkstemp(prefix=".noxcli-", suffix=".part", dir=target.parent)
@@ -63,6 +66,13 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
     return Saved(target, size, digest.hexdigest())
 
 
+def new_digest() -> "hashlib._Hash":
+    """Return a SHA-256 to be fed."""
+    import hashlib  # loads OpenSSL, which commands that write nothing can do without
+
+    return hashlib.sha256()
+
+
 def umask() -> int:
     """Return the process's umask."""
     current = os.umask(0o077)
@@ -70,6 +80,6 @@ def umask() -> int:
     return current
 
 
-def reason_of(error: OSError) -> str:
-    """Return what the system says."""
-    return (error.strerror or str(error)).lower()
+def reason_of(error: Exception) -> str:
+    """Return what the system says of a file, or of a path that is none."""
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

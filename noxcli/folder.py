@@ -123,9 +123,7 @@ class Folder:
         return self._size(name) == part.size and self._hash(name) == part.sha256
 
     def in_the_way(self, name: str) -> Undelivered:
-        return Undelivered(
-            f"{self.target(name)} exists and noxcli did not write it", "add --overwrite or choose another directory"
-        )
+        return in_the_way(self.target(name))
 
     def part(self, name: str) -> FolderPart:
         """Begin a file under a name; directories on the way to it are made."""
@@ -213,6 +211,11 @@ class Folder:
             raise Undelivered(f"can't write {self.target(name)}: {_why_not(directory, step, error)}") from None
         os.close(directory)
         return below
+
+
+def in_the_way(path: Path) -> Undelivered:
+    """Return the error for somebody else's file where ours should be."""
+    return Undelivered(f"{path} exists and noxcli did not write it", "add --overwrite or choose another directory")
 
 
 def _why_not(directory: int, step: str, error: OSError) -> str:

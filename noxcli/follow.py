@@ -40,6 +40,10 @@ class Policy:
     stall_timeout: float | None = None
     retry_for: float = 300.0  # without any answer, before contact counts as lost
 
+    def over(self, run: Run) -> bool:
+        """True where there is nothing to wait for any more."""
+        return run.settled or (run.paused and self.leave_when_paused)
+
 
 class Follower:
     """Follows one run; `updates()` is to be used once."""
@@ -113,7 +117,7 @@ class Follower:
         yield [Finished(self.run)]
 
     def _over(self) -> bool:
-        return self.run.settled or (self.run.paused and self._policy.leave_when_paused)
+        return self._policy.over(self.run)
 
     def _follow_on(self) -> Generator[Burst, None, None]:
         """One connection or one poll, a read of the record, and the wait before the next."""

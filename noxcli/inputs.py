@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from noxcli.errors import UsageProblem
+from noxcli.files import reason_of
 from noxcli.secrets import HIDDEN, read_secret
 from noxcli.uploads import Upload, read_upload
 
@@ -157,7 +158,7 @@ def _file_text(name: str, key: str) -> str:
     except UnicodeDecodeError:
         raise UsageProblem(f"the file {name} for {key!r} is not UTF-8 text", f"upload it with {key}@{name}") from None
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        raise UsageProblem(f"can't read the file {name} for {key!r}: {_why(error)}") from None
+        raise UsageProblem(f"can't read the file {name} for {key!r}: {reason_of(error)}") from None
 
 
 def _read_stdin(stdin: TextIO | None) -> str:
@@ -166,7 +167,7 @@ def _read_stdin(stdin: TextIO | None) -> str:
     try:
         return stdin.read()
     except (OSError, ValueError) as error:
-        raise UsageProblem(f"can't read --inputs from stdin: {_why(error)}") from None
+        raise UsageProblem(f"can't read --inputs from stdin: {reason_of(error)}") from None
 
 
 def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
@@ -176,14 +177,10 @@ def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
         try:
             text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8-sig"), f"--inputs {source}"
         except (OSError, ValueError, RuntimeError) as error:
-            raise UsageProblem(f"can't read --inputs {source}: {_why(error)}") from None
+            raise UsageProblem(f"can't read --inputs {source}: {reason_of(error)}") from None
     else:
         text, what = source, "--inputs"
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
         raise UsageProblem(f"{what} is no JSON object", 'write {"KEY": VALUE, …}')
     return inputs
-
-
-def _why(error: Exception) -> str:
-    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

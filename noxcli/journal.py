@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -51,6 +50,8 @@ class Journal:
 
     def begin(self, run: Run, host: str, input: Mapping[str, Any]) -> None:
         """Note a run that was just started."""
+        from hashlib import sha256  # loads OpenSSL, which commands that start nothing can do without
+
         entry = {
             "run_id": run.id,
             "workflow_id": run.workflow_id,

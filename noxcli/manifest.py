@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from noxcli.encode import to_json
-from noxcli.errors import Undelivered
-from noxcli.folder import Written
+from noxcli.folder import Written, in_the_way
 from noxcli.models import Run
 from noxcli.names import MANIFEST
 
@@ -47,8 +46,7 @@ def read_manifest(directory: Path, *, overwrite: bool = False) -> Manifest:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         if overwrite:
             return Manifest()
-        hint = "add --overwrite or choose another directory"
-        raise Undelivered(f"{path} exists and noxcli did not write it", hint)
+        raise in_the_way(path)
     last = document.get("run")
     entries = [
         {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}

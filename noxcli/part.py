@@ -1,12 +1,11 @@
 """Bytes of a file that is not whole yet: what came so far, counted and hashed while it comes."""
 
-import hashlib
 import tempfile
 from types import TracebackType
 from typing import IO, Self
 
 from noxcli.errors import Undelivered
-from noxcli.files import reason_of
+from noxcli.files import new_digest, reason_of
 
 
 class Part:
@@ -16,7 +15,7 @@ class Part:
         self.what = what
         self.size = 0
         self._file = file
-        self._digest = hashlib.sha256()
+        self._digest = new_digest()
 
     @classmethod
     def nameless(cls) -> Self:
@@ -53,7 +52,7 @@ class Part:
             self._file.truncate()
         except OSError as error:
             raise self.refused(error) from None
-        self._digest = hashlib.sha256()
+        self._digest = new_digest()
         self.size = 0
 
     def read_back(self) -> IO[bytes]:

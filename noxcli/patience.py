@@ -37,7 +37,7 @@ class Patience:
         return self._clock
 
     def limit(self) -> Deadline:
-        """Return when a call that sees to the command's limit itself has to end."""
+        """Return when a call has to end; a limit of no time at all means one look, which takes what it takes."""
         return Deadline(self._clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
 
     def out_of_time(self, what: str) -> NoxError:
@@ -72,8 +72,7 @@ class Patience:
             try:
                 if not bounded or self._deadline.seconds is None:
                     return call()
-                # A limit of no time at all means one look, which takes what it takes.
-                return run_within(self._deadline.left() if self._deadline.seconds else ONE_LOOK, call)
+                return run_within(self.limit().left(), call)
             except Unavailable as error:
                 if not worth(error):
                     raise
@@ -81,7 +80,7 @@ class Patience:
                     backoff.reset()
                     given = Deadline(self._clock, self._retry_for)
                 if self._deadline.passed:
-                    raise self._out_of_time(f"out of time: {error.message}") from error
+                    raise self.out_of_time(error.message) from error
                 delay = backoff.next_delay(error.retry_after)
                 if delay >= given.left():
                     if self._gave_up is not None:
@@ -89,6 +88,6 @@ class Patience:
                     raise
                 if delay >= self._deadline.left():
                     self._clock.sleep(self._deadline.left())
-                    raise self._out_of_time(f"out of time: {error.message}") from error
+                    raise self.out_of_time(error.message) from error
                 self._say(f"{error.message}; trying again in {show_seconds(delay)}")
                 self._clock.sleep(delay)

@@ -1,12 +1,12 @@
 """The result document: what became of a command, for programs (`noxcli.result/1`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from noxcli.continuity import Continuity, Ledger
 from noxcli.deliver import Delivered, is_complete
-from noxcli.errors import ExitCode, NoxError, Phase
+from noxcli.errors import ExitCode, NoxError, Phase, worst
 from noxcli.models import Run
 from noxcli.progress import Progress
 from noxcli.timing import seconds_between
@@ -99,6 +99,13 @@ class Outcome:
             "request_id": self.error.request_id,
             "candidates": list(self.error.candidates),
         }
+
+
+def raise_worst(outcomes: Iterable[Outcome]) -> None:
+    """Raise the error of the run whose code stands for all; do nothing where all went well."""
+    errors = {int(outcome.error.exit_code): outcome.error for outcome in outcomes if outcome.error}
+    if errors:
+        raise errors[worst(errors)]
 
 
 def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode) -> dict[str, Any]:

@@ -3,16 +3,15 @@
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from queue import Empty
 from types import FrameType
 from typing import TypeVar
 
 from noxcli.errors import Unavailable
-from noxcli.within import outcome_of
+from noxcli.within import in_background, value_of
 
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SHOW_CURSOR = "\x1b[?25h"
@@ -73,12 +72,11 @@ class Signals:
         where the call takes longer than `within` seconds.
         """
         began = time.monotonic()
-        answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-        threading.Thread(target=lambda: answers.put(outcome_of(call)), daemon=True).start()
+        answers = in_background(call)
         since: float | None = None
         while True:
             try:
-                value, error = answers.get(timeout=max(0.0, min(LOOK_EVERY, began + within - time.monotonic())))
+                outcome = answers.get(timeout=max(0.0, min(LOOK_EVERY, began + within - time.monotonic())))
             except Empty:
                 if time.monotonic() - began >= within:
                     raise Unavailable(f"no answer within {within:.1f} s") from None
@@ -89,9 +87,7 @@ class Signals:
                     number, self.pending = self.pending, None
                     raise Interrupted(number, unanswered=True) from None
                 continue
-            if error is not None:
-                raise error
-            return value  # type: ignore[return-value]  # without an error there is a value
+            return value_of(outcome)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self._first is not None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from noxcli.errors import UsageProblem
-from noxcli.files import save
+from noxcli.files import reason_of, save
 
 SCHEMA = "noxcli.state/1"
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
@@ -40,7 +40,7 @@ def read_state(path: Path) -> State | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no state file"
+        reason = reason_of(error) if isinstance(error, OSError) else "it is no state file"
         raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None
     if not known:
         raise UsageProblem(f"can't use {path}: its schema is not {SCHEMA}", FROM_RUN)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from noxcli.fetch import Transfer
 from noxcli.patience import Patience
-from noxcli.within import outcome_of
+from noxcli.within import Outcome, outcome_of, share_out
 
 AT_ONCE = 4
 LOOK_EVERY = 0.1  # seconds
@@ -45,31 +45,22 @@ def silent() -> AbstractContextManager[Watch]:
 
 def run_transfers(
     jobs: Sequence[tuple[Transfer, Callable[[Patience], T]]], patience: Patience, watching: Watching = silent
-) -> list[tuple[T | None, BaseException | None]]:
+) -> list[Outcome[T]]:
     """Return each job's value or error, in the order of the jobs.
 
     Raises what the command's limit raises; then, and for a signal, the downloads are given up.
     """
     told: SimpleQueue[Told] = SimpleQueue()
-    waiting: SimpleQueue[int] = SimpleQueue()
-    for place in range(len(jobs)):
-        waiting.put(place)
     quiet = patience.saying(told.put)  # said from the main thread, between two pictures
 
-    def work() -> None:
-        with suppress(Empty):
-            while True:
-                place = waiting.get_nowait()
-                transfer, call = jobs[place]
-                if transfer.cancelled.is_set():
-                    return
-                told.put((place, *outcome_of(lambda call=call: call(quiet))))  # type: ignore[misc]
-                transfer.finished = True
+    def work(place: int) -> None:
+        transfer, call = jobs[place]
+        if not transfer.cancelled.is_set():
+            told.put((place, *outcome_of(lambda: call(quiet))))
+            transfer.finished = True
 
     transfers = [transfer for transfer, _ in jobs]
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(jobs)))]
-    for thread in threads:
-        thread.start()
+    threads = share_out(len(jobs), AT_ONCE, work)
     try:
         with watching() as watch:
             return _collect(told, len(jobs), patience, transfers, watch)
@@ -79,8 +70,8 @@ def run_transfers(
 
 def _collect(
     told: SimpleQueue[Told], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
-) -> list[tuple[T | None, BaseException | None]]:
-    results: dict[int, tuple[T | None, BaseException | None]] = {}
+) -> list[Outcome[T]]:
+    results: dict[int, Outcome[T]] = {}
     limit, shown = patience.limit(), time.monotonic()
     while len(results) < count:
         news: Told | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from noxcli.errors import NoxError, Phase, UsageProblem
+from noxcli.files import reason_of
 from noxcli.patience import Patience
 from noxcli.timing import Clock, show_seconds
 
@@ -78,8 +79,7 @@ def _size(path: str, key: str) -> int:
             with Path(path).expanduser().open("rb") as file:
                 file.read(1)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageProblem(f"{what}: {why}") from None
+        raise UsageProblem(f"{what}: {reason_of(error)}") from None
     if not stat.S_ISREG(status.st_mode):
         raise UsageProblem(f"{what}: it is no regular file", "write what it gives to a file first")
     return status.st_size

@@ -27,10 +27,6 @@ def find_remote(output: Any) -> Iterator[Remote]:
 
     Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
     """
-    yield from _walk(output)
-
-
-def _walk(output: Any) -> Iterator[Remote]:
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
     while waiting:  # by hand, since output may be nested as deep as JSON can be
         value, keys = waiting.pop()

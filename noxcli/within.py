@@ -10,28 +10,11 @@ from typing import TypeVar
 from noxcli.errors import Unavailable
 
 T = TypeVar("T")
+# A call's value, or the error that it raised.
+Outcome = tuple[T | None, BaseException | None]
 
 
-def run_within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what `call` returns or raise what it raises.
-
-    Raises Unavailable when it takes longer; the call is left to end on its own in a daemon thread.
-    """
-    if seconds <= 0:
-        raise Unavailable("no time is left to ask")
-    answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-
-    threading.Thread(target=lambda: answers.put(outcome_of(call)), daemon=True).start()
-    try:
-        value, error = answers.get(timeout=seconds)
-    except Empty:
-        raise Unavailable(f"no answer within {seconds:.1f} s") from None
-    if error is not None:
-        raise error
-    return value  # type: ignore[return-value]  # without an error there is a value
-
-
-def outcome_of(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+def outcome_of(call: Callable[[], T]) -> Outcome[T]:
     """Return the value or the error, for another thread to take up."""
     try:
         return call(), None
@@ -39,30 +22,62 @@ def outcome_of(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
         return None, error
 
 
-def run_all_within(
-    seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16
-) -> list[tuple[T | None, BaseException | None]]:
-    """Return each call's value or error, in the order of the calls; those not done in time have an Unavailable."""
+def value_of(outcome: Outcome[T]) -> T:
+    """Return the value or raise the error."""
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # without an error there is a value
+
+
+def in_background(call: Callable[[], T]) -> SimpleQueue[Outcome[T]]:
+    """Call in a daemon thread; its outcome comes in the queue."""
+    outcomes: SimpleQueue[Outcome[T]] = SimpleQueue()
+    threading.Thread(target=lambda: outcomes.put(outcome_of(call)), daemon=True).start()
+    return outcomes
+
+
+def share_out(count: int, at_once: int, work: Callable[[int], None]) -> list[threading.Thread]:
+    """Do the work of each place from 0 on, in order, in so many daemon threads."""
     waiting: SimpleQueue[int] = SimpleQueue()
-    answers: SimpleQueue[tuple[int, T | None, BaseException | None]] = SimpleQueue()
-    for place in range(len(calls)):
+    for place in range(count):
         waiting.put(place)
 
-    def work() -> None:
+    def take_turns() -> None:
         with suppress(Empty):
             while True:
-                place = waiting.get_nowait()
-                answers.put((place, *outcome_of(calls[place])))
+                work(waiting.get_nowait())
 
-    for _ in range(min(at_once, len(calls))):
-        threading.Thread(target=work, daemon=True).start()
+    threads = [threading.Thread(target=take_turns, daemon=True) for _ in range(min(at_once, count))]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def run_within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what `call` returns or raise what it raises.
+
+    Raises Unavailable when it takes longer; the call is left to end on its own.
+    """
+    if seconds <= 0:
+        raise Unavailable("no time is left to ask")
+    try:
+        outcome = in_background(call).get(timeout=seconds)
+    except Empty:
+        raise Unavailable(f"no answer within {seconds:.1f} s") from None
+    return value_of(outcome)
+
+
+def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Outcome[T]]:
+    """Return each call's value or error, in the order of the calls; those not done in time have an Unavailable."""
+    answers: SimpleQueue[tuple[int, Outcome[T]]] = SimpleQueue()
+    share_out(len(calls), at_once, lambda place: answers.put((place, outcome_of(calls[place]))))
     end = time.monotonic() + seconds
-    results: list[tuple[T | None, BaseException | None]]
-    results = [(None, Unavailable(f"no answer within {seconds:.1f} s"))] * len(calls)
+    results: list[Outcome[T]] = [(None, Unavailable(f"no answer within {seconds:.1f} s"))] * len(calls)
     for _ in calls:
         try:
-            place, value, error = answers.get(timeout=max(0.0, end - time.monotonic()))
+            place, outcome = answers.get(timeout=max(0.0, end - time.monotonic()))
         except Empty:
             break
-        results[place] = (value, error)
+        results[place] = outcome
     return results

@@ -84,7 +84,18 @@ def check_own(part: str, seen: str) -> None:
         assert not (part in SEALED and seen in SEALED), f"{part} must not import {seen}"
 
 
-HEAVY = ("requests", "urllib3", "rich", "pydantic", "sseclient", "starlette", "uvicorn", "ssl", "pathvalidate")
+HEAVY = (
+    "requests",
+    "urllib3",
+    "rich",
+    "pydantic",
+    "sseclient",
+    "starlette",
+    "uvicorn",
+    "ssl",
+    "hashlib",
+    "pathvalidate",
+)
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["--help"], ["run", "--help"], ["run"], ["wait", "--nope"]])

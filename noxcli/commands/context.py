@@ -7,6 +7,7 @@ from noxcli.config import load_settings
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
 from noxcli.journal import Journal
+from noxcli.models import Run
 from noxcli.output import Format, Renderer
 from noxcli.output.pipe import Content, Ndjson
 from noxcli.output.terminal import Terminal
@@ -110,6 +111,11 @@ class Context:
             self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code))}\n")
         elif self.format is Format.NDJSON:
             self._lines().finish(document_of(self.outcomes, exit_code))
+
+    def tell(self, run: Run) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document."""
+        if self.writes_text:
+            self.terminal.write(f"{run.id}\t{run.status}\n")
 
     def enter(self, phase: Phase) -> None:
         """Note how far the command has come."""

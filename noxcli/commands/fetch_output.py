@@ -8,7 +8,7 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
-from noxcli.commands.hand_over import deliver, destination
+from noxcli.commands.hand_over import deliver, destination, with_output
 from noxcli.errors import LostContact, NotFinished, Phase
 from noxcli.output import Format
 from noxcli.resolve import one_run, resolve_run
@@ -54,7 +54,6 @@ def fetch_output(
             elif not found.paused:
                 raise NotFinished(f"run {found.id} is still {found.status}", "add --wait to wait for its end")
         judge(context, found)
-        if found.output is None:
-            found = context.outcome.run = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
+        found = with_output(context, api, found, patience)
         after = context.patience(deadline, options.before(retry_for))
         deliver(context, api, found, after, raw=raw, into=into, expand=not no_expand)

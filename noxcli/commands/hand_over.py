@@ -11,8 +11,6 @@ from noxcli.deliver import DELIVERABLE, PIECE, Delivered, complete_inline, is_co
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
-from noxcli.filing import Filing
-from noxcli.manifest import read_manifest
 from noxcli.models import Run
 from noxcli.names import TEMPLATE, check_template
 from noxcli.output import Format
@@ -55,11 +53,20 @@ def check_directory(into: Destination | None) -> None:
     Raises UsageProblem.
     """
     if into is not None:
+        from noxcli.manifest import read_manifest  # loaded where files are written, not by every command
+
         try:
             prepare_directory(into.directory)
             read_manifest(into.directory, overwrite=into.overwrite)
         except Undelivered as error:
             raise UsageProblem(error.message, error.hint) from None
+
+
+def with_output(context: Context, api: "NoxusApi", run: Run, patience: Patience) -> Run:
+    """Return the run with its output: a run that was found by its id alone came without."""
+    if run.output is None:
+        run = context.outcome.run = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id))
+    return run
 
 
 def deliver(
@@ -83,14 +90,14 @@ def deliver(
         delivered = _to_files(context, api, run, patience, into, watch)
     elif not expand or context.format is Format.CONTENT:  # whose stdout has been written already
         delivered = Delivered(output, complete=is_complete(output))
+        if context.format is Format.TEXT:
+            context.terminal.write(_as_stdout(output, raw))
     elif context.format is Format.TEXT and (remote := _only_remote(output, raw)) is not None:
         delivered = _stream(context, api, output, remote, patience, watch, raw=raw is not None)
     else:
         delivered = complete_inline(api, output, patience, watch)
         if context.format is Format.TEXT and not (delivered.problems and raw is not None):
             context.terminal.write(_as_stdout(delivered.output, raw))
-    if not expand and context.format is Format.TEXT and into is None:
-        context.terminal.write(_as_stdout(output, raw))
     context.outcome.delivered = delivered
     if delivered.problems:
         raise Undelivered(
@@ -102,6 +109,8 @@ def deliver(
 def _to_files(
     context: Context, api: "NoxusApi", run: Run, patience: Patience, into: Destination, watch: Watching
 ) -> Delivered:
+    from noxcli.filing import Filing  # as in check_directory
+
     prepare_directory(into.directory)
     filing = Filing(api, patience, into.directory, into.template, into.overwrite, watch)
     delivered = context.outcome.delivered = filing.deliver(run)

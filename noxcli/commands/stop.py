@@ -8,10 +8,10 @@ import typer
 
 from noxcli.commands import options
 from noxcli.commands.context import Context
-from noxcli.errors import ConfigProblem, LostContact, NotFinished, NoxError, Phase, Unavailable, UsageProblem, worst
+from noxcli.errors import ConfigProblem, LostContact, NotFinished, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
 from noxcli.resolve import read_runs, resolve_run
-from noxcli.result import Outcome
+from noxcli.result import Outcome, raise_worst
 from noxcli.state import read_state
 from noxcli.stop import stop_run
 from noxcli.timing import Deadline
@@ -70,9 +70,7 @@ def stop(
                 outcome.error = error
             if outcome.error is not None and len(named) > 1:
                 context.terminal.complain(f"noxcli: {outcome.error.line()}")
-    errors = {int(outcome.error.exit_code): outcome.error for outcome in context.outcomes if outcome.error}
-    if errors:
-        raise errors[worst(errors)]
+    raise_worst(context.outcomes)
 
 
 def _stop_one(context: Context, api: "NoxusApi", text: str, outcome: Outcome, deadline: Deadline) -> None:
@@ -88,5 +86,4 @@ def _stop_one(context: Context, api: "NoxusApi", text: str, outcome: Outcome, de
                 f"run {run.id} was asked to stop and is still {run.status}", f"look again with: noxcli stop {run.id}"
             )
         context.terminal.note(f"run {run.id} is {run.status}")
-    if context.writes_text:
-        context.terminal.write(f"{run.id}\t{run.status}\n")
+    context.tell(run)

@@ -7,7 +7,7 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
-from noxcli.commands.hand_over import check_directory, deliver, destination
+from noxcli.commands.hand_over import check_directory, deliver, destination, with_output
 from noxcli.errors import LostContact, Phase, UsageProblem
 from noxcli.output import Format
 from noxcli.resolve import one_run, resolve_run
@@ -68,9 +68,6 @@ def stream(
             etag = context.journal.cursor(found.id)
         finished = attend(context, api, found, deadline, policy, cursor=etag)
         judge(context, finished)
-        if finished.output is None:
-            finished = context.outcome.run = patience.keep_trying(
-                lambda: api.get_run(finished.workflow_id, finished.id)
-            )
+        finished = with_output(context, api, finished, patience)
         after = context.patience(deadline, options.before(retry_for))
         deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)

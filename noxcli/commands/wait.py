@@ -11,13 +11,13 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import following, judge
 from noxcli.commands.context import Context
-from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, worst
+from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable
 from noxcli.follow import Follower, Policy
 from noxcli.models import Run
 from noxcli.output import play
 from noxcli.progress import Progress
 from noxcli.resolve import read_runs, resolve_run
-from noxcli.result import Outcome
+from noxcli.result import Outcome, raise_worst
 from noxcli.timing import Deadline
 from noxcli.within import run_all_within
 
@@ -92,7 +92,7 @@ def _wait_for_one(
             context.outcome.run, context.outcome.connects = follower.run, follower.connects
             context.outcome.ledger = follower.ledger
         run = follower.run
-    _tell(context, run)
+    context.tell(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
     judge(context, run)
@@ -135,9 +135,7 @@ def _wait_for_all(
     for one in waited:
         if not one.over:
             one.outcome.error = NotFinished(f"{one.text} was not waited for any longer")
-    errors = {int(outcome.error.exit_code): outcome.error for outcome in ended if outcome.error}
-    if errors:
-        raise errors[worst(errors)]
+    raise_worst(ended)
 
 
 def _take_in(
@@ -153,7 +151,7 @@ def _take_in(
     if run is not None:
         outcome.run, outcome.confirmed = run, True
         one.contact.restart()
-    over = run is not None and (run.settled or (run.paused and policy.leave_when_paused))
+    over = run is not None and policy.over(run)
     if isinstance(error, Unavailable):
         if not one.contact.passed and not deadline.passed:
             return
@@ -166,10 +164,10 @@ def _take_in(
     elif run is not None and not over:
         if not deadline.passed:
             return
-        _tell(context, run)
+        context.tell(run)
         outcome.error = _still_going(run, deadline)
     elif run is not None:
-        _tell(context, run)
+        context.tell(run)
         outcome.error = _verdict(context, run)
     one.over = True
     if outcome.error is not None:
@@ -196,8 +194,3 @@ def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:
     if known is not None:
         return api.get_run(known.workflow_id, known.id)
     return resolve_run(api, one.text, context.patience(Deadline(context.clock, None), 0.0), context.last_run)
-
-
-def _tell(context: Context, run: Run) -> None:
-    if context.writes_text:
-        context.terminal.write(f"{run.id}\t{run.status}\n")

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import shorten, visible
 
@@ -38,21 +39,13 @@ def watching(terminal: Terminal) -> AbstractContextManager["Lines | Bars"]:
     return Bars(terminal) if terminal.can_redraw() and not terminal.quiet else Lines(terminal)
 
 
-class Lines:
+class Lines(Plainly):
     """Plain lines on stderr."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._began = time.monotonic()
         self._next = self._began + FIRST_LINE
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def say(self, line: str) -> None:
         self._terminal.note(line)
@@ -101,25 +94,16 @@ class Bars:
         self._progress.refresh()
 
     def _begin(self, transfers: Sequence[Transfer]) -> "Progress":
-        from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.progress import TransferSpeedColumn as Speed
 
-        color = self._terminal.wants_color()
-        console = Console(
-            file=self._terminal.err,
-            force_terminal=True,
-            no_color=not color,
-            color_system="auto" if color else None,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
+        from noxcli.output.console import console_for
+
         columns = (TextColumn("{task.description}", markup=False), BarColumn(20), DownloadColumn(), Speed())
         progress = Progress(
             *columns,
             TimeRemainingColumn(),
-            console=console,
+            console=console_for(self._terminal),
             auto_refresh=False,  # by `show` alone, from the main thread
             transient=True,
             redirect_stdout=False,

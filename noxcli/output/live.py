@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
+from noxcli.output.console import console_for
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import shorten, visible
 from noxcli.progress import SKIPPED, WAITING, Node, Progress, Step
@@ -29,17 +30,7 @@ class Live:
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
-        color = terminal.wants_color()
-        self._console = Console(
-            file=terminal.err,
-            force_terminal=True,
-            no_color=not color,
-            color_system="auto" if color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
+        self._console = console_for(terminal)
         encoding = (getattr(terminal.err, "encoding", None) or "ascii").lower()
         self._unicode = encoding.replace("-", "") in {"utf8", "utf16", "utf32"}
         self._marks = MARKS if self._unicode else ASCII_MARKS
