@@ -36,6 +36,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
         if not run.ended:
             _finish(run, store)
     except Exception:
+        # A script may be anybody's function: whatever it raises fails its run, and not the server.
         _log.exception("the script of %s failed", run.workflow.scenario.name)
         run.settle("failed")
     if run.stream == "open":
