@@ -173,6 +173,44 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'batch' = @{
+            Help = 'Run a workflow once for each row of a file, and print one JSON line for each result'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+                @{ Kind = 'file'; Words = @(); Repeated = $false }
+                @{ Kind = 'input'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--secret'); Help = 'Send that variable''s value, and show it nowhere'; Kind = 'other'; Words = @() }
+                @{ Names = @('--input-format'); Help = 'What FILE holds [by its name, else jsonl]'; Kind = 'other'; Words = @('jsonl', 'csv', 'tsv') }
+                @{ Names = @('--column'); Help = 'How a column is read: KEY@ uploads the file it names, KEY:= is JSON'; Kind = 'other'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Files by row, and the journal; without it that is in FILE.batch'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--max-parallel'); Help = 'Rows at once'; Kind = 'other'; Words = @() }
+                @{ Names = @('--resume'); Help = 'Go on with what an earlier call has left' }
+                @{ Names = @('--adopt'); Help = 'Take a run with a doubtful row''s input as its own; start it where none is' }
+                @{ Names = @('--retry-in-doubt'); Help = 'Start doubtful rows again, come what may' }
+                @{ Names = @('--retry-failed'); Help = 'Start rows again whose run failed or was stopped' }
+                @{ Names = @('--changed-input'); Help = 'Go on although FILE is not what it was' }
+                @{ Names = @('--max-failures'); Help = 'Start nothing more after N failed rows'; Kind = 'other'; Words = @() }
+                @{ Names = @('--fail-fast'); Help = 'The same as --max-failures 1' }
+                @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
+                @{ Names = @('--shard'); Help = 'Only every N-th row, from the I-th on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
+                @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
+                @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-interrupt'); Help = 'What Ctrl-C does to the run [stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'sandbox' = @{
             Help = 'Serve the Noxus API on this machine, or run one command against it'
             Arguments = @(

@@ -15,7 +15,7 @@ from noxcli.signals import Interrupted
 def run(argv: Sequence[str], context: Context) -> int:
     """Run one command line and return its exit code."""
     try:
-        context.format = format_in(argv)
+        context.argv, context.format = argv, format_in(argv)
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
         return conclude(context, expected(error, context, argv))

@@ -63,7 +63,7 @@ def read_inputs(
         key, operator, text = split_item(item)
         if key in given:
             raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
-        given[key] = _value(key, operator, text)
+        given[key] = read_value(key, operator, text)
         if operator in {"=", "=@"}:
             texts.add(key)
     for item in secrets:
@@ -136,7 +136,11 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not part of JSON")
 
 
-def _value(key: str, operator: str, text: str) -> Any:
+def read_value(key: str, operator: str, text: str) -> Any:
+    """Return the value of an input that is written as `KEY`, operator and text.
+
+    Raises UsageProblem naming the key.
+    """
     match operator:
         case "=":
             return text[1:] if text.startswith("\\@") else text

@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.continuity import Continuity, Ledger
 from noxcli.deliver import Delivered, is_complete
-from noxcli.errors import ExitCode, NoxError, Phase, worst
+from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
 from noxcli.models import Run
 from noxcli.progress import Progress
 from noxcli.timing import seconds_between
@@ -99,6 +99,19 @@ class Outcome:
             "request_id": self.error.request_id,
             "candidates": list(self.error.candidates),
         }
+
+
+def verdict_of(run: Run, why: str = "") -> NoxError | None:
+    """Return None for a completed run, and the error for one that ended otherwise or waits for a person."""
+    match run.status:
+        case "completed":
+            return None
+        case "stopped":
+            return RunStopped(f"run {run.id} was stopped")
+        case "failed":
+            return RunFailed(f"run {run.id} failed{why}")
+        case _:
+            return RunPaused(f"run {run.id} waits for a person", f"afterwards: noxcli wait {run.id}")
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:

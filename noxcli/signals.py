@@ -65,6 +65,11 @@ class Signals:
         """Put signals off for good: what is left to do is short. A second one still leaves at once."""
         self._holds += 1
 
+    def take_pending(self) -> int | None:
+        """Return the signal that was put off, for a command that sees to it within `held()` itself."""
+        number, self.pending = self.pending, None
+        return number
+
     def finish_first(self, call: Callable[[], T], within: float, hold: float = LONGEST_HOLD) -> T:
         """Return what `call` returns; a signal that comes meanwhile waits for its end, `hold` seconds at most.
 

@@ -23,6 +23,7 @@ LAYERS = [
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result", "filing"},
+    {"batch"},
     {"commands"},
     {"cli"},
     {"ending"},

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from noxcli.commands import options
 from noxcli.commands.context import Context
-from noxcli.errors import NotFinished, NoxError, Phase, RunFailed, RunPaused, RunStopped
+from noxcli.errors import NotFinished, NoxError, Phase
 from noxcli.follow import Burst, Follower, Policy
 from noxcli.models import Run, Started, Workflow
 from noxcli.output import Format, play, progress_renderer
 from noxcli.progress import Progress
+from noxcli.result import verdict_of
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
@@ -106,15 +107,9 @@ def judge(context: Context, run: Run) -> None:
     Raises RunFailed, RunStopped or RunPaused for the others.
     """
     context.enter(Phase.RUN)
-    match run.status:
-        case "completed":
-            return
-        case "stopped":
-            raise RunStopped(f"run {run.id} was stopped")
-        case "failed":
-            raise RunFailed(f"run {run.id} failed{_failed_at(context)}")
-        case _:
-            raise RunPaused(f"run {run.id} waits for a person", f"afterwards: noxcli wait {run.id}")
+    verdict = verdict_of(run, _failed_at(context))
+    if verdict is not None:
+        raise verdict
 
 
 def _failed_at(context: Context) -> str:

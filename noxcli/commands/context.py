@@ -1,5 +1,6 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ class Context:
     terminal: Terminal
     clock: Clock = field(default_factory=Clock)
     signals: Signals = field(default_factory=Signals)
+    argv: Sequence[str] = ()
     format: Format = Format.TEXT
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left

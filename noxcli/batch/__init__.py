@@ -1,0 +1,1 @@
+"""Many runs from the rows of a file, each started exactly once."""

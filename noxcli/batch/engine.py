@@ -1,0 +1,572 @@
+"""A batch at work: rows are started as places become free, looked at until their records have a verdict, and told.
+
+The main thread decides everything; a limited number of threads wait on the network. Runs are polled, not streamed: a
+stream would hold a connection and a thread for each row, and nobody watches it.
+"""
+
+import heapq
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, Queue
+from typing import Any, Protocol, assert_never
+
+from noxcli.batch.doubts import SETTLING, Finding, input_digest, look_for
+from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
+from noxcli.batch.pace import Closed, Pace
+from noxcli.batch.rows import Row
+from noxcli.batch.workers import Workers
+from noxcli.deliver import Delivered
+from noxcli.errors import (
+    ExitCode,
+    NotFound,
+    NoxError,
+    Phase,
+    StartUnknown,
+    Unauthorized,
+    Unavailable,
+    Undelivered,
+    UsageProblem,
+)
+from noxcli.models import Run
+from noxcli.result import Outcome, verdict_of
+from noxcli.start import surely_nothing_started
+from noxcli.timing import Deadline
+
+MOST_THREADS = 32
+AHEAD = 64  # rows read before there is a place for them
+TICK, SHORT_TICK = 0.1, 0.01  # seconds
+FIRST_LOOK = 0.1  # seconds
+LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
+LOOK_LIMIT = 30.0  # seconds for one read of a record
+YOUNG = 10.0  # seconds for which a new run may not be readable yet
+ROUNDS = 20  # of looking for the runs of rows in doubt
+WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
+
+
+class Api(Protocol):
+    """What a batch needs of the API."""
+
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
+    def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a batch goes about it; `start` and `deliver` are one row's own part of it.
+
+    `start` sends a row's inputs as they were stored by `store`.
+    """
+
+    workflow_id: str
+    store: Callable[[Row], dict[str, Any]]
+    start: Callable[[Mapping[str, Any]], Run]
+    deliver: Callable[[Row, Run], Delivered]
+    secret: frozenset[str] = frozenset()
+    max_parallel: int = 8
+    max_failures: int | None = None
+    ordered: bool = False
+    adopt: bool = False
+    retry_in_doubt: bool = False
+    poll_interval: float = 5.0
+    retry_for: float = 300.0
+
+
+@dataclass(slots=True)
+class Going:
+    """A row that has a run."""
+
+    row: Row
+    run: Run
+    began: float
+    found: bool = False  # its run was known before: how long it takes can't be measured
+    young: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row's last word of this call."""
+
+    row: Row
+    result: dict[str, Any]
+    code: ExitCode
+
+
+@dataclass(slots=True)
+class Counts:
+    """How far a batch has come; `total` is None while a stream goes on."""
+
+    total: int | None = None
+    before: int = 0  # finished by an earlier call
+    running: int = 0
+    doubt: int = 0
+    codes: Counter[ExitCode] = field(default_factory=Counter)
+
+    @property
+    def told(self) -> int:
+        return sum(self.codes.values())
+
+    @property
+    def done(self) -> int:
+        return self.before + self.told
+
+    @property
+    def failed(self) -> int:
+        return self.told - self.codes[ExitCode.OK]
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    row: Row
+    run: Run
+    trouble: NoxError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A row that is done with; `stop` is true where no other row would fare better."""
+
+    row: Row
+    outcome: Outcome
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubted:
+    row: Row
+    error: NoxError
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    row: Row
+    run: Run | None
+
+
+_News = _Started | _Over | _Doubted | _Unsent | _Looked
+
+
+class Engine:
+    """One batch; `work()` is to be called once. `tell` gets each row's result, `tick` a turn ten times a second."""
+
+    def __init__(
+        self,
+        api: Api,
+        plan: Plan,
+        rows: Iterator[Row],
+        journal: Journal,
+        past: Past,
+        pace: Pace,
+        deadline: Deadline,
+        counts: Counts,
+        *,
+        tell: Callable[[Told], None],
+        tick: Callable[[], bool],
+    ) -> None:
+        self.counts = counts
+        self.trouble: NoxError | None = None  # what ended the starting, where that was neither the rows nor the user
+        self.going: dict[int, Going] = {}
+        self._api = api
+        self._plan = plan
+        self._journal = journal
+        self._past = past
+        self._pace = pace
+        self._deadline = deadline
+        self._tell = tell
+        self._tick = tick
+        self._workers: Workers[_News] = Workers(min(MOST_THREADS, plan.max_parallel))
+        self._source = _Ahead(rows)
+        self._again: list[Row] = []  # rows in doubt that are started after all
+        self._doubts: dict[int, tuple[Row, NoxError | None]] = {}
+        self._last_doubt = -SETTLING  # when a start was last cut off
+        self._looks: list[tuple[float, int]] = []
+        self._starting: dict[int, Row] = {}
+        self._usual: float | None = None
+        self._starts_no_more = False
+        self._waiting: dict[int, Told] = {}  # --ordered: results ahead of their turn
+        self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
+        self._left = False
+
+    def work(self) -> None:
+        """Bring every row to its result, or as far as `tick` and the limits let it come; `leave` tells the rest."""
+        for _ in range(ROUNDS):
+            self._work_through()
+            if self._left or not self._doubts or not self._settle_doubts():
+                return
+
+    def stop_starting(self) -> None:
+        """Start nothing more; what is on its way is still waited for."""
+        self._starts_no_more = True
+
+    def await_starts(self, within: float) -> None:
+        """Wait for the answers to starts that are on their way, so that no run's id is lost."""
+        self.stop_starting()
+        self._pace.close()
+        end = time.monotonic() + within
+        while self._starting and time.monotonic() < end:
+            self._take_news(min(TICK, end - time.monotonic()))
+
+    def settle(self, runs: Iterable[Run]) -> None:
+        """Take these records for rows that were stopped; one that completed meanwhile is left, being undelivered."""
+        settled = {run.id: run for run in runs if run.settled and run.status != "completed"}
+        for going in list(self.going.values()):
+            run = settled.get(going.run.id)
+            if run is not None:
+                self._finish(going.row, Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run)))
+
+    def leave(self, error_for: Callable[[Run], NoxError]) -> None:
+        """Tell all rows that still go on, with the error that fits."""
+        for going in list(self.going.values()):
+            outcome = Outcome(run=going.run, confirmed=not going.young, may_exist=True, phase=Phase.FOLLOW)
+            outcome.error = error_for(going.run)
+            self._finish(going.row, outcome)
+        self._tell_doubts(Finding())
+        for number in sorted(self._waiting):
+            self._tell(self._waiting.pop(number))
+
+    # One round: rows in, results out.
+
+    def _work_through(self) -> None:
+        while True:
+            self._fill()
+            self._look()
+            self.counts.running, self.counts.doubt = len(self.going), len(self._doubts)
+            if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
+                return
+            self._take_news(self._longest_wait())
+            if not self._tick() or self._deadline.passed or self._pace.silent_for > self._plan.retry_for:
+                self._left = True
+                return
+
+    def _has_more(self) -> bool:
+        return bool(self._again) or not self._source.exhausted
+
+    def _fill(self) -> None:
+        """Give free places to rows, but never so many that looks at running ones would wait for starts."""
+        most_starts = max(1, min(MOST_THREADS, self._plan.max_parallel) // 2)
+        while not self._starts_no_more and len(self._starting) < most_starts:
+            if len(self.going) + len(self._starting) >= self._plan.max_parallel or self._window_is_full():
+                return
+            row = self._again.pop() if self._again else self._source.next()
+            if row is None:
+                return
+            self._begin(row)
+
+    def _window_is_full(self) -> bool:
+        return self._plan.ordered and len(self._turns) >= WINDOW * self._plan.max_parallel
+
+    def _begin(self, row: Row) -> None:
+        state, pending = self._past.state(row.number), self._past.pending.get(row.number)
+        if state == INTENDED:
+            self._doubts[row.number] = (row, None)
+            return
+        if self._plan.ordered:
+            self._turns.append(row.number)
+        if row.problem is not None:
+            error = UsageProblem(f"{row.place}: {row.problem}")
+            self._finish(row, Outcome(phase=Phase.USAGE, error=error))
+        elif state == STARTED and pending is not None and pending.run_id is not None:
+            run = Run(pending.run_id, self._plan.workflow_id, "queued", created_at=pending.created_at)
+            self._follow(Going(row, run, time.monotonic(), found=True, young=False))
+        else:
+            self._starting[row.number] = row
+            self._workers.call(partial(self._start, row))
+
+    def _follow(self, going: Going) -> None:
+        self.going[going.row.number] = going
+        first = FIRST_LOOK if self._usual is None else max(FIRST_LOOK, self._usual / 2)
+        self._look_in(going.row.number, 0.0 if going.found else min(first, self._plan.poll_interval))
+
+    def _look_in(self, number: int, seconds: float) -> None:
+        heapq.heappush(self._looks, (time.monotonic() + seconds, number))
+
+    def _longest_wait(self) -> float:
+        if self._has_more() and len(self.going) + len(self._starting) < self._plan.max_parallel:
+            return SHORT_TICK  # the next row may be read any moment
+        return min(TICK, max(0.0, self._looks[0][0] - time.monotonic())) if self._looks else TICK
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        while self._looks and self._looks[0][0] <= now:
+            _, number = heapq.heappop(self._looks)
+            if number in self.going:
+                self._workers.call(partial(self._read, self.going[number]))
+
+    # What the threads do.
+
+    def _start(self, row: Row) -> _News:
+        plan, journal = self._plan, self._journal
+        sent = False
+
+        def send() -> Run:
+            nonlocal sent
+            journal.intend(row.number, row.id, row.digest, digest)
+            sent = True
+            return plan.start(payload)
+
+        try:
+            payload = plan.store(row)
+            digest = input_digest(payload, plan.secret)
+            while True:
+                sent = False
+                try:
+                    run = self._pace.send(send, lambda: not self._starts_no_more)
+                except Unavailable as error:
+                    if not surely_nothing_started(error):
+                        return _Doubted(row, error)
+                    journal.withdraw(row.number, row.id, error)
+                else:
+                    return _Started(row, run, self._note_start(row, run))
+        except Closed:
+            return _Unsent(row)
+        except JournalTrouble as error:
+            if sent:
+                return _Doubted(row, error)
+            return _Over(row, Outcome(phase=Phase.START, error=error), stop=True)
+        except NoxError as error:
+            if sent:
+                with suppress(JournalTrouble):
+                    journal.withdraw(row.number, row.id, error)
+            # The key, the workflow: no other row would fare better.
+            stop = isinstance(error, Unauthorized | NotFound)
+            return _Over(row, Outcome(phase=Phase.START if sent else Phase.UPLOAD, error=error), stop=stop)
+
+    def _note_start(self, row: Row, run: Run) -> NoxError | None:
+        try:
+            self._journal.started(row.number, run)
+        except JournalTrouble as error:
+            return error  # its intent is there: it will be found again
+        return None
+
+    def _read(self, going: Going) -> _News:
+        run = going.run
+        try:
+            run = self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, run.id, within=LOOK_LIMIT))
+        except (Unavailable, Closed):
+            return _Looked(going.row, None)
+        except NotFound as error:
+            if going.young and time.monotonic() - going.began < YOUNG:
+                return _Looked(going.row, None)
+            return _Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
+        except NoxError as error:
+            return _Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
+        if not (run.settled or run.paused):
+            return _Looked(going.row, run)
+        outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
+        if outcome.error is None:
+            self._deliver(going.row, run, outcome)
+        return _Over(going.row, outcome)
+
+    def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
+        outcome.phase = Phase.DELIVER
+        try:
+            outcome.delivered = self._plan.deliver(row, run)
+            if outcome.delivered.problems:
+                raise Undelivered(
+                    f"the output of run {run.id} is not whole: {'; '.join(outcome.delivered.problems)}",
+                    f"try again: noxcli fetch-output {run.id}",
+                )
+        except NoxError as error:
+            outcome.error = error
+        except Closed:
+            outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+
+    # What becomes of what they bring.
+
+    def _take_news(self, within: float) -> None:
+        """Take in what has come; the first is waited for."""
+        outcome = self._workers.next_outcome(within)
+        while outcome is not None:
+            news, error = outcome
+            if error is not None:
+                raise error
+            assert news is not None
+            self._take(news)
+            outcome = self._workers.next_outcome(0)
+
+    def _take(self, news: _News) -> None:
+        match news:
+            case _Started(row, run, trouble):
+                del self._starting[row.number]
+                if trouble is not None:
+                    self._give_up(trouble)
+                self._follow(Going(row, run, time.monotonic()))
+            case _Doubted(row, error):
+                del self._starting[row.number]
+                self._doubts[row.number] = (row, error)
+                self._last_doubt = time.monotonic()
+                self._pass_over(row.number)
+            case _Unsent(row):
+                del self._starting[row.number]
+                self._pass_over(row.number)
+            case _Over(row, outcome, stop):
+                self._starting.pop(row.number, None)
+                if stop and outcome.error is not None:
+                    self._give_up(outcome.error)
+                self._finish(row, outcome)
+            case _Looked(row, seen):
+                self._looked(row, seen)
+            case _:
+                assert_never(news)
+
+    def _give_up(self, trouble: NoxError) -> None:
+        self.trouble = self.trouble or trouble
+        self.stop_starting()
+
+    def _looked(self, row: Row, run: Run | None) -> None:
+        going = self.going.get(row.number)
+        if going is None:
+            return
+        if run is not None:
+            going.run, going.young = run, False
+        taken = time.monotonic() - going.began
+        self._look_in(row.number, min(self._plan.poll_interval, max(FIRST_LOOK, LOOKS_GROW * taken)))
+
+    def _finish(self, row: Row, outcome: Outcome) -> None:
+        going = self.going.pop(row.number, None)
+        if going is not None and not going.found and outcome.confirmed:
+            taken = time.monotonic() - going.began
+            self._usual = taken if self._usual is None else 0.8 * self._usual + 0.2 * taken
+        code = outcome.error.exit_code if outcome.error else ExitCode.OK
+        result = outcome.document(code)
+        if outcome.run is not None or outcome.may_exist:
+            try:
+                self._journal.ended(row.number, row.id, result, code)
+            except JournalTrouble as error:
+                self._give_up(error)
+        self.counts.codes[code] += 1
+        if self._plan.max_failures is not None and self.counts.failed >= self._plan.max_failures:
+            self.stop_starting()
+        told = Told(row, result, code)
+        if not self._plan.ordered or row.number not in self._turns:
+            self._tell(told)
+            return
+        self._waiting[row.number] = told
+        self._say_in_turn()
+
+    def _say_in_turn(self) -> None:
+        while self._turns and self._turns[0] in self._waiting:
+            self._tell(self._waiting.pop(self._turns.popleft()))
+
+    def _pass_over(self, number: int) -> None:
+        """Let the others go on (--ordered): this row has no result now."""
+        if number in self._turns:
+            self._turns.remove(number)
+            self._say_in_turn()
+
+    # Doubts, when nothing else is on its way any more.
+
+    def _settle_doubts(self) -> bool:
+        """Look for the runs of rows in doubt; True where that gives the next round something to do."""
+        pending = self._journal.past().pending
+        doubts = [pending[number] for number in sorted(self._doubts) if number in pending]
+        if self._plan.adopt and not self._wait_for_list(doubts):
+            return False
+        finding = self._find(doubts) if doubts else Finding()
+        for number, (row, _) in sorted(self._doubts.items()):
+            mine = finding.own.get(number) if self._plan.adopt else None
+            if mine is not None:
+                self._journal.started(number, mine)
+                del self._doubts[number]
+                self._follow(Going(row, mine, time.monotonic(), found=True, young=False))
+            elif not self._starts_no_more and (
+                self._plan.retry_in_doubt or (self._plan.adopt and number in finding.absent)
+            ):
+                del self._doubts[number]
+                self._past.forget(number)
+                self._again.append(row)
+        if self.going or self._again:
+            return True
+        self._tell_doubts(finding)
+        return False
+
+    def _wait_for_list(self, doubts: list[Pending]) -> bool:
+        """Give cut off starts the time to show up."""
+        age = min([time.monotonic() - self._last_doubt, *map(self._journal.age, doubts)])
+        end = time.monotonic() + SETTLING - age
+        while time.monotonic() < end:
+            self._take_news(TICK)
+            if not self._tick() or self._deadline.passed:
+                self._left = True
+                return False
+        return True
+
+    def _find(self, doubts: list[Pending]) -> Finding:
+        plan = self._plan
+        findings: Workers[Finding] = Workers(1)
+
+        def look() -> Finding:
+            while True:
+                try:
+                    return self._pace.send(
+                        lambda: look_for(self._api, plan.workflow_id, self._journal.path, doubts, plan.secret)
+                    )
+                except Unavailable:
+                    if self._pace.silent_for > plan.retry_for:
+                        raise
+
+        findings.call(look)
+        while True:
+            outcome = findings.next_outcome(TICK)
+            if outcome is not None:
+                finding, error = outcome
+                if isinstance(error, NoxError | Closed) or finding is None:
+                    return Finding()
+                return finding
+            if not self._tick() or self._deadline.passed:
+                self._left = True
+                return Finding()
+
+    def _tell_doubts(self, finding: Finding) -> None:
+        for number, (row, error) in sorted(self._doubts.items()):
+            found = finding.candidates.get(number, [])
+            why = f": {error.message}" if error is not None else ", the batch was cut off then"
+            same = ", ".join(f"{run.id} ({run.status})" for run in found) or "none was found"
+            doubt = StartUnknown(
+                f"row {number}: its start was sent and the outcome is unknown{why}",
+                f"runs with the same input: {same}; --resume --adopt takes a single one as the row's own",
+                candidates=[{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found],
+            )
+            self._finish(row, Outcome(may_exist=True, phase=Phase.START, error=doubt))
+        self._doubts.clear()
+        self.counts.doubt = 0
+
+
+class _Ahead:
+    """Rows read by a thread of their own, so that a slow pipe holds up nobody; only so many wait."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self.exhausted = False
+        self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
+        threading.Thread(target=self._read, args=[rows], daemon=True).start()
+
+    def next(self) -> Row | None:
+        """Return the next row, None where none is there now, or `exhausted` any more. Raises what reading raises."""
+        if self.exhausted:
+            return None
+        try:
+            row = self._queue.get_nowait()
+        except Empty:
+            return None
+        if isinstance(row, BaseException):
+            raise row
+        self.exhausted = row is None
+        return row
+
+    def _read(self, rows: Iterator[Row]) -> None:
+        try:
+            for row in rows:
+                self._queue.put(row)
+        except BaseException as error:
+            self._queue.put(error)
+        else:
+            self._queue.put(None)

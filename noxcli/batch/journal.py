@@ -1,0 +1,295 @@
+"""What became of each row, written down before and after it happens: one line a step, only ever added to.
+
+An intent is on the disk before its start is sent, so that whatever kills the process, a row without an intent was never
+started, and one with an intent is never started again unasked.
+"""
+
+import json
+import os
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode, NoxError, UsageProblem
+from noxcli.files import reason_of
+from noxcli.models import Run
+from noxcli.timing import Clock
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such lock; there, two batches on one directory are the user's care
+    fcntl = None  # type: ignore[assignment]
+
+NAME = "batch.jsonl"
+SCHEMA = "noxcli.batch/1"
+# A row with one of these has had its run, for better or worse; with any other code it is looked at again.
+FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+NEW, INTENDED, STARTED, FINISHED = range(4)
+
+
+class JournalTrouble(NoxError):
+    """The journal can't be written: nothing more may be started."""
+
+    exit_code = ExitCode.UNDELIVERED
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a batch is about. `rows` and `digest` are None where rows are streamed."""
+
+    workflow_id: str
+    host: str
+    source: str
+    shard: str
+    rows: int | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A row that was not finished: `at` is our time of its intent, `created_at` the server's of its run."""
+
+    number: int
+    id: str | None
+    at: str
+    input_digest: str
+    run_id: str | None = None
+    created_at: str | None = None
+
+
+@dataclass(slots=True)
+class Past:
+    """What a journal tells. Two numbers a row, and more only for rows that were not finished."""
+
+    header: Header | None = None
+    states: bytearray = field(default_factory=lambda: bytearray(1))
+    digests: "array[int]" = field(default_factory=lambda: array("Q", [0]))
+    pending: dict[int, Pending] = field(default_factory=dict)
+    codes: Counter[int] = field(default_factory=Counter)  # of finished rows
+
+    @property
+    def finished(self) -> int:
+        """How many rows had their run before."""
+        return sum(self.codes.values())
+
+    def state(self, number: int) -> int:
+        return self.states[number] if number < len(self.states) else NEW
+
+    def digest(self, number: int) -> int:
+        return self.digests[number] if number < len(self.digests) else 0
+
+    def forget(self, number: int) -> None:
+        """Let a row count as new."""
+        self.pending.pop(number, None)
+        if number < len(self.states):
+            self.states[number] = NEW
+
+    def take(self, line: Mapping[str, Any], *, retry_failed: bool = False) -> None:
+        """Fold one line in. Raises KeyError, TypeError or ValueError for one that no journal has."""
+        if "batch" in line:
+            self.header = Header(**{name: line[name] for name in Header.__slots__})
+            return
+        step = line["step"]
+        if step == "end":
+            return
+        number = int(line["row"])
+        while number >= len(self.states):
+            self.states.extend(bytes(len(self.states)))
+            self.digests.extend([0] * len(self.digests))
+        match step:
+            case "intent":
+                self.states[number], self.digests[number] = INTENDED, int(line["row_digest"], 16)
+                self.pending[number] = Pending(number, line["id"], line["at"], line["input_digest"])
+            case "started":
+                before = self.pending[number]
+                self.states[number] = STARTED
+                self.pending[number] = Pending(
+                    number, before.id, before.at, before.input_digest, line["run_id"], line["created_at"]
+                )
+            case "withdrawn":
+                self.states[number] = NEW
+                self.pending.pop(number, None)
+            case "finished":
+                self.pending.pop(number, None)
+                if retry_failed and line["exit_code"] != ExitCode.OK:
+                    self.states[number] = NEW
+                else:
+                    self.states[number] = FINISHED
+                    self.codes[int(line["exit_code"])] += 1
+
+
+class Journal:
+    """The journal of one directory, locked for one process; safe to use from several threads."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        """Raises UsageProblem where it can't be opened, or another process has it."""
+        self.path = directory / NAME
+        self._clock = clock
+        self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
+        self._written = self._synced = 0
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise UsageProblem(
+                f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
+            ) from None
+        try:
+            if fcntl is not None:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._torn = _ends_torn(self._file)
+        except BlockingIOError:
+            os.close(self._file)
+            raise UsageProblem(
+                f"another batch is at work in {directory}", "wait for it, or give this one a directory of its own"
+            ) from None
+        except OSError as error:
+            os.close(self._file)
+            raise UsageProblem(f"can't lock the journal {self.path}: {reason_of(error)}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._write_lock:
+            os.close(self._file)
+            self._file = -1
+
+    def past(self, *, retry_failed: bool = False) -> Past:
+        """Return what happened before; with `retry_failed`, rows whose run failed or was stopped count as new."""
+        past = Past()
+        for _, line in lines_of(self.path):
+            try:
+                past.take(line, retry_failed=retry_failed)
+            except (KeyError, TypeError, ValueError):
+                continue  # the torn end of a process that was killed, or a later version's
+        return past
+
+    def age(self, pending: Pending) -> float:
+        """Return the seconds since the row's intent."""
+        return (self._clock.now() - datetime.fromisoformat(pending.at)).total_seconds()
+
+    def begin(self, header: Header) -> None:
+        self._add({"batch": SCHEMA, **asdict(header), "at": self._time()}, durable=True)
+
+    def intend(self, number: int, own_id: str | None, row_digest: int, input_digest: str) -> None:
+        """To be called before the start is sent; it is on the disk when this returns.
+
+        Raises JournalTrouble where it is not.
+        """
+        self._add(
+            {
+                "row": number,
+                "step": "intent",
+                "id": own_id,
+                "row_digest": f"{row_digest:016x}",
+                "input_digest": input_digest,
+                "at": self._time(),
+            },
+            durable=True,
+        )
+
+    def withdraw(self, number: int, own_id: str | None, error: NoxError) -> None:
+        """Nothing was started after all."""
+        told = {"exit_code": int(error.exit_code), "message": error.message}
+        self._add({"row": number, "step": "withdrawn", "id": own_id, **told, "at": self._time()})
+
+    def started(self, number: int, run: Run) -> None:
+        self._add(
+            {
+                "row": number,
+                "step": "started",
+                "run_id": run.id,
+                "workflow_id": run.workflow_id,
+                "created_at": run.created_at,
+                "at": self._time(),
+            }
+        )
+
+    def ended(self, number: int, own_id: str | None, result: Mapping[str, Any], code: ExitCode) -> None:
+        """The row's result is known, for good where its code says so."""
+        run, error = result["run"] or {}, result["error"] or {}
+        self._add(
+            {
+                "row": number,
+                "step": "finished" if code in FINAL and run.get("confirmed") else "left",
+                "id": own_id,
+                "run_id": run.get("id"),
+                "workflow_id": run.get("workflow_id"),
+                "status": run.get("status"),
+                "exit_code": int(code),
+                "duration_s": run.get("duration_s"),
+                "message": error.get("message"),
+                "at": self._time(),
+            }
+        )
+
+    def end(self, rows: int) -> None:
+        """All rows have been read, and so many there are."""
+        self._add({"step": "end", "rows": rows, "at": self._time()}, durable=True)
+
+    def _add(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
+        content = f"{to_json(line)}\n".encode()
+        try:
+            with self._write_lock:
+                if self._file < 0:
+                    raise JournalTrouble("the batch has ended")
+                written = os.write(self._file, b"\n" + content if self._torn else content)
+                whole = written == len(content) + self._torn
+                # Whatever comes next begins on a line of its own.
+                self._torn = not whole
+                self._written += 1
+                mine = self._written
+            if durable and whole:
+                self._sync(mine)
+        except OSError as error:
+            raise JournalTrouble(
+                f"can't write the journal {self.path}: {reason_of(error)}", "make room, and go on with --resume"
+            ) from error
+        if not whole:
+            raise JournalTrouble(f"the journal {self.path} took half a line", "make room, and go on with --resume")
+
+    def _time(self) -> str:
+        return self._clock.now().isoformat(timespec="milliseconds")
+
+    def _sync(self, mine: int) -> None:
+        """One flush serves everybody whose line was written before it."""
+        with self._sync_lock:
+            if self._synced < mine:
+                upto = self._written
+                os.fsync(self._file)
+                self._synced = upto
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the journal's lines with their offsets; those that are no JSON objects are left out.
+
+    Raises UsageProblem where it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            offset = 0
+            for raw in file:
+                try:
+                    line = json.loads(raw) if raw.endswith(b"\n") else None
+                except ValueError:
+                    line = None
+                if isinstance(line, dict):
+                    yield offset, line
+                offset += len(raw)
+    except OSError as error:
+        raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
+
+
+def _ends_torn(file: int) -> bool:
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"

@@ -1,0 +1,286 @@
+"""The rows of a batch: one JSON object a line, or CSV with a column per input; from a file, or streamed from stdin."""
+
+import codecs
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from noxcli.errors import UsageProblem
+from noxcli.files import new_digest, reason_of
+from noxcli.inputs import MARK, Inputs, parse_json, read_value, split_item
+
+ID = "$id"
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+FORMATS = ("jsonl", *DELIMITERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: what it gives, or what is wrong with it. `number` counts from 1, blank lines left out."""
+
+    number: int
+    line: int
+    digest: int  # of its text, 64 bits
+    id: str | None = None
+    inputs: Inputs = field(default_factory=Inputs)
+    problem: str | None = None
+
+    @property
+    def place(self) -> str:
+        """How a person finds it."""
+        return f"row {self.number} (line {self.line})"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Every `of`-th row from `index` on, counted from 1: shares of equal size without a word between them."""
+
+    index: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the shard for `2/8`.
+
+        Raises UsageProblem.
+        """
+        index, slash, of = text.partition("/")
+        if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
+            return cls(int(index), int(of))
+        raise UsageProblem(f"--shard {text} is no share", "write 1/8 for the first of eight")
+
+    def has(self, number: int) -> bool:
+        return (number - self.index) % self.of == 0
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How fields are read (`--column 'doc@'`), and the inputs that every row has in common."""
+
+    operators: Mapping[str, str]
+    common: Inputs
+
+    @classmethod
+    def parse(cls, texts: Sequence[str], common: Inputs) -> Self:
+        """Return the columns for `NAME@`, `NAME:=`, `NAME=@` and `NAME:=@`.
+
+        Raises UsageProblem.
+        """
+        operators: dict[str, str] = {}
+        for text in texts:
+            name, operator, rest = split_item(text)
+            if rest:
+                raise UsageProblem(
+                    f"--column {text!r} has something behind {operator}", f"write --column '{name}{operator}'"
+                )
+            if operators.setdefault(name, operator) != operator:
+                raise UsageProblem(f"--column names {name!r} twice", "leave one of the two")
+        return cls(operators, common)
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise UsageProblem where --column names what a CSV file does not have, or a column is given twice."""
+        there = list(names)
+        for name in self.operators:
+            if name not in there:
+                raise UsageProblem(
+                    f"--column names {name!r}, and the file has no such column", f"it has {_listed(there)}"
+                )
+        for name in self.common.values:
+            if name in there:
+                raise UsageProblem(f"the input {name!r} is a column and on the command line", "leave one of the two")
+
+    def inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
+        """Return a row's inputs; `typed` fields have their JSON values, others are texts.
+
+        Raises UsageProblem naming the field.
+        """
+        values: dict[str, Any] = dict(self.common.values)
+        texts = set(self.common.texts)
+        for name, value in fields.items():
+            if name in values:
+                raise UsageProblem(f"the input {name!r} is in the row and on the command line")
+            operator = self.operators.get(name, ":=" if typed else "=")
+            if typed and (operator == ":=" or name not in self.operators):
+                values[name] = value
+                continue
+            if not isinstance(value, str):
+                raise UsageProblem(f"{name!r} has to be a text, since --column reads it as {name}{operator}")
+            # In a file, unlike on a command line, nothing has to be kept from the shell or from us.
+            values[name] = value if operator == "=" else read_value(name, operator, value)
+            if operator in {"=", "=@"}:
+                texts.add(name)
+        return Inputs(values, frozenset(texts), self.common.secret)
+
+
+class RowFile:
+    """Where rows come from; a file is read as often as one likes, a stream once."""
+
+    def __init__(self, source: str, form: str | None, columns: Columns, stdin: BinaryIO | None) -> None:
+        """Raises UsageProblem for a format that is not known, and for what can't be read."""
+        self.source = source
+        self._stdin = stdin
+        self._columns = columns
+        self.is_stream = source == "-" or not Path(source).expanduser().is_file()
+        suffix = Path(source).suffix.lower().removeprefix(".")
+        self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
+        if self._form not in FORMATS:
+            raise UsageProblem(f"--input-format {form} is not known", f"write one of {', '.join(FORMATS)}")
+
+    def again(self, columns: Columns) -> Self:
+        """Return the same rows with other columns."""
+        return type(self)(self.source, self._form, columns, self._stdin)
+
+    @property
+    def name(self) -> str:
+        return "stdin" if self.source == "-" else self.source
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows one by one.
+
+        Raises UsageProblem for a file that can't be read, or whose header can't.
+        """
+        with self._open() as file:
+            try:
+                yield from self._json_rows(file) if self._form == "jsonl" else self._csv_rows(file)
+            except (OSError, ValueError) as error:
+                raise UsageProblem(f"can't read {self.name}: {reason_of(error)}") from None
+
+    def _open(self) -> AbstractContextManager[BinaryIO]:
+        if self.source == "-":
+            if self._stdin is None:
+                raise UsageProblem("- reads stdin, and it is closed", "give FILE")
+            return nullcontext(self._stdin)
+        try:
+            return Path(self.source).expanduser().open("rb")
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageProblem(f"can't read the rows in {self.source}: {reason_of(error)}") from None
+
+    def _json_rows(self, file: BinaryIO) -> Iterator[Row]:
+        number = 0
+        for line, raw in enumerate(file, 1):
+            content = raw.removeprefix(codecs.BOM_UTF8) if line == 1 else raw
+            if not content.strip():
+                continue
+            number += 1
+            digest = digest_of(content.strip())
+            try:
+                fields = _object(content)
+                own = _id(fields.pop(ID, None))
+            except UsageProblem as problem:
+                yield Row(number, line, digest, problem=problem.message)
+                continue
+            yield self._row(number, line, digest, own, fields, typed=True)
+
+    def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
+        csv.field_size_limit(sys.maxsize)
+        # What is no UTF-8 is told by row, below.
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        try:
+            reader = csv.reader(_without_nul(text), delimiter=DELIMITERS[self._form], strict=True)
+            yield from self._records(reader, self._header(reader))
+        finally:
+            text.detach()
+
+    def _records(self, reader: Any, header: list[str]) -> Iterator[Row]:
+        number = 0
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(number + 1, line, 0, problem=f"it is no {self._form}: {error}; the rest can't be read")
+                return
+            if not cells:
+                continue
+            number += 1
+            digest = digest_of("\0".join(cells).encode("utf-8", "surrogateescape"))
+            problem = _cells_problem(cells, header)
+            if problem is not None:
+                yield Row(number, line, digest, problem=problem)
+                continue
+            # An empty cell is no input: CSV can't tell it from an empty text.
+            fields = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            own = fields.pop(ID, None)
+            yield self._row(number, line, digest, own, fields, typed=False)
+
+    def _header(self, reader: Iterator[list[str]]) -> list[str]:
+        try:
+            header = next(reader, [])
+        except csv.Error as error:
+            raise UsageProblem(f"the first line of {self.name} is no {self._form}: {error}") from None
+        if not header:
+            raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
+        header[0] = header[0].removeprefix(MARK)
+        twice = next((name for name in header if header.count(name) > 1), None)
+        if twice is not None:
+            raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
+        self._columns.check(header)
+        return header
+
+    def _row(
+        self, number: int, line: int, digest: int, own: str | None, fields: Mapping[str, Any], *, typed: bool
+    ) -> Row:
+        try:
+            return Row(number, line, digest, own, self._columns.inputs(fields, typed=typed))
+        except UsageProblem as problem:
+            return Row(number, line, digest, own, problem=problem.line())
+
+
+def digest_of(content: bytes) -> int:
+    """Return 64 bits that stand for the content."""
+    digest = new_digest()
+    digest.update(content)
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"it is not UTF-8 text (byte {error.start + 1} of the line)") from None
+    fields = parse_json(text, "the line")
+    if not isinstance(fields, dict):
+        raise UsageProblem("it is no JSON object")
+    return fields
+
+
+def _id(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise UsageProblem(f"its {ID} is neither a text nor a whole number")
+
+
+def _cells_problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
+    if len(cells) != len(header):
+        return f"it has {len(cells)} cells, and the header {len(header)}"
+    for name, cell in zip(header, cells, strict=True):
+        if not cell.isascii():
+            try:
+                cell.encode()
+            except UnicodeEncodeError:
+                return f"its {name!r} is not UTF-8 text"
+    return None
+
+
+def _without_nul(lines: Iterable[str]) -> Iterator[str]:
+    """What spreadsheets call Unicode text is UTF-16, half of which is NUL."""
+    for line in lines:
+        if "\0" in line:
+            raise ValueError("it holds NUL bytes: is it UTF-16? save it as UTF-8")
+        yield line
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"

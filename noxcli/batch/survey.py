@@ -1,0 +1,108 @@
+"""All rows read before anything is started: how many, what is wrong with them, whether they have changed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from noxcli.batch.journal import FINISHED, INTENDED, STARTED, Past
+from noxcli.batch.rows import Row, Shard
+from noxcli.errors import UsageProblem, WrongInputs
+from noxcli.files import new_digest
+from noxcli.preflight import check
+from noxcli.uploads import Upload
+
+MISTAKES_KEPT = 20
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the rows of a file come to. `mistakes` are the first ones, of `wrong` in all; bytes are those to upload."""
+
+    rows: int = 0
+    in_shard: int = 0
+    finished: int = 0
+    started: int = 0
+    in_doubt: int = 0
+    uploads: int = 0
+    upload_bytes: int = 0
+    wrong: int = 0
+    mistakes: list[str] = field(default_factory=list)
+    digest: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers, as `--dry-run` prints them."""
+        return {
+            "rows": self.rows,
+            "in_shard": self.in_shard,
+            "to_start": self.in_shard - self.finished - self.started - self.in_doubt,
+            "finished": self.finished,
+            "started": self.started,
+            "in_doubt": self.in_doubt,
+            "uploads": self.uploads,
+            "upload_bytes": self.upload_bytes,
+        }
+
+
+class Checker:
+    """Holds rows against the workflow's definition; what is said of every row alike is said once."""
+
+    def __init__(self, definition: Mapping[str, Any] | None, named: str, say: Callable[[str], None]) -> None:
+        """`definition` is None where rows are not to be checked."""
+        self._definition = definition
+        self._named = named
+        self._say = say
+        self._said: set[str] = set()
+
+    def checked(self, row: Row) -> Row:
+        """Return the row with its texts as the declared types, or with its problem."""
+        if row.problem is not None or self._definition is None:
+            return row
+        try:
+            result = check(row.inputs, self._definition, self._named)
+        except WrongInputs as wrong:
+            return replace(row, problem=wrong.message)
+        for line in [*result.notes, *(f"warning: {line}" for line in result.warnings)]:
+            self._tell(line, row)
+        return replace(row, inputs=result.inputs)
+
+    def _tell(self, line: str, row: Row) -> None:
+        kind = line.partition(":")[0] if line.startswith("'") else line
+        if kind not in self._said and len(self._said) < MISTAKES_KEPT:
+            self._said.add(kind)
+            self._say(f"{row.place}: {line}")
+
+
+def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> Survey:
+    """Return what the rows come to. Raises UsageProblem for a file that can't be read."""
+    found, digest = Survey(), new_digest()
+    for row in rows:
+        found.rows += 1
+        digest.update(row.digest.to_bytes(8, "big"))
+        if not shard.has(row.number):
+            continue
+        found.in_shard += 1
+        state = past.state(row.number)
+        found.finished += state == FINISHED
+        found.started += state == STARTED
+        found.in_doubt += state == INTENDED
+        if state == FINISHED:
+            continue
+        row = checker.checked(row)
+        if row.problem is not None:
+            found.wrong += 1
+            if len(found.mistakes) < MISTAKES_KEPT:
+                found.mistakes.append(f"{row.place}: {row.problem}")
+        for value in row.inputs.values.values():
+            if isinstance(value, Upload):
+                found.uploads += 1
+                found.upload_bytes += value.size
+    found.digest = digest.hexdigest()
+    return found
+
+
+def require_same(row: Row, past: Past) -> None:
+    """Raise UsageProblem where a row that was started is not the one that stands there now."""
+    if past.state(row.number) and past.digest(row.number) != row.digest:
+        raise UsageProblem(
+            f"{row.place} is not the one that was started", "give the same rows again, or --changed-input"
+        )

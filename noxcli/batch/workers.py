@@ -1,0 +1,41 @@
+"""A limited number of threads for calls that wait on the network; what they bring comes back in one queue."""
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from noxcli.within import Outcome, outcome_of
+
+T = TypeVar("T")
+
+
+class Workers(Generic[T]):
+    """Threads are started as they are needed; being daemons, they never keep a process from ending."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._started = self.busy = 0
+        self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
+        self._outcomes: SimpleQueue[Outcome[T]] = SimpleQueue()
+
+    def call(self, work: Callable[[], T]) -> None:
+        """Have it called as soon as a thread is free."""
+        self._calls.put(work)
+        self.busy += 1
+        if self._started < min(self.busy, self._most):
+            self._started += 1
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def next_outcome(self, within: float) -> Outcome[T] | None:
+        """Return a call's value or error, None where none has come in so many seconds."""
+        try:
+            outcome = self._outcomes.get(timeout=max(0.0, within))
+        except Empty:
+            return None
+        self.busy -= 1
+        return outcome
+
+    def _work(self) -> None:
+        while True:
+            self._outcomes.put(outcome_of(self._calls.get()))

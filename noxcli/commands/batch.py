@@ -1,0 +1,422 @@
+"""`noxcli batch`: one run for each row of a file, each started exactly once, whatever happens meanwhile."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noxcli.batch.engine import Counts, Engine, Plan, Told
+from noxcli.batch.journal import FINISHED, NAME, Header, Journal, Past
+from noxcli.batch.pace import Gated, Pace
+from noxcli.batch.rows import Columns, Row, RowFile, Shard
+from noxcli.batch.survey import Checker, Survey, require_same, survey
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.commands.prepare import read_workflow, stored
+from noxcli.deliver import Delivered, complete_inline
+from noxcli.encode import to_json
+from noxcli.errors import (
+    ConfigProblem,
+    ExitCode,
+    Interruption,
+    LostContact,
+    NoxError,
+    Phase,
+    ReaderGone,
+    TimedOut,
+    TimedOutBeforeStart,
+    Unavailable,
+    UsageProblem,
+    WrongInputs,
+    worst,
+)
+from noxcli.files import prepare_directory
+from noxcli.inputs import read_inputs
+from noxcli.models import Run, Workflow
+from noxcli.names import safe_stem
+from noxcli.output.rows import counting
+from noxcli.patience import Patience
+from noxcli.resolve import resolve_workflow
+from noxcli.secrets import Mask
+from noxcli.signals import Interrupted
+from noxcli.stop import stop_run
+from noxcli.timing import Deadline, show_seconds
+from noxcli.uploads import Uploader
+from noxcli.within import run_all_within
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+ROWS_TOLD = 8
+ANSWER_WITHIN = LONGEST_STOP = 5.0  # seconds
+LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
+BECAME = {
+    0: "completed",
+    1: "failed",
+    2: "refused, nothing started",
+    3: "stopped",
+    4: "refused for the key",
+    5: "not found",
+    6: "lost contact with",
+    7: "in doubt",
+    9: "completed, the output not delivered whole",
+    10: "waiting for a person",
+    75: "not started for trouble",
+    124: "still going when the time was up",
+}
+File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
+InputFormat = Annotated[
+    str | None,
+    typer.Option("--input-format", metavar="jsonl|csv|tsv", help="What FILE holds [by its name, else jsonl]."),
+]
+ColumnForms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", metavar="KEY@", help="How a column is read: KEY@ uploads the file it names, KEY:= is JSON."
+    ),
+]
+BatchDirectory = Annotated[
+    str | None,
+    typer.Option(
+        "--output-dir", metavar="DIR", help="Files by row, and the journal; without it that is in FILE.batch."
+    ),
+]
+MaxParallel = Annotated[int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Rows at once.")]
+ResumeBatch = Annotated[bool, typer.Option("--resume", help="Go on with what an earlier call has left.")]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take a run with a doubtful row's input as its own; start it where none is.")
+]
+RetryInDoubt = Annotated[bool, typer.Option("--retry-in-doubt", help="Start doubtful rows again, come what may.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Start rows again whose run failed or was stopped.")]
+ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Go on although FILE is not what it was.")]
+MaxFailures = Annotated[
+    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start nothing more after N failed rows.")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="The same as --max-failures 1.")]
+Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Only every N-th row, from the I-th on.")
+]
+
+
+class RowsLeft(NoxError):
+    """Not every row completed; the code is that of the worst one."""
+
+    phase = Phase.RUN
+
+    def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
+        super().__init__(message, hint)
+        self.exit_code = code
+
+
+def batch(
+    ctx: typer.Context,
+    workflow: options.WorkflowArgument,
+    file: File,
+    inputs: options.InputArguments = None,
+    secrets: options.Secrets = None,
+    input_format: InputFormat = None,
+    column: ColumnForms = None,
+    output_dir: BatchDirectory = None,
+    max_parallel: MaxParallel = 8,
+    resume: ResumeBatch = False,
+    adopt: Adopt = False,
+    retry_in_doubt: RetryInDoubt = False,
+    retry_failed: RetryFailed = False,
+    changed_input: ChangedInput = False,
+    max_failures: MaxFailures = None,
+    fail_fast: FailFast = False,
+    ordered: Ordered = False,
+    shard: ShardOption = None,
+    dry_run: options.DryRun = False,
+    no_check: options.NoCheck = False,
+    version_id: options.VersionId = None,
+    timeout: options.Timeout = None,
+    retry_for: options.RetryFor = None,
+    on_interrupt: options.OnInterrupt = None,
+    poll_interval: options.PollInterval = 5.0,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+) -> None:
+    """Run a workflow once for each row of a file, and print one JSON line for each result."""
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, timeout)
+    context.present(quiet=quiet, verbose=verbose, color=color)
+    part = Shard.parse(shard) if shard is not None else Shard()
+    common = read_inputs(inputs or [], secrets=secrets or [], environ=context.terminal.environ)
+    context.terminal.mask = Mask(common.secrets)
+    columns = Columns.parse(column or [], common)
+    rows = RowFile(file, input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
+    directory = _directory(file, rows, output_dir)
+    line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
+    context.way_back = f"noxcli {shlex.join(line)}"
+    with ExitStack() as stack:
+        api = stack.enter_context(context.connect(base_url, api_key_file, connect_timeout))
+        context.enter(Phase.PREFLIGHT)
+        patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
+        found = resolve_workflow(api, workflow, patience)
+        definition = None if no_check else _definition(context, api, found, deadline, patience, version_id)
+        checker = Checker(definition, workflow, context.terminal.note)
+        header = Header(found.id, context.base_url, rows.name, str(part))
+        journal, past = None, Past()
+        if (directory / NAME).exists():
+            journal = stack.enter_context(Journal(directory, context.clock))
+            past = journal.past(retry_failed=retry_failed)
+            _require_resumable(past, header, directory, resume=resume)
+        counts = Counts(before=past.finished)
+        if not rows.is_stream:
+            seen = survey(rows.rows(), checker, part, past)
+            header = replace(header, rows=seen.rows, digest=seen.digest)
+            counts.total = seen.in_shard
+            _require_fit(context, seen, past, workflow, changed=changed_input, checks=not no_check)
+            if dry_run:
+                context.terminal.write(f"{to_json(seen.counts())}\n")
+                return
+        elif dry_run:
+            raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
+        journal = journal or stack.enter_context(Journal(directory, context.clock))
+        if past.header != header:
+            journal.begin(header)
+        common = replace(common, values=stored(context, api, common, patience))
+        pace = Pace()
+        work = RowWork(context, Gated(api, pace), None if output_dir is None else directory, deadline, retry_for)
+        plan = Plan(
+            found.id,
+            store=work.store,
+            start=lambda payload: api.create_run(found.id, payload, version_id=version_id),
+            deliver=work.deliver,
+            secret=common.secret,
+            max_parallel=max_parallel,
+            max_failures=1 if fail_fast else max_failures,
+            ordered=ordered,
+            adopt=adopt,
+            retry_in_doubt=retry_in_doubt,
+            poll_interval=poll_interval,
+            retry_for=options.during(retry_for),
+        )
+        source = _to_do(
+            rows.again(replace(columns, common=common)), checker, part, past, journal, counts, changed=changed_input
+        )
+        report = Report(context, context.clock.monotonic())
+        with counting(context.terminal) as shown:
+
+            def tick() -> bool:
+                shown.show(counts, _news_of(pace))
+                return context.signals.pending is None
+
+            engine = Engine(api, plan, source, journal, past, pace, deadline, counts, tell=report.tell, tick=tick)
+            error = _work_off(context, api, engine, pace, deadline, plan.retry_for, on_interrupt)
+    report.conclude(counts, past, error)
+
+
+def _work_off(
+    context: Context,
+    api: "NoxusApi",
+    engine: Engine,
+    pace: Pace,
+    deadline: Deadline,
+    retry_for: float,
+    on_interrupt: str | None,
+) -> NoxError | None:
+    """Have the engine work, and see to what it leaves; return what cut it off."""
+    # A signal is seen by `tick`: in between, nothing may get lost.
+    with context.signals.held():
+        try:
+            engine.work()
+        except ReaderGone:
+            engine.await_starts(ANSWER_WITHIN)
+            raise
+        number = context.signals.take_pending()
+        if number is not None:
+            return _interrupted(context, api, engine, Interrupted(number), on_interrupt)
+        if deadline.passed:
+            engine.await_starts(ANSWER_WITHIN)
+            engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} when the time was up"))
+            return TimedOut("the time was up")
+        if pace.silent_for > retry_for:
+            engine.await_starts(ANSWER_WITHIN)
+            engine.leave(lambda run: LostContact(f"lost contact with run {run.id}"))
+            return Unavailable(f"nothing was answered for {show_seconds(pace.silent_for)}")
+    return engine.trouble
+
+
+def _interrupted(
+    context: Context, api: "NoxusApi", engine: Engine, signal: Interrupted, on_interrupt: str | None
+) -> Interruption:
+    engine.await_starts(ANSWER_WITHIN)
+    runs = [going.run for going in engine.going.values()]
+    stops = not context.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
+    if stops and runs:
+        deadline = Deadline(context.clock, LONGEST_STOP)
+        answers = run_all_within(LONGEST_STOP, [partial(stop_run, api, run, context.clock, deadline) for run in runs])
+        engine.settle(run for run, _ in answers if run is not None)
+    left = len(engine.going)
+    engine.leave(lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number))
+    done = f", {len(runs) - left} stopped" if stops and runs else ""
+    return Interruption(f"interrupted by {signal}{done}, {left} runs left going", number=signal.number)
+
+
+def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
+    if output_dir is not None:
+        return Path(output_dir)
+    if rows.is_stream:
+        raise UsageProblem("the rows of a stream need a place for the journal", "add --output-dir DIR")
+    return Path(f"{file}.batch").expanduser()
+
+
+def _definition(
+    context: Context,
+    api: "NoxusApi",
+    workflow: Workflow,
+    deadline: Deadline,
+    patience: Patience,
+    version_id: str | None,
+) -> Mapping[str, Any] | None:
+    if version_id is None and "nodes" in workflow.definition:
+        return workflow.definition
+    read = read_workflow(context, api, workflow, deadline, patience, version_id)
+    return read.definition if read is not None else None
+
+
+def _require_resumable(past: Past, now: Header, directory: Path, *, resume: bool) -> None:
+    """Raises UsageProblem where the directory has a batch that this is not, or is not said to be."""
+    then = past.header
+    if then is None:
+        return
+    if not resume:
+        raise UsageProblem(
+            f"{directory} has a batch already, {past.finished} rows of which have finished",
+            "--resume goes on with it, another --output-dir begins anew",
+        )
+    for what, was, is_ in (
+        ("workflow", then.workflow_id, now.workflow_id),
+        ("server", then.host, now.host),
+        ("shard", then.shard, now.shard),
+    ):
+        if was != is_:
+            raise ConfigProblem(f"the batch in {directory} is for {what} {was}, and this is {is_}", "see --output-dir")
+
+
+def _require_fit(context: Context, seen: Survey, past: Past, workflow: str, *, changed: bool, checks: bool) -> None:
+    then = past.header
+    if then is not None and then.digest not in {None, seen.digest} and not changed:
+        raise UsageProblem(
+            f"{then.source} had {then.rows} rows when the batch began and has {seen.rows} now, or other ones",
+            "put the old file back, or go on by row numbers with --changed-input",
+        )
+    if not checks:
+        return
+    for mistake in seen.mistakes:
+        context.terminal.complain(f"noxcli: {mistake}")
+    if seen.wrong:
+        more = f", of which the first {len(seen.mistakes)} are told" if seen.wrong > len(seen.mistakes) else ""
+        raise WrongInputs(
+            f"{seen.wrong} of {seen.in_shard} rows are wrong{more}; nothing was started",
+            f"see: noxcli inputs {shlex.quote(workflow)}",
+        )
+
+
+def _to_do(
+    rows: RowFile, checker: Checker, shard: Shard, past: Past, journal: Journal, counts: Counts, *, changed: bool
+) -> Iterator[Row]:
+    """Yield what is left to do; runs in the thread that reads."""
+    number = mine = 0
+    for row in rows.rows():
+        number = row.number
+        if not shard.has(number):
+            continue
+        mine += 1
+        if not changed:
+            require_same(row, past)
+        if past.state(number) != FINISHED:
+            yield checker.checked(row)
+    counts.total = mine
+    journal.end(number)
+
+
+def _news_of(pace: Pace) -> str:
+    if pace.silent_for > 1:
+        return f"no answer for {show_seconds(pace.silent_for)}"
+    return f"held to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowWork:
+    """One row's own part: its files stored, its output delivered. Called from several threads."""
+
+    context: Context
+    api: Any  # paced
+    directory: Path | None
+    deadline: Deadline
+    retry_for: float | None
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.context.clock, self.deadline, options.before(self.retry_for), lambda _: None)
+
+    def store(self, row: Row) -> dict[str, Any]:
+        uploader = Uploader(self.api, self.patience, self.context.clock, lambda _: None)
+        return row.inputs.stored(uploader.store)
+
+    def deliver(self, row: Row, run: Run) -> Delivered:
+        if self.directory is None:
+            return complete_inline(self.api, run.output, self.patience)
+        from noxcli.filing import Filing  # loaded where files are written
+
+        directory = self.directory / _folder(row)
+        prepare_directory(directory)
+        return Filing(self.api, self.patience, directory).deliver(run)
+
+
+def _folder(row: Row) -> str:
+    stem = f"{row.number:06}"
+    return stem if row.id is None else f"{stem}-{safe_stem(row.id, LONGEST_ID)}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What is printed of the rows, and remembered for the summary."""
+
+    context: Context
+    began: float
+    first: list[str] = field(default_factory=list)
+
+    def tell(self, told: Told) -> None:
+        """Print one row's line."""
+        line = {"row": told.row.number, "id": told.row.id, "result": told.result}
+        if told.code != ExitCode.OK and len(self.first) < ROWS_TOLD:
+            self.first.append(f"row {told.row.number}: {told.result['error']['message']}")
+        self.context.terminal.write(f"{to_json(line)}\n")
+
+    def conclude(self, counts: Counts, past: Past, error: NoxError | None) -> None:
+        """Say what has become of the batch, and raise what stands for it where not all is well."""
+        codes = counts.codes + past.codes
+        took = show_seconds(self.context.clock.monotonic() - self.began)
+        before = f", {past.finished} of them before" if past.finished else ""
+        self.context.terminal.note(f"{counts.done} rows in {took}{before}")
+        for code in sorted(codes):
+            self.context.terminal.note(f"  {codes[code]:>6} {BECAME.get(code, 'left')}")
+        left = counts.total - counts.done if counts.total is not None else 0
+        if left:
+            self.context.terminal.note(f"  {left:>6} not started")
+        for line in self.first:
+            self.context.terminal.complain(f"noxcli: {line}")
+        failed = sum(codes.values()) - codes[ExitCode.OK]
+        if not failed and error is None:
+            return
+        go_on = f"go on with: {self.context.way_back}"
+        if isinstance(error, Interruption):
+            raise Interruption(error.message, go_on, number=error.exit_code - 128)
+        code = worst([*codes, *([error.exit_code] if error is not None else [])])
+        why = f"{error.message}; " if error is not None else ""
+        raise RowsLeft(f"{why}{failed} of {counts.done} rows did not complete", go_on, code)

@@ -1,0 +1,414 @@
+"""`noxcli batch`: one run for each row, told line by line."""
+
+import io
+import json
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Drop, LostAnswer
+from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, Result
+from tests.process import NOXCLI, call, environment, running
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file of rows: texts for the only input, or whole rows."""
+
+    def rows(*given: str | dict[str, Any], name: str = "rows.jsonl") -> str:
+        lines = [{"Q": row} if isinstance(row, str) else row for row in given]
+        (tmp_path / name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        return name
+
+    return rows
+
+
+@pytest.fixture
+def echoes(plays: Any) -> Callable[..., str]:
+    """A workflow that answers with its input `Q`; the texts `bad` and `ask` fail and wait for a person."""
+
+    def script(inputs: dict[str, Any]) -> Iterable[Step]:
+        ends = {"bad": "failed", "ask": "awaiting_human_feedback", "halt": "stopped"}
+        if inputs["Q"] in ends:
+            return [State(ends[inputs["Q"]]), Sleep(60_000)]
+        return [Sleep(60_000)] if inputs["Q"] == "long" else []
+
+    def add(**more: Any) -> str:
+        given = {"nodes": [input_node("Q")], "script": script, "output": lambda inputs: {"A": inputs["Q"]}, **more}
+        return str(plays(**given))
+
+    return add
+
+
+def numbers(result: Result) -> list[int]:
+    return [line["row"] for line in result.lines]
+
+
+def codes(result: Result) -> dict[int, int]:
+    return {line["row"]: line["result"]["exit_code"] for line in result.lines}
+
+
+def steps(directory: str = "rows.jsonl.batch") -> list[tuple[int | None, str]]:
+    lines = map(json.loads, (Path(directory) / "batch.jsonl").read_text().splitlines())
+    return [(line.get("row"), line["step"]) for line in lines if "step" in line]
+
+
+def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes()
+    result = noxcli("batch", workflow, write({"$id": "first", "Q": "a"}, "b", "c"))
+    assert result.code == 0, result.err
+    told = {line["row"]: line for line in result.lines}
+    assert {row: (line["id"], line["result"]["output"]) for row, line in told.items()} == {
+        1: ("first", {"A": "a"}),
+        2: (None, {"A": "b"}),
+        3: (None, {"A": "c"}),
+    }
+    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["a", "b", "c"]
+    assert told[1]["result"]["schema"] == "noxcli.result/1"
+    assert "3 rows in" in result.err
+    assert sorted(step for row, step in steps() if row == 2) == ["finished", "intent", "started"]
+
+
+def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    result = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"))
+    assert (result.code, codes(result)) == (10, {1: 0, 2: 1, 3: 10, 4: 3})
+    assert "3 of 4 rows did not complete" in result.err
+    assert "row 2: run" in result.err
+    resumed = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"), "--resume")
+    assert (resumed.code, codes(resumed)) == (10, {3: 10}), "only what was not final is looked at again"
+
+
+def test_resume_prints_nothing_twice_and_keeps_the_code(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
+) -> None:
+    workflow, rows = echoes(), write("a", "bad")
+    assert noxcli("batch", workflow, rows).code == 1
+    again = noxcli("batch", workflow, rows, "--resume")
+    assert (again.code, again.text) == (1, "")
+    assert len(sandbox.runs(workflow)) == 2
+    failed = noxcli("batch", workflow, rows, "--resume", "--retry-failed")
+    assert (failed.code, codes(failed)) == (1, {2: 1})
+    assert len(sandbox.runs(workflow)) == 3
+
+
+def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow, rows = echoes(), write("a")
+    noxcli("batch", workflow, rows)
+    for more, what in (
+        ((), "--resume goes on with it"),
+        (("--resume", "--shard", "1/2"), "is for shard 1/1, and this is 1/2"),
+    ):
+        result = noxcli("batch", workflow, rows, *more)
+        assert (result.code, result.text) == (2, "")
+        assert what in result.err
+    other = sandbox.add(Scenario("another", nodes=[input_node("Q")]))
+    assert f"is for workflow {workflow}" in noxcli("batch", other, rows, "--resume").err
+    write("b")
+    changed = noxcli("batch", workflow, rows, "--resume")
+    assert (changed.code, "--changed-input" in changed.err) == (2, True)
+    assert len(sandbox.runs(workflow)) == 1
+    write("a", "b", "c")
+    assert codes(noxcli("batch", workflow, rows, "--resume", "--changed-input")) == {2: 0, 3: 0}
+    assert codes(noxcli("batch", workflow, rows, "--resume")) == {}, "the file as it was last accepted"
+
+
+def test_all_mistakes_are_told_before_anything_starts(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write
+) -> None:
+    workflow = plays(nodes=[input_node("Q"), input_node("n", type="int", default=1)])
+    rows = write({"Q": "a"}, {"Qu": "a"}, {"Q": "x", "n": "many"}, {"Q": "x", "n": 2})
+    Path(rows).write_text(Path(rows).read_text() + "oops\n")
+    result = noxcli("batch", workflow, rows)
+    assert (result.code, result.text) == (2, "")
+    for place, what in (
+        ("row 2 (line 2)", "did you mean 'Q'?"),
+        ("row 3 (line 3)", "'n' takes an int"),
+        ("row 5 (line 5)", "is no JSON"),
+    ):
+        assert any(place in line and what in line for line in result.err.splitlines()), result.err
+    assert "3 of 5 rows are wrong; nothing was started" in result.err
+    assert not sandbox.runs(workflow)
+    assert not Path("rows.jsonl.batch").exists()
+    unchecked = noxcli("batch", workflow, rows, "--no-check")
+    assert codes(unchecked)[5] == 2, "only what can't be sent at all is refused"
+
+
+def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    result = noxcli("batch", echoes(), write(*[{"q": "x"}] * 50))
+    assert "50 of 50 rows are wrong, of which the first 20 are told" in result.err
+    assert len(result.err.splitlines()) == 21
+
+
+def test_a_dry_run_counts(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow, rows = echoes(), write("a", "bad", "c", "d", "e")
+    fresh = noxcli("batch", workflow, rows, "--dry-run", "--shard", "2/2")
+    assert (fresh.code, fresh.json["rows"], fresh.json["in_shard"], fresh.json["to_start"]) == (0, 5, 2, 2)
+    assert not sandbox.runs(workflow)
+    assert not Path("rows.jsonl.batch").exists()
+    noxcli("batch", workflow, rows)
+    counted = noxcli("batch", workflow, rows, "--resume", "--dry-run").json
+    assert (counted["to_start"], counted["finished"]) == (0, 5)
+
+
+def test_csv_texts_become_the_declared_types(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q"), input_node("n", type="int", default=1)])
+    Path("rows.csv").write_text('$id,Q,n\nx,"a, b",7\ny,c,\n')
+    result = noxcli("batch", workflow, "rows.csv")
+    assert result.code == 0, result.err
+    assert sorted((run.input for run in sandbox.runs(workflow)), key=str) == [{"Q": "a, b", "n": 7}, {"Q": "c"}]
+    assert result.err.count("'n' takes an int") == 1, "what goes for every row is said once"
+
+
+def test_files_of_rows_are_uploaded_and_common_ones_once(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write
+) -> None:
+    workflow = plays(nodes=[input_node("doc", type="file"), input_node("style", type="file")])
+    for name in ("a.txt", "b.txt", "s.txt"):
+        Path(name).write_text(name)
+    rows = write({"doc": "a.txt"}, {"doc": "b.txt"})
+    result = noxcli("batch", workflow, rows, "style@s.txt", "--column", "doc@")
+    assert result.code == 0, result.err
+    assert sum(request.path == "/v1/file" for request in sandbox.requests) == 3
+    assert {run.input["doc"]["name"] for run in sandbox.runs(workflow)} == {"a.txt", "b.txt"}
+    assert {run.input["style"]["name"] for run in sandbox.runs(workflow)} == {"s.txt"}
+    missing = noxcli("batch", workflow, write({"doc": "none.txt"}), "--column", "doc@", "--output-dir", "other")
+    assert "row 1 (line 1): can't read the file none.txt for 'doc'" in missing.err
+
+
+def test_secrets_are_sent_and_shown_nowhere(noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write) -> None:
+    workflow = plays(nodes=[input_node("Q"), input_node("token")], status="failed")
+    result = noxcli(
+        "batch", workflow, write("a"), "--secret", "token=TOK", "--verbose", environ={"TOK": "s3cret-value"}
+    )
+    assert result.code == 1
+    assert sandbox.runs(workflow)[0].input["token"] == "s3cret-value"
+    assert "s3cret-value" not in result.err + result.text + Path("rows.jsonl.batch/batch.jsonl").read_text()
+
+
+def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any, write: Write) -> None:
+    output = {"Text": "t" * 20_000, "Doc": File("d.pdf", b"%PDF", "application/pdf")}
+    rows = write({"$id": "../weird/id", "Q": "a"}, "b")
+    result = noxcli("batch", plays(nodes=[input_node("Q")], output=output), rows, "--output-dir", "out")
+    assert result.code == 0, result.err
+    written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file())
+    assert written == [
+        "000001-_weird_id/Doc.pdf",
+        "000001-_weird_id/Text.txt",
+        "000001-_weird_id/manifest.json",
+        "000002/Doc.pdf",
+        "000002/Text.txt",
+        "000002/manifest.json",
+        "batch.jsonl",
+    ]
+    assert result.lines[0]["result"]["output"]["Text"].keys() == {"$file"}
+
+
+def test_an_output_that_could_not_be_had_is_fetched_by_resume(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write
+) -> None:
+    gone = Answer(404, {"detail": "gone"})
+    workflow = plays(nodes=[input_node("Q")], output={"Text": "t" * 20_000}, faults={"file": [gone]})
+    first = noxcli("batch", workflow, write("a"))
+    assert (first.code, codes(first)) == (9, {1: 9})
+    second = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert (second.code, codes(second)) == (0, {1: 0})
+    assert second.lines[0]["result"]["output"] == {"Text": "t" * 20_000}
+    assert len(sandbox.runs(workflow)) == 1
+
+
+def test_ordered_results_come_in_the_order_of_the_rows(noxcli: Noxcli, plays: Any, write: Write) -> None:
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [Sleep(400 if inputs["Q"] in {"1", "5"} else 10)]  # at the sandbox's thousandfold speed
+
+    workflow = plays(nodes=[input_node("Q")], script=script)
+    rows = write(*[str(number) for number in range(1, 41)])
+    result = noxcli("batch", workflow, rows, "--ordered", "--max-parallel", "4")
+    assert numbers(result) == list(range(1, 41))
+
+
+def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes()
+    rows = write("bad", *["a"] * 30)
+    result = noxcli("batch", workflow, rows, "--fail-fast", "--max-parallel", "2")
+    assert result.code == 1
+    assert len(sandbox.runs(workflow)) < 10
+    assert "not started" in result.err
+    rest = noxcli("batch", workflow, rows, "--resume")
+    assert rest.code == 1, "one row failed, whenever that was"
+    assert len(sandbox.runs(workflow)) == 31
+
+
+def test_a_refused_row_leaves_the_others_alone_and_is_tried_again_by_resume(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
+) -> None:
+    refusal = Answer(422, {"detail": "not today"})
+    workflow = echoes(faults={"start": [refusal]})
+    first = noxcli("batch", workflow, write("a", "b"), "--max-parallel", "1")
+    assert (first.code, codes(first)) == (2, {1: 2, 2: 0})
+    assert first.lines[0]["result"]["retry_safe"] is True
+    assert (1, "withdrawn") in steps()
+    second = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert (second.code, codes(second)) == (0, {1: 0})
+    assert len(sandbox.runs(workflow)) == 2
+
+
+def test_a_key_that_is_refused_ends_the_batch(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes(faults={"start": [Answer(401, {"detail": "expired"}, repeat=True)]})
+    result = noxcli("batch", workflow, write(*["a"] * 50), "--max-parallel", "2")
+    assert result.code == 4
+    assert len(result.lines) <= 4
+    assert not sandbox.runs(workflow)
+
+
+def test_a_share_has_its_own_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    workflow, rows = echoes(), write(*"abcdefg")
+    seen = []
+    for index in (1, 2, 3):
+        result = noxcli("batch", workflow, rows, "--shard", f"{index}/3", "--output-dir", f"s{index}")
+        assert result.code == 0
+        seen.append(sorted(numbers(result)))
+    assert seen == [[1, 4, 7], [2, 5], [3, 6]]
+
+
+def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes: Any) -> None:
+    workflow = echoes()
+    argv = [*NOXCLI, "batch", workflow, "-", "--output-dir", "out"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(sandbox.url)) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"Q": "a"}\n')
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["row"] == 1
+        process.stdin.write(b'{"Q": "b"}\n{"bad": "c"}\n')
+        process.stdin.close()
+        rest = [json.loads(line) for line in process.stdout]
+    assert {line["row"]: line["result"]["exit_code"] for line in rest} == {2: 0, 3: 2}
+    assert process.returncode == 2
+    same = call(
+        "batch", workflow, "-", "--output-dir", "out", "--resume", env=environment(sandbox.url), stdin='{"Q": "a"}\n'
+    )
+    assert same.returncode == 0
+    other = call(
+        "batch", workflow, "-", "--output-dir", "out", "--resume", env=environment(sandbox.url), stdin='{"Q": "x"}\n'
+    )
+    assert other.returncode == 2
+    assert b"row 1 (line 1) is not the one that was started" in other.stderr
+
+
+def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> None:
+    result = noxcli("batch", echoes(), "-")
+    assert (result.code, "add --output-dir DIR" in result.err) == (2, True)
+
+
+def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow, rows = echoes(), write("long")
+    with running("batch", workflow, rows, env=environment(sandbox.url)):
+        end = Clock().monotonic() + 10
+        while not sandbox.runs(workflow) and Clock().monotonic() < end:
+            pass
+        result = noxcli("batch", workflow, rows, "--resume")
+    assert (result.code, "another batch is at work" in result.err) == (2, True)
+    assert len(sandbox.runs(workflow)) == 1
+
+
+def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow, rows = echoes(), write("a", "long", "long")
+    noxcli.clock = Clock()
+    result = noxcli("batch", workflow, rows, "--timeout", "2s", "--max-parallel", "2")
+    assert (result.code, codes(result)) == (124, {1: 0, 2: 124, 3: 124})
+    assert [run.status for run in sandbox.runs(workflow)] == ["completed", "running", "running"]
+    assert "--resume" in result.err
+
+
+@pytest.mark.parametrize("trouble", [LostAnswer(), Answer(504, "<html>gateway</html>")])
+def test_a_start_without_an_answer_is_in_doubt(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write, trouble: Any
+) -> None:
+    workflow = echoes(faults={"start": [trouble]})
+    result = noxcli("batch", workflow, write("a", "b", "c"), "--max-parallel", "1")
+    assert (result.code, codes(result)) == (7, {1: 7, 2: 0, 3: 0})
+    doubt = next(line["result"] for line in result.lines if line["row"] == 1)
+    started = isinstance(trouble, LostAnswer)
+    assert [one["id"] for one in doubt["error"]["candidates"]] == [run.id for run in sandbox.runs(workflow)][
+        :1
+    ] * started
+    assert doubt["retry_safe"] is False
+    again = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert (again.code, codes(again)) == (7, {1: 7}), "nothing is started unasked"
+    adopted = noxcli("batch", workflow, "rows.jsonl", "--resume", "--adopt")
+    assert (adopted.code, codes(adopted)) == (0, {1: 0})
+    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["a", "b", "c"]
+
+
+def test_doubt_may_be_settled_by_starting_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes(faults={"start": [LostAnswer()]})
+    result = noxcli("batch", workflow, write("a"), "--retry-in-doubt")
+    assert (result.code, codes(result)) == (0, {1: 0})
+    assert len(sandbox.runs(workflow)) == 2, "which is what was asked for"
+
+
+def test_rows_with_equal_inputs_adopt_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes(faults={"start": [LostAnswer(), Answer(504), LostAnswer()]})
+    result = noxcli("batch", workflow, write("same", "same", "same", "same", "b"), "--adopt", "--max-parallel", "1")
+    assert (result.code, codes(result)) == (0, dict.fromkeys(range(1, 6), 0))
+    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["b", *["same"] * 4]
+    assert len({line["result"]["run"]["id"] for line in result.lines}) == 5
+
+
+def test_a_foreign_run_among_the_candidates_leaves_the_doubt(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
+) -> None:
+    workflow = echoes(faults={"start": [LostAnswer(), LostAnswer()]})
+    noxcli("batch", workflow, write("a", "b"), "--max-parallel", "1", "--no-check")
+    noxcli("run", workflow, "Q=a", "--detach")
+    result = noxcli("batch", workflow, "rows.jsonl", "--resume", "--adopt")
+    assert codes(result) == {1: 7, 2: 0}
+    assert len(sandbox.runs(workflow)) == 3
+
+
+def test_without_proof_that_looking_works_nothing_is_started_again(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
+) -> None:
+    workflow = echoes(faults={"start": [Answer(504)]})
+    result = noxcli("batch", workflow, write("a"), "--adopt")
+    assert (result.code, codes(result)) == (7, {1: 7}), "an empty list proves nothing"
+    assert not sandbox.runs(workflow)
+
+
+def test_a_dropped_connection_before_the_request_is_tried_again(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
+) -> None:
+    workflow = echoes(faults={"start": [Answer(503), Answer(429, {}, {"Retry-After": "0"})], "record": [Drop()] * 3})
+    result = noxcli("batch", workflow, write("a", "b"))
+    assert (result.code, codes(result)) == (0, {1: 0, 2: 0})
+    assert len(sandbox.runs(workflow)) == 2
+
+
+def test_fixed_inputs_are_warned_of_once(noxcli: Noxcli, plays: Any, write: Write) -> None:
+    workflow = plays(nodes=[input_node("Q"), fixed_input("tone", "kind")])
+    result = noxcli("batch", workflow, write(*[{"Q": "a", "tone": "rude"}] * 3))
+    assert result.err.count("'tone' is fixed by the workflow") == 1
+
+
+def test_quiet_leaves_only_what_went_wrong(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    assert noxcli("batch", echoes(), write("a"), "--quiet").err == ""
+
+
+def test_nothing_to_do_is_done(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    result = noxcli("batch", echoes(), write())
+    assert (result.code, result.text) == (0, "")
+
+
+def test_stdout_is_only_lines_of_json(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    result = noxcli("batch", echoes(), write("a\nb\u2028c"))
+    assert result.out.count(b"\n") == 1
+    assert io.BytesIO(result.out).readline() == result.out

@@ -1,0 +1,154 @@
+"""Rows: what a line or a record of a file becomes, and what is said of those that can't be read."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.batch.rows import Columns, Row, RowFile, Shard
+from noxcli.errors import UsageProblem
+from noxcli.inputs import read_inputs
+from noxcli.uploads import Upload
+
+
+def rows_of(
+    content: str | bytes, form: str = "jsonl", column: tuple[str, ...] = (), common: tuple[str, ...] = ()
+) -> list[Row]:
+    stdin = io.BytesIO(content.encode() if isinstance(content, str) else content)
+    return list(RowFile("-", form, Columns.parse(column, read_inputs(common)), stdin).rows())
+
+
+def values_of(row: Row) -> dict[str, Any]:
+    assert row.problem is None, row.problem
+    return row.inputs.values
+
+
+def test_json_lines_keep_their_types_ids_and_places() -> None:
+    first, second = rows_of('\ufeff{"$id": "a", "Q": "x", "n": 12345678901234567890}\n\n  \n{"$id": 7, "Q": [1, null]}')
+    assert (first.number, first.line, first.id, values_of(first)) == (1, 1, "a", {"Q": "x", "n": 12345678901234567890})
+    assert (second.number, second.line, second.id, values_of(second)) == (2, 4, "7", {"Q": [1, None]})
+    assert not first.inputs.texts
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"{", "the line is no JSON"),
+        (b"[1]", "it is no JSON object"),
+        (b'{"a": NaN}', "NaN is not part of JSON"),
+        (b'{"a": 1, "a": 2}', "the key 'a' appears twice"),
+        (b'{"a": "\xff"}', "it is not UTF-8 text (byte 8 of the line)"),
+        (b'{"$id": [1]}', "its $id is neither a text nor a whole number"),
+        (b'{"$id": true}', "its $id is neither a text nor a whole number"),
+    ],
+)
+def test_a_line_that_can_not_be_read_is_a_problem_of_its_own(line: bytes, problem: str) -> None:
+    before, bad, after = rows_of(b'{"a": 1}\n' + line + b'\n{"a": 2}\n')
+    assert problem in (bad.problem or "")
+    assert (before.problem, after.problem, after.number, after.line) == (None, None, 3, 3)
+
+
+def test_csv_has_texts_and_leaves_empty_cells_out() -> None:
+    first, second = rows_of('\ufeff$id,Q,"two\nlines"\r\nr1,"a, ""b""",\r\n,=1,@x\r\n', "csv")
+    assert (first.id, values_of(first), first.line) == ("r1", {"Q": 'a, "b"'}, 3)
+    assert (second.id, values_of(second)) == (None, {"Q": "=1", "two\nlines": "@x"})
+    assert second.inputs.texts == {"Q", "two\nlines"}
+
+
+def test_tsv_is_separated_by_tabs() -> None:
+    (row,) = rows_of("a\tb\n1,5\t2\n", "tsv")
+    assert values_of(row) == {"a": "1,5", "b": "2"}
+
+
+def test_csv_problems_are_told_by_row_and_column() -> None:
+    short, torn, good = rows_of(b"a,b\n1\n\xff,2\n3,4\n", "csv")
+    assert short.problem == "it has 1 cells, and the header 2"
+    assert torn.problem == "its 'a' is not UTF-8 text"
+    assert values_of(good) == {"a": "3", "b": "4"}
+
+
+def test_a_quote_that_never_ends_ends_the_rows() -> None:
+    rows = rows_of('a\n1\n"x\n2\n', "csv")
+    assert [row.problem is None for row in rows] == [True, False]
+    assert "the rest can't be read" in (rows[1].problem or "")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [("", "has no header"), ("a,a\n1,2\n", "two columns named 'a'"), ("a,b\0\n", "is it UTF-16?")],
+)
+def test_a_csv_header_that_can_not_be_used_is_refused(content: str, what: str) -> None:
+    with pytest.raises(UsageProblem, match="stdin") as error:
+        rows_of(content, "csv")
+    assert what in error.value.message
+
+
+def test_columns_say_how_a_field_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("päge")
+    (tmp_path / "d.json").write_text('{"k": [1]}')
+    forms = ("n:=", "doc@", "text=@", "data:=@")
+    (row,) = rows_of("n,doc,text,data,plain\n[1],p.txt,p.txt,d.json,@p.txt\n", "csv", forms)
+    values = values_of(row)
+    assert isinstance(values.pop("doc"), Upload)
+    assert values == {"n": [1], "text": "päge", "data": {"k": [1]}, "plain": "@p.txt"}
+    assert row.inputs.texts == {"text", "plain"}
+
+
+def test_columns_work_on_json_texts_only() -> None:
+    good, bad = rows_of('{"n": "[1]", "m": [2]}\n{"n": 1}\n', column=("n:=@",))[:2]
+    assert "can't read the file [1]" in (good.problem or "")
+    assert bad.problem == "'n' has to be a text, since --column reads it as n:=@"
+
+
+@pytest.mark.parametrize(
+    ("column", "what"),
+    [
+        (("doc@x",), "something behind @"),
+        (("doc",), "is no input"),
+        (("doc@", "doc:="), "names 'doc' twice"),
+        (("nope@",), "the file has no such column"),
+    ],
+)
+def test_a_column_option_that_means_nothing_is_refused(column: tuple[str, ...], what: str) -> None:
+    with pytest.raises(UsageProblem, match=what.replace("(", "\\(")):
+        rows_of("doc\nx\n", "csv", column)
+
+
+def test_inputs_of_the_command_line_are_every_rows() -> None:
+    first, second = rows_of('{"a": 1}\n{"b": 2}\n', common=("b:=3",))
+    assert values_of(first) == {"a": 1, "b": 3}
+    assert second.problem == "the input 'b' is in the row and on the command line"
+    with pytest.raises(UsageProblem, match="is a column and on the command line"):
+        rows_of("b\n1\n", "csv", common=("b=3",))
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_shards_have_each_row_once(of: int) -> None:
+    shards = [Shard.parse(f"{index}/{of}") for index in range(1, of + 1)]
+    for number in range(1, 50):
+        assert sum(shard.has(number) for shard in shards) == 1
+    assert shards[0].has(1)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1/99999999"])
+def test_a_share_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="is no share"):
+        Shard.parse(text)
+
+
+def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
+    none = Columns.parse((), read_inputs([]))
+    for name, content in (
+        ("r.csv", "a\n1\n"),
+        ("r.TSV", "a\n1\n"),
+        ("r.jsonl", '{"a": "1"}\n'),
+        ("rows", '{"a": "1"}\n'),
+    ):
+        (tmp_path / name).write_text(content)
+        (row,) = RowFile(name, None, none, None).rows()
+        assert values_of(row) == {"a": "1"}
+    with pytest.raises(UsageProblem, match="xml is not known"):
+        RowFile("rows", "xml", none, None)
+    with pytest.raises(UsageProblem, match="no such file"):
+        list(RowFile("missing", None, none, None).rows())
