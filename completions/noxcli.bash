@@ -8,7 +8,7 @@ __noxcli_known() { # KIND
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop inputs batch sandbox help)
+    offered=(run stream wait fetch-output stop inputs batch merge-batch sandbox help)
 }
 
 __noxcli_options() { # VERB
@@ -20,7 +20,8 @@ __noxcli_options() { # VERB
         fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --junit --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        merge-batch) offered=(--junit --quiet -q --verbose -v --color --help -h) ;;
         sandbox) offered=(--port --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
     esac
@@ -37,13 +38,13 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(text content json ndjson) ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | inputs:--api-key-file | batch:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | inputs:--api-key-file | batch:--junit | batch:--api-key-file | merge-batch:--junit | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
         run:--on-interrupt | batch:--on-interrupt)
             kind=other offered=(detach stop) ;;
-        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inputs:--color | batch:--color)
+        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inputs:--color | batch:--color | merge-batch:--color)
             kind=other offered=(auto always never) ;;
         batch:--input-format)
             kind=other offered=(jsonl csv tsv) ;;
@@ -63,6 +64,7 @@ __noxcli_argument() { # VERB NUMBER
         batch:1) kind=workflow offered=() ;;
         batch:2) kind=file offered=() ;;
         batch:*) kind=input offered=() ;;
+        merge-batch:*) kind=directory offered=() ;;
         sandbox:*) kind=command offered=() ;;
         help:1) kind=other offered=(exit-codes) ;;
         *) kind=other offered=() ;;

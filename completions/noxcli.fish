@@ -19,7 +19,9 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--base-url' 'inputs:--api-key-file'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--base-url' 'batch:--api-key-file'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--base-url' 'batch:--api-key-file'
+            return 0
+        case 'merge-batch:--junit' 'merge-batch:--color'
             return 0
         case 'sandbox:--port' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
@@ -115,10 +117,11 @@ complete -c noxcli -n '__noxcli_at 0' -a fetch-output -d 'Print or save the outp
 complete -c noxcli -n '__noxcli_at 0' -a stop -d 'Stop runs, and print RUN_ID<TAB>STATUS for each'
 complete -c noxcli -n '__noxcli_at 0' -a inputs -d 'Show what a workflow takes, and a command line to start from'
 complete -c noxcli -n '__noxcli_at 0' -a batch -d 'Run a workflow once for each row of a file, and print one JSON line for each result'
+complete -c noxcli -n '__noxcli_at 0' -a merge-batch -d 'Join the journals of a batch\'s shards, and print one JSON line for each row, in their order'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes and what to do about each'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inputs batch sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inputs batch merge-batch sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run batch' -l secret -x -d 'Send that variable\'s value, and show it nowhere'
 complete -c noxcli -n '__noxcli_in run batch' -l dry-run -d 'Check, print the request, and send nothing'
@@ -143,9 +146,9 @@ complete -c noxcli -n '__noxcli_in run batch' -l on-interrupt -x -a 'detach stop
 complete -c noxcli -n '__noxcli_in run stream wait batch' -l poll-interval -x -d 'Wait between two reads'
 complete -c noxcli -n '__noxcli_in run stream wait' -l no-stream -d 'Poll only'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch' -l connect-timeout -x -d 'Limit for one connection attempt'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch' -l quiet -s q -d 'No progress on stderr; errors stay'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch' -l verbose -s v -d 'Add the requests, without keys and values'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch' -l color -x -a 'auto always never' -d 'Colour on stderr'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch merge-batch' -l quiet -s q -d 'No progress on stderr; errors stay'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch merge-batch' -l verbose -s v -d 'Add the requests, without keys and values'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch merge-batch' -l color -x -a 'auto always never' -d 'Colour on stderr'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs batch' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume behind this redis_id'
@@ -168,6 +171,7 @@ complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start nothing m
 complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'The same as --max-failures 1'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
 complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Only every N-th row, from the I-th on'
+complete -c noxcli -n '__noxcli_in batch merge-batch' -l junit -r -F -d 'Write the verdict as JUnit XML'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
@@ -183,5 +187,6 @@ complete -c noxcli -n '__noxcli_at 1 inputs' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 1 batch' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 2 batch' -F
 complete -c noxcli -n '__noxcli_at 3+ batch' -a '(__noxcli_inputs)'
+complete -c noxcli -n '__noxcli_at 1+ merge-batch' -a '(__fish_complete_directories)'
 complete -c noxcli -n '__noxcli_at 1+ sandbox' -a '(__noxcli_inner)'
 complete -c noxcli -n '__noxcli_at 1 help' -a exit-codes

@@ -195,6 +195,7 @@ function __noxcli_verbs {
                 @{ Names = @('--fail-fast'); Help = 'The same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
                 @{ Names = @('--shard'); Help = 'Only every N-th row, from the I-th on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
                 @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
                 @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
@@ -208,6 +209,19 @@ function __noxcli_verbs {
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'merge-batch' = @{
+            Help = 'Join the journals of a batch''s shards, and print one JSON line for each row, in their order'
+            Arguments = @(
+                @{ Kind = 'directory'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }

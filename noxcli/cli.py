@@ -10,6 +10,7 @@ from noxcli.commands.batch import batch
 from noxcli.commands.fetch_output import fetch_output
 from noxcli.commands.help import help_on
 from noxcli.commands.inputs import inputs
+from noxcli.commands.merge_batch import merge_batch
 from noxcli.commands.run import run
 from noxcli.commands.sandbox import sandbox
 from noxcli.commands.stop import stop
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "stop": stop,
     "inputs": inputs,
     "batch": batch,
+    "merge-batch": merge_batch,
     "sandbox": sandbox,
     "help": help_on,
 }

@@ -279,6 +279,7 @@ class Interruption(NoxError):
         candidates: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(message, hint, candidates=candidates)
+        self.number = number
         self.exit_code = ExitCode.of(128 + number)
         self.leaves_doubt = leaves_doubt
 

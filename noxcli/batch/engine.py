@@ -342,7 +342,7 @@ class Engine:
 
     def _note_start(self, row: Row, run: Run) -> NoxError | None:
         try:
-            self._journal.started(row.number, run)
+            self._journal.started(row.number, row.id, run)
         except JournalTrouble as error:
             return error  # its intent is there: it will be found again
         return None
@@ -475,7 +475,7 @@ class Engine:
         for number, (row, _) in sorted(self._doubts.items()):
             mine = finding.own.get(number) if self._plan.adopt else None
             if mine is not None:
-                self._journal.started(number, mine)
+                self._journal.started(number, row.id, mine)
                 del self._doubts[number]
                 self._follow(Going(row, mine, time.monotonic(), found=True, young=False))
             elif not self._starts_no_more and (

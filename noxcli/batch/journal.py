@@ -10,6 +10,7 @@ import threading
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +51,11 @@ class Header:
     shard: str
     rows: int | None = None
     digest: str | None = None
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any]) -> Self:
+        """Return the header in a line. Raises KeyError where that is none."""
+        return cls(**{name: line[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class Past:
     def take(self, line: Mapping[str, Any], *, retry_failed: bool = False) -> None:
         """Fold one line in. Raises KeyError, TypeError or ValueError for one that no journal has."""
         if "batch" in line:
-            self.header = Header(**{name: line[name] for name in Header.__slots__})
+            self.header = Header.of(line)
             return
         step = line["step"]
         if step == "end":
@@ -203,11 +209,12 @@ class Journal:
         told = {"exit_code": int(error.exit_code), "message": error.message}
         self._add({"row": number, "step": "withdrawn", "id": own_id, **told, "at": self._time()})
 
-    def started(self, number: int, run: Run) -> None:
+    def started(self, number: int, own_id: str | None, run: Run) -> None:
         self._add(
             {
                 "row": number,
                 "step": "started",
+                "id": own_id,
                 "run_id": run.id,
                 "workflow_id": run.workflow_id,
                 "created_at": run.created_at,
@@ -288,6 +295,19 @@ def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 offset += len(raw)
     except OSError as error:
         raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
+
+
+def header_in(path: Path) -> Header | None:
+    """Return what the journal's batch is about, as it was said last.
+
+    Raises UsageProblem where it can't be read.
+    """
+    header = None
+    for _, line in lines_of(path):
+        if "batch" in line:
+            with suppress(KeyError):
+                header = Header.of(line)
+    return header
 
 
 def _ends_torn(file: int) -> bool:

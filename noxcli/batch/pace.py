@@ -2,7 +2,8 @@
 
 The rule, as networks have it: a refusal (429, 503, no connection) halves the rate and stops everybody for as long as
 the server says, or a jittered while; then one request goes ahead and tries; once it is answered the others follow, and
-the rate grows by one request per second each second. A request looks at the gate again after every wait.
+the rate grows by a tenth each second, by one request per second at least. A request looks at the gate again after every
+wait.
 """
 
 import threading
@@ -15,6 +16,7 @@ from noxcli.errors import NoxError, Unavailable
 from noxcli.timing import Backoff
 
 SLOWEST = 0.5  # requests per second
+GROWTH = 0.1
 UNLIMITED = 1000.0  # a rate that has grown so far is no limit any more
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; so many are an outage
 REFUSALS = frozenset({429, 503})
@@ -111,7 +113,7 @@ class Pace:
                 self._trying, self._tried_at = False, None
                 self._gate.notify_all()
             if self._rate is not None:
-                self._rate += 1 / self._rate
+                self._rate += max(1.0, self._rate * GROWTH) / self._rate  # so much for each answer is GROWTH a second
                 if self._rate >= UNLIMITED:
                     self._rate = None
 

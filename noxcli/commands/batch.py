@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,16 +14,17 @@ import typer
 from noxcli.batch.engine import Counts, Engine, Plan, Told
 from noxcli.batch.journal import FINISHED, NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
+from noxcli.batch.report import Joined
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.commands import options
 from noxcli.commands.context import Context
 from noxcli.commands.prepare import read_workflow, stored
+from noxcli.commands.summary import Summary
 from noxcli.deliver import Delivered, complete_inline
 from noxcli.encode import to_json
 from noxcli.errors import (
     ConfigProblem,
-    ExitCode,
     Interruption,
     LostContact,
     NoxError,
@@ -34,10 +35,10 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
     WrongInputs,
-    worst,
 )
-from noxcli.files import prepare_directory
+from noxcli.files import check_target, prepare_directory
 from noxcli.inputs import read_inputs
+from noxcli.junit import JunitReport
 from noxcli.models import Run, Workflow
 from noxcli.names import safe_stem
 from noxcli.output.rows import counting
@@ -56,20 +57,6 @@ if TYPE_CHECKING:
 ROWS_TOLD = 8
 ANSWER_WITHIN = LONGEST_STOP = 5.0  # seconds
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
-BECAME = {
-    0: "completed",
-    1: "failed",
-    2: "refused, nothing started",
-    3: "stopped",
-    4: "refused for the key",
-    5: "not found",
-    6: "lost contact with",
-    7: "in doubt",
-    9: "completed, the output not delivered whole",
-    10: "waiting for a person",
-    75: "not started for trouble",
-    124: "still going when the time was up",
-}
 File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
 InputFormat = Annotated[
     str | None,
@@ -105,16 +92,6 @@ ShardOption = Annotated[
 ]
 
 
-class RowsLeft(NoxError):
-    """Not every row completed; the code is that of the worst one."""
-
-    phase = Phase.RUN
-
-    def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
-        super().__init__(message, hint)
-        self.exit_code = code
-
-
 def batch(
     ctx: typer.Context,
     workflow: options.WorkflowArgument,
@@ -134,6 +111,7 @@ def batch(
     fail_fast: FailFast = False,
     ordered: Ordered = False,
     shard: ShardOption = None,
+    junit: options.Junit = None,
     dry_run: options.DryRun = False,
     no_check: options.NoCheck = False,
     version_id: options.VersionId = None,
@@ -158,6 +136,8 @@ def batch(
     columns = Columns.parse(column or [], common)
     rows = RowFile(file, input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
     directory = _directory(file, rows, output_dir)
+    if junit is not None:
+        check_target(Path(junit), "--junit")
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
     with ExitStack() as stack:
@@ -187,6 +167,8 @@ def batch(
         journal = journal or stack.enter_context(Journal(directory, context.clock))
         if past.header != header:
             journal.begin(header)
+        if junit is not None:
+            stack.callback(_write_junit, Path(junit), directory)
         common = replace(common, values=stored(context, api, common, patience))
         pace = Pace()
         work = RowWork(context, Gated(api, pace), None if output_dir is None else directory, deadline, retry_for)
@@ -207,16 +189,39 @@ def batch(
         source = _to_do(
             rows.again(replace(columns, common=common)), checker, part, past, journal, counts, changed=changed_input
         )
-        report = Report(context, context.clock.monotonic())
+        summary, began = Summary(past.codes), context.clock.monotonic()
+
+        def tell(told: Told) -> None:
+            line = {"row": told.row.number, "id": told.row.id, "result": told.result}
+            summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
+            context.terminal.write(f"{to_json(line)}\n")
+
         with counting(context.terminal) as shown:
 
             def tick() -> bool:
                 shown.show(counts, _news_of(pace))
                 return context.signals.pending is None
 
-            engine = Engine(api, plan, source, journal, past, pace, deadline, counts, tell=report.tell, tick=tick)
+            engine = Engine(api, plan, source, journal, past, pace, deadline, counts, tell=tell, tick=tick)
             error = _work_off(context, api, engine, pace, deadline, plan.retry_for, on_interrupt)
-    report.conclude(counts, past, error)
+    took = show_seconds(context.clock.monotonic() - began)
+    before = f", {past.finished} of them before" if past.finished else ""
+    context.terminal.note(f"{counts.done} rows in {took}{before}")
+    summary.say(context.terminal, counts.total - counts.done if counts.total is not None else 0)
+    go_on = f"go on with: {context.way_back}"
+    if isinstance(error, Interruption):
+        raise Interruption(error.message, go_on, number=error.number)
+    summary.raise_worst(counts.done, go_on, error)
+
+
+def _write_junit(target: Path, directory: Path) -> None:
+    """Write the report from the journal: what earlier calls have done is in it, too."""
+    joined = Joined.read([directory])
+    shard = Shard.parse(joined.header.shard)
+    with JunitReport(target, joined.header.source) as report:
+        for row in joined.reports():
+            if shard.has(row.row):
+                report.add(row.case(joined.header.workflow_id))
 
 
 def _work_off(
@@ -381,42 +386,3 @@ class RowWork:
 def _folder(row: Row) -> str:
     stem = f"{row.number:06}"
     return stem if row.id is None else f"{stem}-{safe_stem(row.id, LONGEST_ID)}"
-
-
-@dataclass(slots=True)
-class Report:
-    """What is printed of the rows, and remembered for the summary."""
-
-    context: Context
-    began: float
-    first: list[str] = field(default_factory=list)
-
-    def tell(self, told: Told) -> None:
-        """Print one row's line."""
-        line = {"row": told.row.number, "id": told.row.id, "result": told.result}
-        if told.code != ExitCode.OK and len(self.first) < ROWS_TOLD:
-            self.first.append(f"row {told.row.number}: {told.result['error']['message']}")
-        self.context.terminal.write(f"{to_json(line)}\n")
-
-    def conclude(self, counts: Counts, past: Past, error: NoxError | None) -> None:
-        """Say what has become of the batch, and raise what stands for it where not all is well."""
-        codes = counts.codes + past.codes
-        took = show_seconds(self.context.clock.monotonic() - self.began)
-        before = f", {past.finished} of them before" if past.finished else ""
-        self.context.terminal.note(f"{counts.done} rows in {took}{before}")
-        for code in sorted(codes):
-            self.context.terminal.note(f"  {codes[code]:>6} {BECAME.get(code, 'left')}")
-        left = counts.total - counts.done if counts.total is not None else 0
-        if left:
-            self.context.terminal.note(f"  {left:>6} not started")
-        for line in self.first:
-            self.context.terminal.complain(f"noxcli: {line}")
-        failed = sum(codes.values()) - codes[ExitCode.OK]
-        if not failed and error is None:
-            return
-        go_on = f"go on with: {self.context.way_back}"
-        if isinstance(error, Interruption):
-            raise Interruption(error.message, go_on, number=error.exit_code - 128)
-        code = worst([*codes, *([error.exit_code] if error is not None else [])])
-        why = f"{error.message}; " if error is not None else ""
-        raise RowsLeft(f"{why}{failed} of {counts.done} rows did not complete", go_on, code)

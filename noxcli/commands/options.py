@@ -123,6 +123,7 @@ OnInterrupt = Annotated[
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Note the run's ids for `noxcli stop --state-file`.")
 ]
+Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the verdict as JUnit XML.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]

@@ -1,0 +1,175 @@
+"""One report out of the journals of a batch and its shards: each row once, those that are missing or double told."""
+
+import json
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from noxcli.batch.journal import NAME, Header, header_in, lines_of
+from noxcli.batch.rows import Shard
+from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.junit import Case, Verdict
+
+NOBODY = 0xFFFF
+MOST = 1000  # directories
+TELLING = frozenset({"intent", "started", "withdrawn", "left", "finished"})
+
+
+@dataclass(frozen=True, slots=True)
+class RowReport:
+    """What the journals tell of one row. `duration_s` is in seconds."""
+
+    row: int
+    id: str | None
+    run_id: str | None
+    workflow_id: str
+    status: str | None
+    exit_code: int
+    duration_s: float | None
+    message: str | None
+    directory: str | None
+
+    def document(self) -> dict[str, Any]:
+        """Return the row's line of the report."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def case(self, classname: str) -> Case:
+        """Return the row as a test case."""
+        code = ExitCode.of(self.exit_code)
+        verdict = Verdict.ERROR
+        if code is ExitCode.OK:
+            verdict = Verdict.PASSED
+        elif code in {ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED}:
+            verdict = Verdict.FAILURE
+        return Case(
+            name=f"row {self.row}" + (f" ({self.id})" if self.id is not None else ""),
+            classname=classname,
+            seconds=self.duration_s or 0.0,
+            verdict=verdict,
+            type=code.name,
+            message=self.message or code.meaning,
+            text=f"run {self.run_id}" if self.run_id else "",
+        )
+
+
+@dataclass(slots=True)
+class Joined:
+    """The journals of one batch. For each row, where its last line is: eleven bytes a row."""
+
+    directories: list[Path]
+    header: Header
+    rows: int = 0
+    absent: list[Shard] = field(default_factory=list)  # shards whose journals are not here
+    doubled: dict[int, list[str]] = field(default_factory=dict)  # rows with runs in several journals
+    _owners: "array[int]" = field(default_factory=lambda: array("H"))
+    _offsets: "array[int]" = field(default_factory=lambda: array("Q"))
+    _ran: bytearray = field(default_factory=bytearray)
+
+    @classmethod
+    def read(cls, directories: Sequence[Path]) -> "Joined":
+        """Read the journals through once.
+
+        Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
+        """
+        directories = list({directory.resolve(): directory for directory in directories}.values())
+        if len(directories) > MOST:
+            raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST} at most")
+        headers = [_header_of(directory) for directory in directories]
+        joined = cls(directories, headers[0])
+        for directory, header in zip(directories, headers, strict=True):
+            joined._require_same(directory, header)
+        joined._find_absent([Shard.parse(header.shard) for header in headers])
+        for owner, directory in enumerate(directories):
+            joined._take(owner, directory / NAME)
+        return joined
+
+    def reports(self) -> Iterator[RowReport]:
+        """Yield every row from the first to the last."""
+        with ExitStack() as stack:
+            files = [stack.enter_context((directory / NAME).open("rb")) for directory in self.directories]
+            for number in range(1, self.rows + 1):
+                owner = self._owners[number] if number < len(self._owners) else NOBODY
+                if owner == NOBODY:
+                    yield self._missing(number)
+                else:
+                    line = _line_at(files[owner], self._offsets[number])
+                    yield self._report(number, line, str(self.directories[owner]))
+
+    def _take(self, owner: int, path: Path) -> None:
+        for offset, line in lines_of(path):
+            rows = line.get("rows")
+            if isinstance(rows, int):
+                self.rows = max(self.rows, rows)
+            number, step = line.get("row"), line.get("step")
+            if step not in TELLING or not isinstance(number, int) or number < 1:
+                continue
+            self.rows = max(self.rows, number)
+            grow = number + 1 - len(self._owners)
+            if grow > 0:
+                self._owners.extend([NOBODY] * max(grow, len(self._owners)))
+                self._offsets.extend([0] * max(grow, len(self._offsets)))
+                self._ran.extend(bytes(len(self._owners) - len(self._ran)))
+            if self._owners[number] in {NOBODY, owner} or (step == "started" and not self._ran[number]):
+                self._owners[number], self._offsets[number] = owner, offset
+            elif step == "started":
+                self.doubled.setdefault(number, []).append(str(line.get("run_id")))
+            self._ran[number] |= step == "started"
+
+    def _require_same(self, directory: Path, header: Header) -> None:
+        first = self.directories[0]
+        for what in ("workflow_id", "host", "rows", "digest"):
+            one, other = getattr(self.header, what), getattr(header, what)
+            if one != other:
+                name = {"workflow_id": "workflow", "digest": "rows' content", "rows": "number of rows"}.get(what, what)
+                raise ConfigProblem(f"{first} and {directory} are not of one batch: the {name} differs")
+        if Shard.parse(self.header.shard).of != Shard.parse(header.shard).of:
+            raise ConfigProblem(
+                f"{first} and {directory} are not of one batch: shards {self.header.shard} and {header.shard}"
+            )
+
+    def _find_absent(self, shards: Sequence[Shard]) -> None:
+        of = shards[0].of
+        there = {shard.index for shard in shards}
+        self.absent = [Shard(index, of) for index in range(1, of + 1) if index not in there]
+
+    def _missing(self, number: int) -> RowReport:
+        absent = next((shard for shard in self.absent if shard.has(number)), None)
+        why = f"the journal of shard {absent} is not here" if absent else "it was never started"
+        return RowReport(number, None, None, self.header.workflow_id, None, int(ExitCode.NOT_FINISHED), None, why, None)
+
+    def _report(self, number: int, line: Mapping[str, Any], directory: str) -> RowReport:
+        code, message = line.get("exit_code"), line.get("message")
+        match line["step"]:
+            case "intent":
+                code, message = ExitCode.START_UNKNOWN, "the batch was cut off while it started"
+            case "started":
+                code, message = ExitCode.NOT_FINISHED, "the batch was cut off while it was running"
+        if number in self.doubled:
+            message = f"it has several runs: {', '.join([str(line.get('run_id')), *self.doubled[number]])}"
+        return RowReport(
+            number,
+            line.get("id"),
+            line.get("run_id"),
+            self.header.workflow_id,
+            line.get("status"),
+            int(code or 0),
+            line.get("duration_s"),
+            message,
+            directory,
+        )
+
+
+def _header_of(directory: Path) -> Header:
+    header = header_in(directory / NAME)
+    if header is None:
+        raise UsageProblem(f"{directory} has no batch in it", "give the --output-dir of each shard")
+    return header
+
+
+def _line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
+    file.seek(offset)
+    line: Mapping[str, Any] = json.loads(file.readline())
+    return line

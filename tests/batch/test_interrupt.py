@@ -1,0 +1,113 @@
+"""A batch that is interrupted, or whose reader leaves: nothing is lost, and how to go on is said."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Hold
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.process import NOXCLI, call, environment, on_terminal, running
+
+
+def write_rows(count: int) -> str:
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, count + 1)))
+    return "rows.jsonl"
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    """Its first rows are over at once, the others go on."""
+
+    def script(inputs: dict[str, Any]) -> list[Any]:
+        return [Sleep(60_000)] if int(inputs["Q"]) > 2 else []
+
+    return str(plays(nodes=[input_node("Q")], script=script))
+
+
+def wait_for_runs(sandbox: Sandbox, workflow: str, count: int) -> None:
+    end = time.monotonic() + 15
+    while len(sandbox.runs(workflow)) < count:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_off_a_terminal_a_signal_stops_what_runs(sandbox: Sandbox, workflow: str, number: int, code: int) -> None:
+    rows = write_rows(20)
+    with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
+        wait_for_runs(sandbox, workflow, 6)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=15)
+    assert process.returncode == code
+    assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 4
+    assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
+    codes = [json.loads(line)["result"]["exit_code"] for line in out.splitlines()]
+    assert sorted(codes) == [0, 0, 3, 3, 3, 3]
+
+
+def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(2_000)])
+    rows = write_rows(6)
+    options = ["--max-parallel", "4", "--on-interrupt", "detach"]
+    with running("batch", workflow, rows, *options, env=environment(sandbox.url)) as process:
+        wait_for_runs(sandbox, workflow, 4)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert b"4 runs left going" in err
+    left = {json.loads(line)["row"]: json.loads(line)["result"] for line in out.splitlines()}
+    assert {result["exit_code"] for result in left.values()} == {130}
+    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
+    assert resumed.returncode == 0
+    told = {json.loads(line)["row"]: json.loads(line)["result"] for line in resumed.stdout.splitlines()}
+    assert sorted(told) == [1, 2, 3, 4, 5, 6]
+    assert all(told[row]["run"]["id"] == left[row]["run"]["id"] for row in left)
+    assert len(sandbox.runs(workflow)) == 6
+
+
+def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4})
+    with running("batch", workflow, write_rows(4), env=environment(sandbox.url)) as process:
+        end = time.monotonic() + 15
+        while not any(request.method == "POST" for request in sandbox.requests) and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+    runs = sandbox.runs(workflow)
+    journal = Path("rows.jsonl.batch/batch.jsonl").read_text()
+    assert runs
+    assert all(run.id in journal for run in runs)
+    assert all(run.status == "stopped" for run in runs)
+
+
+def test_a_reader_that_leaves_detaches(sandbox: Sandbox, workflow: str) -> None:
+    argv = [*NOXCLI, "batch", workflow, write_rows(6)]
+    shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", shell], env=environment(sandbox.url), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 141
+    assert "--resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "stopped" not in {run.status for run in sandbox.runs(workflow)}
+
+
+def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, workflow: str) -> None:
+    argv = [*NOXCLI, "batch", workflow, write_rows(9), "--max-parallel", "3"]
+    out = os.open("out", os.O_WRONLY | os.O_CREAT)
+    with on_terminal(argv, environment(sandbox.url), stdout=out) as seen:
+        seen.wait_for(b"2 of 9 rows, 3 running")
+        seen.process.send_signal(signal.SIGINT)
+    os.close(out)
+    assert seen.process.returncode == 130
+    assert b"3 runs left going" in seen.raw
+    assert [run.status for run in sandbox.runs(workflow)].count("running") == 3
+    assert len(Path("out").read_text().splitlines()) == 5

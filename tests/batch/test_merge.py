@@ -1,0 +1,123 @@
+"""`noxcli merge-batch`: one report out of many journals, and `--junit` out of one."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from noxcli.sandbox.faults import Answer
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.steps import Sleep, State, Step
+from tests.conftest import Noxcli
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else []
+
+    return str(plays(nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}))
+
+
+@pytest.fixture(autouse=True)
+def _rows() -> None:
+    texts = ["a", "b", "bad", "d", "e", "f", "g"]
+    rows = [json.dumps({"$id": f"id {text}", "Q": text}) for text in texts]
+    Path("rows.jsonl").write_text("\n".join(rows))
+
+
+def run_shards(noxcli: Noxcli, workflow: str, *indexes: int) -> list[str]:
+    for index in indexes:
+        noxcli("batch", workflow, "rows.jsonl", "--shard", f"{index}/3", "--output-dir", f"s{index}")
+    return [f"s{index}" for index in indexes]
+
+
+def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("merge-batch", *run_shards(noxcli, workflow, 3, 1, 2), "--junit", "report.xml")
+    assert result.code == 1
+    assert [(line["row"], line["id"], line["exit_code"], line["directory"]) for line in result.lines][:3] == [
+        (1, "id a", 0, "s1"),
+        (2, "id b", 0, "s2"),
+        (3, "id bad", 1, "s3"),
+    ]
+    assert [line["row"] for line in result.lines] == [1, 2, 3, 4, 5, 6, 7]
+    assert "1 of 7 rows did not complete" in result.err
+    suite = ElementTree.parse("report.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("7", "1", "0")
+    assert [case.get("name") for case in suite.iter("testcase")][2] == "row 3 (id bad)"
+
+
+def test_a_shard_that_is_not_there_is_named_and_its_rows_are_missing(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("merge-batch", *run_shards(noxcli, workflow, 1, 3))
+    assert result.code == 1
+    assert "no journal is here of the shards 2/3" in result.err
+    missing = [line for line in result.lines if line["exit_code"] == 8]
+    assert [line["row"] for line in missing] == [2, 5]
+    assert missing[0]["message"] == "the journal of shard 2/3 is not here"
+
+
+def test_rows_that_were_never_started_are_told(noxcli: Noxcli, plays: Any) -> None:
+    refusing = plays(nodes=[input_node("Q")], faults={"start": [Answer(401, {}, repeat=True)]})
+    noxcli("batch", refusing, "rows.jsonl", "--max-parallel", "1")
+    result = noxcli("merge-batch", "rows.jsonl.batch")
+    assert (result.code, [line["exit_code"] for line in result.lines]) == (4, [4, 8, 8, 8, 8, 8, 8])
+
+
+def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: str) -> None:
+    noxcli("batch", workflow, "rows.jsonl", "--output-dir", "one")
+    noxcli("batch", workflow, "rows.jsonl", "--output-dir", "two")
+    result = noxcli("merge-batch", "one", "two")
+    assert result.code == 2
+    assert "7 rows have a run in several directories: 1, 2, 3" in result.err
+    assert len(result.lines) == 7
+    assert "it has several runs" in result.lines[0]["message"]
+
+
+def test_a_directory_given_twice_is_one(noxcli: Noxcli, workflow: str) -> None:
+    noxcli("batch", workflow, "rows.jsonl", "--output-dir", "one")
+    assert noxcli("merge-batch", "one", "./one").code == 1
+
+
+def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None:
+    noxcli("batch", workflow, "rows.jsonl", "--output-dir", "one")
+    journal = Path("one/batch.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"row":1,' not in line or '"intent"' in line]
+    kept = [line for line in kept if '"row":2,' not in line or '"finished"' not in line]
+    journal.write_text("".join(kept) + '{"row":7,"step":"fin')
+    told = {line["row"]: line for line in noxcli("merge-batch", "one").lines}
+    assert (told[1]["exit_code"], told[1]["message"]) == (7, "the batch was cut off while it started")
+    assert (told[2]["exit_code"], told[2]["message"]) == (8, "the batch was cut off while it was running")
+    assert told[2]["run_id"]
+    assert told[7]["exit_code"] == 0
+
+
+def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str) -> None:
+    run_shards(noxcli, workflow, 1)
+    Path("rows.jsonl").write_text('{"Q": "other"}\n')
+    noxcli("batch", workflow, "rows.jsonl", "--shard", "2/3", "--output-dir", "s2")
+    result = noxcli("merge-batch", "s1", "s2")
+    assert (result.code, result.text) == (2, "")
+    assert "s1 and s2 are not of one batch: the number of rows differs" in result.err
+
+
+def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
+    Path("empty").mkdir()
+    assert "can't read the journal empty/batch.jsonl: no such file" in noxcli("merge-batch", "empty").err
+    Path("empty/batch.jsonl").write_text("junk\n")
+    result = noxcli("merge-batch", "empty")
+    assert (result.code, "empty has no batch in it" in result.err) == (2, True)
+
+
+def test_a_batch_writes_its_own_report_of_all_calls(noxcli: Noxcli, workflow: str) -> None:
+    noxcli("batch", workflow, "rows.jsonl", "--junit", "report.xml")
+    shutil.copy("report.xml", "first.xml")
+    noxcli("batch", workflow, "rows.jsonl", "--resume", "--junit", "report.xml")
+    for name in ("first.xml", "report.xml"):
+        suite = ElementTree.parse(name).getroot()
+        assert (suite.get("tests"), suite.get("failures")) == ("7", "1"), name
+    nowhere = noxcli("batch", workflow, "rows.jsonl", "--resume", "--junit", "rows.jsonl/report.xml")
+    assert (nowhere.code, "check --junit" in nowhere.err) == (2, True)

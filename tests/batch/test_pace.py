@@ -1,0 +1,206 @@
+"""The gate that all requests of a batch go through, and batches against servers that push back."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.batch.pace import Closed, Pace
+from noxcli.errors import NotFound, Unavailable
+from noxcli.sandbox.faults import Hold, LostAnswer
+from noxcli.sandbox.scenario import Scenario, input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.switches import Switches
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
+
+
+class Server:
+    """Counts what it is asked, and refuses what comes within a second of too many others."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.taken: list[float] = []
+        self.refused = 0
+        self.lock = threading.Lock()
+
+    def ask(self) -> int:
+        now = time.monotonic()
+        with self.lock:
+            if self.limit is not None and sum(at > now - 1 for at in self.taken) >= self.limit:
+                self.refused += 1
+                raise Unavailable("429", http_status=429, retry_after=0.2)
+            self.taken.append(now)
+            return len(self.taken)
+
+
+def ask_from_many(pace: Pace, ask: Callable[[], Any], threads: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+
+    def go_on() -> None:
+        while time.monotonic() < end:
+            with suppress(Unavailable, Closed):
+                pace.send(ask, lambda: time.monotonic() < end)
+
+    workers = [threading.Thread(target=go_on) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def test_a_limit_is_found_and_kept_to() -> None:
+    server, pace = Server(limit=20), Pace(seed=1)
+    ask_from_many(pace, server.ask, threads=16, seconds=5)
+    # 16 may be on their way when the first is refused; after that, now and then one finds the limit again.
+    assert server.refused < 16 + 10, server.refused
+    assert len(server.taken) > 0.5 * 20 * 5, len(server.taken)
+
+
+def test_without_a_limit_nothing_is_held() -> None:
+    server, pace = Server(), Pace()
+    for _ in range(1000):
+        pace.send(server.ask)
+    assert pace.rate is None
+    assert server.taken[-1] - server.taken[0] < 1
+
+
+def test_retry_after_is_waited_for_by_everybody() -> None:
+    pace, sent = Pace(seed=1), []
+
+    def refuse() -> None:
+        raise Unavailable("slow down", http_status=429, retry_after=0.5)
+
+    with pytest.raises(Unavailable):
+        pace.send(refuse)
+    refused_at = time.monotonic()
+    ask_from_many(pace, lambda: sent.append(time.monotonic()), threads=4, seconds=0.9)
+    assert sent[0] - refused_at >= 0.49
+
+
+def test_after_an_outage_one_goes_ahead() -> None:
+    pace, on_the_way, most, up = Pace(seed=1), [0], [0], time.monotonic() + 1.0
+    lock = threading.Lock()
+
+    def ask() -> None:
+        with lock:
+            on_the_way[0] += 1
+            if time.monotonic() > up - 0.5:  # the gate has closed by then
+                most[0] = max(most[0], on_the_way[0])
+        time.sleep(0.02)
+        with lock:
+            on_the_way[0] -= 1
+        if time.monotonic() < up:
+            raise Unavailable("refused", sent=False)
+
+    ask_from_many(pace, ask, threads=32, seconds=1.0)
+    assert most[0] == 1, "while it is down, one at a time finds out"
+
+
+def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
+    pace = Pace(seed=1)
+
+    def broken() -> None:
+        raise Unavailable("reset")
+
+    rates = []
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            pace.send(broken)
+        rates.append(pace.rate)
+    assert rates[:4] == [None] * 4
+    assert rates[4] is not None
+
+
+def test_an_answer_that_is_a_refusal_by_content_is_an_answer() -> None:
+    pace = Pace()
+
+    def missing() -> None:
+        raise NotFound("no")
+
+    with pytest.raises(NotFound):
+        pace.send(missing)
+    assert (pace.rate, pace.silent_for) == (None, 0.0)
+
+
+def test_a_closed_gate_lets_nobody_through() -> None:
+    pace, called = Pace(), []
+    pace.close()
+    with pytest.raises(Closed):
+        pace.send(lambda: called.append(1))
+    with pytest.raises(Closed):
+        Pace().send(lambda: called.append(1), lambda: False)
+    assert not called
+
+
+def write_rows(count: int) -> str:
+    Path("rows.jsonl").write_text("".join(f"{json.dumps({'Q': str(n)})}\n" for n in range(count)))
+    return "rows.jsonl"
+
+
+def inputs_of(server: Sandbox, workflow: str) -> list[int]:
+    return sorted(int(run.input["Q"]) for run in server.runs(workflow))
+
+
+@pytest.fixture
+def own(noxcli: Noxcli) -> Callable[..., Any]:
+    """A server with switches of its own."""
+
+    def make(**switches: Any) -> Sandbox:
+        server = Sandbox([Scenario("echo", nodes=[input_node("Q")])], speed=1000, switches=Switches(**switches))
+        noxcli.clock = Clock()
+        return server
+
+    return make
+
+
+def test_a_server_with_a_limit_gets_every_row_once(noxcli: Noxcli, own: Any) -> None:
+    with own(rate_limit=40) as server:
+        workflow = server.add(Scenario("echo", nodes=[input_node("Q")]))
+        result = noxcli("batch", workflow, write_rows(60), environ={"NOXUS_BACKEND_URL": server.url})
+        assert result.code == 0, result.err
+        assert inputs_of(server, workflow) == list(range(60))
+
+
+def test_lost_answers_are_doubts_and_are_settled(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    faults = [LostAnswer() if n % 20 == 7 else Hold(0) for n in range(100)]
+    workflow = plays(nodes=[input_node("Q")], faults={"start": faults})
+    left = noxcli("batch", workflow, write_rows(100))
+    assert left.code == 7
+    assert sum(line["result"]["exit_code"] == 7 for line in left.lines) == 5
+    adopted = noxcli("batch", workflow, "rows.jsonl", "--resume", "--adopt")
+    assert adopted.code == 0, adopted.err
+    assert inputs_of(sandbox, workflow) == list(range(100))
+
+
+def test_a_server_that_goes_away_for_a_while_gets_every_row_once(noxcli: Noxcli, own: Any) -> None:
+    with own() as server:
+        workflow = server.add(Scenario("echo", nodes=[input_node("Q")], script=[]))
+        port, runs = int(server.url.rpartition(":")[2]), []
+        results: list[Any] = []
+        noxcli.clock = Clock()
+        rows = write_rows(150)
+        batch = threading.Thread(
+            target=lambda: results.append(
+                noxcli("batch", workflow, rows, "--adopt", environ={"NOXUS_BACKEND_URL": server.url})
+            )
+        )
+        batch.start()
+        while len(server.runs(workflow)) < 40:
+            time.sleep(0.01)
+    runs += inputs_of(server, workflow)
+    time.sleep(2)
+    assert results == [], "it waits"
+    with Sandbox([Scenario("echo", nodes=[input_node("Q")])], speed=1000, port=port) as back:
+        batch.join(60)
+        runs += inputs_of(back, workflow)
+    # The new server knows nothing of the runs of the old one: those that were on their way are not found.
+    assert len(runs) == len(set(runs))
+    result = results[0]
+    told = [line["row"] for line in result.lines]
+    assert sorted(told) == list(range(1, 151))
