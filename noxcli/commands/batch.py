@@ -14,7 +14,6 @@ import typer
 from noxcli.batch.engine import Counts, Engine, Plan, Told
 from noxcli.batch.journal import FINISHED, NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
-from noxcli.batch.report import Joined
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.commands import options
@@ -38,7 +37,6 @@ from noxcli.errors import (
 )
 from noxcli.files import check_target, prepare_directory
 from noxcli.inputs import read_inputs
-from noxcli.junit import JunitReport
 from noxcli.models import Run, Workflow
 from noxcli.names import safe_stem
 from noxcli.output.rows import counting
@@ -216,6 +214,9 @@ def batch(
 
 def _write_junit(target: Path, directory: Path) -> None:
     """Write the report from the journal: what earlier calls have done is in it, too."""
+    from noxcli.batch.report import Joined  # loaded where a report is written
+    from noxcli.junit import JunitReport
+
     joined = Joined.read([directory])
     shard = Shard.parse(joined.header.shard)
     with JunitReport(target, joined.header.source) as report:

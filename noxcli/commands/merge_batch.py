@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from noxcli.batch.report import Joined
 from noxcli.commands import options
 from noxcli.commands.context import Context
 from noxcli.commands.summary import Summary
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem
 from noxcli.files import check_target
-from noxcli.junit import JunitReport
 
 DOUBLES_TOLD = 20
 Directories = Annotated[list[str], typer.Argument(metavar="DIR...", help="What each shard had as --output-dir.")]
@@ -30,6 +28,9 @@ def merge_batch(
     """Join the journals of a batch's shards, and print one JSON line for each row, in their order."""
     context: Context = ctx.obj
     context.present(quiet=quiet, verbose=verbose, color=color)
+    from noxcli.batch.report import Joined  # loaded where a report is written
+    from noxcli.junit import JunitReport
+
     joined = Joined.read([Path(directory) for directory in directories])
     summary = Summary()
     with ExitStack() as stack:
