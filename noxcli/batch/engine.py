@@ -5,154 +5,42 @@ stream would hold a connection and a thread for each row, and nobody watches it.
 """
 
 import heapq
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from queue import Empty, Queue
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
-from noxcli.batch.doubts import SETTLING, Finding, input_digest, look_for
+from noxcli.batch.ahead import Ahead
+from noxcli.batch.calls import Calls, Doubted, Going, Looked, News, Over, RecordSource, Started, Unsent
+from noxcli.batch.doubts import SETTLING, Finding, RunList, look_for
 from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
 from noxcli.batch.pace import Closed, Pace
+from noxcli.batch.plan import Counts, Plan, Told
 from noxcli.batch.rows import Row
 from noxcli.batch.workers import Workers
-from noxcli.deliver import Delivered
 from noxcli.errors import (
     ExitCode,
-    NotFound,
     NoxError,
     Phase,
     StartUnknown,
-    Unauthorized,
     Unavailable,
-    Undelivered,
     UsageProblem,
 )
 from noxcli.models import Run
 from noxcli.result import Outcome, verdict_of
-from noxcli.start import surely_nothing_started
 from noxcli.timing import Deadline
 
 MOST_THREADS = 32
-AHEAD = 64  # rows read before there is a place for them
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
 FIRST_LOOK = 0.1  # seconds
 LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
-LOOK_LIMIT = 30.0  # seconds for one read of a record
-YOUNG = 10.0  # seconds for which a new run may not be readable yet
 ROUNDS = 20  # of looking for the runs of rows in doubt
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
 
-class Api(Protocol):
+class Api(RecordSource, RunList, Protocol):
     """What a batch needs of the API."""
-
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
-    def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a batch goes about it; `start` and `deliver` are one row's own part of it.
-
-    `start` sends a row's inputs as they were stored by `store`.
-    """
-
-    workflow_id: str
-    store: Callable[[Row], dict[str, Any]]
-    start: Callable[[Mapping[str, Any]], Run]
-    deliver: Callable[[Row, Run], Delivered]
-    secret: frozenset[str] = frozenset()
-    max_parallel: int = 8
-    max_failures: int | None = None
-    ordered: bool = False
-    adopt: bool = False
-    retry_in_doubt: bool = False
-    poll_interval: float = 5.0
-    retry_for: float = 300.0
-
-
-@dataclass(slots=True)
-class Going:
-    """A row that has a run."""
-
-    row: Row
-    run: Run
-    began: float
-    found: bool = False  # its run was known before: how long it takes can't be measured
-    young: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A row's last word of this call."""
-
-    row: Row
-    result: dict[str, Any]
-    code: ExitCode
-
-
-@dataclass(slots=True)
-class Counts:
-    """How far a batch has come; `total` is None while a stream goes on."""
-
-    total: int | None = None
-    before: int = 0  # finished by an earlier call
-    running: int = 0
-    doubt: int = 0
-    codes: Counter[ExitCode] = field(default_factory=Counter)
-
-    @property
-    def told(self) -> int:
-        return sum(self.codes.values())
-
-    @property
-    def done(self) -> int:
-        return self.before + self.told
-
-    @property
-    def failed(self) -> int:
-        return self.told - self.codes[ExitCode.OK]
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    row: Row
-    run: Run
-    trouble: NoxError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Over:
-    """A row that is done with; `stop` is true where no other row would fare better."""
-
-    row: Row
-    outcome: Outcome
-    stop: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubted:
-    row: Row
-    error: NoxError
-
-
-@dataclass(frozen=True, slots=True)
-class _Unsent:
-    row: Row
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    row: Row
-    run: Run | None
-
-
-_News = _Started | _Over | _Doubted | _Unsent | _Looked
 
 
 class Engine:
@@ -183,8 +71,9 @@ class Engine:
         self._deadline = deadline
         self._tell = tell
         self._tick = tick
-        self._workers: Workers[_News] = Workers(min(MOST_THREADS, plan.max_parallel))
-        self._source = _Ahead(rows)
+        self._workers: Workers[News] = Workers(min(MOST_THREADS, plan.max_parallel))
+        self._calls = Calls(api, plan, journal, pace, lambda: not self._starts_no_more)
+        self._source = Ahead(rows)
         self._again: list[Row] = []  # rows in doubt that are started after all
         self._doubts: dict[int, tuple[Row, NoxError | None]] = {}
         self._last_doubt = -SETTLING  # when a start was last cut off
@@ -226,7 +115,7 @@ class Engine:
     def leave(self, error_for: Callable[[Run], NoxError]) -> None:
         """Tell all rows that still go on, with the error that fits."""
         for going in list(self.going.values()):
-            outcome = Outcome(run=going.run, confirmed=not going.young, may_exist=True, phase=Phase.FOLLOW)
+            outcome = Outcome(run=going.run, confirmed=going.read, may_exist=True, phase=Phase.FOLLOW)
             outcome.error = error_for(going.run)
             self._finish(going.row, outcome)
         self._tell_doubts(Finding())
@@ -276,10 +165,10 @@ class Engine:
             self._finish(row, Outcome(phase=Phase.USAGE, error=error))
         elif state == STARTED and pending is not None and pending.run_id is not None:
             run = Run(pending.run_id, self._plan.workflow_id, "queued", created_at=pending.created_at)
-            self._follow(Going(row, run, time.monotonic(), found=True, young=False))
+            self._follow(Going(row, run, time.monotonic(), found=True))
         else:
             self._starting[row.number] = row
-            self._workers.call(partial(self._start, row))
+            self._workers.call(partial(self._calls.start, row))
 
     def _follow(self, going: Going) -> None:
         self.going[going.row.number] = going
@@ -290,7 +179,11 @@ class Engine:
         heapq.heappush(self._looks, (time.monotonic() + seconds, number))
 
     def _longest_wait(self) -> float:
-        if self._has_more() and len(self.going) + len(self._starting) < self._plan.max_parallel:
+        if (
+            not self._starts_no_more
+            and self._has_more()
+            and len(self.going) + len(self._starting) < self._plan.max_parallel
+        ):
             return SHORT_TICK  # the next row may be read any moment
         return min(TICK, max(0.0, self._looks[0][0] - time.monotonic())) if self._looks else TICK
 
@@ -299,86 +192,7 @@ class Engine:
         while self._looks and self._looks[0][0] <= now:
             _, number = heapq.heappop(self._looks)
             if number in self.going:
-                self._workers.call(partial(self._read, self.going[number]))
-
-    # What the threads do.
-
-    def _start(self, row: Row) -> _News:
-        plan, journal = self._plan, self._journal
-        sent = False
-
-        def send() -> Run:
-            nonlocal sent
-            journal.intend(row.number, row.id, row.digest, digest)
-            sent = True
-            return plan.start(payload)
-
-        try:
-            payload = plan.store(row)
-            digest = input_digest(payload, plan.secret)
-            while True:
-                sent = False
-                try:
-                    run = self._pace.send(send, lambda: not self._starts_no_more)
-                except Unavailable as error:
-                    if not surely_nothing_started(error):
-                        return _Doubted(row, error)
-                    journal.withdraw(row.number, row.id, error)
-                else:
-                    return _Started(row, run, self._note_start(row, run))
-        except Closed:
-            return _Unsent(row)
-        except JournalTrouble as error:
-            if sent:
-                return _Doubted(row, error)
-            return _Over(row, Outcome(phase=Phase.START, error=error), stop=True)
-        except NoxError as error:
-            if sent:
-                with suppress(JournalTrouble):
-                    journal.withdraw(row.number, row.id, error)
-            # The key, the workflow: no other row would fare better.
-            stop = isinstance(error, Unauthorized | NotFound)
-            return _Over(row, Outcome(phase=Phase.START if sent else Phase.UPLOAD, error=error), stop=stop)
-
-    def _note_start(self, row: Row, run: Run) -> NoxError | None:
-        try:
-            self._journal.started(row.number, row.id, run)
-        except JournalTrouble as error:
-            return error  # its intent is there: it will be found again
-        return None
-
-    def _read(self, going: Going) -> _News:
-        run = going.run
-        try:
-            run = self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, run.id, within=LOOK_LIMIT))
-        except (Unavailable, Closed):
-            return _Looked(going.row, None)
-        except NotFound as error:
-            if going.young and time.monotonic() - going.began < YOUNG:
-                return _Looked(going.row, None)
-            return _Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
-        except NoxError as error:
-            return _Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
-        if not (run.settled or run.paused):
-            return _Looked(going.row, run)
-        outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
-        if outcome.error is None:
-            self._deliver(going.row, run, outcome)
-        return _Over(going.row, outcome)
-
-    def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
-        outcome.phase = Phase.DELIVER
-        try:
-            outcome.delivered = self._plan.deliver(row, run)
-            if outcome.delivered.problems:
-                raise Undelivered(
-                    f"the output of run {run.id} is not whole: {'; '.join(outcome.delivered.problems)}",
-                    f"try again: noxcli fetch-output {run.id}",
-                )
-        except NoxError as error:
-            outcome.error = error
-        except Closed:
-            outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+                self._workers.call(partial(self._calls.look, self.going[number]))
 
     # What becomes of what they bring.
 
@@ -393,27 +207,27 @@ class Engine:
             self._take(news)
             outcome = self._workers.next_outcome(0)
 
-    def _take(self, news: _News) -> None:
+    def _take(self, news: News) -> None:
         match news:
-            case _Started(row, run, trouble):
+            case Started(row, run, trouble):
                 del self._starting[row.number]
                 if trouble is not None:
                     self._give_up(trouble)
                 self._follow(Going(row, run, time.monotonic()))
-            case _Doubted(row, error):
+            case Doubted(row, error):
                 del self._starting[row.number]
                 self._doubts[row.number] = (row, error)
                 self._last_doubt = time.monotonic()
                 self._pass_over(row.number)
-            case _Unsent(row):
+            case Unsent(row):
                 del self._starting[row.number]
                 self._pass_over(row.number)
-            case _Over(row, outcome, stop):
+            case Over(row, outcome, stop):
                 self._starting.pop(row.number, None)
                 if stop and outcome.error is not None:
                     self._give_up(outcome.error)
                 self._finish(row, outcome)
-            case _Looked(row, seen):
+            case Looked(row, seen):
                 self._looked(row, seen)
             case _:
                 assert_never(news)
@@ -427,7 +241,7 @@ class Engine:
         if going is None:
             return
         if run is not None:
-            going.run, going.young = run, False
+            going.run, going.read = run, True
         taken = time.monotonic() - going.began
         self._look_in(row.number, min(self._plan.poll_interval, max(FIRST_LOOK, LOOKS_GROW * taken)))
 
@@ -477,7 +291,7 @@ class Engine:
             if mine is not None:
                 self._journal.started(number, row.id, mine)
                 del self._doubts[number]
-                self._follow(Going(row, mine, time.monotonic(), found=True, young=False))
+                self._follow(Going(row, mine, time.monotonic(), found=True))
             elif not self._starts_no_more and (
                 self._plan.retry_in_doubt or (self._plan.adopt and number in finding.absent)
             ):
@@ -539,34 +353,3 @@ class Engine:
             self._finish(row, Outcome(may_exist=True, phase=Phase.START, error=doubt))
         self._doubts.clear()
         self.counts.doubt = 0
-
-
-class _Ahead:
-    """Rows read by a thread of their own, so that a slow pipe holds up nobody; only so many wait."""
-
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self.exhausted = False
-        self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
-        threading.Thread(target=self._read, args=[rows], daemon=True).start()
-
-    def next(self) -> Row | None:
-        """Return the next row, None where none is there now, or `exhausted` any more. Raises what reading raises."""
-        if self.exhausted:
-            return None
-        try:
-            row = self._queue.get_nowait()
-        except Empty:
-            return None
-        if isinstance(row, BaseException):
-            raise row
-        self.exhausted = row is None
-        return row
-
-    def _read(self, rows: Iterator[Row]) -> None:
-        try:
-            for row in rows:
-                self._queue.put(row)
-        except BaseException as error:
-            self._queue.put(error)
-        else:
-            self._queue.put(None)

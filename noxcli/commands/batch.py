@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.batch.engine import Counts, Engine, Plan, Told
+from noxcli.batch.engine import Engine
 from noxcli.batch.journal import FINISHED, NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
+from noxcli.batch.plan import Counts, Plan, Told
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.commands import options

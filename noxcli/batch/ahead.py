@@ -1,0 +1,40 @@
+"""Rows read by a thread of their own, so that a slow pipe holds up nobody."""
+
+import threading
+from collections.abc import Iterator
+from queue import Empty, Queue
+
+from noxcli.batch.rows import Row
+
+AHEAD = 64  # rows read before there is a place for them
+
+
+class Ahead:
+    """An iterator of rows that never blocks."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self.exhausted = False
+        self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
+        threading.Thread(target=self._read, args=[rows], daemon=True).start()
+
+    def next(self) -> Row | None:
+        """Return the next row, None where none is there now, or `exhausted` any more. Raises what reading raises."""
+        if self.exhausted:
+            return None
+        try:
+            row = self._queue.get_nowait()
+        except Empty:
+            return None
+        if isinstance(row, BaseException):
+            raise row
+        self.exhausted = row is None
+        return row
+
+    def _read(self, rows: Iterator[Row]) -> None:
+        try:
+            for row in rows:
+                self._queue.put(row)
+        except BaseException as error:
+            self._queue.put(error)
+        else:
+            self._queue.put(None)

@@ -1,0 +1,64 @@
+"""What a batch is to do, and how far it has come."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.batch.rows import Row
+from noxcli.deliver import Delivered
+from noxcli.errors import ExitCode
+from noxcli.models import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a batch goes about it; `start` and `deliver` are one row's own part of it.
+
+    `start` sends a row's inputs as they were stored by `store`.
+    """
+
+    workflow_id: str
+    store: Callable[[Row], dict[str, Any]]
+    start: Callable[[Mapping[str, Any]], Run]
+    deliver: Callable[[Row, Run], Delivered]
+    secret: frozenset[str] = frozenset()
+    max_parallel: int = 8
+    max_failures: int | None = None
+    ordered: bool = False
+    adopt: bool = False
+    retry_in_doubt: bool = False
+    poll_interval: float = 5.0
+    retry_for: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row's last word of this call."""
+
+    row: Row
+    result: dict[str, Any]
+    code: ExitCode
+
+
+@dataclass(slots=True)
+class Counts:
+    """How far a batch has come; `total` is None while a stream goes on."""
+
+    total: int | None = None
+    before: int = 0  # finished by an earlier call
+    running: int = 0
+    doubt: int = 0
+    codes: Counter[ExitCode] = field(default_factory=Counter)
+
+    @property
+    def told(self) -> int:
+        return sum(self.codes.values())
+
+    @property
+    def done(self) -> int:
+        return self.before + self.told
+
+    @property
+    def failed(self) -> int:
+        return self.told - self.codes[ExitCode.OK]
