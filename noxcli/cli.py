@@ -10,10 +10,12 @@ from noxcli.commands.fetch_output import fetch_output
 from noxcli.commands.help import help_on
 from noxcli.commands.inputs import inputs
 from noxcli.commands.run import run
+from noxcli.commands.runs import runs
 from noxcli.commands.sandbox import sandbox
 from noxcli.commands.stop import stop
 from noxcli.commands.stream import stream
 from noxcli.commands.wait import wait
+from noxcli.commands.workflows import workflows
 
 EPILOG = "Exit codes, environment and recipes: README.md. A try without an account: noxcli sandbox -- noxcli run demo"
 
@@ -35,6 +37,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "fetch-output": fetch_output,
     "stop": stop,
     "inputs": inputs,
+    "runs": runs,
+    "workflows": workflows,
     "sandbox": sandbox,
     "help": help_on,
 }

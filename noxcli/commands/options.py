@@ -68,6 +68,8 @@ Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resu
 FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
+ListJsonOption = Annotated[bool, typer.Option("--json", help="Print a document, under the API's names.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
 RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly, nothing added.")]
 OutputDirectory = Annotated[
     str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
