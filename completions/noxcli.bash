@@ -8,7 +8,7 @@ __noxcli_known() { # KIND
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop inputs runs workflows sandbox help)
+    offered=(run stream wait fetch-output stop workflows inputs runs sandbox help)
 }
 
 __noxcli_options() { # VERB
@@ -19,9 +19,9 @@ __noxcli_options() { # VERB
         wait) offered=(--json --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        workflows) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         runs) offered=(--status --limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        workflows) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
         sandbox) offered=(--port --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
     esac
@@ -32,19 +32,19 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--raw | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | inputs:--version-id | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--status | runs:--limit | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | workflows:--limit | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--raw | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | workflows:--limit | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | inputs:--version-id | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--status | runs:--limit | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | inputs:--api-key-file | runs:--api-key-file | workflows:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | workflows:--api-key-file | inputs:--api-key-file | runs:--api-key-file | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
         run:--on-interrupt)
             kind=other offered=(detach stop) ;;
-        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inputs:--color | runs:--color | workflows:--color)
+        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | workflows:--color | inputs:--color | runs:--color)
             kind=other offered=(auto always never) ;;
         *) return 1 ;;
     esac

@@ -154,6 +154,24 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'workflows' = @{
+            Help = 'List workflows, last changed first'
+            Arguments = @(
+            )
+            Options = @(
+                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'inputs' = @{
             Help = 'Show what a workflow takes, and a command line to start from'
             Arguments = @(
@@ -180,24 +198,6 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--status'); Help = 'Only in this status; may be given again'; Kind = 'other'; Words = @() }
-                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
-                @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
-            )
-        }
-        'workflows' = @{
-            Help = 'List workflows, last changed first'
-            Arguments = @(
-            )
-            Options = @(
                 @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }

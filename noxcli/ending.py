@@ -67,9 +67,17 @@ def expected(
             return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
         case typer.TyperException():
             verb = argv[0] if argv and argv[0] in VERBS else ""
-            return UsageProblem(error.format_message().rstrip("."), f"see {f'noxcli {verb}'.strip()} --help")
+            return usage_problem(error, f"{f'noxcli {verb}'.strip()} --help")
         case _:
             return Interruption("aborted", number=2)
+
+
+def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
+    """Return Typer's complaint in our form; of an option that there is not, it knows what may have been meant."""
+    alike = getattr(error, "possibilities", None)
+    message = error.message if alike else error.format_message()
+    hint = f"did you mean {alike[0]}? {page} has them all" if alike else f"see {page}"
+    return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint)
 
 
 def come_back(context: Context) -> str | None:

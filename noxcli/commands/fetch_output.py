@@ -37,7 +37,13 @@ def fetch_output(
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Print or save the output of a finished run."""
+    """Print or save the output of a finished run.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --detach
+        noxcli fetch-output @last --wait --raw Essay | wc -c
+        noxcli fetch-output @last --output-dir out --name '{run_id}/{key}{ext}'
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)

@@ -36,7 +36,13 @@ def inputs(
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Show what a workflow takes, and a command line to start from."""
+    """Show what a workflow takes, and a command line to start from.
+
+    Examples:
+        noxcli inputs demo
+        # A JSON Schema, whose example is an input object to start from.
+        noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)

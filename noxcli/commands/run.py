@@ -67,7 +67,18 @@ def run(
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Start a workflow, follow it live, and print its output."""
+    """Start a workflow, follow it live, and print its output.
+
+    Examples:
+        # What the output named Answer holds, in a file; the exit code is the verdict.
+        noxcli run demo 'User Input=hello' --raw Answer > answer.txt
+        # Inputs from files and as JSON; what is sent can be looked at first.
+        noxcli run fixed-inputs 'User Question=@answer.txt' Temperature:=0.5 --dry-run
+        # Every output as a file, and one document about the run.
+        noxcli run structured --output-dir out --json | jq .run.status
+        # Start only, and give up waiting after a while.
+        noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)

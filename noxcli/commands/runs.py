@@ -39,7 +39,15 @@ def runs(
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --detach
+        noxcli runs --limit 5
+        noxcli runs demo --status failed --json | jq -r '.runs[].id'
+        # What the newest run brought.
+        noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)

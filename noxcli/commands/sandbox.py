@@ -31,7 +31,13 @@ def sandbox(
     replay: Replays = None,
     switch: Switches = None,
 ) -> None:
-    """Serve the Noxus API on this machine, or run one command against it."""
+    """Serve the Noxus API on this machine, or run one command against it.
+
+    Examples:
+        noxcli sandbox -- noxcli run demo 'User Input=hello' --raw Answer
+        # A rehearsal: a run that fails, ten times as fast as it would be.
+        noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
+    """
     context: Context = ctx.obj
     from noxcli.sandbox import INSTALL_HINT, missing_packages
 

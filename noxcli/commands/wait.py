@@ -50,7 +50,15 @@ def wait(
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Wait for runs to end, and print RUN_ID<TAB>STATUS for each."""
+    """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
+
+    Examples:
+        noxcli run qa Question=one --detach > runs.txt
+        noxcli run qa Question=two --detach >> runs.txt
+        noxcli wait - --timeout 10m < runs.txt
+        # Leave at the first that does not complete.
+        noxcli wait $(cat runs.txt) --fail-fast
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)

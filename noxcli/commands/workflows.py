@@ -28,7 +28,12 @@ def workflows(
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """List workflows, last changed first."""
+    """List workflows, last changed first.
+
+    Examples:
+        noxcli workflows
+        noxcli workflows --json | jq -r '.workflows[] | [.name, .runs_count] | @tsv'
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
     context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
