@@ -14,14 +14,14 @@ __noxcli_verbs() {
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version --help -h) ;;
-        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --raw --output-dir --name --overwrite --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        stream) offered=(--etag --resume --format --json --raw --output-dir --name --overwrite --no-expand --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        wait) offered=(--json --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        workflows) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
-        runs) offered=(--status --limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --help -h) ;;
+        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --raw --output-dir --name --overwrite --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        stream) offered=(--etag --resume --format --json --raw --output-dir --name --overwrite --no-expand --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        wait) offered=(--json --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        workflows) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
+        runs) offered=(--status --limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --help -h) ;;
         sandbox) offered=(--port --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
     esac
@@ -38,7 +38,7 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(text content json ndjson) ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | workflows:--api-key-file | inputs:--api-key-file | runs:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--log-file | run:--api-key-file | stream:--log-file | stream:--api-key-file | wait:--log-file | wait:--api-key-file | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | workflows:--log-file | workflows:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;

@@ -7,21 +7,21 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file'
+        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file'
             return 0
-        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--base-url' 'wait:--api-key-file'
+        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
+        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
             return 0
-        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--base-url' 'stop:--api-key-file'
+        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file'
             return 0
-        case 'workflows:--limit' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--base-url' 'workflows:--api-key-file'
+        case 'workflows:--limit' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file'
             return 0
-        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--base-url' 'inputs:--api-key-file'
+        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file'
             return 0
-        case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--base-url' 'runs:--api-key-file'
+        case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file'
             return 0
         case 'sandbox:--port' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
@@ -147,8 +147,9 @@ complete -c noxcli -n '__noxcli_in run stream wait' -l poll-interval -x -d 'Wait
 complete -c noxcli -n '__noxcli_in run stream wait' -l no-stream -d 'Poll only'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l connect-timeout -x -d 'Limit for one connection attempt'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l quiet -s q -d 'No progress on stderr; errors stay'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l verbose -s v -d 'Add the requests, without keys and values'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l verbose -s v -d 'Add requests, tries and times; no keys, no values'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l color -x -a 'auto always never' -d 'Colour on stderr'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l log-file -r -F -d 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume behind this redis_id'

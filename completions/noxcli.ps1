@@ -48,8 +48,9 @@ function __noxcli_verbs {
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -79,8 +80,9 @@ function __noxcli_verbs {
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -104,8 +106,9 @@ function __noxcli_verbs {
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -129,8 +132,9 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -147,8 +151,9 @@ function __noxcli_verbs {
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -165,8 +170,9 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -184,8 +190,9 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -204,8 +211,9 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }

@@ -36,8 +36,15 @@ def run(argv: Sequence[str], context: Context) -> int:
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
-    """Tell the ending on stderr and in the result, and return the exit code. The first signal comes too late now."""
-    context.signals.hold_on()
+    """Tell the ending on stderr, in the result and in the log, and return the exit code."""
+    context.signals.hold_on()  # the first signal comes too late now
+    code = tell(context, error)
+    context.log_ending(code, error)
+    return code
+
+
+def tell(context: Context, error: NoxError | None) -> ExitCode:
+    """Tell the ending on stderr and in the result, and return the exit code."""
     code = error.exit_code if error else ExitCode.OK
     if error is not None:
         error.hide(context.terminal.mask)

@@ -34,6 +34,7 @@ def fetch_output(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
@@ -46,7 +47,7 @@ def fetch_output(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.outcome.may_exist = True

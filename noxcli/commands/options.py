@@ -128,7 +128,11 @@ StateFile = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add the requests, without keys and values.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add requests, tries and times; no keys, no values.")]
+LogFile = Annotated[
+    str | None,
+    typer.Option("--log-file", metavar="FILE", help="Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]."),
+]
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stderr.")]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", metavar="URL", help="The API's address [NOXUS_BACKEND_URL].")

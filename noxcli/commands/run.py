@@ -64,6 +64,7 @@ def run(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
@@ -81,7 +82,7 @@ def run(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
@@ -159,6 +160,7 @@ class Start:
                     deadline.left(LONGEST_START),
                 )
                 context.outcome.run = started
+                context.log.note_run(started)
                 context.journal.begin(started, context.base_url, self.shown)
                 _note_state(context, self.state_file, started)
                 context.way_back = context.line_to_stream(started.id)

@@ -36,6 +36,7 @@ def runs(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
@@ -50,7 +51,7 @@ def runs(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     wanted = _statuses(context, status or [])
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.DELIVER)

@@ -39,6 +39,7 @@ def stop(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
@@ -53,7 +54,7 @@ def stop(
         noxcli stop --state-file run.state
     """
     context: Context = ctx.obj
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     if not runs and state_file is None:
         raise UsageProblem("no run is named", "give RUN, or --state-file FILE")
     named = read_runs(runs or [], sys.stdin, required=False)

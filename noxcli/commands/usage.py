@@ -15,7 +15,7 @@ HEADINGS = {
     "Following": ("--etag", "--resume", "--on-pause", "--no-stream", "--poll-interval", "--idle-timeout"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for"),
     "Connection": ("--base-url", "--api-key-file", "--connect-timeout"),
-    "General": ("--quiet", "--verbose", "--color", "--help"),
+    "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }
 WIDEST = 28  # characters of an option that its help still stands beside
 EXAMPLES = "Examples:\n"

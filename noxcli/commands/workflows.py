@@ -25,6 +25,7 @@ def workflows(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
@@ -36,7 +37,7 @@ def workflows(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.DELIVER)
         patience = context.patience(deadline, options.before(retry_for))
