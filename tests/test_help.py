@@ -92,6 +92,11 @@ def test_help_for_all_loads_no_verb() -> None:
     assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & {*loaded}
 
 
+def test_a_duration_that_is_the_default_is_written_as_it_would_be_typed(pages: dict[str, str]) -> None:
+    assert "[default: 30s]" in pages["stop"]
+    assert ".0]" not in "".join(pages.values())
+
+
 # Examples.
 
 

@@ -47,7 +47,10 @@ class Verb(TyperCommand):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                sections[_heading(param)].append(record)
+                names, text = record
+                if param.metavar == "DUR" and param.default is not None:
+                    text = text.replace(f"[default: {param.default}]", f"[default: {param.default:g}s]")
+                sections[_heading(param)].append((names, text))
         return [(heading, records) for heading, records in sections.items() if records]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is theirs
