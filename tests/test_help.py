@@ -1,29 +1,39 @@
 """`--help`: what it says fits, is in order, is complete, and its examples run."""
 
+import io
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from noxcli.cli import VERBS
+from noxcli.commands.context import Context
 from noxcli.commands.usage import HEADINGS, OWN, nearest
+from noxcli.ending import run
+from noxcli.output.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import call, environment
+from tests.process import environment
 
 PAGES = ["", *VERBS]
 
 
+def page_of(*argv: str) -> str:
+    """What `--help` prints, for noxcli or for a verb."""
+    with redirect_stdout(io.StringIO()) as out:
+        assert run([*argv, "--help"], Context(Terminal(io.BytesIO(), io.StringIO()))) == 0
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    """What `--help` prints for noxcli and for each verb, on a terminal of 80 columns."""
-    env = {**environment("http://127.0.0.1:9"), "COLUMNS": "80"}
-    return {page: call(*page.split(), "--help", env=env).stdout.decode() for page in PAGES}
+    return {page: page_of(*page.split()) for page in PAGES}
 
 
 def sections(page: str) -> dict[str, list[str]]:

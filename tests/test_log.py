@@ -15,7 +15,8 @@ from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
-from tests.process import call, environment, running
+from tests.process import environment, running
+from tests.test_help import page_of
 
 LOG = "noxcli.log"
 
@@ -139,8 +140,7 @@ def test_a_log_without_an_end_is_that_of_a_killed_command() -> None:
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in {"sandbox", "help"}])
 def test_every_verb_that_connects_keeps_a_log(verb: str) -> None:
-    said = call(verb, "--help", env=environment("http://127.0.0.1:9")).stdout.decode()
-    assert "--log-file FILE" in said
+    assert "--log-file FILE" in page_of(verb)
 
 
 # --verbose.

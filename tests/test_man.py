@@ -10,7 +10,7 @@ import pytest
 from noxcli.cli import VERBS
 from noxcli.errors import ExitCode
 from tests.completions.tab import needs
-from tests.process import call, environment
+from tests.test_help import page_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import make_man
@@ -46,7 +46,7 @@ def test_it_is_typeset_without_a_warning() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_help_says_stands_there(verb: str) -> None:
     shown = typeset(make_man.PAGE.read_text())
-    page = call(verb, "--help", env={**environment("http://127.0.0.1:9"), "COLUMNS": "80"}).stdout.decode()
+    page = page_of(verb)
     usage, _, rest = page.partition("\n\n")
     assert usage.removeprefix("Usage: ") in shown
     for line in rest.partition("Examples:\n")[2].splitlines():

@@ -36,7 +36,7 @@ def sandbox(
     """Serve the Noxus API on this machine, or run one command against it.
 
     Examples:
-        noxcli sandbox -- noxcli run demo 'User Input=hello' --raw Answer
+        noxcli sandbox -- noxcli run qa Question=hello
         # A rehearsal: a run that fails, ten times as fast as it would be.
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
