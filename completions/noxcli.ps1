@@ -48,8 +48,9 @@ function __noxcli_verbs {
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -79,8 +80,9 @@ function __noxcli_verbs {
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -104,8 +106,9 @@ function __noxcli_verbs {
                 @{ Names = @('--no-stream'); Help = 'Poll only' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -129,8 +132,9 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -147,8 +151,28 @@ function __noxcli_verbs {
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'workflows' = @{
+            Help = 'List workflows, last changed first'
+            Arguments = @(
+            )
+            Options = @(
+                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -166,8 +190,30 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'runs' = @{
+            Help = 'List runs, newest first'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--status'); Help = 'Only in this status; may be given again'; Kind = 'other'; Words = @() }
+                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
@@ -205,7 +251,8 @@ function __noxcli_verbs {
                 @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
@@ -213,14 +260,14 @@ function __noxcli_verbs {
             )
         }
         'merge-batch' = @{
-            Help = 'Join the journals of a batch''s shards, and print one JSON line for each row, in their order'
+            Help = 'Join the journals of a batch''s shards, and print one JSON line for each row'
             Arguments = @(
                 @{ Kind = 'directory'; Words = @(); Repeated = $true }
             )
             Options = @(
                 @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )

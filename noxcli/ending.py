@@ -36,8 +36,15 @@ def run(argv: Sequence[str], context: Context) -> int:
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
-    """Tell the ending on stderr and in the result, and return the exit code. The first signal comes too late now."""
-    context.signals.hold_on()
+    """Tell the ending on stderr, in the result and in the log, and return the exit code."""
+    context.signals.hold_on()  # the first signal comes too late now
+    code = tell(context, error)
+    context.log_ending(code, error)
+    return code
+
+
+def tell(context: Context, error: NoxError | None) -> ExitCode:
+    """Tell the ending on stderr and in the result, and return the exit code."""
     code = error.exit_code if error else ExitCode.OK
     if error is not None:
         error.hide(context.terminal.mask)
@@ -67,9 +74,17 @@ def expected(
             return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
         case typer.TyperException():
             verb = argv[0] if argv and argv[0] in VERBS else ""
-            return UsageProblem(error.format_message().rstrip("."), f"see {f'noxcli {verb}'.strip()} --help")
+            return usage_problem(error, f"{f'noxcli {verb}'.strip()} --help")
         case _:
             return Interruption("aborted", number=2)
+
+
+def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
+    """Return Typer's complaint in our form; of an option that there is not, it knows what may have been meant."""
+    alike = getattr(error, "possibilities", None)
+    message = error.message if alike else error.format_message()
+    hint = f"did you mean {alike[0]}? {page} has them all" if alike else f"see {page}"
+    return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint)
 
 
 def come_back(context: Context) -> str | None:

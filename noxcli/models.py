@@ -44,6 +44,11 @@ class Workflow:
     name: str
     nodes: Mapping[str, str] = field(default_factory=dict)
     definition: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    created_at: str | None = None
+    last_updated_at: str | None = None
+    last_run_at: str | None = None
+    runs_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

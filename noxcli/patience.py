@@ -29,6 +29,7 @@ class Patience:
         self._deadline = deadline
         self._retry_for = retry_for
         self._say = say
+        self._observe: Callable[[Unavailable, float], None] = lambda _, __: None
         self._out_of_time = out_of_time
         self._gave_up = gave_up
 
@@ -48,6 +49,12 @@ class Patience:
         """Return the same patience with another way to tell of its tries."""
         other = copy(self)
         other._say = say
+        return other
+
+    def observed(self, observe: Callable[[Unavailable, float], None]) -> Self:
+        """Return the same patience, which hands each failure on with the seconds until the next try."""
+        other = copy(self)
+        other._observe = observe
         return other
 
     def keep_trying(
@@ -89,5 +96,6 @@ class Patience:
                 if delay >= self._deadline.left():
                     self._clock.sleep(self._deadline.left())
                     raise self.out_of_time(error.message) from error
+                self._observe(error, delay)
                 self._say(f"{error.message}; trying again in {show_seconds(delay)}")
                 self._clock.sleep(delay)

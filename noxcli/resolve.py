@@ -36,10 +36,10 @@ def resolve_workflow(api: Directory, text: str, patience: Patience) -> Workflow:
     return matches[0]
 
 
-def read_runs(texts: Sequence[str], stdin: TextIO | None) -> list[str]:
+def read_runs(texts: Sequence[str], stdin: TextIO | None, *, required: bool = True) -> list[str]:
     """Return the runs that are named, `-` replaced by the lines of stdin, each once.
 
-    Raises UsageProblem where that leaves none.
+    Raises UsageProblem where that leaves none and one is `required`.
     """
     named: list[str] = []
     for text in texts:
@@ -48,7 +48,7 @@ def read_runs(texts: Sequence[str], stdin: TextIO | None) -> list[str]:
             named += [line.split("\t")[0].strip() for line in lines if line.strip()]
         else:
             named.append(text)
-    if not named:
+    if not named and required:
         raise UsageProblem("no run is named on stdin", "write one run id a line")
     return list(dict.fromkeys(named))
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.models import Run
 from noxcli.patience import Patience
+from noxcli.recent import newest_first
 from noxcli.signals import Interrupted
 from noxcli.timing import Clock, Deadline, parse_time
 from noxcli.within import run_within
@@ -51,7 +52,7 @@ def start_run(
         found = candidates(api, workflow_id, input, began, max(LAST_LOOK, deadline.left(LONGEST_LOOK)))
         raise StartUnknown(
             f"the start was sent and its outcome is unknown: {error.message}",
-            _look_first(found),
+            _look_first(workflow_id, found),
             **error.facts(),
             candidates=_brief(found),
         ) from error
@@ -62,16 +63,17 @@ def start_run(
         found = candidates(api, workflow_id, input, began, LAST_LOOK)
         raise Interruption(
             f"interrupted by {signal} during the start, whose outcome is unknown",
-            _look_first(found),
+            _look_first(workflow_id, found),
             number=signal.number,
             leaves_doubt=True,
             candidates=_brief(found),
         ) from None
 
 
-def _look_first(found: Sequence[Run]) -> str:
+def _look_first(workflow_id: str, found: Sequence[Run]) -> str:
     same = ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
-    return f"look at the runs before you start again: {same or 'none with this input was found'}"
+    none = "none with this input was found"
+    return f"look at the runs before you start again (noxcli runs {workflow_id}): {same or none}"
 
 
 def _brief(found: Sequence[Run]) -> list[dict[str, Any]]:
@@ -88,7 +90,7 @@ def candidates(
 ) -> list[Run]:
     """Return the recent runs with the same input: ours may be among them, and so may somebody else's."""
     try:
-        recent = run_within(within, lambda: list(islice(api.list_runs(workflow_id), RECENT_RUNS)))
+        recent = run_within(within, lambda: list(islice(newest_first(api.list_runs(workflow_id)), RECENT_RUNS)))
     except NoxError:
         return []  # the answer is unknown either way
     return [run for run in recent if run.input == input and _created_since(run, since)]

@@ -15,11 +15,11 @@ LAYERS = [
     {"errors", "models", "encode"},
     {
         *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
-        *("journal", "secrets", "junit"),
+        *("journal", "secrets", "junit", "logbook"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("limits", "record", "reader", "fetch", "transfers"),
+        *("recent", "limits", "record", "reader", "fetch", "transfers"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result", "filing"},

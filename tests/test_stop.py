@@ -1,5 +1,6 @@
 """`noxcli stop` and the state file: cleaning up, as often as one likes."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,9 @@ def test_a_state_file_that_cannot_be_written_starts_nothing(
 
 def test_nothing_named_is_a_mistake(noxcli: Noxcli) -> None:
     assert noxcli("stop").code == 2
+
+
+def test_nothing_on_stdin_is_nothing_to_stop(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    result = noxcli("stop", "-")
+    assert (result.code, result.out, result.err) == (0, b"", "nothing to stop: stdin names no run\n")

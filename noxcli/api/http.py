@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from noxcli.api.failures import BROKEN, failure_of, never_connected, request_id_of, unavailable
+from noxcli.api.failures import BROKEN, cause_of, failure_of, never_connected, request_id_of, unavailable
 from noxcli.api.session import Body, Key, new_session
 from noxcli.config import Settings, is_loopback
 from noxcli.errors import Refused, Unavailable
@@ -33,6 +33,7 @@ class Exchange:
     outcome: str
     seconds: float
     request_id: str | None = None
+    cause: str | None = None  # why there was no answer
 
 
 class Readable(Protocol):
@@ -134,7 +135,7 @@ class Http:
         keyed: bool,
     ) -> requests.Response:
         began = time.monotonic()
-        outcome, request_id = "no answer", None
+        outcome, request_id, cause = "no answer", None, None
         try:
             response = session.request(
                 method,
@@ -152,12 +153,14 @@ class Http:
             if request_id is not None:
                 request_id = request_id.replace(self.settings.key, "[key]")
         except BROKEN as error:
+            cause = cause_of(error)
             raise unavailable(error, url, sent=_may_have_left(body, error)) from error
         else:
             return response
         finally:
             if self._observe is not None:
-                self._observe(Exchange(method, urlsplit(url).path, outcome, time.monotonic() - began, request_id))
+                took = time.monotonic() - began
+                self._observe(Exchange(method, urlsplit(url).path, outcome, took, request_id, cause))
 
     def _redirect_target(self, method: str, response: requests.Response) -> str:
         try:

@@ -43,7 +43,18 @@ def workflow_from(record: Any) -> Workflow:
         raise Unavailable("the answer is no workflow: it has no id")
     definition = record.get("definition")
     definition = definition if isinstance(definition, dict) else {}
-    return Workflow(record["id"], _text(record.get("name")) or record["id"], node_names(definition), definition)
+    runs = record.get("runs_count")
+    return Workflow(
+        record["id"],
+        _text(record.get("name")) or record["id"],
+        node_names(definition),
+        definition,
+        description=_text(record.get("description")),
+        created_at=_text(record.get("created_at")),
+        last_updated_at=_text(record.get("last_updated_at")),
+        last_run_at=_text(record.get("last_run_at")),
+        runs_count=runs if isinstance(runs, int) and not isinstance(runs, bool) else None,
+    )
 
 
 def node_names(definition: Mapping[str, Any]) -> dict[str, str]:

@@ -121,14 +121,25 @@ def batch(
     connect_timeout: options.ConnectTimeout = 10.0,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Run a workflow once for each row of a file, and print one JSON line for each result."""
+    """Run a workflow once for each row of a file, and print one JSON line for each result.
+
+    Whatever ends it, the same line with --resume goes on, and starts nothing twice. More: docs/batch.md.
+
+    Examples:
+        noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
+        noxcli batch qa rows.jsonl --dry-run
+        noxcli batch qa rows.jsonl --max-parallel 16 > results.jsonl
+        # Whatever ended it, go on.
+        noxcli batch qa rows.jsonl --resume
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(quiet=quiet, verbose=verbose, color=color)
+    context.present(quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     part = Shard.parse(shard) if shard is not None else Shard()
     common = read_inputs(inputs or [], secrets=secrets or [], environ=context.terminal.environ)
     context.terminal.mask = Mask(common.secrets)

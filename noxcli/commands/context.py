@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noxcli.config import load_settings
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
+from noxcli.errors import ExitCode, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.journal import Journal
+from noxcli.logbook import VARIABLE as LOG_VARIABLE
+from noxcli.logbook import Level, Logbook, LogKeeper, own_words
 from noxcli.models import Run
 from noxcli.output import Format, Renderer
 from noxcli.output.pipe import Content, Ndjson
@@ -15,7 +17,7 @@ from noxcli.output.terminal import Terminal
 from noxcli.patience import Patience
 from noxcli.result import Outcome, document_of
 from noxcli.signals import Signals
-from noxcli.timing import Clock, Deadline
+from noxcli.timing import Clock, Deadline, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import Exchange, NoxusApi
@@ -35,10 +37,12 @@ class Context:
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
+    log: Logbook = field(default_factory=Logbook)
     _ndjson: Ndjson | None = None
 
     def __post_init__(self) -> None:
         self.terminal.hold = self.signals.held
+        self.log.mask = lambda text: self.terminal.mask(text)
 
     @property
     def outcome(self) -> Outcome:
@@ -59,10 +63,11 @@ class Context:
         quiet: bool,
         verbose: bool,
         color: str,
+        log_file: str | None,
     ) -> None:
         """Settle how things are shown, before anything can fail that would have to be shown so.
 
-        Raises UsageProblem where the options contradict each other.
+        Raises UsageProblem where the options contradict each other, or the log can't be written to.
         """
         self.format = Format.JSON if as_json else form
         self.terminal.quiet, self.terminal.verbose = quiet, verbose
@@ -73,11 +78,14 @@ class Context:
             raise UsageProblem(f"--json and --format {form} contradict each other", "leave one of the two")
         if raw is not None and self.format is not Format.TEXT:
             raise UsageProblem("--raw prints one output and nothing else", f"leave --raw or --format {self.format}")
+        if log := log_file or self.terminal.environ.get(LOG_VARIABLE):
+            self.log.open(log)
 
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
         """Return the API at the settings in force. Loads the HTTP libraries, which `--help` never needs."""
         settings = load_settings(base_url, api_key_file, self.terminal.environ)
         self.base_url = settings.url
+        self.log.note("connect", base_url=settings.url)
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
@@ -99,7 +107,8 @@ class Context:
 
     def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> Patience:
         """Return how long this command goes on trying."""
-        return Patience(self.clock, deadline, retry_for, self.terminal.note, **kwargs)
+        say = self.terminal.complain if self.terminal.verbose else self.terminal.note
+        return Patience(self.clock, deadline, retry_for, say, **kwargs).observed(self._log_try)
 
     def event_writer(self) -> Renderer | None:
         """Return what writes events to stdout as they come; text and json have nothing to say before the end."""
@@ -116,6 +125,7 @@ class Context:
 
     def tell(self, run: Run) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document."""
+        self.log.note_run(run)
         if self.writes_text:
             self.terminal.write(f"{run.id}\t{run.status}\n")
 
@@ -128,8 +138,46 @@ class Context:
             self._ndjson = Ndjson(self.terminal)
         return self._ndjson
 
+    def log_ending(self, exit_code: int, error: NoxError | None) -> None:
+        """Tell how the command ended, and how long it took."""
+        facts: dict[str, Any] = {}
+        if error is not None:
+            phase = error.phase or self.outcome.phase
+            facts = {"error": type(error).__name__, "phase": str(phase), **error.facts()}
+        self.log.note(
+            "end",
+            Level.ERROR if error else Level.INFO,
+            exit_code=int(exit_code),
+            seconds=self.log.seconds(),
+            requests=self.log.requests,
+            **facts,
+        )
+        self.log.close()
+        if self.terminal.verbose:
+            took = show_seconds(self.log.seconds())
+            self.terminal.complain(f"exit code {int(exit_code)} after {took}, requests: {self.log.requests}")
+
+    def log_keeper(self, run: Run) -> LogKeeper:
+        """Return what notes in the log how the run goes on while it is followed."""
+        return LogKeeper(self.log, run)
+
     def _log(self, exchange: "Exchange") -> None:
+        self.log.requests += 1
+        self.log.note(
+            "request",
+            Level.INFO if exchange.outcome.startswith("2") else Level.WARNING,
+            method=exchange.method,
+            path=exchange.path,
+            status=int(exchange.outcome) if exchange.outcome.isdigit() else None,
+            seconds=round(exchange.seconds, 3),
+            request_id=exchange.request_id,
+            reason=exchange.cause,
+        )
         if self.terminal.verbose:
             known_as = f" (request id {exchange.request_id})" if exchange.request_id else ""
+            why = f": {exchange.cause}" if exchange.cause else ""
             took = f"{exchange.seconds * 1000:.0f} ms"
-            self.terminal.complain(f"{exchange.method} {exchange.path} {exchange.outcome} {took}{known_as}")
+            self.terminal.complain(f"{exchange.method} {exchange.path} {exchange.outcome}{why} {took}{known_as}")
+
+    def _log_try(self, error: Unavailable, delay: float) -> None:
+        self.log.note("retry", Level.WARNING, reason=own_words(error.message), delay_s=round(delay, 3), **error.facts())

@@ -34,13 +34,20 @@ def fetch_output(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Print or save the output of a finished run."""
+    """Print or save the output of a finished run.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --detach
+        noxcli fetch-output @last --wait --raw Essay | wc -c
+        noxcli fetch-output @last --output-dir out --name '{run_id}/{key}{ext}'
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.outcome.may_exist = True

@@ -10,8 +10,12 @@ from noxcli.errors import ExitCode, UsageProblem
 Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="What to tell about.")]
 
 
-def help_on(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
-    """Print the exit codes and what to do about each."""
+def help(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
+    """Print the exit codes and what to do about each.
+
+    Examples:
+        noxcli help exit-codes
+    """
     context: Context = ctx.obj
     if topic != "exit-codes":
         raise UsageProblem(f"there is no help on {topic!r}", "noxcli help exit-codes, or noxcli COMMAND --help")

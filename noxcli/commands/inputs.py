@@ -12,13 +12,13 @@ from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
 from noxcli.inputs import ESCAPABLE
 from noxcli.output import Format
+from noxcli.output.table import in_columns, with_tabs
 from noxcli.output.text import visible
 from noxcli.resolve import resolve_workflow
 from noxcli.schema import SAMPLES, schema_of
 from noxcli.timing import Deadline
 
 HEADER = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
-WIDEST = 40
 SAMPLE_FILE = "noxcli-sample.txt"
 
 
@@ -33,13 +33,20 @@ def inputs(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Show what a workflow takes, and a command line to start from."""
+    """Show what a workflow takes, and a command line to start from.
+
+    Examples:
+        noxcli inputs demo
+        # A JSON Schema, whose example is an input object to start from.
+        noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for))
@@ -61,13 +68,10 @@ def inputs(
 
 def table(nodes: Sequence[InputNode], *, aligned: bool) -> str:
     """Return a line for each input: in columns for eyes, with tabs and nothing cut for programs."""
-    rows = [HEADER, *map(_row, nodes)]
-    if not aligned:
-        return "".join("\t".join(map(visible, row)) + "\n" for row in rows)
-    cells = [[_short(visible(cell)) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
-    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    rows = [_row(node) for node in nodes]
+    if aligned:
+        return in_columns(HEADER, rows, cut=("DEFAULT", "FIXED"))
+    return with_tabs([HEADER, *([visible(cell) for cell in row] for row in rows)])
 
 
 def _row(node: InputNode) -> tuple[str, ...]:
@@ -75,10 +79,6 @@ def _row(node: InputNode) -> tuple[str, ...]:
     fixed, default = (shown, "") if node.fixed else ("", shown)
     kind = f"list of {node.type}" if node.is_list else node.type or ""
     return node.label or "", node.id, kind, "yes" if node.required else "no", fixed, default
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
 
 
 def sample_line(workflow: str, nodes: Sequence[InputNode]) -> str:

@@ -25,9 +25,18 @@ def merge_batch(
     verbose: options.Verbose = False,
     color: options.Color = "auto",
 ) -> None:
-    """Join the journals of a batch's shards, and print one JSON line for each row, in their order."""
+    """Join the journals of a batch's shards, and print one JSON line for each row.
+
+    Rows come in their order; those that are missing or have run twice are named.
+
+    Examples:
+        noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
+        noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1 > one.jsonl
+        noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2 > two.jsonl
+        noxcli merge-batch s1 s2 --junit report.xml
+    """
     context: Context = ctx.obj
-    context.present(quiet=quiet, verbose=verbose, color=color)
+    context.present(quiet=quiet, verbose=verbose, color=color, log_file=None)
     from noxcli.batch.report import Joined  # loaded where a report is written
     from noxcli.junit import JunitReport
 

@@ -68,6 +68,8 @@ Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resu
 FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
+ListJsonOption = Annotated[bool, typer.Option("--json", help="Print a document, under the API's names.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
 RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly, nothing added.")]
 OutputDirectory = Annotated[
     str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
@@ -127,7 +129,11 @@ Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Writ
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add the requests, without keys and values.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add requests, tries and times; no keys, no values.")]
+LogFile = Annotated[
+    str | None,
+    typer.Option("--log-file", metavar="FILE", help="Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]."),
+]
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stderr.")]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", metavar="URL", help="The API's address [NOXUS_BACKEND_URL].")

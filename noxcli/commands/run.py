@@ -64,13 +64,25 @@ def run(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Start a workflow, follow it live, and print its output."""
+    """Start a workflow, follow it live, and print its output.
+
+    Examples:
+        # What the output named Answer holds, in a file; the exit code is the verdict.
+        noxcli run demo 'User Input=hello' --raw Answer > answer.txt
+        # Inputs from files and as JSON; what is sent can be looked at first.
+        noxcli run fixed-inputs 'User Question=@answer.txt' Temperature:=0.5 --dry-run
+        # Every output as a file, and one document about the run.
+        noxcli run structured --output-dir out --json | jq .run.status
+        # Start only, and give up waiting after a while.
+        noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
@@ -149,6 +161,7 @@ class Start:
                     deadline.left(LONGEST_START),
                 )
                 context.outcome.run = started
+                context.log.note_run(started)
                 context.journal.begin(started, context.base_url, self.shown)
                 _note_state(context, self.state_file, started)
                 context.way_back = context.line_to_stream(started.id)

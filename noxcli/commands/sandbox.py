@@ -11,8 +11,10 @@ from noxcli.errors import ConfigProblem, UsageProblem
 Command = Annotated[
     list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="Run this inside.", show_default=False)
 ]
-Port = Annotated[int | None, typer.Option(help="8765 by default; any free one around a command.", show_default=False)]
-Speed = Annotated[float, typer.Option(help="Let time pass so many times faster.", min=0.01)]
+Port = Annotated[
+    int | None, typer.Option(metavar="PORT", help="8765 by default; any free one around a command.", show_default=False)
+]
+Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Let time pass so many times faster.", min=0.01)]
 Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
 Replays = Annotated[
     list[Path] | None, typer.Option("--replay", metavar="FILE", help="Serve a run recorded with --format ndjson.")
@@ -31,7 +33,13 @@ def sandbox(
     replay: Replays = None,
     switch: Switches = None,
 ) -> None:
-    """Serve the Noxus API on this machine, or run one command against it."""
+    """Serve the Noxus API on this machine, or run one command against it.
+
+    Examples:
+        noxcli sandbox -- noxcli run qa Question=hello
+        # A rehearsal: a run that fails, ten times as fast as it would be.
+        noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
+    """
     context: Context = ctx.obj
     from noxcli.sandbox import INSTALL_HINT, missing_packages
 

@@ -39,18 +39,29 @@ def stop(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Stop runs, and print RUN_ID<TAB>STATUS for each."""
+    """Stop runs, and print RUN_ID<TAB>STATUS for each.
+
+    Examples:
+        noxcli run slow --detach --state-file run.state
+        noxcli stop @last
+        # All that are going on, of whatever workflow.
+        noxcli runs --status queued --status running | noxcli stop -
+        # A step that cleans up, whether or not anything was started.
+        noxcli stop --state-file run.state
+    """
     context: Context = ctx.obj
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
-    named = read_runs(runs, sys.stdin) if runs else []
-    state = read_state(Path(state_file)) if state_file is not None else None
-    if not named and state_file is None:
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
+    if not runs and state_file is None:
         raise UsageProblem("no run is named", "give RUN, or --state-file FILE")
+    named = read_runs(runs or [], sys.stdin, required=False)
+    state = read_state(Path(state_file)) if state_file is not None else None
     if not named and state is None:
-        context.terminal.note(f"nothing to stop: {state_file} is not there, so nothing was started")
+        missing = f"{state_file} is not there, so nothing was started" if state_file else "stdin names no run"
+        context.terminal.note(f"nothing to stop: {missing}")
         return
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         if state is not None:

@@ -37,13 +37,21 @@ def stream(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Follow a run that was started elsewhere, and print its output."""
+    """Follow a run that was started elsewhere, and print its output.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --detach
+        noxcli stream @last --raw Answer
+        # Its events from the start, a JSON line each.
+        noxcli stream @last --format ndjson | jq -r .type | sort | uniq -c
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color)
+    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     if resume and etag is not None:
         raise UsageProblem("--resume and --etag both say where to go on", "leave one of the two")

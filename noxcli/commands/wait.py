@@ -47,13 +47,22 @@ def wait(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     color: options.Color = "auto",
+    log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
 ) -> None:
-    """Wait for runs to end, and print RUN_ID<TAB>STATUS for each."""
+    """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
+
+    Examples:
+        noxcli run qa Question=one --detach > runs.txt
+        noxcli run qa Question=two --detach >> runs.txt
+        noxcli wait - --timeout 10m < runs.txt
+        # Leave at the first that does not complete.
+        noxcli wait $(cat runs.txt) --fail-fast
+    """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     runs = read_runs(runs, sys.stdin)
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(may_exist=True, phase=Phase.FOLLOW) for _ in runs]
@@ -87,7 +96,7 @@ def _wait_for_one(
         progress = Progress(run, context.clock)
         follower = Follower(api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
         try:
-            play(follower.updates(), progress, [])
+            play(follower.updates(), progress, [context.log_keeper(run)])
         finally:
             context.outcome.run, context.outcome.connects = follower.run, follower.connects
             context.outcome.ledger = follower.ledger
@@ -150,6 +159,7 @@ def _take_in(
     outcome = one.outcome
     if run is not None:
         outcome.run, outcome.confirmed = run, True
+        context.log.note_run(run)
         one.contact.restart()
     over = run is not None and policy.over(run)
     if isinstance(error, Unavailable):

@@ -75,7 +75,7 @@ class Plain(Plainly):
 
 
 class WarningsOnly(Plainly):
-    """What `--quiet` leaves of progress: events that may be missing are no progress."""
+    """What `--quiet` leaves of progress: events that may be missing are none; `--verbose` asks for tries, too."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -84,6 +84,8 @@ class WarningsOnly(Plainly):
         for update, _ in burst:
             if isinstance(update, Gap):
                 self._terminal.complain(f"noxcli: gap: {update.reason}")
+            elif isinstance(update, Reconnecting) and self._terminal.verbose:
+                self._terminal.complain(f"{update.reason}; next try in {show_seconds(update.delay)}")
 
 
 def _node_line(change: Change, said: str) -> str:

@@ -12,6 +12,7 @@ from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import PAUSED, Run
+from noxcli.sandbox.switches import Switches
 
 
 async def start(request: Request) -> Response:
@@ -56,16 +57,16 @@ async def look_up(request: Request) -> Response:
 
 
 async def list_of_workflow(request: Request) -> Response:
-    """GET /v1/workflows/{workflow_id}/runs, newest first"""
+    """GET /v1/workflows/{workflow_id}/runs"""
     workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
-    runs, envelope = params.page(request, workflow.runs[::-1], workflow.switches.page_size)
+    runs, envelope = params.page(request, _ordered(workflow.runs, workflow.switches), workflow.switches.page_size)
     return Json({"items": [records.full(run) for run in runs], **envelope})
 
 
 async def list_all(request: Request) -> Response:
-    """GET /v1/runs, newest first"""
+    """GET /v1/runs"""
     workspace = workspace_of(request)
-    everything = list(workspace.runs.values())[::-1]
+    everything = _ordered(list(workspace.runs.values()), workspace.switches)
     runs, envelope = params.page(request, everything, workspace.switches.page_size)
     return Json({"items": [records.without_io(run) for run in runs], **envelope})
 
@@ -115,6 +116,10 @@ async def delete(request: Request) -> Response:
         return Json({"succeeded": 0, "failed": 1, "errors": errors, "matched": 1})
     workspace.delete(run)
     return Json({"succeeded": 1, "failed": 0, "errors": {}, "matched": 1})
+
+
+def _ordered(runs: list[Run], switches: Switches) -> list[Run]:
+    return runs[::-1] if switches.list_order == "newest" else runs
 
 
 def _searchable(run: Run, where: list[Any]) -> str:

@@ -49,6 +49,7 @@ class Switches:
     output_only_form: Literal["with_status", "pair", "bare"] = "with_status"
     queue_seconds: float = 0.0
     page_size: int = 50
+    list_order: Literal["newest", "oldest"] = "newest"  # which comes first
 
     # Inputs.
     unknown_input: Literal["accept", "422"] = "accept"

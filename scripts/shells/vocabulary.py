@@ -60,7 +60,10 @@ def read_program(app: typer.Typer) -> Program:
     context = typer.Context(command, info_name=command.name, **command.context_settings)
     root = _verb("", context)
     verbs = []
-    for name, found in command.commands.items():
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        if found is None:
+            raise TypeError(f"{name} is listed, and is no verb")
         if isinstance(found, TyperGroup):
             raise TypeError(f"{name} has verbs of its own, which the scripts have no place for")
         if not found.hidden:

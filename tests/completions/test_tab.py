@@ -57,7 +57,7 @@ def names(offers: dict[str, str]) -> set[str]:
 def test_verbs(shell: Typed) -> None:
     assert set(shell.offers("noxcli ")) == {verb.name for verb in VERBS}
     assert set(shell.offers("noxcli fetch")) == {"fetch-output"}
-    assert set(shell.offers("noxcli --version ru")) == {"run"}
+    assert set(shell.offers("noxcli --version ru")) == {"run", "runs"}
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
@@ -125,7 +125,7 @@ def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
 @pytest.mark.parametrize(
     ("typed", "argv"),
     [
-        ("noxcli ru\tWORKFLOW --form\tjs\t", ["run", "WORKFLOW", "--format json"]),
+        ("noxcli str\tRUN --form\tjs\t", ["stream", "RUN", "--format json"]),
         ("noxcli run WORKFLOW --format=js\tkey=@pr\t", ["run", "WORKFLOW", "--format=json", "key=@prompt file.txt"]),
         ("noxcli run WORKFLOW key:=@pr\t--qu\t", ["run", "WORKFLOW", "key:=@prompt file.txt", "--quiet"]),
         ('noxcli run WORKFLOW "key=@pr\t', ["run", "WORKFLOW", "key=@prompt file.txt"]),
@@ -135,7 +135,7 @@ def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
             "noxcli run WORKFLOW --api-key-file pr\t--js\t",
             ["run", "WORKFLOW", "--api-key-file prompt file.txt", "--json"],
         ),
-        ("noxcli sandbox -- noxcli ru\tdemo --js\t", ["sandbox", "--", "noxcli", "run", "demo", "--json"]),
+        ("noxcli sandbox -- noxcli str\tRUN --js\t", ["sandbox", "--", "noxcli", "stream", "RUN", "--json"]),
     ],
 )
 def test_a_line_typed_with_tabs(shell: Typed, typed: str, argv: list[str]) -> None:

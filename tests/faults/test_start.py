@@ -90,7 +90,9 @@ def test_anything_else_leaves_doubt_and_is_never_sent_again(status: int | None) 
     assert server.sent == 1
     assert (caught.value.http_status, caught.value.request_id) == (status, "req-1")
     assert caught.value.message == "the start was sent and its outcome is unknown: odd"
-    assert caught.value.hint == "look at the runs before you start again: none with this input was found"
+    assert (
+        caught.value.hint == "look at the runs before you start again (noxcli runs w): none with this input was found"
+    )
     assert caught.value.candidates == []
 
 
@@ -122,10 +124,10 @@ def test_candidates_have_the_same_input_and_are_no_older_than_the_start() -> Non
     ]
     with pytest.raises(StartUnknown) as caught:
         started(Server([LOST], runs))
-    expected = ["now", "later", "whole seconds", "untimed", "oddly timed"]
+    expected = ["later", "now", "whole seconds", "untimed", "oddly timed"]
     assert [candidate["id"] for candidate in caught.value.candidates] == expected
-    assert caught.value.candidates[0] == {"id": "now", "status": "running", "created_at": NOW.isoformat()}
-    assert "now (running) has the same input, later (running)" in str(caught.value.hint)
+    assert caught.value.candidates[1] == {"id": "now", "status": "running", "created_at": NOW.isoformat()}
+    assert "later (running) has the same input, now (running)" in str(caught.value.hint)
 
 
 def test_only_so_many_runs_are_looked_at() -> None:

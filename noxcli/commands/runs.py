@@ -1,0 +1,105 @@
+"""`noxcli runs`: what ran and what is running, newest first."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.commands.listing import DEFAULT_LIMIT, Listing
+from noxcli.errors import Phase, UsageProblem
+from noxcli.models import KNOWN_STATUSES, Run, Workflow
+from noxcli.recent import newest_first
+from noxcli.resolve import resolve_workflow
+from noxcli.timing import Deadline, seconds_between, show_seconds
+
+OfWorkflow = Annotated[
+    str | None, typer.Argument(metavar="[WORKFLOW]", help="Only this one's: id or exact name.", show_default=False)
+]
+Statuses = Annotated[
+    list[str] | None, typer.Option("--status", metavar="STATUS", help="Only in this status; may be given again.")
+]
+
+
+def runs(
+    ctx: typer.Context,
+    workflow: OfWorkflow = None,
+    status: Statuses = None,
+    limit: options.Limit = DEFAULT_LIMIT,
+    as_json: options.ListJsonOption = False,
+    timeout: options.Timeout = None,
+    retry_for: options.RetryFor = None,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    log_file: options.LogFile = None,
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+) -> None:
+    """List runs, newest first.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --detach
+        noxcli runs --limit 5
+        noxcli runs demo --status failed --json | jq -r '.runs[].id'
+        # What the newest run brought.
+        noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
+    """
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, timeout)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
+    wanted = _statuses(context, status or [])
+    with context.connect(base_url, api_key_file, connect_timeout) as api:
+        context.enter(Phase.DELIVER)
+        patience = context.patience(deadline, options.before(retry_for))
+        of = resolve_workflow(api, workflow, patience) if workflow is not None else None
+
+        def read() -> list[Run]:
+            listed = newest_first(api.list_runs(of.id if of else None))
+            return list(islice((run for run in listed if not wanted or run.status in wanted), limit))
+
+        found = patience.keep_trying(read)
+    _listing(of).show(context, found, limit)
+
+
+def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
+    """Refuse what looks like a slip; a word that noxcli does not know may be one that the server does."""
+    known = sorted(KNOWN_STATUSES)
+    for status in asked:
+        if status in KNOWN_STATUSES:
+            continue
+        near = difflib.get_close_matches(status.lower(), known, n=1)
+        if near:
+            raise UsageProblem(f"--status {status} is not known", f"did you mean {near[0]}?")
+        context.terminal.note(f"--status {status} is not known here; known are {', '.join(known)}")
+    return set(asked)
+
+
+def _listing(of: Workflow | None) -> Listing[Run]:
+    def name(run: Run) -> str | None:
+        """Return the name, where a list has told it; a workflow that was given by its id stays without."""
+        known = run.workflow or of
+        return known.name or None if known else None
+
+    def row(run: Run, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:
+        took = seconds_between(run.created_at, run.finished_at)
+        lasted = "" if took is None else show_seconds(took) if for_eyes else f"{took:.3f}"
+        return run.id, run.status, name(run) or run.workflow_id, time(run.created_at), lasted
+
+    def record(run: Run) -> dict[str, Any]:
+        return {
+            "id": run.id,
+            "workflow_id": run.workflow_id,
+            "workflow": {"id": run.workflow_id, "name": name(run)},
+            "status": run.status,
+            "progress": run.progress,
+            "created_at": run.created_at,
+            "finished_at": run.finished_at,
+            "duration_s": seconds_between(run.created_at, run.finished_at),
+        }
+
+    return Listing("runs", ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"), ("WORKFLOW",), row, record)

@@ -1,0 +1,83 @@
+"""How help looks: options under headings, examples as they are typed; and what is named when a name is wrong."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from typer.core import TyperCommand
+
+# The layout of every verb's help. What stands here under no heading is the verb's own, and comes first.
+OWN = "Options"
+HEADINGS = {
+    "Inputs": ("--inputs", "--secret", "--no-check"),
+    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt"),
+    "Output": ("--format", "--json", "--limit", "--raw", "--output-dir", "--name", "--overwrite", "--no-expand"),
+    "Following": (
+        "--etag",
+        "--resume",
+        "--on-pause",
+        "--no-stream",
+        "--poll-interval",
+        "--idle-timeout",
+        "--fail-fast",
+    ),
+    "Reports": ("--junit",),
+    "Time": ("--timeout", "--stall-timeout", "--retry-for"),
+    "Connection": ("--base-url", "--api-key-file", "--connect-timeout"),
+    "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
+}
+WIDEST = 28  # characters of an option that its help still stands beside
+EXAMPLES = "Examples:\n"
+
+
+class Verb(TyperCommand):
+    """A verb whose docstring ends in examples: lines for a shell, which every test run tries."""
+
+    def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:
+        text, _, examples = (help or "").partition(EXAMPLES)
+        super().__init__(*args, help=text.strip(), **kwargs)
+        self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words behind the name; Typer would put braces around what must be given."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options under their headings."""
+        sections = self.sections(ctx)
+        fitting = [len(names) for _, records in sections for names, _ in records if len(names) <= WIDEST]
+        for heading, records in sections:
+            with formatter.section(heading):
+                formatter.write_dl([(f"{names:{max(fitting, default=0)}}", text) for names, text in records])
+
+    def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return each heading with what stands under it, as names and help."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], OWN: [], **{name: [] for name in HEADINGS}}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                names, text = record
+                if param.metavar == "DUR" and param.default is not None:
+                    text = text.replace(f"[default: {param.default}]", f"[default: {param.default:g}s]")
+                sections[_heading(param)].append((names, text))
+        return [(heading, records) for heading, records in sections.items() if records]
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is theirs
+        """Write the examples, which no line break may tear."""
+        if self.examples:
+            with formatter.section(EXAMPLES.rstrip(":\n")):
+                for line in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def _heading(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return "Arguments"
+    return next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that was probably meant: one that begins so, or else a similar one."""
+    known = list(known)
+    begun = [name for name in known if word and name.startswith(word)]
+    return next(iter(begun or difflib.get_close_matches(word, known, n=1)), None)
