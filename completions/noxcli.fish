@@ -7,17 +7,19 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file'
+        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--base-url' 'wait:--api-key-file'
+        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
+        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
-        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--base-url' 'stop:--api-key-file'
+        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
-        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--base-url' 'inputs:--api-key-file'
+        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
+            return 0
+        case 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
         case 'sandbox:--port' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
@@ -112,10 +114,11 @@ complete -c noxcli -n '__noxcli_at 0' -a wait -d 'Wait for runs to end, and prin
 complete -c noxcli -n '__noxcli_at 0' -a fetch-output -d 'Print or save the output of a finished run'
 complete -c noxcli -n '__noxcli_at 0' -a stop -d 'Stop runs, and print RUN_ID<TAB>STATUS for each'
 complete -c noxcli -n '__noxcli_at 0' -a inputs -d 'Show what a workflow takes, and a command line to start from'
+complete -c noxcli -n '__noxcli_at 0' -a config -d 'Show the settings in force, and where each comes from'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes and what to do about each'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inputs sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inputs config sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run' -l secret -x -d 'Send that variable\'s value, and show it nowhere'
 complete -c noxcli -n '__noxcli_in run' -l dry-run -d 'Check, print the request, and send nothing'
@@ -143,8 +146,9 @@ complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l 
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l quiet -s q -d 'No progress on stderr; errors stay'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l verbose -s v -d 'Add the requests, without keys and values'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l color -x -a 'auto always never' -d 'Colour on stderr'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs config' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs config' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inputs config' -l profile -x -d 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume behind this redis_id'
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Go on where the last reading from here ended'
 complete -c noxcli -n '__noxcli_in wait' -l any -d 'Leave when the first run has ended'
@@ -152,6 +156,7 @@ complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Leave at the first run
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait for the end first'
 complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
+complete -c noxcli -n '__noxcli_in config' -l json -d 'Print one JSON document'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'

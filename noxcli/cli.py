@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from noxcli import __version__
+from noxcli.commands.config import config
 from noxcli.commands.fetch_output import fetch_output
 from noxcli.commands.help import help_on
 from noxcli.commands.inputs import inputs
@@ -35,6 +36,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "fetch-output": fetch_output,
     "stop": stop,
     "inputs": inputs,
+    "config": config,
     "sandbox": sandbox,
     "help": help_on,
 }

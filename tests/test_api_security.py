@@ -12,8 +12,7 @@ import pytest
 from requests.utils import get_netrc_auth
 
 from noxcli.api import NoxusApi
-from noxcli.api.http import same_origin
-from noxcli.config import Settings, check_url
+from noxcli.config import Settings, check_url, same_origin
 from noxcli.errors import ConfigProblem, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from noxcli.config import load_settings
+from noxcli.config import load_settings, overruling
+from noxcli.configured import Configured, read_configured
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
 from noxcli.journal import Journal
@@ -34,6 +35,7 @@ class Context:
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
     _ndjson: Ndjson | None = None
+    _configured: Configured | None = None
 
     def __post_init__(self) -> None:
         self.terminal.hold = self.signals.held
@@ -74,11 +76,29 @@ class Context:
 
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
         """Return the API at the settings in force. Loads the HTTP libraries, which `--help` never needs."""
-        settings = load_settings(base_url, api_key_file, self.terminal.environ)
+        environ, profile = self.terminal.environ, self.configured.profile
+        settings = load_settings(
+            base_url, api_key_file, environ, profile, lambda line: self.terminal.complain(f"warning: {line}")
+        )
         self.base_url = settings.url
+        if variables := overruling(base_url, api_key_file, environ, profile):
+            self.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
+
+    def configure(self, profile: str | None) -> Configured:
+        """Read the config files, for the profile of that name or the one that they and the environment choose.
+
+        Raises ConfigProblem for what is wrong in them.
+        """
+        self._configured = read_configured(self.terminal.environ, profile)
+        return self._configured
+
+    @property
+    def configured(self) -> Configured:
+        """What the config files say."""
+        return self._configured or self.configure(None)
 
     @property
     def journal(self) -> Journal:

@@ -36,6 +36,7 @@ def fetch_output(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Print or save the output of a finished run."""
     context: Context = ctx.obj

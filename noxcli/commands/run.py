@@ -66,6 +66,7 @@ def run(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Start a workflow, follow it live, and print its output."""
     context: Context = ctx.obj
@@ -90,7 +91,7 @@ def run(
         _check_state_file(state_file)
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
         known = found if found.nodes else None  # a list of workflows has told it all
         if not no_check:
             known, given = checked(

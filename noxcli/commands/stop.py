@@ -41,6 +41,7 @@ def stop(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Stop runs, and print RUN_ID<TAB>STATUS for each."""
     context: Context = ctx.obj

@@ -39,6 +39,7 @@ def stream(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Follow a run that was started elsewhere, and print its output."""
     context: Context = ctx.obj

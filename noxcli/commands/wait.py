@@ -49,6 +49,7 @@ def wait(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each."""
     context: Context = ctx.obj

@@ -1,0 +1,41 @@
+"""The user's defaults for options, put below the flags and above the built-in ones."""
+
+from typing import Any
+
+import typer
+
+from noxcli.commands.context import Context
+from noxcli.errors import ConfigProblem
+from noxcli.preferences import Preferences
+
+# A default for how long to follow a run is none for how long to wait until it has stopped.
+NOT_FOR = {("stop", "timeout")}
+
+
+def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
+    """Read the config files, and give the verb's other options their defaults.
+
+    Raises ConfigProblem for what is wrong in them.
+    """
+    context: Context = ctx.obj
+    ctx.default_map = defaults_for(ctx, context.configure(named).preferences)
+    return named
+
+
+def defaults_for(ctx: typer.Context, preferences: Preferences) -> dict[str, Any]:
+    """Return the values by the names of the verb's options.
+
+    Raises ConfigProblem where an option would not take one.
+    """
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        name = param.name or ""
+        default = preferences.defaults.get(name)
+        if default is None or (ctx.info_name, name) in NOT_FOR:
+            continue
+        try:
+            param.type_cast_value(ctx, default.value)
+        except typer.BadParameter as error:
+            raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
+        values[name] = default.value
+    return values
