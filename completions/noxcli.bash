@@ -8,7 +8,7 @@ __noxcli_known() { # KIND
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop inputs config sandbox help)
+    offered=(run stream wait fetch-output stop inputs config doctor sandbox help)
 }
 
 __noxcli_options() { # VERB
@@ -21,6 +21,7 @@ __noxcli_options() { # VERB
         stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --base-url --api-key-file --profile --help -h) ;;
         config) offered=(--json --base-url --api-key-file --profile --help -h) ;;
+        doctor) offered=(--run --json --connect-timeout --verbose -v --base-url --api-key-file --profile --help -h) ;;
         sandbox) offered=(--port --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
     esac
@@ -31,13 +32,13 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--raw | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | run:--profile | stream:--etag | stream:--raw | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | stream:--profile | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | wait:--profile | fetch-output:--raw | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | fetch-output:--profile | stop:--timeout | stop:--connect-timeout | stop:--base-url | stop:--profile | inputs:--version-id | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | inputs:--profile | config:--base-url | config:--profile | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--raw | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | run:--profile | stream:--etag | stream:--raw | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | stream:--profile | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | wait:--profile | fetch-output:--raw | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | fetch-output:--profile | stop:--timeout | stop:--connect-timeout | stop:--base-url | stop:--profile | inputs:--version-id | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | inputs:--profile | config:--base-url | config:--profile | doctor:--connect-timeout | doctor:--base-url | doctor:--profile | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | inputs:--api-key-file | config:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--api-key-file | stream:--api-key-file | wait:--api-key-file | fetch-output:--api-key-file | stop:--state-file | stop:--api-key-file | inputs:--api-key-file | config:--api-key-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
@@ -45,6 +46,8 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(detach stop) ;;
         run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inputs:--color)
             kind=other offered=(auto always never) ;;
+        doctor:--run)
+            kind=run offered=() ;;
         *) return 1 ;;
     esac
 }

@@ -191,6 +191,21 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'doctor' = @{
+            Help = 'Check settings, key, connection, clock and event stream; starts nothing'
+            Arguments = @(
+            )
+            Options = @(
+                @{ Names = @('--run'); Help = 'Look at this run''s events; best while it is running'; Kind = 'run'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--verbose', '-v'); Help = 'Add the requests, without keys and values' }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'sandbox' = @{
             Help = 'Serve the Noxus API on this machine, or run one command against it'
             Arguments = @(

@@ -7,6 +7,7 @@ import typer
 
 from noxcli import __version__
 from noxcli.commands.config import config
+from noxcli.commands.doctor import doctor
 from noxcli.commands.fetch_output import fetch_output
 from noxcli.commands.help import help_on
 from noxcli.commands.inputs import inputs
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "stop": stop,
     "inputs": inputs,
     "config": config,
+    "doctor": doctor,
     "sandbox": sandbox,
     "help": help_on,
 }

@@ -3,6 +3,9 @@
 import io
 import json
 import os
+import shutil
+import ssl
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +123,33 @@ def noxcli(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Noxcli
             "TERM": "xterm-256color",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its private key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("makes its certificate with openssl")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = [
+        subprocess.run(
+            [*command, *subject, "-keyout", "-", "-out", str(path)], check=True, capture_output=True, text=True
+        ).stdout,
+        path.read_text(),
+    ]
+    path.write_text("".join(made))
+    return path
+
+
+@pytest.fixture
+def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's side of TLS, trusted through REQUESTS_CA_BUNDLE."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 @pytest.fixture(autouse=True)

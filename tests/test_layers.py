@@ -22,7 +22,7 @@ LAYERS = [
         *("limits", "record", "reader", "fetch", "transfers"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
-    {"result", "filing"},
+    {"result", "filing", "checkup"},
     {"commands"},
     {"cli"},
     {"ending"},

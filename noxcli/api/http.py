@@ -121,6 +121,11 @@ class Http:
             raise failure
         return response
 
+    def ask(self, path: str) -> requests.Response:
+        """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
+        url = self.settings.url + path
+        return self._exchange(self._session, "GET", url, None, None, None, READ_TIMEOUT, keyed=True)
+
     def _exchange(
         self,
         session: requests.Session,

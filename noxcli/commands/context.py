@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from noxcli.config import load_settings, overruling
+from noxcli.config import Settings, load_settings, overruling
 from noxcli.configured import Configured, read_configured
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
@@ -75,14 +75,18 @@ class Context:
             raise UsageProblem("--raw prints one output and nothing else", f"leave --raw or --format {self.format}")
 
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
-        """Return the API at the settings in force. Loads the HTTP libraries, which `--help` never needs."""
+        """Return the API at the settings in force."""
         environ, profile = self.terminal.environ, self.configured.profile
         settings = load_settings(
             base_url, api_key_file, environ, profile, lambda line: self.terminal.complain(f"warning: {line}")
         )
-        self.base_url = settings.url
         if variables := overruling(base_url, api_key_file, environ, profile):
             self.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+        return self.open(settings, connect_timeout)
+
+    def open(self, settings: Settings, connect_timeout: float) -> "NoxusApi":
+        """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""
+        self.base_url = settings.url
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)

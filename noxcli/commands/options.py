@@ -136,12 +136,14 @@ BaseUrl = Annotated[
 ApiKeyFile = Annotated[
     str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
 ]
+PROFILE_HELP = "Server and key as the config file has them under NAME [NOXCLI_PROFILE]."
+UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help=PROFILE_HELP)]
 Profile = Annotated[
     str | None,
     typer.Option(
         "--profile",
         metavar="NAME",
-        help="Server and key as the config file has them under NAME [NOXCLI_PROFILE].",
+        help=PROFILE_HELP,
         # Before all others: it decides about their defaults. Their functions get it as `_profile`, and need it no more.
         callback=apply_profile,
         is_eager=True,
