@@ -1,6 +1,7 @@
 """The user's config file and a project's: which profile counts, what each may say, and what is wrong in a bad one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,18 @@ def test_help_reads_no_file(noxcli: Noxcli) -> None:
     assert noxcli("run", "--help").code == 0
     assert noxcli("help").code == 0
     assert asks(noxcli).code == 2
+
+
+def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(profile(sandbox, name="'my work'"))
+    detached = bare("run", "pauses", "--detach", "--profile", "my work")
+    run = detached.text.strip()
+    assert f"follow it with: noxcli stream --profile 'my work' {run}\n" in detached.err
+    paused = bare("wait", run, "--on-pause", "exit", "--profile", "my work", "--json")
+    assert paused.json["error"]["hint"] == f"afterwards: noxcli wait --profile 'my work' {run}"
+    elsewhere = bare("wait", run, "--base-url", sandbox.url, environ={"NOXUS_API_KEY": sandbox.key})
+    assert f"noxcli wait --base-url {sandbox.url} {run}\n" in elsewhere.err
+    assert f"noxcli wait {run}\n" in bare("wait", run, environ={"NOXCLI_PROFILE": "my work"}).err
 
 
 # A key goes to its own server only.
@@ -346,3 +359,31 @@ def test_a_bad_default_in_the_environment_is_told(noxcli: Noxcli) -> None:
 def test_json_is_json_whatever_the_files_say(noxcli: Noxcli, tmp_path: Path) -> None:
     project('[defaults]\ntimeout = "1h"\n', tmp_path)
     assert json.loads(noxcli("run", "demo", "User Input=x", "--json").out)["ok"]
+
+
+# The documentation.
+
+DOCS = Path(__file__).parent.parent
+EXAMPLES = re.findall(
+    r"```toml\n(.*?)```", (DOCS / "README.md").read_text() + (DOCS / "docs/configuration.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_an_example_is_a_file_that_counts(noxcli: Noxcli, tmp_path: Path, text: str) -> None:
+    if "profile" in text:
+        user_file(text)
+    else:
+        project(text, tmp_path)
+    result = noxcli("config", "--json")
+    assert result.code == 0, result.err
+    assert {row["name"]: row["value"] for row in result.json["settings"]}["timeout"] in {"10m", "30m"}
+
+
+def test_the_examples_are_there() -> None:
+    assert len(EXAMPLES) == 3
+
+
+def test_an_empty_file_switches_profiles_off(noxcli: Noxcli) -> None:
+    user_file("default_profile = 'nope'")
+    assert asks(noxcli, environ={"NOXCLI_CONFIG": "/dev/null"}).code == 0

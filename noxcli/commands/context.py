@@ -1,5 +1,6 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class Context:
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
+    route: str = ""  # the flags that said where to connect, for command lines to paste
     _ndjson: Ndjson | None = None
     _configured: Configured | None = None
 
@@ -77,6 +79,9 @@ class Context:
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
         """Return the API at the settings in force."""
         environ, profile = self.terminal.environ, self.configured.profile
+        named = profile.name.value if profile and profile.name.source.startswith("flag") else None
+        flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+        self.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
         settings = load_settings(
             base_url, api_key_file, environ, profile, lambda line: self.terminal.complain(f"warning: {line}")
         )

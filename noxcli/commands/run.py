@@ -105,7 +105,7 @@ def run(
         start = Start(context, api, found.id, payload, given.shown(), version_id, callback_url, state_file)
         started = start.send(deadline, patience)
         if detach:
-            context.terminal.note(f"follow it with: noxcli stream {started.id}")
+            context.terminal.note(f"follow it with: noxcli stream{context.route} {started.id}")
             if context.writes_text:
                 context.terminal.write(f"{started.id}\n")
             return
