@@ -71,7 +71,7 @@ class KeyFile:
 class KeyCommand:
     """A command that prints the key. Its words are never shown but for the first: a token may stand among them."""
 
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = field(repr=False)
     directory: Path
     source: str
     server: str | None = None

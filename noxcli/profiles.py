@@ -22,7 +22,7 @@ class Profile:
     place: str
     directory: Path
     base_url: str | None = None
-    key_command: tuple[str, ...] = ()
+    key_command: tuple[str, ...] = field(default=(), repr=False)  # a token may stand among its words
     key_file: Path | None = None
     preferences: Preferences = field(default_factory=Preferences)
 

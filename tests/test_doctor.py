@@ -72,6 +72,13 @@ def test_a_broken_file_is_the_first_finding(noxcli: Noxcli, tmp_path: Path) -> N
     assert "profile" in checks(result)["config"]["hint"]
 
 
+@pytest.mark.parametrize("verb", ["doctor", "config"])
+def test_a_default_that_its_option_would_not_take_is_a_finding(noxcli: Noxcli, verb: str) -> None:
+    result = noxcli(verb, environ={"NOXCLI_ON_INTERRUPT": "perhaps"})
+    assert result.code == 2
+    assert "env NOXCLI_ON_INTERRUPT, for --on-interrupt: " in result.text + result.err
+
+
 def test_a_missing_profile_is_a_finding(noxcli: Noxcli) -> None:
     result = noxcli("doctor", "--profile", "nope")
     assert (result.code, result.err) == (2, "")

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import typer
-from typer.core import TyperGroup
 
 from noxcli.commands import options
 from noxcli.commands.context import Context
+from noxcli.commands.defaults import check_defaults, run_command
 from noxcli.config import allows_http, find_key, find_url, shown_url
 from noxcli.encode import to_json
 from noxcli.errors import Unauthorized
@@ -39,6 +39,7 @@ def config(
     """Show the settings in force, and where each comes from."""
     context: Context = ctx.obj
     context.present(as_json=as_json, quiet=False, verbose=False, color="auto")
+    check_defaults(ctx, context.configured.preferences)
     settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
     aliases = [Row(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()]
     if as_json:
@@ -83,9 +84,7 @@ def _places(context: Context) -> Iterator[Row]:
 
 
 def _defaults(ctx: typer.Context, context: Context) -> Iterator[Row]:
-    group = ctx.find_root().command
-    assert isinstance(group, TyperGroup)
-    built_in = {param.name: param.default for param in group.commands["run"].params}
+    built_in = {param.name: param.default for param in run_command(ctx).params}
     for name in DEFAULTS:
         chosen = context.configured.preferences.defaults.get(name)
         if chosen is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from noxcli.commands.context import Context
 from noxcli.errors import ConfigProblem
@@ -39,3 +40,20 @@ def defaults_for(ctx: typer.Context, preferences: Preferences) -> dict[str, Any]
             raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
         values[name] = default.value
     return values
+
+
+def check_defaults(ctx: typer.Context, preferences: Preferences) -> None:
+    """Let `run`, which has all these options, judge every default.
+
+    Raises ConfigProblem.
+    """
+    defaults_for(typer.Context(run_command(ctx), info_name="run", parent=ctx), preferences)
+
+
+def run_command(ctx: typer.Context) -> TyperCommand:
+    """Return the verb `run` as Typer knows it."""
+    group = ctx.find_root().command
+    assert isinstance(group, TyperGroup)
+    command = group.commands["run"]
+    assert isinstance(command, TyperCommand)
+    return command

@@ -18,6 +18,7 @@ from noxcli.checkup import (
 )
 from noxcli.commands import options
 from noxcli.commands.context import Context
+from noxcli.commands.defaults import check_defaults
 from noxcli.config import (
     Settings,
     allows_http,
@@ -59,7 +60,7 @@ def doctor(
     context: Context = ctx.obj
     context.present(as_json=as_json, quiet=False, verbose=verbose, color="auto")
     checks: list[Check] = []
-    for check in _checks(context, profile, base_url, api_key_file, connect_timeout, run):
+    for check in _checks(ctx, context, profile, base_url, api_key_file, connect_timeout, run):
         checks.append(check)
         if not as_json:
             hint = f"; {check.hint}" if check.hint else ""
@@ -80,6 +81,7 @@ def _document(checks: list[Check], code: ExitCode) -> dict[str, object]:
 
 
 def _checks(
+    ctx: typer.Context,
     context: Context,
     profile: str | None,
     base_url: str | None,
@@ -90,7 +92,7 @@ def _checks(
     """Yield one check after the other; what builds on a failed one is left out."""
     try:
         name = "config"
-        yield _files(context, profile)
+        yield _files(ctx, context, profile)
         name = "address"
         chosen, environ = context.configured.profile, context.terminal.environ
         url = find_url(base_url, environ, chosen)
@@ -109,8 +111,9 @@ def _checks(
         yield from _connection(context, api, address, run)
 
 
-def _files(context: Context, profile: str | None) -> Check:
+def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
     configured = context.configure(profile)
+    check_defaults(ctx, configured.preferences)
     read = [str(configured.project)] if configured.project else []
     if configured.profile is not None:
         read.insert(0, f"profile {configured.profile.name.value} ({configured.profile.name.source})")
