@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from noxcli.cli import VERBS
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 
@@ -107,6 +108,12 @@ def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbo
     elsewhere = bare("wait", run, "--base-url", sandbox.url, environ={"NOXUS_API_KEY": sandbox.key})
     assert f"noxcli wait --base-url {sandbox.url} {run}\n" in elsewhere.err
     assert f"noxcli wait {run}\n" in bare("wait", run, environ={"NOXCLI_PROFILE": "my work"}).err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_connects_takes_a_profile(noxcli: Noxcli, verb: str) -> None:
+    page = noxcli(verb, "--help").text
+    assert ("--profile" in page) is ("--base-url" in page)
 
 
 # A key goes to its own server only.
