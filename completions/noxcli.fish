@@ -7,25 +7,29 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file'
+        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file'
+        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file'
+        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
-        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file'
+        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
-        case 'workflows:--limit' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file'
+        case 'workflows:--limit' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
             return 0
-        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file'
+        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
             return 0
-        case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file'
+        case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--log-file' 'batch:--color' 'batch:--base-url' 'batch:--api-key-file'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--log-file' 'batch:--color' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
         case 'merge-batch:--junit' 'merge-batch:--color'
+            return 0
+        case 'config:--base-url' 'config:--api-key-file' 'config:--profile'
+            return 0
+        case 'doctor:--run' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
             return 0
         case 'sandbox:--port' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
@@ -124,10 +128,12 @@ complete -c noxcli -n '__noxcli_at 0' -a inputs -d 'Show what a workflow takes, 
 complete -c noxcli -n '__noxcli_at 0' -a runs -d 'List runs, newest first'
 complete -c noxcli -n '__noxcli_at 0' -a batch -d 'Run a workflow once for each row of a file, and print one JSON line for each result'
 complete -c noxcli -n '__noxcli_at 0' -a merge-batch -d 'Join the journals of a batch\'s shards, and print one JSON line for each row'
+complete -c noxcli -n '__noxcli_at 0' -a config -d 'Show the settings in force, and where each comes from'
+complete -c noxcli -n '__noxcli_at 0' -a doctor -d 'Check settings, key, connection, clock and event stream; starts nothing'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes and what to do about each'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows inputs runs batch merge-batch sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows inputs runs batch merge-batch config doctor sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run batch' -l secret -x -d 'Send that variable\'s value, and show it nowhere'
 complete -c noxcli -n '__noxcli_in run batch' -l dry-run -d 'Check, print the request, and send nothing'
@@ -151,13 +157,14 @@ complete -c noxcli -n '__noxcli_in run stream wait' -l on-pause -x -a 'exit wait
 complete -c noxcli -n '__noxcli_in run batch' -l on-interrupt -x -a 'detach stop' -d 'What Ctrl-C does to the run [stop; on a terminal: detach]'
 complete -c noxcli -n '__noxcli_in run stream wait batch' -l poll-interval -x -d 'Wait between two reads'
 complete -c noxcli -n '__noxcli_in run stream wait' -l no-stream -d 'Poll only'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch' -l connect-timeout -x -d 'Limit for one connection attempt'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch doctor' -l connect-timeout -x -d 'Limit for one connection attempt'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch merge-batch' -l quiet -s q -d 'No progress on stderr; errors stay'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch merge-batch' -l verbose -s v -d 'Add requests, tries and times; no keys, no values'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch merge-batch doctor' -l verbose -s v -d 'Add requests, tries and times; no keys, no values'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch merge-batch' -l color -x -a 'auto always never' -d 'Colour on stderr'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch' -l log-file -r -F -d 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch doctor' -l log-file -r -F -d 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l profile -x -d 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume behind this redis_id'
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Go on where the last reading from here ended'
 complete -c noxcli -n '__noxcli_in wait' -l any -d 'Leave when the first run has ended'
@@ -165,7 +172,7 @@ complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Leave at the first run
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait for the end first'
 complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in workflows runs' -l limit -x -d 'List so many at most'
-complete -c noxcli -n '__noxcli_in workflows runs' -l json -d 'Print a document, under the API\'s names'
+complete -c noxcli -n '__noxcli_in workflows runs config doctor' -l json -d 'Print one JSON document'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
 complete -c noxcli -n '__noxcli_in runs' -l status -x -d 'Only in this status; may be given again'
 complete -c noxcli -n '__noxcli_in batch' -l input-format -x -a 'jsonl csv tsv' -d 'What FILE holds [by its name, else jsonl]'
@@ -182,6 +189,7 @@ complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'The same as --max-fai
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
 complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Only every N-th row, from the I-th on'
 complete -c noxcli -n '__noxcli_in batch merge-batch' -l junit -r -F -d 'Write the verdict as JUnit XML'
+complete -c noxcli -n '__noxcli_in doctor' -l run -x -a '(__noxcli_known run)' -d 'Look at this run\'s events; best while it is running'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'

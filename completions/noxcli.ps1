@@ -53,6 +53,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -85,6 +86,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -111,6 +113,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -137,6 +140,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -156,6 +160,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -165,7 +170,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
-                @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
@@ -175,6 +180,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -195,6 +201,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -206,7 +213,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--status'); Help = 'Only in this status; may be given again'; Kind = 'other'; Words = @() }
                 @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
-                @{ Names = @('--json'); Help = 'Print a document, under the API''s names' }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
@@ -216,6 +223,7 @@ function __noxcli_verbs {
                 @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -256,6 +264,7 @@ function __noxcli_verbs {
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -269,6 +278,34 @@ function __noxcli_verbs {
                 @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
                 @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
                 @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'config' = @{
+            Help = 'Show the settings in force, and where each comes from'
+            Arguments = @(
+            )
+            Options = @(
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'doctor' = @{
+            Help = 'Check settings, key, connection, clock and event stream; starts nothing'
+            Arguments = @(
+            )
+            Options = @(
+                @{ Names = @('--run'); Help = 'Look at this run''s events; best while it is running'; Kind = 'run'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }

@@ -22,6 +22,8 @@ VERBS = {
     "runs": ("Look", "List runs, newest first."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
     "merge-batch": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
+    "config": ("Set up", "Show the settings in force, and where each comes from."),
+    "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the exit codes and what to do about each."),
 }

@@ -1,14 +1,16 @@
-"""Where to connect and with which key: flag, environment, default, in that order."""
+"""Where to connect and with which key: flag, environment, profile, default, in that order."""
 
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from noxcli.errors import ConfigProblem, Unauthorized
+from noxcli.keys import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
+from noxcli.preferences import Sourced
+from noxcli.profiles import Profile
 
 # noxus-sdk 0.6.0, client.py: the default host and both names.
 DEFAULT_URL = "https://backend.noxus.ai"
@@ -30,13 +32,85 @@ def load_settings(
     base_url: str | None = None,
     api_key_file: str | None = None,
     environ: Mapping[str, str] = os.environ,
+    profile: Profile | None = None,
+    warn: Warn = lambda _: None,
 ) -> Settings:
-    """Return the settings in force.
+    """Return the settings in force; a key file that others can read is warned of.
 
-    Raises ConfigProblem for a URL that can't be used, Unauthorized where there is no usable key.
+    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized where there is no
+    usable key.
     """
-    url = base_url or next((environ[name] for name in URL_VARIABLES if environ.get(name)), DEFAULT_URL)
-    return Settings(check_url(url, allow_http=environ.get("NOXCLI_ALLOW_HTTP") == "1"), load_key(api_key_file, environ))
+    url = find_url(base_url, environ, profile)
+    address = check_url(url.value, allow_http=allows_http(environ))
+    source = find_key(api_key_file, environ, profile)
+    check_server(source, address)
+    return Settings(address, source.read(warn))
+
+
+def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:
+    """Return the base URL in force as it was written."""
+    if base_url:
+        return Sourced(base_url, "flag --base-url")
+    for name in URL_VARIABLES:
+        if environ.get(name):
+            return Sourced(environ[name], f"env {name}")
+    if profile is not None and profile.base_url is not None:
+        return Sourced(profile.base_url, f"{profile.place}.base_url")
+    return Sourced(DEFAULT_URL, "default")
+
+
+def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None) -> KeySource:
+    """Return where the key in force is, without reading it.
+
+    Raises Unauthorized where nothing says.
+    """
+    if api_key_file:
+        return KeyFile(api_key_file, "flag --api-key-file", "--api-key-file")
+    if environ.get(KEY_FILE_VARIABLE):
+        return KeyFile(environ[KEY_FILE_VARIABLE], f"env {KEY_FILE_VARIABLE}", KEY_FILE_VARIABLE)
+    for name in KEY_VARIABLES:
+        if name in environ:
+            return KeyVariable(name, environ[name])
+    server = (profile.base_url if profile else None) or DEFAULT_URL
+    if profile is not None and profile.key_command:
+        return KeyCommand(profile.key_command, profile.directory, f"{profile.place}.api_key_command", server)
+    if profile is not None and profile.key_file is not None:
+        place = f"{profile.place}.api_key_file"
+        return KeyFile(str(profile.key_file), place, place, server)
+    raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
+
+
+def overruling(
+    base_url: str | None, api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None
+) -> list[str]:
+    """Return the variables that win over a profile which was asked for by a flag."""
+    if profile is None or not profile.name.source.startswith("flag"):
+        return []
+    sources = (find_url(base_url, environ, profile).source, find_key(api_key_file, environ, profile).source)
+    return [source.removeprefix("env ") for source in sources if source.startswith("env ")]
+
+
+def check_server(source: KeySource, url: str) -> None:
+    """Keep a profile's key from every other server.
+
+    Raises ConfigProblem.
+    """
+    if source.server is not None and not same_origin(check_url(source.server, allow_http=True), url):
+        raise ConfigProblem(
+            f"the key of {source.source} is for {urlsplit(source.server).netloc}, and is not sent to "
+            f"{urlsplit(url).netloc}",
+            "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
+        )
+
+
+def allows_http(environ: Mapping[str, str]) -> bool:
+    """True where the user takes plain http to another machine upon himself."""
+    return environ.get("NOXCLI_ALLOW_HTTP") == "1"
+
+
+def shown_url(url: str) -> str:
+    """Return the URL without user and password, which must not end up in a log."""
+    return CREDENTIALS.sub("//", url)
 
 
 def check_url(url: str, *, allow_http: bool = False) -> str:
@@ -45,7 +119,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     Raises ConfigProblem unless it is https, or http to loopback (or where the user allows it).
     """
     text = url.strip()
-    shown = repr(CREDENTIALS.sub("//", text))  # a password must not end up in a log
+    shown = repr(shown_url(text))
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -78,25 +152,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def load_key(api_key_file: str | None, environ: Mapping[str, str]) -> str:
-    """Return the API key. Its form is not checked: the docs show more than one.
+def same_origin(one: str, other: str) -> bool:
+    """True where scheme, host and port agree."""
+    return _origin(one) == _origin(other)
 
-    Raises Unauthorized where there is none or it can't be sent in a header.
-    """
-    named = api_key_file or environ.get(KEY_FILE_VARIABLE)
-    if named:
-        try:
-            key, source = Path(named).expanduser().read_text(encoding="utf-8-sig"), f"the key file {named}"
-        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise Unauthorized(f"can't read the key file {named}: {reason}", "check --api-key-file") from None
-    else:
-        source = next((name for name in KEY_VARIABLES if name in environ), "")
-        key = environ.get(source, "")
-    key = key.strip()
-    if not key:
-        what = f"{source} is empty" if source else "no API key"
-        raise Unauthorized(what, "set NOXUS_API_KEY or give --api-key-file FILE")
-    if not key.isascii() or not key.isprintable():
-        raise Unauthorized(f"{source} holds a line break or another character that no key has", "check what was pasted")
-    return key
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url.strip())
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

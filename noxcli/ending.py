@@ -1,5 +1,6 @@
 """How a command line ends: whatever was raised becomes one line, one code and, where promised, one document."""
 
+import re
 import traceback
 from collections.abc import Sequence
 
@@ -10,6 +11,9 @@ from noxcli.commands.context import Context
 from noxcli.errors import Bug, ExitCode, Interruption, NoxError, ReaderGone, UsageProblem
 from noxcli.output import Format
 from noxcli.signals import Interrupted
+
+# A command line in a hint; whoever pastes it means the same server.
+PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
 
 
 def run(argv: Sequence[str], context: Context) -> int:
@@ -47,6 +51,7 @@ def tell(context: Context, error: NoxError | None) -> ExitCode:
     """Tell the ending on stderr and in the result, and return the exit code."""
     code = error.exit_code if error else ExitCode.OK
     if error is not None:
+        error.hint = error.hint and PASTED.sub(lambda line: line[0] + context.route, error.hint)
         error.hide(context.terminal.mask)
         context.terminal.complain(f"noxcli: {error.line()}")
         if len(context.outcomes) == 1:

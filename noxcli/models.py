@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status: still going.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
@@ -116,3 +117,11 @@ class Finished:
 
 
 Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished
+
+
+def is_uuid(text: str) -> bool:
+    """True for ids as the API writes them."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

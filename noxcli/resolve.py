@@ -1,12 +1,11 @@
 """What people write becomes what the API takes: a workflow by name, a run by its id alone."""
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TextIO
-from uuid import UUID
 
 from noxcli.errors import NotFound, UsageProblem
-from noxcli.models import Run, Workflow
+from noxcli.models import Run, Workflow, is_uuid
 from noxcli.patience import Patience
 
 
@@ -18,11 +17,14 @@ class Directory(Protocol):
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
-def resolve_workflow(api: Directory, text: str, patience: Patience) -> Workflow:
-    """Return the workflow; an id is taken as it is, without a request, and then nothing else is known of it.
+def resolve_workflow(api: Directory, text: str, patience: Patience, aliases: Mapping[str, str]) -> Workflow:
+    """Return the workflow by id, alias or exact name, in that order; an alias stands for an id or a name.
 
+    An id is taken as it is, without a request, and then nothing else is known of it.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
+    if not is_uuid(text):
+        text = aliases.get(text, text)
     if is_uuid(text):
         return Workflow(text, "")
     workflows = patience.keep_trying(lambda: list(api.list_workflows()))
@@ -31,7 +33,7 @@ def resolve_workflow(api: Directory, text: str, patience: Patience) -> Workflow:
         ids = ", ".join(workflow.id for workflow in matches)
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = difflib.get_close_matches(text, [workflow.name for workflow in workflows], n=1)
+        near = difflib.get_close_matches(text, [*aliases, *(workflow.name for workflow in workflows)], n=1)
         raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near[0]!r}?" if near else None)
     return matches[0]
 
@@ -83,11 +85,3 @@ def resolve_run(
     if workflow_id:
         return patience.keep_trying(lambda: api.get_run(workflow_id, run_id))
     return patience.keep_trying(lambda: api.find_run(run_id))
-
-
-def is_uuid(text: str) -> bool:
-    """True for ids as the API writes them."""
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False

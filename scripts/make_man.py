@@ -1,4 +1,4 @@
-"""Write man/noxcli.1 from what the commands declare, the exit codes, and README's table of the environment."""
+"""Write man/noxcli.1 from what the commands declare, the exit codes, and README's tables of variables."""
 
 import argparse
 import re
@@ -77,11 +77,20 @@ def first_paragraph() -> str:
 
 
 def environment() -> Iterator[tuple[str, str]]:
-    """Yield the rows of README's table of variables."""
-    table = readme().partition("## Environment\n\n")[2].partition("\n\n")[0]
+    """Yield variables and their meaning, from README's tables of settings and of what has a variable alone."""
+    for row in rows_under("| setting | flag | variable |"):
+        setting, _, variables, *_ = row
+        if variables != "-":
+            yield variables, setting
+    for row in rows_under("| variable | means |"):
+        yield row[0], row[1]
+
+
+def rows_under(head: str) -> Iterator[list[str]]:
+    """Yield the cells of each row of the README table that begins so."""
+    table = readme().partition(head)[2].partition("\n\n")[0]
     for row in table.splitlines()[2:]:
-        names, meaning = row.strip("| ").split(" | ", 1)
-        yield names, meaning
+        yield row.strip("| ").split(" | ")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,8 +1,6 @@
 """Where the key goes, and where it never does: other origins, proxies, messages, logs."""
 
-import shutil
 import ssl
-import subprocess
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +10,7 @@ import pytest
 from requests.utils import get_netrc_auth
 
 from noxcli.api import NoxusApi
-from noxcli.api.http import same_origin
-from noxcli.config import Settings, check_url
+from noxcli.config import Settings, check_url, same_origin
 from noxcli.errors import ConfigProblem, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
@@ -47,33 +44,6 @@ def failure(url: str, call: Callable[[NoxusApi], Any] = start) -> NoxError:
 
 def keys(server: RawServer) -> list[str | None]:
     return [request.headers.get("x-api-key") for request in server.requests]
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its private key in the same file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("makes its certificate with openssl")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [
-        subprocess.run(
-            [*command, *subject, "-keyout", "-", "-out", str(path)], check=True, capture_output=True, text=True
-        ).stdout,
-        path.read_text(),
-    ]
-    path.write_text("".join(made))
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's side of TLS, trusted through REQUESTS_CA_BUNDLE."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 # Other origins.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.config import DEFAULT_URL, check_url, is_loopback, load_key, load_settings
+from noxcli.config import DEFAULT_URL, check_url, find_key, is_loopback, load_settings
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
 
 KEY = {"NOXUS_API_KEY": "sdk-key"}
@@ -128,6 +128,11 @@ def test_loopback_is_this_machine_and_nothing_that_looks_like_it(host: str, ours
 
 
 # The key.
+
+
+def load_key(flag: str | None, environ: dict[str, str]) -> str:
+    """The key, without a profile."""
+    return find_key(flag, environ, None).read(print)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import requests
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, READ_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import items_of, run_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
@@ -123,6 +124,14 @@ class NoxusApi:
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is no object")
         return {name: value for name, value in answer.items() if name != "value"}
+
+    def probe(self) -> Probe:
+        """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
+        return probe(self._http, "/v1/admin/me")
+
+    def look_at_events(self, run_id: str, seconds: float) -> StreamLook:
+        """Watch how a run's event stream arrives, for so long at most."""
+        return look_at(lambda: self._connect_events(run_id, None), seconds)
 
     def download(
         self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT

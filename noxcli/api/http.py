@@ -11,7 +11,7 @@ import requests
 
 from noxcli.api.failures import BROKEN, cause_of, failure_of, never_connected, request_id_of, unavailable
 from noxcli.api.session import Body, Key, new_session
-from noxcli.config import Settings, is_loopback
+from noxcli.config import Settings, is_loopback, same_origin
 from noxcli.errors import Refused, Unavailable
 from noxcli.within import run_within
 
@@ -122,6 +122,11 @@ class Http:
             raise failure
         return response
 
+    def ask(self, path: str) -> requests.Response:
+        """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
+        url = self.settings.url + path
+        return self._exchange(self._session, "GET", url, None, None, None, READ_TIMEOUT, keyed=True)
+
     def _exchange(
         self,
         session: requests.Session,
@@ -208,13 +213,3 @@ def read_at_most(response: requests.Response, limit: int) -> bytes:
 def _may_have_left(body: Any, error: BaseException) -> bool:
     """True where the server may have seen the whole request."""
     return body.touched if isinstance(body, Body) else not never_connected(error)
-
-
-def same_origin(one: str, other: str) -> bool:
-    """True where scheme, host and port agree."""
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

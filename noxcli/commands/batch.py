@@ -125,6 +125,7 @@ def batch(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
@@ -154,7 +155,7 @@ def batch(
         api = stack.enter_context(context.connect(base_url, api_key_file, connect_timeout))
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
         definition = None if no_check else _definition(context, api, found, deadline, patience, version_id)
         checker = Checker(definition, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))

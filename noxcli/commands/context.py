@@ -1,10 +1,12 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from noxcli.config import load_settings
+from noxcli.config import Settings, load_settings, overruling
+from noxcli.configured import Configured, read_configured
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.journal import Journal
@@ -38,7 +40,9 @@ class Context:
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
     log: Logbook = field(default_factory=Logbook)
+    route: str = ""  # the flags that said where to connect, for command lines to paste
     _ndjson: Ndjson | None = None
+    _configured: Configured | None = None
 
     def __post_init__(self) -> None:
         self.terminal.hold = self.signals.held
@@ -82,13 +86,38 @@ class Context:
             self.log.open(log)
 
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
-        """Return the API at the settings in force. Loads the HTTP libraries, which `--help` never needs."""
-        settings = load_settings(base_url, api_key_file, self.terminal.environ)
+        """Return the API at the settings in force."""
+        environ, profile = self.terminal.environ, self.configured.profile
+        named = profile.name.value if profile and profile.name.source.startswith("flag") else None
+        flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+        self.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
+        settings = load_settings(
+            base_url, api_key_file, environ, profile, lambda line: self.terminal.complain(f"warning: {line}")
+        )
+        if variables := overruling(base_url, api_key_file, environ, profile):
+            self.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+        return self.open(settings, connect_timeout)
+
+    def open(self, settings: Settings, connect_timeout: float) -> "NoxusApi":
+        """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""
         self.base_url = settings.url
         self.log.note("connect", base_url=settings.url)
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
+
+    def configure(self, profile: str | None) -> Configured:
+        """Read the config files, for the profile of that name or the one that they and the environment choose.
+
+        Raises ConfigProblem for what is wrong in them.
+        """
+        self._configured = read_configured(self.terminal.environ, profile)
+        return self._configured
+
+    @property
+    def configured(self) -> Configured:
+        """What the config files say."""
+        return self._configured or self.configure(None)
 
     @property
     def journal(self) -> Journal:

@@ -37,6 +37,7 @@ def fetch_output(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Print or save the output of a finished run.
 

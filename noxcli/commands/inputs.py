@@ -36,6 +36,7 @@ def inputs(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Show what a workflow takes, and a command line to start from.
 
@@ -50,7 +51,7 @@ def inputs(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for))
-        found = resolve_workflow(api, workflow, patience)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
         if version_id is not None:
             found = patience.keep_trying(lambda: api.get_version(found.id, version_id))
         elif "nodes" not in found.definition:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from noxcli.commands.defaults import apply_profile
 from noxcli.errors import UsageProblem
 from noxcli.output import Format
 from noxcli.timing import parse_duration
@@ -40,7 +41,7 @@ def _some_time(text: str | float) -> float:
     return seconds
 
 
-WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id or exact name.")]
+WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
     list[str] | None,
@@ -68,8 +69,8 @@ Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resu
 FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
-ListJsonOption = Annotated[bool, typer.Option("--json", help="Print a document, under the API's names.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
+DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly, nothing added.")]
 OutputDirectory = Annotated[
     str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
@@ -140,6 +141,19 @@ BaseUrl = Annotated[
 ]
 ApiKeyFile = Annotated[
     str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
+]
+PROFILE_HELP = "Server and key as the config file has them under NAME [NOXCLI_PROFILE]."
+UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help=PROFILE_HELP)]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help=PROFILE_HELP,
+        # Before all others: it decides about their defaults. Their functions get it as `_profile`, and need it no more.
+        callback=apply_profile,
+        is_eager=True,
+    ),
 ]
 ConnectTimeout = Annotated[
     float, typer.Option("--connect-timeout", parser=_some_time, metavar="DUR", help="Limit for one connection attempt.")

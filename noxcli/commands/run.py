@@ -67,6 +67,7 @@ def run(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Start a workflow, follow it live, and print its output.
 
@@ -103,7 +104,7 @@ def run(
             check_target(Path(state_file), "--state-file")
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
         known = found if found.nodes else None  # a list of workflows has told it all
         if not no_check:
             known, given = checked(
@@ -117,7 +118,7 @@ def run(
         start = Start(context, api, found.id, payload, given.shown(), version_id, callback_url, state_file)
         started = start.send(deadline, patience)
         if detach:
-            context.terminal.note(f"follow it with: noxcli stream {started.id}")
+            context.terminal.note(f"follow it with: noxcli stream{context.route} {started.id}")
             if context.writes_text:
                 context.terminal.write(f"{started.id}\n")
             return

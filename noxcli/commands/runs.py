@@ -29,7 +29,7 @@ def runs(
     workflow: OfWorkflow = None,
     status: Statuses = None,
     limit: options.Limit = DEFAULT_LIMIT,
-    as_json: options.ListJsonOption = False,
+    as_json: options.DocumentOption = False,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
     connect_timeout: options.ConnectTimeout = 10.0,
@@ -39,6 +39,7 @@ def runs(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """List runs, newest first.
 
@@ -56,7 +57,7 @@ def runs(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.DELIVER)
         patience = context.patience(deadline, options.before(retry_for))
-        of = resolve_workflow(api, workflow, patience) if workflow is not None else None
+        of = resolve_workflow(api, workflow, patience, context.configured.aliases) if workflow is not None else None
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))

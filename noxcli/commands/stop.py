@@ -42,6 +42,7 @@ def stop(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Stop runs, and print RUN_ID<TAB>STATUS for each.
 

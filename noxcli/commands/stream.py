@@ -40,6 +40,7 @@ def stream(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Follow a run that was started elsewhere, and print its output.
 

@@ -23,7 +23,7 @@ HEADINGS = {
     ),
     "Reports": ("--junit",),
     "Time": ("--timeout", "--stall-timeout", "--retry-for"),
-    "Connection": ("--base-url", "--api-key-file", "--connect-timeout"),
+    "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }
 WIDEST = 28  # characters of an option that its help still stands beside

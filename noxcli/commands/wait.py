@@ -50,6 +50,7 @@ def wait(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 

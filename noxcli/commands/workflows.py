@@ -18,7 +18,7 @@ from noxcli.timing import Deadline
 def workflows(
     ctx: typer.Context,
     limit: options.Limit = DEFAULT_LIMIT,
-    as_json: options.ListJsonOption = False,
+    as_json: options.DocumentOption = False,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
     connect_timeout: options.ConnectTimeout = 10.0,
@@ -28,6 +28,7 @@ def workflows(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
 ) -> None:
     """List workflows, last changed first.
 

@@ -66,6 +66,10 @@ class Terminal:
                 raise ReaderGone("the reader of stdout went away") from None
             raise Undelivered(f"can't write to stdout: {error.strerror}") from None
 
+    def say(self, line: str) -> None:
+        """Write a line of text to stdout, remote text in it made harmless. Raises as `write`."""
+        self.write(f"{visible(self.mask(line))}\n")
+
     def let_go(self) -> None:
         """Keep the interpreter from complaining at its end about a stdout that nobody reads."""
         if self.reader_gone:

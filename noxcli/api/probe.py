@@ -1,0 +1,156 @@
+"""A connection looked at for its own sake: TLS, clock, latency, the proxy, and whether events come as they are sent."""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
+
+import requests
+from requests.utils import get_environ_proxies, select_proxy
+
+from noxcli.api.failures import BROKEN, unavailable
+from noxcli.api.http import REDIRECTS, Http, read_at_most
+from noxcli.config import is_loopback, shown_url
+from noxcli.errors import NoxError
+
+READ_SIZE = 64 * 1024
+MOST_BODY = 1024 * 1024
+STAYS_OPEN = 0.5  # seconds that a stream has to stay open behind its first bytes
+QUIET = 0.2  # seconds after which what is missing of an event is not just under way
+FRAME_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one answer and its connection tell. Times are in seconds, dates in UTC.
+
+    `clock_ahead` is how far the server's clock is ahead of ours, `redirect` where the answer sends us instead.
+    """
+
+    took: float
+    clock_ahead: float | None
+    tls: str | None
+    certificate_ends: datetime | None
+    redirect: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLook:
+    """When an event stream said something, in seconds from its opening; None for what did not happen while we looked.
+
+    `collected` is true where the answer's head says that somebody had the whole of it before passing it on, `torn`
+    where it fell silent in the middle of an event, as it does behind a buffer of fixed size.
+    """
+
+    first: float | None
+    ended: float | None
+    collected: bool
+    torn: bool
+
+
+def probe(http: Http, path: str) -> Probe:
+    """Ask for `path` once; any answer will do.
+
+    Raises Unavailable where there is none.
+    """
+    asked, began = datetime.now(UTC), time.monotonic()
+    response = http.ask(path)
+    took = time.monotonic() - began
+    date = _date(response.headers.get("Date"))
+    # The header has whole seconds, cut off.
+    ahead = None if date is None else (date - asked).total_seconds() + 0.5 - took / 2
+    tls, certificate_ends = _tls(response)
+    redirect = response.headers.get("Location") if response.status_code in REDIRECTS else None
+    try:
+        with response:
+            read_at_most(response, MOST_BODY)  # to its end, so that the connection can be used again
+    except BROKEN as error:
+        raise unavailable(error, response.url) from error
+    return Probe(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment or the system names for an address, without its password."""
+    if is_loopback(urlsplit(url).hostname or ""):
+        return None
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return None if proxy is None else shown_url(proxy)
+
+
+def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamLook:
+    """Open an event stream and watch it: until it ends, or stays open behind its first bytes, or time is up.
+
+    Raises what `connect` raises.
+    """
+    arrivals: SimpleQueue[tuple[float, bytes] | NoxError | None] = SimpleQueue()
+    opened: list[requests.Response] = []
+
+    def listen() -> None:
+        try:
+            with connect() as response:
+                opened.append(response)
+                while piece := response.raw.read1(READ_SIZE):
+                    arrivals.put((time.monotonic(), piece))
+            arrivals.put(None)
+        except NoxError as error:
+            arrivals.put(error)
+        except BROKEN:
+            arrivals.put(None)
+
+    began = time.monotonic()
+    threading.Thread(target=listen, daemon=True).start()
+    first = ended = None
+    last, tail = began, b""
+    until = began + seconds
+    try:
+        while ended is None and (left := until - time.monotonic()) > 0:
+            arrival = arrivals.get(timeout=left)
+            if isinstance(arrival, NoxError):
+                raise arrival
+            if arrival is None:
+                ended = time.monotonic() - began
+            else:
+                last, tail = arrival[0], (tail + arrival[1])[-4:]
+                if first is None:
+                    first, until = last - began, last + STAYS_OPEN
+    except Empty:
+        pass
+    finally:
+        _let_go(opened)
+    silent = first is not None and ended is None and time.monotonic() - last >= QUIET
+    return StreamLook(first, ended, any(map(_collected, opened)), silent and not tail.endswith(FRAME_ENDS))
+
+
+def _collected(response: requests.Response) -> bool:
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    return "Content-Length" in response.headers or encoding != "identity"
+
+
+def _let_go(opened: list[requests.Response]) -> None:
+    for response in opened:
+        try:
+            response.raw.shutdown()
+        except (ValueError, RuntimeError, *BROKEN):
+            pass  # it had ended by itself
+
+
+def _tls(response: requests.Response) -> tuple[str | None, datetime | None]:
+    """Return version and the certificate's end, from the connection that the answer still holds."""
+    sock = getattr(response.raw.connection, "sock", None)
+    if not isinstance(sock, ssl.SSLSocket):
+        return None, None
+    ends = (sock.getpeercert() or {}).get("notAfter")
+    return sock.version(), datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC) if ends else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

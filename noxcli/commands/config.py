@@ -1,0 +1,90 @@
+"""`noxcli config`: every setting in force and where it comes from; never a key, and no command for one is run."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.commands.defaults import check_defaults, run_command
+from noxcli.config import allows_http, find_key, find_url, shown_url
+from noxcli.encode import to_json
+from noxcli.errors import Unauthorized
+from noxcli.journal import VARIABLE as STATE_VARIABLE
+from noxcli.output import Format
+from noxcli.output.table import in_columns, with_tabs
+from noxcli.preferences import DEFAULTS
+
+SCHEMA = "noxcli.config/1"
+HIDDEN = "(hidden)"
+HEADER = ("SETTING", "VALUE", "FROM")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A setting; None is no value."""
+
+    name: str
+    value: str | None
+    source: str
+
+
+def config(
+    ctx: typer.Context,
+    as_json: options.DocumentOption = False,
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
+) -> None:
+    """Show the settings in force, and where each comes from.
+
+    Examples:
+        noxcli config
+        noxcli config --json | jq -r '.settings[] | [.name, .source] | @tsv'
+    """
+    context: Context = ctx.obj
+    context.present(as_json=as_json, quiet=False, verbose=False, color="auto", log_file=None)
+    check_defaults(ctx, context.configured.preferences)
+    settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
+    aliases = [Row(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()]
+    if as_json:
+        document = {"schema": SCHEMA, "settings": [*map(asdict, settings)], "aliases": [*map(asdict, aliases)]}
+        context.terminal.write(f"{to_json(document)}\n")
+        context.format = Format.TEXT  # the settings are the document
+        return
+    rows = [(row.name, row.value or "-", row.source) for row in settings]
+    rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]
+    context.terminal.write(in_columns(HEADER, rows) if context.terminal.out.isatty() else with_tabs([HEADER, *rows]))
+
+
+def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Row]:
+    environ, profile = context.terminal.environ, context.configured.profile
+    yield Row("profile", profile.name.value, profile.name.source) if profile else Row("profile", None, "default")
+    url = find_url(base_url, environ, profile)
+    yield Row("base_url", shown_url(url.value), url.source)
+    try:
+        yield Row("api_key", HIDDEN, find_key(api_key_file, environ, profile).source)
+    except Unauthorized:
+        yield Row("api_key", None, "nowhere: set NOXUS_API_KEY or give --api-key-file FILE")
+    allowed = allows_http(environ)
+    yield Row("allow_http", "yes" if allowed else "no", "env NOXCLI_ALLOW_HTTP" if allowed else "default")
+
+
+def _places(context: Context) -> Iterator[Row]:
+    configured = context.configured
+    yield Row("config_file", configured.path.value, configured.path.source)
+    yield Row("project_file", str(configured.project) if configured.project else None, "working directory")
+    from_variable = context.terminal.environ.get(STATE_VARIABLE)
+    yield Row("state_dir", str(context.journal.directory), f"env {STATE_VARIABLE}" if from_variable else "default")
+
+
+def _defaults(ctx: typer.Context, context: Context) -> Iterator[Row]:
+    built_in = {param.name: param.default for param in run_command(ctx).params}
+    for name in DEFAULTS:
+        chosen = context.configured.preferences.defaults.get(name)
+        if chosen is not None:
+            yield Row(name, chosen.value, chosen.source)
+        else:
+            seconds = built_in[name]
+            yield Row(name, f"{seconds:g}" if isinstance(seconds, float) else None, "default")

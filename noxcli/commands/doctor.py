@@ -1,0 +1,186 @@
+"""`noxcli doctor`: is everything between here and the server as it should be; a line for each check, with its mend."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from noxcli.checkup import (
+    Check,
+    Verdict,
+    judge_access,
+    judge_clock,
+    judge_server,
+    judge_stream,
+    judge_tls,
+)
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.commands.defaults import check_defaults
+from noxcli.config import (
+    Settings,
+    allows_http,
+    check_server,
+    check_url,
+    find_key,
+    find_url,
+    is_loopback,
+)
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
+from noxcli.models import Run
+from noxcli.output import Format
+from noxcli.resolve import resolve_run
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+SCHEMA = "noxcli.doctor/1"
+LOOK = 5.0  # seconds at a stream
+RECENT = 100  # runs among which one that is running is looked for
+RunOption = Annotated[
+    str | None, typer.Option("--run", metavar="RUN", help="Look at this run's events; best while it is running.")
+]
+
+
+def doctor(
+    ctx: typer.Context,
+    run: RunOption = None,
+    as_json: options.DocumentOption = False,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+    profile: options.UncheckedProfile = None,
+) -> None:
+    """Check settings, key, connection, clock and event stream; starts nothing.
+
+    Examples:
+        noxcli doctor
+        # What holds events back on the way shows while a run is going on.
+        noxcli run slow --detach
+        noxcli doctor --run @last
+    """
+    context: Context = ctx.obj
+    context.present(as_json=as_json, quiet=False, verbose=verbose, color="auto", log_file=log_file)
+    checks: list[Check] = []
+    for check in _checks(ctx, context, profile, base_url, api_key_file, connect_timeout, run):
+        checks.append(check)
+        if not as_json:
+            hint = f"; {check.hint}" if check.hint else ""
+            context.terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
+    code = worst(check.error.exit_code for check in checks if check.error)
+    if as_json:
+        context.terminal.write(f"{to_json(_document(checks, code))}\n")
+        context.format = Format.TEXT  # the checks are the document
+    raise typer.Exit(code)
+
+
+def _document(checks: list[Check], code: ExitCode) -> dict[str, object]:
+    listed = [
+        {"name": check.name, "verdict": str(check.verdict), "message": check.message, "hint": check.hint}
+        for check in checks
+    ]
+    return {"schema": SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": listed}
+
+
+def _checks(
+    ctx: typer.Context,
+    context: Context,
+    profile: str | None,
+    base_url: str | None,
+    api_key_file: str | None,
+    connect_timeout: float,
+    run: str | None,
+) -> Iterator[Check]:
+    """Yield one check after the other; what builds on a failed one is left out."""
+    try:
+        name = "config"
+        yield _files(ctx, context, profile)
+        name = "address"
+        chosen, environ = context.configured.profile, context.terminal.environ
+        url = find_url(base_url, environ, chosen)
+        address = check_url(url.value, allow_http=allows_http(environ))
+        yield Check(name, Verdict.OK, f"{address} ({url.source})")
+        name = "key"
+        source = find_key(api_key_file, environ, chosen)
+        check_server(source, address)
+        warnings: list[str] = []
+        settings = Settings(address, source.read(warnings.append))
+        yield Check(name, Verdict.WARNING if warnings else Verdict.OK, "; ".join([source.source, *warnings]))
+    except NoxError as error:
+        yield Check.failed(name, error)
+        return
+    with context.open(settings, connect_timeout) as api:
+        yield from _connection(context, api, address, run)
+
+
+def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
+    configured = context.configure(profile)
+    check_defaults(ctx, configured.preferences)
+    read = [str(configured.project)] if configured.project else []
+    if configured.profile is not None:
+        read.insert(0, f"profile {configured.profile.name.value} ({configured.profile.name.source})")
+    return Check("config", Verdict.OK, ", ".join(read) or "no profile and no project file")
+
+
+def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:
+    from noxcli.api.probe import proxy_for
+
+    parts = urlsplit(address)
+    yield Check("proxy", Verdict.OK, proxy_for(address) or "none")
+    try:
+        first, second = api.probe(), api.probe()
+    except NoxError as error:
+        if "certificate" in error.message.lower():
+            error.hint = "for a private CA, name its file in REQUESTS_CA_BUNDLE"
+        yield Check.failed("server", error)
+        return
+    server = judge_server(first, second)
+    yield server
+    if server.error is not None:
+        return
+    yield judge_tls(first, address, to_this_machine=is_loopback(parts.hostname or ""))
+    yield judge_clock(second)
+    access = _access(api, parts.netloc)
+    yield access
+    if access.error is None:
+        yield _events(context, api, run)
+
+
+def _access(api: "NoxusApi", host: str) -> Check:
+    try:
+        return judge_access(api.me(), host)
+    except NoxError as error:
+        # Not every key may ask about itself, and not every server has that call.
+        if error.http_status not in {403, 404, 405}:
+            return Check.failed("access", error)
+    try:
+        next(iter(api.list_workflows()), None)
+    except NoxError as error:
+        return Check.failed("access", error)
+    return judge_access({}, host)
+
+
+def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
+    try:
+        run = _run_to_look_at(context, api, named)
+        if run is None:
+            hint = "noxcli doctor --run RUN, while that one is running"
+            return Check("events", Verdict.UNCHECKED, "there is no run to look at", hint)
+        return judge_stream(api.look_at_events(run.id, LOOK), run)
+    except StreamUnsupported as error:
+        return Check("events", Verdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")
+    except NoxError as error:
+        return Check.failed("events", error)
+
+
+def _run_to_look_at(context: Context, api: "NoxusApi", named: str | None) -> Run | None:
+    if named is not None:
+        return resolve_run(api, named, context.patience(Deadline(context.clock, None), 0.0), context.last_run)
+    recent = list(islice(api.list_runs(), RECENT))
+    return next((run for run in recent if run.status == "running"), recent[0] if recent else None)

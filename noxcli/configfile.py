@@ -1,0 +1,76 @@
+"""A TOML file whose keys are all known: what is wrong is told with its path, its key and the nearest known one."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from noxcli.errors import ConfigProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, and where it stands. No message quotes a value, which may be a secret that stands in the wrong place."""
+
+    path: Path
+    name: str  # dotted; empty for the file as a whole
+    values: Mapping[str, Any]
+
+    def place(self, key: str) -> str:
+        """Return where a key stands, as `PATH:table.key`."""
+        return f"{self.path}:{self.name}.{key}" if self.name else f"{self.path}:{key}"
+
+    def allow(self, known: Collection[str], hint: str) -> None:
+        """Let no other keys pass.
+
+        Raises ConfigProblem with the nearest known key, or else with the hint.
+        """
+        for key in self.values:
+            if key not in known:
+                import difflib
+
+                near = difflib.get_close_matches(key, known, n=1)
+                raise ConfigProblem(
+                    f"{self.place(key)}: there is no such setting", f"did you mean {near[0]}?" if near else hint
+                )
+
+    def table(self, key: str) -> "Table":
+        """Return the table under a key, an empty one where it is missing.
+
+        Raises ConfigProblem for what is no table.
+        """
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise ConfigProblem(f"{self.place(key)} is no table", f"begin it with [{self.place(key).split(':')[-1]}]")
+        return Table(self.path, f"{self.name}.{key}" if self.name else key, value)
+
+    def text(self, key: str) -> str | None:
+        """Return the text under a key, or None where it is missing.
+
+        Raises ConfigProblem for anything but a text that is not empty.
+        """
+        value = self.values.get(key)
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            raise ConfigProblem(f"{self.place(key)} is no text", f'write it like {key} = "..."')
+        return value
+
+
+def read_table(path: Path) -> Table | None:
+    """Return what a file holds, or None where there is no such file.
+
+    Raises ConfigProblem where it can't be read or is no TOML.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigProblem(f"can't read {path}: {(error.strerror or str(error)).lower()}", "check it") from None
+    except UnicodeDecodeError:
+        raise ConfigProblem(f"can't read {path}: it is no UTF-8 text", "save it as UTF-8") from None
+    import tomllib  # only where there is a file
+
+    try:
+        return Table(path, "", tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigProblem(f"{path} is no TOML: {error}", "strings need quotes, tables a [name]") from None

@@ -1,0 +1,71 @@
+"""A reverse proxy on loopback that treats event streams the way badly set up ones do."""
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+Way = Literal["passes", "holds", "fills", "collects", "compresses"]
+BUFFER = 4096  # bytes
+
+
+@contextmanager
+def proxy(upstream: str, way: Way) -> Iterator[str]:
+    """Serve what is at `upstream`; yields the address to use instead.
+
+    Streams are passed on as they come, held back until they end (with their head at once) or until a buffer is full,
+    collected and given a length, or said to be compressed.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            connection = http.client.HTTPConnection(urlsplit(upstream).netloc)
+            connection.request("GET", self.path, headers={"X-API-Key": self.headers["X-API-Key"]})
+            answer = connection.getresponse()
+            streamed = answer.getheader("Content-Type", "").startswith("text/event-stream")
+            body = b"" if streamed and way != "collects" else answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in {"content-length", "transfer-encoding", "connection", "server", "date"}:
+                    self.send_header(name, value)
+            if body or not streamed:
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            else:
+                self._stream(answer)
+            connection.close()
+
+        def _stream(self, answer: http.client.HTTPResponse) -> None:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+            if way == "compresses":
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            try:
+                if way == "holds":
+                    self.wfile.write(answer.read())
+                while piece := answer.read(BUFFER) if way == "fills" else answer.read1():
+                    self.wfile.write(piece)
+            except OSError:
+                pass  # the client has seen enough
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
