@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from noxcli.errors import Undelivered
+from noxcli.errors import Undelivered, UsageProblem
 
 if TYPE_CHECKING:
     import hashlib
@@ -37,21 +38,31 @@ def prepare_directory(directory: Path) -> None:
         ) from None
 
 
-def save(target: Path, pieces: Iterable[bytes]) -> Saved:
-    """Write the pieces to `target` in constant memory; a link in its place is replaced, not followed.
+def check_target(target: Path, option: str) -> None:
+    """Find out before anything is started that the file, which `option` names, could not be written at the end.
 
-    Raises Undelivered where the disk won't have it, and what `pieces` raises; either way no part is left behind.
+    Raises UsageProblem with the reason.
     """
-    digest, size = new_digest(), 0
+    try:
+        prepare_directory(target.parent)
+    except Undelivered as error:
+        raise UsageProblem(error.message, f"check {option}") from None
+    if target.exists() and not target.is_file():
+        raise UsageProblem(f"can't write {target}: it is there and no file", f"check {option}")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside `target` that takes its place when the block ends; a link there is replaced, not followed.
+
+    Raises Undelivered where the disk won't have it, and what the block raises; either way no part is left behind.
+    """
     partial: Path | None = None
     try:
         handle, name = tempfile.mkstemp(prefix=".noxcli-", suffix=".part", dir=target.parent)
         partial = Path(name)
         with os.fdopen(handle, "wb") as file:
-            for piece in pieces:
-                file.write(piece)
-                digest.update(piece)
-                size += len(piece)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.chmod(0o666 & ~umask())  # mkstemp makes it private; it is an ordinary file of the user's
@@ -63,6 +74,19 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def save(target: Path, pieces: Iterable[bytes]) -> Saved:
+    """Write the pieces to `target`, whole or not at all, in constant memory.
+
+    Raises Undelivered where the disk won't have it, and what `pieces` raises.
+    """
+    digest, size = new_digest(), 0
+    with replacing(target) as file:
+        for piece in pieces:
+            file.write(piece)
+            digest.update(piece)
+            size += len(piece)
     return Saved(target, size, digest.hexdigest())
 
 

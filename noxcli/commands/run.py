@@ -12,8 +12,8 @@ from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
 from noxcli.commands.hand_over import check_directory, deliver, destination
 from noxcli.commands.prepare import checked, require_time, show_request, stored
-from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, Undelivered, UsageProblem
-from noxcli.files import prepare_directory
+from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
+from noxcli.files import check_target
 from noxcli.inputs import read_inputs
 from noxcli.models import Run
 from noxcli.output import Format
@@ -99,7 +99,8 @@ def run(
     )
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         check_directory(into)
-        _check_state_file(state_file)
+        if state_file is not None:
+            check_target(Path(state_file), "--state-file")
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience)
@@ -170,14 +171,6 @@ class Start:
         return start_run(
             api, send, self.workflow_id, self.payload, patience=patience, clock=context.clock, deadline=deadline
         )
-
-
-def _check_state_file(state_file: str | None) -> None:
-    if state_file is not None:
-        try:
-            prepare_directory(Path(state_file).parent)
-        except Undelivered as error:
-            raise UsageProblem(error.message, "check --state-file") from None
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
