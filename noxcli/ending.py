@@ -49,8 +49,8 @@ def tell(context: Context, error: NoxError | None) -> ExitCode:
     if error is not None:
         error.hide(context.terminal.mask)
         context.terminal.complain(f"noxcli: {error.line()}")
-        if len(context.outcomes) == 1:
-            context.outcome.error = error
+        context.blame(error)
+    code = context.write_reports(code)
     if context.terminal.reader_gone:
         return code
     try:

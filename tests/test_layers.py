@@ -15,14 +15,14 @@ LAYERS = [
     {"errors", "models", "encode"},
     {
         *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
-        *("journal", "secrets", "junit", "logbook"),
+        *("journal", "secrets", "junit", "dotenv", "logbook"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
         *("recent", "limits", "record", "reader", "fetch", "transfers"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
-    {"result", "filing"},
+    {"result", "filing", "testcase"},
     {"commands"},
     {"cli"},
     {"ending"},
