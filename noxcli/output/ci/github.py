@@ -21,6 +21,7 @@ from noxcli.output.ci.summary import summary
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import visible
 from noxcli.progress import Step
+from noxcli.values import find_remote
 
 MOST_ANNOTATIONS = 10  # of a kind in a step; GitHub drops the rest without a word
 LEAST_LINE = 4  # characters: hiding every `}` of a JSON secret would leave no log
@@ -81,7 +82,7 @@ class GitHub(CiSystem):
             results = {**known, "status": one.run["status"], **results}
         if output_dir is not None and one.document["files"]:
             results["outputs_path"] = output_dir
-        output = to_json(one.document["output"]) if one.run and one.run["status"] == "completed" else ""
+        output = to_json(one.document["output"]) if _is_whole(one) else ""
         if output and len(output.encode()) <= LARGEST_OUTPUT:
             results["output"] = output
         return results
@@ -143,6 +144,12 @@ class _Group(Fold):
                 self._terminal.command(f"::{self._token}::")
                 self._terminal.command("::endgroup::")
             self._github.annotate("warning", self._gaps)
+
+
+def _is_whole(one: Ended) -> bool:
+    """True for a completed run's output without a cut text: what `text` streams to stdout is not kept."""
+    completed = bool(one.run) and one.run["status"] == "completed"
+    return completed and not any(value.is_text for value in find_remote(one.document["output"]))
 
 
 def _data(text: str) -> str:
