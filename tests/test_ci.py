@@ -305,6 +305,15 @@ def test_in_ci_a_terminal_gets_lines_too(noxcli: Noxcli, plays: Any) -> None:
     assert re.search(r"^\d\d:\d\d:\d\d run completed", result.err, re.MULTILINE)
 
 
+@pytest.mark.parametrize(("option", "words"), [("--dry-run", "checked"), ("--detach", "started")])
+def test_what_did_not_run_to_its_end_is_not_called_completed(
+    noxcli: Noxcli, plays: Any, option: str, words: str
+) -> None:
+    assert noxcli("run", plays(), option, environ=GITHUB).code == 0
+    assert SUMMARY.read_text().startswith(f"<h3>noxcli: {words}</h3>")
+    assert outputs(OUT)["exit_code"] == "0"
+
+
 @pytest.mark.parametrize("verb", ["stream", "fetch-output", "wait"])
 def test_other_verbs_tell_it_too(noxcli: Noxcli, plays: Any, verb: str) -> None:
     run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()

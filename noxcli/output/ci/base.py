@@ -28,8 +28,12 @@ class Ended:
 
     @property
     def words(self) -> str:
-        """The exit code in words of ours: `completed`, `run failed`, `timed out`."""
-        return "completed" if self.document["ok"] else self.exit_code.name.lower().replace("_", " ")
+        """How it ended, in words of ours: `completed`, `run failed`, `timed out`, or what else a good end can be."""
+        if not self.document["ok"]:
+            return self.exit_code.name.lower().replace("_", " ")
+        if not self.run:
+            return "checked"
+        return "completed" if self.run["status"] == "completed" else "started"
 
     @property
     def reason(self) -> str:
