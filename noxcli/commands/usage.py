@@ -12,6 +12,7 @@ HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
     "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt"),
     "Output": ("--format", "--json", "--limit", "--raw", "--output-dir", "--name", "--overwrite", "--no-expand"),
+    "Reports": ("--junit", "--dotenv", "--ci"),
     "Following": ("--etag", "--resume", "--on-pause", "--no-stream", "--poll-interval", "--idle-timeout"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for"),
     "Connection": ("--base-url", "--api-key-file", "--connect-timeout"),
