@@ -14,10 +14,10 @@ __noxcli_verbs() {
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version --help -h) ;;
-        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --raw --output-dir --name --overwrite --no-expand --state-file --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        stream) offered=(--etag --resume --format --json --raw --output-dir --name --overwrite --no-expand --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        wait) offered=(--json --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --raw --output-dir --name --overwrite --no-expand --state-file --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        stream) offered=(--etag --resume --format --json --raw --output-dir --name --overwrite --no-expand --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        wait) offered=(--json --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --junit --dotenv --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         workflows) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
@@ -42,8 +42,10 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(text content json ndjson) ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--log-file | run:--api-key-file | stream:--log-file | stream:--api-key-file | wait:--log-file | wait:--api-key-file | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | workflows:--log-file | workflows:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | workflows:--log-file | workflows:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
+        run:--ci | stream:--ci | wait:--ci | fetch-output:--ci)
+            kind=other offered=(auto github gitlab off) ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
         run:--on-interrupt | batch:--on-interrupt)

@@ -7,13 +7,13 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
         case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
@@ -149,6 +149,9 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Names
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l no-expand -d 'Leave texts that the server cut as previews'
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Note the run\'s ids for `noxcli stop --state-file`'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the verdict as JUnit XML'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l ci -x -a 'auto github gitlab off' -d 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch' -l timeout -x -d 'Give up after 90, 30s, 10m or 2h; the run goes on'
 complete -c noxcli -n '__noxcli_in run stream wait' -l stall-timeout -x -d 'Give up when nothing moved for so long'
 complete -c noxcli -n '__noxcli_in run stream wait' -l idle-timeout -x -d 'Read the run when no event came for so long'
@@ -188,7 +191,6 @@ complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start nothing m
 complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'The same as --max-failures 1'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
 complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Only every N-th row, from the I-th on'
-complete -c noxcli -n '__noxcli_in batch merge-batch' -l junit -r -F -d 'Write the verdict as JUnit XML'
 complete -c noxcli -n '__noxcli_in doctor' -l run -x -a '(__noxcli_known run)' -d 'Look at this run\'s events; best while it is running'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'

@@ -38,6 +38,9 @@ function __noxcli_verbs {
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
                 @{ Names = @('--state-file'); Help = 'Note the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
+                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
@@ -72,6 +75,9 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
+                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
@@ -97,6 +103,9 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--any'); Help = 'Leave when the first run has ended' }
                 @{ Names = @('--fail-fast'); Help = 'Leave at the first run that did not complete' }
@@ -131,6 +140,9 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
                 @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
+                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }

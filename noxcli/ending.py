@@ -54,8 +54,8 @@ def tell(context: Context, error: NoxError | None) -> ExitCode:
         error.hint = error.hint and PASTED.sub(lambda line: line[0] + context.route, error.hint)
         error.hide(context.terminal.mask)
         context.terminal.complain(f"noxcli: {error.line()}")
-        if len(context.outcomes) == 1:
-            context.outcome.error = error
+        context.blame(error)
+    code = context.write_reports(code)
     if context.terminal.reader_gone:
         return code
     try:

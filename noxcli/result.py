@@ -18,6 +18,7 @@ SCHEMA = "noxcli.result/1"
 class Outcome:
     """What is known so far; a command fills it in as it goes, so that every ending can be told."""
 
+    subject: str = ""  # what the command line calls the run: its workflow, or its id
     run: Run | None = None
     confirmed: bool = False
     may_exist: bool = False
@@ -29,6 +30,17 @@ class Outcome:
     measured: bool = False  # the nodes were watched from the start, so their durations mean something
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
+
+    @property
+    def completed(self) -> bool:
+        return self.run is not None and self.run.status == "completed"
+
+    @property
+    def name(self) -> str:
+        """What people call it: the workflow by name where that is known."""
+        if self.progress is not None and self.progress.title:
+            return self.progress.title
+        return self.run.workflow.name if self.run and self.run.workflow else self.subject
 
     def document(self, exit_code: ExitCode) -> dict[str, Any]:
         """Return the document; its shape is the same for every ending."""
@@ -129,7 +141,12 @@ def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode) -> dict[str, A
         "schema": "noxcli.results/1",
         "ok": exit_code == ExitCode.OK,
         "exit_code": int(exit_code),
-        "results": [
-            outcome.document(outcome.error.exit_code if outcome.error else ExitCode.OK) for outcome in outcomes
-        ],
+        "results": [outcome.document(own_code(outcome, outcomes, exit_code)) for outcome in outcomes],
     }
+
+
+def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode) -> ExitCode:
+    """Return the code of one of the outcomes; `exit_code` is the whole command's."""
+    if len(outcomes) == 1:
+        return exit_code
+    return outcome.error.exit_code if outcome.error else ExitCode.OK

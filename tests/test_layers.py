@@ -16,14 +16,14 @@ LAYERS = [
     {
         *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
         *("journal", "secrets", "keys", "configfile", "preferences", "profiles", "projectfile", "configured"),
-        *("junit", "logbook"),
+        *("junit", "dotenv", "logbook"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
         *("recent", "limits", "record", "reader", "fetch", "transfers"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
-    {"result", "filing", "checkup"},
+    {"result", "filing", "checkup", "testcase"},
     {"batch"},
     {"commands"},
     {"cli"},

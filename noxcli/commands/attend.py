@@ -75,7 +75,9 @@ def attend(
     writer = context.event_writer()
     # The cursor comes last: it may only name what stdout has.
     keeper = context.journal.keep_cursor(run.id) if writer is not None else None
-    shown = [writer, progress_renderer(context.terminal, progress), keeper, context.log_keeper(run)]
+    fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
+    picture = progress_renderer(context.terminal, progress)
+    shown = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in shown if renderer is not None]
     try:
         play(_from_start(follower), progress, renderers, context.signals.held)

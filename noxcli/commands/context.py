@@ -3,17 +3,21 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noxcli.commands.reports import Reports
 from noxcli.config import Settings, load_settings, overruling
 from noxcli.configured import Configured, read_configured
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.files import check_target
 from noxcli.journal import Journal
 from noxcli.logbook import VARIABLE as LOG_VARIABLE
 from noxcli.logbook import Level, Logbook, LogKeeper, own_words
 from noxcli.models import Run
 from noxcli.output import Format, Renderer
+from noxcli.output.ci import WhichCi, ci_system
 from noxcli.output.pipe import Content, Ndjson
 from noxcli.output.terminal import Terminal
 from noxcli.patience import Patience
@@ -41,12 +45,15 @@ class Context:
     base_url: str = ""  # in force, once there is a connection
     log: Logbook = field(default_factory=Logbook)
     route: str = ""  # the flags that said where to connect, for command lines to paste
+    reports: Reports = field(default_factory=Reports)
+    began: float = field(init=False)  # by the clock
     _ndjson: Ndjson | None = None
     _configured: Configured | None = None
 
     def __post_init__(self) -> None:
         self.terminal.hold = self.signals.held
         self.log.mask = lambda text: self.terminal.mask(text)
+        self.began = self.clock.monotonic()
 
     @property
     def outcome(self) -> Outcome:
@@ -84,6 +91,22 @@ class Context:
             raise UsageProblem("--raw prints one output and nothing else", f"leave --raw or --format {self.format}")
         if log := log_file or self.terminal.environ.get(LOG_VARIABLE):
             self.log.open(log)
+
+    def report(
+        self, *, ci: WhichCi | None, junit: str | None, dotenv: str | None, output_dir: str | None = None
+    ) -> None:
+        """Settle what is written for other programs, before anything can fail that would have to be in it.
+
+        Raises UsageProblem where a report could not be written, ConfigProblem for a NOXCLI_CI that is not known.
+        """
+        reports = self.reports = Reports(output_dir=output_dir)
+        reports.ci = ci_system(ci, self.terminal, self.clock)
+        if junit is not None:
+            check_target(Path(junit), "--junit")
+            reports.junit = Path(junit)
+        if dotenv is not None:
+            check_target(Path(dotenv), "--dotenv")
+            reports.dotenv = Path(dotenv)
 
     def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
         """Return the API at the settings in force."""
@@ -144,6 +167,23 @@ class Context:
         if self.format is Format.NDJSON:
             return self._lines()
         return Content(self.terminal) if self.format is Format.CONTENT else None
+
+    def write_reports(self, exit_code: ExitCode) -> ExitCode:
+        """Write the reports, whatever the ending; one that can't be written counts where all else went well."""
+        for write in self.reports.at_the_end(self.outcomes, self.clock.monotonic() - self.began):
+            try:
+                write(exit_code)
+            except NoxError as late:
+                self.terminal.complain(f"noxcli: {late.line()}")
+                exit_code = exit_code or late.exit_code
+                self.blame(late)
+        return exit_code
+
+    def blame(self, error: NoxError) -> None:
+        """Note the error that ended the command on each outcome that has neither another one nor a good end."""
+        for outcome in self.outcomes:
+            if outcome.error is None and (len(self.outcomes) == 1 or not outcome.completed):
+                outcome.error = error
 
     def conclude(self, exit_code: ExitCode) -> None:
         """Write the result where the format promises one, whatever the ending."""

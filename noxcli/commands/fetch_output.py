@@ -28,6 +28,9 @@ def fetch_output(
     name: options.NameTemplate = None,
     overwrite: options.Overwrite = False,
     no_expand: options.NoExpand = False,
+    junit: options.Junit = None,
+    dotenv: options.Dotenv = None,
+    ci: options.Ci = None,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
     connect_timeout: options.ConnectTimeout = 10.0,
@@ -48,6 +51,8 @@ def fetch_output(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
+    context.outcome.subject = run
+    context.report(ci=ci, junit=junit, dotenv=dotenv, output_dir=output_dir)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     with context.connect(base_url, api_key_file, connect_timeout) as api:

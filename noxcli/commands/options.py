@@ -8,6 +8,7 @@ import typer
 from noxcli.commands.defaults import apply_profile
 from noxcli.errors import UsageProblem
 from noxcli.output import Format
+from noxcli.output.ci import WhichCi
 from noxcli.timing import parse_duration
 
 
@@ -127,6 +128,14 @@ StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Note the run's ids for `noxcli stop --state-file`.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the verdict as JUnit XML.")]
+Dotenv = Annotated[
+    str | None,
+    typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
+]
+Ci = Annotated[
+    WhichCi | None,
+    typer.Option("--ci", help="Whose log folds, annotations and files to write [NOXCLI_CI; auto].", show_default=False),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
 NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]

@@ -52,6 +52,9 @@ def run(
     overwrite: options.Overwrite = False,
     no_expand: options.NoExpand = False,
     state_file: options.StateFile = None,
+    junit: options.Junit = None,
+    dotenv: options.Dotenv = None,
+    ci: options.Ci = None,
     timeout: options.Timeout = None,
     stall_timeout: options.StallTimeout = None,
     idle_timeout: options.IdleTimeout = 30.0,
@@ -83,12 +86,15 @@ def run(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
+    context.outcome.subject = workflow
+    context.report(ci=ci, junit=junit, dotenv=dotenv, output_dir=output_dir)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     given = read_inputs(inputs or [], whole, secrets=secrets or [], environ=context.terminal.environ)
     context.terminal.mask = Mask(given.secrets)
+    context.reports.ci.hide(given.secrets)
     policy = following(
         context,
         stream=not no_stream,
@@ -165,6 +171,7 @@ class Start:
                 context.log.note_run(started)
                 context.journal.begin(started, context.base_url, self.shown)
                 _note_state(context, self.state_file, started)
+                _note_for_others(context, started)
                 context.way_back = context.line_to_stream(started.id)
                 context.terminal.note(f"started run {started.id}")
             return started
@@ -180,6 +187,13 @@ def _note_state(context: Context, state_file: str | None, started: Run) -> None:
             write_state(Path(state_file), State(started.id, started.workflow_id, context.base_url))
         except NoxError as error:
             context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
+
+
+def _note_for_others(context: Context, started: Run) -> None:
+    try:
+        context.reports.started(started)
+    except NoxError as error:
+        context.terminal.complain(f"noxcli: {error.line()}")  # as with the state file
 
 
 def _stopped(context: Context, api: "NoxusApi", signal: Interrupted) -> Interruption:

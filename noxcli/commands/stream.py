@@ -26,6 +26,9 @@ def stream(
     name: options.NameTemplate = None,
     overwrite: options.Overwrite = False,
     no_expand: options.NoExpand = False,
+    junit: options.Junit = None,
+    dotenv: options.Dotenv = None,
+    ci: options.Ci = None,
     timeout: options.Timeout = None,
     stall_timeout: options.StallTimeout = None,
     idle_timeout: options.IdleTimeout = 30.0,
@@ -52,6 +55,8 @@ def stream(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
+    context.outcome.subject = run
+    context.report(ci=ci, junit=junit, dotenv=dotenv, output_dir=output_dir)
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     if resume and etag is not None:

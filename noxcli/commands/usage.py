@@ -12,6 +12,7 @@ HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
     "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt"),
     "Output": ("--format", "--json", "--limit", "--raw", "--output-dir", "--name", "--overwrite", "--no-expand"),
+    "Reports": ("--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",
@@ -21,7 +22,6 @@ HEADINGS = {
         "--idle-timeout",
         "--fail-fast",
     ),
-    "Reports": ("--junit",),
     "Time": ("--timeout", "--stall-timeout", "--retry-for"),
     "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),

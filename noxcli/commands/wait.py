@@ -34,6 +34,9 @@ def wait(
     ctx: typer.Context,
     runs: Runs,
     as_json: options.JsonOption = False,
+    junit: options.Junit = None,
+    dotenv: options.Dotenv = None,
+    ci: options.Ci = None,
     timeout: options.Timeout = None,
     any_one: AnyOne = False,
     fail_fast: FailFast = False,
@@ -63,10 +66,11 @@ def wait(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, timeout)
+    context.report(ci=ci, junit=junit, dotenv=dotenv)
     context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     runs = read_runs(runs, sys.stdin)
     context.way_back = f"noxcli wait {' '.join(runs)}"
-    context.outcomes = [Outcome(may_exist=True, phase=Phase.FOLLOW) for _ in runs]
+    context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     policy = following(
         context,
         stream=not no_stream,

@@ -21,6 +21,7 @@ class Terminal:
     err: TextIO
     interactive: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
+    redraws: bool = True  # False: lines only, even on a terminal
     quiet: bool = False
     verbose: bool = False
     color: str = "auto"
@@ -47,7 +48,7 @@ class Terminal:
 
     def can_redraw(self) -> bool:
         """True where a live view works."""
-        return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+        return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush.
@@ -82,8 +83,12 @@ class Terminal:
 
     def complain(self, line: str) -> None:
         """Say something that must be seen: one line on stderr, remote text in it made harmless."""
+        self.command(visible(self.mask(line)))
+
+    def command(self, line: str) -> None:
+        """Write a line for whatever reads the log; nothing in it is made harmless here."""
         try:
-            self.err.write(f"{visible(self.mask(line))}\n")
+            self.err.write(f"{line}\n")
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it

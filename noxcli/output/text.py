@@ -2,6 +2,8 @@
 
 import re
 
+# What a line starts with, up to a `::`: the runner skips white space, and may compare by a culture that skips more.
+_COMMAND = re.compile(r"\A(\W*?)::")
 # C0, C1, DEL, line and paragraph separators, and every format character (bidi controls, zero-width, tags).
 _RISKY = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
@@ -14,7 +16,7 @@ def visible(text: str) -> str:
     text = _RISKY.sub(_spell, text)
     # GitHub reads `##[command]` anywhere in a line; `::command::` counts only where a line starts.
     text = text.replace("##[", "## [")
-    return f" {text}" if text.startswith("::") else text
+    return _COMMAND.sub(r"\1: :", text)
 
 
 def _spell(match: re.Match[str]) -> str:

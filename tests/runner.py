@@ -1,0 +1,126 @@
+"""What the machines of GitHub and GitLab make of a log and of the files that a step leaves, by their documented rules.
+
+GitHub: docs, actions/reference/workflow-commands; actions/runner, ActionCommand, ActionCommandManager and the file
+commands. GitLab: docs, ci/jobs/job_logs.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+COMMANDS = {
+    *("add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice"),
+    *("remove-matcher", "save-state", "set-env", "set-output", "warning", "stop-commands"),
+}
+LINE_ENDS = re.compile("\r\n|\r|\n")
+SECTION = re.compile(r"section_(start|end):(\d+):([A-Za-z0-9_.-]+)(\[[^\]\r\n]*\])?\r\x1b\[0K")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A workflow command that took effect."""
+
+    name: str
+    data: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def commands(log: str) -> list[Command]:
+    """Return what the runner obeys in a log, wherever it came from."""
+    obeyed: list[Command] = []
+    token: str | None = None
+    for line in LINE_ENDS.split(log):
+        command = _parse(line, COMMANDS | ({token} if token else set()))
+        if command is None or (token is not None and command.name != token):
+            continue
+        if token is None and command.name == "stop-commands":
+            token = command.data
+        elif command.name == token:
+            token = None
+        obeyed.append(command)
+    assert token is None, "nothing after this would be obeyed"
+    return obeyed
+
+
+def _parse(line: str, known: set[str]) -> Command | None:
+    trimmed = line.lstrip()
+    head, found, data = trimmed[2:].partition("::") if trimmed.startswith("::") else ("", "", "")
+    name, _, properties = head.partition(" ")
+    if found and name.lower() in known:
+        pairs = dict(pair.partition("=")[::2] for pair in properties.strip().split(",") if pair)
+        return Command(name.lower(), _plain(data), {key: _plain(value) for key, value in pairs.items()})
+    _, found, rest = line.partition("##[")
+    head, closed, data = rest.partition("]")
+    name = head.partition(" ")[0].lower()
+    return Command(name, data) if found and closed and name in known else None
+
+
+def _plain(text: str) -> str:
+    for character in "\r\n:,":
+        text = text.replace(f"%{ord(character):02X}", character)
+    return text.replace("%25", "%")
+
+
+def outputs(path: Path) -> dict[str, str]:
+    """Read a file of NAME=VALUE and NAME<<DELIMITER the way the runner does."""
+    found: dict[str, str] = {}
+    lines = iter(path.read_bytes().decode().split("\n"))
+    for line in lines:
+        if not line:
+            continue
+        name, heredoc, delimiter = line.partition("<<")
+        if "=" in name or not heredoc:
+            name, equals, value = line.partition("=")
+            assert equals, f"the runner would fail the step for {line!r}"
+            found[name] = value
+            continue
+        value_lines = []
+        while (inner := next(lines)) != delimiter:
+            value_lines.append(inner)
+        found[name] = "\n".join(value_lines)
+    return found
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.code: list[str] = []
+        self.bare: list[str] = []
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not attrs
+        self.tags.add(tag)
+        self._open.append(tag)
+        if tag == "code":
+            self.code.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "code" in self._open:
+            self.code[-1] += data
+        else:
+            self.bare.append(data.strip())
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+
+def page(markdown: str) -> tuple[set[str], list[str], str]:
+    """Return what a summary page has once Markdown is through with it: its tags, the texts in `<code>`, the rest."""
+    reader = _Page()
+    reader.feed(MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough").render(markdown))
+    reader.close()
+    return reader.tags, reader.code, " ".join(filter(None, reader.bare))
+
+
+def sections(log: str) -> list[tuple[str, str, str]]:
+    """Return GitLab's section markers: what, name and options."""
+    return [(match[1], match[3], match[4] or "") for match in SECTION.finditer(log)]
