@@ -63,7 +63,7 @@ def table(nodes: Sequence[InputNode], *, aligned: bool) -> str:
     """Return a line for each input: in columns for eyes, with tabs and nothing cut for programs."""
     rows = [HEADER, *map(_row, nodes)]
     if not aligned:
-        return "".join("\t".join(map(visible, row)) + "\n" for row in rows)
+        return "".join("\t".join(visible(cell, None) for cell in row) + "\n" for row in rows)
     cells = [[_short(visible(cell)) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells)
