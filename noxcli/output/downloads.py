@@ -114,9 +114,9 @@ class Bars:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        progress.start()
         names = [shorten(visible(transfer.remote.pointer), NAME_WIDTH) for transfer in transfers]
         self._tasks = [progress.add_task(name, total=None) for name in names]
+        progress.start()  # last: once it is on, every bar that is added draws them all anew
         return progress
 
 

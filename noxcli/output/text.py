@@ -21,7 +21,7 @@ _UNSEEN = re.compile(
 # GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
 # start, whatever blanks stand before it (actions/runner, ActionCommand.cs).
 _COMMAND = re.compile(r"(##[A-Za-z]{0,20})\[")
-_COMMAND_AT_START = re.compile(r"^( *:):")
+_COMMAND_AT_START = re.compile(r"^([ \t]*:):")
 _HALF_COMMAND = re.compile(r"(?:##?|##[A-Za-z]{1,20}|:)$")
 
 
