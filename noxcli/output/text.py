@@ -50,26 +50,34 @@ class Screen:
     def __init__(self) -> None:
         utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)  # CR alone would go back and overwrite
-        self._spelling = _Spelling(_as_json, keep="\n\t")
-        self._blank = True  # nothing but blanks so far on this line
-        self._half = ""  # what was shown of what might become a command
+        self._line = _Line()
 
     def take(self, data: bytes) -> str:
         """Return what may be shown of the next piece."""
-        first, *others = self._spelling.take(self._decoder.decode(data)).split("\n")
-        shown = [self._add(first)]
-        for line in others:
-            self._blank, self._half = True, ""
-            shown.append(self._add(line))
+        first, *others = self._decoder.decode(data).split("\n")
+        shown = [self._line.add(first)]
+        for other in others:
+            self._line = _Line()
+            shown.append(self._line.add(other))
         return "\n".join(shown)
 
-    def _add(self, text: str) -> str:
-        before = len(self._half)
-        line = _disarmed(self._half + text, at_start=self._blank)
+
+class _Line:
+    """One line of a screen, as far as it has come."""
+
+    def __init__(self) -> None:
+        self._spelling = _Spelling(_as_json, keep="\t")
+        self._blank = True  # nothing but blanks so far
+        self._half = ""  # what was shown of what might become a command
+
+    def add(self, text: str) -> str:
+        """Return what may be shown of the line's next piece."""
+        line = _disarmed(self._half + self._spelling.take(text), at_start=self._blank)
+        shown = line[len(self._half) :]
         half = _HALF_COMMAND.search(line)
         self._half = half[0] if half else ""
         self._blank = self._blank and not line.removesuffix(self._half).strip()
-        return line[before:]
+        return shown
 
 
 class _Spelling:
