@@ -19,9 +19,11 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 )
 # GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
-# start, whatever blanks stand before it (actions/runner, ActionCommand.cs).
+# start, where it skips blanks, and by some cultures' rules of comparing whatever has no weight, as bare marks
+# (actions/runner, ActionCommand.cs).
 _COMMAND = re.compile(r"(##[A-Za-z]{0,20})\[")
-_COMMAND_AT_START = re.compile(r"^([ \t]*:):")
+_COMMAND_AT_START = re.compile(r"^([^\w!-~]*:):")
+_WEIGHTY = re.compile(r"[\w!-~]")
 _HALF_COMMAND = re.compile(r"(?:##?|##[A-Za-z]{1,20}|:)$")
 
 
@@ -67,7 +69,7 @@ class _Line:
 
     def __init__(self) -> None:
         self._spelling = _Spelling(_as_json, keep="\t")
-        self._blank = True  # nothing but blanks so far
+        self._blank = True  # nothing so far that a command could not follow
         self._half = ""  # what was shown of what might become a command
 
     def add(self, text: str) -> str:
@@ -76,7 +78,7 @@ class _Line:
         shown = line[len(self._half) :]
         half = _HALF_COMMAND.search(line)
         self._half = half[0] if half else ""
-        self._blank = self._blank and not line.removesuffix(self._half).strip()
+        self._blank = self._blank and not _WEIGHTY.search(line.removesuffix(self._half))
         return shown
 
 

@@ -69,6 +69,7 @@ PAYLOADS: Mapping[str, str] = {
     "emoji-code": ":smile: :bomb:",
     "github-error": "\n::error::x",
     "github-error-blanks": "\n \t::error file=a,line=1::x",
+    "github-error-mark": "\n\u3000\ufe0f::error::x",
     "github-error-cr": "\r::error::x",
     "github-mask": "\n::add-mask::x",
     "github-stop": "\n::stop-commands::x",

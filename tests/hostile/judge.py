@@ -10,10 +10,10 @@ from pyte import modes
 
 from tests.hostile.corpus import NAMES, OPENED
 
-# All that rich and noxcli say to a terminal: styles (none of them a background, blink, reverse or conceal), moves of
-# the live view, the cursor, and line wrapping.
-OWN = re.compile(r"\x1b\[(?:(?!45|48|5m|7m|8m|5;|7;|8;)[0-9;]*m|1A|2K|\?25[lh]|\?7[lh])")
-CI_COMMAND = re.compile(r"(?:^|(?<=[\n\r]))[^\S\n\r]*::|##[A-Za-z]*\[")
+# All that noxcli says to a terminal: styles (none of them a background, blink, reverse or conceal), moves of the live
+# view, the cursor, and line wrapping.
+OWN = re.compile(r"\x1b\[(?:(?!45|48|5m|7m|8m|5;|7;|8;)[0-9;]*m|\d{0,3}A|2?K|J|\?25[lh]|\?7[lh])")
+CI_COMMAND = re.compile(r"(?:^|(?<=[\n\r]))[^\w!-~\n\r]*::|##[A-Za-z]*\[")
 FORGED = re.compile(r"(?:^|(?<=[\n\r]))\s*(?:noxcli: )?FORGED")
 UNSEEN = re.compile("[\u115f\u1160\u3164\uffa0\u034f\ufe00-\ufe0d\U000e0100-\U000e01ef]")
 MOST_MARKS = 4

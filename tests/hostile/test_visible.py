@@ -15,7 +15,7 @@ from tests.hostile.corpus import PAYLOADS
 # Any character, with those that matter far more often than chance would have them.
 LETTERS = st.one_of(st.characters(), st.sampled_from("".join(PAYLOADS.values()) + ":#[]\\\r\n\t \x1b\x9b\u0301"))
 TEXTS = st.text(LETTERS, max_size=60)
-COMMAND = re.compile(r"^\s*::|##[A-Za-z]*\[", re.MULTILINE)
+COMMAND = re.compile(r"^[^\w!-~\n]*::|##[A-Za-z]{,20}\[", re.MULTILINE)
 
 
 def check(shown: str, own: str = "") -> None:
