@@ -1,7 +1,7 @@
 """Remote text made harmless: what a terminal or a CI system would obey is shown as text instead.
 
-Two ways lead to a terminal, and both are here: `visible` for the lines that noxcli writes itself, `Screen` for values
-that go to a stdout which is one. `Terminal` and `console` use them for all that is written or drawn.
+Lines of noxcli's own pass `visible`, and so do the pieces of all that is drawn. Values pass a `Screen` where stdout is
+a terminal. Both happen in the place that writes, which no caller can forget.
 """
 
 import codecs
