@@ -7,7 +7,6 @@ a command: what can't be written or read is as if it had never been there.
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from noxcli.models import Run, RunEvent
+from noxcli.models import PLAIN_ID, Run, RunEvent
 
 VARIABLE = "NOXCLI_STATE_DIR"
-PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CURSOR_SIZE = 512
 KEPT = 500  # runs
 PRUNE_AT = 600

@@ -1,5 +1,6 @@
 """The vocabulary: runs, workflows, events and the updates a follower sees. Knows no HTTP and no terminal."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from uuid import UUID
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
+# Runs have UUIDs. Whatever else an id may be, it names files of the journal and stands in command lines to copy.
+PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)

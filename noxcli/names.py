@@ -15,7 +15,8 @@ FIELDS = ("run_id", "workflow_id", "key", "index", "ext")
 LONGEST_SEGMENT = 220  # bytes; most systems take 255
 LONGEST = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
-EDGES = re.compile(r"^[\s.]+|[\s.]+$")
+# A name that begins with a dash is an option to whoever says `tar c *`.
+EDGES = re.compile(r"^[\s.-]+|[\s.]+$")
 HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 

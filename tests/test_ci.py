@@ -168,15 +168,15 @@ def test_a_hostile_output_stays_data(noxcli: Noxcli, plays: Any, hostile: str) -
     assert names(result.err) == ["group", "stop-commands", "resume", "endgroup"]
 
 
-def test_a_hostile_run_id_sets_one_output(noxcli: Noxcli, plays: Any) -> None:
+def test_a_hostile_workflow_id_sets_one_output(noxcli: Noxcli, plays: Any) -> None:
     hostile = "a\nstatus<<x\nevil\nx\n::error::x $(id)"
-    started = Answer(200, {"id": hostile, "workflow_id": "w", "status": "queued"})
+    started = Answer(200, {"id": "r", "workflow_id": hostile, "status": "queued"})
     workflow = plays(faults={"start": [started]})
     result = noxcli("run", workflow, "--detach", "--quiet", "--dotenv", "d.env", environ=GITHUB)
     assert result.code == 0
-    assert outputs(OUT) == {"run_id": hostile, "workflow_id": "w", "status": "queued", "exit_code": "0"}
+    assert outputs(OUT) == {"run_id": "r", "workflow_id": hostile, "status": "queued", "exit_code": "0"}
     assert names(result.err) == []
-    assert Path("d.env").read_text().splitlines()[0] == "NOXCLI_RUN_ID=a_status__x_evil_x_::error::x___id_"
+    assert Path("d.env").read_text().splitlines()[1] == "NOXCLI_WORKFLOW_ID=a_status__x_evil_x_::error::x___id_"
 
 
 def test_secrets_are_masked_line_by_line_before_anything_is_said(noxcli: Noxcli, plays: Any) -> None:

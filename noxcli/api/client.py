@@ -170,7 +170,8 @@ class NoxusApi:
             # requests would offer gzip, and compressing proxies hold events back.
             "Accept-Encoding": "identity",
         }
-        params = None if cursor is None else {"etag": cursor}
+        # A cursor is the server's and opaque: what it can't be as text, it is as bytes.
+        params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         try:
             response = self._http.send("GET", path, params=params, headers=headers, read_timeout=STREAM_READ_TIMEOUT)

@@ -9,7 +9,7 @@ import requests
 
 from noxcli.api.failures import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
-from noxcli.errors import NoxError, StreamClosed, Unavailable
+from noxcli.errors import StreamClosed, Unavailable
 from noxcli.models import RunEvent
 
 READ_SIZE = 64 * 1024
@@ -22,7 +22,7 @@ class EventFeed:
 
     def __init__(self, connect: Callable[[], requests.Response]) -> None:
         self.last_heard = time.monotonic()
-        self._pieces: Queue[list[RunEvent] | NoxError] = Queue(PIECES_AHEAD)
+        self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
         self._closing = threading.Event()
         self._response: requests.Response | None = None
         threading.Thread(target=self._pump, args=(connect,), daemon=True).start()
@@ -37,7 +37,7 @@ class EventFeed:
             piece = self._pieces.get(timeout=seconds) if seconds > 0 else self._pieces.get_nowait()
         except Empty:
             return []
-        if isinstance(piece, NoxError):
+        if isinstance(piece, Exception):
             raise piece
         return piece
 
@@ -60,10 +60,11 @@ class EventFeed:
             response = self._response = connect()
             with response:
                 self._read(response)
-        except NoxError as error:
-            self._put(error)
         except BROKEN as error:
             self._put(Unavailable(f"the stream broke: {cause_of(error)}"))
+        except Exception as error:
+            # A bug in this thread has to end the command, not leave it waiting for events.
+            self._put(error)
 
     def _read(self, response: requests.Response) -> None:
         framer = Framer()
@@ -84,7 +85,7 @@ class EventFeed:
                 self._put(ending)
                 return
 
-    def _put(self, piece: list[RunEvent] | NoxError) -> None:
+    def _put(self, piece: list[RunEvent] | Exception) -> None:
         while not self._closing.is_set():
             try:
                 self._pieces.put(piece, timeout=0.5)

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from noxcli.errors import Unavailable
-from noxcli.models import Run, Workflow
+from noxcli.models import PLAIN_ID, Run, Workflow
 
 
 def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     """Return the run in an answer (Noxus docs: SimplifiedRun, RunNoIO, RunOutputWithStatus).
 
-    Raises Unavailable where the answer has no id or no status: it says nothing that can be relied on.
+    Raises Unavailable where the answer has no plain id or no status: it says nothing that can be relied on.
     """
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not record["id"]:
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not PLAIN_ID.fullmatch(record["id"]):
         raise Unavailable("the answer is no run: it has no id")
     status = record.get("status")
     if not isinstance(status, str):

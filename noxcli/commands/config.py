@@ -55,7 +55,7 @@ def config(
         return
     rows = [(row.name, row.value or "-", row.source) for row in settings]
     rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]
-    context.terminal.write(in_columns(HEADER, rows) if context.terminal.out.isatty() else with_tabs([HEADER, *rows]))
+    context.terminal.write(in_columns(HEADER, rows) if context.terminal.read_by_eyes else with_tabs([HEADER, *rows]))
 
 
 def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from noxcli.output import Format, Renderer
 from noxcli.output.ci import WhichCi, ci_system
 from noxcli.output.pipe import Content, Ndjson
 from noxcli.output.terminal import Terminal
+from noxcli.output.text import visible
 from noxcli.patience import Patience
 from noxcli.result import Outcome, document_of
 from noxcli.signals import Signals
@@ -193,10 +194,10 @@ class Context:
             self._lines().finish(document_of(self.outcomes, exit_code))
 
     def tell(self, run: Run) -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document."""
+        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""
         self.log.note_run(run)
         if self.writes_text:
-            self.terminal.write(f"{run.id}\t{run.status}\n")
+            self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
 
     def enter(self, phase: Phase) -> None:
         """Note how far the command has come."""

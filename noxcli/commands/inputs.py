@@ -63,7 +63,7 @@ def inputs(
         context.terminal.write(f"{to_json(schema_of(nodes, found.name), indent=2)}\n")
         context.format = Format.TEXT  # the schema is the document
         return
-    context.terminal.write(table(nodes, aligned=context.terminal.out.isatty()))
+    context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))
     context.terminal.note(f"try: {sample_line(workflow, nodes)}")
 
 
@@ -72,7 +72,7 @@ def table(nodes: Sequence[InputNode], *, aligned: bool) -> str:
     rows = [_row(node) for node in nodes]
     if aligned:
         return in_columns(HEADER, rows, cut=("DEFAULT", "FIXED"))
-    return with_tabs([HEADER, *([visible(cell) for cell in row] for row in rows)])
+    return with_tabs([HEADER, *([visible(cell, None) for cell in row] for row in rows)])
 
 
 def _row(node: InputNode) -> tuple[str, ...]:

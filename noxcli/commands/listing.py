@@ -33,7 +33,7 @@ class Listing(Generic[Item]):
             head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": int(ExitCode.OK), "limit": limit}
             terminal.write(f"{to_json({**head, self.name: [self.record(item) for item in items]})}\n")
             context.format = Format.TEXT  # the list is the document
-        elif terminal.out.isatty():
+        elif terminal.read_by_eyes:
             now = context.clock.now()
             rows = [self.row(item, lambda text: _age(text, now), True) for item in items]
             terminal.write(in_columns(self.header, rows, cut=self.cut) if rows else "")

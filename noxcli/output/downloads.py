@@ -82,7 +82,7 @@ class Bars:
         else:
             from rich.text import Text
 
-            self._progress.console.print(Text(visible(line)), soft_wrap=True)
+            self._progress.console.print(Text(visible(self._terminal.mask(line))), soft_wrap=True)
 
     def show(self, transfers: Sequence[Transfer]) -> None:
         if self._progress is None:
@@ -94,13 +94,18 @@ class Bars:
         self._progress.refresh()
 
     def _begin(self, transfers: Sequence[Transfer]) -> "Progress":
+        from rich.console import RenderableType
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
         from rich.progress import TransferSpeedColumn as Speed
 
-        from noxcli.output.console import console_for
+        from noxcli.output.console import Unwrapped, console_for
+
+        class Drawing(Progress):
+            def get_renderable(self) -> RenderableType:
+                return Unwrapped(super().get_renderable())
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(20), DownloadColumn(), Speed())
-        progress = Progress(
+        progress = Drawing(
             *columns,
             TimeRemainingColumn(),
             console=console_for(self._terminal),
@@ -109,9 +114,9 @@ class Bars:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        progress.start()
         names = [shorten(visible(transfer.remote.pointer), NAME_WIDTH) for transfer in transfers]
         self._tasks = [progress.add_task(name, total=None) for name in names]
+        progress.start()  # last: once it is on, every bar that is added draws them all anew
         return progress
 
 

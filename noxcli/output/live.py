@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
-from noxcli.output.console import console_for
+from noxcli.output.console import Unwrapped, console_for
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import shorten, visible
 from noxcli.progress import SKIPPED, WAITING, Node, Progress, Step
@@ -38,7 +38,7 @@ class Live:
         self._progress = progress
         self._note = ""
         self._live = RichLive(
-            self,
+            Unwrapped(self),
             console=self._console,
             refresh_per_second=REDRAWS_PER_SECOND,
             redirect_stdout=False,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
 from noxcli.errors import ReaderGone, Undelivered
-from noxcli.output.text import visible
+from noxcli.output.text import Screen, visible
 from noxcli.secrets import Mask
 
 
@@ -30,6 +30,7 @@ class Terminal:
     mask: Mask = field(default_factory=Mask)
     # Puts signals off while something is being written that must not be torn.
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
+    _screen: Screen = field(default_factory=Screen)
 
     @classmethod
     def of_process(cls) -> "Terminal":
@@ -46,17 +47,23 @@ class Terminal:
             return True
         return self.interactive and self.environ.get("TERM") != "dumb"
 
+    @property
+    def read_by_eyes(self) -> bool:
+        """True where stdout is a terminal."""
+        return self.out.isatty()
+
     def can_redraw(self) -> bool:
         """True where a live view works."""
         return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
     def write(self, data: bytes | str) -> None:
-        """Write to stdout and flush.
+        """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
 
         Raises ReaderGone where nobody reads any more, Undelivered where the bytes can't be stored.
         """
+        data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         try:
-            self.out.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
+            self.out.write(self._screen.take(data).encode() if self.read_by_eyes else data)
             self.out.flush()
         except BrokenPipeError:
             self.reader_gone = True

@@ -1,34 +1,128 @@
-"""Remote text made harmless: what a terminal or a CI system would obey is shown as text instead."""
+"""Remote text made harmless: what a terminal or a CI system would obey is shown as text instead.
 
+Lines of noxcli's own pass `visible`, and so do the pieces of all that is drawn. Values pass a `Screen` where stdout is
+a terminal. Both happen in the place that writes, which no caller can forget.
+"""
+
+import codecs
+import io
+import json
 import re
+from collections.abc import Callable
+from unicodedata import category
 
-# What a line starts with, up to a `::`: the runner skips white space, and may compare by a culture that skips more.
-_COMMAND = re.compile(r"\A(\W*?)::")
-# C0, C1, DEL, line and paragraph separators, and every format character (bidi controls, zero-width, tags).
-_RISKY = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+LONGEST = 4000  # characters of a line; a name may have a million
+MOST_MARKS = 4  # on one letter; no script needs more, and a pile of them covers the lines around it
+ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
+# Printable by the book, but nobody sees them (Unicode: Default_Ignorable_Code_Point), and they can carry messages.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 )
+# GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
+# start, where it skips blanks, and by some cultures' rules of comparing whatever has no weight, as bare marks
+# (actions/runner, ActionCommand.cs).
+_COMMAND = re.compile(r"(##[A-Za-z]{0,20})\[")
+_COMMAND_AT_START = re.compile(r"^([^\w!-~]*:):")
+_WEIGHTY = re.compile(r"[\w!-~]")
+_HALF_COMMAND = re.compile(r"(?:##?|##[A-Za-z]{1,20}|:)$")
 
 
-def visible(text: str) -> str:
-    """Return one line in which nothing acts on a terminal or a CI log; newlines become spaces."""
-    text = _RISKY.sub(_spell, text)
-    # GitHub reads `##[command]` anywhere in a line; `::command::` counts only where a line starts.
-    text = text.replace("##[", "## [")
-    return _COMMAND.sub(r"\1: :", text)
+def visible(text: str, longest: int | None = LONGEST) -> str:
+    """Return one line in which nothing acts on a terminal or a CI log; newlines become spaces.
 
-
-def _spell(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in "\n\r\t\v\f\u2028\u2029":
-        return " "
-    code = ord(character)
-    if code == 0x200D:  # joins emoji, moves nothing
-        return character
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    Of what is longer than `longest` characters the middle is left out: the end of a line often says what to do.
+    """
+    if longest is not None and len(text) > longest:
+        kept = longest * 3 // 4, longest // 4
+        text = f"{text[: kept[0]]}… ({len(text) - sum(kept):,} characters left out) …{text[-kept[1] :]}"
+    return _disarmed(_Spelling(_as_python).take(text))
 
 
 def shorten(text: str, width: int) -> str:
     """Return the text in at most `width` characters, its end replaced by an ellipsis."""
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
+
+
+class Screen:
+    """Values on their way to a terminal: lines stay lines, and each piece is harmless however the text was cut.
+
+    Characters are spelled as JSON spells them, so that a document copied from the screen is still one.
+    """
+
+    def __init__(self) -> None:
+        utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)  # CR alone would go back and overwrite
+        self._line = _Line()
+
+    def take(self, data: bytes) -> str:
+        """Return what may be shown of the next piece."""
+        first, *others = self._decoder.decode(data).split("\n")
+        shown = [self._line.add(first)]
+        for other in others:
+            self._line = _Line()
+            shown.append(self._line.add(other))
+        return "\n".join(shown)
+
+
+class _Line:
+    """One line of a screen, as far as it has come."""
+
+    def __init__(self) -> None:
+        self._spelling = _Spelling(_as_json, keep="\t")
+        self._blank = True  # nothing so far that a command could not follow
+        self._half = ""  # what was shown of what might become a command
+
+    def add(self, text: str) -> str:
+        """Return what may be shown of the line's next piece."""
+        line = _disarmed(self._half + self._spelling.take(text), at_start=self._blank)
+        shown = line[len(self._half) :]
+        half = _HALF_COMMAND.search(line)
+        self._half = half[0] if half else ""
+        self._blank = self._blank and not _WEIGHTY.search(line.removesuffix(self._half))
+        return shown
+
+
+class _Spelling:
+    """Spells out every character that is no plain printable one; blanks of all kinds become the one blank."""
+
+    def __init__(self, spell: Callable[[str], str], keep: str = "") -> None:
+        self._spell = spell
+        self._keep = keep
+        self._marks = 0
+        self._before = ""
+
+    def take(self, text: str) -> str:
+        if text.isascii() and text.isprintable():
+            self._marks, self._before = 0, text[-1:] or self._before
+            return text
+        return "".join(map(self._shown, text))
+
+    def _shown(self, letter: str) -> str:
+        before, self._before = self._before, letter
+        if letter in self._keep:
+            self._marks = 0
+            return letter
+        if letter == ZERO_WIDTH_JOINER and _is_symbol(before):  # joins emoji, moves nothing
+            return letter
+        self._marks = self._marks + 1 if category(letter) in {"Mn", "Me"} else 0
+        if letter.isprintable() and self._marks <= MOST_MARKS and not _UNSEEN.match(letter):
+            return letter
+        return " " if letter.isspace() else self._spell(letter)
+
+
+def _is_symbol(letter: str) -> bool:
+    return letter == EMOJI_STYLE or (letter != "" and category(letter) in {"So", "Sk"})
+
+
+def _disarmed(text: str, *, at_start: bool = True) -> str:
+    text = _COMMAND.sub(r"\1 [", text)
+    return _COMMAND_AT_START.sub(r"\1 :", text) if at_start else text
+
+
+def _as_json(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
+
+
+def _as_python(letter: str) -> str:
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

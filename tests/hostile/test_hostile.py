@@ -1,0 +1,175 @@
+"""Nothing remote acts on a terminal, a log or a CI system; what it would have done is there to be read."""
+
+import ast
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from noxcli.models import Run, RunEvent, Started, Workflow
+from noxcli.output.live import Live
+from noxcli.progress import Progress
+from noxcli.sandbox.server import Sandbox
+from tests.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
+from tests.hostile.judge import ROWS, emulated, leaks, shown
+from tests.hostile.views import SHOWS, Still, Theatre, View, on_terminal, said_by, says, size
+from tests.process import environment
+from tests.process import on_terminal as on_real_terminal
+from tests.rawserver import json_answer, raw_server
+
+PACKAGE = Path(__file__).parent.parent.parent / "noxcli"
+
+
+@pytest.fixture
+def theatre(sandbox: Sandbox, tmp_path: Path) -> Theatre:
+    return Theatre(sandbox, tmp_path)
+
+
+@pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.__name__)
+def test_nothing_of_the_corpus_takes_effect(theatre: Theatre, show: Callable[[Theatre], Iterator[View]]) -> None:
+    for view in show(theatre):
+        assert not leaks(view.data, view.columns, view.form), view.renderer
+        seen = shown(view.data)
+        unseen = [(field, name) for field in view.fields for name in NAMES if (field, name) not in seen]
+        assert not unseen, f"{view.renderer} was to show them"
+
+
+@pytest.mark.parametrize("name", ["sgr", "c1-csi", "title-bel", "bidi-override", "fillers", "cr", "azure", "zalgo"])
+def test_the_judge_sees_what_is_let_through(name: str) -> None:
+    assert leaks(f"{marked('b', name)}\n".encode("utf-8", "surrogatepass"))
+
+
+def test_all_of_the_corpus_at_once_on_a_real_terminal(sandbox: Sandbox, theatre: Theatre) -> None:
+    script = [says(marked("c", name), "failed", marked("f", name)) for name in NAMES]
+    workflow = theatre.add("real", script=script, output=[("A", "\n".join(all_marked("h")))])
+    argv = ["noxcli", "run", workflow, "--verbose"]
+    with on_real_terminal(argv, environment(sandbox.url)) as seen:
+        pass
+    assert seen.process.returncode == 0
+    assert not leaks(bytes(seen.raw), form="\n\t")
+    assert {name for field, name in shown(bytes(seen.raw)) if field == "h"} == set(NAMES)
+
+
+def test_on_a_pipe_values_are_the_very_bytes(theatre: Theatre) -> None:
+    whole = "\n".join(all_marked("h"))
+    workflow = theatre.add("piped", output=[("A", whole)])
+    _, out, _ = theatre.call("run", workflow, out_tty=False)
+    assert out == f"{whole}\n".encode("utf-8", "surrogatepass")
+    keys = theatre.add("piped keys", output=zip(all_marked("g"), all_marked("h"), strict=True))
+    for argv in ((), ("--json",)):
+        _, out, _ = theatre.call("run", keys, *argv, out_tty=False)
+        document = json.loads(out)
+        assert (document["output"] if argv else document) == dict(zip(all_marked("g"), all_marked("h"), strict=True))
+
+
+def test_a_document_copied_from_the_screen_is_the_same_document(theatre: Theatre) -> None:
+    changed = ("github", "azure", "teamcity")  # `##[` gets a blank
+    outputs = [(marked("g", name), marked("h", name)) for name in NAMES if not name.startswith(changed)]
+    workflow = theatre.add("copied", output=outputs)
+    _, out, _ = theatre.call("run", workflow)
+    assert json.loads(out) == dict(outputs)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_name_tears_the_picture(columns: int) -> None:
+    names = {f"n{number}": text for number, text in enumerate(all_marked("b"))}
+    run = Run("run-1", "w", "running", 50)
+    terminal = on_terminal()
+    progress = Progress(run, Still(), Workflow("w", marked("a", "emoji-joined"), names))
+    with size(columns, ROWS), Live(terminal, progress) as live:
+        live.show([(Started(run), progress.fold(Started(run)))])
+        live.refresh()
+        for number, text in enumerate(all_marked("f")):
+            event = RunEvent("content", {"id": f"n{number}", "status": "running", "content": text})
+            live.show([(event, progress.fold(event))])
+        live.refresh()
+        picture = [line.rstrip() for line in emulated(said_by(terminal), columns, ROWS).display]
+    drawn = [line for line in picture if line]
+    assert OPENED.findall(drawn[0]) or drawn[0].startswith("Qa"), "the header is still the first line"
+    assert [found[0] for line in drawn[1:-1] if (found := OPENED.findall(line))] == [
+        ("b", f"{number:03}") for number in range(len(NAMES))
+    ], "each node has a line of its own"
+    assert len(drawn) == len(NAMES) + 2
+
+
+def test_a_megabyte_floods_nothing(theatre: Theatre) -> None:
+    workflow = theatre.add("long", script=[says(f"n{LONG}", f"s{LONG}"), says("n2", "failed", LONG)], status="failed")
+    for tty in (False, True):
+        began = time.monotonic()
+        _, out, err = theatre.call("run", workflow, err_tty=tty)
+        assert time.monotonic() - began < 5
+        assert not out
+        assert not leaks(err)
+        assert max(map(len, err.split(b"\n"))) < 6000
+    with raw_server(json_answer({"detail": LONG, "message": LONG}, 422)) as server:
+        _, _, err = theatre.call("wait", "some-run", url=server.url)
+    assert len(err) < 1000
+
+
+def test_a_run_goes_by_no_id_that_a_shell_or_a_terminal_would_obey(theatre: Theatre) -> None:
+    records = [{"id": text, "workflow_id": "w", "status": "completed"} for text in PAYLOADS.values()]
+    with raw_server(*map(json_answer, records)) as server:
+        for name in NAMES:
+            code, out, err = theatre.call("wait", "some-run", "--retry-for", "0", url=server.url)
+            assert (code, out, err) == (6, b"", b"noxcli: the answer is no run: it has no id\n"), name
+
+
+def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("\n".join(all_marked("i")))
+
+    monkeypatch.setattr("noxcli.commands.wait.resolve_run", broken)
+    code, _, err = theatre.call("wait", "some-run", "--verbose")
+    assert code == 70
+    assert b"Traceback" in err
+    assert {name for _, name in shown(err)} == set(NAMES)
+    assert not [leak for leak in leaks(err) if "line of its own" not in leak.what]
+
+
+@pytest.mark.parametrize("key", ["--checkpoint-action=exec=sh x", "-rf", "- x"])
+def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
+    theatre.call("run", theatre.add("dash", output=[(key, "x")]), "--output-dir", "out")
+    assert not [path.name for path in Path("out").iterdir() if path.name.startswith("-")]
+
+
+# Which modules may touch the streams, and what for.
+WRITERS = {
+    "output/terminal.py": {"sys", "out", "err"},
+    "output/console.py": {"err", "Console"},  # whose every segment passes `visible`
+    "output/live.py": {"err"},  # its encoding
+    "output/ci/github.py": {"err"},  # whether it is a file
+    "logbook.py": {"os.write"},  # to its own file, and so does the journal of a batch
+    "batch/journal.py": {"os.write"},
+    "signals.py": {"sys", "os.write"},  # one fixed sequence, where nothing else can run any more
+    "__main__.py": {"print"},  # the version
+    "cli.py": {"echo"},  # the version, and Typer's own help
+}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_all_that_is_written_goes_through_the_terminal(path: Path) -> None:
+    name = path.relative_to(PACKAGE).as_posix()
+    if name.startswith("sandbox/"):
+        return  # a server of its own, which writes what is ours alone
+    assert set(ways_out(ast.parse(path.read_text()))) <= WRITERS.get(name, set())
+
+
+def ways_out(tree: ast.AST) -> Iterator[str]:
+    """Yield each way around `Terminal` that the code takes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name("sys"), attr="stdout" | "stderr" | "__stdout__" | "__stderr__"):
+                yield "sys"
+            case ast.Attribute(value=ast.Name("os"), attr="write"):
+                yield "os.write"
+            case ast.Attribute(attr="out" | "err" as stream):
+                yield stream
+            case (
+                ast.Call(func=ast.Name("print" | "Console" as called))
+                | ast.ClassDef(bases=[ast.Name("Console" as called)])
+            ):
+                yield called
+            case ast.Attribute(attr="echo" | "secho" | "print_exc" | "print_exception" as called):
+                yield "echo" if called.endswith("echo") else called

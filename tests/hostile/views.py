@@ -1,0 +1,394 @@
+"""Every way in which noxcli shows what a server said, with the whole corpus in every field that reaches it."""
+
+import io
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from noxcli.commands.context import Context
+from noxcli.ending import run
+from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
+from noxcli.names import HIDDEN
+from noxcli.output import play
+from noxcli.output.downloads import Bars, Lines
+from noxcli.output.live import Live
+from noxcli.output.plain import WarningsOnly
+from noxcli.output.terminal import Terminal
+from noxcli.progress import Progress
+from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer
+from noxcli.sandbox.scenario import File, Node, Scenario
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Raw, Sleep, State, Step
+from noxcli.timing import Clock
+from noxcli.values import Remote
+from tests.conftest import QuickClock
+from tests.hostile.corpus import NAMES, all_marked, marked
+from tests.rawserver import Turn, answer, raw_server
+
+FIELDS = {
+    "a": "workflow name",
+    "b": "node name",
+    "c": "node id",
+    "d": "node status",
+    "e": "run status",
+    "f": "streamed text",
+    "g": "output key",
+    "h": "output value",
+    "i": "error: a text",
+    "j": "error: a list",
+    "k": "error: an object",
+    "l": "request id",
+    "m": "file name",
+    "n": "input label",
+    "o": "input type",
+    "p": "input default",
+    "q": "candidate's status",
+    "r": "cursor",
+    "s": "reason of a reconnect",
+    "t": "reason of a retry",
+    "u": "place of a redirect",
+    "v": "a page's title",
+    "w": "content type",
+    "x": "id of a file",
+    "y": "input that is sent",
+}
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class OnScreen(io.BytesIO):
+    """A stdout that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class View:
+    """What one renderer wrote, and which fields it has to have shown."""
+
+    renderer: str
+    data: bytes
+    fields: str
+    columns: int = 80
+    form: str = ""  # as `judge.leaks` takes it
+
+
+@dataclass
+class Theatre:
+    """Calls noxcli in this process, on a terminal or off it, against a sandbox full of hostile workflows."""
+
+    sandbox: Sandbox
+    directory: Path
+
+    def call(
+        self, *argv: str, url: str | None = None, err_tty: bool = False, out_tty: bool = True
+    ) -> tuple[int, bytes, bytes]:
+        """Return the exit code, stdout and stderr."""
+        out, err = OnScreen() if out_tty else io.BytesIO(), io.StringIO()
+        environ = {
+            "NOXUS_BACKEND_URL": url or self.sandbox.url,
+            "NOXUS_API_KEY": self.sandbox.key,
+            "NOXCLI_STATE_DIR": str(self.directory / "state"),
+            "TERM": "xterm-256color",
+        }
+        terminal = Terminal(out, err, interactive=err_tty, environ=environ)
+        code = run(argv, Context(terminal, clock=QuickClock()))
+        return code, out.getvalue(), err.getvalue().encode("utf-8", "surrogatepass")
+
+    def add(self, name: str, *, nodes: Sequence[Node] = (), output: Iterable[tuple[str, Any]] = (), **more: Any) -> str:
+        """Add a workflow; its outputs have ids of ours: the sandbox makes ids of names, which have to be text then."""
+        outputs, values = [], {}
+        for n, (key, value) in enumerate(output):
+            outputs.append(Node(f"out {n}", "OutputNode", {"label": key, "type": "String"}, f"out-{n}"))
+            values[f"out {n}"] = value
+        return self.sandbox.add(Scenario(f"hostile {name}", nodes=[*nodes, *outputs], output=values, **more))
+
+
+def nodes(theatre: Theatre) -> Iterator[View]:
+    """Names, ids and statuses of nodes, and what they say, in a run that fails at each of them."""
+    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
+    script: list[Step] = []
+    for box, status, text in zip(boxes, all_marked("d"), all_marked("f"), strict=True):
+        script += [says(box.id, status), says(box.id, "failed", text)]
+    script += [says(stranger, "odd") for stranger in all_marked("c")]
+    workflow = theatre.add("nodes", nodes=boxes, script=script, status="failed")
+    _, out, err = theatre.call("run", workflow)
+    yield View("plain", err, "bcdf")
+    yield View("text, failed", out, "")
+    for columns in (40, 80, 200):
+        # Every node has a line of its own, and the last picture before the end is of all that was said.
+        slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(400)], status="failed")
+        with size(columns, 3 * len(NAMES)):
+            _, _, err = theatre.call("run", slow, err_tty=True)
+        yield View(f"live, {columns} columns", err, "bc", columns)
+    _, out, err = theatre.call("run", workflow, "--json", "--quiet", "--verbose")
+    yield View("json on a terminal", out, "bc")
+    yield View("quiet and verbose", err, "")
+    _, out, err = theatre.call("run", workflow, "--format", "ndjson", "--quiet")
+    yield View("ndjson on a terminal", out, "bcdf")
+    _, out, err = theatre.call("run", workflow, "--format", "content")
+    yield View("content on a terminal", out, "f", form="\n\t")
+    one_by_one = [says("n", "running", letter) for text in all_marked("f") for letter in text]
+    _, out, _ = theatre.call("run", theatre.add("letters", script=one_by_one), "--format", "content")
+    yield View("content, letter by letter", out, "f", form="\n\t")
+
+
+def says(node_id: str, status: str, content: str | None = None) -> Raw:
+    """Return an event of a node, without the state events, which would list all nodes each time."""
+    return Raw("content", {"id": node_id, "status": status, **({} if content is None else {"content": content})})
+
+
+def named(fields: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the same payload for several fields at once."""
+    return zip(*(all_marked(letter) for letter in fields), strict=True)
+
+
+def statuses(theatre: Theatre) -> Iterator[View]:
+    """A run whose status becomes each payload in turn, then stays on one."""
+    script = [State(status) for status in all_marked("e")]
+    workflow = theatre.add("statuses", script=script)
+    yield View("plain", theatre.call("run", workflow)[2], "e")
+    stuck = theatre.add("stuck", script=script, status=marked("e", "lf-error-line"))
+    _, out, err = theatre.call("run", stuck, "--timeout", "2")
+    yield View("error line", err, "")
+    run_id = theatre.sandbox.runs(stuck)[0].id
+    lines = []
+    for name in NAMES:
+        theatre.sandbox.runs(stuck)[0].status = marked("e", name)
+        _, out, err = theatre.call("wait", run_id, "--timeout", "0", out_tty=False)
+        assert (out.count(b"\n"), out.count(b"\t")) == (1, 1), f"{name} forges lines: {out!r}"
+        lines += [out, err]
+    yield View("wait", b"".join(lines), "e", form="\t")
+    _, out, err = theatre.call("stop", run_id, "--timeout", "0.5")
+    yield View("stop", out + err, "", form="\t")
+
+
+def reconnects(theatre: Theatre) -> Iterator[View]:
+    """A stream that ends with each reason in turn, and events under each cursor."""
+    cuts = [Cut(1, "clean", f"event: error\ndata: {json.dumps(reason)}\n\n") for reason in all_marked("s")]
+    script = [Raw("content", {"id": "n", "status": "running"}, cursor) for cursor in all_marked("r")]
+    # No server knows a cursor again that is no text: from there on each connection replays, and the last brings it all.
+    faults = [*cuts, Cut(len(script) + 2), NO_EVENTS]
+    workflow = theatre.add("cut", script=[*script, Sleep(10**6)], faults={"events": faults})
+    _, out, err = theatre.call("run", workflow, "--format", "ndjson", "--timeout", "10m")
+    yield View("plain", err, "s")
+    yield View("ndjson on a terminal", out, "rs")
+
+
+def errors(theatre: Theatre) -> Iterator[View]:
+    """Refusals in each of their forms, with what a retry before them says, and the request's id."""
+    forms: dict[str, Callable[[str], Any]] = {
+        "i": lambda text: {"detail": text},
+        "j": lambda text: {"detail": [{"loc": ["body", text], "msg": text}, text]},
+        "k": lambda text: {"detail": {"message": text, "more": text}},
+    }
+    turns: list[Turn] = []
+    for name in NAMES:
+        turns.append(answer(503, json.dumps({"detail": marked("t", name)}).encode(), Retry_After="1"))
+        for letter, form in forms.items():
+            turns.append(json_with_id(form(marked(letter, name)), marked("l", name)))
+        turns.append(answer(422, f"<html><title>{marked('v', name)}".encode("utf-8", "replace")))
+        moved = f"Location: https://{marked('u', name)}.example/".encode("utf-8", "replace")
+        turns.append(answer(302).replace(b"Content-Length", one_line(moved) + b"\r\nContent-Length", 1))
+    said = []
+    with raw_server(*turns) as server:
+        for _ in range(len(NAMES) * (len(forms) + 2)):
+            said.append(theatre.call("stop", "some-run", "--verbose", "--timeout", "5", url=server.url)[2])
+    yield View("error line, retries, verbose", b"".join(said), "ijktv")
+
+
+def json_with_id(body: Any, request_id: str) -> bytes:
+    """Return a 422 whose header is whatever bytes can stand in one."""
+    head = one_line(b"X-Request-Id: " + request_id.encode("utf-8", "replace"))
+    return answer(422, json.dumps(body).encode()).replace(b"Content-Length", head + b"\r\nContent-Length", 1)
+
+
+def one_line(header: bytes) -> bytes:
+    return header.replace(b"\r", b"").replace(b"\n", b"")
+
+
+def answers(theatre: Theatre) -> Iterator[View]:
+    """An event stream of a type that is none."""
+    said = []
+    for name in NAMES:
+        kind = one_line(marked("w", name).encode("utf-8", "replace"))
+        record = json.dumps({"id": "r", "workflow_id": "w", "status": "running"}).encode()
+        stream = answer(200).replace(b"Content-Length", b"Content-Type: " + kind + b"\r\nContent-Length", 1)
+        final = json.dumps({"id": "r", "workflow_id": "w", "status": "failed"}).encode()
+        going = answer(200, record)
+        with raw_server(going, answer(404), stream, going, answer(200, final)) as server:
+            said.append(theatre.call("stream", "r", url=server.url)[2])
+    yield View("plain", b"".join(said), "w")
+
+
+def starts(theatre: Theatre) -> Iterator[View]:
+    """A start whose answer is lost, and a run that may be it."""
+    said = []
+    for name in NAMES:
+        listed = [{"id": "run-1", "workflow_id": "w", "status": marked("q", name), "input": {}}]
+        faults: dict[str, list[Fault]] = {"start": [LostAnswer("drop")], "list": [Answer(200, {"items": listed})]}
+        workflow = theatre.add("lost start", faults=faults)
+        said.append(theatre.call("run", workflow, "--no-check")[2])
+    yield View("error line", b"".join(said), "q")
+
+
+def inputs(theatre: Theatre) -> Iterator[View]:
+    """A workflow whose inputs are the corpus."""
+    boxes = [
+        Node(f"in {n}", "InputNode", {"label": label, "type": kind, "value": default, "fixed_value": bool(n % 2)}, id_)
+        for n, (label, kind, default, id_) in enumerate(named("nopc"))
+    ]
+    required = [
+        Node(f"need {n}", "InputNode", {"label": label, "type": "str"}) for n, label in enumerate(all_marked("n"))
+    ]
+    workflow = theatre.add("inputs", nodes=boxes)
+    needs = theatre.add("required inputs", nodes=required)
+    for tty in (True, False):
+        _, out, _ = theatre.call("inputs", workflow, out_tty=tty)
+        yield View("inputs, on a terminal" if tty else "inputs, piped", out, "ncop", form="" if tty else "\t")
+        yield View("inputs, the line to paste", theatre.call("inputs", needs, out_tty=tty)[2], "")
+        assert len(out.splitlines()) == len(boxes) + 1
+    yield View("inputs --json on a terminal", theatre.call("inputs", workflow, "--json")[1], "ncop")
+    said = []
+    for label in all_marked("n"):
+        one = theatre.add("one input", nodes=[Node("in", "InputNode", {"label": label, "type": "int"})])
+        said.append(theatre.call("run", one)[2])
+        said.append(theatre.call("run", one, "zzz=1")[2])
+    yield View("pre-flight", b"".join(said), "n")
+    given = theatre.directory / "given.json"
+    given.write_text(json.dumps({str(n): value for n, value in enumerate(all_marked("y"))}))
+    _, out, _ = theatre.call("run", workflow, "--dry-run", "--no-check", "--inputs", f"@{given}")
+    yield View("dry run on a terminal", out, "y")
+    yield View("pre-flight", theatre.call("run", workflow, "--inputs", f"@{given}")[2], "")
+
+
+def outputs(theatre: Theatre) -> Iterator[View]:
+    """Outputs under hostile keys, of hostile texts, on a terminal in every format."""
+    several = theatre.add("several outputs", output=named("gh"))
+    for argv, renderer in (
+        ((), "text on a terminal"),
+        (("--json",), "json on a terminal"),
+        (("--format", "ndjson"), "ndjson on a terminal"),
+    ):
+        yield View(renderer, theatre.call("run", several, *argv)[1], "gh")
+    whole = "\n".join(all_marked("h"))
+    one = theatre.add("one output", output=[("A", whole)])
+    for argv, renderer in (((), "text on a terminal"), (("--raw", "A"), "raw on a terminal")):
+        _, out, err = theatre.call("run", one, *argv)
+        yield View(renderer, out, "h", form="\n\t")
+        yield View("plain", err, "")
+    text = "\n".join(value for value in all_marked("h") if not SURROGATE.search(value))
+    cut = theatre.add("cut output", output=[("A", text)], switches={"preview_limit": 100, "preview_characters": 50})
+    yield View("text, streamed to a terminal", theatre.call("run", cut)[1], "", form="\n\t")
+    said = []
+    for key in all_marked("g"):
+        two = theatre.add("a key", output=[(key, "x"), ("B", "y")])
+        said.append(theatre.call("run", two, "--raw", "C")[2])
+    yield View("error line", b"".join(said), "g")
+
+
+def files(theatre: Theatre) -> Iterator[View]:
+    """Files under hostile keys and names, some of them not to be had."""
+    values = {key: File(SURROGATE.sub("", name), b"x") for key, name in named("gm")}
+    here = theatre.add("files", output=values.items())
+    into = theatre.directory / "files"
+    _, out, err = theatre.call("run", here, "--output-dir", str(into))
+    yield View("paths on a terminal", out, "")
+    yield View("plain", err, "")
+    made = [path.relative_to(into).as_posix() for path in into.rglob("*")]
+    assert len(made) == len(values) + 1
+    assert not {unicodedata.category(letter) for name in made for letter in name} & HIDDEN
+    assert not [name for name in made if "/" in name]
+    json.loads((into / "manifest.json").read_text())
+    said = []
+    for key, file_id in named("gx"):
+        missing = theatre.add("no file", output=[(key, {"uri": "spot://x", "id": file_id})])
+        said.append(theatre.call("run", missing, "--output-dir", str(theatre.directory / "missing"))[2])
+    yield View("error line", b"".join(said), "g")
+
+
+class Still(Clock):
+    """The same moment, for ever."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def alone(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
+    """What a run has one of, through the renderer alone: the title, the run's status, a note, a warning."""
+    drawn: dict[int, bytes] = {40: b"", 160: b""}
+    quiet = b""
+    for name in NAMES:
+        here = Run("run-1", "w", marked("e", name), 50)
+        waits, gap = Reconnecting(1, 0.5, marked("s", name)), Gap(marked("s", name))
+        for columns in drawn:
+            terminal = on_terminal()
+            progress = Progress(here, Still(), Workflow("w", marked("a", name)))
+            with size(columns, 24), Live(terminal, progress) as live:
+                for update in (Started(here), waits, gap):
+                    live.show([(update, progress.fold(update))])
+                    live.refresh()
+            drawn[columns] += said_by(terminal)
+        terminal = on_terminal()
+        play([[Started(here), waits, gap, Finished(here)]], Progress(here, Still()), [WarningsOnly(terminal)])
+        quiet += said_by(terminal)
+    for columns, data in drawn.items():
+        yield View(f"live, {columns} columns", data, "aes", columns)
+    yield View("quiet", quiet, "s")
+
+
+def size(columns: int, rows: int) -> AbstractContextManager[Any]:
+    """The terminal's size, as rich asks for it."""
+    return patch.dict(os.environ, COLUMNS=str(columns), LINES=str(rows))
+
+
+def on_terminal() -> Terminal:
+    return Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm-256color"})
+
+
+def said_by(terminal: Terminal) -> bytes:
+    assert isinstance(terminal.err, io.StringIO)
+    return terminal.err.getvalue().encode("utf-8", "surrogatepass")
+
+
+@dataclass
+class Going:
+    """A download on its way."""
+
+    remote: Remote
+    done: int = 5
+    total: int | None = 10
+    finished: bool = False
+
+
+def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
+    """Downloads that take their time, under hostile keys."""
+    going: Sequence[Going] = [Going(Remote(f"/{key}", (key,), "id", "", is_text=False)) for key in all_marked("g")]
+    for columns in (40, 80):
+        terminal = on_terminal()
+        with (
+            size(columns, 200),
+            patch("noxcli.output.downloads.FIRST_BAR", 0.0),
+            Bars(terminal) as bars,
+        ):
+            bars.show(going)
+            bars.show([replace(one, finished=True) for one in going])
+            for reason in all_marked("t"):
+                bars.say(reason)
+        yield View(f"download bars, {columns} columns", said_by(terminal), "gt", columns)
+    terminal = on_terminal()
+    with Lines(terminal) as lines:
+        for reason in all_marked("t"):
+            lines.say(reason)
+    yield View("download lines", said_by(terminal), "t")
+
+
+SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads)
