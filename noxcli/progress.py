@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noxcli.models import Finished, Paused, Polled, Run, RunEvent, Started, Update, Workflow
+from noxcli.graph import layers_of
+from noxcli.models import Finished, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.timing import Clock, show_seconds
 
 # The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
@@ -19,11 +20,15 @@ HEAD = 64
 
 @dataclass(slots=True)
 class Node:
-    """One node; `began` and `ended` are seconds of the clock, `tail` is the end of its streamed text."""
+    """One node; `began` and `ended` are seconds of the clock, `tail` is the end of its streamed text.
+
+    Neighbours with the same `layer` need nothing of each other; it is None where there is no other in it.
+    """
 
     id: str
     name: str
     status: str = WAITING
+    layer: int | None = None
     began: float | None = None
     ended: float | None = None
     tail: str = ""
@@ -70,16 +75,16 @@ Step = tuple[Update, Sequence[Change]]
 
 
 class Progress:
-    """The run and its nodes, in the order of the workflow's definition, later ones in the order they showed up."""
+    """The run and its nodes, in the order of the workflow's edges, later ones in the order they showed up."""
 
     def __init__(self, run: Run, clock: Clock, workflow: Workflow | None = None) -> None:
         self.run = run
         self.title = workflow.name if workflow else ""
         self.status = run.status
         self.began = clock.monotonic()
-        names = workflow.nodes if workflow else {}
-        self.nodes = {node_id: Node(node_id, name) for node_id, name in names.items()}
+        self.nodes = _nodes(workflow) if workflow else {}
         self.percent: float | None = None
+        self.reconnects = 0
         self._clock = clock
 
     def elapsed(self) -> float:
@@ -110,6 +115,9 @@ class Progress:
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
                 return self._details(run.progress_details)
+            case Reconnecting():
+                self.reconnects += 1
+                return []
             case _:
                 return []
 
@@ -156,6 +164,17 @@ class Progress:
             node.ended = None if node.running else now
             changed.append(Change(node.name, status, node.duration(now), node.tail))
         return changed
+
+
+def _nodes(workflow: Workflow) -> dict[str, Node]:
+    layers = layers_of(workflow.definition)
+    shared = {node_id: place for place, layer in enumerate(layers) if len(layer) > 1 for node_id in layer}
+    ordered = dict.fromkeys([*(node_id for layer in layers for node_id in layer), *workflow.nodes])
+    return {
+        node_id: Node(node_id, workflow.nodes[node_id], layer=shared.get(node_id))
+        for node_id in ordered
+        if node_id in workflow.nodes
+    }
 
 
 def _ids(details: Mapping[str, Any], name: str) -> list[str]:

@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "models", "encode"},
     {
         *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
-        *("journal", "secrets", "logbook"),
+        *("journal", "secrets", "logbook", "graph"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
