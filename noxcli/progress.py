@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.graph import layers_of
 from noxcli.models import Finished, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.timing import Clock, show_seconds
+from noxcli.timing import Clock, seconds_between, show_seconds
 
 # The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
 DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
@@ -22,7 +22,7 @@ HEAD = 64
 class Node:
     """One node; `began` and `ended` are seconds of the clock, `tail` is the end of its streamed text.
 
-    Neighbours with the same `layer` need nothing of each other; it is None where there is no other in it.
+    Nodes of one `layer` need nothing of each other; it is None where the order is not known.
     """
 
     id: str
@@ -75,10 +75,14 @@ Step = tuple[Update, Sequence[Change]]
 
 
 class Progress:
-    """The run and its nodes, in the order of the workflow's edges, later ones in the order they showed up."""
+    """The run and its nodes, in the order of the workflow's edges, later ones in the order they showed up.
 
-    def __init__(self, run: Run, clock: Clock, workflow: Workflow | None = None) -> None:
+    What is measured here means something only for a run that is watched from its start.
+    """
+
+    def __init__(self, run: Run, clock: Clock, workflow: Workflow | None = None, *, from_start: bool = True) -> None:
         self.run = run
+        self.from_start = from_start
         self.title = workflow.name if workflow else ""
         self.status = run.status
         self.began = clock.monotonic()
@@ -89,6 +93,11 @@ class Progress:
 
     def elapsed(self) -> float:
         return self._clock.monotonic() - self.began
+
+    def took(self) -> float:
+        """Return the seconds that the run took: by its record where its start was not seen."""
+        recorded = None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
+        return self.elapsed() if recorded is None else recorded
 
     def stuck(self) -> str:
         """Return which nodes are at work and which wait behind them, for whoever asks why nothing moves."""
@@ -168,13 +177,9 @@ class Progress:
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:
     layers = layers_of(workflow.definition)
-    shared = {node_id: place for place, layer in enumerate(layers) if len(layer) > 1 for node_id in layer}
-    ordered = dict.fromkeys([*(node_id for layer in layers for node_id in layer), *workflow.nodes])
-    return {
-        node_id: Node(node_id, workflow.nodes[node_id], layer=shared.get(node_id))
-        for node_id in ordered
-        if node_id in workflow.nodes
-    }
+    layer_of = {node_id: place for place, layer in enumerate(layers) for node_id in layer}
+    ordered = dict.fromkeys([*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes])
+    return {node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id)) for node_id in ordered}
 
 
 def _ids(details: Mapping[str, Any], name: str) -> list[str]:

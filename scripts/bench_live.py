@@ -1,4 +1,4 @@
-"""Measure what the picture costs: one run of 20,000 events a second, shown by --quiet, the plain log and the live view.
+"""Measure what the picture costs: 20,000 events a second, shown by --quiet, the plain log and the live view.
 
 Usage: python scripts/bench_live.py [SECONDS [EVENTS_PER_SECOND]]. Prints CPU and wall time of each process, as ratios
 to `--quiet` and as the share of a processor that showing took. Six nodes of sixty talk at once.

@@ -67,4 +67,4 @@ def test_progress_keeps_that_order_and_knows_who_can_work_side_by_side() -> None
     progress = Progress(Run("r", "w", "queued", progress_details={"running_nodes": ["late"]}), Clock(), workflow)
     progress.fold(Started(progress.run))
     shown = [(node.name, node.layer) for node in progress.nodes.values()]
-    assert shown == [("A", None), ("C", 1), ("B", 1), ("D", None), ("late", None)]
+    assert shown == [("A", 0), ("C", 1), ("B", 1), ("D", 2), ("late", None)]
