@@ -15,6 +15,7 @@ RUNNING = frozenset({"running", "started", "in_progress", "streaming"})
 SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
 WAITING = "waiting"
 TAIL = 400
+NAMED = 10  # nodes in one message
 HEAD = 64
 
 
@@ -102,13 +103,14 @@ class Progress:
     def stuck(self) -> str:
         """Return which nodes are at work and which wait behind them, for whoever asks why nothing moves."""
         now = self._clock.monotonic()
+        nodes = list(self.nodes.values())
         busy = [
             f"{node.name!r} has been {node.status} for {show_seconds(node.duration(now) or 0.0)}"
-            for node in self.nodes.values()
+            for node in nodes
             if node.running
         ]
-        behind = [repr(node.name) for node in self.nodes.values() if node.status == WAITING]
-        return "; ".join([*busy, *([f"waiting behind: {', '.join(behind[:10])}"] if behind else [])])
+        behind = [repr(node.name) for node in nodes if node.status == WAITING]
+        return "; ".join(filter(None, [_some(busy, "; "), f"waiting behind: {_some(behind, ', ')}" if behind else ""]))
 
     def fold(self, update: Update) -> list[Change]:
         """Take in one update and return the changes of status that it brought."""
@@ -180,6 +182,12 @@ def _nodes(workflow: Workflow) -> dict[str, Node]:
     layer_of = {node_id: place for place, layer in enumerate(layers) for node_id in layer}
     ordered = dict.fromkeys([*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes])
     return {node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id)) for node_id in ordered}
+
+
+def _some(named: Sequence[str], separator: str) -> str:
+    """Return the first ones, and how many more there are."""
+    left = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
+    return separator.join([*named[:NAMED], *left])
 
 
 def _ids(details: Mapping[str, Any], name: str) -> list[str]:
