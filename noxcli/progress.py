@@ -137,10 +137,11 @@ class Progress:
         if not isinstance(node_id, str):
             return []
         node = self._node(node_id)
-        text = data.get("content")
+        text, status = data.get("content"), data.get("status")
         if isinstance(text, str) and text:
             node.hear(text)
-        status = data.get("status")
+            if status in FAILED:
+                node.tail = text[-TAIL:]  # the reason, and nothing of what was said before
         return self._set([node], status) if isinstance(status, str) and status else []
 
     def _details(self, details: Any) -> list[Change]:

@@ -72,9 +72,9 @@ class Seen:
     end: int
     raw: bytearray = field(default_factory=bytearray)
 
-    def wait_for(self, text: bytes, limit: float = 10) -> None:
+    def wait_for(self, text: bytes, limit: float = 10, after: int = 0) -> None:
         end = time.monotonic() + limit
-        while text not in self.raw:
+        while text not in self.raw[after:]:
             assert time.monotonic() < end, f"{text!r} did not come: {bytes(self.raw)!r}"
             time.sleep(0.01)
 

@@ -101,7 +101,7 @@ class Picture:
         line.add(visible(node.name), "dim" if group in {"done", "skipped"} else "", cells=name_cells)
         took = node.duration(now)
         line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
-        said = self._mask.torn(node.tail) if node.running or node.failed else ""
+        said = self._mask.torn(node.tail) if node.failed or (node.running and not self._over) else ""
         if group in {"failed", "other", "skipped"} and node.status != "running" and not (node.failed and said):
             line.add(f" {visible(node.status)}", STYLES[group])
         if node.failed and said:
