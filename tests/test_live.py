@@ -1,7 +1,9 @@
 """The live view on terminals: real processes on pseudo-terminals, looked at through a terminal emulator."""
 
 import io
+import os
 import re
+import signal
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -26,7 +28,7 @@ from tests.conftest import Noxcli
 from tests.process import NOXCLI, Seen, environment, on_terminal
 
 RUNNING = Run("run-1", "wf-1", "running")
-FOREVER = Sleep(60_000)
+FOREVER = Sleep(600_000)
 # Listed against the order of their work.
 NODES = [Node("Publish"), Node("Check"), Node("Draft"), Node("Ask"), Node("Plan")]
 EDGES = [("Plan", "Draft"), ("Plan", "Ask"), ("Plan", "Check"), ("Draft", "Publish"), ("Check", "Publish")]
@@ -57,11 +59,17 @@ def shown(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
     return lines_of(screen_of(bytes(seen.raw), columns, rows))
 
 
+def leave(seen: Seen) -> None:
+    """Press Ctrl-C."""
+    os.kill(seen.process.pid, signal.SIGINT)
+
+
 def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
-    with on_terminal([*NOXCLI, "run", workflow, "--timeout", "1s"], env) as seen:
+    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
         seen.wait_for(b"of the draft")
         header, *nodes, footer = shown(seen)[1:]
+        leave(seen)
     assert re.fullmatch(r"test_nodes\S+ run [0-9a-f-]{36} running", header) is not None
     marks = ["".join(line.split()[:2]) if line[0] != " " else line.split()[0] for line in nodes]
     assert [marks[0], *(mark[0] for mark in marks[1:4]), marks[4]] == ["✓", "┌", "│", "└", "·"]
@@ -137,12 +145,13 @@ def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, p
 @pytest.mark.parametrize("reflows", [True, False])
 def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bool) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
-    with on_terminal([*NOXCLI, "run", workflow, "--timeout", "2s"], env if reflows else env | CUTTING) as seen:
+    with on_terminal([*NOXCLI, "run", workflow], env if reflows else env | CUTTING) as seen:
         seen.wait_for(b"of the draft")
         seen.resize(45, 24)
         before = bytes(seen.raw)
-        seen.wait_for(b"\x1b[K\x1b[J", after=len(before))
+        seen.wait_for(b"\x1b[K\x1b[J\x1b[?7h", after=len(before))
         after = bytes(seen.raw[len(before) :])
+        leave(seen)
     screen = screen_of(before)
     if reflows:
         screen = reflowed(screen, 45)
@@ -248,9 +257,10 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
 @pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LC_ALL": "C", "LANG": "en_US.UTF-8"}, {"LC_ALL": "POSIX"}])
 def test_a_plain_c_locale_gets_plain_characters(env: dict[str, str], plays: Any, locale: dict[str, str]) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, Emit("Draft", "Größe 大"), FOREVER])
-    with on_terminal([*NOXCLI, "run", workflow, "--timeout", "1500ms"], env | locale) as seen:
+    with on_terminal([*NOXCLI, "run", workflow], env | locale) as seen:
         seen.wait_for(b"Gr")
         lines = shown(seen)
+        leave(seen)
     assert bytes(seen.raw).isascii()
     assert [line[0] for line in lines[2:-1]] == [" ", "/", "|", "\\", " "]
     assert "Gr\\xf6\\xdfe \\u5927" in lines[4]
@@ -259,8 +269,9 @@ def test_a_plain_c_locale_gets_plain_characters(env: dict[str, str], plays: Any,
 
 def test_a_coerced_locale_alone_says_nothing_against_unicode(env: dict[str, str], plays: Any) -> None:
     env = {name: value for name, value in env.items() if name != "LANG"}
-    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write"), FOREVER]), "--timeout", "1s"], env) as seen:
-        seen.wait_for("─".encode())
+    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write"), FOREVER])], env) as seen:
+        seen.wait_for("·".encode())
+        leave(seen)
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])
@@ -313,7 +324,8 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
 
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
-    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait", "--timeout", "2s"], env) as seen:
+    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env) as seen:
         seen.wait_for(b"waiting for a person")
         footers = [line for line in shown(seen) if "%" in line]
+        leave(seen)
     assert footers[0].endswith("waiting for a person")

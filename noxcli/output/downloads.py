@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
-from noxcli.output.text import visible
 
 if TYPE_CHECKING:
     from noxcli.output.line import Line
@@ -96,7 +95,7 @@ class Bars:
 
 
 def _bar(transfer: Transfer, seconds: float, line: "Line") -> "Line":
-    name = visible(transfer.remote.pointer)
+    name = transfer.remote.pointer
     line.add(name, cells=min(len(name), NAME_WIDTH, line.left // 3)).add(" ")
     if transfer.total:
         line.add_bar(transfer.done / transfer.total, min(BAR, line.left // 4)).add(" ")

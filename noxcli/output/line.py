@@ -1,11 +1,13 @@
-"""A line of a picture: pieces of text with their colours, never wider than it may be."""
+"""A line of a picture: pieces of text with their colours, made harmless, and never wider than they may be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 
 from noxcli.output.terminal import Terminal
+from noxcli.output.text import visible
+from noxcli.secrets import Mask
 
 # SGR parameters (ECMA-48), of the sixteen colours that every theme defines for itself.
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -13,14 +15,15 @@ CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "c
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a terminal can show."""
+    """What a terminal can show, and what it must not."""
 
     color: bool
     unicode: bool
+    mask: Mask = field(default_factory=Mask)
 
     @classmethod
     def of(cls, terminal: Terminal) -> "Look":
-        return cls(terminal.wants_color(), terminal.speaks_unicode())
+        return cls(terminal.wants_color(), terminal.speaks_unicode(), terminal.mask)
 
     def line(self, width: int) -> "Line":
         """Return an empty line of at most `width` cells."""
@@ -49,13 +52,13 @@ class Line:
         if cells is not None:
             text, size = text + " " * (room - size), room
         self.cells += size
-        codes = ";".join(CODES[name] for name in style.split()) if self._look.color and text else ""
+        codes = ";".join(CODES[name] for name in style.split()) if self._look.color and text.strip() else ""
         self._pieces.append(f"\x1b[{codes}m{text}\x1b[0m" if codes else text)
         return self
 
     def add_end(self, text: str, style: str = "") -> Self:
         """Add the end of the text, as much as there is room for."""
-        text = self._known(text)
+        text = self._shown(text)
         while (excess := cell_len(text) - self.left) > 0:
             text = text[max(1, excess // 2) :]  # a character has two cells at most
         return self.add(text, style)
@@ -70,10 +73,11 @@ class Line:
         return "".join(self._pieces)
 
     def _cut(self, text: str, room: int) -> str:
-        text = self._known(text)
+        text = self._shown(text)
         if cell_len(text) <= room:
             return text
         return f"{set_cell_size(text, room - 1)}{'…' if self._look.unicode else '~'}" if room else ""
 
-    def _known(self, text: str) -> str:
+    def _shown(self, text: str) -> str:
+        text = visible(self._look.mask(text))
         return text if self._look.unicode else text.encode("ascii", "backslashreplace").decode("ascii")

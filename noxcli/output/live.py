@@ -22,7 +22,7 @@ class Live:
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
         self._progress = progress
-        self._picture = Picture(progress, Look.of(terminal), terminal.mask)
+        self._picture = Picture(progress, Look.of(terminal))
         self._region = Region(terminal)
         self._note = ""
         self._over = threading.Event()

@@ -8,7 +8,6 @@ from rich.cells import cell_len
 from noxcli.output.line import Line, Look
 from noxcli.output.text import visible
 from noxcli.progress import SKIPPED, WAITING, Node, Progress
-from noxcli.secrets import Mask
 from noxcli.timing import show_seconds
 
 MARKS = {"done": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•"}
@@ -31,10 +30,9 @@ BAR, LEAST_BAR = 20, 4  # cells
 class Picture:
     """Header, a line for each node that there is room for, overall progress; in the end, a summary."""
 
-    def __init__(self, progress: Progress, look: Look, mask: Mask) -> None:
+    def __init__(self, progress: Progress, look: Look) -> None:
         self._progress = progress
         self._look = look
-        self._mask = mask
         self._over = False
 
     def lines(self, size: os.terminal_size, note: str = "") -> list[Line]:
@@ -58,10 +56,10 @@ class Picture:
         now = progress.began + progress.elapsed()
         lines = self._node_lines(worth_keeping(nodes, now, progress.from_start), now, max(LEAST_COLUMNS, columns - 1))
         if run.status == "completed":
-            way_back = f"its output again: noxcli fetch-output {visible(run.id)}"
+            way_back = f"its output again: noxcli fetch-output {run.id}"
             lines.append(self._look.line(ENDLESS).add(way_back, "dim"))
-        last = self._look.line(ENDLESS).add(f"run {visible(run.id)} ")
-        last.add(visible(run.status), RUN_STYLES.get(run.status, "cyan"))
+        last = self._look.line(ENDLESS).add(f"run {run.id} ")
+        last.add(run.status, RUN_STYLES.get(run.status, "cyan"))
         last.add(f" in {show_seconds(progress.took())}")
         facts = [counts(nodes)] if nodes else []
         if progress.reconnects:
@@ -98,16 +96,16 @@ class Picture:
         group = group_of(node)
         line = self._look.line(width).add(f"{bracket} ", "dim")
         line.add(self._mark(node, group, now), STYLES[group]).add(" ")
-        line.add(visible(node.name), "dim" if group in {"done", "skipped"} else "", cells=name_cells)
+        line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
         took = node.duration(now)
         line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
-        said = self._mask.torn(node.tail) if node.failed or (node.running and not self._over) else ""
+        said = self._look.mask.torn(node.tail) if node.failed or (node.running and not self._over) else ""
         if group in {"failed", "other", "skipped"} and node.status != "running" and not (node.failed and said):
-            line.add(f" {visible(node.status)}", STYLES[group])
+            line.add(f" {node.status}", STYLES[group])
         if node.failed and said:
-            line.add(" ").add(visible(said).strip(), "red")
+            line.add(" ").add(said.strip(), "red")
         elif said and line.left > 8:
-            line.add(" ").add_end(visible(said[-2 * line.left :]).strip(), "dim")
+            line.add(" ").add_end(said[-2 * line.left :].strip(), "dim")
         return line
 
     def _mark(self, node: Node, group: str, now: float) -> str:
