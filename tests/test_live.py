@@ -14,8 +14,10 @@ import pyte
 import pytest
 
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
+from noxcli.output.line import Look
 from noxcli.output.live import Live
 from noxcli.output.picture import worth_keeping
+from noxcli.output.region import Region
 from noxcli.output.terminal import Terminal
 from noxcli.progress import Node as ProgressNode
 from noxcli.progress import Progress
@@ -216,6 +218,18 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     assert lines.pop().startswith("run run-1 running in ")
     lines = [line for line in lines if not line.startswith("  * Write")]
     assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
+
+
+def test_a_region_takes_fewer_lines_back_and_none_as_well() -> None:
+    terminal = Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    look = Look(color=False, unicode=True)
+    assert isinstance(terminal.err, io.StringIO)
+    with Region(terminal) as region:
+        for texts in (["one", "two", "three"], ["one", "2"], [], ["four"], []):
+            region.draw([look.line(20).add(text) for text in texts])
+            terminal.note(f"{len(texts)} lines")
+            raw = terminal.err.getvalue().replace("\n", "\r\n").encode()
+            assert [line for line in lines_of(screen_of(raw)) if "lines" not in line] == texts
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(60, 80, 24), (60, 40, 10), (500, 80, 24), (500, 40, 10)])

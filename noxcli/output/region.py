@@ -56,7 +56,8 @@ class Region:
     def say(self, text: str) -> None:
         """Print lines above."""
         with self._lock:
-            self._terminal.draw(f"{self._erased()}{text}\n{_whole(self._drawn)}")
+            again = _whole(self._drawn) if self._drawn else ""
+            self._terminal.draw(f"{self._erased()}{text}\n{again}")
             self._size = self._terminal.size()
 
     def _changed(self, lines: Sequence[Line]) -> str:
@@ -83,7 +84,7 @@ class Region:
 
 def _whole(lines: Sequence[Line]) -> str:
     # Cleared line by line: terminals take a cleared screen for something to be kept in their history.
-    return NO_WRAP + "\n".join(f"{line}{CLEAR_LINE}" for line in lines) + CLEAR_BELOW + WRAP if lines else ""
+    return NO_WRAP + "\n".join(f"{line}{CLEAR_LINE}" for line in lines) + CLEAR_BELOW + WRAP
 
 
 def _up(rows: int) -> str:
@@ -93,7 +94,7 @@ def _up(rows: int) -> str:
 def _reflows(terminal: Terminal) -> bool:
     """Tell whether lines that have become too long are wrapped when a terminal gets narrower.
 
-    Nearly all do that; xterm, GNU screen and the Linux console cut them off, and so do their emulators.
+    Nearly all do that; xterm, GNU screen and the Linux console cut them off.
     """
     name = terminal.environ.get("TERM", "")
     cuts = "XTERM_VERSION" in terminal.environ or name == "linux"
