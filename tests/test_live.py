@@ -4,6 +4,7 @@ import io
 import os
 import re
 import signal
+import sys
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -171,6 +172,42 @@ def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
     rows = [line.rstrip() for line in screen.display[: screen.cursor.y + 1]]
     pieces = [row[at : at + columns] for row in rows for at in range(0, max(1, len(row)), columns)]
     return screen_of("\r\n".join(pieces).encode(), columns, screen.lines)
+
+
+def test_ctrl_z_gives_the_screen_to_the_shell_and_fg_takes_it_back(env: dict[str, str], plays: Any) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+        seen.wait_for(b"hello")
+        seen.process.send_signal(signal.SIGTSTP)
+        _, status = os.waitpid(seen.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        seen.wait_for(b"\x1b[?25h")
+        screen, stopped_at = screen_of(bytes(seen.raw)), len(seen.raw)
+        seen.process.send_signal(signal.SIGCONT)
+        seen.wait_for(b"hello", after=stopped_at)
+        leave(seen)
+    assert [line[:11] for line in lines_of(screen)] == ["started run"]
+    assert not screen.cursor.hidden
+    assert b"\x1b[?25l" in seen.raw[stopped_at:]
+
+
+BEHIND = """
+import fcntl, os, sys, termios
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os.setpgid(0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(script=node_runs("Write", ["hello"], seconds=500), output={"A": "the output"})
+    with on_terminal([sys.executable, "-c", BEHIND, *NOXCLI, "run", workflow], env) as seen:
+        pass
+    assert seen.process.returncode == 0
+    lines = shown(seen)
+    assert (lines[0][:11], lines[-1]) == ("started run", "the output")
+    assert b"\x1b[?7l" not in seen.raw
 
 
 def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str], plays: Any) -> None:

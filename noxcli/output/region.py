@@ -1,9 +1,11 @@
 """The last lines of a terminal, redrawn in place while everything else that is said goes above them."""
 
+import os
+import signal
 import threading
 from collections.abc import Sequence
 from itertools import zip_longest
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from noxcli.output.line import Line
@@ -16,19 +18,26 @@ CLEAR_LINE, CLEAR_BELOW = "\x1b[K", "\x1b[J"
 
 
 class Region:
-    """Lines at the bottom, from `with` to its end. Any thread may draw or say something: each does one whole write."""
+    """Lines at the bottom, from `with` to its end. Any thread may draw or say something: each does one whole write.
+
+    Nothing is drawn where the shell has the terminal: after Ctrl-Z, or behind `&`.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come while its thread is drawing
         self._drawn: list[Line] = []
         self._size = self._seen = terminal.size()
         self._open = False
+        self._suspends = False
 
     def __enter__(self) -> Self:
         self._open = True
         self._terminal.above = self.say
-        self._terminal.draw(HIDE_CURSOR)
+        ours = threading.current_thread() is threading.main_thread()
+        self._suspends = ours and signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
+        if self._suspends:
+            signal.signal(signal.SIGTSTP, self._suspend)
         return self
 
     def __exit__(
@@ -37,17 +46,20 @@ class Region:
         self._terminal.above = None
         with self._lock:
             self._open = False
-            self._terminal.draw(f"{self._erased()}{SHOW_CURSOR}")
-            self._drawn = []
+            self._take_away()
+        if self._suspends:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def draw(self, lines: Sequence[Line]) -> None:
         """Show these lines instead of those before; while the terminal is being resized, nothing changes."""
         with self._lock:
             before, self._seen = self._seen, self._terminal.size()
-            if self._seen != before or not self._open:
+            if self._seen != before or not self._open or self._terminal.in_background():
                 return
             lines = lines[-max(1, self._seen.lines - 1) :]
-            if self._seen == self._size and len(lines) >= len(self._drawn):
+            if not self._drawn:
+                self._terminal.draw(f"{HIDE_CURSOR}{_whole(lines)}")
+            elif self._seen == self._size and len(lines) >= len(self._drawn):
                 self._terminal.draw(self._changed(lines))
             else:
                 self._terminal.draw(f"{_up(self._rows() - 1)}{_whole(lines)}")
@@ -59,6 +71,17 @@ class Region:
             again = _whole(self._drawn) if self._drawn else ""
             self._terminal.draw(f"{self._erased()}{text}\n{again}")
             self._size = self._terminal.size()
+
+    def _suspend(self, _number: int, _frame: FrameType | None) -> None:
+        """Leave the terminal to the shell until it says `fg`."""
+        with self._lock:
+            self._take_away()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _take_away(self) -> None:
+        if self._drawn:
+            self._terminal.draw(f"{self._erased()}{SHOW_CURSOR}")
+            self._drawn = []
 
     def _changed(self, lines: Sequence[Line]) -> str:
         """Return what turns the lines that are there into these; the cursor is in the last one, and ends there."""

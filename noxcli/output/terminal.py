@@ -56,6 +56,13 @@ class Terminal:
         """True where a live view works."""
         return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
+    def in_background(self) -> bool:
+        """True where the shell, or another job of it, has the terminal now."""
+        try:
+            return os.tcgetpgrp(self.err.fileno()) != os.getpgrp()
+        except (OSError, ValueError):
+            return False  # no terminal, or not the one that we are controlled from
+
     def speaks_unicode(self) -> bool:
         """True unless the encoding has no room for it, or the locale is plain C."""
         encoding = (getattr(self.err, "encoding", None) or "ascii").lower().replace("-", "")
