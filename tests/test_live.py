@@ -13,6 +13,9 @@ from typing import Any
 
 import pyte
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
 from noxcli.output.line import Look
@@ -255,6 +258,17 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     assert lines.pop().startswith("run run-1 running in ")
     lines = [line for line in lines if not line.startswith("  * Write")]
     assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
+
+
+@given(st.lists(st.text(max_size=30), max_size=4), st.integers(1, 40), st.booleans())
+@example(["世界", "\N{FAMILY}\u200d\N{ROCKET}", "大", "e\u0301"], 5, True)
+def test_a_line_is_never_wider_than_it_may_be(texts: list[str], width: int, unicode: bool) -> None:
+    line = Look(color=False, unicode=unicode).line(width)
+    for place, text in enumerate(texts):
+        _ = line.add_end(text) if place % 3 == 2 else line.add(text, cells=4 if place % 3 == 1 else None)
+    assert cell_len(str(line)) <= line.cells <= width
+    assert not re.search("[\x00-\x1f\x7f-\x9f]", str(line))
+    assert unicode or str(line).isascii()
 
 
 def test_a_region_takes_fewer_lines_back_and_none_as_well() -> None:
