@@ -89,14 +89,15 @@ class Bars:
         if self._region is None:
             self._region = Region(self._terminal)
             self._region.__enter__()
-        columns = self._terminal.size().columns
-        look, going = Look.of(self._terminal), [transfer for transfer in transfers if not transfer.finished]
-        self._region.draw([_bar(transfer, took, look.line(columns - 1)) for transfer in going])
+        look, columns = Look.of(self._terminal), self._terminal.size().columns
+        going = [transfer for transfer in transfers if not transfer.finished]
+        longest = max((len(transfer.remote.pointer) for transfer in going), default=0)
+        cells = min(longest, NAME_WIDTH, columns // 3)
+        self._region.draw([_bar(transfer, took, look.line(columns - 1), cells) for transfer in going])
 
 
-def _bar(transfer: Transfer, seconds: float, line: "Line") -> "Line":
-    name = transfer.remote.pointer
-    line.add(name, cells=min(len(name), NAME_WIDTH, line.left // 3)).add(" ")
+def _bar(transfer: Transfer, seconds: float, line: "Line", name_cells: int) -> "Line":
+    line.add(transfer.remote.pointer, cells=name_cells).add(" ")
     if transfer.total:
         line.add_bar(transfer.done / transfer.total, min(BAR, line.left // 4)).add(" ")
     return line.add(_facts(transfer.done, transfer.total, seconds), "dim")
