@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noxcli.models import Finished, Paused, Polled, Run, RunEvent, Started, Update, Workflow
-from noxcli.timing import Clock, show_seconds
+from noxcli.graph import layers_of
+from noxcli.models import Finished, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.timing import Clock, seconds_between, show_seconds
 
 # The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
 DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
@@ -14,16 +15,21 @@ RUNNING = frozenset({"running", "started", "in_progress", "streaming"})
 SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
 WAITING = "waiting"
 TAIL = 400
+NAMED = 10  # nodes in one message
 HEAD = 64
 
 
 @dataclass(slots=True)
 class Node:
-    """One node; `began` and `ended` are seconds of the clock, `tail` is the end of its streamed text."""
+    """One node; `began` and `ended` are seconds of the clock, `tail` is the end of its streamed text.
+
+    Nodes of one `layer` need nothing of each other; it is None where the order is not known.
+    """
 
     id: str
     name: str
     status: str = WAITING
+    layer: int | None = None
     began: float | None = None
     ended: float | None = None
     tail: str = ""
@@ -70,31 +76,41 @@ Step = tuple[Update, Sequence[Change]]
 
 
 class Progress:
-    """The run and its nodes, in the order of the workflow's definition, later ones in the order they showed up."""
+    """The run and its nodes, in the order of the workflow's edges, later ones in the order they showed up.
 
-    def __init__(self, run: Run, clock: Clock, workflow: Workflow | None = None) -> None:
+    What is measured here means something only for a run that is watched from its start.
+    """
+
+    def __init__(self, run: Run, clock: Clock, workflow: Workflow | None = None, *, from_start: bool = True) -> None:
         self.run = run
+        self.from_start = from_start
         self.title = workflow.name if workflow else ""
         self.status = run.status
         self.began = clock.monotonic()
-        names = workflow.nodes if workflow else {}
-        self.nodes = {node_id: Node(node_id, name) for node_id, name in names.items()}
+        self.nodes = _nodes(workflow) if workflow else {}
         self.percent: float | None = None
+        self.reconnects = 0
         self._clock = clock
 
     def elapsed(self) -> float:
         return self._clock.monotonic() - self.began
 
+    def took(self) -> float:
+        """Return the seconds that the run took: by its record where its start was not seen."""
+        recorded = None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
+        return self.elapsed() if recorded is None else recorded
+
     def stuck(self) -> str:
         """Return which nodes are at work and which wait behind them, for whoever asks why nothing moves."""
         now = self._clock.monotonic()
+        nodes = list(self.nodes.values())
         busy = [
             f"{node.name!r} has been {node.status} for {show_seconds(node.duration(now) or 0.0)}"
-            for node in self.nodes.values()
+            for node in nodes
             if node.running
         ]
-        behind = [repr(node.name) for node in self.nodes.values() if node.status == WAITING]
-        return "; ".join([*busy, *([f"waiting behind: {', '.join(behind[:10])}"] if behind else [])])
+        behind = [repr(node.name) for node in nodes if node.status == WAITING]
+        return "; ".join(filter(None, [_some(busy, "; "), f"waiting behind: {_some(behind, ', ')}" if behind else ""]))
 
     def fold(self, update: Update) -> list[Change]:
         """Take in one update and return the changes of status that it brought."""
@@ -110,6 +126,9 @@ class Progress:
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
                 return self._details(run.progress_details)
+            case Reconnecting():
+                self.reconnects += 1
+                return []
             case _:
                 return []
 
@@ -118,10 +137,11 @@ class Progress:
         if not isinstance(node_id, str):
             return []
         node = self._node(node_id)
-        text = data.get("content")
+        text, status = data.get("content"), data.get("status")
         if isinstance(text, str) and text:
             node.hear(text)
-        status = data.get("status")
+            if status in FAILED:
+                node.tail = text[-TAIL:]  # the reason, and nothing of what was said before
         return self._set([node], status) if isinstance(status, str) and status else []
 
     def _details(self, details: Any) -> list[Change]:
@@ -156,6 +176,19 @@ class Progress:
             node.ended = None if node.running else now
             changed.append(Change(node.name, status, node.duration(now), node.tail))
         return changed
+
+
+def _nodes(workflow: Workflow) -> dict[str, Node]:
+    layers = layers_of(workflow.definition)
+    layer_of = {node_id: place for place, layer in enumerate(layers) for node_id in layer}
+    ordered = dict.fromkeys([*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes])
+    return {node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id)) for node_id in ordered}
+
+
+def _some(named: Sequence[str], separator: str) -> str:
+    """Return the first ones, and how many more there are."""
+    left = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
+    return separator.join([*named[:NAMED], *left])
 
 
 def _ids(details: Mapping[str, Any], name: str) -> list[str]:

@@ -27,7 +27,6 @@ class Outcome:
     progress: Progress | None = None
     ledger: Ledger | None = None
     connects: int = 0
-    measured: bool = False  # the nodes were watched from the start, so their durations mean something
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
 
@@ -80,7 +79,7 @@ class Outcome:
         now = self.progress.began + self.progress.elapsed()
         nodes = []
         for node in self.progress.nodes.values():
-            took = node.duration(now) if self.measured else None
+            took = node.duration(now) if self.progress.from_start else None
             nodes.append(
                 {
                     "id": node.id,

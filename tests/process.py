@@ -69,13 +69,18 @@ class Seen:
     """What came out at the terminal's other end."""
 
     process: "subprocess.Popen[bytes]"
+    end: int
     raw: bytearray = field(default_factory=bytearray)
 
-    def wait_for(self, text: bytes, limit: float = 10) -> None:
+    def wait_for(self, text: bytes, limit: float = 10, after: int = 0) -> None:
         end = time.monotonic() + limit
-        while text not in self.raw:
+        while text not in self.raw[after:]:
             assert time.monotonic() < end, f"{text!r} did not come: {bytes(self.raw)!r}"
             time.sleep(0.01)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Do what a user does with the corner of a window."""
+        fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 @contextmanager
@@ -94,7 +99,7 @@ def on_terminal(
         start_new_session=True,
     )
     os.close(theirs)
-    seen = Seen(process)
+    seen = Seen(process, ours)
 
     def read() -> None:
         while True:

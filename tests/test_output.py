@@ -13,7 +13,8 @@ import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.output import Renderer, play, progress_renderer
-from noxcli.output.live import Live, choose
+from noxcli.output.live import Live
+from noxcli.output.picture import choose
 from noxcli.output.pipe import Content, Ndjson
 from noxcli.output.plain import Plain
 from noxcli.output.terminal import Terminal
@@ -177,7 +178,8 @@ def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) 
     _, end = live_until(9, monkeypatch)
     assert [line for line in end if line] == [
         "gap: the server no longer knows the position",
-        "run run-1 completed in 2.0s; 2 done, 1 skipped",
+        "its output again: noxcli fetch-output run-1",
+        "run run-1 completed in 2.0s; 2 done, 1 skipped; 1 reconnect",
     ]
 
 
@@ -215,7 +217,7 @@ def test_the_live_view_draws_ten_times_a_second_at_most() -> None:
             event = content("n2", "running", "word ")
             live.show([(event, progress.fold(event))])
         took = time.monotonic() - began
-    drawn = said(shown).count("Report run")
+    drawn = said(shown).count("\x1b[?7h")
     assert 1 <= drawn <= 10 * took + 3
 
 

@@ -60,7 +60,8 @@ def attend(
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
-    progress = outcome.progress = Progress(run, context.clock, workflow or _workflow(context, api, run, deadline))
+    workflow = workflow or _workflow(context, api, run, deadline)
+    progress = outcome.progress = Progress(run, context.clock, workflow, from_start=just_started)
     follower = Follower(
         api,
         run,
@@ -71,12 +72,12 @@ def attend(
         just_started=just_started,
         stuck=progress.stuck,
     )
-    outcome.ledger, outcome.measured = follower.ledger, just_started
+    outcome.ledger = follower.ledger
     writer = context.event_writer()
     # The cursor comes last: it may only name what stdout has.
     keeper = context.journal.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
-    picture = progress_renderer(context.terminal, progress)
+    picture = progress_renderer(context.terminal, progress, writes_events=writer is not None)
     shown = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in shown if renderer is not None]
     try:

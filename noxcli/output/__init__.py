@@ -31,12 +31,15 @@ class Renderer(Protocol):
     def show(self, burst: Sequence[Step]) -> None: ...
 
 
-def progress_renderer(terminal: Terminal, progress: Progress) -> Renderer:
-    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`."""
-    if terminal.quiet:
+def progress_renderer(terminal: Terminal, progress: Progress, *, writes_events: bool = False) -> Renderer:
+    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`.
+
+    Events that are written to the same screen leave no room for a picture, and are one themselves.
+    """
+    if terminal.quiet or (writes_events and terminal.shares_screen()):
         return WarningsOnly(terminal)
     if terminal.can_redraw():
-        from noxcli.output.live import Live  # rich is loaded only where it draws
+        from noxcli.output.live import Live  # loaded only where something is drawn
 
         return Live(terminal, progress)
     return Plain(terminal, progress)

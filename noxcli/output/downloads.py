@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
-from noxcli.output.text import shorten, visible
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from noxcli.output.line import Line
+    from noxcli.output.region import Region
 
 FIRST_BAR = 0.5  # seconds
 FIRST_LINE = LINE_EVERY = 5.0
 NAME_WIDTH = 40
+BAR = 20  # cells
 
 
 class Remote(Protocol):
@@ -58,13 +59,12 @@ class Lines(Plainly):
 
 
 class Bars:
-    """A bar a file, drawn by rich, which is loaded only once a download takes its time."""
+    """A bar a file, at the bottom of a terminal, once a download takes its time."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._began = time.monotonic()
-        self._progress: Progress | None = None
-        self._tasks: list[TaskID] = []
+        self._region: Region | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,66 +72,53 @@ class Bars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
+        if self._region is not None:
             with self._terminal.hold():
-                self._progress.stop()
+                self._region.__exit__(kind, error, trace)
 
     def say(self, line: str) -> None:
-        if self._progress is None:
-            self._terminal.note(line)
-        else:
-            from rich.text import Text
-
-            self._progress.console.print(Text(visible(self._terminal.mask(line))), soft_wrap=True)
+        self._terminal.note(line)
 
     def show(self, transfers: Sequence[Transfer]) -> None:
-        if self._progress is None:
-            if time.monotonic() - self._began < FIRST_BAR:
-                return
-            self._progress = self._begin(transfers)
-        for task, transfer in zip(self._tasks, transfers, strict=True):
-            self._progress.update(task, completed=transfer.done, total=transfer.total, visible=not transfer.finished)
-        self._progress.refresh()
+        took = time.monotonic() - self._began
+        if took < FIRST_BAR:
+            return
+        from noxcli.output.line import Look  # loaded only for what takes its time
+        from noxcli.output.region import Region
 
-    def _begin(self, transfers: Sequence[Transfer]) -> "Progress":
-        from rich.console import RenderableType
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-        from rich.progress import TransferSpeedColumn as Speed
+        if self._region is None:
+            self._region = Region(self._terminal)
+            self._region.__enter__()
+        look, columns = Look.of(self._terminal), self._terminal.size().columns
+        going = [transfer for transfer in transfers if not transfer.finished]
+        longest = max((len(transfer.remote.pointer) for transfer in going), default=0)
+        cells = min(longest, NAME_WIDTH, columns // 3)
+        self._region.draw([_bar(transfer, took, look.line(columns - 1), cells) for transfer in going])
 
-        from noxcli.output.console import Unwrapped, console_for
 
-        class Drawing(Progress):
-            def get_renderable(self) -> RenderableType:
-                return Unwrapped(super().get_renderable())
-
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(20), DownloadColumn(), Speed())
-        progress = Drawing(
-            *columns,
-            TimeRemainingColumn(),
-            console=console_for(self._terminal),
-            auto_refresh=False,  # by `show` alone, from the main thread
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        names = [shorten(visible(transfer.remote.pointer), NAME_WIDTH) for transfer in transfers]
-        self._tasks = [progress.add_task(name, total=None) for name in names]
-        progress.start()  # last: once it is on, every bar that is added draws them all anew
-        return progress
+def _bar(transfer: Transfer, seconds: float, line: "Line", name_cells: int) -> "Line":
+    line.add(transfer.remote.pointer, cells=name_cells).add(" ")
+    if transfer.total:
+        line.add_bar(transfer.done / transfer.total, min(BAR, line.left // 4)).add(" ")
+    return line.add(_facts(transfer.done, transfer.total, seconds), "dim")
 
 
 def summary(transfers: Sequence[Transfer], seconds: float) -> str:
     """Return one line about all of them: bytes, rate, time left."""
-    done = sum(transfer.done for transfer in transfers)
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
-    known = len(totals) == len(transfers)
-    rate = done / seconds if seconds > 0 else 0.0
-    parts = [f"{show_bytes(done)} of {show_bytes(sum(totals))}" if known else show_bytes(done)]
-    parts.append(f"{show_bytes(rate)}/s")
-    if known and rate:
-        parts.append(f"{(sum(totals) - done) / rate:.0f}s left")
+    total = sum(totals) if len(totals) == len(transfers) else None
     open_ = sum(not transfer.finished for transfer in transfers)
-    return f"downloading {open_} {'file' if open_ == 1 else 'files'}: {', '.join(parts)}"
+    facts = _facts(sum(transfer.done for transfer in transfers), total, seconds)
+    return f"downloading {open_} {'file' if open_ == 1 else 'files'}: {facts}"
+
+
+def _facts(done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds if seconds > 0 else 0.0
+    parts = [show_bytes(done) if total is None else f"{show_bytes(done)} of {show_bytes(total)}"]
+    parts.append(f"{show_bytes(rate)}/s")
+    if total is not None and rate:
+        parts.append(f"{(total - done) / rate:.0f}s left")
+    return ", ".join(parts)
 
 
 def show_bytes(count: float) -> str:

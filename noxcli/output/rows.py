@@ -9,10 +9,11 @@ from noxcli.output.terminal import Terminal
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from noxcli.output.region import Region
 
 FIRST_BAR = 0.5  # seconds: what is over sooner needs none
 REDRAW_EVERY = 0.1
+BAR = 20  # cells
 LINE_EVERY = 10.0
 
 
@@ -58,13 +59,12 @@ class Lines(Plainly):
 
 
 class Bar:
-    """A bar drawn by rich, which is loaded only for a batch that takes its time."""
+    """A bar at the bottom of a terminal, once a batch takes its time."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._began = self._shown = time.monotonic()
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._region: Region | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,40 +72,26 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
+        if self._region is not None:
             with self._terminal.hold():
-                self._progress.stop()
+                self._region.__exit__(kind, error, trace)
 
     def show(self, tally: Tally, note: str) -> None:
         now = time.monotonic()
         if now - self._began < FIRST_BAR or now - self._shown < REDRAW_EVERY:
             return
         self._shown = now
-        if self._progress is None:
-            self._progress = self._begin()
-            self._task = self._progress.add_task("", total=None)
-        assert self._task is not None
-        told = f"{counted(tally)}, {speed(tally, now - self._began)}" + (f"; {note}" if note else "")
-        self._progress.update(self._task, completed=tally.done, total=tally.total, description=told)
-        self._progress.refresh()
+        from noxcli.output.line import Look  # loaded only for what takes its time
+        from noxcli.output.region import Region
 
-    def _begin(self) -> "Progress":
-        from rich.progress import BarColumn, Progress, TextColumn
-        from rich.table import Column
-
-        from noxcli.output.console import console_for
-
-        progress = Progress(
-            BarColumn(20),
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-            console=console_for(self._terminal),
-            auto_refresh=False,  # by `show` alone, from the main thread
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        progress.start()
-        return progress
+        if self._region is None:
+            self._region = Region(self._terminal)
+            self._region.__enter__()
+        line = Look.of(self._terminal).line(self._terminal.size().columns - 1)
+        if tally.total:
+            line.add_bar(tally.done / tally.total, min(BAR, line.left // 4)).add(" ")
+        line.add(f"{counted(tally)}, {speed(tally, now - self._began)}", "dim")
+        self._region.draw([line.add(f"; {note}" if note else "", "yellow")])
 
 
 def counted(tally: Tally) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -28,6 +29,8 @@ class Terminal:
     reader_gone: bool = False
     # Takes secrets out of whatever is said.
     mask: Mask = field(default_factory=Mask)
+    # Prints a line above what is drawn in place, as long as something is.
+    above: Callable[[str], None] | None = None
     # Puts signals off while something is being written that must not be torn.
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     _screen: Screen = field(default_factory=Screen)
@@ -47,6 +50,10 @@ class Terminal:
             return True
         return self.interactive and self.environ.get("TERM") != "dumb"
 
+    def shares_screen(self) -> bool:
+        """True where stdout is a terminal as well, most likely the same one."""
+        return self.interactive and self.read_by_eyes
+
     @property
     def read_by_eyes(self) -> bool:
         """True where stdout is a terminal."""
@@ -55,6 +62,32 @@ class Terminal:
     def can_redraw(self) -> bool:
         """True where a live view works."""
         return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+
+    def in_background(self) -> bool:
+        """True where the shell, or another job of it, has the terminal now."""
+        try:
+            return os.tcgetpgrp(self.err.fileno()) != os.getpgrp()
+        except (OSError, ValueError):
+            return False  # no terminal, or not the one that we are controlled from
+
+    def speaks_unicode(self) -> bool:
+        """True unless the encoding has no room for it, or the locale is plain C."""
+        encoding = (getattr(self.err, "encoding", None) or "ascii").lower().replace("-", "")
+        asked = self.environ.get("LC_ALL") or self._character_type() or self.environ.get("LANG")
+        return encoding in {"utf8", "utf16", "utf32"} and asked not in {"C", "POSIX"}
+
+    def _character_type(self) -> str | None:
+        # Where the locale is C, Python itself puts this into its environment (PEP 538).
+        named = self.environ.get("LC_CTYPE")
+        return None if named in {"C.UTF-8", "C.utf8", "UTF-8"} else named
+
+    def size(self) -> os.terminal_size:
+        """Return columns and lines of stderr, or what COLUMNS and LINES say where it has none, or 80x24."""
+        try:
+            size = os.get_terminal_size(self.err.fileno())
+        except (OSError, ValueError):
+            size = os.terminal_size((0, 0))
+        return size if size.columns and size.lines else shutil.get_terminal_size()
 
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
@@ -90,12 +123,20 @@ class Terminal:
 
     def complain(self, line: str) -> None:
         """Say something that must be seen: one line on stderr, remote text in it made harmless."""
-        self.command(visible(self.mask(line)))
+        line = visible(self.mask(line))
+        if self.above is None:
+            self.command(line)
+        else:
+            self.above(line)
 
     def command(self, line: str) -> None:
         """Write a line for whatever reads the log; nothing in it is made harmless here."""
+        self.draw(f"{line}\n")
+
+    def draw(self, text: str) -> None:
+        """Write to stderr as it is, in one piece."""
         try:
-            self.err.write(f"{line}\n")
+            self.err.write(text)
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it
