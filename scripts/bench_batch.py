@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,28 +147,30 @@ def memory() -> None:
 
 
 def following() -> None:
-    """Polling beside streaming: each of N runs of 2 s by a thread that follows its stream."""
-    print_line("2 s runs, all in parallel", "seconds", "CPU s", "requests", "connections", "threads", "MiB")
-    for rows in (100, 500):
-        contenders = {"noxcli batch, polling": [], "a follower for each": [sys.executable, __file__, STREAM, str(rows)]}
-        for name, argv in contenders.items():
-            taken = median_round(fast_server(2), rows, rows, argv)
+    """Polling beside streaming: as many threads as places, each of which follows one run's stream after the other."""
+    print_line("2 s runs", "seconds", "to ideal", "CPU s", "requests", "connections", "threads", "MiB")
+    for rows, parallel in ((100, 100), (500, 500), (500, 100)):
+        streams = [sys.executable, __file__, STREAM, str(rows), str(parallel)]
+        for name, argv in {"noxcli batch": [], "streams": streams}.items():
+            taken = median_round(fast_server(2), rows, parallel, argv)
+            times = f"{taken.seconds:.2f}", f"{taken.seconds / (2 * rows / parallel):.2f}", f"{taken.cpu:.2f}"
             counts = f"{taken.requests}", f"{taken.seen['connections']}", f"{taken.threads}"
-            print_line(f"{rows} rows: {name}", f"{taken.seconds:.2f}", f"{taken.cpu:.2f}", *counts, f"{taken.mib:.1f}")
+            print_line(f"{rows} rows, {parallel} in parallel: {name}", *times, *counts, f"{taken.mib:.1f}")
 
 
 def rate() -> None:
-    """100 rows of 50 ms where a server serves 20 requests per second; two for each row are the least."""
+    """100 rows where a server serves 20 requests per second; two for each row are the least."""
     allowed, rows = 20, 100
-    ideal = 2 * rows / allowed
     print_line(f"{allowed} requests/s allowed, {rows} rows", "seconds", "to ideal", "served", "429s", "served/s")
-    for parallel in (8, 64):
-        taken = median_round(fast_server(0.05, allowed), rows, parallel)
+    for seconds, parallel in ((0.05, 8), (0.05, 64), (2, 64)):
+        ideal = max(2 * rows / allowed, seconds * rows / parallel)
+        taken = median_round(fast_server(seconds, allowed), rows, parallel)
         granted = taken.seen["granted"]
         middle = (granted[0] + granted[-1]) / 2
         settled = sum(at > middle for at in granted) / (granted[-1] - middle)
         counts = f"{len(granted)}", f"{taken.seen['requests'].get('429', 0)}", f"{settled:.1f}"
-        print_line(f"{parallel} in parallel", f"{taken.seconds:.1f}", f"{taken.seconds / ideal:.2f}", *counts)
+        name = f"{seconds * 1000:.0f} ms runs, {parallel} in parallel"
+        print_line(name, f"{taken.seconds:.1f}", f"{taken.seconds / ideal:.2f}", *counts)
 
 
 def _speed(seconds: float, rows: int, ideal: float) -> tuple[str, str, str, str]:
@@ -188,30 +190,24 @@ def serve_sandbox() -> None:
         sys.stdin.read()
 
 
-def stream_all(rows: int) -> None:
-    """Start and follow so many runs, each in a thread of its own."""
+def stream_all(rows: int, parallel: int) -> None:
+    """Start and follow so many runs, with so many threads."""
     from noxcli.api import NoxusApi
     from noxcli.config import load_settings
     from noxcli.follow import Follower
     from noxcli.timing import Clock, Deadline
 
     clock = Clock()
-    with NoxusApi(load_settings()) as api:
+    with NoxusApi(load_settings()) as api, ThreadPoolExecutor(parallel) as threads:
 
-        def follow(number: int) -> None:
+        def follow(number: int) -> str:
             run = api.create_run(WORKFLOW, {"Q": f"row {number}"})
             follower = Follower(api, run, clock=clock, deadline=Deadline(clock, None), just_started=True)
             for _ in follower.updates():
                 pass
-            statuses.append(follower.run.status)
+            return follower.run.status
 
-        statuses: list[str] = []
-        threads = [threading.Thread(target=follow, args=[number]) for number in range(rows)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert statuses == ["completed"] * rows
+        assert set(threads.map(follow, range(rows))) == {"completed"}
 
 
 PARTS: Mapping[str, Callable[[], None]] = {
@@ -228,7 +224,7 @@ def main() -> None:
     if names[:1] == [SANDBOX]:
         serve_sandbox()
     elif names[:1] == [STREAM]:
-        stream_all(int(names[1]))
+        stream_all(*map(int, names[1:]))
     elif unknown := set(names) - set(PARTS):
         raise SystemExit(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     else:
