@@ -1,7 +1,8 @@
 """Measure `noxcli batch`: beside the official SDK and the ideal, its memory, its polling, and its pace at a rate limit.
 
 Usage: python scripts/bench_batch.py [throughput] [memory] [following] [rate]; without a word all of them, which takes
-a quarter of an hour. Every server is a process of its own. The official SDK is the one that the tests install. Linux.
+twenty minutes. Each round has a server process of its own. The official SDK is the one that tests/sdk installs; memory
+and threads are read as Linux tells them.
 """
 
 import json
@@ -116,7 +117,10 @@ def print_line(first: str, *cells: str) -> None:
 
 
 def throughput() -> None:
-    """Runs of 200 ms on the sandbox; what starting up takes shows in a single row."""
+    """Runs of 200 ms on the sandbox; what starting up takes shows in a single row.
+
+    "All at once" keeps to no number in parallel, and may thus beat the ideal of those that do.
+    """
     if not SDK_PYTHON.exists():
         raise SystemExit("the official SDK is not installed; the tests of tests/sdk do that")
     print_line("200 ms runs, whole processes", "seconds", "rows/s", "ms/row", "to ideal", "CPU ms/row")
