@@ -18,14 +18,18 @@ class Directory(Protocol):
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
-def resolve_workflow(api: Directory, text: str, patience: Patience) -> Workflow:
+def resolve_workflow(
+    api: Directory, text: str, patience: Patience, learn: Callable[[list[Workflow]], None] = lambda _: None
+) -> Workflow:
     """Return the workflow; an id is taken as it is, without a request, and then nothing else is known of it.
 
+    `learn` is given the list where one was read.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
     if is_uuid(text):
         return Workflow(text, "")
     workflows = patience.keep_trying(lambda: list(api.list_workflows()))
+    learn(workflows)
     matches = [workflow for workflow in workflows if workflow.name == text]
     if len(matches) > 1:
         ids = ", ".join(workflow.id for workflow in matches)

@@ -19,7 +19,7 @@ LAYERS = [
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("limits", "record", "reader", "fetch", "transfers"),
+        *("limits", "record", "reader", "fetch", "transfers", "known"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result", "filing"},

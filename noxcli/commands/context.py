@@ -7,6 +7,7 @@ from noxcli.config import load_settings
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
 from noxcli.journal import Journal
+from noxcli.known import Known
 from noxcli.models import Run
 from noxcli.output import Format, Renderer
 from noxcli.output.pipe import Content, Ndjson
@@ -84,6 +85,11 @@ class Context:
     def journal(self) -> Journal:
         """What this user started, wherever the environment says that it is kept."""
         return Journal(self.terminal.environ)
+
+    @property
+    def known(self) -> Known:
+        """What completion may offer for the address in force."""
+        return Known(self.terminal.environ, self.base_url)
 
     def last_run(self) -> tuple[str, str] | None:
         """Return workflow and run id of what was started last at the address in force."""

@@ -90,7 +90,7 @@ def run(
         _check_state_file(state_file)
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience)
+        found = resolve_workflow(api, workflow, patience, context.known.workflows)
         known = found if found.nodes else None  # a list of workflows has told it all
         if not no_check:
             known, given = checked(
