@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from noxcli import __version__
+from noxcli.commands.completion import completion
 from noxcli.commands.fetch_output import fetch_output
 from noxcli.commands.help import help_on
 from noxcli.commands.inputs import inputs
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "stop": stop,
     "inputs": inputs,
     "sandbox": sandbox,
+    "completion": completion,
     "help": help_on,
 }
 for name, verb in VERBS.items():

@@ -64,6 +64,7 @@ class Typed:
     """A shell that is typed into, and answers through files."""
 
     def __init__(self, command: list[str], home: Path, environ: dict[str, str]) -> None:
+        self.name = command[0]
         self.started = home / "bin" / "started"
         self.answer, self.argv, self.screen = home / "answer", home / "argv", home / "screen"
         with self.screen.open("wb") as screen:

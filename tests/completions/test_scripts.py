@@ -13,6 +13,7 @@ import typer
 from tree_sitter import Language, Node, Parser
 
 from tests.completions.tab import SCRIPTS, start
+from tests.conftest import Noxcli
 
 sys.path.insert(0, str(SCRIPTS.parent / "scripts"))
 import make_completions
@@ -73,6 +74,21 @@ def powershell_errors(script: Path) -> list[str]:
 
 def test_the_scripts_are_fresh() -> None:
     assert make_completions.main(["--check"]) == 0, "run python scripts/make_completions.py"
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish"), ("powershell", "noxcli.ps1")],
+)
+def test_a_command_prints_them(noxcli: Noxcli, shell: str, script: str) -> None:
+    assert noxcli("completion", shell).out == (SCRIPTS / script).read_bytes()
+
+
+def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
+    result = noxcli("completion", "tcsh")
+
+    assert result.code == 2
+    assert all(shell in result.err for shell in ["bash", "zsh", "fish", "powershell"])
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2", "3"])
