@@ -19,13 +19,14 @@ from noxcli.inputs import split_item
 from noxcli.journal import Journal
 from noxcli.known import Known
 from noxcli.models import Run, Workflow
-from tests.completions.tab import SCRIPTS, Typed, start
+from tests.completions.tab import ROOT, Typed, start
 
-sys.path.insert(0, str(SCRIPTS.parent / "scripts"))
+sys.path.insert(0, str(ROOT / "scripts"))
 import make_completions
 from shells.vocabulary import read_program
 
 SHELLS = ["bash", "zsh", "fish"]
+PACKAGE = "/usr/share/bash-completion/bash_completion"
 OTHER_URL = "https://noxus.example:8443/api"
 # What each would do, if any shell took it for more than a name, is leave a file behind, or become something else.
 HOSTILE = [
@@ -202,15 +203,16 @@ def test_runs_are_those_of_the_server_newest_first(desk: Desk) -> None:
     for verb in ["wait", "stop", "stream", "fetch-output", "wait r-01"]:
         assert list(desk.shell.offers(f"noxcli {verb} ")) == ["@last", *recent]
     assert len(desk.shell.offers("noxcli wait r-")) == 30
+    if desk.shell.name == "zsh":  # where a second Tab takes the first
+        assert desk.shell.becomes("noxcli wait r-\t\t") == ["wait", "r-30"]
     assert desk.shell.becomes("noxcli wait @\t") == ["wait", "@last"]
     assert desk.shell.becomes("noxcli wait r-0\t7") == ["wait", "r-07"]
     assert list(desk.shell.offers(f"noxcli wait --base-url {OTHER_URL}/ ")) == ["@last", "r-elsewhere"]
     assert desk.untouched()
 
 
+@pytest.mark.parametrize("desk", ["zsh", "fish"], indirect=True, scope="module")  # bash shows words alone
 def test_runs_are_told_apart(desk: Desk) -> None:
-    if desk.shell.name == "bash":
-        pytest.skip("bash shows words alone")
     desk.knows("daily report")
     started(desk.home, "r-99")
 
@@ -278,6 +280,33 @@ def app_with_profiles() -> typer.Typer:
     ) -> None: ...
 
     return app
+
+
+@pytest.mark.parametrize(
+    ("first", "plain_only"),
+    [
+        ("COMP_WORDBREAKS=$' \\t\\n'", False),
+        ("set -u", False),
+        ("set -o posix", False),
+        ("set -f; IFS=:; shopt -s nocasematch extglob; alias ls='ls -lF'", False),
+        ("[[ ! -r $PACKAGE ]] || source $PACKAGE".replace("$PACKAGE", PACKAGE), False),
+        ("enable -n compopt", True),
+    ],
+    ids=["no = : @ in COMP_WORDBREAKS", "nounset", "posix", "odd options", "bash-completion", "no compopt, as in 3.2"],
+)
+def test_bash_in_other_moods(tmp_path: Path, first: str, plain_only: bool) -> None:
+    name = "$(touch pwned) a:b"
+    with closing(start("bash", tmp_path, first=f"{first}\n")) as shell:
+        desk = Desk(shell, tmp_path)
+        desk.knows(name)
+        desk.takes(text_input(name), text_input("Question", 2))
+        started(tmp_path, "r-1")
+
+        expected = "$" if plain_only else name
+        assert shell.becomes("noxcli run \\$\t") == ["run", expected]
+        assert "".join(shell.becomes("noxcli run w-1 Que\tx")[2:]) == "Question=x"  # in 3.2 with a space between
+        assert shell.becomes("noxcli wait r\t") == ["wait", "r-1"]
+        assert desk.untouched()
 
 
 def test_tab_alone_leaves_no_trace(desk: Desk) -> None:
