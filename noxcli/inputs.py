@@ -99,6 +99,12 @@ def split_item(item: str) -> tuple[str, str, str]:
     raise UsageProblem(f"{item!r} is no input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
 
 
+def item_start(key: str, kind: str | None) -> str:
+    """Return how an item begins: the key, and the operator for values of that kind, which may be unknown."""
+    escaped = "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
+    return f"{escaped}{'@' if kind == 'file' else '=' if kind in {'text', None} else ':='}"
+
+
 def parse_json(text: str, what: str) -> Any:
     """Return the JSON in `text`.
 

@@ -17,10 +17,17 @@ class Directory(Protocol):
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
-def resolve_workflow(api: Directory, text: str, patience: Patience, aliases: Mapping[str, str]) -> Workflow:
+def resolve_workflow(
+    api: Directory,
+    text: str,
+    patience: Patience,
+    aliases: Mapping[str, str],
+    learn: Callable[[list[Workflow]], None] = lambda _: None,
+) -> Workflow:
     """Return the workflow by id, alias or exact name, in that order; an alias stands for an id or a name.
 
-    An id is taken as it is, without a request, and then nothing else is known of it.
+    An id is taken as it is, without a request, and then nothing else is known of it. `learn` is given the list where
+    one was read.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
     if not is_uuid(text):
@@ -28,6 +35,7 @@ def resolve_workflow(api: Directory, text: str, patience: Patience, aliases: Map
     if is_uuid(text):
         return Workflow(text, "")
     workflows = patience.keep_trying(lambda: list(api.list_workflows()))
+    learn(workflows)
     matches = [workflow for workflow in workflows if workflow.name == text]
     if len(matches) > 1:
         ids = ", ".join(workflow.id for workflow in matches)

@@ -120,6 +120,7 @@ def noxcli(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Noxcli
             "NOXUS_BACKEND_URL": sandbox.url,
             "NOXUS_API_KEY": sandbox.key,
             "NOXCLI_STATE_DIR": str(tmp_path_factory.mktemp("state")),
+            "NOXCLI_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
             "TERM": "xterm-256color",
         }
     )

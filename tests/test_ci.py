@@ -93,7 +93,7 @@ def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, byte
         assert process.stderr is not None
         assert process.stdout is not None
         log = b""
-        while situation == "cancel" and b"Write: running" not in log:
+        while situation == "cancel" and not re.search(rb"Write +running", log):
             log += process.stderr.readline()
         if situation == "cancel":
             process.send_signal(signal.SIGINT)

@@ -20,7 +20,7 @@ LAYERS = [
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("recent", "limits", "record", "reader", "fetch", "transfers"),
+        *("recent", "limits", "record", "reader", "fetch", "transfers", "known"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result", "filing", "checkup", "testcase"},

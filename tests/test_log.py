@@ -138,7 +138,9 @@ def test_a_log_without_an_end_is_that_of_a_killed_command() -> None:
     assert logged()[-1]["event"] != "end"
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in {"sandbox", "help", "config", "merge-batch"}])
+@pytest.mark.parametrize(
+    "verb", [verb for verb in VERBS if verb not in {"sandbox", "help", "config", "completion", "merge-batch"}]
+)
 def test_every_verb_that_connects_keeps_a_log(verb: str) -> None:
     assert "--log-file FILE" in page_of(verb)
 

@@ -155,7 +155,7 @@ def batch(
         api = stack.enter_context(context.connect(base_url, api_key_file, connect_timeout))
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
         definition = None if no_check else _definition(context, api, found, deadline, patience, version_id)
         checker = Checker(definition, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))

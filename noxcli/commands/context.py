@@ -13,6 +13,7 @@ from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.files import check_target
 from noxcli.journal import Journal
+from noxcli.known import Known
 from noxcli.logbook import VARIABLE as LOG_VARIABLE
 from noxcli.logbook import Level, Logbook, LogKeeper, own_words
 from noxcli.models import Run
@@ -147,6 +148,11 @@ class Context:
     def journal(self) -> Journal:
         """What this user started, wherever the environment says that it is kept."""
         return Journal(self.terminal.environ)
+
+    @property
+    def known(self) -> Known:
+        """What completion may offer for the address in force."""
+        return Known(self.terminal.environ, self.base_url)
 
     def last_run(self) -> tuple[str, str] | None:
         """Return workflow and run id of what was started last at the address in force."""

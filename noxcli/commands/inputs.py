@@ -10,7 +10,7 @@ from noxcli.commands.context import Context
 from noxcli.definition import InputNode, inputs_of, keys_of
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs import ESCAPABLE
+from noxcli.inputs import item_start
 from noxcli.output import Format
 from noxcli.output.table import in_columns, with_tabs
 from noxcli.output.text import visible
@@ -51,7 +51,7 @@ def inputs(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for))
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
         if version_id is not None:
             found = patience.keep_trying(lambda: api.get_version(found.id, version_id))
         elif "nodes" not in found.definition:
@@ -59,6 +59,8 @@ def inputs(
     nodes = inputs_of(found.definition)
     if nodes is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
+    if version_id is None:
+        context.known.inputs(found.id, nodes)
     if as_json:
         context.terminal.write(f"{to_json(schema_of(nodes, found.name), indent=2)}\n")
         context.format = Format.TEXT  # the schema is the document
@@ -93,8 +95,5 @@ def sample_line(workflow: str, nodes: Sequence[InputNode]) -> str:
 
 
 def _item(key: str, node: InputNode) -> str:
-    escaped = "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
-    if node.kind == "file":
-        return f"{escaped}@{SAMPLE_FILE}"
-    sample = SAMPLES.get(node.kind or "text")
-    return f"{escaped}={sample}" if isinstance(sample, str) else f"{escaped}:={to_json(sample)}"
+    sample = SAMPLE_FILE if node.kind == "file" else SAMPLES[node.kind or "text"]
+    return item_start(key, node.kind) + (sample if isinstance(sample, str) else to_json(sample))

@@ -152,12 +152,12 @@ ApiKeyFile = Annotated[
     str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
 ]
 PROFILE_HELP = "Server and key as the config file has them under NAME [NOXCLI_PROFILE]."
-UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help=PROFILE_HELP)]
+UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="PROFILE", help=PROFILE_HELP)]
 Profile = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        metavar="NAME",
+        metavar="PROFILE",
         help=PROFILE_HELP,
         # Before all others: it decides about their defaults. Their functions get it as `_profile`, and need it no more.
         callback=apply_profile,

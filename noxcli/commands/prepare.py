@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from noxcli.commands.context import Context
+from noxcli.definition import inputs_of
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Refused, TimedOutBeforeStart, Unauthorized, Unavailable
 from noxcli.inputs import Inputs
@@ -40,6 +41,8 @@ def checked(
         if found is None:
             return workflow, inputs
         known = found
+    if version_id is None and (nodes := inputs_of(known.definition)) is not None:
+        context.known.inputs(workflow.id, nodes)
     result = check(inputs, known.definition, named)
     for line in result.notes:
         context.terminal.note(line)

@@ -110,7 +110,7 @@ def run(
             check_target(Path(state_file), "--state-file")
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
         known = found if found.nodes else None  # a list of workflows has told it all
         if not no_check:
             known, given = checked(

@@ -57,7 +57,11 @@ def runs(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.DELIVER)
         patience = context.patience(deadline, options.before(retry_for))
-        of = resolve_workflow(api, workflow, patience, context.configured.aliases) if workflow is not None else None
+        of = (
+            resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+            if workflow is not None
+            else None
+        )
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))

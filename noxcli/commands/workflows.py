@@ -43,6 +43,8 @@ def workflows(
         context.enter(Phase.DELIVER)
         patience = context.patience(deadline, options.before(retry_for))
         found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), limit)))
+        if len(found) < limit:
+            context.known.workflows(found)
     LISTING.show(context, found, limit)
 
 

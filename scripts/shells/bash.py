@@ -9,7 +9,7 @@ from shells.vocabulary import Program
 
 
 def render(program: Program) -> str:
-    """Return completions/noxcli.bash."""
+    """Return noxcli/completions/noxcli.bash."""
     return fill(
         "noxcli.bash",
         verbs=[f"offered=({_words(verb.name for verb in program.verbs)})"],

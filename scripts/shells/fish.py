@@ -12,12 +12,13 @@ SOURCES = {
     Kind.COMMAND: "(__noxcli_inner)",
     Kind.WORKFLOW: "(__noxcli_known workflow)",
     Kind.RUN: "(__noxcli_known run)",
+    Kind.PROFILE: "(__noxcli_known profile)",
     Kind.DIRECTORY: "(__fish_complete_directories)",
 }
 
 
 def render(program: Program) -> str:
-    """Return completions/noxcli.fish."""
+    """Return noxcli/completions/noxcli.fish."""
     return fill("noxcli.fish", valued=_valued(program), completions=_completions(program))
 
 
@@ -73,7 +74,8 @@ def _sources(value: Value) -> list[str]:
     found = [_quote(word) for word in value.words]
     if value.kind in SOURCES:
         found.append(SOURCES[value.kind])
-    return [f"-a {_quote(' '.join(found))}"] if found else []
+    order = ["-k"] if value.kind is Kind.RUN else []  # the newest first
+    return [*order, f"-a {_quote(' '.join(found))}"] if found else []
 
 
 def _quote(text: str) -> str:

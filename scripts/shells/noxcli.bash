@@ -1,10 +1,105 @@
 # bash completion for noxcli; bash 3.2 will do, and the bash-completion package is not needed.
 # @MADE_BY@
 
-# The place for names that only a cache can know: put those of KIND (workflow, run or input) into `offered`.
-# "${words[@]}" is the command line before the cursor.
+# Sets `directory` to where noxcli keeps files of a sort, as the library platformdirs has it.
+__noxcli_directory() { # OWN XDG LINUX MACOS
+    if [[ -n $1 ]]; then
+        directory=$1
+    elif [[ $2 == /* ]]; then
+        directory=$2/noxcli
+    elif [[ $OSTYPE == darwin* ]]; then
+        directory=$HOME/Library/$4/noxcli
+    else
+        directory=$HOME/$3/noxcli
+    fi
+}
+
+# Puts the profiles of the user's config file into `offered`, and sets `found` to the address of PROFILE or, where that
+# is empty, of the file's default.
+__noxcli_profiles() { # PROFILE
+    local directory file line name='' wanted=$1 quotes="\"'"
+    local default="^ *default_profile *= *[$quotes]([^$quotes]*)"
+    local heading="^ *\[ *profile *\. *(\"([^\"]+)\"|'([^']+)'|([A-Za-z0-9_-]+)) *\]"
+    local address="^ *base_url *= *[$quotes]([^$quotes]*)"
+    __noxcli_directory '' "${XDG_CONFIG_HOME-}" .config 'Application Support'
+    file=${NOXCLI_CONFIG:-$directory/config.toml}
+    [[ -f $file && -r $file ]] || return 0
+    while IFS= read -r line || [[ -n $line ]]; do
+        if [[ $line =~ $heading ]]; then
+            name=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}
+            offered+=("$name")
+        elif [[ $line =~ ^\ *\[ ]]; then
+            name=
+        elif [[ -z $wanted && $line =~ $default ]]; then
+            wanted=${BASH_REMATCH[1]}
+        elif [[ -n $name && $name == "$wanted" && $line =~ $address ]]; then
+            found=${BASH_REMATCH[1]}
+        fi
+    done <"$file"
+}
+
+# Sets `url` to the API's address in force, and `host` to what files about it are called after.
+__noxcli_host() {
+    local offered=() found='' typed kept open
+    __noxcli_unquote "$given_profile"
+    __noxcli_profiles "${typed:-${NOXCLI_PROFILE-}}"
+    __noxcli_unquote "$given_url"
+    url=${typed:-${NOXCLI_BASE_URL:-${NOXUS_BACKEND_URL:-${found:-@DEFAULT_URL@}}}}
+    while [[ $url == */ ]]; do url=${url%/}; done
+    host=${url//[!a-zA-Z0-9.-]/_}
+}
+
+# Puts names that noxcli came across into `offered`. They are data: whatever they say, they are only ever compared,
+# and quoted before readline gets them.
 __noxcli_known() { # KIND
-    :
+    local url host directory file name id line ids=() count=0
+    local rest=${typed:${#prefix}}
+    if [[ $1 == profile ]]; then
+        __noxcli_profiles ''
+        return
+    fi
+    __noxcli_host
+    __noxcli_directory "${NOXCLI_CACHE_DIR-}" "${XDG_CACHE_HOME-}" .cache Caches
+    file=$directory/$host.workflows
+    case $1 in
+        workflow)
+            [[ -f $file && -r $file ]] || return 0
+            while IFS=$'\t' read -r name id; do
+                [[ $name != "$rest"* ]] || offered+=("$name")
+                ids+=("$id")
+            done <"$file"
+            ((${#offered[@]})) || offered=(${ids[@]+"${ids[@]}"})
+            ;;
+        input)
+            local workflow=$first typed kept open
+            __noxcli_unquote "$workflow"
+            workflow=$typed
+            if [[ -f $file && -r $file ]]; then
+                while IFS=$'\t' read -r name id; do
+                    [[ $name != "$typed" ]] || workflow=$id
+                done <"$file"
+            fi
+            file=$directory/$host.$workflow.inputs
+            [[ $workflow != *[!a-zA-Z0-9._-]* && -f $file && -r $file ]] || return 0
+            while IFS= read -r name; do
+                offered+=("$name")
+            done <"$file"
+            compopt -o nospace 2>/dev/null
+            ;;
+        run)
+            offered=(@last)
+            __noxcli_directory "${NOXCLI_STATE_DIR-}" "${XDG_STATE_HOME-}" .local/state 'Application Support'
+            while IFS= read -r name; do
+                [[ $name == "$rest"*.json && $name != *[!a-zA-Z0-9._-]* ]] || continue
+                line=
+                { IFS= read -r line <"$directory/$name"; } 2>/dev/null
+                [[ $line == *"\"host\": \"$url\""* ]] || continue
+                offered+=("${name%.json}")
+                ((++count < @RECENT@)) || [[ -n $rest ]] || break
+            done < <(command ls -t -- "$directory" 2>/dev/null)
+            compopt -o nosort 2>/dev/null
+            ;;
+    esac
 }
 
 __noxcli_verbs() {
@@ -53,21 +148,22 @@ __noxcli_split() {
     done
 }
 
-# Sets `typed`, the current word without its quotes, and `kept`, the part of it that readline leaves alone.
-__noxcli_unquote() {
-    local index char quote='' length=${#current}
-    typed='' kept=''
+# Sets `typed`, the word without its quotes, `kept`, the part of it that readline leaves alone, and `open`, the quote
+# that the word ends in.
+__noxcli_unquote() { # WORD
+    local index char length=${#1}
+    typed='' kept='' open=''
     for ((index = 0; index < length; index++)); do
-        char=${current:index:1}
-        if [[ $char == "$quote" ]]; then
-            quote=
-        elif [[ $char == "\\" && $quote != "'" ]]; then
+        char=${1:index:1}
+        if [[ $char == "$open" ]]; then
+            open=
+        elif [[ $char == "\\" && $open != "'" ]]; then
             index=$((index + 1))
-            typed+=${current:index:1}
-        elif [[ -n $quote ]]; then
+            typed+=${1:index:1}
+        elif [[ -n $open ]]; then
             typed+=$char
         elif [[ $char == "'" || $char == '"' ]]; then
-            quote=$char kept=$typed
+            open=$char kept=$typed
         else
             typed+=$char
             if [[ $COMP_WORDBREAKS == *"$char"* ]]; then
@@ -86,6 +182,37 @@ __noxcli_reply() { # PREFIX CANDIDATE...: those that go on from what is typed
     done
 }
 
+# Quotes the replies for the place where they will stand, since readline inserts them as they are.
+__noxcli_quote() {
+    local index at word quoted char quoting=ours
+    type compopt >/dev/null 2>&1 || quoting=readline # in bash 3.2, where it makes mistakes: only plain words then
+    for index in ${COMPREPLY[@]+"${!COMPREPLY[@]}"}; do
+        word=${COMPREPLY[index]}
+        printf -v quoted %q "$word"
+        [[ -n $word && $word != "$quoted" ]] || continue
+        if [[ $quoting == readline ]]; then
+            unset "COMPREPLY[index]"
+            continue
+        fi
+        if [[ -n $open ]]; then
+            quoted=
+            for ((at = 0; at < ${#word}; at++)); do
+                char=${word:at:1}
+                case $open$char in
+                    "''") char="'\\''" ;;
+                    '"!') char="\"'!'\"" ;; # in double quotes alone the history would be looked up
+                    '"'[\"\\\$\`]) char="\\$char" ;;
+                esac
+                quoted+=$char
+            done
+            # Readline takes a quote at either end for the word's own, and then adds none.
+            [[ $quoted != "$open"* ]] || quoted=$open$quoted
+            [[ $quoted != *"$open" ]] || quoted+=$open
+        fi
+        COMPREPLY[index]=$quoted
+    done
+}
+
 __noxcli_files() { # PREFIX -f|-d
     local prefix=$1 path paths=()
     while IFS= read -r path; do
@@ -94,25 +221,27 @@ __noxcli_files() { # PREFIX -f|-d
         paths+=("$path")
     done < <(compgen "$2" -- "${typed:${#prefix}}")
     __noxcli_reply "$prefix" ${paths[@]+"${paths[@]}"}
-    compopt -o filenames 2>/dev/null
+    if [[ ${#kept} -lt ${#prefix} ]] && type compopt >/dev/null 2>&1; then
+        __noxcli_quote # readline would look for a file of that name, and leave $ alone where there is none
+    else
+        compopt -o filenames 2>/dev/null
+    fi
     [[ ${#COMPREPLY[@]} -ne 1 || ${COMPREPLY[0]} != */ ]] || compopt -o nospace 2>/dev/null
 }
 
 __noxcli_offer() { # PREFIX: what `kind` and `offered` say, for the rest of the word
-    local prefix=$1 key
-    [[ $kind != workflow && $kind != run && $kind != input ]] || __noxcli_known "$kind"
+    local prefix=$1 key='^(\\.|[^\=@])+=?@'
+    case $kind in
+        workflow | run | profile) __noxcli_known "$kind" ;;
+        input) [[ $typed =~ $key ]] || __noxcli_known input ;;
+    esac
     __noxcli_reply "$prefix" ${offered[@]+"${offered[@]}"}
+    __noxcli_quote
     case $kind in
         file) __noxcli_files "$prefix" -f ;;
         directory) __noxcli_files "$prefix" -d ;;
         at-file) [[ ${typed:${#prefix}} != @* ]] || __noxcli_files "$prefix@" -f ;;
-        input)
-            key=${typed%%[=@]*}
-            case ${typed:${#key}} in
-                =@*) __noxcli_files "$key=@" -f ;;
-                @*) __noxcli_files "$key@" -f ;;
-            esac
-            ;;
+        input) [[ ! $typed =~ $key ]] || __noxcli_files "${BASH_REMATCH[0]}" -f ;;
     esac
 }
 
@@ -140,20 +269,30 @@ __noxcli_inner() { # INDEX: the command line that begins with that word
     __noxcli_files '' -f
 }
 
+__noxcli_given() { # OPTION VALUE, as it is typed
+    case $1 in
+        --base-url) given_url=$2 ;;
+        --profile) given_profile=$2 ;;
+    esac
+}
+
 __noxcli_complete() {
-    local verb='' number=0 pending='' closed='' index word kind=other offered=()
+    local verb='' number=0 pending='' closed='' index word kind=other offered=() first='' given_url='' given_profile=''
     for ((index = 1; index < ${#words[@]}; index++)); do
         word=${words[index]}
         if [[ -n $pending ]]; then
+            __noxcli_given "$pending" "$word"
             pending=
         elif [[ -z $closed && $word == -- ]]; then
             closed=yes
         elif [[ -z $closed && $word == -?* ]]; then
             ! __noxcli_value "$verb" "$word" || pending=$word
+            [[ $word != *=* ]] || __noxcli_given "${word%%=*}" "${word#*=}"
         elif [[ -z $verb ]]; then
             verb=$word
         else
             number=$((number + 1))
+            ((number > 1)) || first=$word
             __noxcli_argument "$verb" "$number"
             if [[ $kind == command ]]; then
                 __noxcli_inner "$index"
@@ -184,10 +323,10 @@ __noxcli_complete() {
 }
 
 _noxcli() {
-    local IFS=$' \t\n' words starts current typed kept
+    local IFS=$' \t\n' words starts current typed kept open
     COMPREPLY=()
     __noxcli_split
-    __noxcli_unquote
+    __noxcli_unquote "$current"
     __noxcli_complete
 }
 

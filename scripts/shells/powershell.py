@@ -8,7 +8,7 @@ from shells.vocabulary import Option, Program
 
 
 def render(program: Program) -> str:
-    """Return completions/noxcli.ps1."""
+    """Return noxcli/completions/noxcli.ps1."""
     return fill("noxcli.ps1", verbs=_verbs(program))
 
 

@@ -3,11 +3,17 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-MADE_BY = "Made by scripts/make_completions.py from the options that the commands declare. Edit those, not this file."
+from noxcli.config import DEFAULT_URL
+
+CONSTANTS = {
+    "@MADE_BY@": "Made by scripts/make_completions.py from the options that the commands declare: edit those instead.",
+    "@DEFAULT_URL@": DEFAULT_URL,
+    "@RECENT@": "20",  # runs that are offered before anything is typed; all the others afterwards
+}
 
 
 def fill(template: str, **places: Iterable[str]) -> str:
-    """Return the template with each @NAME@, which has a line to itself, replaced by lines that keep its indent."""
+    """Return the template with each @NAME@ replaced: a constant, or lines that keep the indent of its own."""
     filled = []
     for line in (Path(__file__).parent / template).read_text(encoding="utf-8").splitlines():
         mark = line.strip()
@@ -15,7 +21,9 @@ def fill(template: str, **places: Iterable[str]) -> str:
             indent = line[: line.index("@")]
             filled += [f"{indent}{made}" for made in places.pop(mark.strip("@").lower())]
         else:
-            filled.append(line.replace("@MADE_BY@", MADE_BY))
+            for constant, text in CONSTANTS.items():
+                line = line.replace(constant, text)
+            filled.append(line)
     if places:
         raise ValueError(f"{template} has no place for {', '.join(places)}")
     return "".join(f"{line}\n" for line in filled)

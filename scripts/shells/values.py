@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What the shell, or the later layer of cached names, can offer for a value."""
+    """What the shell can offer for a value: its own files and commands, or what noxcli came across."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -16,6 +16,7 @@ class Kind(StrEnum):
     COMMAND = "command"  # another program, and whatever completes that
     WORKFLOW = "workflow"
     RUN = "run"
+    PROFILE = "profile"
     OTHER = "other"  # free text
 
 
@@ -29,6 +30,7 @@ KINDS = {
     "COMMAND": Kind.COMMAND,
     "WORKFLOW": Kind.WORKFLOW,
     "RUN": Kind.RUN,
+    "PROFILE": Kind.PROFILE,
 }
 
 

@@ -14,12 +14,13 @@ ACTIONS = {
     Kind.INPUT: "_noxcli_input",
     Kind.WORKFLOW: "_noxcli_known workflow",
     Kind.RUN: "_noxcli_known run",
+    Kind.PROFILE: "_noxcli_known profile",
     Kind.OTHER: " ",  # only the message
 }
 
 
 def render(program: Program) -> str:
-    """Return completions/_noxcli."""
+    """Return noxcli/completions/_noxcli."""
     return fill(
         "_noxcli",
         verbs=[_quote(f"{_escape(verb.name, ':')}:{_escape(verb.help)}") for verb in program.verbs],

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "completions"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "noxcli" / "completions"
 PATIENCE = 30.0
 
 # A pipe on our side, a terminal on the shell's; a child of its own, since forking a process with threads is unsafe.
@@ -31,6 +32,7 @@ eval "${spec/_noxcli/probe}"
 ZSH = """
 PROMPT='> '
 unsetopt beep
+LISTMAX=10000 # without asking, which would take the next key for an answer
 fpath=("$SCRIPTS" $fpath)
 autoload -Uz compinit
 compinit -u -D
@@ -64,6 +66,7 @@ class Typed:
     """A shell that is typed into, and answers through files."""
 
     def __init__(self, command: list[str], home: Path, environ: dict[str, str]) -> None:
+        self.name = command[0]
         self.started = home / "bin" / "started"
         self.answer, self.argv, self.screen = home / "answer", home / "argv", home / "screen"
         with self.screen.open("wb") as screen:
@@ -80,16 +83,16 @@ class Typed:
     def offers(self, line: str) -> dict[str, str]:
         """Return the candidates at the end of the line, with what is said of each."""
         self.answer.unlink(missing_ok=True)
-        self._type(f"{line}\t")
+        self.type(f"{line}\t")
         *lines, _ = self._read(self.answer, "END\n").splitlines()
-        self._type("\x15")  # Ctrl-U: forget the line
+        self.type("\x15")  # Ctrl-U: forget the line
         pairs = (found.partition("\t") for found in lines)
         return {word: said for word, _, said in pairs}
 
     def becomes(self, line: str) -> list[str]:
         """Type the line, Tabs and all, and return the arguments that noxcli is then started with."""
         self.argv.unlink(missing_ok=True)
-        self._type(f"{line}\r")
+        self.type(f"{line}\r")
         return self._read(self.argv, "END\n").splitlines()[:-1]
 
     def close(self) -> None:
@@ -97,7 +100,8 @@ class Typed:
         self.process.terminate()
         self.process.communicate()
 
-    def _type(self, text: str) -> None:
+    def type(self, text: str) -> None:
+        """Type the text and don't wait."""
         assert self.process.stdin is not None
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
@@ -107,7 +111,7 @@ class Typed:
         while time.monotonic() < until:
             if path.exists() and (text := path.read_text()).endswith(end):
                 return text
-            time.sleep(0.01)
+            time.sleep(0.002)
         raise AssertionError(f"no answer; the screen says:\n{self.screen.read_text(errors='replace')}")
 
 

@@ -12,9 +12,10 @@ import tree_sitter_powershell
 import typer
 from tree_sitter import Language, Node, Parser
 
-from tests.completions.tab import SCRIPTS, start
+from tests.completions.tab import ROOT, SCRIPTS, start
+from tests.conftest import Noxcli
 
-sys.path.insert(0, str(SCRIPTS.parent / "scripts"))
+sys.path.insert(0, str(ROOT / "scripts"))
 import make_completions
 from shells.template import fill
 from shells.values import Kind, value_of
@@ -75,9 +76,24 @@ def test_the_scripts_are_fresh() -> None:
     assert make_completions.main(["--check"]) == 0, "run python scripts/make_completions.py"
 
 
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish"), ("powershell", "noxcli.ps1")],
+)
+def test_a_command_prints_them(noxcli: Noxcli, shell: str, script: str) -> None:
+    assert noxcli("completion", shell).out == (SCRIPTS / script).read_bytes()
+
+
+def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
+    result = noxcli("completion", "tcsh")
+
+    assert result.code == 2
+    assert all(shell in result.err for shell in ["bash", "zsh", "fish", "powershell"])
+
+
 @pytest.mark.parametrize("seed", ["0", "1", "2", "3"])
 def test_the_same_app_makes_the_same_scripts(seed: str) -> None:
-    script = SCRIPTS.parent / "scripts" / "make_completions.py"
+    script = ROOT / "scripts" / "make_completions.py"
     done = subprocess.run([sys.executable, script, "--check"], env={**os.environ, "PYTHONHASHSEED": seed}, check=False)
 
     assert done.returncode == 0

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from noxcli.cli import app
-from tests.completions.tab import SCRIPTS, Typed, needs, start
+from tests.completions.tab import ROOT, SCRIPTS, Typed, needs, start
 
-sys.path.insert(0, str(SCRIPTS.parent / "scripts"))
+sys.path.insert(0, str(ROOT / "scripts"))
 from shells.vocabulary import Verb, read_program
 
 SHELLS = ["bash", "zsh", "fish"]

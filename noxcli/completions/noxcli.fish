@@ -1,8 +1,114 @@
 # fish completion for noxcli.
-# Made by scripts/make_completions.py from the options that the commands declare. Edit those, not this file.
+# Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
 
-# The place for names that only a cache can know: print those of the kind, one a line, "NAME<TAB>DESCRIPTION".
-function __noxcli_known --argument-names kind # workflow, run or input
+# Prints where noxcli keeps files of a sort, as the library platformdirs has it.
+function __noxcli_directory --argument-names own xdg linux macos
+    if test -n "$own"
+        printf '%s\n' $own
+    else if string match -q '/*' -- "$xdg"
+        printf '%s\n' $xdg/noxcli
+    else if test -d "$HOME/Library/Application Support"
+        printf '%s\n' $HOME/Library/$macos/noxcli
+    else
+        printf '%s\n' $HOME/$linux/noxcli
+    end
+end
+
+function __noxcli_config
+    set -l file $NOXCLI_CONFIG
+    test -n "$file"; or set file (__noxcli_directory '' "$XDG_CONFIG_HOME" .config 'Application Support')/config.toml
+    test -f "$file" -a -r "$file"; and printf '%s\n' $file
+end
+
+# Prints the profiles of the user's config file, NAME<TAB>ADDRESS each.
+function __noxcli_profiles
+    set -l file (__noxcli_config); or return
+    set -l names
+    set -l addresses
+    while read -l line
+        if set -l found (string match -rg '^ *\[ *profile *\. *(?|"([^"]+)"|\'([^\']+)\'|([\w-]+)) *\]' -- $line)
+            set -a names $found
+            set -a addresses ''
+        else if string match -qr '^ *\[' -- $line
+            set -a names '' # of some other table
+            set -a addresses ''
+        else if set -q names[1]; and set -l found (string match -rg '^ *base_url *= *["\']([^"\']*)' -- $line)
+            set addresses[-1] $found
+        end
+    end <$file
+    for index in (seq (count $names))
+        test -z "$names[$index]"; or printf '%s\t%s\n' $names[$index] $addresses[$index]
+    end
+end
+
+# Prints the value that the command line so far has for an option.
+function __noxcli_given --argument-names option
+    set -l words (commandline -opc)
+    for index in (seq (count $words))
+        if test "$words[$index]" = $option; and set -q words[(math $index + 1)]
+            printf '%s\n' $words[(math $index + 1)]
+        else
+            string match -rg -- "^$option=(.+)" $words[$index]
+        end
+    end | string match -er . | tail -n 1
+end
+
+function __noxcli_address_of_profile
+    set -l file (__noxcli_config); or return
+    for name in (__noxcli_given --profile) $NOXCLI_PROFILE (string match -rg '^ *default_profile *= *["\']([^"\']+)' <$file)
+        __noxcli_profiles | string match -rg -- '^'(string escape --style=regex -- $name)'\t(.+)'
+        return
+    end
+end
+
+# Prints the API's address in force.
+function __noxcli_url
+    for url in (__noxcli_given --base-url) $NOXCLI_BASE_URL $NOXUS_BACKEND_URL (__noxcli_address_of_profile) https://backend.noxus.ai
+        if test -n "$url"
+            string trim -r -c / -- $url
+            return
+        end
+    end
+end
+
+# Prints names that noxcli came across, one a line, NAME<TAB>DESCRIPTION. They are data: fish quotes them.
+function __noxcli_known --argument-names kind
+    set -l url (__noxcli_url)
+    set -l known (__noxcli_directory "$NOXCLI_CACHE_DIR" "$XDG_CACHE_HOME" .cache Caches)/(string replace -ra '[^a-zA-Z0-9.-]' _ -- $url)
+    set -l begun '^'(string escape --style=regex -- (__noxcli_token))
+    switch $kind
+        case workflow
+            test -f $known.workflows -a -r $known.workflows; or return
+            if string match -qr -- $begun <$known.workflows
+                string match -r '.+' <$known.workflows
+            else
+                string replace -r '(.*)\t(.*)' '$2\t$1' <$known.workflows
+            end
+        case input
+            set -l place (__noxcli_place)
+            set -l id $place[3]
+            if test -f $known.workflows -a -r $known.workflows
+                set -a id (string match -rg -- '^'(string escape --style=regex -- $id)'\t(.+)' <$known.workflows)
+            end
+            set -l file $known.$id[-1].inputs
+            string match -q '*/*' -- $id[-1]; or not test -f $file -a -r $file; or string match -r '.+' <$file
+        case run
+            printf '%s\t%s\n' @last 'what was started last from here'
+            set -l directory (__noxcli_directory "$NOXCLI_STATE_DIR" "$XDG_STATE_HOME" .local/state 'Application Support')
+            set -l entry '"workflow_id": "([^"]+)".*"host": "'(string escape --style=regex -- $url)'".*"created_at": "([^"]+)"'
+            set -l count 0
+            for file in (command ls -t -- $directory 2>/dev/null | string match -r -- $begun'[a-zA-Z0-9._-]*\.json$')
+                set -l found (string match -rg -- $entry <$directory/$file 2>/dev/null); or continue
+                set -l name
+                test -f $known.workflows -a -r $known.workflows
+                and set name (string match -rg -- '^(.+)\t'(string escape --style=regex -- $found[1])'$' <$known.workflows)
+                printf '%s\t%s, %s\n' (string replace -r '\.json$' '' -- $file) "$name" $found[2]
+                set count (math $count + 1)
+                test $count -lt 20 -o $begun != ^; or break
+            end
+        case profile
+            __noxcli_profiles
+    end
 end
 
 function __noxcli_takes_value --argument-names verb option
@@ -102,9 +208,9 @@ end
 
 function __noxcli_inputs
     set -l token (__noxcli_token)
-    if set -l prefix (string match -r -- '^[^=@]*=?@' $token)
+    if set -l prefix (string match -r -- '^(?:\\\\.|[^=@\\\\])+=?@' $token)
         __noxcli_files_behind $prefix $token
-    else if not string match -q -- '*=*' $token
+    else if not string match -qr -- '^(?:\\\\.|[^=@\\\\])+=' $token
         __noxcli_known input
     end
 end
@@ -130,10 +236,11 @@ complete -c noxcli -n '__noxcli_at 0' -a batch -d 'Run a workflow once for each 
 complete -c noxcli -n '__noxcli_at 0' -a merge-batch -d 'Join the journals of a batch\'s shards, and print one JSON line for each row'
 complete -c noxcli -n '__noxcli_at 0' -a config -d 'Show the settings in force, and where each comes from'
 complete -c noxcli -n '__noxcli_at 0' -a doctor -d 'Check settings, key, connection, clock and event stream; starts nothing'
+complete -c noxcli -n '__noxcli_at 0' -a completion -d 'Print the completion script of a shell'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes and what to do about each'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows inputs runs batch merge-batch config doctor sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows inputs runs batch merge-batch config doctor completion sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run batch' -l secret -x -d 'Send that variable\'s value, and show it nowhere'
 complete -c noxcli -n '__noxcli_in run batch' -l dry-run -d 'Check, print the request, and send nothing'
@@ -167,7 +274,7 @@ complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows i
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch doctor' -l log-file -r -F -d 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l base-url -x -d 'The API\'s address [NOXUS_BACKEND_URL]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l api-key-file -r -F -d 'Read the key from FILE [NOXUS_API_KEY]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l profile -x -d 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows inputs runs batch config doctor' -l profile -x -a '(__noxcli_known profile)' -d 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume behind this redis_id'
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Go on where the last reading from here ended'
 complete -c noxcli -n '__noxcli_in wait' -l any -d 'Leave when the first run has ended'
@@ -191,7 +298,7 @@ complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start nothing m
 complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'The same as --max-failures 1'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
 complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Only every N-th row, from the I-th on'
-complete -c noxcli -n '__noxcli_in doctor' -l run -x -a '(__noxcli_known run)' -d 'Look at this run\'s events; best while it is running'
+complete -c noxcli -n '__noxcli_in doctor' -l run -x -k -a '(__noxcli_known run)' -d 'Look at this run\'s events; best while it is running'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
@@ -199,15 +306,16 @@ complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run reco
 complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Decide what the docs leave open'
 complete -c noxcli -n '__noxcli_at 1 run' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 2+ run' -a '(__noxcli_inputs)'
-complete -c noxcli -n '__noxcli_at 1 stream' -a '(__noxcli_known run)'
-complete -c noxcli -n '__noxcli_at 1+ wait' -a '(__noxcli_known run)'
-complete -c noxcli -n '__noxcli_at 1 fetch-output' -a '(__noxcli_known run)'
-complete -c noxcli -n '__noxcli_at 1+ stop' -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1 stream' -k -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1+ wait' -k -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1 fetch-output' -k -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1+ stop' -k -a '(__noxcli_known run)'
 complete -c noxcli -n '__noxcli_at 1 inputs' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 1 runs' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 1 batch' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 2 batch' -F
 complete -c noxcli -n '__noxcli_at 3+ batch' -a '(__noxcli_inputs)'
 complete -c noxcli -n '__noxcli_at 1+ merge-batch' -a '(__fish_complete_directories)'
+complete -c noxcli -n '__noxcli_at 1 completion' -a 'bash zsh fish powershell'
 complete -c noxcli -n '__noxcli_at 1+ sandbox' -a '(__noxcli_inner)'
 complete -c noxcli -n '__noxcli_at 1 help' -a exit-codes
