@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from noxcli.definition import InputNode
-from noxcli.journal import PLAIN_ID
 from noxcli.known import KEPT, MOST, PRUNE_AT, Known
-from noxcli.models import Workflow
+from noxcli.models import PLAIN_ID, Workflow
 from noxcli.sandbox.scenario import Node, Version, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli

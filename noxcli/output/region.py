@@ -60,7 +60,9 @@ class Region:
             if self._seen != before or not self._open or self._terminal.in_background():
                 return
             lines = lines[-max(1, self._seen.lines - 1) :]
-            if not self._drawn:
+            if not lines:
+                self._take_away()
+            elif not self._drawn:
                 self._terminal.draw(f"{HIDE_CURSOR}{_whole(lines)}")
             elif self._seen == self._size and len(lines) >= len(self._drawn):
                 self._terminal.draw(self._changed(lines))
