@@ -16,14 +16,13 @@ from noxcli.models import Run
 from noxcli.result import Outcome, verdict_of
 from noxcli.start import surely_nothing_started
 
-LOOK_LIMIT = 30.0  # seconds for one read of a record
 YOUNG = 10.0  # seconds for which a new run may not be readable yet
 
 
 class RecordSource(Protocol):
     """What looking needs of the API."""
 
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
+    def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
 @dataclass(slots=True)
@@ -130,7 +129,7 @@ class Calls:
     def look(self, going: Going) -> News:
         run = going.run
         try:
-            run = self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, run.id, within=LOOK_LIMIT))
+            run = self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, run.id))
         except (Unavailable, Closed):
             return Looked(going.row, None)
         except NotFound as error:

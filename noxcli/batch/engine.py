@@ -6,7 +6,7 @@ stream would hold a connection and a thread for each row, and nobody watches it.
 
 import heapq
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Protocol, assert_never
@@ -33,9 +33,9 @@ from noxcli.timing import Deadline
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-FIRST_LOOK = 0.1  # seconds
+FIRST_LOOK = 0.2  # seconds
 LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
-ROUNDS = 20  # of looking for the runs of rows in doubt
+MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
 
@@ -76,6 +76,7 @@ class Engine:
         self._source = Ahead(rows)
         self._again: list[Row] = []  # rows in doubt that are started after all
         self._doubts: dict[int, tuple[Row, NoxError | None]] = {}
+        self._starts: Counter[int] = Counter()  # of rows that were in doubt, beyond the first
         self._last_doubt = -SETTLING  # when a start was last cut off
         self._looks: list[tuple[float, int]] = []
         self._starting: dict[int, Row] = {}
@@ -87,7 +88,7 @@ class Engine:
 
     def work(self) -> None:
         """Bring every row to its result, or as far as `tick` and the limits let it come; `leave` tells the rest."""
-        for _ in range(ROUNDS):
+        while True:
             self._work_through()
             if self._left or not self._doubts or not self._settle_doubts():
                 return
@@ -292,9 +293,8 @@ class Engine:
                 self._journal.started(number, row.id, mine)
                 del self._doubts[number]
                 self._follow(Going(row, mine, time.monotonic(), found=True))
-            elif not self._starts_no_more and (
-                self._plan.retry_in_doubt or (self._plan.adopt and number in finding.absent)
-            ):
+            elif self._may_start_again(number, finding):
+                self._starts[number] += 1
                 del self._doubts[number]
                 self._past.forget(number)
                 self._again.append(row)
@@ -302,6 +302,11 @@ class Engine:
             return True
         self._tell_doubts(finding)
         return False
+
+    def _may_start_again(self, number: int, finding: Finding) -> bool:
+        if self._starts_no_more or self._starts[number] >= MOST_STARTS - 1:
+            return False
+        return self._plan.retry_in_doubt or (self._plan.adopt and number in finding.absent)
 
     def _wait_for_list(self, doubts: list[Pending]) -> bool:
         """Give cut off starts the time to show up."""

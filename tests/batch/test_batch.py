@@ -356,6 +356,13 @@ def test_doubt_may_be_settled_by_starting_again(noxcli: Noxcli, sandbox: Sandbox
     assert len(sandbox.runs(workflow)) == 2, "which is what was asked for"
 
 
+def test_a_row_is_not_started_again_and_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes(faults={"start": [LostAnswer(repeat=True)]})
+    result = noxcli("batch", workflow, write("a"), "--retry-in-doubt")
+    assert (result.code, codes(result)) == (7, {1: 7})
+    assert len(sandbox.runs(workflow)) == 3
+
+
 def test_rows_with_equal_inputs_adopt_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), Answer(504), LostAnswer()]})
     result = noxcli("batch", workflow, write("same", "same", "same", "same", "b"), "--adopt", "--max-parallel", "1")
