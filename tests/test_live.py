@@ -334,7 +334,7 @@ def test_a_plain_c_locale_gets_plain_characters(env: dict[str, str], plays: Any,
 def test_a_coerced_locale_alone_says_nothing_against_unicode(env: dict[str, str], plays: Any) -> None:
     env = {name: value for name, value in env.items() if name != "LANG"}
     with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write"), FOREVER])], env) as seen:
-        seen.wait_for("·".encode())
+        seen.wait_for("─".encode())
         leave(seen)
 
 

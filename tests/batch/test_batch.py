@@ -49,6 +49,12 @@ def echoes(plays: Any) -> Callable[..., str]:
     return add
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox lists a run at once."""
+    monkeypatch.setattr("noxcli.batch.engine.SETTLING", 0.2)
+
+
 def numbers(result: Result) -> list[int]:
     return [line["row"] for line in result.lines]
 

@@ -15,7 +15,7 @@ from noxcli.sandbox.server import Sandbox
 from tests.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
 from tests.hostile.judge import ROWS, emulated, leaks, shown
 from tests.hostile.views import SHOWS, Still, Theatre, View, on_terminal, said_by, says, size
-from tests.process import environment
+from tests.process import NOXCLI, environment
 from tests.process import on_terminal as on_real_terminal
 from tests.rawserver import json_answer, raw_server
 
@@ -44,7 +44,7 @@ def test_the_judge_sees_what_is_let_through(name: str) -> None:
 def test_all_of_the_corpus_at_once_on_a_real_terminal(sandbox: Sandbox, theatre: Theatre) -> None:
     script = [says(marked("c", name), "failed", marked("f", name)) for name in NAMES]
     workflow = theatre.add("real", script=script, output=[("A", "\n".join(all_marked("h")))])
-    argv = ["noxcli", "run", workflow, "--verbose"]
+    argv = [*NOXCLI, "run", workflow, "--verbose"]
     with on_real_terminal(argv, environment(sandbox.url)) as seen:
         pass
     assert seen.process.returncode == 0
