@@ -33,7 +33,7 @@ from noxcli.timing import Deadline
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-FIRST_LOOK = 0.2  # seconds
+FIRST_LOOK, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
 LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
 MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
@@ -173,7 +173,7 @@ class Engine:
 
     def _follow(self, going: Going) -> None:
         self.going[going.row.number] = going
-        first = FIRST_LOOK if self._usual is None else max(FIRST_LOOK, self._usual / 2)
+        first = FIRST_LOOK if self._usual is None else max(SHORTEST, self._usual / 2)
         self._look_in(going.row.number, 0.0 if going.found else min(first, self._plan.poll_interval))
 
     def _look_in(self, number: int, seconds: float) -> None:
@@ -244,7 +244,7 @@ class Engine:
         if run is not None:
             going.run, going.read = run, True
         taken = time.monotonic() - going.began
-        self._look_in(row.number, min(self._plan.poll_interval, max(FIRST_LOOK, LOOKS_GROW * taken)))
+        self._look_in(row.number, min(self._plan.poll_interval, max(SHORTEST, LOOKS_GROW * taken)))
 
     def _finish(self, row: Row, outcome: Outcome) -> None:
         going = self.going.pop(row.number, None)
