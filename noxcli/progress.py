@@ -1,6 +1,6 @@
 """What is known of a run's nodes while it goes on: updates folded into a table that every renderer reads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,14 @@ class Progress:
         ]
         behind = [repr(node.name) for node in nodes if node.status == WAITING]
         return "; ".join(filter(None, [_some(busy, "; "), f"waiting behind: {_some(behind, ', ')}" if behind else ""]))
+
+    def failed_at(self, shown: Callable[[str], str]) -> str:
+        """Return where the run failed and what was said there, for the end of a sentence; `shown` hides secrets."""
+        for node in self.nodes.values():
+            if node.failed:
+                said = shown(node.tail)
+                return f" at {node.name!r}" + (f": {said}" if said else "")
+        return ""
 
     def fold(self, update: Update) -> list[Change]:
         """Take in one update and return the changes of status that it brought."""

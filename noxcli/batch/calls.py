@@ -53,6 +53,14 @@ class Over:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A row whose run has failed, nobody knows yet why."""
+
+    row: Row
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
 class Doubted:
     row: Row
     error: NoxError
@@ -69,7 +77,7 @@ class Looked:
     run: Run | None
 
 
-News = Started | Over | Doubted | Unsent | Looked
+News = Started | Over | Failed | Doubted | Unsent | Looked
 
 
 class Calls:
@@ -140,10 +148,20 @@ class Calls:
             return Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
         if not (run.settled or run.paused):
             return Looked(going.row, run)
+        if run.status == "failed":
+            return Failed(going.row, run)
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
         if outcome.error is None:
             self._deliver(going.row, run, outcome)
         return Over(going.row, outcome)
+
+    def explain(self, failed: Failed) -> News:
+        """Find out why the run failed: its record does not say."""
+        outcome = Outcome(run=failed.run, confirmed=True, phase=Phase.RUN, error=verdict_of(failed.run))
+        with suppress(Closed):
+            progress = outcome.progress = self._pace.send(lambda: self._plan.replay(failed.run))
+            outcome.error = verdict_of(failed.run, progress.failed_at(self._plan.shown))
+        return Over(failed.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
         outcome.phase = Phase.DELIVER

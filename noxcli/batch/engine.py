@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.calls import Calls, Doubted, Going, Looked, News, Over, RecordSource, Started, Unsent
+from noxcli.batch.calls import Calls, Doubted, Failed, Going, Looked, News, Over, RecordSource, Started, Unsent
 from noxcli.batch.doubts import SETTLING, Finding, RunList, look_for
 from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
 from noxcli.batch.pace import Closed, Pace
@@ -80,6 +80,7 @@ class Engine:
         self._last_doubt = -SETTLING  # when a start was last cut off
         self._looks: list[tuple[float, int]] = []
         self._starting: dict[int, Row] = {}
+        self._failing: set[int] = set()  # rows that have failed, and are asked why
         self._usual: float | None = None
         self._starts_no_more = False
         self._waiting: dict[int, Told] = {}  # --ordered: results ahead of their turn
@@ -228,6 +229,10 @@ class Engine:
                 if stop and outcome.error is not None:
                     self._give_up(outcome.error)
                 self._finish(row, outcome)
+            case Failed(row, run):
+                self._failing.add(row.number)
+                self._count_failures()
+                self._workers.call(partial(self._calls.explain, news))
             case Looked(row, seen):
                 self._looked(row, seen)
             case _:
@@ -259,14 +264,19 @@ class Engine:
             except JournalTrouble as error:
                 self._give_up(error)
         self.counts.codes[code] += 1
-        if self._plan.max_failures is not None and self.counts.failed >= self._plan.max_failures:
-            self.stop_starting()
+        self._failing.discard(row.number)
+        self._count_failures()
         told = Told(row, result, code)
         if not self._plan.ordered or row.number not in self._turns:
             self._tell(told)
             return
         self._waiting[row.number] = told
         self._say_in_turn()
+
+    def _count_failures(self) -> None:
+        most = self._plan.max_failures
+        if most is not None and self.counts.failed + len(self._failing) >= most:
+            self.stop_starting()
 
     def _say_in_turn(self) -> None:
         while self._turns and self._turns[0] in self._waiting:

@@ -9,19 +9,22 @@ from noxcli.batch.rows import Row
 from noxcli.deliver import Delivered
 from noxcli.errors import ExitCode
 from noxcli.models import Run
+from noxcli.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a batch goes about it; `start` and `deliver` are one row's own part of it.
+    """How a batch goes about it.
 
-    `start` sends a row's inputs as they were stored by `store`.
+    `start` sends a row's inputs as `store` returned them; `replay` tells how a run went.
     """
 
     workflow_id: str
     store: Callable[[Row], dict[str, Any]]
     start: Callable[[Mapping[str, Any]], Run]
     deliver: Callable[[Row, Run], Delivered]
+    replay: Callable[[Run], Progress]
+    shown: Callable[[str], str]  # hides secrets
     secret: frozenset[str] = frozenset()
     max_parallel: int = 8
     max_failures: int | None = None

@@ -110,15 +110,7 @@ def judge(context: Context, run: Run) -> None:
     Raises RunFailed, RunStopped or RunPaused for the others.
     """
     context.enter(Phase.RUN)
-    verdict = verdict_of(run, _failed_at(context))
+    progress = context.outcome.progress
+    verdict = verdict_of(run, progress.failed_at(context.terminal.mask.torn) if progress else "")
     if verdict is not None:
         raise verdict
-
-
-def _failed_at(context: Context) -> str:
-    nodes = context.outcome.progress.nodes.values() if context.outcome.progress else ()
-    for node in nodes:
-        if node.failed:
-            said = context.terminal.mask.torn(node.tail)
-            return f" at {node.name!r}" + (f": {said}" if said else "")
-    return ""

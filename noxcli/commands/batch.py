@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,11 +37,14 @@ from noxcli.errors import (
     WrongInputs,
 )
 from noxcli.files import check_target, prepare_directory
+from noxcli.follow import Follower, Policy
 from noxcli.inputs import read_inputs
 from noxcli.models import Run, Workflow
 from noxcli.names import safe_stem
+from noxcli.output import play
 from noxcli.output.rows import counting
 from noxcli.patience import Patience
+from noxcli.progress import Progress
 from noxcli.resolve import resolve_workflow
 from noxcli.secrets import Mask
 from noxcli.signals import Interrupted
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 ROWS_TOLD = 8
-ANSWER_WITHIN = LONGEST_STOP = 5.0  # seconds
+ANSWER_WITHIN = LONGEST_STOP = REPLAY_WITHIN = 5.0  # seconds
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
 InputFormat = Annotated[
@@ -156,8 +159,8 @@ def batch(
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
-        definition = None if no_check else _definition(context, api, found, deadline, patience, version_id)
-        checker = Checker(definition, workflow, context.terminal.note)
+        known = None if no_check else _known(context, api, found, deadline, patience, version_id)
+        checker = Checker(known.definition if known else None, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
         if (directory / NAME).exists():
@@ -188,6 +191,8 @@ def batch(
             store=work.store,
             start=lambda payload: api.create_run(found.id, payload, version_id=version_id),
             deliver=work.deliver,
+            replay=lambda run: _replayed(context, api, run, known or found),
+            shown=context.terminal.mask.torn,
             secret=common.secret,
             max_parallel=max_parallel,
             max_failures=1 if fail_fast else max_failures,
@@ -293,18 +298,17 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
     return Path(f"{file}.batch").expanduser()
 
 
-def _definition(
+def _known(
     context: Context,
     api: "NoxusApi",
     workflow: Workflow,
     deadline: Deadline,
     patience: Patience,
     version_id: str | None,
-) -> Mapping[str, Any] | None:
+) -> Workflow | None:
     if version_id is None and "nodes" in workflow.definition:
-        return workflow.definition
-    read = read_workflow(context, api, workflow, deadline, patience, version_id)
-    return read.definition if read is not None else None
+        return workflow
+    return read_workflow(context, api, workflow, deadline, patience, version_id)
 
 
 def _require_resumable(past: Past, now: Header, directory: Path, *, resume: bool) -> None:
@@ -395,6 +399,16 @@ class RowWork:
         directory = self.directory / _folder(row)
         prepare_directory(directory)
         return Filing(self.api, self.patience, directory).deliver(run)
+
+
+def _replayed(context: Context, api: "NoxusApi", run: Run, workflow: Workflow) -> Progress:
+    """Return how an ended run went, as far as its event stream still tells."""
+    progress = Progress(run, context.clock, workflow)
+    policy = Policy(every_event=True, idle_timeout=REPLAY_WITHIN, retry_for=0.0)
+    deadline = Deadline(context.clock, REPLAY_WITHIN)
+    with suppress(NoxError):
+        play(Follower(api, run, policy=policy, clock=context.clock, deadline=deadline).updates(), progress, [])
+    return progress
 
 
 def _folder(row: Row) -> str:

@@ -12,7 +12,7 @@ import pytest
 from noxcli.sandbox.faults import Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.sandbox.steps import Emit, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
 from tests.process import NOXCLI, call, environment, running
@@ -91,6 +91,24 @@ def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any, write: Wri
     assert "row 2: run" in result.err
     resumed = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"), "--resume")
     assert (resumed.code, codes(resumed)) == (10, {3: 10}), "only what was not final is looked at again"
+
+
+def test_a_failed_row_says_why(noxcli: Noxcli, plays: Any, write: Write) -> None:
+    script = [Emit("Write"), Emit("Write", "the model refused", "failed")]
+    workflow = plays(nodes=[input_node("Q")], script=script, status="failed")
+    result = noxcli("batch", workflow, write("a"))
+    assert result.code == 1
+    assert "failed at 'Write': the model refused" in result.err
+    assert result.lines[0]["result"]["error"]["message"].endswith("failed at 'Write': the model refused")
+
+
+@pytest.mark.parametrize("ended", ["silent", "404", "close"])
+def test_a_failed_row_whose_stream_is_gone_has_failed_all_the_same(
+    noxcli: Noxcli, plays: Any, write: Write, ended: str
+) -> None:
+    workflow = plays(nodes=[input_node("Q")], status="failed", switches={"on_ended": ended})
+    result = noxcli("batch", workflow, write("a"))
+    assert (result.code, codes(result)) == (1, {1: 1})
 
 
 def test_resume_prints_nothing_twice_and_keeps_the_code(

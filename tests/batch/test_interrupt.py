@@ -88,7 +88,8 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) 
     assert all(run.status == "stopped" for run in runs)
 
 
-def test_a_reader_that_leaves_detaches(sandbox: Sandbox, workflow: str) -> None:
+def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(400 * int(inputs["Q"]))])
     argv = [*NOXCLI, "batch", workflow, write_rows(6)]
     shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
