@@ -391,4 +391,28 @@ def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
     yield View("download lines", said_by(terminal), "t")
 
 
-SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads)
+def batches(theatre: Theatre) -> Iterator[View]:
+    """Rows that fail at a node of hostile name with a hostile reason, and rows with hostile labels."""
+    said = list(zip(all_marked("b"), all_marked("f"), strict=True))
+    boxes = [Node(name, id=f"box-{n}") for n, (name, _) in enumerate(said)]
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [says(f"box-{inputs['Q']}", "failed", said[int(inputs["Q"])][1])]
+
+    asks = Node("in", "InputNode", {"label": "Q", "type": "str"})
+    workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
+    rows = theatre.directory / "rows.jsonl"
+    rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
+    with patch("noxcli.commands.summary.LINES_TOLD", len(said)):
+        _, out, err = theatre.call("batch", workflow, str(rows))
+    yield View("batch, stdout on a terminal", out, "bf")
+    yield View("batch, summary", err, "bf")
+    _, out, err = theatre.call("merge-batch", f"{rows}.batch")
+    yield View("merge-batch on a terminal", out, "bf")
+    rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in all_marked("n")))
+    with patch("noxcli.batch.survey.MISTAKES_KEPT", len(said)):
+        _, out, err = theatre.call("batch", workflow, str(rows), "--output-dir", str(theatre.directory / "other"))
+    yield View("batch, mistakes", err, "n")
+
+
+SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, batches)
