@@ -63,20 +63,30 @@ def test_what_only_a_picture_showed_is_not_counted_as_read(noxcli: Noxcli, plays
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_after_kill_9_another_process_goes_on_without_loss_or_repeat(plays: Any, sandbox: Sandbox, seed: int) -> None:
+def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, tmp_path: Path, seed: int) -> None:
+    """Nothing is lost. Only what was written in the very instant of the kill, before its position was, comes again."""
     steps = [step for n in range(150) for step in (Emit("Write", f"piece {n} "), Sleep(4))]
     workflow = plays(script=steps, output={"A": "x"})
     env = environment(sandbox.url)
     with running("run", workflow, "--format", "ndjson", "--quiet", env=env) as process:
-        time.sleep(0.45 + seed * 0.05)
+        while not list(tmp_path.rglob("*.cursor")):
+            assert process.poll() is None
+        time.sleep(seed * 0.05)
         process.send_signal(signal.SIGKILL)
         out, _ = process.communicate(timeout=10)
     with running("stream", "@last", "--resume", "--format", "ndjson", "--quiet", env=env) as process:
         rest, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    events = [json.loads(line) for line in [*out.splitlines(), *rest.splitlines()]]
-    seen = [(one["type"], one["redis_id"]) for one in events if not one["type"].startswith("noxcli.")]
-    assert seen == [(event["type"], event["redisId"]) for event in sandbox.runs(workflow)[0].events]
+    first, second = positions(out), positions(rest)
+    again = next(count for count in range(len(second), -1, -1) if first[len(first) - count :] == second[:count])
+    assert first + second[again:] == [event["redisId"] for event in sandbox.runs(workflow)[0].events]
+    assert again <= 4, "a burst"
+
+
+def positions(out: bytes) -> list[str]:
+    """The positions of the server's events, in the order of the lines."""
+    events = map(json.loads, out.splitlines())
+    return [event["redis_id"] for event in events if not event["type"].startswith("noxcli.")]
 
 
 @pytest.mark.parametrize("damage", ["missing", "file", "garbage", "read-only"])
