@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.fetch import FileSource, Transfer, fetch
+from noxcli.models import Run
 from noxcli.part import Part
 from noxcli.patience import Patience
 from noxcli.transfers import Watching, run_transfers, silent
@@ -28,6 +29,15 @@ class Delivered:
     files: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = True
     problems: list[str] = field(default_factory=list)
+
+
+def require_whole(delivered: Delivered, run: Run) -> None:
+    """Raise Undelivered where not all of the run's output could be had or written."""
+    if delivered.problems:
+        raise Undelivered(
+            f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}",
+            f"try again: noxcli fetch-output {run.id}",
+        )
 
 
 def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:

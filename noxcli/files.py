@@ -90,6 +90,15 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
     return Saved(target, size, digest.hexdigest())
 
 
+def put_privately(target: Path, content: bytes) -> None:
+    """Write a small file of noxcli's own, for its user alone; its directory is made. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    partial.replace(target)
+
+
 def new_digest() -> "hashlib._Hash":
     """Return a SHA-256 to be fed."""
     import hashlib  # loads OpenSSL, which commands that write nothing can do without

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from noxcli.files import put_privately
 from noxcli.models import PLAIN_ID, Run, RunEvent
 
 VARIABLE = "NOXCLI_STATE_DIR"
@@ -60,11 +61,7 @@ class Journal:
         if not PLAIN_ID.fullmatch(run.id):
             return
         with suppress(OSError):
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = self.directory / f"{run.id}.{os.getpid()}.part"
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(entry, file)
-            partial.replace(self.directory / f"{run.id}.json")
+            put_privately(self.directory / f"{run.id}.json", json.dumps(entry).encode())
             self._prune()
 
     def last(self, host: str) -> Entry | None:

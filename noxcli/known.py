@@ -5,7 +5,6 @@ HOST.workflows with lines WORD<TAB>ID, HOST.ID.inputs with lines KEY=, KEY:= or 
 given; each shell quotes it in its own way. Nothing here ever fails a command, as in the journal.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from noxcli.definition import InputNode, keys_of
+from noxcli.files import put_privately
 from noxcli.inputs import item_start
 from noxcli.models import PLAIN_ID, Workflow
 
@@ -59,11 +59,7 @@ class Known:
             path = self.directory / f"{self._host}.{name}"
             if path.exists() and path.read_bytes() == text:
                 return
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(text)
-            partial.replace(path)
+            put_privately(path, text)
             self._prune()
 
     def _prune(self) -> None:

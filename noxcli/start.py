@@ -54,7 +54,7 @@ def start_run(
             f"the start was sent and its outcome is unknown: {error.message}",
             _look_first(workflow_id, found),
             **error.facts(),
-            candidates=_brief(found),
+            candidates=brief(found),
         ) from error
     except Interrupted as signal:
         doubt = signal.__context__
@@ -66,7 +66,7 @@ def start_run(
             _look_first(workflow_id, found),
             number=signal.number,
             leaves_doubt=True,
-            candidates=_brief(found),
+            candidates=brief(found),
         ) from None
 
 
@@ -76,7 +76,8 @@ def _look_first(workflow_id: str, found: Sequence[Run]) -> str:
     return f"look at the runs before you start again (noxcli runs {workflow_id}): {same or none}"
 
 
-def _brief(found: Sequence[Run]) -> list[dict[str, Any]]:
+def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the runs as `error.candidates` has them."""
     return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found]
 
 
@@ -93,9 +94,10 @@ def candidates(
         recent = run_within(within, lambda: list(islice(newest_first(api.list_runs(workflow_id)), RECENT_RUNS)))
     except NoxError:
         return []  # the answer is unknown either way
-    return [run for run in recent if run.input == input and _created_since(run, since)]
+    return [run for run in recent if run.input == input and created_since(run, since)]
 
 
-def _created_since(run: Run, since: datetime) -> bool:
+def created_since(run: Run, since: datetime) -> bool:
+    """True where the run may have been created at that time, by the server's clock, or later."""
     created = parse_time(run.created_at)
     return created is None or created >= since - CLOCK_SLACK

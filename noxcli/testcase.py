@@ -1,4 +1,4 @@
-"""What became of one run, as a JUnit test case."""
+"""What became of a run, as a JUnit test case."""
 
 from noxcli.errors import ExitCode
 from noxcli.junit import Case, Verdict
@@ -9,6 +9,13 @@ from noxcli.timing import seconds_between
 FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 
+def verdict_on(exit_code: ExitCode) -> Verdict:
+    """Return what a code says of the run behind it."""
+    if exit_code == ExitCode.OK:
+        return Verdict.PASSED
+    return Verdict.FAILURE if exit_code in FAILURES else Verdict.ERROR
+
+
 def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
     """Return the case; `elapsed` are the seconds that it took as seen from here, where the record says nothing.
 
@@ -16,15 +23,11 @@ def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) ->
     """
     run, error = outcome.run, outcome.error
     seconds = seconds_between(run.created_at, run.finished_at) if run else None
-    if exit_code == ExitCode.OK:
-        verdict = Verdict.PASSED
-    else:
-        verdict = Verdict.FAILURE if exit_code in FAILURES else Verdict.ERROR
     return Case(
         name=name,
         classname=run.workflow_id if run else "noxcli",
         seconds=max(0.0, elapsed if seconds is None else seconds),
-        verdict=verdict,
+        verdict=verdict_on(exit_code),
         type=type(error).__name__ if error else "",
         message=error.message if error else exit_code.meaning,
         text=f"exit code {exit_code}: {exit_code.meaning}\n{error.line() if error else ''}",

@@ -11,12 +11,12 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
+from noxcli.deliver import require_whole
 from noxcli.errors import NotFound, NoxError, Phase, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
+from noxcli.record import JUST_STARTED
 from noxcli.result import Outcome, verdict_of
 from noxcli.start import surely_nothing_started
-
-YOUNG = 10.0  # seconds for which a new run may not be readable yet
 
 
 class RecordSource(Protocol):
@@ -141,7 +141,7 @@ class Calls:
         except (Unavailable, Closed):
             return Looked(going.row, None)
         except NotFound as error:
-            if not (going.found or going.read) and time.monotonic() - going.began < YOUNG:
+            if not (going.found or going.read) and time.monotonic() - going.began < JUST_STARTED:
                 return Looked(going.row, None)
             return Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
         except NoxError as error:
@@ -167,11 +167,7 @@ class Calls:
         outcome.phase = Phase.DELIVER
         try:
             outcome.delivered = self._plan.deliver(row, run)
-            if outcome.delivered.problems:
-                raise Undelivered(
-                    f"the output of run {run.id} is not whole: {'; '.join(outcome.delivered.problems)}",
-                    f"try again: noxcli fetch-output {run.id}",
-                )
+            require_whole(outcome.delivered, run)
         except NoxError as error:
             outcome.error = error
         except Closed:

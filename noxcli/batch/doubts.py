@@ -15,10 +15,10 @@ from typing import Any, Protocol
 from noxcli.batch.journal import Pending, lines_of
 from noxcli.files import new_digest
 from noxcli.models import Run
+from noxcli.start import CLOCK_SLACK, created_since
 from noxcli.timing import parse_time
 
 SETTLING = 3.0  # seconds for a start that was cut off to show in the list
-SLACK = timedelta(seconds=2)  # servers write whole seconds
 OLD_ENOUGH = 200  # runs in a row from before the time in question, in a list that is newest first
 SAMPLE = 200
 
@@ -61,7 +61,7 @@ def look_for(
 ) -> Finding:
     """Look for the doubtful rows' runs. Raises what the API raises."""
     known = _read_known(journal, (), {})
-    earliest = min(_moment(doubt) for doubt in doubts) + (known.offset or timedelta()) - SLACK
+    earliest = min(_moment(doubt) for doubt in doubts) + (known.offset or timedelta()) - CLOCK_SLACK
     wanted = {doubt.input_digest for doubt in doubts}
     matching: dict[str, tuple[Run, str]] = {}
     sample: dict[str, str] = {}
@@ -97,8 +97,8 @@ def _assign(
         runs = sorted((run for run, own in free if own == digest), key=lambda run: run.created_at or "", reverse=True)
         left = list(runs)
         for row in rows:
-            since = _moment(row) + (offset or timedelta()) - SLACK
-            fitting = [run for run in runs if _created_since(run, since)]
+            since = _moment(row) + (offset or timedelta())
+            fitting = [run for run in runs if created_since(run, since)]
             finding.candidates[row.number] = fitting
             mine = next((run for run in left if run in fitting), None)
             if mine is not None:
@@ -139,11 +139,6 @@ def _read_known(journal: Path, matching: Collection[str], sample: Mapping[str, s
 
 def _moment(doubt: Pending) -> datetime:
     return datetime.fromisoformat(doubt.at)
-
-
-def _created_since(run: Run, since: datetime) -> bool:
-    created = parse_time(run.created_at)
-    return created is None or created >= since
 
 
 def _plain(value: Any) -> Any:

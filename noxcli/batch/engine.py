@@ -29,7 +29,9 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.result import Outcome, verdict_of
+from noxcli.start import brief
 from noxcli.timing import Deadline
+from noxcli.within import value_of
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
@@ -347,10 +349,8 @@ class Engine:
         while True:
             outcome = findings.next_outcome(TICK)
             if outcome is not None:
-                finding, error = outcome
-                if isinstance(error, NoxError | Closed) or finding is None:
-                    return Finding()
-                return finding
+                unknown = isinstance(outcome[1], NoxError | Closed)
+                return Finding() if unknown else value_of(outcome)
             if not self._tick() or self._deadline.passed:
                 self._left = True
                 return Finding()
@@ -363,7 +363,7 @@ class Engine:
             doubt = StartUnknown(
                 f"row {number}: its start was sent and the outcome is unknown{why}",
                 f"runs with the same input: {same}; --resume --adopt takes a single one as the row's own",
-                candidates=[{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found],
+                candidates=brief(found),
             )
             self._finish(row, Outcome(may_exist=True, phase=Phase.START, error=doubt))
         self._doubts.clear()

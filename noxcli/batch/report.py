@@ -11,8 +11,8 @@ from typing import IO, Any
 from noxcli.batch.journal import NAME, Header, header_in, lines_of
 from noxcli.batch.rows import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
-from noxcli.junit import Case, Verdict
-from noxcli.testcase import FAILURES
+from noxcli.junit import Case
+from noxcli.testcase import verdict_on
 
 NOBODY = 0xFFFF
 MOST = 1000  # directories
@@ -40,12 +40,11 @@ class RowReport:
     def case(self, classname: str) -> Case:
         """Return the row as a test case."""
         code = ExitCode.of(self.exit_code)
-        verdict = Verdict.FAILURE if code in FAILURES else Verdict.ERROR
         return Case(
             name=f"row {self.row}" + (f" ({self.id})" if self.id is not None else ""),
             classname=classname,
             seconds=self.duration_s or 0.0,
-            verdict=Verdict.PASSED if code is ExitCode.OK else verdict,
+            verdict=verdict_on(code),
             type=code.name,
             message=self.message or code.meaning,
             text=f"run {self.run_id}" if self.run_id else "",

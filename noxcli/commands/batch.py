@@ -159,7 +159,7 @@ def batch(
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
-        known = None if no_check else _known(context, api, found, deadline, patience, version_id)
+        known = None if no_check else read_workflow(context, api, found, deadline, patience, version_id)
         checker = Checker(known.definition if known else None, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
@@ -279,7 +279,7 @@ def _interrupted(
 ) -> Interruption:
     engine.await_starts(ANSWER_WITHIN)
     runs = [going.run for going in engine.going.values()]
-    stops = not context.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
+    stops = context.stops_runs(on_interrupt)
     if stops and runs:
         deadline = Deadline(context.clock, LONGEST_STOP)
         answers = run_all_within(LONGEST_STOP, [partial(stop_run, api, run, context.clock, deadline) for run in runs])
@@ -296,19 +296,6 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
     if rows.is_stream:
         raise UsageProblem("the rows of a stream need a place for the journal", "add --output-dir DIR")
     return Path(f"{file}.batch").expanduser()
-
-
-def _known(
-    context: Context,
-    api: "NoxusApi",
-    workflow: Workflow,
-    deadline: Deadline,
-    patience: Patience,
-    version_id: str | None,
-) -> Workflow | None:
-    if version_id is None and "nodes" in workflow.definition:
-        return workflow
-    return read_workflow(context, api, workflow, deadline, patience, version_id)
 
 
 def _require_resumable(past: Past, now: Header, directory: Path, *, resume: bool) -> None:

@@ -154,6 +154,10 @@ class Context:
         """What completion may offer for the address in force."""
         return Known(self.terminal.environ, self.base_url)
 
+    def stops_runs(self, on_interrupt: str | None) -> bool:
+        """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
+        return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
+
     def last_run(self) -> tuple[str, str] | None:
         """Return workflow and run id of what was started last at the address in force."""
         entry = self.journal.last(self.base_url)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxcli.commands.context import Context
-from noxcli.deliver import DELIVERABLE, PIECE, Delivered, complete_inline, is_complete, problem, spooled
+from noxcli.deliver import DELIVERABLE, PIECE, Delivered, complete_inline, is_complete, problem, require_whole, spooled
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
@@ -99,11 +99,7 @@ def deliver(
         if context.format is Format.TEXT and not (delivered.problems and raw is not None):
             context.terminal.write(_as_stdout(delivered.output, raw))
     context.outcome.delivered = delivered
-    if delivered.problems:
-        raise Undelivered(
-            f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}",
-            f"try again: noxcli fetch-output {run.id}",
-        )
+    require_whole(delivered, run)
 
 
 def _to_files(

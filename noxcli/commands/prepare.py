@@ -35,12 +35,9 @@ def checked(
 
     Raises WrongInputs with all that is wrong; what reading raises where a start could not go better.
     """
-    known = workflow
-    if version_id is not None or "nodes" not in workflow.definition:
-        found = read_workflow(context, api, workflow, deadline, patience, version_id)
-        if found is None:
-            return workflow, inputs
-        known = found
+    known = read_workflow(context, api, workflow, deadline, patience, version_id)
+    if known is None:
+        return workflow, inputs
     if version_id is None and (nodes := inputs_of(known.definition)) is not None:
         context.known.inputs(workflow.id, nodes)
     result = check(inputs, known.definition, named)
@@ -59,7 +56,12 @@ def read_workflow(
     patience: Patience,
     version_id: str | None = None,
 ) -> Workflow | None:
-    """Return the workflow with its definition, None after a warning where that can't be read but a run may start."""
+    """Return the workflow with its definition, None after a warning where that can't be read but a run may start.
+
+    A list of workflows may have told it already.
+    """
+    if version_id is None and "nodes" in workflow.definition:
+        return workflow
 
     def look() -> Workflow:
         within = deadline.left(LONGEST_LOOK)

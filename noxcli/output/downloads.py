@@ -3,15 +3,13 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
-from noxcli.output.base import Plainly
+from noxcli.output.base import AtBottom, Plainly
 from noxcli.output.terminal import Terminal
 
 if TYPE_CHECKING:
     from noxcli.output.line import Line
-    from noxcli.output.region import Region
 
 FIRST_BAR = 0.5  # seconds
 FIRST_LINE = LINE_EVERY = 5.0
@@ -58,23 +56,8 @@ class Lines(Plainly):
             self._terminal.note(summary(transfers, now - self._began))
 
 
-class Bars:
+class Bars(AtBottom):
     """A bar a file, at the bottom of a terminal, once a download takes its time."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._began = time.monotonic()
-        self._region: Region | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._region is not None:
-            with self._terminal.hold():
-                self._region.__exit__(kind, error, trace)
 
     def say(self, line: str) -> None:
         self._terminal.note(line)
@@ -83,17 +66,10 @@ class Bars:
         took = time.monotonic() - self._began
         if took < FIRST_BAR:
             return
-        from noxcli.output.line import Look  # loaded only for what takes its time
-        from noxcli.output.region import Region
-
-        if self._region is None:
-            self._region = Region(self._terminal)
-            self._region.__enter__()
-        look, columns = Look.of(self._terminal), self._terminal.size().columns
         going = [transfer for transfer in transfers if not transfer.finished]
         longest = max((len(transfer.remote.pointer) for transfer in going), default=0)
-        cells = min(longest, NAME_WIDTH, columns // 3)
-        self._region.draw([_bar(transfer, took, look.line(columns - 1), cells) for transfer in going])
+        cells = min(longest, NAME_WIDTH, self._terminal.size().columns // 3)
+        self._draw([_bar(transfer, took, self._line(), cells) for transfer in going])
 
 
 def _bar(transfer: Transfer, seconds: float, line: "Line", name_cells: int) -> "Line":

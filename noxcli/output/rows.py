@@ -1,15 +1,11 @@
 """How far a batch has come: a bar on a terminal, a line now and then elsewhere."""
 
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol
 
-from noxcli.output.base import Plainly
+from noxcli.output.base import AtBottom, Plainly
 from noxcli.output.terminal import Terminal
 from noxcli.timing import show_seconds
-
-if TYPE_CHECKING:
-    from noxcli.output.region import Region
 
 FIRST_BAR = 0.5  # seconds: what is over sooner needs none
 REDRAW_EVERY = 0.1
@@ -58,40 +54,23 @@ class Lines(Plainly):
             self._terminal.note(line)
 
 
-class Bar:
+class Bar(AtBottom):
     """A bar at the bottom of a terminal, once a batch takes its time."""
 
     def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._began = self._shown = time.monotonic()
-        self._region: Region | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._region is not None:
-            with self._terminal.hold():
-                self._region.__exit__(kind, error, trace)
+        super().__init__(terminal)
+        self._shown = self._began
 
     def show(self, tally: Tally, note: str) -> None:
         now = time.monotonic()
         if now - self._began < FIRST_BAR or now - self._shown < REDRAW_EVERY:
             return
         self._shown = now
-        from noxcli.output.line import Look  # loaded only for what takes its time
-        from noxcli.output.region import Region
-
-        if self._region is None:
-            self._region = Region(self._terminal)
-            self._region.__enter__()
-        line = Look.of(self._terminal).line(self._terminal.size().columns - 1)
+        line = self._line()
         if tally.total:
             line.add_bar(tally.done / tally.total, min(BAR, line.left // 4)).add(" ")
         line.add(f"{counted(tally)}, {speed(tally, now - self._began)}", "dim")
-        self._region.draw([line.add(f"; {note}" if note else "", "yellow")])
+        self._draw([line.add(f"; {note}" if note else "", "yellow")])
 
 
 def counted(tally: Tally) -> str:
