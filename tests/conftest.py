@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
+from tests.process import needs
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,7 @@ def noxcli(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Noxcli
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1, with its private key in the same file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("makes its certificate with openssl")
+    needs("openssl")
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     subject = ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]

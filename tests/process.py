@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,6 +14,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import pytest
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
 
@@ -123,3 +126,11 @@ def on_terminal(
             process.wait()
         reader.join(5)
         os.close(ours)
+
+
+def needs(name: str) -> None:
+    """Skip where there is no such program; on CI all of them have to be there."""
+    if shutil.which(name) is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")

@@ -9,7 +9,7 @@ import pytest
 
 from noxcli.cli import VERBS
 from noxcli.errors import ExitCode
-from tests.completions.tab import needs
+from tests.process import needs
 from tests.test_help import page_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))

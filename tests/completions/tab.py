@@ -1,13 +1,12 @@
 """Real shells at a pretend terminal: what Tab would offer, and what a line typed with Tabs ends up as."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import pytest
+from tests.process import needs
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "noxcli" / "completions"
@@ -163,11 +162,3 @@ def pretend_programs(directory: Path) -> Path:
         (directory / name).write_text(text)
         (directory / name).chmod(0o755)
     return directory
-
-
-def needs(name: str) -> None:
-    """Skip where there is no such shell; on CI every shell has to be there."""
-    if shutil.which(name) is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from noxcli.cli import app
-from tests.completions.tab import ROOT, SCRIPTS, Typed, needs, start
+from tests.completions.tab import ROOT, SCRIPTS, Typed, start
+from tests.process import needs
 
 sys.path.insert(0, str(ROOT / "scripts"))
 from shells.vocabulary import Verb, read_program
