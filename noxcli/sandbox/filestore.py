@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from noxcli.sandbox.scenario import File
 
@@ -18,10 +19,12 @@ class StoredFile:
     owner: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
-    @property
-    def uri(self) -> str:
-        """The address that run inputs and outputs use."""
-        return f"spot://{self.id}"
+    def uri(self, form: str) -> str:
+        """The address that run inputs and outputs use; `form` as the switch `file_uri` names it."""
+        return {
+            "spot_path": f"spot://{self.id}/{quote(self.content.name)}",
+            "https": f"https://files.invalid/{self.id}/{quote(self.content.name)}",
+        }.get(form, f"spot://{self.id}")
 
     @property
     def size(self) -> int:
@@ -39,22 +42,22 @@ class StoredFile:
             yield piece
             start += len(piece)
 
-    def value(self) -> dict[str, Any]:
+    def value(self, uri_form: str) -> dict[str, Any]:
         """The file as a value among a run's outputs: it has a `name` there."""
         return {
             "id": self.id,
-            "uri": self.uri,
+            "uri": self.uri(uri_form),
             "name": self.content.name,
             "content_type": self.content.content_type,
             "source_type": "Document",
             "source_metadata": None,
         }
 
-    def record(self, group_id: str, created_at: str) -> dict[str, Any]:
+    def record(self, group_id: str, created_at: str, uri_form: str) -> dict[str, Any]:
         """The file as the Files API describes it: it has a `filename` there."""
         return {
             "id": self.id,
-            "uri": self.uri,
+            "uri": self.uri(uri_form),
             "size": self.size,
             "group_id": group_id,
             "filename": self.content.name,

@@ -23,7 +23,7 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[st
     """The inputs by label, whichever of the three key forms was used, completed with the workflow's own values."""
     values: dict[str, Any] = {}
     for key, value in given.items():
-        node = _meant(key, graph)
+        node = _meant(key, graph, switches)
         if node is None and switches.unknown_input == "422":
             raise Invalid(["body", "input", key], f"Unknown input: {key}", "extra_forbidden")
         if node is not None and switches.wrong_type == "422" and not _fits(value, node):
@@ -40,12 +40,28 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[st
     return values
 
 
-def _meant(key: str, graph: Graph) -> Node | None:
+def keyed_input(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:
+    """A run's input as its record shows it: under the keys that it came with, or under the server's own."""
+    form = switches.record_inputs
+    if form == "as_given":
+        return given
+    keys = {node.id: {"label": node.label, "node_id": node.id}.get(form, f"{node.id}::input") for node in graph.inputs}
+    nodes = {key: node for key in given if (node := _meant(key, graph, switches)) is not None}
+    return {keys[nodes[key].id] if key in nodes else key: value for key, value in given.items()}
+
+
+def _meant(key: str, graph: Graph, switches: Switches) -> Node | None:
     """A label, a node id, or `node id::input name`."""
-    for node in graph.inputs:
-        if key in (node.label, node.id, f"{node.id}::input"):
+    for place, node in enumerate(graph.inputs, 1):
+        if key in (_name(node, place, switches.unlabelled_input), node.id, f"{node.id}::input"):
             return node
     return None
+
+
+def _name(node: Node, place: int, unlabelled: str) -> str:
+    if node.config.get("label"):
+        return node.label
+    return {"numbered": f"Input {place}", "input": "input"}.get(unlabelled, node.label)
 
 
 def _fits(value: Any, node: Node) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from noxcli.sandbox.errors import Invalid
+from noxcli.sandbox.switches import Switches
 
 _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
@@ -34,13 +35,13 @@ def number(request: Request, name: str, default: int, *, most: int | None = None
     return value
 
 
-def page(request: Request, items: Sequence[Any], size: int) -> tuple[Sequence[Any], dict[str, Any]]:
+def page(request: Request, items: Sequence[Any], switches: Switches) -> tuple[Sequence[Any], dict[str, Any]]:
     """The items of the page that the query asks for, and the envelope around them.
 
     The parameter is called `size`; `page_size`, which SDK 0.6.0 sends as well, has no effect.
     """
     at = number(request, "page", 1)
-    size = number(request, "size", size, most=100)
+    size = number(request, "size", min(switches.page_size, switches.page_limit), most=switches.page_limit)
     envelope = {"total": len(items), "page": at, "size": size, "pages": math.ceil(len(items) / size)}
     return items[(at - 1) * size : at * size], envelope
 

@@ -40,14 +40,15 @@ class Progress:
         """Nodes that neither ended nor were skipped, in order."""
         return [node_id for node_id in self._order if self.statuses.get(node_id) not in DONE]
 
-    def details(self) -> dict[str, Any]:
+    def details(self, *, failed_as_executed: bool = True) -> dict[str, Any]:
         """The `progress_details` object. The values under per_node_progress and run_logs are a guess."""
+        executed = ("completed", "failed") if failed_as_executed else ("completed",)
 
         def having(*wanted: str) -> list[str]:
             return [node_id for node_id in self._order if self.statuses.get(node_id) in wanted]
 
         return {
-            "executed_nodes": having("completed", "failed"),
+            "executed_nodes": having(*executed),
             "remaining_nodes": [node_id for node_id in self._order if node_id not in self.statuses],
             "running_nodes": [
                 node_id for node_id in self._order if self.statuses.get(node_id, "completed") not in DONE

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from noxcli.sandbox.definition import GROUP_ID, workflow_record
+from noxcli.sandbox.inputs import keyed_input
 from noxcli.sandbox.outputs import keyed
 from noxcli.sandbox.run import Run
 
@@ -39,8 +40,8 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "single_node_id": run.body.get("single_node_id"),
         "status": run.status,
         "progress": run.percent,
-        "progress_details": run.progress.details(),
-        "input": run.input,
+        "progress_details": run.details(),
+        "input": keyed_input(run.input, run.workflow.graph, run.switches),
         "output": output(run, use_ids=use_ids),
         "created_at": stamp(run.created_at, run.switches.timestamps),
         "finished_at": stamp(run.finished_at, run.switches.timestamps),
@@ -54,6 +55,9 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
         run.stale_reads -= 1
         early = _early(run)
         record |= {"status": "running", "progress": 99, "output": early, "finished_at": None}
+    elif run.status == "completed" and run.late_output_reads > 0:
+        run.late_output_reads -= 1
+        record |= {"output": _early(run)}
     if not output_only:
         return record
     if run.switches.output_only_form == "bare":
@@ -65,8 +69,12 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
 def without_io(run: Run) -> dict[str, Any]:
     """A run without its output, with its workflow. Noxus docs: Get run by id."""
     record = full(run)
-    for key in ("output", "progress_details", "single_node_id"):
+    for key in ("progress_details", "single_node_id"):
         del record[key]
+    if run.switches.look_up_output != "whole":
+        del record["output"]
+    if run.switches.look_up_output in ("null", "empty"):
+        record["output"] = None if run.switches.look_up_output == "null" else {}
     workflow = run.workflow
     embedded = workflow_record(workflow.scenario, workflow.graph, len(workflow.runs), None)
     return {**record, "definitions": None, "source": "api", "workflow": embedded}

@@ -36,6 +36,7 @@ class Run:
         self.stream: Literal["open", "closed", "silent"] = "open"
         self.over = asyncio.Event()
         self.stale_reads = self.switches.stale_reads
+        self.late_output_reads = self.switches.late_output_reads
         self.told_status = ""  # by the latest state event
         self._said: dict[str, str] = {}
 
@@ -68,10 +69,14 @@ class Run:
         """Whether the reason of a failure is told in that place."""
         return self.switches.failure_detail in ("everywhere", place)
 
+    def details(self) -> dict[str, Any]:
+        """The `progress_details` object."""
+        return self.progress.details(failed_as_executed=self.switches.failed_nodes == "executed")
+
     def emit_state(self, **more: Any) -> None:
         """Append a state event that tells the run's present state."""
         self.told_status = self.status
-        data = {"status": self.status, "progress_details": self.progress.details(), **more}
+        data = {"status": self.status, "progress_details": self.details(), **more}
         self.log.append("state", None if self.switches.null_data else data)
 
     def emit_content(self, node_id: str, status: str, content: Any = None, **more: Any) -> None:

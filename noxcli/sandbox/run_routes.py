@@ -1,10 +1,11 @@
 """Starting, reading, listing and stopping runs."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from noxcli.sandbox import params, records
 from noxcli.sandbox.answers import Json
@@ -20,6 +21,9 @@ async def start(request: Request) -> Response:
     workspace = workspace_of(request)
     workflow = workspace.workflow(request.path_params["workflow_id"])
     run = workspace.start(workflow, await params.run_body(request))
+    if workflow.refusals_left > 0:
+        workflow.refusals_left -= 1
+        return PlainTextResponse("upstream connect error or disconnect/reset before headers", 503)
     return Json(records.full(run), workflow.switches.create_status)
 
 
@@ -53,13 +57,17 @@ async def read(request: Request) -> Response:
 
 async def look_up(request: Request) -> Response:
     """GET /v1/runs/{run_id}: leads from a bare run id to its workflow."""
-    return Json(records.without_io(workspace_of(request).run(request.path_params["run_id"])))
+    run = workspace_of(request).run(request.path_params["run_id"])
+    if run.switches.look_up != "served":
+        status = int(run.switches.look_up)
+        raise ApiError(status, HTTPStatus(status).phrase)
+    return Json(records.without_io(run))
 
 
 async def list_of_workflow(request: Request) -> Response:
     """GET /v1/workflows/{workflow_id}/runs"""
     workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
-    runs, envelope = params.page(request, _ordered(workflow.runs, workflow.switches), workflow.switches.page_size)
+    runs, envelope = params.page(request, _ordered(workflow.runs, workflow.switches), workflow.switches)
     return Json({"items": [records.full(run) for run in runs], **envelope})
 
 
@@ -67,7 +75,7 @@ async def list_all(request: Request) -> Response:
     """GET /v1/runs"""
     workspace = workspace_of(request)
     everything = _ordered(list(workspace.runs.values()), workspace.switches)
-    runs, envelope = params.page(request, everything, workspace.switches.page_size)
+    runs, envelope = params.page(request, everything, workspace.switches)
     return Json({"items": [records.without_io(run) for run in runs], **envelope})
 
 
@@ -78,7 +86,7 @@ async def search(request: Request) -> Response:
     query = str(asked.get("query", "")).lower()
     where = asked.get("search_in") or ["input", "output", "run_id"]
     found = [run for run in list(workspace.runs.values())[::-1] if query in _searchable(run, where)]
-    runs, envelope = params.page(request, found, workspace.switches.page_size)
+    runs, envelope = params.page(request, found, workspace.switches)
     return Json({"items": [records.full(run) for run in runs], **envelope})
 
 

@@ -42,19 +42,30 @@ class Switches:
 
     # Run records.
     create_status: int = 200
+    # So many starts of a workflow are taken on and yet answered 503, by a gateway that had passed them on.
+    gateway_refusals: int = 0
     early_output: Literal["empty", "null"] = "empty"  # the output of a run that has not ended
     stale_reads: int = 0  # so many reads of an ended run still say that it is running
+    late_output_reads: int = 0  # so many reads of a completed run come before its output
+    look_up: Literal["served", "403", "404", "405"] = "served"  # GET /v1/runs/{id}
+    look_up_output: Literal["absent", "null", "empty", "whole"] = "absent"
+    record_inputs: Literal["as_given", "label", "node_id", "node_id::name"] = "as_given"  # how records key them
+    failed_nodes: Literal["executed", "left_out"] = "executed"  # whether executed_nodes names them
     timestamps: Literal["z", "naive", "offset"] = "z"
     failure_detail: Literal["everywhere", "content", "run_logs", "data", "none"] = "everywhere"
     output_only_form: Literal["with_status", "pair", "bare"] = "with_status"
     queue_seconds: float = 0.0
     page_size: int = 50
+    page_limit: int = 100  # a larger `size` is 422
+    versions: Literal["list", "paged", "404"] = "list"
     list_order: Literal["newest", "oldest"] = "newest"  # which comes first
 
     # Inputs.
     unknown_input: Literal["accept", "422"] = "accept"
     missing_input: Literal["422", "accept"] = "422"
     wrong_type: Literal["accept", "422"] = "accept"
+    # What means an input without a label, beside its node's id. "numbered": `Input 1`, as in samples of the docs.
+    unlabelled_input: Literal["name", "numbered", "input"] = "name"
 
     # Outputs.
     output_keys: Literal["label", "node_id", "node_id::name"] = "label"
@@ -76,6 +87,7 @@ class Switches:
     # Files. "redirect" leads to another origin with a signed address.
     download: Literal["direct", "chunked", "redirect"] = "direct"
     ranges: Literal["ignored", "honoured", "refused"] = "ignored"
+    file_uri: Literal["spot", "spot_path", "https"] = "spot"  # spot_path: the id is followed by the file's name
 
     # Rate limit of the whole server, in requests per second; 0 is none.
     rate_limit: int = 0

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from noxcli.sandbox import params, records
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.definition import GROUP_ID, catalogue, version_records, workflow_record
+from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.workspace import LIMITED_KEY, Workflow
 
@@ -22,14 +23,20 @@ async def list_all(request: Request) -> Response:
     workspace = workspace_of(request)
     wanted = request.query_params.get("type", "flow")
     workflows = list(workspace.workflows.values()) if wanted == "flow" else []
-    some, envelope = params.page(request, workflows, workspace.switches.page_size)
+    some, envelope = params.page(request, workflows, workspace.switches)
     return Json({"items": [_record(workflow) for workflow in some], **envelope})
 
 
 async def versions(request: Request) -> Response:
     """GET /v1/workflows/{workflow_id}/versions"""
     workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
-    return Json(version_records(workflow.scenario, workflow.graph))
+    if workflow.switches.versions == "404":
+        raise ApiError(404, "Not Found")
+    saved = version_records(workflow.scenario, workflow.graph)
+    if workflow.switches.versions == "list":
+        return Json(saved)
+    some, envelope = params.page(request, saved, workflow.switches)
+    return Json({"items": some, **envelope})
 
 
 async def nodes(request: Request) -> Response:

@@ -32,6 +32,7 @@ class Workflow:
         self.switches = with_overrides(switches, scenario.switches)
         self.faults = FaultQueue(scenario.faults)
         self.runs: list[Run] = []
+        self.refusals_left = self.switches.gateway_refusals
 
 
 class Workspace:
@@ -152,7 +153,7 @@ class Workspace:
 
     async def _live(self, run: Run) -> None:
         def store(file: File) -> Mapping[str, Any]:
-            return self.keep(file, run.workflow.scenario.id).value()
+            return self.keep(file, run.workflow.scenario.id).value(run.switches.file_uri)
 
         await play(run, self.pause, store)
         self._call_back(run)
