@@ -66,12 +66,12 @@ class Journal:
 
     def last(self, host: str) -> Entry | None:
         """Return the run that was started last at this host."""
-        for path in self._newest_first():
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                noted = json.loads(path.read_text(encoding="utf-8"))
-                if noted["host"] == host:
-                    return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host)
-        return None
+        entries = (_entry_in(path, host) for path in self._newest_first())
+        return next((entry for entry in entries if entry is not None), None)
+
+    def entry(self, run_id: str, host: str) -> Entry | None:
+        """Return the run of that id, where it was started from here at this host."""
+        return _entry_in(self.directory / f"{run_id}.json", host) if PLAIN_ID.fullmatch(run_id) else None
 
     def cursor(self, run_id: str) -> str | None:
         """Return the position up to which the run's events were handed on, where it is known."""
@@ -130,6 +130,14 @@ class CursorKeeper:
                     with suppress(OSError):
                         os.pwrite(self._file, record, 0)
                 return
+
+
+def _entry_in(path: Path, host: str) -> Entry | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        if noted["host"] == host:
+            return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host)
+    return None
 
 
 def _age(path: Path) -> tuple[int, str]:

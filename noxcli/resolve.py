@@ -2,11 +2,16 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol, TextIO
 
-from noxcli.errors import NotFound, UsageProblem
+from noxcli.errors import NotFound, Refused, Unauthorized, UsageProblem
 from noxcli.models import Run, Workflow, is_uuid
 from noxcli.patience import Patience
+
+# What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
+NO_LOOK_UP = frozenset({403, 404, 405})
+RECENT_RUNS = 200
 
 
 class Directory(Protocol):
@@ -14,6 +19,7 @@ class Directory(Protocol):
 
     def list_workflows(self) -> Iterable[Workflow]: ...
     def find_run(self, run_id: str) -> Run: ...
+    def list_runs(self) -> Iterable[Run]: ...
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
@@ -75,21 +81,39 @@ def one_run(text: str, stdin: TextIO | None) -> str:
 
 
 def resolve_run(
-    api: Directory, text: str, patience: Patience, last: Callable[[], tuple[str, str] | None] = lambda: None
+    api: Directory, text: str, patience: Patience, noted: Callable[[str], tuple[str, str] | None] = lambda _: None
 ) -> Run:
-    """Return the run, as its record has it now. One named as WORKFLOW_ID/RUN_ID comes with its output.
+    """Return the run, as its record has it now. One whose workflow is known comes with its output.
 
-    `last` gives workflow and run id for `@last`. Raises UsageProblem for a text that can be none of the forms,
-    NotFound where nothing was started yet.
+    `noted` gives workflow and run id of what was started from here, by `@last` or by the run's id. Raises UsageProblem
+    for a text that can be none of the forms, NotFound where nothing was started yet.
     """
-    if text == "@last":
-        noted = last()
-        if noted is None:
-            raise NotFound("no run that was started from here at this address is on record", "give the run's id")
-        text = "/".join(noted)
+    if known := noted(text):
+        text = "/".join(known)
+    elif text == "@last":
+        raise NotFound("no run that was started from here at this address is on record", "give the run's id")
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is no run", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
         return patience.keep_trying(lambda: api.get_run(workflow_id, run_id))
-    return patience.keep_trying(lambda: api.find_run(run_id))
+    return _look_up(api, run_id, patience)
+
+
+def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
+    """Return the run by its id alone; where the server does not serve that, its list says whose run it is."""
+    try:
+        return patience.keep_trying(lambda: api.find_run(run_id))
+    except (NotFound, Refused, Unauthorized) as error:
+        if error.http_status not in NO_LOOK_UP:
+            raise
+        failure = error
+    try:
+        recent = patience.keep_trying(lambda: list(islice(api.list_runs(), RECENT_RUNS)))
+    except (NotFound, Refused, Unauthorized):
+        recent = []
+    found = next((run for run in recent if run.id == run_id and run.workflow_id), None)
+    if found is None:
+        failure.hint = f"{failure.hint}, or give WORKFLOW_ID/RUN_ID" if failure.hint else "give WORKFLOW_ID/RUN_ID"
+        raise failure
+    return patience.keep_trying(lambda: api.get_run(found.workflow_id, run_id))

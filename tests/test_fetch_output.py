@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from noxcli.sandbox.faults import Answer, CutBody
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
+from tests.rawserver import answer, json_answer, raw_server
 
 ESSAY = "Grüße, 世界 🌱. " * 1500
 
@@ -72,3 +75,34 @@ def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sand
     ids = {file["file_id"] for file in document["files"]}
     fetched = [request for request in sandbox.requests if "/v1/file/" in request.path]
     assert len(fetched) == len(ids)
+
+
+def test_a_run_that_was_started_from_here_needs_no_look_up(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"})
+    run = start(noxcli, workflow)
+    noxcli("wait", run)
+    before = len(sandbox.requests)
+    assert noxcli("fetch-output", run).out == b"x\n"
+    assert [request.path for request in sandbox.requests[before:]] == [f"/v1/workflows/{workflow}/runs/{run}"]
+
+
+@pytest.mark.parametrize("status", ["403", "404", "405"])
+@pytest.mark.parametrize("verb", ["fetch-output", "stream", "wait", "stop"])
+def test_a_server_without_look_ups_is_asked_for_its_list(
+    noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, status: str
+) -> None:
+    run = start(noxcli, plays(output={"A": "x"}, switches={"look_up": status}))
+    noxcli("wait", run)
+    elsewhere = {"NOXCLI_STATE_DIR": str(tmp_path / "elsewhere")}
+
+    assert noxcli(verb, run, environ=elsewhere).code == 0
+
+
+def test_a_run_that_neither_look_up_nor_list_knows(noxcli: Noxcli) -> None:
+    record = json_answer({"id": "r", "status": "completed", "workflow_id": "w", "output": {"A": "x"}})
+    with raw_server(answer(405), json_answer({"items": []}), record) as server:
+        environ = {"NOXUS_BACKEND_URL": server.url}
+        failed = noxcli("fetch-output", "r", environ=environ)
+        assert failed.code == 2
+        assert "give WORKFLOW_ID/RUN_ID" in failed.err
+        assert noxcli("fetch-output", "w/r", environ=environ).out == b"x\n"

@@ -158,9 +158,10 @@ class Context:
         """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
 
-    def last_run(self) -> tuple[str, str] | None:
-        """Return workflow and run id of what was started last at the address in force."""
-        entry = self.journal.last(self.base_url)
+    def noted_run(self, text: str) -> tuple[str, str] | None:
+        """Return workflow and run id of what was started from here at this address: the last one, or by its id."""
+        journal = self.journal
+        entry = journal.last(self.base_url) if text == "@last" else journal.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
 
     def line_to_stream(self, run: str) -> str:

@@ -181,6 +181,6 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
 
 def _run_to_look_at(context: Context, api: "NoxusApi", named: str | None) -> Run | None:
     if named is not None:
-        return resolve_run(api, named, context.patience(Deadline(context.clock, None), 0.0), context.last_run)
+        return resolve_run(api, named, context.patience(Deadline(context.clock, None), 0.0), context.noted_run)
     recent = list(islice(api.list_runs(), RECENT))
     return next((run for run in recent if run.status == "running"), recent[0] if recent else None)

@@ -59,7 +59,7 @@ def fetch_output(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
-        found = context.outcome.run = resolve_run(api, one_run(run, sys.stdin), patience, context.last_run)
+        found = context.outcome.run = resolve_run(api, one_run(run, sys.stdin), patience, context.noted_run)
         context.outcome.confirmed = True
         if not found.settled:
             if wait:

@@ -87,7 +87,7 @@ def stop(
 
 def _stop_one(context: Context, api: "NoxusApi", text: str, outcome: Outcome, deadline: Deadline) -> None:
     patience = context.patience(deadline, deadline.left(LONGEST), gave_up=LostContact)
-    run: Run = resolve_run(api, text, patience, context.last_run)
+    run: Run = resolve_run(api, text, patience, context.noted_run)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
         context.terminal.note(f"run {run.id} had ended by itself: {run.status}")

@@ -77,7 +77,7 @@ def stream(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
-        found = context.outcome.run = resolve_run(api, run, patience, context.last_run)
+        found = context.outcome.run = resolve_run(api, run, patience, context.noted_run)
         if resume:
             etag = context.journal.cursor(found.id)
         finished = attend(context, api, found, deadline, policy, cursor=etag)

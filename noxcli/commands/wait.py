@@ -95,7 +95,7 @@ def _wait_for_one(
     context: Context, api: "NoxusApi", text: str, deadline: Deadline, policy: Policy, retry_for: float
 ) -> None:
     patience = context.patience(deadline, retry_for, gave_up=LostContact)
-    run = context.outcome.run = resolve_run(api, text, patience, context.last_run)
+    run = context.outcome.run = resolve_run(api, text, patience, context.noted_run)
     context.outcome.confirmed = True
     if deadline.seconds != 0:
         progress = Progress(run, context.clock)
@@ -208,4 +208,4 @@ def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:
     known = one.outcome.run
     if known is not None:
         return api.get_run(known.workflow_id, known.id)
-    return resolve_run(api, one.text, context.patience(Deadline(context.clock, None), 0.0), context.last_run)
+    return resolve_run(api, one.text, context.patience(Deadline(context.clock, None), 0.0), context.noted_run)
