@@ -86,7 +86,9 @@ class KeyCommand:
         import subprocess  # only where there is a command
 
         try:
-            process = subprocess.Popen(self.argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            process = subprocess.Popen(  # noqa: S603 - the user's own command, from the user's own config file
+                self.argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            )
         except (OSError, ValueError) as error:
             reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no command"
             raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None

@@ -55,7 +55,7 @@ class Backoff:
     def __init__(self, base: float = 0.5, ceiling: float = 15.0, seed: int | None = None) -> None:
         self._base = base
         self._ceiling = ceiling
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
         self.failures = 0
 
     def reset(self) -> None:

@@ -32,7 +32,7 @@ def test_the_lock_file_covers_every_requirement() -> None:
         *(r for e in extras for r in e),
     ]
     locked = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    assert {normal(re.split(r"[<>=\[ ]", name)[0]) for name in wanted} <= set(map(normal, locked))
+    assert {normal(re.split(r"[<>=\[ ;]", name)[0]) for name in wanted} <= set(map(normal, locked))
 
 
 def test_the_project_speaks_of_itself_alone() -> None:

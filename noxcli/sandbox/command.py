@@ -84,7 +84,7 @@ def _run(argv: Sequence[str], env: dict[str, str]) -> int:
     relay = _Relay()
     with _signals_given_to(relay):
         try:
-            child = subprocess.Popen(argv, env=env)
+            child = subprocess.Popen(argv, env=env)  # noqa: S603 - the command line that the user asks to run
         except FileNotFoundError:
             print(f"noxcli sandbox: command not found: {argv[0]}", file=sys.stderr)
             return NOT_FOUND

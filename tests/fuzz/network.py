@@ -1,0 +1,76 @@
+"""The target that needs a network: answers of a server, bent in every place, read by the real client.
+
+Whatever address the client wants to connect to, it reaches one of two listeners on loopback: its own server, or, for
+every other address, one that must never see the key.
+"""
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+import urllib3
+
+from noxcli.api import NoxusApi
+from noxcli.config import Settings
+from noxcli.errors import NoxError
+
+KEY = "fuzz-key-that-nothing-else-contains"
+LIMIT = 0.5  # seconds
+
+
+class Answering:
+    """Answers every request with the same bytes, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self.listener.getsockname()[1]
+        self.answer = b""
+        self.seen = b""
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            peer = self.listener.accept()[0]
+            with suppress(OSError), peer:
+                peer.settimeout(LIMIT)
+                request = b""
+                while b"\r\n\r\n" not in request and (piece := peer.recv(65536)):
+                    request += piece
+                self.seen += request
+                peer.sendall(self.answer)
+
+
+HOME, ELSEWHERE = Answering(), Answering()
+
+
+def connect(address: tuple[str, int], *_args: Any, **_kwargs: Any) -> socket.socket:
+    """Connect to our server, or to the one that stands for all others."""
+    own = address[0].strip("[]") == "127.0.0.1" and address[1] == HOME.port
+    return socket.create_connection(("127.0.0.1", HOME.port if own else ELSEWHERE.port), LIMIT)
+
+
+urllib3.util.connection.create_connection = connect
+
+
+def answer(data: bytes) -> None:
+    """An answer of any bytes is a value or an error in our own terms; the key stays at home."""
+    kind, HOME.answer = (data[0] % 4 if data else 0), data[1:]
+    ELSEWHERE.answer, ELSEWHERE.seen = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""
+    with NoxusApi(Settings(f"http://127.0.0.1:{HOME.port}", KEY)) as api, suppress(NoxError):
+        match kind:
+            case 0:
+                api.get_run("w", "r", within=LIMIT)
+            case 1:
+                with api.download("f", read_timeout=LIMIT) as download:
+                    for _ in download.pieces():
+                        pass
+            case 2:
+                api.create_run("w", {})
+            case _:
+                feed = api.open_events("r")
+                with suppress(NoxError):
+                    while feed.take(LIMIT):
+                        pass
+                feed.close()
+    assert KEY.encode() not in ELSEWHERE.seen

@@ -1,0 +1,102 @@
+"""What is fuzzed: each target takes bytes and fails only where a promise is broken, not where input is refused."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from noxcli.api.records import run_from
+from noxcli.api.sse import Framer, parse_events, read_frames
+from noxcli.batch.journal import Past, lines_of
+from noxcli.configfile import read_table
+from noxcli.errors import NoxError
+from noxcli.inputs import parse_json, split_item
+from noxcli.journal import Journal
+from noxcli.values import find_remote, replaced
+
+PLACE = Path(tempfile.mkdtemp(prefix="noxcli-fuzz-"))
+
+
+def stored(name: str, data: bytes) -> Path:
+    """Return a file that holds the bytes."""
+    path = PLACE / name
+    path.write_bytes(data)
+    return path
+
+
+def event_stream(data: bytes) -> None:
+    """Frames read the same however they are cut; their first byte says where."""
+    where, body = (data[0] if data else 0), data[1:]
+    cut = where * len(body) // 255
+    with suppress(NoxError):
+        whole = [event for frames in [Framer().feed(body)] for event in read_frames(frames)]
+        framer = Framer()
+        pieces = [framer.feed(body[:cut]), framer.feed(body[cut:])]
+        assert [event for frames in pieces for event in read_frames(frames)] == whole
+        parse_events(Framer().feed(body))
+
+
+def input_item(data: bytes) -> None:
+    """An item is read or refused; what it is read as can be written again."""
+    text = data.decode("utf-8", "surrogateescape")
+    with suppress(NoxError):
+        key, operator, value = split_item(text)
+        escaped = "".join(f"\\{mark}" if mark in "=:@\\" else mark for mark in key)
+        if operator in {"=", ":="}:
+            again = split_item(f"{escaped}{operator}\\{value}" if value.startswith("@") else f"{escaped}={value}")
+            assert again[0] == key
+    with suppress(NoxError):
+        parse_json(text, "x")
+
+
+def batch_journal(data: bytes) -> None:
+    """A journal that anything may have written to is read as far as it makes sense."""
+    past = Past()
+    for _, line in lines_of(stored("batch.jsonl", data)):
+        with suppress(KeyError, TypeError, ValueError):
+            past.take(line)
+
+
+def state_files(data: bytes) -> None:
+    """What stands in the state directory never fails a command."""
+    stored("r.json", data)
+    stored("r.cursor", data)
+    journal = Journal({"NOXCLI_STATE_DIR": str(PLACE)})
+    journal.entry("r", "h")
+    journal.last("h")
+    journal.cursor("r")
+
+
+def config_file(data: bytes) -> None:
+    """A config file is read or refused."""
+    path = stored("config.toml", data)
+    with suppress(NoxError):
+        table = read_table(path)
+        assert table is not None
+        for key in table.values:
+            with suppress(NoxError):
+                table.text(key)
+                table.table(key)
+
+
+def record(data: bytes) -> None:
+    """A record is taken or refused, and its output can be walked and changed."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    with suppress(NoxError):
+        run_from(value)
+    places = {remote.keys: "x" for remote in find_remote(value)}
+    replaced(value, places)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "event_stream": event_stream,
+    "input_item": input_item,
+    "batch_journal": batch_journal,
+    "state_files": state_files,
+    "config_file": config_file,
+    "record": record,
+}
