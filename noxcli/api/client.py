@@ -10,7 +10,8 @@ import requests
 
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
-from noxcli.api.http import CONNECT_TIMEOUT, READ_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.limit import READ_TIMEOUT, Limit
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import items_of, run_from, workflow_from
 from noxcli.api.session import Body
@@ -22,9 +23,9 @@ from noxcli.within import run_within
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search.
 PAGE_SIZE = 100
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
+# The 3xx but for 307 and 308, which alone say that the request was not acted upon.
+MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
-# Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
-STREAM_READ_TIMEOUT = 300.0
 
 
 class NoxusApi:
@@ -56,10 +57,18 @@ class NoxusApi:
         version_id: str | None = None,
         callback_url: str | None = None,
     ) -> Run:
-        """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key)."""
+        """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
+
+        Raises Unavailable for a redirect that may follow a run's start, as 303 is there to do.
+        """
         body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
-        answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+        try:
+            answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+        except Refused as error:
+            if error.http_status in MAY_HAVE_STARTED:
+                raise Unavailable(error.message, error.hint, **error.facts()) from error
+            raise
         return run_from(answer, workflow_id, dict(input))
 
     @staticmethod
@@ -147,7 +156,8 @@ class NoxusApi:
             if etag is not None:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
-        return Download(self._http.send("GET", path, headers=headers, read_timeout=read_timeout))
+        limit = Limit.of_file(read_timeout)
+        return Download(self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
 
     def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
@@ -174,7 +184,7 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         try:
-            response = self._http.send("GET", path, params=params, headers=headers, read_timeout=STREAM_READ_TIMEOUT)
+            response = self._http.send("GET", path, params=params, headers=headers, limit=Limit.of_stream())
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
