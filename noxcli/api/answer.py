@@ -52,3 +52,6 @@ class Answer(HTTPResponse):
             self.headers = self.msg = cast(Any, None)  # so that the next head is read
             super().begin()
         self._timed.in_head = False
+        lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
+        if len({length.strip() for length in lengths}) > 1:
+            raise HTTPException("the headers name several lengths")

@@ -40,7 +40,7 @@ def _parse(text: str) -> Any:
 
 def read_int(digits: str) -> int:
     """Return an integer of any length up to the limit, exactly."""
-    if len(digits) > LONGEST_INT:
+    if len(digits.lstrip("-")) > LONGEST_INT:
         raise TooMuch(f"an integer of more than {LONGEST_INT:,} digits")
     if len(digits) <= sys.int_info.str_digits_check_threshold:
         return int(digits)
