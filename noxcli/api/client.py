@@ -13,15 +13,18 @@ from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import READ_TIMEOUT, Limit
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
-from noxcli.api.records import items_of, run_from, workflow_from
+from noxcli.api.records import id_of, items_of, run_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Workflow
 from noxcli.within import run_within
 
-# No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search.
-PAGE_SIZE = 100
+# No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
+# is refused, 50 is asked for, and then whatever the server gives by itself.
+PAGE_SIZES = (100, 50, None)
+SIZE_REFUSALS = frozenset({400, 422})
+MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
 # The 3xx but for 307 and 308, which alone say that the request was not acted upon.
 MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
@@ -194,18 +197,42 @@ class NoxusApi:
         return response
 
     def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
-        page = 1
-        while True:
-            # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
-            envelope = self._http.get_json(path, {**params, "page": page, "size": PAGE_SIZE})
+        """Yield each item once, page by page, until the server names the end or a page brings nothing new.
+
+        Raises Refused where the list has no end.
+        """
+        seen: set[str] = set()
+        size: int | None = PAGE_SIZES[0]
+        for page in range(1, MOST_PAGES + 1):
+            envelope, size = self._page(path, params, page, size)
             items = items_of(envelope)
-            yield from items
-            if not isinstance(envelope, dict) or not items:
+            fresh = [item for item in items if id_of(item) not in seen]
+            seen.update(filter(None, map(id_of, fresh)))
+            yield from fresh
+            if not fresh or not isinstance(envelope, dict) or _is_last(envelope, page, len(items), size):
                 return
-            pages = envelope.get("pages")
-            if page >= pages if isinstance(pages, int) else len(items) < PAGE_SIZE:
-                return
-            page += 1
+        raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
+
+    def _page(self, path: str, params: Mapping[str, Any], page: int, size: int | None) -> tuple[Any, int | None]:
+        """Return one page and its size; a server whose limit is below ours is asked for less, on the first page."""
+        smaller = PAGE_SIZES[PAGE_SIZES.index(size) + 1 :] if page == 1 else ()
+        # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
+        asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
+        try:
+            return self._http.get_json(path, asked), size
+        except Refused as error:
+            if not smaller or error.http_status not in SIZE_REFUSALS:
+                raise
+        return self._page(path, params, page, smaller[0])
+
+
+def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None) -> bool:
+    """True where the page says that it is the last one, or is not full."""
+    pages = envelope.get("pages")
+    if isinstance(pages, int):
+        return page >= pages
+    full = envelope.get("size") if isinstance(envelope.get("size"), int) else size
+    return full is not None and count < full
 
 
 def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:
