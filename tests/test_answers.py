@@ -173,6 +173,7 @@ def test_an_odd_answer_is_never_a_bug(odd: bytes, call: Call) -> None:
     result = outcome(turn, call)
     if isinstance(result, NoxError):
         assert "\n" not in result.line()
+        assert "int()" not in result.line()
     elif isinstance(result, Run) and result.progress is not None:
         assert f"{round(result.progress)}%"
 
