@@ -1,23 +1,20 @@
 """Where to connect and with which key: flag, environment, profile, default, in that order."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from noxcli.errors import ConfigProblem, Unauthorized
 from noxcli.keys import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
 from noxcli.preferences import Sourced
 from noxcli.profiles import Profile
+from noxcli.urls import check_url, read_url, same_origin
 
 # noxus-sdk 0.6.0, client.py: the default host and both names.
 DEFAULT_URL = "https://backend.noxus.ai"
 URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
 KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
 KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
-CREDENTIALS = re.compile(r"//.*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +92,12 @@ def check_server(source: KeySource, url: str) -> None:
 
     Raises ConfigProblem.
     """
-    if source.server is not None and not same_origin(check_url(source.server, allow_http=True), url):
+    if source.server is None:
+        return
+    server = check_url(source.server, allow_http=True)
+    if not same_origin(server, url):
         raise ConfigProblem(
-            f"the key of {source.source} is for {urlsplit(source.server).netloc}, and is not sent to "
-            f"{urlsplit(url).netloc}",
+            f"the key of {source.source} is for {read_url(server).netloc}, and is not sent to {read_url(url).netloc}",
             "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
         )
 
@@ -106,57 +105,3 @@ def check_server(source: KeySource, url: str) -> None:
 def allows_http(environ: Mapping[str, str]) -> bool:
     """True where the user takes plain http to another machine upon himself."""
     return environ.get("NOXCLI_ALLOW_HTTP") == "1"
-
-
-def shown_url(url: str) -> str:
-    """Return the URL without user and password, which must not end up in a log."""
-    return CREDENTIALS.sub("//", url)
-
-
-def check_url(url: str, *, allow_http: bool = False) -> str:
-    """Return the URL without a closing slash.
-
-    Raises ConfigProblem unless it is https, or http to loopback (or where the user allows it).
-    """
-    text = url.strip()
-    shown = repr(shown_url(text))
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-        (host or "").encode("idna")
-    except (ValueError, UnicodeError):
-        host = None
-    if (
-        not host
-        or parts.scheme not in {"http", "https"}
-        or any(mark.isspace() or not mark.isprintable() for mark in text)
-    ):
-        raise ConfigProblem(f"the base URL {shown} is no http(s) address", f"write it like {DEFAULT_URL}")
-    if "@" in parts.netloc or "?" in text or "#" in text:
-        raise ConfigProblem("the base URL carries a user, a query or a fragment", "give scheme, host and path only")
-    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
-        raise ConfigProblem(
-            f"the key is not sent over plain http to {host}",
-            "use https, or set NOXCLI_ALLOW_HTTP=1 for a server inside your network",
-        )
-    return text.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """True for addresses of this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def same_origin(one: str, other: str) -> bool:
-    """True where scheme, host and port agree."""
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url.strip())
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -10,9 +10,10 @@ import pytest
 from requests.utils import get_netrc_auth
 
 from noxcli.api import NoxusApi
-from noxcli.config import Settings, check_url, same_origin
+from noxcli.config import Settings
 from noxcli.errors import ConfigProblem, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.sandbox.server import Sandbox
+from noxcli.urls import check_url, same_origin
 from tests.conftest import Noxcli
 from tests.rawserver import RawServer, Turn, answer, hang_up, json_answer, raw_server, redirect
 
@@ -29,6 +30,11 @@ def connect(url: str) -> NoxusApi:
 def find(url: str) -> Any:
     with connect(url) as api:
         return api.find_run("r")
+
+
+def read_file(url: str) -> bytes:
+    with connect(url) as api, api.download("f") as opened:
+        return b"".join(opened.pieces())
 
 
 def start(api: NoxusApi) -> Any:
@@ -51,7 +57,7 @@ def keys(server: RawServer) -> list[str | None]:
 
 def test_the_key_stays_home_when_another_port_is_redirected_to() -> None:
     with raw_server(OK) as foreign, raw_server(redirect(f"{foreign.url}/elsewhere")) as home:
-        assert find(home.url).id == "r"
+        assert read_file(home.url)
     assert (keys(home), keys(foreign)) == ([KEY], [None])
     assert "authorization" not in foreign.requests[0].headers
 
@@ -59,7 +65,7 @@ def test_the_key_stays_home_when_another_port_is_redirected_to() -> None:
 def test_the_key_stays_home_when_another_host_is_redirected_to() -> None:
     with raw_server(OK) as server:
         server.turns.insert(0, redirect(f"http://localhost:{server.port}/elsewhere"))
-        assert find(server.url).id == "r"
+        assert read_file(server.url)
     assert keys(server) == [KEY, None]
     assert server.requests[1].headers["host"] == f"localhost:{server.port}"
 
@@ -67,7 +73,7 @@ def test_the_key_stays_home_when_another_host_is_redirected_to() -> None:
 def test_a_redirect_back_home_has_the_key_again() -> None:
     with raw_server(OK) as home, raw_server(redirect(f"{home.url}/back")) as foreign:
         home.turns.insert(0, redirect(foreign.url))
-        assert find(home.url).id == "r"
+        assert read_file(home.url)
     assert (keys(home), keys(foreign)) == ([KEY, KEY], [None])
 
 
@@ -92,7 +98,7 @@ def test_a_download_from_elsewhere_is_fetched_without_the_key() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_from_elsewhere_is_not_blamed_on_the_key(status: int) -> None:
     with raw_server(answer(status)) as foreign, raw_server(redirect(foreign.url)) as home:
-        error = failure(home.url, lambda api: api.find_run("r"))
+        error = failure(home.url, lambda api: api.download("f"))
     assert not isinstance(error, Unauthorized)
     assert f"127.0.0.1:{foreign.port} answered {status}" in error.message
 
@@ -101,8 +107,26 @@ def test_a_refusal_from_elsewhere_is_not_blamed_on_the_key(status: int) -> None:
 def test_a_start_is_not_sent_elsewhere(status: int) -> None:
     with raw_server(OK) as foreign, raw_server(redirect(foreign.url, status)) as home:
         error = failure(home.url)
-    assert isinstance(error, Refused)
+    assert isinstance(error, Refused if status in {307, 308} else Unavailable)
     assert (len(home.requests), len(foreign.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api: api.find_run("r"),
+        lambda api: api.get_run("w", "r"),
+        lambda api: list(api.list_runs()),
+        lambda api: api.open_events("r").take(5),
+    ],
+    ids=["look-up", "record", "list", "stream"],
+)
+def test_nothing_but_a_file_is_taken_from_another_server(call: Callable[[NoxusApi], Any]) -> None:
+    with raw_server(OK) as foreign, raw_server(redirect(foreign.url)) as home:
+        error = failure(home.url, call)
+    assert (type(error), error.http_status) == (Refused, 302)
+    assert f"redirects to another server (http://127.0.0.1:{foreign.port})" in error.message
+    assert foreign.requests == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +169,7 @@ def test_a_netrc_is_never_used(tmp_path: Path) -> None:
     netrc.chmod(0o600)
     with raw_server(OK) as foreign, raw_server(redirect(foreign.url), hang_up) as home:
         assert get_netrc_auth(home.url), "the file is where requests would find it"
-        find(home.url)
+        read_file(home.url)
         failure(home.url)
     requests = [*home.requests, *foreign.requests]
     assert len(requests) == 3

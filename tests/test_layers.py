@@ -16,7 +16,7 @@ LAYERS = [
     {
         *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
         *("journal", "secrets", "keys", "configfile", "preferences", "profiles", "projectfile", "configured"),
-        *("graph", "junit", "dotenv", "logbook"),
+        *("graph", "junit", "dotenv", "logbook", "urls"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),

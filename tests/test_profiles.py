@@ -174,7 +174,7 @@ def test_a_key_from_the_environment_may_go_to_a_profiles_server(bare: Noxcli, sa
         ("[profile.p.defaults]\ntimeout = 'S3CRE'", "config.toml:profile.p.defaults.timeout, for --timeout: "),
         ("[profile.p.aliases]\na = ''", "config.toml:profile.p.aliases.a is no text"),
         ("[profile.p]\nbase_url = 'http://h'\napi_key_command = 'a'", "plain http to h"),
-        ("[profile.p]\nbase_url = 'h'\napi_key_command = 'a'", "base URL 'h' is no http(s) address"),
+        ("[profile.p]\nbase_url = 'h'\napi_key_command = 'a'", "base URL 'h' is not a valid http(s) address"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(bare: Noxcli, text: str, told: str) -> None:

@@ -10,21 +10,25 @@ import requests
 
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
-from noxcli.api.http import CONNECT_TIMEOUT, READ_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.limit import READ_TIMEOUT, Limit
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
-from noxcli.api.records import items_of, run_from, workflow_from
+from noxcli.api.records import id_of, items_of, run_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Workflow
 from noxcli.within import run_within
 
-# No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search.
-PAGE_SIZE = 100
+# No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
+# is refused, 50 is asked for, and then whatever the server gives by itself.
+PAGE_SIZES = (100, 50, None)
+SIZE_REFUSALS = frozenset({400, 422})
+MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
+# The 3xx but for 307 and 308, which alone say that the request was not acted upon.
+MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
-# Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
-STREAM_READ_TIMEOUT = 300.0
 
 
 class NoxusApi:
@@ -56,10 +60,18 @@ class NoxusApi:
         version_id: str | None = None,
         callback_url: str | None = None,
     ) -> Run:
-        """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key)."""
+        """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
+
+        Raises Unavailable for a redirect that may follow a run's start, as 303 is there to do.
+        """
         body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
-        answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+        try:
+            answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+        except Refused as error:
+            if error.http_status in MAY_HAVE_STARTED:
+                raise Unavailable(error.message, error.hint, **error.facts()) from error
+            raise
         return run_from(answer, workflow_id, dict(input))
 
     @staticmethod
@@ -147,7 +159,8 @@ class NoxusApi:
             if etag is not None:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
-        return Download(self._http.send("GET", path, headers=headers, read_timeout=read_timeout))
+        limit = Limit.of_file(read_timeout)
+        return Download(self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
 
     def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
@@ -174,7 +187,7 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         try:
-            response = self._http.send("GET", path, params=params, headers=headers, read_timeout=STREAM_READ_TIMEOUT)
+            response = self._http.send("GET", path, params=params, headers=headers, limit=Limit.of_stream())
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -184,18 +197,42 @@ class NoxusApi:
         return response
 
     def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
-        page = 1
-        while True:
-            # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
-            envelope = self._http.get_json(path, {**params, "page": page, "size": PAGE_SIZE})
+        """Yield each item once, page by page, until the server names the end or a page brings nothing new.
+
+        Raises Refused where the list has no end.
+        """
+        seen: set[str] = set()
+        size: int | None = PAGE_SIZES[0]
+        for page in range(1, MOST_PAGES + 1):
+            envelope, size = self._page(path, params, page, size)
             items = items_of(envelope)
-            yield from items
-            if not isinstance(envelope, dict) or not items:
+            fresh = [item for item in items if id_of(item) not in seen]
+            seen.update(filter(None, map(id_of, fresh)))
+            yield from fresh
+            if not fresh or not isinstance(envelope, dict) or _is_last(envelope, page, len(items), size):
                 return
-            pages = envelope.get("pages")
-            if page >= pages if isinstance(pages, int) else len(items) < PAGE_SIZE:
-                return
-            page += 1
+        raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
+
+    def _page(self, path: str, params: Mapping[str, Any], page: int, size: int | None) -> tuple[Any, int | None]:
+        """Return one page and its size; a server whose limit is below ours is asked for less, on the first page."""
+        smaller = PAGE_SIZES[PAGE_SIZES.index(size) + 1 :] if page == 1 else ()
+        # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
+        asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
+        try:
+            return self._http.get_json(path, asked), size
+        except Refused as error:
+            if not smaller or error.http_status not in SIZE_REFUSALS:
+                raise
+        return self._page(path, params, page, smaller[0])
+
+
+def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None) -> bool:
+    """True where the page says that it is the last one, or is not full."""
+    pages = envelope.get("pages")
+    if isinstance(pages, int):
+        return page >= pages
+    full = envelope.get("size") if isinstance(envelope.get("size"), int) else size
+    return full is not None and count < full
 
 
 def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:

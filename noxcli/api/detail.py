@@ -6,6 +6,8 @@ from collections.abc import Callable
 from html import unescape
 from typing import Any
 
+from noxcli.api.decode import parse_json
+
 LONGEST = 300
 PAGE_START = 4096  # the reason stands at the top, and the patterns below must not meet a megabyte of `<`
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -21,7 +23,7 @@ def describe(body: bytes, mask: Callable[[str], str] = str) -> str:
     """
     text = body.decode("utf-8", "replace").strip()
     try:
-        reason = _from_json(json.loads(text))
+        reason = _from_json(parse_json(text))
     except (ValueError, RecursionError):
         reason = _from_html(text) if text.startswith("<") else text
     line = " ".join(mask(reason).split())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 import requests
@@ -18,8 +19,10 @@ NO_CONNECTION = (
     urllib3.exceptions.SSLError,
     urllib3.exceptions.ProxyError,
 )
-# What a broken connection looks like: requests wraps while connecting, read1() lets urllib3's own through.
-BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+# What a broken connection looks like: requests wraps while connecting, read1() lets urllib3's own through. An odd
+# number in a head or a chunk size gets through all of them as the error of int(), or of what was made of it.
+LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
+BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 ERROR_BODY_LIMIT = 64 * 1024
 # noxus-sdk 0.6.0, errors.py: where it looks for the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
@@ -92,6 +95,8 @@ def cause_of(error: BaseException) -> str:
         return "timed out while connecting"
     if any(isinstance(link, TimeoutError | urllib3.exceptions.TimeoutError) for link in chain):
         return "timed out while reading"
+    if isinstance(chain[-1], ValueError | OverflowError) and not isinstance(chain[-1], LIBRARIES):
+        return "the answer is not valid HTTP"
     return " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
 
 

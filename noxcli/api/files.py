@@ -25,7 +25,7 @@ class Download:
         self._response = response
         headers = response.headers
         length = headers.get("Content-Length", "")
-        self.length = int(length) if length.isascii() and length.isdigit() else None
+        self.length = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
         self.content_type = headers.get("Content-Type", "")
         tag = headers.get("ETag", "")
         self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may stand for other bytes, too

@@ -1,22 +1,23 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
+from noxcli.api.decode import TooMuch, parse_json
 from noxcli.api.failures import BROKEN, cause_of, failure_of, never_connected, request_id_of, unavailable
-from noxcli.api.session import Body, Key, new_session
-from noxcli.config import Settings, is_loopback, same_origin
+from noxcli.api.limit import CURRENT, Limit
+from noxcli.api.session import Body, Key, new_session, proxy_for
+from noxcli.config import Settings
 from noxcli.errors import Refused, Unavailable
+from noxcli.urls import Url, follow, is_loopback, read_url
 from noxcli.within import run_within
 
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 30.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 # None keeps requests from taking one out of the environment.
@@ -54,6 +55,7 @@ class Http:
         mask: Callable[[str], str] = str,
     ) -> None:
         self.settings = settings
+        self._home = read_url(settings.url)
         self._mask = mask
         self._connect_timeout = connect_timeout
         self._observe = observe
@@ -63,13 +65,14 @@ class Http:
         self._session.close()
 
     def get_json(self, path: str, params: Mapping[str, Any] | None = None, *, within: float | None = None) -> Any:
-        """Return the JSON of a GET; `within` bounds the whole exchange in seconds.
+        """Return the JSON of a GET; `within` bounds the whole exchange in seconds, a minute where none is given.
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
         if within is None:
             return self._json(self.send("GET", path, params=params))
-        return run_within(within, lambda: self._json(self.send("GET", path, params=params, read_timeout=within)))
+        # A name server that does not answer is bounded by nothing else.
+        return run_within(within, lambda: self._json(self.send("GET", path, params=params, limit=Limit(within))))
 
     def post_json(
         self,
@@ -101,56 +104,60 @@ class Http:
         params: Mapping[str, Any] | None = None,
         body: Body | Any = None,
         headers: Mapping[str, str] | None = None,
-        read_timeout: float = READ_TIMEOUT,
+        limit: Limit | None = None,
         fresh: bool = False,
+        elsewhere: bool = False,
     ) -> requests.Response:
-        """Return a successful answer with its body unread; every other ending is a NoxError."""
-        url = self.settings.url + path
+        """Return a successful answer with its body unread; every other ending is a NoxError.
+
+        With `elsewhere`, a redirect may lead to another origin, which never gets the key.
+        """
+        url = read_url(self.settings.url + path)
+        limit = limit or Limit.of_json()
         session = new_session() if fresh else self._session
         for _ in range(MOST_REDIRECTS + 1):
-            keyed = same_origin(url, self.settings.url)
-            response = self._exchange(session, method, url, params, body, headers, read_timeout, keyed=keyed)
+            response = self._exchange(session, method, url, params, body, headers, limit)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
-            url, params = self._redirect_target(method, response), None
+            url, params = self._redirect_target(method, url, response, elsewhere=elsewhere), None
         else:
-            raise Refused(f"{urlsplit(url).netloc} redirects in circles", "check the base URL")
+            raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
         if not 200 <= response.status_code < 300:
-            failure = failure_of(response, keyed=keyed, mask=self._mask)
+            failure = failure_of(response, keyed=url.origin == self._home.origin, mask=self._mask)
             failure.forget(self.settings.key)
             raise failure
         return response
 
     def ask(self, path: str) -> requests.Response:
         """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
-        url = self.settings.url + path
-        return self._exchange(self._session, "GET", url, None, None, None, READ_TIMEOUT, keyed=True)
+        url = read_url(self.settings.url + path)
+        return self._exchange(self._session, "GET", url, None, None, None, Limit.of_json())
 
     def _exchange(
         self,
         session: requests.Session,
         method: str,
-        url: str,
+        url: Url,
         params: Mapping[str, Any] | None,
         body: Any,
         headers: Mapping[str, str] | None,
-        read_timeout: float,
-        *,
-        keyed: bool,
+        limit: Limit,
     ) -> requests.Response:
+        proxy_for(url)  # which refuses an odd one
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
+        given = CURRENT.set(limit)
         try:
             response = session.request(
                 method,
-                url,
+                str(url),
                 params=params,
                 data=body,
                 headers=headers,
-                auth=Key(self.settings.key if keyed else None),
-                proxies=NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None,
-                timeout=(min(self._connect_timeout, read_timeout), read_timeout),
+                auth=Key(self.settings.key, self._home),
+                proxies=NO_PROXY if is_loopback(url.host) else None,
+                timeout=(min(self._connect_timeout, limit.for_a_read()), limit.each),
                 stream=True,
                 allow_redirects=False,
             )
@@ -159,26 +166,34 @@ class Http:
                 request_id = request_id.replace(self.settings.key, "[key]")
         except BROKEN as error:
             cause = cause_of(error)
-            raise unavailable(error, url, sent=_may_have_left(body, error)) from error
+            raise unavailable(error, str(url), sent=_may_have_left(body, error)) from error
         else:
             return response
         finally:
+            CURRENT.reset(given)
             if self._observe is not None:
                 took = time.monotonic() - began
-                self._observe(Exchange(method, urlsplit(url).path, outcome, took, request_id, cause))
+                self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
 
-    def _redirect_target(self, method: str, response: requests.Response) -> str:
+    def _redirect_target(self, method: str, url: Url, response: requests.Response, *, elsewhere: bool) -> Url:
+        facts = _facts(response)
         try:
-            target = urljoin(response.url, response.headers["Location"])
-            parts = urlsplit(target)
-            _ = parts.port  # which may be no port at all
+            target = follow(url, response.headers["Location"])
         except ValueError:
-            raise Refused(f"{urlsplit(response.url).netloc} redirects to no usable address") from None
+            raise Refused(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
         if method != "GET":
-            raise Refused(f"{method} was redirected to {parts.netloc}", "set the base URL to where the API really is")
-        plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
-        if parts.scheme not in {"http", "https"} or (plain and urlsplit(self.settings.url).scheme == "https"):
-            raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
+            raise Refused(
+                f"{method} was redirected to {target.netloc}", "set the base URL to where the API really is", **facts
+            )
+        plain = target.scheme == "http" and not is_loopback(target.host)
+        if plain and self._home.scheme == "https":
+            raise Refused(f"a redirect to http://{target.netloc} is not followed", "check the base URL", **facts)
+        if not elsewhere and target.origin != self._home.origin:
+            raise Refused(
+                f"{url.netloc} redirects to another server ({target.scheme}://{target.netloc})",
+                "set the base URL to where the API really is",
+                **facts,
+            )
         return target
 
     def _json(self, response: requests.Response) -> Any:
@@ -188,15 +203,12 @@ class Http:
         except BROKEN as error:
             raise unavailable(error, response.url) from error
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return parse_json(text)
+        except ValueError as error:
+            what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"
+            hint = None if isinstance(error, TooMuch) else "is the base URL that of the API?"
             host = urlsplit(response.url).netloc
-            raise Unavailable(
-                f"{host} answered {response.status_code} with something that is not JSON",
-                "is the base URL that of the API?",
-                http_status=response.status_code,
-                request_id=request_id_of(response),
-            ) from None
+            raise Unavailable(f"{host} answered {response.status_code} with {what}", hint, **_facts(response)) from None
 
 
 def read_at_most(response: requests.Response, limit: int) -> bytes:
@@ -208,6 +220,10 @@ def read_at_most(response: requests.Response, limit: int) -> bytes:
     if len(body) > limit:
         raise Unavailable(f"an answer of more than {limit >> 20} MiB was cut off")
     return body
+
+
+def _facts(response: requests.Response) -> dict[str, Any]:
+    return {"http_status": response.status_code, "request_id": request_id_of(response)}
 
 
 def _may_have_left(body: Any, error: BaseException) -> bool:

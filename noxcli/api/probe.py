@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
-from urllib.parse import urlsplit
 
 import requests
-from requests.utils import get_environ_proxies, select_proxy
 
 from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.http import REDIRECTS, Http, read_at_most
-from noxcli.config import is_loopback, shown_url
 from noxcli.errors import NoxError
+from noxcli.urls import shown_url
 
 READ_SIZE = 64 * 1024
 MOST_BODY = 1024 * 1024
@@ -72,14 +70,6 @@ def probe(http: Http, path: str) -> Probe:
     except BROKEN as error:
         raise unavailable(error, response.url) from error
     return Probe(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment or the system names for an address, without its password."""
-    if is_loopback(urlsplit(url).hostname or ""):
-        return None
-    proxy = select_proxy(url, get_environ_proxies(url))
-    return None if proxy is None else shown_url(proxy)
 
 
 def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamLook:

@@ -6,6 +6,8 @@ from typing import Any
 from noxcli.errors import Unavailable
 from noxcli.models import PLAIN_ID, Run, Workflow
 
+MOST = 10**9  # far beyond every count and every percentage
+
 
 def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     """Return the run in an answer (Noxus docs: SimplifiedRun, RunNoIO, RunOutputWithStatus).
@@ -17,14 +19,13 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     status = record.get("status")
     if not isinstance(status, str):
         raise Unavailable("the answer is no run: it has no status")
-    progress = record.get("progress")
     details = record.get("progress_details")
     embedded = record.get("workflow")
     return Run(
         id=record["id"],
         workflow_id=_text(record.get("workflow_id")) or workflow_id,
         status=status,
-        progress=progress if isinstance(progress, int | float) and not isinstance(progress, bool) else None,
+        progress=_number(record.get("progress")),
         created_at=_text(record.get("created_at")),
         finished_at=_text(record.get("finished_at")),
         input=record.get("input", input),
@@ -43,7 +44,6 @@ def workflow_from(record: Any) -> Workflow:
         raise Unavailable("the answer is no workflow: it has no id")
     definition = record.get("definition")
     definition = definition if isinstance(definition, dict) else {}
-    runs = record.get("runs_count")
     return Workflow(
         record["id"],
         _text(record.get("name")) or record["id"],
@@ -53,7 +53,7 @@ def workflow_from(record: Any) -> Workflow:
         created_at=_text(record.get("created_at")),
         last_updated_at=_text(record.get("last_updated_at")),
         last_run_at=_text(record.get("last_run_at")),
-        runs_count=runs if isinstance(runs, int) and not isinstance(runs, bool) else None,
+        runs_count=runs if isinstance(runs := _number(record.get("runs_count")), int) else None,
     )
 
 
@@ -78,5 +78,16 @@ def items_of(envelope: Any) -> list[Any]:
     return items if isinstance(items, list) else []
 
 
+def id_of(item: Any) -> str | None:
+    """Return the id of a list's item, or None where it has none."""
+    return _text(item.get("id")) if isinstance(item, dict) else None
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> int | float | None:
+    """Return a number that can be reckoned with; NaN, infinities and 400 digits are none."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and -MOST < value < MOST
+    return value if usable else None

@@ -8,8 +8,12 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.utils import get_environ_proxies, select_proxy
 
 from noxcli import __version__
+from noxcli.api.answer import Answer
+from noxcli.errors import ConfigProblem
+from noxcli.urls import Url, check_proxy, is_loopback, read_url, same_origin
 
 
 class Body(io.BytesIO):
@@ -26,15 +30,55 @@ class Body(io.BytesIO):
 
 
 class Key(AuthBase):
-    """Puts the key on a request. Being an auth object, it also keeps requests from looking into .netrc."""
+    """Puts the key on a request to its own server, read as it is going to be sent.
 
-    def __init__(self, key: str | None) -> None:
+    Being an auth object, it also keeps requests from looking into .netrc.
+    """
+
+    def __init__(self, key: str, home: Url) -> None:
         self._key = key
+        self._home = str(home)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key is not None:
+        if same_origin(request.url or "", self._home):
             request.headers["X-API-Key"] = self._key
         return request
+
+
+class PlainConnection(urllib3.connection.HTTPConnection):
+    """Plain http; what is meant for this machine goes to an address of this machine, whatever the name leads to."""
+
+    response_class = Answer
+
+    def connect(self) -> None:
+        super().connect()
+        if self.proxy is not None or not is_loopback(self.host):
+            return
+        peer = self.sock.getpeername()[0]
+        if not is_loopback(peer):
+            self.close()
+            raise ConfigProblem(
+                f"{self.host} leads to {peer}, which is not this machine, and the key is not sent over plain http",
+                "write the address itself, or correct /etc/hosts",
+            )
+
+
+class TlsConnection(urllib3.connection.HTTPSConnection):
+    """https."""
+
+    response_class = Answer
+
+
+class PlainPool(urllib3.HTTPConnectionPool):
+    """Kept connections of plain http."""
+
+    ConnectionCls = PlainConnection
+
+
+class TlsPool(urllib3.HTTPSConnectionPool):
+    """Kept connections of https."""
+
+    ConnectionCls = TlsConnection
 
 
 class Session(requests.Session):
@@ -44,11 +88,12 @@ class Session(requests.Session):
         return None
 
 
-class KeepAliveAdapter(HTTPAdapter):
-    """Asks the kernel to notice a dead link, also behind a proxy."""
+class Adapter(HTTPAdapter):
+    """Makes our own connections, also to a proxy, and asks the kernel to notice a dead link."""
 
     # TCP_KEEPIDLE goes by another name on macOS.
     _timers = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    _pools: ClassVar = {"http": PlainPool, "https": TlsPool}
     _options: ClassVar = [
         *urllib3.connection.HTTPConnection.default_socket_options,
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -57,9 +102,24 @@ class KeepAliveAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, socket_options=self._options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **kwargs, socket_options=self._options)
+        manager = super().proxy_manager_for(proxy, **kwargs, socket_options=self._options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool for a request.
+
+        Raises InvalidURL where it would connect to another address than the one that was checked.
+        """
+        pool: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
+        meant = read_url(request.url or "")
+        forwarded = pool.proxy is not None and meant.scheme == "http"
+        if not forwarded and (pool.scheme, pool.host, pool.port) != (meant.scheme, meant.host.strip("[]"), meant.port):
+            raise requests.exceptions.InvalidURL(f"{meant.netloc} can be read in more than one way")
+        return pool
 
 
 def new_session() -> requests.Session:
@@ -68,5 +128,18 @@ def new_session() -> requests.Session:
     session.headers["User-Agent"] = f"noxcli/{__version__}"
     session.headers["Accept"] = "application/json"
     for scheme in ("https://", "http://"):
-        session.mount(scheme, KeepAliveAdapter(pool_maxsize=32))
+        session.mount(scheme, Adapter(pool_maxsize=32))
     return session
+
+
+def proxy_for(url: Url) -> str | None:
+    """Return the proxy that the environment or the system names for an address; none for this machine.
+
+    Raises ConfigProblem for one whose address can be read in more than one way.
+    """
+    if is_loopback(url.host):
+        return None
+    proxy = select_proxy(str(url), get_environ_proxies(str(url)))
+    if proxy is not None:
+        check_proxy(proxy)
+    return proxy

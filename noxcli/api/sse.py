@@ -1,11 +1,11 @@
 """Bytes to events: a framer for what arrives in any cut, sseclient-py on whole frames, the Noxus envelope."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from sseclient import SSEClient
 
+from noxcli.api.decode import parse_json
 from noxcli.api.detail import describe
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
@@ -81,8 +81,8 @@ def parse_events(frames: bytes) -> tuple[list[RunEvent], Unavailable | None]:
             said = describe(text.encode())
             return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
         try:
-            events.append(_event(name, json.loads(text)))
-        except (ValueError, RecursionError):
+            events.append(_event(name, parse_json(text)))
+        except ValueError:
             if name == "message":
                 return events, Unavailable("an event was no JSON")
             events.append(RunEvent(name, text))

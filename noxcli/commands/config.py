@@ -8,13 +8,14 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.context import Context
 from noxcli.commands.defaults import check_defaults, run_command
-from noxcli.config import allows_http, find_key, find_url, shown_url
+from noxcli.config import allows_http, find_key, find_url
 from noxcli.encode import to_json
 from noxcli.errors import Unauthorized
 from noxcli.journal import VARIABLE as STATE_VARIABLE
 from noxcli.output import Format
 from noxcli.output.table import in_columns, with_tabs
 from noxcli.preferences import DEFAULTS
+from noxcli.urls import shown_url
 
 SCHEMA = "noxcli.config/1"
 HIDDEN = "(hidden)"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -23,10 +22,8 @@ from noxcli.config import (
     Settings,
     allows_http,
     check_server,
-    check_url,
     find_key,
     find_url,
-    is_loopback,
 )
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
@@ -34,6 +31,7 @@ from noxcli.models import Run
 from noxcli.output import Format
 from noxcli.resolve import resolve_run
 from noxcli.timing import Deadline
+from noxcli.urls import check_url, is_loopback, read_url, shown_url
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -129,10 +127,15 @@ def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
 
 
 def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:
-    from noxcli.api.probe import proxy_for
+    from noxcli.api.session import proxy_for
 
-    parts = urlsplit(address)
-    yield Check("proxy", Verdict.OK, proxy_for(address) or "none")
+    parts = read_url(address)
+    try:
+        proxy = proxy_for(parts)
+    except NoxError as error:
+        yield Check.failed("proxy", error)
+        return
+    yield Check("proxy", Verdict.OK, shown_url(proxy) if proxy else "none")
     try:
         first, second = api.probe(), api.probe()
     except NoxError as error:
@@ -144,7 +147,7 @@ def _connection(context: Context, api: "NoxusApi", address: str, run: str | None
     yield server
     if server.error is not None:
         return
-    yield judge_tls(first, address, to_this_machine=is_loopback(parts.hostname or ""))
+    yield judge_tls(first, address, to_this_machine=is_loopback(parts.host))
     yield judge_clock(second)
     access = _access(api, parts.netloc)
     yield access

@@ -1,0 +1,57 @@
+"""How long an answer may take: all of it, and not each read alone."""
+
+import time
+from contextvars import ContextVar
+from typing import Self
+
+READ_TIMEOUT = 30.0
+JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
+FILE_PACE = 1024
+# Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
+STREAM_READ_TIMEOUT = 300.0
+
+
+class Limit:
+    """So many seconds, and `per_byte` more for each byte that arrives, but never more than at first. Counts from now.
+
+    No single read takes longer than `each` seconds.
+    """
+
+    def __init__(self, seconds: float, *, per_byte: float = 0.0, each: float = READ_TIMEOUT) -> None:
+        self.each = min(each, seconds)
+        self._seconds = seconds
+        self._per_byte = per_byte
+        self._end = time.monotonic() + seconds
+
+    @classmethod
+    def of_json(cls) -> Self:
+        """Return the limit of a document: a minute, longer only for a large one that keeps its pace."""
+        return cls(JSON_SECONDS, per_byte=1 / JSON_PACE)
+
+    @classmethod
+    def of_file(cls, stall: float) -> Self:
+        """Return the limit of a file, which may take any time as long as it does not come to a near stop."""
+        return cls(stall, per_byte=1 / FILE_PACE)
+
+    @classmethod
+    def of_stream(cls) -> Self:
+        """Return the limit of an event stream, which may be silent for minutes between two events."""
+        return cls(STREAM_READ_TIMEOUT, per_byte=STREAM_READ_TIMEOUT, each=STREAM_READ_TIMEOUT)
+
+    def for_a_read(self) -> float:
+        """Return the seconds that the next read may take.
+
+        Raises TimeoutError where none are left.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out while reading")
+        return min(self.each, left)
+
+    def took_in(self, count: int) -> None:
+        """Allow more time for the bytes that have arrived."""
+        self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte)
+
+
+# The limit of the exchange that goes on in this thread: the libraries between here and the socket pass none on.
+CURRENT: ContextVar[Limit] = ContextVar("limit")

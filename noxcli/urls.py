@@ -1,0 +1,152 @@
+"""The one reading of a URL: what it refuses, no check lets pass and no connection is made to."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import quote, urljoin
+
+from noxcli.errors import ConfigProblem
+
+EXAMPLE = "https://host.example"
+PORTS = {"http": 80, "https": 443}
+PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+CREDENTIALS = re.compile(r"//.*@")
+# What every parser reads alike. Backslashes, blanks and control characters are where parsers differ most.
+AUTHORITY = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
+URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]*)?")
+PROXY = re.compile(rf"(?:(?P<scheme>[A-Za-z0-9]+)://)?(?:[^@/\\?#\s]*@)?{AUTHORITY}/?")
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
+LONGEST_NAME, LONGEST_LABEL = 253, 63
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An http(s) address in its parts; `target` is path and query, `port` the one that is connected to."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What has to agree before the key is sent."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as they are written, the port only where it is not the scheme's own."""
+        return self.host if self.port == PORTS[self.scheme] else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}{self.target}"
+
+
+def read_url(text: str) -> Url:
+    """Return the parts of an absolute http(s) URL without credentials and fragment.
+
+    Raises ValueError for everything that another parser may read differently, and for addresses that only look like
+    names: `127.1`, `0x7f.1`, `2130706433`.
+    """
+    match = URL.fullmatch(text)
+    if match is None or "#" in text or match["scheme"].lower() not in PORTS:
+        raise ValueError("not a plain http(s) URL")
+    scheme = match["scheme"].lower()
+    target = match["target"] or ""
+    return Url(scheme, _host(match["host"]), _port(match["port"], scheme), target)
+
+
+def follow(base: Url, location: str) -> Url:
+    """Return where a redirect leads; `location` is the header as it came, in Latin-1.
+
+    Raises ValueError as `read_url` does.
+    """
+    text = quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1") if location.isprintable() else ""
+    if ABSOLUTE.match(text):
+        return read_url(f"{base.scheme}:{text}" if text.startswith("//") else text)
+    target = read_url(urljoin(str(base), text))
+    if not text or target.origin != base.origin:
+        raise ValueError("a relative address that leaves its origin")
+    return target
+
+
+def check_url(url: str, *, allow_http: bool = False) -> str:
+    """Return the base URL without a closing slash.
+
+    Raises ConfigProblem unless it is https, or http to loopback (or where the user allows it).
+    """
+    text = url.strip()
+    if "@" in text.partition("//")[2].partition("/")[0] or "?" in text or "#" in text:
+        raise ConfigProblem("the base URL carries a user, a query or a fragment", "give scheme, host and path only")
+    try:
+        parts = read_url(text)
+    except ValueError:
+        hint = f"write it like {EXAMPLE}" if text.isascii() else f"write it like {EXAMPLE}, in ASCII alone (xn--...)"
+        raise ConfigProblem(f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint) from None
+    if parts.scheme == "http" and not (allow_http or is_loopback(parts.host)):
+        raise ConfigProblem(
+            f"the key is not sent over plain http to {parts.host}",
+            "use https, or set NOXCLI_ALLOW_HTTP=1 for a server inside your network",
+        )
+    return text.rstrip("/")
+
+
+def check_proxy(proxy: str) -> None:
+    """Raise ConfigProblem for a proxy's address that parsers may read differently."""
+    match = PROXY.fullmatch(proxy)
+    valid = match is not None and (match["scheme"] or "http").lower() in PROXY_SCHEMES
+    try:
+        if match is not None:
+            _host(match["host"])
+            _port(match["port"], "http")
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigProblem(
+            f"the proxy {shown_url(proxy)!r} is not a valid address",
+            "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """True for the addresses of this machine, and for the name that has to lead to one of them."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def same_origin(one: str, other: str) -> bool:
+    """True where scheme, host and port agree; false where either can't be read."""
+    try:
+        return read_url(one).origin == read_url(other).origin
+    except ValueError:
+        return False
+
+
+def shown_url(url: str) -> str:
+    """Return the URL without user and password, which must not end up in a log."""
+    return CREDENTIALS.sub("//", url)
+
+
+def _host(text: str) -> str:
+    """Return the host in lower case, an IPv6 address in brackets and its shortest form."""
+    if text.startswith("["):
+        return f"[{IPv6Address(text[1:-1]).compressed}]"
+    labels = text.removesuffix(".").split(".")
+    if NUMBER.fullmatch(labels[-1]):
+        return str(IPv4Address(text))
+    if len(text) > LONGEST_NAME or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+        raise ValueError("not a valid host name")
+    return text.lower()
+
+
+def _port(text: str | None, scheme: str) -> int:
+    port = PORTS[scheme] if text is None else int(text)
+    if port > 0xFFFF:
+        raise ValueError("not a valid port")
+    return port
