@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from noxcli.commands.context import Context
 from noxcli.deliver import DELIVERABLE, PIECE, Delivered, complete_inline, is_complete, problem, require_whole, spooled
 from noxcli.encode import to_json
+from noxcli.ended import with_output
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
-from noxcli.models import Run
+from noxcli.models import Run, Workflow
 from noxcli.names import TEMPLATE, check_template
 from noxcli.output import Format
 from noxcli.output.downloads import watching
@@ -62,13 +63,6 @@ def check_directory(into: Destination | None) -> None:
             raise UsageProblem(error.message, error.hint) from None
 
 
-def with_output(context: Context, api: "NoxusApi", run: Run, patience: Patience) -> Run:
-    """Return the run with its output: a run that was found by its id alone came without."""
-    if run.output is None:
-        run = context.outcome.run = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id))
-    return run
-
-
 def deliver(
     context: Context,
     api: "NoxusApi",
@@ -78,12 +72,15 @@ def deliver(
     raw: str | None = None,
     into: Destination | None = None,
     expand: bool = True,
+    workflow: Workflow | None = None,
 ) -> None:
     """Hand over the output of a completed run, in the form that was asked for.
 
+    `workflow` is what was read of it before.
     Raises Undelivered where not all of it could be had or written, after delivering the rest.
     """
     context.enter(Phase.DELIVER)
+    run = context.outcome.run = with_output(api, run, patience, workflow)
     output = _chosen(run.output, raw)
     watch = partial(watching, context.terminal)
     if into is not None:

@@ -132,7 +132,7 @@ def run(
             finished = attend(context, api, started, deadline, policy, just_started=True, workflow=known)
             judge(context, finished)
             after = context.patience(deadline, options.before(retry_for))
-            deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)
+            deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand, workflow=known)
         except Interrupted as signal:
             if not context.stops_runs(on_interrupt) or started.settled:
                 raise
