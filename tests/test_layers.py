@@ -19,8 +19,8 @@ LAYERS = [
         *("graph", "junit", "dotenv", "logbook"),
     },
     {
-        *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("recent", "limits", "record", "reader", "fetch", "transfers", "known"),
+        *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "chosen", "signals"),
+        *("state", "recent", "limits", "record", "reader", "fetch", "transfers", "known"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver", "ended"},
     {"result", "filing", "checkup", "testcase"},
