@@ -1,4 +1,4 @@
-"""What a workflow's definition says about its inputs, in both versions; odd parts of it are read as saying nothing."""
+"""What a workflow's definition says about its inputs and outputs, in both versions; odd parts say nothing."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = re.compile(r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?")
+OUTPUT_TYPE = re.compile(r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?")
 # The words of the docs, the SDK and the editor, in small letters, and the kind that each means.
 KINDS = {
     **dict.fromkeys(("str", "string", "text"), "text"),
@@ -48,14 +49,32 @@ class InputNode:
         return self.id, *(f"{self.id}::{name}" for name in self.connectors)
 
 
+@dataclass(frozen=True, slots=True)
+class OutputNode:
+    """One output of a workflow."""
+
+    id: str
+    label: str | None
+
+
 def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
     """Return the inputs that a caller can give, in order; None where the definition has no nodes to read."""
-    nodes = definition.get("nodes")
-    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+    nodes = _top_level(definition)
+    if nodes is None:
         return None
-    # A node with a parent is inside a loop or another scope, and is filled by that.
-    found = (_input(node) for node in nodes if not node.get("parent_id"))
-    return [node for node in found if node is not None]
+    return [found for node in nodes if (found := _input(node)) is not None]
+
+
+def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
+    """Return the outputs that a caller gets, in order; None where the definition has no nodes to read."""
+    nodes = _top_level(definition)
+    if nodes is None:
+        return None
+    return [
+        OutputNode(node["id"], _label(node))
+        for node in nodes
+        if OUTPUT_TYPE.fullmatch(str(node.get("type", ""))) and isinstance(node.get("id"), str)
+    ]
 
 
 def keys_of(inputs: Iterable[InputNode]) -> dict[str, InputNode]:
@@ -65,18 +84,32 @@ def keys_of(inputs: Iterable[InputNode]) -> dict[str, InputNode]:
     return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in inputs}
 
 
+def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the nodes without those inside a loop or another scope, which that fills and reads."""
+    nodes = definition.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        return None
+    return [node for node in nodes if not node.get("parent_id")]
+
+
+def _label(node: Mapping[str, Any]) -> str | None:
+    config = node.get("node_config")
+    label = config.get("label") if isinstance(config, dict) else None
+    return label if isinstance(label, str) and label else None
+
+
 def _input(node: Mapping[str, Any]) -> InputNode | None:
     matched = INPUT_TYPE.fullmatch(str(node.get("type", "")))
     if matched is None or not isinstance(node.get("id"), str):
         return None
     config = node.get("node_config")
     config = config if isinstance(config, dict) else {}
-    label, type_ = config.get("label"), config.get("type")
+    type_ = config.get("type")
     listed = node.get("inputs")
     names = [each.get("name") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return InputNode(
         id=node["id"],
-        label=label if isinstance(label, str) and label else None,
+        label=_label(node),
         type=type_ if isinstance(type_, str) and type_ else matched["kind"],
         fixed=config.get("fixed_value") is True,
         value=config.get("value"),

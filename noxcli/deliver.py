@@ -17,6 +17,7 @@ from noxcli.transfers import Watching, run_transfers, silent
 from noxcli.values import Remote, find_remote, replaced
 
 PIECE = 256 * 1024
+LONGEST_INLINE = 256 * 1024 * 1024  # bytes: held in memory, where a few compressed bytes may turn into any number
 # What is wrong with one file; the others may be had all the same.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 
@@ -43,17 +44,17 @@ def require_whole(delivered: Delivered, run: Run) -> None:
 def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
     """Return the output with every truncated text replaced by the whole one; each file is fetched once."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
-    together: dict[str, Transfer] = {}
+    together: dict[tuple[str, str], Transfer] = {}  # by beginning, too: a text has to fit each preview of it
     for remote in remotes:
-        if remote.file_id is not None and remote.file_id not in together:
-            together[remote.file_id] = Transfer(remote, remote.file_id)
+        if remote.file_id is not None and (remote.file_id, remote.text) not in together:
+            together[remote.file_id, remote.text] = Transfer(remote, remote.file_id)
     jobs = [(transfer, partial(_whole, source, transfer)) for transfer in together.values()]
     outcomes = dict(zip(together, run_transfers(jobs, patience, watching), strict=True))
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
     for remote in remotes:
         try:
-            value, error = outcomes[required_id(remote)]
+            value, error = outcomes[required_id(remote), remote.text]
             if error is not None:
                 raise error
             assert value is not None
@@ -66,7 +67,7 @@ def complete_inline(source: FileSource, output: Any, patience: Patience, watchin
 
 
 def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
-    with Part(io.BytesIO(), "a text") as part:
+    with Part(io.BytesIO(), "the text", LONGEST_INLINE) as part:
         fetch(source, transfer, part, patience)
         text = decoded(part.read_back().read(), transfer.file_id)
         return text, _entry(transfer.file_id, part)

@@ -11,7 +11,8 @@ from noxcli.patience import Patience
 from noxcli.values import Remote
 
 READ_TIMEOUT = 30.0
-BEGINNING = 64  # characters of a cut text that tell whether a page of HTML is that text
+BEGINNING = 64  # bytes of a cut text that tell whether a page of HTML is that text
+EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
 
 
 class OpenFile(Protocol):
@@ -44,7 +45,6 @@ class Transfer:
     file_id: str
     done: int = 0
     total: int | None = None
-    resumed: int = 0
     finished: bool = False
     cancelled: Event = field(default_factory=Event)
 
@@ -83,13 +83,13 @@ class Fetching:
         self._limit = patience.limit()
         self._etag: str | None = None
         self._ranges = True
-        self._furthest = self._noted = 0
+        self._furthest = self._noted = self._empty_looks = 0
 
     def to_the_end(self) -> None:
         self._patience.keep_trying(self._go_on, bounded=False, moved=self._moved)
-        announced = self._transfer.remote.size
-        if announced is not None and self._part.size != announced:
-            raise Undelivered(f"the file has {self._part.size:,} bytes instead of {announced:,}")
+        remote = self._transfer.remote
+        if not remote.is_text and remote.size not in {None, self._part.size}:
+            raise Undelivered(f"the file has {self._part.size:,} bytes instead of {remote.size:,}")
 
     def _go_on(self) -> None:
         self._check()
@@ -108,8 +108,6 @@ class Fetching:
                 raise Unavailable("the server sent another part of the file than was asked for")
             if opened.start != self._part.size:
                 self._part.restart()
-            elif start:
-                self._transfer.resumed += 1
             self._take(opened)
 
     def _open(self, start: int) -> OpenFile:
@@ -142,6 +140,30 @@ class Fetching:
             raise page
         if self._transfer.total not in {None, self._part.size}:
             raise Unavailable(f"the download has {self._part.size:,} bytes instead of {self._transfer.total:,}")
+        if self._transfer.remote.is_text:
+            self._require_text()
+        elif not self._part.size and self._transfer.remote.size != 0:
+            self._require_empty()
+
+    def _require_text(self) -> None:
+        """Raise Unavailable where this is not the whole of the cut text: another try may bring it."""
+        remote, came = self._transfer.remote, self._part.size
+        preview = remote.text.encode("utf-8", "surrogatepass")
+        head = self._part.read_back().read(len(preview) + 1)
+        if not head.startswith(remote.beginning):
+            fault = "the server's answer is not the text: it begins differently"
+        elif head == preview or came <= len(remote.beginning) or came < (remote.size or 0):
+            fault = f"the server's answer is not the whole text: it has only {came:,} bytes"
+        else:
+            return
+        self._part.restart()
+        raise Unavailable(fault)
+
+    def _require_empty(self) -> None:
+        """Raise Unavailable for a file that may not have been stored yet, unless it stays empty."""
+        self._empty_looks += 1
+        if self._empty_looks < EMPTY_LOOKS or self._transfer.remote.size is not None:
+            raise Unavailable("the file is empty: it may not be stored yet")
 
     def _check(self) -> None:
         if self._transfer.cancelled.is_set():
@@ -164,7 +186,7 @@ def is_plausible(remote: Remote, content_type: str) -> bool:
 
 def begins_like(remote: Remote, piece: bytes) -> bool:
     """True where the bytes begin as the cut text does, whatever they are called."""
-    beginning = remote.text[:BEGINNING].encode("utf-8", "surrogatepass")
+    beginning = remote.beginning[:BEGINNING]
     return bool(beginning) and piece.startswith(beginning)
 
 

@@ -18,7 +18,7 @@ from noxcli.names import MANIFEST, TEMPLATE, Names, safe_extension
 from noxcli.part import Part
 from noxcli.patience import Patience
 from noxcli.transfers import Watching, run_transfers, silent
-from noxcli.values import Remote, as_text, find_remote, is_file, is_preview, pointer_to, replaced, text_of
+from noxcli.values import Remote, as_text, find_remote, is_file, is_preview, outermost, pointer_to, replaced, text_of
 
 Keys = tuple[str | int, ...]
 
@@ -76,15 +76,17 @@ class Filing:
         return Delivered(whole, files, is_complete(whole) and not problems, problems)
 
     def _fetch_all(self, folder: Folder, items: list[Item]) -> None:
-        together: dict[str, list[Item]] = {}
+        together: dict[tuple[str, bool, str], list[Item]] = {}
         for item in items:
             assert item.remote is not None
             try:
-                together.setdefault(required_id(item.remote), []).append(item)
+                # One file, but another beginning: one of them can't be right.
+                one = required_id(item.remote), item.remote.is_text, item.remote.text
+                together.setdefault(one, []).append(item)
             except Undelivered as error:
                 item.error = error
         jobs = []
-        for file_id, same in together.items():
+        for (file_id, _, _), same in together.items():
             assert same[0].remote is not None
             transfer = Transfer(same[0].remote, file_id)
             jobs.append((transfer, partial(self._obtain, folder, transfer, same)))
@@ -164,7 +166,7 @@ def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:
     for key, value in output.items():
         own = [] if is_preview(value) or is_file(value) else [(".txt" if text_of(value) is not None else ".json", None)]
         found: list[tuple[str, Remote | None]] = [*own]
-        for remote in find_remote({key: value}):
+        for remote in outermost(find_remote({key: value})):
             found.append((".txt" if remote.is_text else safe_extension(remote.name, remote.content_type), remote))
         for extension, one in found:
             index += 1

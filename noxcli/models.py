@@ -28,6 +28,7 @@ class Run:
     output: Any = None
     progress_details: Mapping[str, Any] = field(default_factory=dict)
     workflow: "Workflow | None" = None
+    with_output: bool = False  # read by workflow and run id: what is found otherwise comes without the output
 
     @property
     def settled(self) -> bool:

@@ -9,11 +9,15 @@ from noxcli.files import new_digest, reason_of
 
 
 class Part:
-    """Writes to an open file; `what` names it in messages. A disk that won't have it is Undelivered."""
+    """Writes to an open file; `what` names it in messages. A disk that won't have it is Undelivered.
 
-    def __init__(self, file: IO[bytes], what: str) -> None:
+    So is what has more than `most` bytes.
+    """
+
+    def __init__(self, file: IO[bytes], what: str, most: int | None = None) -> None:
         self.what = what
         self.size = 0
+        self._most = most
         self._file = file
         self._digest = new_digest()
 
@@ -38,6 +42,10 @@ class Part:
         return self._digest.hexdigest()
 
     def write(self, piece: bytes) -> None:
+        if self._most is not None and self.size + len(piece) > self._most:
+            raise Undelivered(
+                f"{self.what} has more than {self._most >> 20} MiB", "write it to a file: --output-dir DIR"
+            )
         try:
             self._file.write(piece)
         except OSError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from noxcli.continuity import Continuity, Ledger
 from noxcli.deliver import Delivered, is_complete
+from noxcli.ended import is_empty
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
 from noxcli.models import Run
 from noxcli.progress import Progress
@@ -51,13 +52,25 @@ class Outcome:
             "retry_safe": self.run is None and not self.may_exist and not (self.error and self.error.leaves_doubt),
             "run": self._run(),
             "output": output,
-            "complete": self.delivered.complete if self.delivered else is_complete(output),
+            "complete": self._complete(),
             "files": self.delivered.files if self.delivered else [],
             "nodes": self._nodes(),
             "stream": self._stream(),
             "error": self._error(),
             **({} if self.request is None else {"request": self.request}),
         }
+
+    def _complete(self) -> bool:
+        if self.delivered is not None:
+            return self.delivered.complete
+        run = self.run
+        return (
+            run is not None
+            and run.with_output
+            and self.completed
+            and not is_empty(run.output)
+            and is_complete(run.output)
+        )
 
     def _run(self) -> dict[str, Any] | None:
         if self.run is None:

@@ -1,11 +1,18 @@
 """What a run's output holds: where truncated texts and files sit in it, and how a value looks as text."""
 
 import mimetypes
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from noxcli.encode import to_json
+
+# What a server may put at the end of a cut text, and half a character that its cut went through.
+CUT_MARK = re.compile("[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z")
+TRUE = frozenset({"true", "1"})
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.+", re.DOTALL)
+MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+*-]+(?:\s*;.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +26,16 @@ class Remote:
     is_text: bool  # a text that was cut (`has_preview`), as opposed to a file
     text: str = ""  # its beginning, as far as the server left it
     content_type: str = ""
-    size: int | None = None
+    size: int | None = None  # of a cut text: bytes or characters, which is not known
+
+    @property
+    def beginning(self) -> bytes:
+        """What the whole of a cut text begins with, as UTF-8."""
+        return CUT_MARK.sub("", self.text).encode("utf-8", "surrogatepass")
 
 
 def find_remote(output: Any) -> Iterator[Remote]:
-    """Yield every truncated text and every file value, wherever it sits.
+    """Yield every truncated text and every file value, wherever it sits; a file before what sits inside of it.
 
     Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
     """
@@ -32,18 +44,28 @@ def find_remote(output: Any) -> Iterator[Remote]:
         value, keys = waiting.pop()
         if is_preview(value) or is_file(value):
             yield _remote(value, keys)
-        elif isinstance(value, dict):
+        if is_preview(value):
+            continue  # one text takes the place of all that
+        if isinstance(value, dict):
             waiting += [(inner, (*keys, key)) for key, inner in reversed(value.items())]
         elif isinstance(value, list):
             waiting += [(inner, (*keys, place)) for place, inner in reversed(list(enumerate(value)))]
+
+
+def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
+    """Yield those that sit inside of no other, of values in the order of `find_remote`."""
+    last: tuple[str | int, ...] | None = None
+    for remote in remotes:
+        if last is None or remote.keys[: len(last)] != last:
+            last = remote.keys
+            yield remote
 
 
 def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
     cut = is_preview(value)
     file = value.get("file") if cut else value
     name = "" if cut else _word(file, "name")
-    # Of a cut text it is not known whether that would count bytes or characters.
-    size = file.get("size") if isinstance(file, dict) and not cut else None
+    size = file.get("size") if isinstance(file, dict) else None
     return Remote(
         pointer_to(keys),
         keys,
@@ -62,13 +84,23 @@ def _word(holder: Any, name: str) -> str:
 
 
 def is_preview(value: Any) -> bool:
-    """True for a text that the server cut."""
-    return isinstance(value, dict) and value.get("has_preview") is True
+    """True for a text that the server cut; its mark counts by truth, in whatever form JSON has that."""
+    mark = value.get("has_preview") if isinstance(value, dict) else None
+    return mark.strip().lower() in TRUE if isinstance(mark, str) else isinstance(mark, int | float) and bool(mark)
 
 
 def is_file(value: Any) -> bool:
-    """True for a file value (noxus-sdk 0.6.0, files.py): stored by the platform under a `spot://` address."""
-    return isinstance(value, dict) and isinstance(value.get("uri"), str) and value["uri"].startswith("spot://")
+    """True for a file value (noxus-sdk 0.6.0, files.py), which has an address, and its bytes in the Files API.
+
+    `spot://` addresses are the platform's own. Another address makes a file only together with all else that a file
+    value has: an id to fetch it by, a name, and a content type of the form type/subtype. Data may well have some.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("uri"), str):
+        return False
+    if value["uri"].startswith("spot://"):
+        return True
+    words = [_word(value, name) for name in ("id", "name", "content_type")]
+    return all(words) and ADDRESS.fullmatch(value["uri"]) is not None and MEDIA_TYPE.fullmatch(words[2]) is not None
 
 
 def file_id_of(file: Any) -> str | None:

@@ -202,7 +202,7 @@ def test_formats_that_contradict_each_other(noxcli: Noxcli, sandbox: Sandbox, op
 
 def test_an_output_key_that_there_is_not_is_told_with_those_there_are(noxcli: Noxcli, plays: Any) -> None:
     result = noxcli("run", plays(output={"A": "x", "B b": "y"}), "--raw", "C", "--quiet")
-    check_line(Case("", (), 2, "deliver", ("'C'", "'A', 'B b'")), result)
+    check_line(Case("", (), 2, "usage", ("'C'", "'A', 'B b'")), result)
     assert result.out == b""
 
 

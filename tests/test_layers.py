@@ -19,10 +19,10 @@ LAYERS = [
         *("graph", "junit", "dotenv", "logbook", "urls"),
     },
     {
-        *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("recent", "limits", "record", "reader", "fetch", "transfers", "known"),
+        *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "chosen", "signals"),
+        *("state", "recent", "limits", "record", "reader", "fetch", "transfers", "known"),
     },
-    {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
+    {"api", "output", "follow", "start", "stop", "resolve", "deliver", "ended"},
     {"result", "filing", "checkup", "testcase"},
     {"batch"},
     {"commands"},
@@ -31,7 +31,7 @@ LAYERS = [
     {"__main__"},
 ]
 # On the same layer, only these see each other: none of them does I/O that the other would have to know.
-SEALED = {"api", "output", "follow", "start", "stop", "resolve", "deliver"}
+SEALED = {"api", "output", "follow", "start", "stop", "resolve", "deliver", "ended"}
 FOREIGN = {
     "requests": {"api"},
     "urllib3": {"api"},

@@ -14,6 +14,7 @@ from noxcli.values import (
     find_remote,
     is_file,
     is_preview,
+    outermost,
     pointer_to,
     replaced,
     text_of,
@@ -33,6 +34,9 @@ def resolve(document: Any, pointer: str) -> Any:
 
 # What is remote.
 
+TRUE: list[Any] = [1, 1.0, "true", "True", " TRUE ", "1"]
+FALSE: list[Any] = [0, 0.0, "false", "False", "", "0", None, [], {}]
+
 
 @pytest.mark.parametrize(
     ("value", "cut"),
@@ -40,8 +44,8 @@ def resolve(document: Any, pointer: str) -> Any:
         (CUT, True),
         ({"has_preview": True}, True),
         ({"has_preview": False, "text": "x", "file": {"id": "f"}}, False),
-        ({"has_preview": "true", "text": "x"}, False),
-        ({"has_preview": 1}, False),
+        *[({"has_preview": mark, "text": "x"}, True) for mark in TRUE],
+        *[({"has_preview": mark, "text": "x"}, False) for mark in FALSE],
         ({"text": "x"}, False),
         ({"text": "x", "file": {"id": "f"}}, False),
         ("x", False),
@@ -49,7 +53,7 @@ def resolve(document: Any, pointer: str) -> Any:
         (None, False),
     ],
 )
-def test_only_has_preview_marks_a_cut_text(value: Any, cut: bool) -> None:
+def test_only_a_true_has_preview_marks_a_cut_text(value: Any, cut: bool) -> None:
     assert is_preview(value) is cut
 
 
@@ -63,6 +67,20 @@ def test_only_has_preview_marks_a_cut_text(value: Any, cut: bool) -> None:
         ({"uri": 7}, False),
         ({"id": "f", "name": "x"}, False),
         ("spot://x", False),
+        ({**FILE, "uri": "https://bucket.example/f-2?sig=x"}, True),
+        ({**FILE, "uri": "s3://bucket/f-2"}, True),
+        (
+            {**FILE, "uri": "gs://bucket/f-2", "content_type": "text/csv; charset=utf-8", "source_type": "Document"},
+            True,
+        ),
+        ({**FILE, "uri": "/v1/file/f-2"}, False),
+        ({**FILE, "uri": "https://x", "id": None}, False),
+        ({**FILE, "uri": "https://x", "id": ""}, False),
+        ({**FILE, "uri": "https://x", "id": 7}, False),
+        ({**FILE, "uri": "https://x", "name": None}, False),
+        ({**FILE, "uri": "https://x", "content_type": "article"}, False),
+        ({"id": "7", "uri": "https://x", "name": "A page"}, False),
+        ({"id": "7", "uri": "https://x", "name": "A page", "source_type": "Website"}, False),
     ],
 )
 def test_only_what_the_platform_stores_is_a_file(value: Any, stored: bool) -> None:
@@ -101,6 +119,30 @@ def test_what_is_remote_is_found_at_any_depth_in_order() -> None:
         ("/B/x/1/1/y", False, "f-2", "cities.csv"),
     ]
     assert [resolve(output, one.pointer) for one in found] == [CUT, CUT, FILE]
+
+
+def test_a_cut_text_inside_of_a_file_is_found_after_the_file() -> None:
+    output = {"A": {**FILE, "source_metadata": {"notes": [CUT]}}, "B": CUT}
+    found = list(find_remote(output))
+    assert [one.pointer for one in found] == ["/A", "/A/source_metadata/notes/0", "/B"]
+    assert [one.pointer for one in outermost(found)] == ["/A", "/B"]
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning"),
+    [
+        ("cut", b"cut"),
+        ("cut...", b"cut"),
+        ("cut\u2026", b"cut"),
+        ("cut....", b"cut."),
+        ("cut \ufffd", b"cut "),
+        ("cut\ud83c...", b"cut"),
+        ("...", b""),
+        ("", b""),
+    ],
+)
+def test_what_a_server_puts_behind_a_cut_is_not_of_the_text(text: str, beginning: bytes) -> None:
+    assert next(find_remote({**CUT, "text": text})).beginning == beginning
 
 
 @pytest.mark.parametrize("output", [None, "x", 7, [], {}, {"a": {"b": [True]}}])

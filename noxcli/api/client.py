@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -89,7 +90,7 @@ class NoxusApi:
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
         """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds."""
         path = f"/v1/workflows/{_part(workflow_id)}/runs/{_part(run_id)}"
-        return run_from(self._http.get_json(path, within=within), workflow_id)
+        return replace(run_from(self._http.get_json(path, within=within), workflow_id), with_output=True)
 
     def find_run(self, run_id: str, *, within: float | None = None) -> Run:
         """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""

@@ -7,10 +7,11 @@ from typing import Self
 
 import requests
 
-from noxcli.api.failures import BROKEN, cause_of
+from noxcli.api.bodies import PIECE, codings_of, decoded
+from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
 from noxcli.errors import Unavailable
 
-PIECE = 256 * 1024
+CARRIES_A_FILE = frozenset({200, 206})
 RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
@@ -19,17 +20,27 @@ class Download:
 
     `start` is the place in the file that the first byte belongs to, `total` the whole file's size where it is known.
     `etag` is given only where it stands for exactly these bytes, `resumable` false where a place can't be counted.
+    Raises Unavailable for a success that carries no file, as 202 and 204: the file may be there later.
     """
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
         headers = response.headers
+        if response.status_code not in CARRIES_A_FILE:
+            response.close()
+            raise Unavailable(
+                f"the server answered {response.status_code} instead of the file",
+                retry_after=parse_retry_after(headers.get("Retry-After")),
+                http_status=response.status_code,
+                request_id=request_id_of(response),
+            )
         length = headers.get("Content-Length", "")
         self.length = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
         self.content_type = headers.get("Content-Type", "")
         tag = headers.get("ETag", "")
         self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may stand for other bytes, too
-        encoded = headers.get("Content-Encoding", "identity").lower() != "identity"
+        self._codings = codings_of(headers.get("Content-Encoding"))
+        encoded = bool(self._codings)
         self.resumable = not encoded
         self.start = 0
         self.total = None if encoded else self.length
@@ -46,14 +57,17 @@ class Download:
         self._response.close()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes.
+        """Yield the file's bytes.
 
-        Raises Unavailable where the connection breaks or the body is not as long as announced.
+        Raises Unavailable where the connection breaks, and where the body is not whole.
         """
+        return decoded(self._pieces(), self._codings)
+
+    def _pieces(self) -> Iterator[bytes]:
         raw = self._response.raw
         try:
             # Not read(): that would lose what had come before a break.
-            while piece := raw.read1(PIECE, decode_content=True):
+            while piece := raw.read1(PIECE, decode_content=False):
                 yield piece
         except BROKEN as error:
             raise Unavailable(f"the download broke after {raw.tell():,} bytes: {cause_of(error)}") from error

@@ -149,7 +149,7 @@ class Pace:
 
 
 class Gated:
-    """The API's calls for files, behind the gate."""
+    """The API's calls for files and for an output that lags, behind the gate."""
 
     def __init__(self, api: Any, pace: Pace) -> None:
         self._api = api
@@ -157,6 +157,12 @@ class Gated:
 
     def upload(self, *args: Any, **kwargs: Any) -> Any:
         return self._pace.send(lambda: self._api.upload(*args, **kwargs))
+
+    def get_run(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.get_run(*args, **kwargs))
+
+    def get_workflow(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.get_workflow(*args, **kwargs))
 
     def download(self, *args: Any, **kwargs: Any) -> Any:
         return self._pace.send(lambda: self._api.download(*args, **kwargs))

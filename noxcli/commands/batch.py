@@ -23,6 +23,7 @@ from noxcli.commands.prepare import read_workflow, stored
 from noxcli.commands.summary import Summary
 from noxcli.deliver import Delivered, complete_inline
 from noxcli.encode import to_json
+from noxcli.ended import with_output
 from noxcli.errors import (
     ConfigProblem,
     Interruption,
@@ -185,7 +186,7 @@ def batch(
             stack.callback(_write_junit, Path(junit), directory)
         common = replace(common, values=stored(context, api, common, patience))
         pace = Pace()
-        work = RowWork(context, Gated(api, pace), None if output_dir is None else directory, deadline, retry_for)
+        work = RowWork(context, Gated(api, pace), None if output_dir is None else directory, deadline, retry_for, known)
         plan = Plan(
             found.id,
             store=work.store,
@@ -369,6 +370,7 @@ class RowWork:
     directory: Path | None
     deadline: Deadline
     retry_for: float | None
+    workflow: Workflow | None = None  # as far as it was read
 
     @property
     def patience(self) -> Patience:
@@ -379,6 +381,7 @@ class RowWork:
         return row.inputs.stored(uploader.store)
 
     def deliver(self, row: Row, run: Run) -> Delivered:
+        run = with_output(self.api, run, self.patience, self.workflow)
         if self.directory is None:
             return complete_inline(self.api, run.output, self.patience)
         from noxcli.filing import Filing  # loaded where files are written

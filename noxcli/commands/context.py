@@ -72,7 +72,7 @@ class Context:
         *,
         form: Format = Format.TEXT,
         as_json: bool = False,
-        raw: str | None = None,
+        raw: Sequence[str] | None = None,
         quiet: bool,
         verbose: bool,
         color: str,
@@ -89,7 +89,7 @@ class Context:
         self.terminal.color = color
         if as_json and form not in {Format.TEXT, Format.JSON}:
             raise UsageProblem(f"--json and --format {form} contradict each other", "leave one of the two")
-        if raw is not None and self.format is not Format.TEXT:
+        if raw and self.format is not Format.TEXT:
             raise UsageProblem("--raw prints one output and nothing else", f"leave --raw or --format {self.format}")
         if log := log_file or self.terminal.environ.get(LOG_VARIABLE):
             self.log.open(log)

@@ -8,7 +8,8 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
-from noxcli.commands.hand_over import deliver, destination, with_output
+from noxcli.commands.hand_over import deliver, destination
+from noxcli.ended import own_record
 from noxcli.errors import LostContact, NotFinished, Phase
 from noxcli.output import Format
 from noxcli.resolve import one_run, resolve_run
@@ -59,7 +60,8 @@ def fetch_output(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
-        found = context.outcome.run = resolve_run(api, one_run(run, sys.stdin), patience, context.noted_run)
+        found = resolve_run(api, one_run(run, sys.stdin), patience, context.noted_run)
+        found = context.outcome.run = own_record(api, found, patience)
         context.outcome.confirmed = True
         if not found.settled:
             if wait:
@@ -67,6 +69,5 @@ def fetch_output(
             elif not found.paused:
                 raise NotFinished(f"run {found.id} is still {found.status}", "add --wait to wait for its end")
         judge(context, found)
-        found = with_output(context, api, found, patience)
         after = context.patience(deadline, options.before(retry_for))
         deliver(context, api, found, after, raw=raw, into=into, expand=not no_expand)

@@ -1,23 +1,26 @@
 """What `run`, `stream` and `fetch-output` do with a completed run's output: to stdout, or to files."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+from noxcli.chosen import keys_in, require_one
 from noxcli.commands.context import Context
 from noxcli.deliver import DELIVERABLE, PIECE, Delivered, complete_inline, is_complete, problem, require_whole, spooled
-from noxcli.encode import to_json
+from noxcli.ended import output_nodes, with_output
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
-from noxcli.models import Run
+from noxcli.models import Run, Workflow
 from noxcli.names import TEMPLATE, check_template
 from noxcli.output import Format
 from noxcli.output.downloads import watching
 from noxcli.patience import Patience
 from noxcli.transfers import Watching
-from noxcli.values import Remote, as_text, find_remote, is_file, is_preview, text_of
+from noxcli.values import as_text, find_remote, is_file, is_preview, text_of
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -62,42 +65,39 @@ def check_directory(into: Destination | None) -> None:
             raise UsageProblem(error.message, error.hint) from None
 
 
-def with_output(context: Context, api: "NoxusApi", run: Run, patience: Patience) -> Run:
-    """Return the run with its output: a run that was found by its id alone came without."""
-    if run.output is None:
-        run = context.outcome.run = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id))
-    return run
-
-
 def deliver(
     context: Context,
     api: "NoxusApi",
     run: Run,
     patience: Patience,
     *,
-    raw: str | None = None,
+    raw: Sequence[str] | None = None,
     into: Destination | None = None,
     expand: bool = True,
+    workflow: Workflow | None = None,
 ) -> None:
     """Hand over the output of a completed run, in the form that was asked for.
 
+    `workflow` is what was read of it before.
     Raises Undelivered where not all of it could be had or written, after delivering the rest.
     """
     context.enter(Phase.DELIVER)
-    output = _chosen(run.output, raw)
+    run = context.outcome.run = with_output(api, run, patience, workflow)
+    keys = _chosen(api, run, raw, patience, workflow) if raw else []
+    output = {key: run.output[key] for key in keys} if keys else run.output
     watch = partial(watching, context.terminal)
     if into is not None:
         delivered = _to_files(context, api, run, patience, into, watch)
     elif not expand or context.format is Format.CONTENT:  # whose stdout has been written already
         delivered = Delivered(output, complete=is_complete(output))
         if context.format is Format.TEXT:
-            context.terminal.write(_as_stdout(output, raw))
-    elif context.format is Format.TEXT and (remote := _only_remote(output, raw)) is not None:
-        delivered = _stream(context, api, output, remote, patience, watch, raw=raw is not None)
+            context.terminal.write(_as_stdout(output, keys))
+    elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
+        delivered = _print_exactly(context, api, output, keys, patience, watch)
     else:
         delivered = complete_inline(api, output, patience, watch)
-        if context.format is Format.TEXT and not (delivered.problems and raw is not None):
-            context.terminal.write(_as_stdout(delivered.output, raw))
+        if context.format is Format.TEXT:
+            context.terminal.write(_as_stdout(delivered.output))
     context.outcome.delivered = delivered
     require_whole(delivered, run)
 
@@ -120,46 +120,66 @@ def _to_files(
     return delivered
 
 
-def _only_remote(output: object, raw: str | None) -> Remote | None:
-    """Return what stdout shall be the very bytes of: the only output, being a cut text, or the chosen file."""
-    values = list(output.values()) if isinstance(output, dict) and not is_preview(output) else [output]
-    if len(values) != 1 or not (is_preview(values[0]) or (raw is not None and is_file(values[0]))):
-        return None
-    return next(find_remote(output))
-
-
-def _stream(
-    context: Context, api: "NoxusApi", output: object, remote: Remote, patience: Patience, watch: Watching, *, raw: bool
-) -> Delivered:
-    """Copy one file to stdout, once it is whole: an error must not land in somebody's answer.txt."""
-    with ExitStack() as stack:
-        try:
-            content, entry = stack.enter_context(spooled(api, remote, patience, watch))
-        except DELIVERABLE as error:
-            return Delivered(output, complete=False, problems=[problem(remote.pointer, error)])
-        last = b""
-        while piece := content.read(PIECE):
-            context.terminal.write(piece)
-            last = piece[-1:]
-        if not raw and last != b"\n":
-            context.terminal.write(b"\n")
-    return Delivered(output, [entry])
-
-
-def _chosen(output: object, raw: str | None) -> object:
-    if raw is None:
+def _only(output: Any) -> Any:
+    """Return the output's only value, None where it has several; an output that is no object is its own."""
+    if not isinstance(output, dict) or is_preview(output):
         return output
-    if not isinstance(output, dict) or raw not in output:
-        keys = ", ".join(map(repr, output)) if isinstance(output, dict) and output else "none"
-        raise UsageProblem(f"the output has no key {raw!r}", f"its keys: {keys}")
-    return {raw: output[raw]}
+    return next(iter(output.values())) if len(output) == 1 else None
 
 
-def _as_stdout(output: object, raw: str | None) -> bytes:
-    if raw is not None and isinstance(output, dict):
-        return as_text(output[raw]).encode("utf-8", "surrogatepass")
-    values = list(output.values()) if isinstance(output, dict) else [output]
-    text = text_of(values[0]) if len(values) == 1 else None
-    if text is None:
-        return f"{to_json(output, indent=2)}\n".encode()
-    return (text if text.endswith("\n") else f"{text}\n").encode("utf-8", "surrogatepass")
+def _print_exactly(
+    context: Context, api: "NoxusApi", output: Any, keys: Sequence[str], patience: Patience, watch: Watching
+) -> Delivered:
+    """Copy values to stdout, once all of them are whole: an error must not land in somebody's answer.txt."""
+    contents: list[IO[bytes]] = []
+    files: list[dict[str, Any]] = []
+    problems: list[str] = []
+    with ExitStack() as stack:
+        for part in [{key: output[key]} for key in keys] or [output]:
+            if is_preview(_only(part)) or is_file(_only(part)):
+                remote = next(find_remote(part))
+                try:
+                    content, entry = stack.enter_context(spooled(api, remote, patience, watch))
+                except DELIVERABLE as error:
+                    problems.append(problem(remote.pointer, error))
+                    continue
+                files.append(entry)
+            else:
+                whole = complete_inline(api, part, patience, watch)
+                content = BytesIO(_exact(_only(whole.output)))
+                files += whole.files
+                problems += whole.problems
+            contents.append(content)
+        if not problems:
+            for content in contents:
+                _copy(context, content, end_line=len(keys) != 1)
+    return Delivered(output, files, not problems, problems)
+
+
+def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
+    last = b""
+    while piece := content.read(PIECE):
+        context.terminal.write(piece)
+        last = piece[-1:]
+    if end_line and last != b"\n":
+        context.terminal.write(b"\n")
+
+
+def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None) -> list[str]:
+    """Return the output's own keys for those that were asked for; the definition is read only where they differ."""
+    fitting = keys_in(run.output, raw)
+    if not all(fitting):
+        fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
+    return [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+
+
+def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:
+    if keys:
+        return b"".join(_exact(output[key], end_line=len(keys) > 1) for key in keys)
+    text = text_of(_only(output))
+    return _exact(output if text is None else text, end_line=True)
+
+
+def _exact(value: Any, *, end_line: bool = False) -> bytes:
+    text = as_text(value)
+    return (f"{text}\n" if end_line and not text.endswith("\n") else text).encode("utf-8", "surrogatepass")

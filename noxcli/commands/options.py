@@ -72,7 +72,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format j
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-RawOption = Annotated[str | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly, nothing added.")]
+RawOption = Annotated[
+    list[str] | None,
+    typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
+]
 OutputDirectory = Annotated[
     str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
 ]

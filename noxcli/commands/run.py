@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from noxcli.chosen import check_keys
 from noxcli.commands import options
 from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
@@ -116,6 +117,8 @@ def run(
             known, given = checked(
                 context, api, found, given, deadline, patience, named=workflow, version_id=version_id
             )
+            for line in check_keys(raw or [], known.definition):
+                context.terminal.note(f"warning: {line}")
         if dry_run:
             show_request(context, found, api.run_request(given.shown(), version_id, callback_url))
             return
@@ -132,7 +135,7 @@ def run(
             finished = attend(context, api, started, deadline, policy, just_started=True, workflow=known)
             judge(context, finished)
             after = context.patience(deadline, options.before(retry_for))
-            deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)
+            deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand, workflow=known)
         except Interrupted as signal:
             if not context.stops_runs(on_interrupt) or started.settled:
                 raise

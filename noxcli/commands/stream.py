@@ -7,7 +7,8 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
-from noxcli.commands.hand_over import check_directory, deliver, destination, with_output
+from noxcli.commands.hand_over import check_directory, deliver, destination
+from noxcli.ended import own_record
 from noxcli.errors import LostContact, Phase, UsageProblem
 from noxcli.output import Format
 from noxcli.resolve import one_run, resolve_run
@@ -77,11 +78,11 @@ def stream(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = context.patience(deadline, options.before(retry_for), gave_up=LostContact)
-        found = context.outcome.run = resolve_run(api, run, patience, context.noted_run)
+        found = resolve_run(api, run, patience, context.noted_run)
+        found = context.outcome.run = own_record(api, found, patience)
         if resume:
             etag = context.journal.cursor(found.id)
         finished = attend(context, api, found, deadline, policy, cursor=etag)
         judge(context, finished)
-        finished = with_output(context, api, finished, patience)
         after = context.patience(deadline, options.before(retry_for))
         deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)

@@ -11,10 +11,12 @@ import typer
 from noxcli.commands import options
 from noxcli.commands.attend import following, judge
 from noxcli.commands.context import Context
+from noxcli.ended import own_record
 from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable
 from noxcli.follow import Follower, Policy
 from noxcli.models import Run
 from noxcli.output import play
+from noxcli.patience import Patience
 from noxcli.progress import Progress
 from noxcli.resolve import read_runs, resolve_run
 from noxcli.result import Outcome, raise_worst
@@ -95,7 +97,7 @@ def _wait_for_one(
     context: Context, api: "NoxusApi", text: str, deadline: Deadline, policy: Policy, retry_for: float
 ) -> None:
     patience = context.patience(deadline, retry_for, gave_up=LostContact)
-    run = context.outcome.run = resolve_run(api, text, patience, context.noted_run)
+    run = context.outcome.run = _resolved(context, api, text, patience)
     context.outcome.confirmed = True
     if deadline.seconds != 0:
         progress = Progress(run, context.clock)
@@ -208,4 +210,10 @@ def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:
     known = one.outcome.run
     if known is not None:
         return api.get_run(known.workflow_id, known.id)
-    return resolve_run(api, one.text, context.patience(Deadline(context.clock, None), 0.0), context.noted_run)
+    return _resolved(context, api, one.text, context.patience(Deadline(context.clock, None), 0.0))
+
+
+def _resolved(context: Context, api: "NoxusApi", text: str, patience: Patience) -> Run:
+    """Return the run; one that has ended with its output, where that is told."""
+    run = resolve_run(api, text, patience, context.noted_run)
+    return run if context.writes_text else own_record(api, run, patience)

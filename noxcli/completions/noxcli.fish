@@ -250,7 +250,7 @@ complete -c noxcli -n '__noxcli_in run' -l callback-url -x -d 'Where the platfor
 complete -c noxcli -n '__noxcli_in run' -l detach -d 'Start only, and print the run\'s id'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'text content json ndjson' -d 'What stdout carries'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop' -l json -d 'The same as --format json'
-complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -d 'Print one output exactly, nothing added'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -d 'Print one output exactly, by label or node id; repeatable'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)'

@@ -112,7 +112,7 @@ function __noxcli_verbs {
                 @{ Names = @('--detach'); Help = 'Start only, and print the run''s id' }
                 @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'The same as --format json' }
-                @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
@@ -150,7 +150,7 @@ function __noxcli_verbs {
                 @{ Names = @('--resume'); Help = 'Go on where the last reading from here ended' }
                 @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'The same as --format json' }
-                @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
@@ -215,7 +215,7 @@ function __noxcli_verbs {
                 @{ Names = @('--wait'); Help = 'Wait for the end first' }
                 @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'The same as --format json' }
-                @{ Names = @('--raw'); Help = 'Print one output exactly, nothing added'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }

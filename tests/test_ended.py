@@ -1,0 +1,198 @@
+"""What is delivered comes from the run's own record, also where look-ups are empty and records lag."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Noxcli, QuickClock, Result
+from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server
+
+WORKFLOW = "11111111-1111-4111-8111-111111111111"
+RUN = {"id": "run-1", "workflow_id": WORKFLOW, "status": "completed", "input": {"q": "x"}}
+EMPTY: list[Any] = [{}, None, "missing"]
+
+
+def record(output: Any = "missing", **more: Any) -> bytes:
+    return json_answer({**RUN, **({} if output == "missing" else {"output": output}), **more})
+
+
+def workflow(*types: str) -> dict[str, Any]:
+    nodes = [{"id": f"n{n}", "type": type_, "node_config": {"label": f"L{n}"}} for n, type_ in enumerate(types)]
+    return {"id": WORKFLOW, "name": "odd", "definition": {"nodes": nodes}}
+
+
+ANSWERS = json_answer(workflow("InputNodeV2", "OutputNodeV2"))
+SILENT = json_answer(workflow("InputNode"))
+WITH_ANSWER = record({"A": "the answer"})
+
+
+def called(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result, RawServer]:
+    with raw_server(*turns) as server:
+        return noxcli(*argv, environ={"NOXUS_BACKEND_URL": server.url}), server
+
+
+def paths(server: RawServer) -> list[str]:
+    """What was asked for, in order, in short."""
+    return [
+        f"{request.method} {request.target}".replace("/v1/", "").replace(WORKFLOW, "W").replace("run-1", "R")
+        for request in server.requests
+    ]
+
+
+def slept(noxcli: Noxcli) -> float:
+    assert isinstance(noxcli.clock, QuickClock)
+    return sum(noxcli.clock.slept)
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=repr)
+@pytest.mark.parametrize("verb", ["fetch-output", "stream"])
+def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str, empty: Any) -> None:
+    for output in (empty, {"A": "older"}):
+        embedded = record(output, workflow=workflow("OutputNode"))
+        result, server = called(noxcli, verb, "run-1", turns=[embedded, WITH_ANSWER])
+        assert (result.code, result.text) == (0, "the answer\n")
+        assert paths(server) == ["GET runs/R", "GET workflows/W/runs/R"]
+
+
+def test_the_record_is_not_read_twice_where_it_was_read_already(noxcli: Noxcli) -> None:
+    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", turns=[WITH_ANSWER])
+    assert (result.code, len(server.requests)) == (0, 1)
+
+
+@pytest.mark.parametrize("verb", ["fetch-output", "stream"])
+@pytest.mark.parametrize(("status", "code"), [("failed", 1), ("stopped", 3)])
+def test_the_verdict_is_that_of_the_record(noxcli: Noxcli, verb: str, status: str, code: int) -> None:
+    found = record({}, workflow=workflow("OutputNode"))
+    result, _ = called(noxcli, verb, "run-1", "--json", turns=[found, record({"A": "half"}, status=status)])
+    assert (result.code, result.json["run"]["status"], result.json["complete"]) == (code, status, False)
+
+
+def test_a_look_up_that_is_ahead_of_the_record_ends_nothing(noxcli: Noxcli) -> None:
+    result, _ = called(noxcli, "fetch-output", "run-1", turns=[record({}), record({}, status="running")])
+    assert (result.code, result.out) == (8, b"")
+
+
+@pytest.mark.parametrize("status", [400, 405, 422])
+def test_a_record_that_is_refused_is_lost_contact(noxcli: Noxcli, status: int) -> None:
+    result, _ = called(noxcli, "fetch-output", "run-1", turns=[record({"A": "older"}), answer(status)])
+    assert (result.code, result.out) == (6, b"")
+    assert "the record of run run-1 can't be read" in result.err
+
+
+# Records whose output lags behind their verdict.
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=repr)
+def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> None:
+    turns: list[Turn] = [record(empty), ANSWERS, record(empty), answer(503), record({}, status="running"), WITH_ANSWER]
+    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", "--json", turns=turns)
+    assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=repr)
+@pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out"), ("--no-expand",)])
+def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tuple[str, ...], empty: Any) -> None:
+    turns: list[Turn] = [record(empty), ANSWERS, record(empty)]
+    result, _ = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", *options, turns=turns)
+    assert result.code == 9
+    assert "run run-1 completed, but its record has no output yet; try again: noxcli fetch-output run-1" in result.err
+    assert 2 < slept(noxcli) < 15
+    if options == ("--json",):
+        assert (result.json["complete"], result.json["error"]["phase"]) == (False, "deliver")
+    else:
+        assert result.out == b""
+    assert not list(Path().glob("out/*"))
+
+
+def test_the_limit_ends_the_wait_for_an_output(noxcli: Noxcli) -> None:
+    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--timeout", "1s")
+    result, _ = called(noxcli, *argv, turns=[record({}), ANSWERS, record({})])
+    assert result.code == 9
+    assert slept(noxcli) < 1
+
+
+def test_a_workflow_without_outputs_has_none(noxcli: Noxcli) -> None:
+    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--json")
+    result, server = called(noxcli, *argv, turns=[record({}), SILENT])
+    assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {})
+    assert paths(server) == ["GET workflows/W/runs/R", "GET workflows/W"]
+
+
+def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
+    skipped = record({}, progress_details={"skipped_nodes": ["n1"]})
+    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", "--json", turns=[skipped, ANSWERS])
+    assert (result.code, result.json["complete"], len(server.requests)) == (0, True, 2)
+
+
+@pytest.mark.parametrize("unread", [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})])
+def test_without_a_definition_the_record_is_believed_in_the_end(noxcli: Noxcli, unread: Turn) -> None:
+    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--json")
+    result, _ = called(noxcli, *argv, turns=[record({}), unread, record({})])
+    assert (result.code, result.json["output"]) == (0, {})
+    result, _ = called(noxcli, *argv, turns=[record({}), unread, record({}), WITH_ANSWER])
+    assert (result.code, result.json["output"]) == (0, {"A": "the answer"})
+
+
+@pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
+def test_a_new_run_waits_for_its_output_and_reads_the_definition_once(noxcli: Noxcli, late: Turn, code: int) -> None:
+    turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
+    result, server = called(noxcli, "run", WORKFLOW, "L0=x", "--no-stream", turns=turns)
+    assert (result.code, result.text) == (code, "the answer\n" if code == 0 else "")
+    assert paths(server)[:3] == ["GET workflows/W", "POST workflows/W/runs", "GET workflows/W/runs/R"]
+    assert set(paths(server)[3:]) == {"GET workflows/W/runs/R"}
+
+
+@pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
+def test_a_batch_waits_for_the_output_as_well(noxcli: Noxcli, late: Turn, code: int) -> None:
+    Path("rows.jsonl").write_text('{"L0": "x"}\n')
+    turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
+    result, _ = called(noxcli, "batch", WORKFLOW, "rows.jsonl", turns=turns)
+    document = json.loads(result.out)["result"]
+    assert (result.code, document["exit_code"], document["complete"]) == (code, code, code == 0)
+    assert document["output"] == ({"A": "the answer"} if code == 0 else {})
+
+
+# What `complete` is worth.
+
+
+def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> None:
+    result, server = called(noxcli, "wait", "run-1", "--json", turns=[record(), WITH_ANSWER])
+    assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
+    assert len(server.requests) == 2
+    result, server = called(noxcli, "wait", "run-1", turns=[record(), WITH_ANSWER])
+    assert (result.text, len(server.requests)) == ("run-1\tcompleted\n", 1)
+
+
+def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:
+    found, own = record(workflow_id="w"), record({"A": "x"}, workflow_id="w")
+
+    def turn(sock: Any) -> None:
+        sock.sendall(own if b"w" in sent(sock) else found)
+
+    def sent(_: Any) -> bytes:
+        return server.requests[-1].target.encode().removeprefix(b"/v1/")[:1]
+
+    with raw_server(turn) as server:
+        result = noxcli("wait", "a", "b", "--json", environ={"NOXUS_BACKEND_URL": server.url})
+    assert [one["complete"] for one in result.json["results"]] == [True, True]
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=repr)
+def test_wait_calls_no_empty_output_complete(noxcli: Noxcli, empty: Any) -> None:
+    result, _ = called(noxcli, "wait", "run-1", "--json", turns=[record(), record(empty)])
+    assert (result.code, result.json["complete"]) == (0, False)
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped", "running"])
+def test_only_a_completed_run_has_a_complete_output(noxcli: Noxcli, status: str) -> None:
+    argv = ("wait", f"{WORKFLOW}/run-1", "--json", "--timeout", "0")
+    result, _ = called(noxcli, *argv, turns=[record({"A": "half"}, status=status)])
+    assert (result.json["output"], result.json["complete"]) == ({"A": "half"}, False)
+
+
+def test_what_was_only_started_is_not_complete(noxcli: Noxcli) -> None:
+    document = noxcli("run", "demo", "User Input=x", "--detach", "--json").json
+    assert (document["ok"], document["complete"]) == (True, False)
