@@ -24,13 +24,13 @@ class Saved:
     sha256: str
 
 
-def prepare_directory(directory: Path) -> Place:
+def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
     """Make the directory that the user named, prove that it can be written to, and return it open.
 
     Raises Undelivered with the reason.
     """
     try:
-        place = Place.named(directory, make=True)
+        place = Place.named(directory, make=True, mode=mode)
         with tempfile.TemporaryFile(dir=directory):
             return place
     except OSError as error:

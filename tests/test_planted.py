@@ -160,6 +160,78 @@ def test_a_manifest_that_is_no_file_is_not_waited_for(
     assert "out/manifest.json exists and noxcli did not write it" in result.err
 
 
+# State, cache and log.
+
+
+@pytest.fixture
+def state(noxcli: Noxcli) -> Path:
+    return Path(noxcli.environ["NOXCLI_STATE_DIR"])
+
+
+def test_links_in_the_state_directory_are_not_followed(noxcli: Noxcli, plays: Any, state: Path, precious: Path) -> None:
+    workflow = plays(output={"A": "x"})
+    run = noxcli("run", workflow, "--format", "ndjson").events and noxcli("run", workflow, "--detach").text.strip()
+    for path in state.iterdir():
+        path.unlink()
+    for name in (f"{run}.json", f"{run}.cursor"):
+        (state / name).symlink_to(precious)
+    assert noxcli("stream", str(run), "--format", "ndjson").code == 0
+    assert noxcli("wait", "@last").code == 5
+    assert precious.read_text() == PRECIOUS
+
+
+def test_an_entry_that_is_no_file_is_passed_over(noxcli: Noxcli, plays: Any, state: Path) -> None:
+    workflow = plays(output={"A": "x"})
+    noxcli("run", workflow)
+    fifo(state / "later.json")
+    (state / "huge.json").touch()
+    os.truncate(state / "huge.json", 1 << 34)
+    assert noxcli("fetch-output", "@last").text == "x\n"
+
+
+def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environ = {"NOXCLI_STATE_DIR": str(tmp_path / "file")}
+    result = noxcli("run", plays(output={"A": "x"}), "--quiet", environ=environ)
+    assert (result.code, result.text) == (0, "x\n")
+    assert result.err.count("\n") == 1
+    assert f"warning: can't write to {tmp_path / 'file'}: file exists; @last and --resume won't find this" in result.err
+    assert "can't write to the directory" in noxcli("doctor", environ=environ).text
+
+
+def test_a_state_directory_that_all_can_write_to_is_told_by_doctor(noxcli: Noxcli, state: Path) -> None:
+    assert "state" not in noxcli("doctor").text
+    state.chmod(0o777)
+    assert f"warning    state    everybody on this machine can write to {state}" in noxcli("doctor").text
+
+
+def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workflow: str, precious: Path) -> None:
+    cache = Path(noxcli.environ["NOXCLI_CACHE_DIR"])
+    noxcli("inputs", workflow)
+    names = [path.name for path in cache.iterdir()]
+    for name in names:
+        (cache / name).unlink()
+        (cache / name).symlink_to(precious)
+    assert noxcli("inputs", workflow).code == 0
+    assert names
+    assert not [path for path in cache.iterdir() if path.is_symlink()]
+    assert precious.read_text() == PRECIOUS
+
+
+def test_a_link_for_a_log_is_not_followed(noxcli: Noxcli, sandbox: Sandbox, workflow: str, precious: Path) -> None:
+    Path("ci.log").symlink_to(precious)
+    result = noxcli("run", workflow, "Q=x", "--log-file", "ci.log")
+    assert (result.code, sandbox.requests, precious.read_text()) == (2, [], PRECIOUS)
+    assert "can't write the log ci.log: ci.log is a link, and links are not followed; check --log-file" in result.err
+
+
+@pytest.mark.parametrize("plant", [fifo, listening, Path.mkdir])
+def test_a_state_file_that_is_no_file_is_not_waited_for(noxcli: Noxcli, plant: Callable[[Path], None]) -> None:
+    plant(Path("run.state"))
+    result = noxcli("stop", "--state-file", "run.state")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+
+
 # A race.
 
 
