@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ConfigProblem
+from noxcli.files import reason_of
+from noxcli.place import read_named
+
+LARGEST = 256 * 1024  # bytes
+MOST_DOTS = 32  # in a line: what tomllib does for a dotted key grows with the square of its parts
+LONGEST_REASON = 200  # characters
+LONGEST_KEY = 80  # characters, where one is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +25,8 @@ class Table:
 
     def place(self, key: str) -> str:
         """Return where a key stands, as `PATH:table.key`."""
-        return f"{self.path}:{self.name}.{key}" if self.name else f"{self.path}:{key}"
+        shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
+        return f"{self.path}:{self.name}.{shown}" if self.name else f"{self.path}:{shown}"
 
     def allow(self, known: Collection[str], hint: str) -> None:
         """Let no other keys pass.
@@ -55,22 +63,28 @@ class Table:
         return value
 
 
-def read_table(path: Path) -> Table | None:
-    """Return what a file holds, or None where there is no such file.
+def read_table(path: Path, most: int = LARGEST) -> Table | None:
+    """Return what a file of at most so many bytes holds, or None where there is no such file.
 
     Raises ConfigProblem where it can't be read or is no TOML.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_named(path, most).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ConfigProblem(f"can't read {path}: {(error.strerror or str(error)).lower()}", "check it") from None
+        raise ConfigProblem(f"can't read {path}: {reason_of(error)}", "check it") from None
     except UnicodeDecodeError:
         raise ConfigProblem(f"can't read {path}: it is no UTF-8 text", "save it as UTF-8") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > MOST_DOTS:
+            raise ConfigProblem(f"{path} line {number} has more than {MOST_DOTS} dots", "split it into several lines")
     import tomllib  # only where there is a file
 
     try:
         return Table(path, "", tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigProblem(f"{path} is no TOML: {error}", "strings need quotes, tables a [name]") from None
+    except RecursionError:
+        raise ConfigProblem(f"{path} is nested too deeply", "check its brackets") from None
+    except ValueError as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
+        told = str(error)[:LONGEST_REASON]
+        raise ConfigProblem(f"{path} is no TOML: {told}", "strings need quotes, tables a [name]") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from noxcli.errors import Undelivered, UsageProblem
+from noxcli.place import Place, is_device
 
 if TYPE_CHECKING:
     import hashlib
@@ -23,15 +24,15 @@ class Saved:
     sha256: str
 
 
-def prepare_directory(directory: Path) -> None:
-    """Make the directory, and prove that it can be written to.
+def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
+    """Make the directory that the user named, prove that it can be written to, and return it open.
 
     Raises Undelivered with the reason.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        place = Place.named(directory, make=True, mode=mode)
         with tempfile.TemporaryFile(dir=directory):
-            pass
+            return place
     except OSError as error:
         raise Undelivered(
             f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir"
@@ -43,12 +44,13 @@ def check_target(target: Path, option: str) -> None:
 
     Raises UsageProblem with the reason.
     """
+    # /dev/stdout leads to a regular file where it is redirected, and the link itself would be replaced.
+    if is_device(target) or (target.exists() and not target.is_file()):
+        raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
     try:
-        prepare_directory(target.parent)
+        prepare_directory(target.parent).close()
     except Undelivered as error:
         raise UsageProblem(error.message, f"check {option}") from None
-    if target.exists() and not target.is_file():
-        raise UsageProblem(f"can't write {target}: it is there and no file", f"check {option}")
 
 
 @contextmanager
@@ -57,23 +59,22 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
 
     Raises Undelivered where the disk won't have it, and what the block raises; either way no part is left behind.
     """
-    partial: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=".noxcli-", suffix=".part", dir=target.parent)
-        partial = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(0o666 & ~umask())  # mkstemp makes it private; it is an ordinary file of the user's
-        partial.replace(target)
+        place = Place.named(target.parent)
     except OSError as error:
         raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-    else:
-        partial = None
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    with replacing_in(place, target.name) as file:
+        yield file
+
+
+@contextmanager
+def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
+    """Do the same in a directory that is open already."""
+    try:
+        with place.replacing(name) as file:
+            yield file
+    except OSError as error:
+        raise Undelivered(f"can't write {place.path / name}: {reason_of(error)}") from None
 
 
 def save(target: Path, pieces: Iterable[bytes]) -> Saved:
@@ -92,11 +93,11 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
 
 def put_privately(target: Path, content: bytes) -> None:
     """Write a small file of noxcli's own, for its user alone; its directory is made. Raises OSError."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with (
+        Place.named(target.parent, make=True, mode=0o700) as place,
+        place.replacing(target.name, 0o600, durable=False) as file,
+    ):
         file.write(content)
-    partial.replace(target)
 
 
 def new_digest() -> "hashlib._Hash":

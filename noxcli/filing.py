@@ -4,19 +4,19 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from noxcli.deliver import DELIVERABLE, Delivered, is_complete, problem, required_id
 from noxcli.errors import NoxError, Undelivered
 from noxcli.fetch import FileSource, Transfer, fetch
-from noxcli.files import Saved, save
+from noxcli.files import Saved, replacing_in
 from noxcli.folder import Folder
 from noxcli.manifest import Manifest, manifest_of, read_manifest
 from noxcli.models import Run
 from noxcli.names import MANIFEST, TEMPLATE, Names, safe_extension
 from noxcli.part import Part
 from noxcli.patience import Patience
+from noxcli.place import Place
 from noxcli.transfers import Watching, run_transfers, silent
 from noxcli.values import Remote, as_text, find_remote, is_file, is_preview, outermost, pointer_to, replaced, text_of
 
@@ -44,7 +44,7 @@ class Filing:
 
     source: FileSource
     patience: Patience
-    directory: Path
+    place: Place
     template: str = TEMPLATE
     overwrite: bool = False
     watching: Watching = silent
@@ -52,8 +52,8 @@ class Filing:
 
     def deliver(self, run: Run) -> Delivered:
         """Return the output with paths in place of what is remote; each file is fetched once."""
-        before = read_manifest(self.directory, overwrite=self.overwrite)
-        folder = Folder(self.directory, before.written, overwrite=self.overwrite)
+        before = read_manifest(self.place, overwrite=self.overwrite)
+        folder = Folder(self.place, before.written, overwrite=self.overwrite)
         output = run.output if isinstance(run.output, dict) else {"output": run.output}
         names = Names(self.template, run_id=run.id, workflow_id=run.workflow_id)
         items = list(plan(output, names))
@@ -146,7 +146,8 @@ class Filing:
             earlier=[entry for entry in before.entries if entry["name"] not in now and folder.exists(entry["name"])],
         )
         try:
-            save(self.directory / MANIFEST, [content])
+            with replacing_in(self.place, MANIFEST) as file:
+                file.write(content)
         except Undelivered as error:
             return [problem(MANIFEST, error)]
         return []

@@ -6,8 +6,8 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from noxcli.errors import Undelivered
 from noxcli.files import Saved, reason_of, umask
 from noxcli.part import Part
+from noxcli.place import Place
 
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
 STALE = 60.0  # seconds
@@ -33,19 +34,17 @@ class Written:
 class FolderPart(Part):
     """A part beside its target; locked, so that one whose process was killed can be told from one that grows."""
 
-    def __init__(self, directory: int, target: Path, mode: int) -> None:
-        self._directory = os.dup(directory)
+    def __init__(self, place: Place, target: Path, mode: int) -> None:
+        self._place = place
         self._name: str | None = f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
         self._target = target
         self._mode = mode
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(self._name, flags, 0o600, dir_fd=directory)
-            with suppress(OSError):  # some network file systems can't
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
-            os.close(self._directory)
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
+        with suppress(OSError):  # some network file systems can't
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         super().__init__(os.fdopen(handle, "w+b"), str(target))
 
     def keep(self) -> Saved:
@@ -55,7 +54,7 @@ class FolderPart(Part):
             self._file.flush()
             os.fchmod(self._file.fileno(), self._mode)
             os.fsync(self._file.fileno())
-            os.replace(self._name, self._target.name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+            self._place.move(self._name, self._target.name)
         except OSError as error:
             raise self.refused(error) from None
         self._name = None
@@ -65,22 +64,20 @@ class FolderPart(Part):
         """Take the name away, whatever another thread is doing with the bytes."""
         if self._name is not None:
             with suppress(OSError):
-                os.unlink(self._name, dir_fd=self._directory)
+                self._place.remove(self._name)
 
     def drop(self) -> None:
         self.abandon()
         with suppress(OSError):  # what is buffered for a full disk
             super().drop()
-        with suppress(OSError):
-            os.close(self._directory)
-        self._directory = -1
 
 
 class Folder:
     """A directory of the user's, and what noxcli wrote there before."""
 
-    def __init__(self, path: Path, written: Mapping[str, Written], *, overwrite: bool = False) -> None:
-        self.path = path
+    def __init__(self, place: Place, written: Mapping[str, Written], *, overwrite: bool = False) -> None:
+        self.path = place.path
+        self._place = place
         self._written = written
         self._overwrite = overwrite
         self._parts: list[FolderPart] = []
@@ -127,9 +124,12 @@ class Folder:
 
     def part(self, name: str) -> FolderPart:
         """Begin a file under a name; directories on the way to it are made."""
-        with self._parent(name, make=True) as directory:
-            _sweep(directory)
-            part = FolderPart(directory, self.target(name), self._mode)
+        try:
+            place = self._above(name, make=True)
+        except OSError as error:
+            raise Undelivered(f"can't write {self.target(name)}: {reason_of(error)}") from None
+        _sweep(place)
+        part = FolderPart(place, self.target(name), self._mode)
         self._parts.append(part)
         return part
 
@@ -152,13 +152,9 @@ class Folder:
                 raise Undelivered(f"{part.what} changed while it was copied to {copy.what}")
             return copy.keep()
 
-    @contextmanager
-    def opened(self, name: str) -> Iterator[BufferedReader]:
-        """Open a file below, through no link."""
-        with self._parent(name, make=False) as directory:
-            handle = os.open(PurePosixPath(name).name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        with os.fdopen(handle, "rb") as file:
-            yield file
+    def opened(self, name: str) -> BufferedReader:
+        """Open a file below, through no link. Raises OSError."""
+        return os.fdopen(self._above(name).opened(PurePosixPath(name).name, os.O_RDONLY), "rb")
 
     def abandon(self) -> None:
         """Leave nothing behind that is not whole."""
@@ -167,8 +163,7 @@ class Folder:
 
     def _look(self, name: str) -> os.stat_result | None:
         try:
-            with self._parent(name, make=False) as directory:
-                return os.stat(PurePosixPath(name).name, dir_fd=directory, follow_symlinks=False)
+            return self._above(name).look(PurePosixPath(name).name)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -185,32 +180,12 @@ class Folder:
         except OSError:
             return None
 
-    @contextmanager
-    def _parent(self, name: str, *, make: bool) -> Iterator[int]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        try:
-            directory = os.open(self.path, flags)
-        except OSError as error:
-            raise Undelivered(f"can't write {self.target(name)}: {reason_of(error)}") from None
-        try:
-            for step in PurePosixPath(name).parts[:-1]:
-                directory = self._descend(directory, step, flags, name, make=make)
-            yield directory
-        finally:
-            os.close(directory)
-
-    def _descend(self, directory: int, step: str, flags: int, name: str, *, make: bool) -> int:
-        try:
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(step, dir_fd=directory)
-            below = os.open(step, flags | os.O_NOFOLLOW, dir_fd=directory)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise Undelivered(f"can't write {self.target(name)}: {_why_not(directory, step, error)}") from None
-        os.close(directory)
-        return below
+    def _above(self, name: str, *, make: bool = False) -> Place:
+        """Return the directory that the name's last step is in. Raises OSError."""
+        place = self._place
+        for step in PurePosixPath(name).parts[:-1]:
+            place = place.below(step, make=make)
+        return place
 
 
 def in_the_way(path: Path) -> Undelivered:
@@ -218,25 +193,18 @@ def in_the_way(path: Path) -> Undelivered:
     return Undelivered(f"{path} exists and noxcli did not write it", "add --overwrite or choose another directory")
 
 
-def _why_not(directory: int, step: str, error: OSError) -> str:
-    with suppress(OSError):
-        if stat.S_ISLNK(os.stat(step, dir_fd=directory, follow_symlinks=False).st_mode):
-            return f"{step} is a link, and links are not followed"
-    return reason_of(error)
-
-
-def _sweep(directory: int) -> None:
+def _sweep(place: Place) -> None:
     """Remove parts that a killed process left: nobody holds their lock any more, nor is about to take it."""
     with suppress(OSError):
-        for name in os.listdir(directory):
+        for name in place.names():
             if not (name.startswith(PREFIX) and name.endswith(SUFFIX)):
                 continue
             with suppress(OSError):
-                if time.time() - os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime < STALE:
+                if time.time() - place.look(name).st_mtime < STALE:
                     continue
-                handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+                handle = place.opened(name, os.O_RDWR)
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(name, dir_fd=directory)
+                    place.remove(name)
                 finally:
                     os.close(handle)

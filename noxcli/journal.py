@@ -2,23 +2,28 @@
 
 A run has two small files in the state directory: what is known from its start, written once, and its cursor, which is
 overwritten in place by one write per burst, so that even a killed process leaves a whole one. Nothing here ever fails
-a command: what can't be written or read is as if it had never been there.
+a command: what can't be read is as if it had never been there, and a run that can't be noted is a warning.
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from noxcli.files import put_privately
+from noxcli.errors import Undelivered
+from noxcli.files import prepare_directory, put_privately, reason_of
 from noxcli.models import PLAIN_ID, Run, RunEvent
+from noxcli.place import Place
 
 VARIABLE = "NOXCLI_STATE_DIR"
+ENTRY = ".json"
 CURSOR_SIZE = 512
+LARGEST = 64 * 1024  # bytes of a file that is read
 KEPT = 500  # runs
 PRUNE_AT = 600
 
@@ -35,8 +40,10 @@ class Entry:
 class Journal:
     """The journal in the state directory; several noxcli may use it at once, since no two write one file."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], warn: Callable[[str], None] = lambda _: None) -> None:
+        """`warn` is told where a run could not be noted."""
         self._environ = environ
+        self._warn = warn
 
     @property
     def directory(self) -> Path:
@@ -60,25 +67,43 @@ class Journal:
         }
         if not PLAIN_ID.fullmatch(run.id):
             return
-        with suppress(OSError):
+        try:
             put_privately(self.directory / f"{run.id}.json", json.dumps(entry).encode())
-            self._prune()
+        except OSError as error:
+            self._warn(f"can't write to {self.directory}: {reason_of(error)}; @last and --resume won't find this run")
+        else:
+            with suppress(OSError):
+                self._prune()
+
+    def trouble(self) -> str | None:
+        """Return why runs can't be noted, or not safely, or None where all is well."""
+        try:
+            with prepare_directory(self.directory, 0o700):
+                open_to_all = self.directory.stat().st_mode & stat.S_IWOTH
+        except Undelivered as error:
+            return f"{error.message}; @last and --resume won't find runs"
+        return f"everybody on this machine can write to {self.directory}" if open_to_all else None
 
     def last(self, host: str) -> Entry | None:
         """Return the run that was started last at this host."""
-        entries = (_entry_in(path, host) for path in self._newest_first())
-        return next((entry for entry in entries if entry is not None), None)
+        with suppress(OSError), self._opened() as place:
+            entries = (_entry_in(place, name, host) for name in _newest_first(place))
+            return next((entry for entry in entries if entry is not None), None)
+        return None
 
     def entry(self, run_id: str, host: str) -> Entry | None:
         """Return the run of that id, where it was started from here at this host."""
-        return _entry_in(self.directory / f"{run_id}.json", host) if PLAIN_ID.fullmatch(run_id) else None
+        if PLAIN_ID.fullmatch(run_id):
+            with suppress(OSError), self._opened() as place:
+                return _entry_in(place, f"{run_id}{ENTRY}", host)
+        return None
 
     def cursor(self, run_id: str) -> str | None:
         """Return the position up to which the run's events were handed on, where it is known."""
         if not PLAIN_ID.fullmatch(run_id):
             return None
-        with suppress(OSError, ValueError):
-            noted = json.loads((self.directory / f"{run_id}.cursor").read_bytes()[:CURSOR_SIZE])
+        with suppress(OSError, ValueError, RecursionError), self._opened() as place:
+            noted = json.loads(place.read(f"{run_id}.cursor", LARGEST)[:CURSOR_SIZE])
             return noted if isinstance(noted, str) and noted else None
         return None
 
@@ -86,17 +111,15 @@ class Journal:
         """Return what keeps the run's cursor up to date while its events are shown."""
         return CursorKeeper(self.directory / f"{run_id}.cursor" if PLAIN_ID.fullmatch(run_id) else None)
 
-    def _newest_first(self) -> list[Path]:
-        with suppress(OSError):
-            return sorted(self.directory.glob("*.json"), key=_age)
-        return []
+    def _opened(self) -> Place:
+        return Place.named(self.directory)
 
     def _prune(self) -> None:
-        entries = self._newest_first()
-        if len(entries) >= PRUNE_AT:
-            for path in entries[KEPT:]:
-                path.unlink(missing_ok=True)
-                path.with_suffix(".cursor").unlink(missing_ok=True)
+        with self._opened() as place:
+            names = _newest_first(place)
+            for name in names[KEPT:] if len(names) >= PRUNE_AT else ():
+                place.remove(name)
+                place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 
 
 class CursorKeeper:
@@ -108,9 +131,8 @@ class CursorKeeper:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            with suppress(OSError):
-                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            with suppress(OSError), Place.named(self._path.parent, make=True, mode=0o700) as place:
+                self._file = place.opened(self._path.name, os.O_WRONLY | os.O_CREAT, 0o600)
         return self
 
     def __exit__(
@@ -132,16 +154,19 @@ class CursorKeeper:
                 return
 
 
-def _entry_in(path: Path, host: str) -> Entry | None:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        noted = json.loads(path.read_text(encoding="utf-8"))
+def _entry_in(place: Place, name: str, host: str) -> Entry | None:
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        noted = json.loads(place.read(name, LARGEST))
         if noted["host"] == host:
             return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host)
     return None
 
 
-def _age(path: Path) -> tuple[int, str]:
-    try:
-        return -path.stat().st_mtime_ns, path.name
-    except OSError:
-        return 0, path.name
+def _newest_first(place: Place) -> list[str]:
+    def age(name: str) -> tuple[int, str]:
+        try:
+            return -place.look(name).st_mtime_ns, name
+        except OSError:
+            return 0, name
+
+    return sorted((name for name in place.names() if name.endswith(ENTRY)), key=age)

@@ -57,9 +57,14 @@ class KeyFile:
 
     def read(self, warn: Warn) -> str:
         try:
-            path = Path(self.path).expanduser()
-            text = path.read_text(encoding="utf-8-sig")
-            if open_to_others(path):
+            # A pipe is waited for, as a shell's <(...) and some password managers want it.
+            with Path(self.path).expanduser().open("rb") as file:
+                content = file.read(MOST_OUTPUT + 1)
+                shared = open_to_others(file.fileno())
+            if len(content) > MOST_OUTPUT:
+                raise Unauthorized(f"the key file {self.path} holds more than a key", f"check {self.hint}")
+            text = content.decode("utf-8-sig")
+            if shared:
                 warn(f"others on this machine can read the key file {self.path}; chmod 600 {self.path}")
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -128,14 +133,14 @@ def usable(text: str, what: str) -> str:
     return key
 
 
-def open_to_others(path: Path) -> bool:
-    """True where others may read a file and `chmod` would mend that.
+def open_to_others(file: int) -> bool:
+    """True where others may read an open file and `chmod` would mend that.
 
     It would not where the file is somebody else's or on a read-only file system, as mounted secrets are, which are
     world-readable inside of their container; nor on systems without these bits.
     """
     if not hasattr(os, "geteuid"):
         return False
-    status = path.stat()
+    status = os.fstat(file)
     ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-    return ours and bool(status.st_mode & 0o077) and not os.statvfs(path).f_flag & os.ST_RDONLY
+    return ours and bool(status.st_mode & 0o077) and not os.fstatvfs(file).f_flag & os.ST_RDONLY

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from noxcli.definition import InputNode, keys_of
-from noxcli.files import put_privately
 from noxcli.inputs import item_start
 from noxcli.models import PLAIN_ID, Workflow
+from noxcli.place import Place
 
 VARIABLE = "NOXCLI_CACHE_DIR"
 LONGEST = 200  # characters of a word
@@ -55,18 +55,21 @@ class Known:
 
     def _note(self, name: str, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line, _ in zip(lines, range(MOST), strict=False)).encode()
-        with suppress(OSError):
-            path = self.directory / f"{self._host}.{name}"
-            if path.exists() and path.read_bytes() == text:
-                return
-            put_privately(path, text)
-            self._prune()
+        file = f"{self._host}.{name}"
+        with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
+            with suppress(OSError):
+                if place.read(file, len(text)) == text:
+                    return
+            with place.replacing(file, 0o600, durable=False) as written:
+                written.write(text)
+            _prune(place)
 
-    def _prune(self) -> None:
-        files = list(self.directory.iterdir())
-        if len(files) >= PRUNE_AT:
-            for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)[:-KEPT]:
-                path.unlink(missing_ok=True)
+
+def _prune(place: Place) -> None:
+    names = place.names()
+    if len(names) >= PRUNE_AT:
+        for name in sorted(names, key=lambda name: place.look(name).st_mtime_ns)[:-KEPT]:
+            place.remove(name)
 
 
 def typable(word: str) -> bool:

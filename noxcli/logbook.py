@@ -21,6 +21,7 @@ from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
+from noxcli.place import is_device, open_regular
 
 VARIABLE = "NOXCLI_LOG_FILE"
 # An answer's status is told by us, what follows it by the server.
@@ -33,6 +34,14 @@ class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+def open_log(path: Path) -> int:
+    """Open a file to add to. Only what is plainly named as a device may be one. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    if is_device(path):
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody reads must not hold us up
+    return open_regular(path, flags, 0o600)
 
 
 class Logbook:
@@ -51,9 +60,7 @@ class Logbook:
         Raises UsageProblem where it can't be written to.
         """
         try:
-            # Without O_NONBLOCK, a pipe that nobody reads would hold the command up.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
-            self._file = os.open(Path(named).expanduser(), flags, 0o600)
+            self._file = open_log(Path(named).expanduser())
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
             raise UsageProblem(f"can't write the log {named}: {reason_of(error)}", "check --log-file") from None
         import platform  # loaded where a log is kept, not by every command

@@ -1,18 +1,16 @@
 """`manifest.json`: what noxcli wrote in a directory, for programs and for its own next call."""
 
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from noxcli.encode import to_json
 from noxcli.folder import Written, in_the_way
 from noxcli.models import Run
 from noxcli.names import MANIFEST
+from noxcli.place import Place
 
 SCHEMA = "noxcli.manifest/1"
 LIMIT = 64 * 1024 * 1024
@@ -26,27 +24,22 @@ class Manifest:
     written: Mapping[str, Written] = field(default_factory=dict)
 
 
-def read_manifest(directory: Path, *, overwrite: bool = False) -> Manifest:
+def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     """Return the directory's manifest.
 
     Raises Undelivered where there is a file of that name that noxcli did not write; with `overwrite` it counts as none.
     """
-    path = directory / MANIFEST
-    try:
-        there = path.lstat()
-    except OSError:
-        return Manifest()
     document: Any = None
-    if stat.S_ISREG(there.st_mode) and there.st_size <= LIMIT:
-        with (
-            suppress(OSError, ValueError, RecursionError),
-            os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file,
-        ):
-            document = json.load(file)
+    try:
+        document = json.loads(place.read(MANIFEST, LIMIT))
+    except FileNotFoundError:
+        return Manifest()
+    except (OSError, ValueError, RecursionError):
+        pass
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         if overwrite:
             return Manifest()
-        raise in_the_way(path)
+        raise in_the_way(place.path / MANIFEST)
     last = document.get("run")
     entries = [
         {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}

@@ -76,4 +76,7 @@ def _value(defaults: Table, name: str) -> str:
     value = defaults.values[name]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ConfigProblem(f"{defaults.place(name)} is no text and no number", f'write it like {name} = "10m"')
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # a hexadecimal number of thousands of digits
+        raise ConfigProblem(f"{defaults.place(name)} is too large a number", f'write it like {name} = "10m"') from None

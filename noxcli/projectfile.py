@@ -12,6 +12,7 @@ from noxcli.errors import ConfigProblem
 from noxcli.preferences import TABLES, Preferences, read_preferences
 
 NAME = ".noxcli.toml"
+LARGEST = 64 * 1024  # bytes
 # What only the user's own file may say, in the words of this project's files and of others.
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
@@ -30,7 +31,7 @@ def read_project_file(path: Path) -> Preferences:
 
     Raises ConfigProblem for anything else in the file.
     """
-    table = read_table(path)
+    table = read_table(path, LARGEST)
     if table is None:
         return Preferences()
     _refuse_users_own(table)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, save
+from noxcli.place import read_named
 
 SCHEMA = "noxcli.state/1"
+LARGEST = 64 * 1024  # bytes
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 
 
@@ -34,12 +36,12 @@ def read_state(path: Path) -> State | None:
     Raises UsageProblem for a file that is something else.
     """
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
+        noted = json.loads(read_named(path, LARGEST))
         state = State(str(noted["run_id"]), str(noted["workflow_id"]), str(noted["base_url"]))
         known = noted["schema"] == SCHEMA
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is no state file"
         raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None
     if not known:

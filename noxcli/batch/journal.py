@@ -15,12 +15,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
 from noxcli.models import Run
+from noxcli.place import Place, open_regular
 from noxcli.timing import Clock
 
 try:
@@ -134,15 +135,18 @@ class Past:
 class Journal:
     """The journal of one directory, locked for one process; safe to use from several threads."""
 
-    def __init__(self, directory: Path, clock: Clock) -> None:
-        """Raises UsageProblem where it can't be opened, or another process has it."""
+    def __init__(self, directory: Path, clock: Clock, *, named: bool = True) -> None:
+        """Open the journal, and hold its directory open as `place`; that the user `named` it allows it to be a link.
+
+        Raises UsageProblem where it can't be opened, or another process has it.
+        """
         self.path = directory / NAME
         self._clock = clock
         self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._written = self._synced = 0
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self.place = (Place.named if named else Place.derived)(directory, make=True)
+            self._file = self.place.opened(NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise UsageProblem(
                 f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
@@ -169,6 +173,7 @@ class Journal:
         with self._write_lock:
             os.close(self._file)
             self._file = -1
+        self.place.close()
 
     def past(self, *, retry_failed: bool = False) -> Past:
         """Return what happened before; with `retry_failed`, rows whose run failed or was stopped count as new."""
@@ -283,7 +288,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises UsageProblem where it can't be read.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             offset = 0
             for raw in file:
                 try:
@@ -295,6 +300,11 @@ def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 offset += len(raw)
     except OSError as error:
         raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Open a journal to read it, and nothing else that stands in its place. Raises OSError."""
+    return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
 
 
 def header_in(path: Path) -> Header | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batch.journal import NAME, Header, header_in, lines_of
+from noxcli.batch.journal import NAME, Header, header_in, lines_of, opened
 from noxcli.batch.rows import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.junit import Case
@@ -85,7 +85,7 @@ class Joined:
     def reports(self) -> Iterator[RowReport]:
         """Yield every row from the first to the last."""
         with ExitStack() as stack:
-            files = [stack.enter_context((directory / NAME).open("rb")) for directory in self.directories]
+            files = [stack.enter_context(opened(directory / NAME)) for directory in self.directories]
             for number in range(1, self.rows + 1):
                 owner = self._owners[number] if number < len(self._owners) else NOBODY
                 if owner == NOBODY:

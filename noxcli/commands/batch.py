@@ -34,10 +34,11 @@ from noxcli.errors import (
     TimedOut,
     TimedOutBeforeStart,
     Unavailable,
+    Undelivered,
     UsageProblem,
     WrongInputs,
 )
-from noxcli.files import check_target, prepare_directory
+from noxcli.files import check_target, reason_of
 from noxcli.follow import Follower, Policy
 from noxcli.inputs import read_inputs
 from noxcli.models import Run, Workflow
@@ -45,6 +46,7 @@ from noxcli.names import safe_stem
 from noxcli.output import play
 from noxcli.output.rows import counting
 from noxcli.patience import Patience
+from noxcli.place import Place
 from noxcli.progress import Progress
 from noxcli.resolve import resolve_workflow
 from noxcli.secrets import Mask
@@ -150,7 +152,7 @@ def batch(
     context.terminal.mask = Mask(common.secrets)
     columns = Columns.parse(column or [], common)
     rows = RowFile(file, input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
-    directory = _directory(file, rows, output_dir)
+    directory, named = _directory(file, rows, output_dir), output_dir is not None
     if junit is not None:
         check_target(Path(junit), "--junit")
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
@@ -165,7 +167,7 @@ def batch(
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
         if (directory / NAME).exists():
-            journal = stack.enter_context(Journal(directory, context.clock))
+            journal = stack.enter_context(Journal(directory, context.clock, named=named))
             past = journal.past(retry_failed=retry_failed)
             _require_resumable(past, header, directory, resume=resume)
         counts = Counts(before=past.finished)
@@ -179,14 +181,14 @@ def batch(
                 return
         elif dry_run:
             raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
-        journal = journal or stack.enter_context(Journal(directory, context.clock))
+        journal = journal or stack.enter_context(Journal(directory, context.clock, named=named))
         if past.header != header:
             journal.begin(header)
         if junit is not None:
             stack.callback(_write_junit, Path(junit), directory)
         common = replace(common, values=stored(context, api, common, patience))
         pace = Pace()
-        work = RowWork(context, Gated(api, pace), None if output_dir is None else directory, deadline, retry_for, known)
+        work = RowWork(context, Gated(api, pace), journal.place if named else None, deadline, retry_for, known)
         plan = Plan(
             found.id,
             store=work.store,
@@ -367,7 +369,7 @@ class RowWork:
 
     context: Context
     api: Any  # paced
-    directory: Path | None
+    place: Place | None  # where rows have directories of their own
     deadline: Deadline
     retry_for: float | None
     workflow: Workflow | None = None  # as far as it was read
@@ -382,13 +384,17 @@ class RowWork:
 
     def deliver(self, row: Row, run: Run) -> Delivered:
         run = with_output(self.api, run, self.patience, self.workflow)
-        if self.directory is None:
+        if self.place is None:
             return complete_inline(self.api, run.output, self.patience)
         from noxcli.filing import Filing  # loaded where files are written
 
-        directory = self.directory / _folder(row)
-        prepare_directory(directory)
-        return Filing(self.api, self.patience, directory).deliver(run)
+        name = _folder(row)
+        try:
+            place = self.place.below(name, make=True)
+        except OSError as error:
+            raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
+        with place:
+            return Filing(self.api, self.patience, place).deliver(run)
 
 
 def _replayed(context: Context, api: "NoxusApi", run: Run, workflow: Workflow) -> Progress:

@@ -147,7 +147,7 @@ class Context:
     @property
     def journal(self) -> Journal:
         """What this user started, wherever the environment says that it is kept."""
-        return Journal(self.terminal.environ)
+        return Journal(self.terminal.environ, lambda line: self.terminal.complain(f"warning: {line}"))
 
     @property
     def known(self) -> Known:

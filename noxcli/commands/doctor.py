@@ -27,6 +27,7 @@ from noxcli.config import (
 )
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
+from noxcli.journal import VARIABLE as STATE_VARIABLE
 from noxcli.models import Run
 from noxcli.output import Format
 from noxcli.resolve import resolve_run
@@ -99,6 +100,8 @@ def _checks(
     try:
         name = "config"
         yield _files(ctx, context, profile)
+        if trouble := context.journal.trouble():
+            yield Check("state", Verdict.WARNING, trouble, f"set {STATE_VARIABLE} to a directory of your own")
         name = "address"
         chosen, environ = context.configured.profile, context.terminal.environ
         url = find_url(base_url, environ, chosen)

@@ -59,8 +59,8 @@ def check_directory(into: Destination | None) -> None:
         from noxcli.manifest import read_manifest  # loaded where files are written, not by every command
 
         try:
-            prepare_directory(into.directory)
-            read_manifest(into.directory, overwrite=into.overwrite)
+            with prepare_directory(into.directory) as place:
+                read_manifest(place, overwrite=into.overwrite)
         except Undelivered as error:
             raise UsageProblem(error.message, error.hint) from None
 
@@ -107,9 +107,9 @@ def _to_files(
 ) -> Delivered:
     from noxcli.filing import Filing  # as in check_directory
 
-    prepare_directory(into.directory)
-    filing = Filing(api, patience, into.directory, into.template, into.overwrite, watch)
-    delivered = context.outcome.delivered = filing.deliver(run)
+    with prepare_directory(into.directory) as place:
+        filing = Filing(api, patience, place, into.template, into.overwrite, watch)
+        delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
     context.terminal.note(
         f"saved {count} files in {into.directory}" + (f", {right} of them there before" if right else "")

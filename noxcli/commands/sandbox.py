@@ -14,6 +14,10 @@ Command = Annotated[
 Port = Annotated[
     int | None, typer.Option(metavar="PORT", help="8765 by default; any free one around a command.", show_default=False)
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Accept this API key instead of a fresh one for each start.", show_default=False),
+]
 Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Let time pass so many times faster.", min=0.01)]
 Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
 Replays = Annotated[
@@ -28,6 +32,7 @@ def sandbox(
     ctx: typer.Context,
     command: Command = None,
     port: Port = None,
+    key: Key = None,
     speed: Speed = 1.0,
     scenario: Scenarios = None,
     replay: Replays = None,
@@ -57,10 +62,10 @@ def sandbox(
         pairs = [text.partition("=") for text in switch or []]
         decided = with_overrides(ServerSwitches(), {name: parsed(name, value) for name, _, value in pairs})
         if command:
-            code = run_command(command, port=port or 0, speed=speed, scenarios=added, switches=decided)
+            code = run_command(command, key=key, port=port or 0, speed=speed, scenarios=added, switches=decided)
         else:
             code = serve_forever(
-                port=DEFAULT_PORT if port is None else port, speed=speed, scenarios=added, switches=decided
+                key=key, port=DEFAULT_PORT if port is None else port, speed=speed, scenarios=added, switches=decided
             )
     except (ValueError, OSError) as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None

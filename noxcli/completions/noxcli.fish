@@ -137,7 +137,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'doctor:--run' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
             return 0
-        case 'sandbox:--port' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
+        case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
     end
     return 1
@@ -300,6 +300,7 @@ complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the or
 complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Only every N-th row, from the I-th on'
 complete -c noxcli -n '__noxcli_in doctor' -l run -x -k -a '(__noxcli_known run)' -d 'Look at this run\'s events; best while it is running'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d '8765 by default; any free one around a command'
+complete -c noxcli -n '__noxcli_in sandbox' -l key -x -d 'Accept this API key instead of a fresh one for each start'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Let time pass so many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --format ndjson'

@@ -417,6 +417,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--port'); Help = '8765 by default; any free one around a command'; Kind = 'other'; Words = @() }
+                @{ Names = @('--key'); Help = 'Accept this API key instead of a fresh one for each start'; Kind = 'other'; Words = @() }
                 @{ Names = @('--speed'); Help = 'Let time pass so many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }

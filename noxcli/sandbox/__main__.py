@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         common: dict[str, Any] = {
+            "key": given.key,
             "speed": given.speed,
             "switches": _switches(given.switch),
             "scenarios": [
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         description="The Noxus API on this machine, until Ctrl-C or around one command.",
     )
     parser.add_argument("--port", type=int, help="8765 by default, any free one around a command")
+    parser.add_argument("--key", help="the API key to accept; a fresh one by default")
     parser.add_argument("--speed", type=float, default=1.0, help="time passes so many times faster")
     parser.add_argument("--scenario", type=Path, action="append", default=[], help="a TOML file of workflows")
     parser.add_argument("--replay", type=Path, action="append", default=[], help="a run recorded as NDJSON")

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from noxcli.sandbox import event_routes, file_routes, run_routes, workflow_routes
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.connections import Connections
+from noxcli.sandbox.door import Door
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import RateLimit, guarded
 from noxcli.sandbox.recording import Recording
@@ -46,7 +47,7 @@ def build(workspace: Workspace, connections: Connections) -> ASGIApp:
     app.state.workspace = workspace
     app.state.connections = connections
     app.state.limit = RateLimit()
-    return Recording(app, workspace.requests)
+    return Recording(Door(app), workspace.requests)
 
 
 async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001

@@ -1,6 +1,8 @@
 """The sandbox from a shell: served until Ctrl-C, or around one command."""
 
 import os
+import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,18 +29,22 @@ Reaction = Callable[[int, FrameType | None], None]
 def run_command(
     argv: Sequence[str],
     *,
+    key: str | None = None,
     port: int = 0,
     speed: float = 1.0,
     scenarios: Iterable[Scenario] = (),
     switches: Switches | None = None,
 ) -> int:
     """Run a command against a sandbox of its own; returns the command's exit code, as a shell would see it."""
-    with Sandbox([*BUILT_IN, *scenarios], port=port, speed=speed, switches=switches) as sandbox:
+    served = [*BUILT_IN, *scenarios]
+    key = fresh_key() if key is None else key
+    with Sandbox(served, key=key, port=port, speed=speed, switches=switches) as sandbox:
         return _run(argv, environment(sandbox))
 
 
 def serve_forever(
     *,
+    key: str | None = None,
     port: int = DEFAULT_PORT,
     speed: float = 1.0,
     scenarios: Iterable[Scenario] = (),
@@ -47,9 +53,10 @@ def serve_forever(
     """Serve until Ctrl-C or SIGTERM; tells what to export and what can be run."""
     served = [*BUILT_IN, *scenarios]
     endings: list[int] = []
-    with _signals_caught(endings), Sandbox(served, port=port, speed=speed, switches=switches) as sandbox:
+    key = fresh_key() if key is None else key
+    with _signals_caught(endings), Sandbox(served, key=key, port=port, speed=speed, switches=switches) as sandbox:
         print(f"export NOXUS_BACKEND_URL={sandbox.url}")
-        print(f"export NOXUS_API_KEY={sandbox.key}")
+        print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}")
         print()
         width = max(len(scenario.name) for scenario in served)
         for scenario in served:
@@ -58,6 +65,11 @@ def serve_forever(
         while not endings:
             time.sleep(_GLANCE)
     return 0
+
+
+def fresh_key() -> str:
+    """A key that nobody can guess: other users of this machine, and web pages, reach the port as well."""
+    return f"sandbox-{secrets.token_urlsafe(24)}"
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

@@ -31,6 +31,11 @@ class StoredFile:
         """Its length in bytes."""
         return len(self.content.content) if self.content.size is None else self.content.size
 
+    @property
+    def held(self) -> int:
+        """How many bytes of it are in memory, with what is known about it."""
+        return len(self.content.content) + 1024
+
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
         """The bytes from start to stop, a piece at a time, so that memory stays constant."""
         block = self.content.content or b"\0"

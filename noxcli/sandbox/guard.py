@@ -16,7 +16,7 @@ from noxcli.sandbox.connections import Connections
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.switches import Switches
-from noxcli.sandbox.workspace import KEY, LIMITED_KEY, Workflow, Workspace
+from noxcli.sandbox.workspace import Workflow, Workspace
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -27,7 +27,7 @@ def guarded(kind: str, endpoint: Endpoint, *, running: bool = False, open_to_all
     async def guard(request: Request) -> Response:
         workspace = workspace_of(request)
         if not open_to_all:
-            authenticate(request, running=running)
+            authenticate(request, workspace, running=running)
         limit: RateLimit = request.app.state.limit
         limit.check(workspace.switches)
         workflow = _owner(request, workspace)
@@ -50,11 +50,11 @@ def closer(request: Request) -> Close:
     return lambda: connections.close((client.host, client.port) if client else None)
 
 
-def authenticate(request: Request, *, running: bool) -> None:
+def authenticate(request: Request, workspace: Workspace, *, running: bool) -> None:
     """401 without the right key; 403 where the key may not run flows."""
     key = request.headers.get("x-api-key", "").encode()
-    limited = compare_digest(key, LIMITED_KEY.encode())
-    if not limited and not compare_digest(key, KEY.encode()):
+    limited = compare_digest(key, workspace.limited_key.encode())
+    if not limited and not compare_digest(key, workspace.key.encode()):
         raise ApiError(401, "Invalid or missing API key")
     if limited and running:
         raise ApiError(403, "API key lacks permission: flows_run")

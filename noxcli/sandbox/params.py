@@ -2,13 +2,16 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.requests import Request
 
-from noxcli.sandbox.errors import Invalid
+from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.switches import Switches
+
+MOST_JSON = 16 * 1024 * 1024  # bytes: as objects it takes many times as much
+MOST_DEPTH = 500
 
 _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
@@ -48,15 +51,34 @@ def page(request: Request, items: Sequence[Any], switches: Switches) -> tuple[Se
 
 async def body(request: Request) -> dict[str, Any]:
     """The JSON object that a request carries."""
+    raw = await request.body()
+    if len(raw) > MOST_JSON:
+        raise ApiError(413, f"The JSON is larger than {MOST_JSON} bytes")
     try:
-        value = json.loads(await request.body() or b"null")
-    except ValueError:
+        value = json.loads(raw or b"null")
+    except (ValueError, RecursionError):
         raise Invalid(["body"], "JSON decode error", "json_invalid") from None
     if value is None:
         raise Invalid(["body"], "Field required", "missing")
     if not isinstance(value, dict):
         raise Invalid(["body"], "Input should be a valid dictionary", "model_attributes_type")
+    if _deeper_than(MOST_DEPTH, value):
+        raise Invalid(["body"], f"Input is nested deeper than {MOST_DEPTH} levels", "json_invalid")
     return value
+
+
+def _deeper_than(most: int, value: Any) -> bool:
+    """What is read just before the limit of recursion could not be written any more with a record around it."""
+    level = [value]
+    for _ in range(most):
+        level = [below for each in level if isinstance(each, dict | list) for below in _children(each)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 async def run_body(request: Request) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from noxcli.sandbox.bounds import MOST_NOTED, MOST_REQUESTS
+
 _BODY_KEPT = 64 * 1024
 
 
@@ -22,22 +24,49 @@ class Received:
     body_bytes: int = 0
 
 
+class Requests(list[Received]):
+    """The requests so far, in order of arrival; the oldest are forgotten where they take too much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._noted = 0
+
+    def note(self, received: Received) -> None:
+        """Add a request that has just begun."""
+        self.append(received)
+        self.grown(len(received.path) + sum(len(name) + len(value) for name, value in received.headers.items()))
+
+    def grown(self, size: int) -> None:
+        """Count what a request has brought, and make room for it."""
+        self._noted += size
+        if len(self) > MOST_REQUESTS or self._noted > MOST_NOTED:
+            # Half of them at once: one by one, each would move all the others. What they took is only guessed.
+            del self[: max(1, len(self) // 2)]
+            self._noted //= 2
+
+    def clear(self) -> None:
+        super().clear()
+        self._noted = 0
+
+
 class Recording:
     """Gives each answer a request id and keeps a record of each request, in order of arrival."""
 
-    def __init__(self, app: ASGIApp, requests: list[Received]) -> None:
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self._app = app
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = Received(scope["method"], _path(scope), _headers(scope))
-        self._requests.append(received)
+        self._requests.note(received)
 
         async def receive_noted() -> Message:
             message = await receive()
             body: bytes = message.get("body", b"")
             received.body_bytes += len(body)
-            received.body += body[: _BODY_KEPT - len(received.body)]
+            kept = body[: _BODY_KEPT - len(received.body)]
+            received.body += kept
+            self._requests.grown(len(kept))
             return message
 
         async def send_noted(message: Message) -> None:

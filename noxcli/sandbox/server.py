@@ -39,12 +39,14 @@ class Sandbox:
         self,
         scenarios: Iterable[Scenario] = (),
         *,
+        key: str = KEY,
         speed: float = 1.0,
         switches: Switches | None = None,
         faults: FaultPlan | None = None,
         port: int = 0,
     ) -> None:
-        self._workspace = Workspace(speed=speed, switches=switches, faults=faults)
+        self._workspace = Workspace(key=key, speed=speed, switches=switches, faults=faults)
+        self.key, self.limited_key = key, self._workspace.limited_key
         for scenario in scenarios:
             self._workspace.add(scenario)
         self._connections = Connections()

@@ -8,7 +8,7 @@ from noxcli.sandbox.answers import Json
 from noxcli.sandbox.definition import GROUP_ID, catalogue, version_records, workflow_record
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import workspace_of
-from noxcli.sandbox.workspace import LIMITED_KEY, Workflow
+from noxcli.sandbox.workspace import Workflow
 
 _PERMISSIONS = ["flows_run", "flows_edit", "flows_advanced", "resource:delete_history"]
 
@@ -46,7 +46,7 @@ async def nodes(request: Request) -> Response:
 
 async def me(request: Request) -> Response:
     """GET /v1/admin/me; `value` is masked, as a key is shown only once"""
-    limited = request.headers.get("x-api-key") == LIMITED_KEY
+    limited = request.headers.get("x-api-key") == workspace_of(request).limited_key
     permissions = [each for each in _PERMISSIONS if not (limited and each == "flows_run")]
     name = "sandbox, not allowed to run flows" if limited else "sandbox"
     return Json(

@@ -7,20 +7,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from noxcli.sandbox import callbacks, records
+from noxcli.sandbox.bounds import MOST_CONTENT, MOST_FILES, MOST_INPUT, MOST_RUNS
 from noxcli.sandbox.definition import version_records
 from noxcli.sandbox.errors import ApiError, Invalid
+from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.graph import Graph
 from noxcli.sandbox.inputs import resolved
 from noxcli.sandbox.player import play
-from noxcli.sandbox.recording import Received
+from noxcli.sandbox.recording import Requests
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.switches import Switches, with_overrides
 
+# For tests in one process; what is served to others has a key of its own.
 KEY = "sandbox-key"
-LIMITED_KEY = "sandbox-key-without-flows-run"
+_LIMITED = "-without-flows-run"
+LIMITED_KEY = f"{KEY}{_LIMITED}"
 
 
 class Workflow:
@@ -39,10 +43,19 @@ class Workspace:
     """The state behind the API. Only the server's own loop changes runs."""
 
     def __init__(
-        self, *, speed: float = 1.0, switches: Switches | None = None, faults: FaultPlan | None = None
+        self,
+        *,
+        key: str = KEY,
+        speed: float = 1.0,
+        switches: Switches | None = None,
+        faults: FaultPlan | None = None,
     ) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, not {speed}")
+        if not key.isascii() or not key.isprintable() or " " in key or not key:
+            raise ValueError("a key consists of printable ASCII characters without blanks")
+        self.key = key
+        self.limited_key = f"{key}{_LIMITED}"
         self.speed = speed
         self.switches = switches or Switches()
         self._fault_source: FaultPlan = faults or {}
@@ -50,8 +63,11 @@ class Workspace:
         self.workflows: dict[str, Workflow] = {}
         self.runs: dict[str, Run] = {}
         self.files: dict[str, StoredFile] = {}
-        self.requests: list[Received] = []
+        self.requests = Requests()
         self.callbacks: list[tuple[str, str]] = []
+        self._content = 0  # bytes of all files that are in memory
+        self._sizes: dict[str, int] = {}  # of runs' inputs, in bytes
+        self._input = 0  # their sum
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -90,9 +106,12 @@ class Workspace:
         return self.files[file_id.lower()]
 
     def keep(self, file: File, owner: str = "") -> StoredFile:
-        """Store a file."""
+        """Store a file; the oldest go where there are too many."""
         stored = StoredFile(file, owner)
         self.files[stored.id] = stored
+        self._content += stored.held
+        while len(self.files) > 1 and (len(self.files) > MOST_FILES or self._content > MOST_CONTENT):
+            self._content -= self.files.pop(next(iter(self.files))).held
         return stored
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
@@ -105,8 +124,11 @@ class Workspace:
             known = version_records(workflow.scenario, workflow.graph)
             if version not in [record["id"] for record in known]:
                 raise ApiError(404, "Workflow version not found")
+        self._make_room()
         run = Run(workflow, body, values)
         self.runs[run.id] = run
+        self._sizes[run.id] = len(encoded(body["input"]))
+        self._input += self._sizes[run.id]
         workflow.runs.append(run)
         self._tasks[run.id] = asyncio.create_task(self._live(run))
         return run
@@ -124,12 +146,25 @@ class Workspace:
         """Forget a run."""
         del self.runs[run.id]
         run.workflow.runs.remove(run)
+        self._tasks.pop(run.id, None)
+        self._input -= self._sizes.pop(run.id, 0)
+
+    def _make_room(self) -> None:
+        """Forget the runs that ended longest ago; 503 where too many have not ended."""
+        while len(self.runs) >= MOST_RUNS or self._input > MOST_INPUT:
+            oldest = next((run for run in self.runs.values() if run.over.is_set()), None)
+            if oldest is None:
+                raise ApiError(503, "The sandbox has too many runs that have not ended")
+            self.delete(oldest)
 
     async def reset(self) -> None:
         """Forget runs, files and requests, and arm all faults anew; workflows stay."""
         await self.close()
         self.runs.clear()
         self.files.clear()
+        self._content = 0
+        self._sizes.clear()
+        self._input = 0
         self.requests.clear()
         self.callbacks.clear()
         self.faults = FaultQueue(self._fault_source)
@@ -177,6 +212,7 @@ class Workspace:
 
     async def _deliver(self, url: str, body: dict[str, Any]) -> None:
         self.callbacks.append((url, await callbacks.deliver(url, body)))
+        del self.callbacks[:-MOST_RUNS]
 
     def _later(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)

@@ -1,6 +1,7 @@
 """The sandbox around a command and as a server of its own: environment, exit codes, signals."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ url = os.environ["NOXUS_BACKEND_URL"] + "/v1/workflows/{}"
 request = urllib.request.Request(url, headers={{"X-API-Key": os.environ["NOXUS_API_KEY"]}})
 print(urllib.request.urlopen(request).status)
 """
+FRESH_KEY = r"sandbox-[\w-]{32}"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -54,9 +56,22 @@ def test_a_command_runs_with_address_key_and_path() -> None:
 
     assert done.returncode == 0
     assert url.startswith("http://127.0.0.1:")
-    assert key == Sandbox.key
+    assert re.fullmatch(FRESH_KEY, key)
     assert path.startswith(f"{Path(sys.executable).parent}:")
     assert no_proxy.endswith("127.0.0.1,localhost")
+
+
+def test_each_start_has_a_key_of_its_own_unless_one_is_given() -> None:
+    show = ["--", "sh", "-c", 'echo "$NOXUS_API_KEY"']
+    assert len({_sandbox(*show).stdout for _ in range(2)}) == 2
+    assert _sandbox("--key", "my-own", *show).stdout == "my-own\n"
+    assert _sandbox("--key", "my-own", "--", sys.executable, "-c", ASK.format("demo")).stdout == "200\n"
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\nb", "schlüssel"])
+def test_a_key_that_no_header_can_carry_is_refused(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["--key", key, "--", "true"]) == 2
+    assert "a key consists of printable ASCII" in capsys.readouterr().err
 
 
 def test_the_api_answers_inside_a_command() -> None:
@@ -146,7 +161,7 @@ def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -
         assert server.wait(5) == 0
 
     assert lines[0].startswith("export NOXUS_BACKEND_URL=http://127.0.0.1:")
-    assert lines[1] == f"export NOXUS_API_KEY={Sandbox.key}\n"
+    assert re.fullmatch(f"export NOXUS_API_KEY={FRESH_KEY}\n", lines[1])
     assert [line.split()[1] for line in lines[3:]] == [scenario.name for scenario in BUILT_IN]
 
 

@@ -1,0 +1,205 @@
+"""Directories that are held open: below one, no link is followed and nothing but a regular file is opened.
+
+What a user names on the command line may lead through links of the user's own. Every name that noxcli adds to it may
+have been planted by a repository, an archive or another user, and is reached through the directory's handle alone.
+"""
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+# Windows opens nothing relative to a directory, and can't be kept from following links: there, paths have to do.
+HANDLES = os.open in os.supports_dir_fd
+DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognise, not to write to
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Without O_NONBLOCK, a FIFO that stands where a file should be would hold the command up.
+_CAREFULLY = (
+    getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+_WRITING = os.O_WRONLY | os.O_RDWR
+CLOSED = -1
+NOT_REGULAR = "it is not a regular file"
+
+
+class Place:
+    """An open directory, for several threads. It may be closed before they are done: then all that they ask fails."""
+
+    def __init__(self, path: Path, handle: int | None) -> None:
+        self.path = path
+        self._handle = handle
+        # Held through each call of the system: a closed handle's number may be another directory's a moment later.
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # bound: modules may be gone before objects
+        if self._handle is not None and self._handle >= 0:
+            close(self._handle)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._handle is not None and self._handle >= 0:
+                os.close(self._handle)
+                self._handle = CLOSED
+
+    @classmethod
+    def named(cls, path: Path, *, make: bool = False, mode: int = 0o777) -> Self:
+        """Open a directory that the user named, through links too; with `make`, it is made with its parents.
+
+        Raises OSError.
+        """
+        if make:
+            path.mkdir(parents=True, exist_ok=True, mode=mode)
+        return cls(path, os.open(path, _DIRECTORY) if HANDLES else None)
+
+    @classmethod
+    def derived(cls, path: Path, *, make: bool = False) -> "Place":
+        """Open a directory whose last name is noxcli's own idea: there, no link is followed. Raises OSError."""
+        with cls.named(path.parent, make=make) as above:
+            return above.below(path.name, make=make)
+
+    def below(self, name: str, *, make: bool = False) -> "Place":
+        """Open the directory of that name in this one, made if need be. Raises OSError, for a link too."""
+        with self._at(name) as (where, directory):
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(where, dir_fd=directory)
+            try:
+                handle = os.open(where, _DIRECTORY | _NO_LINK, dir_fd=directory) if HANDLES else None
+            except OSError as error:
+                raise _explained(error, name, where, directory) from None
+        return Place(self.path / name, handle)
+
+    def opened(self, name: str, flags: int, mode: int = 0o666) -> int:
+        """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
+        with self._at(name) as (where, directory):
+            return open_regular(where, flags, mode, dir_fd=directory)
+
+    def look(self, name: str) -> os.stat_result:
+        """Return what is known of the name itself, be it a link. Raises OSError."""
+        with self._at(name) as (where, directory):
+            return os.stat(where, dir_fd=directory, follow_symlinks=False)
+
+    def names(self) -> list[str]:
+        """Return what is in the directory. Raises OSError."""
+        with self._lock, os.scandir(self.path if self._handle is None else self._handle) as entries:
+            return [entry.name for entry in entries]
+
+    def remove(self, name: str) -> None:
+        """Take the name away, where it is there. Raises OSError."""
+        with self._at(name) as (where, directory), suppress(FileNotFoundError):
+            os.unlink(where, dir_fd=directory)
+
+    def move(self, name: str, target: str) -> None:
+        """Let a file take the place of whatever has the other name; a link there is replaced. Raises OSError."""
+        with self._at(name) as (where, directory):
+            new = self.path / _step(target) if directory is None else _step(target)
+            os.replace(where, new, src_dir_fd=directory, dst_dir_fd=directory)
+
+    def read(self, name: str, most: int) -> bytes:
+        """Return a small file's content. Raises OSError, for more than `most` bytes too."""
+        return _read(self.opened(name, os.O_RDONLY), most)
+
+    @contextmanager
+    def replacing(self, name: str, mode: int = 0o666, *, durable: bool = True) -> Iterator[IO[bytes]]:
+        """Open a new file that takes its place under the name when the block ends, whole and on the disk, or never.
+
+        Raises OSError, and what the block raises; either way no part is left behind.
+        """
+        partial = f".noxcli-{os.urandom(8).hex()}.part"
+        with os.fdopen(self.opened(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b") as file:
+            try:
+                yield file
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+                self.move(partial, name)
+            except BaseException:
+                with suppress(OSError):
+                    self.remove(partial)
+                raise
+
+    @contextmanager
+    def _at(self, name: str) -> Iterator[tuple[str | Path, int | None]]:
+        """Yield what the system's calls take for a name."""
+        with self._lock:
+            step = _step(name)
+            yield (self.path / step, None) if self._handle is None else (step, self._handle)
+
+
+def open_regular(
+    path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None, follow: bool = False
+) -> int:
+    """Open a regular file, and return its descriptor; with `follow`, a link of the user's is followed.
+
+    Raises OSError for anything else, at once: a FIFO, a device, a socket, and to write on, a file with another name.
+    """
+    try:
+        handle = os.open(path, flags | _CAREFULLY | (0 if follow else _NO_LINK), mode, dir_fd=dir_fd)
+    except OSError as error:
+        raise _explained(error, Path(path).name, path, dir_fd) from None
+    there = os.fstat(handle)
+    if stat.S_ISDIR(there.st_mode):
+        os.close(handle)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(there.st_mode):
+        os.close(handle)
+        raise OSError(NOT_REGULAR)
+    if flags & _WRITING and there.st_nlink > 1:
+        os.close(handle)
+        raise OSError("it has another name, too (a hard link)")
+    return handle
+
+
+def read_named(path: Path, most: int) -> bytes:
+    """Return the content of a file that the user named: regular, or an empty or piped one under /dev or /proc.
+
+    Raises OSError, for more than `most` bytes too.
+    """
+    if is_device(path):
+        return _read(os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)), most)
+    return _read(open_regular(path, os.O_RDONLY, follow=True), most)
+
+
+def is_device(path: Path) -> bool:
+    """True for what is plainly named as the system's own: /dev/null, /dev/stderr, /dev/fd/3, /proc/self/fd/3."""
+    above = {*path.parents}
+    return not above.isdisjoint(DEVICES) and MEMORY not in above and ".." not in path.parts
+
+
+def _step(name: str) -> str:
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise OSError(f"{name!r} is not the name of a file")
+    return name
+
+
+def _read(handle: int, most: int) -> bytes:
+    with os.fdopen(handle, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"it is larger than {most // 1024} KiB")
+    return content
+
+
+def _explained(error: OSError, name: str, where: str | Path, directory: int | None) -> OSError:
+    """Return the error in plainer words, where what stands there is to blame."""
+    with suppress(OSError):
+        kind = os.stat(where, dir_fd=directory, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(kind) and error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}:
+            return OSError(f"{name} is a link, and links are not followed")
+        if error.errno == errno.ENXIO and not stat.S_ISREG(kind):
+            return OSError(NOT_REGULAR)
+    return error

@@ -1,0 +1,58 @@
+"""Who may come in: no web page of another site, under whatever name it found this machine, and no endless body."""
+
+import re
+from collections.abc import Iterable
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from noxcli.sandbox.answers import Json
+
+MOST_BODY = 64 * 1024 * 1024  # bytes
+# Any port: a relay or a forwarded port on this machine has one of its own. A page that had its own name point here by
+# DNS still sends that name.
+_THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_TOO_LARGE = f"The body is larger than {MOST_BODY} bytes"
+
+
+class Door:
+    """Answers what must not reach the API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = _refusal(scope)
+        if refusal is None:
+            await self._app(scope, _counted(receive), send)
+        else:
+            status, detail = refusal
+            await Json({"detail": detail}, status)(scope, receive, send)
+
+
+def _refusal(scope: Scope) -> tuple[int, str] | None:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    if len(hosts) != 1 or not _THIS_MACHINE.fullmatch(hosts[0]):
+        return 421, "The sandbox answers to localhost, 127.0.0.1 and [::1] only"
+    origins = {value.decode("latin-1").lower() for name, value in headers if name == b"origin"}
+    if origins - {f"http://{hosts[0].lower()}"}:
+        return 403, "The sandbox answers no page of another site"
+    if any(name == b"content-length" and int(value) > MOST_BODY for name, value in headers):
+        return 413, _TOO_LARGE
+    return None
+
+
+def _counted(receive: Receive) -> Receive:
+    """Count a body that comes without a length, too."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MOST_BODY:
+            raise HTTPException(413, _TOO_LARGE)
+        return message
+
+    return counted

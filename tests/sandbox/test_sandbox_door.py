@@ -1,0 +1,190 @@
+"""Whom the sandbox lets in, and how much it takes and keeps."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import requests
+
+from noxcli.sandbox.recording import Received, Requests
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+
+from .api import Api
+
+LIST = "/v1/workflows"
+FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+
+
+def asked(
+    api: Api,
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    path: str = LIST,
+    body: Any = None,
+    host: str | None = None,
+) -> tuple[int, Any, Mapping[str, str]]:
+    """Ask with the very headers that a browser would send; gives status, JSON and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=10)
+    try:
+        connection.putrequest(method, path, skip_host=True)
+        given = {
+            "Host": host or api.sandbox.url.removeprefix("http://"),
+            "X-API-Key": api.sandbox.key,
+            **(headers or {}),
+        }
+        for name, value in given.items():
+            connection.putheader(name, value)
+        chunked = body is not None and not isinstance(body, bytes)
+        if chunked:
+            connection.putheader("Transfer-Encoding", "chunked")
+        elif body is not None and "Content-Length" not in given:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body, encode_chunked=chunked)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"null"), dict(answer.getheaders())
+    finally:
+        connection.close()
+
+
+# Web pages.
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:8765", "[::1]:8765", "[::1]"])
+def test_this_machine_is_answered_by_each_of_its_names(api: Api, host: str) -> None:
+    assert asked(api, host=host)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8765", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil", "0",
+     "[::2]", "127.0.0.1:8765:1", "localhost\\evil", "2130706433", "xlocalhost"],
+)  # fmt: skip
+def test_a_name_that_somebody_else_points_here_is_refused(api: Api, host: str) -> None:
+    status, body, _ = asked(api, host=host)
+    assert (status, "answers to localhost" in body["detail"]) == (421, True)
+    assert asked(api, host=host, path="/storage/x?signature=sandbox")[0] == 421
+
+
+def test_a_request_without_a_host_is_refused(api: Api) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=10)
+    connection._http_vsn_str = "HTTP/1.0"  # type: ignore[attr-defined]
+    connection.putrequest("GET", LIST, skip_host=True)
+    connection.endheaders()
+    assert connection.getresponse().status == 421
+    connection.close()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null", "http://127.0.0.1", ""])
+def test_a_page_of_another_site_is_refused(api: Api, origin: str) -> None:
+    status, _, headers = asked(api, {"Origin": origin})
+    assert status == 403
+    assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+def test_a_page_of_its_own_would_be_answered_and_no_other_is_promised_anything(api: Api) -> None:
+    assert asked(api, {"Origin": api.sandbox.url})[0] == 200
+    asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert asked(api, asking, method="OPTIONS")[0] == 403
+    status, _, headers = asked(api, method="OPTIONS")
+    assert (status, [name for name in headers if name.lower().startswith("access-control")]) == (405, [])
+
+
+def test_a_key_of_ones_own(api: Api) -> None:
+    with Sandbox(key="my-own") as sandbox:
+        answers = [
+            requests.get(sandbox.url + LIST, headers={"X-API-Key": key}, timeout=10).status_code
+            for key in ("my-own", sandbox.limited_key, api.sandbox.key)
+        ]
+    assert answers == [200, 200, 401]
+
+
+# Bodies.
+
+
+@pytest.mark.parametrize("depth", [100, 501, 900, 990, 1_100, 100_000])
+def test_deep_json_is_refused_or_taken_and_never_an_error_of_the_server(api: Api, depth: int) -> None:
+    body = b'{"input": {"a": ' + b"[" * depth + b"]" * depth + b"}}"
+    status, answer, _ = asked(api, method="POST", path=f"/v1/workflows/{api.plays()}/runs", body=body)
+    assert status == (200 if depth < 400 else 422)
+    assert status == 200 or answer["detail"][0]["loc"] == ["body"]
+
+
+def test_a_body_that_says_it_is_too_large_is_not_waited_for(api: Api) -> None:
+    status, answer, _ = asked(api, {"Content-Length": str(1 << 40)}, method="POST", path="/v1/file")
+    assert (status, answer["detail"]) == (413, "The body is larger than 67108864 bytes")
+
+
+def test_a_body_without_a_length_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.door.MOST_BODY", 100_000)
+
+    def endless() -> Iterator[bytes]:
+        yield FORM
+        for _ in range(10):
+            yield b"x" * 20_000
+
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert asked(api, form, method="POST", path="/v1/file", body=endless())[0] == 413
+    path = f"/v1/workflows/{api.plays()}/runs"
+    assert asked(api, method="POST", path=path, body=endless())[0] == 413
+
+
+def test_json_has_a_limit_of_its_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.params.MOST_JSON", 1000)
+    path = f"/v1/workflows/{api.plays()}/runs"
+    assert api.post(path, {"input": {"a": "x" * 900}}).status_code == 200
+    assert api.post(path, {"input": {"a": "x" * 1000}}).status_code == 413
+
+
+# What is kept.
+
+
+def test_runs_that_ended_first_are_forgotten_first(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_RUNS", 3)
+    going = api.start(api.plays("going", script=[Sleep(600_000)]))
+    workflow = api.plays("quick")
+    ended = [api.finished(api.start(workflow))["id"] for _ in range(5)]
+    kept = {run["id"] for run in api.get("/v1/runs").json()["items"]}
+    assert kept == {going["id"], *ended[-2:]}
+    assert api.get(f"/v1/runs/{ended[0]}").status_code == 404
+    assert len(api.sandbox.runs(workflow)) == 2
+
+
+def test_where_no_run_has_ended_no_other_starts(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_RUNS", 2)
+    workflow = api.plays(script=[Sleep(600_000)])
+    for _ in range(2):
+        api.start(workflow)
+    answer = api.post(f"/v1/workflows/{workflow}/runs", {"input": {}})
+    assert (answer.status_code, "too many runs" in answer.json()["detail"]) == (503, True)
+
+
+def test_large_inputs_count_more(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_INPUT", 10_000)
+    workflow = api.plays()
+    for _ in range(5):
+        api.finished(api.start(workflow, {"a": "x" * 4_000}))
+    assert len(api.sandbox.runs(workflow)) == 3
+
+
+def test_the_oldest_files_are_forgotten(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_CONTENT", 30_000)
+    ids = [api.session.post(f"{api.sandbox.url}/v1/file", files={"file": b"x" * 10_000}).json()["id"] for _ in range(4)]
+    assert [api.get(f"/v1/file/{each}").status_code for each in ids] == [404, 404, 200, 200]
+
+
+def test_what_was_asked_first_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.sandbox.recording.MOST_REQUESTS", 10)
+    monkeypatch.setattr("noxcli.sandbox.recording.MOST_NOTED", 1000)
+    kept = Requests()
+    for number in range(25):
+        kept.note(Received("GET", f"/{number}", {}))
+    assert len(kept) <= 10
+    assert kept[-1].path == "/24"
+    kept.note(Received("GET", "/" + "x" * 2000, {}))
+    assert len(kept) <= 6
+    kept.clear()
+    assert kept == []

@@ -1,0 +1,366 @@
+"""What a repository, an archive or another user planted where noxcli writes: no link is followed, nothing hangs."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.errors import Undelivered
+from noxcli.files import replacing
+from noxcli.place import Place, is_device, open_regular
+from noxcli.sandbox.scenario import File, input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+
+PRECIOUS = "precious\n"
+ROWS = [{"$id": "$(touch pwned).jsonl", "Q": "a"}, {"$id": "second", "Q": "b"}]
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A file of the user's outside of anything that noxcli was asked to write."""
+    path = tmp_path / "profile"
+    path.write_text(PRECIOUS)
+    return path
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    path = tmp_path / "outside"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    return str(plays(nodes=[input_node("Q")], output={"A": "x", "B": File("b.csv", b"a,b", "text/csv")}))
+
+
+@pytest.fixture
+def rows() -> str:
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
+    return "rows.jsonl"
+
+
+def nothing_started(sandbox: Sandbox) -> bool:
+    return not [request for request in sandbox.requests if request.method == "POST"]
+
+
+# A batch's own directory and journal.
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_link_for_a_journal_is_not_followed(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, precious: Path, existing: bool
+) -> None:
+    if not existing:
+        precious.unlink()
+    Path("rows.jsonl.batch").mkdir()
+    Path("rows.jsonl.batch/batch.jsonl").symlink_to(precious)
+    for options in ((), ("--resume",), ("--junit", "r.xml")):
+        result = noxcli("batch", workflow, rows, *options)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert "batch.jsonl is a link, and links are not followed" in result.err
+    assert nothing_started(sandbox)
+    assert precious.read_text() == PRECIOUS if existing else not precious.exists()
+
+
+def test_a_link_for_the_directory_that_noxcli_names_is_not_followed(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, outside: Path
+) -> None:
+    Path("rows.jsonl.batch").symlink_to(outside)
+    result = noxcli("batch", workflow, rows)
+    assert (result.code, result.err.count("\n"), nothing_started(sandbox)) == (2, 1, True)
+    assert "rows.jsonl.batch is a link, and links are not followed" in result.err
+    assert list(outside.iterdir()) == []
+
+
+def test_the_directory_that_the_user_names_may_be_a_link(
+    noxcli: Noxcli, workflow: str, rows: str, outside: Path
+) -> None:
+    Path("out").symlink_to(outside)
+    assert noxcli("batch", workflow, rows, "--output-dir", "out").code == 0
+    assert (outside / "batch.jsonl").is_file()
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def listening(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def another_name(path: Path) -> None:
+    path.with_name("mine").write_text(PRECIOUS)
+    os.link(path.with_name("mine"), path)
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (fifo, "not a regular file"),
+        (listening, "not a regular file"),
+        (Path.mkdir, "is a directory"),
+        (another_name, "has another name"),
+    ],
+)
+def test_what_is_no_file_is_not_taken_for_a_journal(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, plant: Callable[[Path], None], told: str
+) -> None:
+    Path("rows.jsonl.batch").mkdir()
+    plant(Path("rows.jsonl.batch/batch.jsonl"))
+    result = noxcli("batch", workflow, rows)
+    assert (result.code, result.err.count("\n"), nothing_started(sandbox)) == (2, 1, True)
+    assert told in result.err
+
+
+def test_a_journal_that_is_merged_is_a_file(noxcli: Noxcli, precious: Path) -> None:
+    Path("one").mkdir()
+    Path("two").mkdir()
+    fifo(Path("one/batch.jsonl"))
+    Path("two/batch.jsonl").symlink_to(precious)
+    assert "it is not a regular file" in noxcli("merge-batch", "one").err
+    assert "is a link" in noxcli("merge-batch", "two").err
+
+
+# A row's directory, and what is in it.
+
+
+def test_a_link_for_a_rows_directory_costs_that_row_its_files(
+    noxcli: Noxcli, workflow: str, rows: str, outside: Path
+) -> None:
+    Path("out").mkdir()
+    name = "000001-$(touch pwned).jsonl"
+    Path("out", name).symlink_to(outside)
+    result = noxcli("batch", workflow, rows, "--output-dir", "out")
+    told = {line["row"]: line["result"]["exit_code"] for line in result.lines}
+    assert (result.code, told) == (9, {1: 9, 2: 0})
+    assert f"{name} is a link, and links are not followed" in result.err
+    assert list(outside.iterdir()) == []
+    assert sorted(path.name for path in Path("out/000002-second").iterdir()) == ["A.txt", "B.csv", "manifest.json"]
+
+
+@pytest.mark.parametrize("plant", [fifo, listening])
+def test_a_manifest_that_is_no_file_is_not_waited_for(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, plant: Callable[[Path], None]
+) -> None:
+    Path("out").mkdir()
+    plant(Path("out/manifest.json"))
+    result = noxcli("run", workflow, "Q=x", "--output-dir", "out")
+    assert (result.code, nothing_started(sandbox)) == (2, True)
+    assert "out/manifest.json exists and noxcli did not write it" in result.err
+
+
+# State, cache and log.
+
+
+@pytest.fixture
+def state(noxcli: Noxcli) -> Path:
+    return Path(noxcli.environ["NOXCLI_STATE_DIR"])
+
+
+def test_links_in_the_state_directory_are_not_followed(noxcli: Noxcli, plays: Any, state: Path, precious: Path) -> None:
+    workflow = plays(output={"A": "x"})
+    run = noxcli("run", workflow, "--format", "ndjson").events and noxcli("run", workflow, "--detach").text.strip()
+    for path in state.iterdir():
+        path.unlink()
+    for name in (f"{run}.json", f"{run}.cursor"):
+        (state / name).symlink_to(precious)
+    assert noxcli("stream", str(run), "--format", "ndjson").code == 0
+    assert noxcli("wait", "@last").code == 5
+    assert precious.read_text() == PRECIOUS
+
+
+def test_an_entry_that_is_no_file_is_passed_over(noxcli: Noxcli, plays: Any, state: Path) -> None:
+    workflow = plays(output={"A": "x"})
+    noxcli("run", workflow)
+    fifo(state / "later.json")
+    (state / "huge.json").touch()
+    os.truncate(state / "huge.json", 1 << 34)
+    assert noxcli("fetch-output", "@last").text == "x\n"
+
+
+def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environ = {"NOXCLI_STATE_DIR": str(tmp_path / "file")}
+    result = noxcli("run", plays(output={"A": "x"}), "--quiet", environ=environ)
+    assert (result.code, result.text) == (0, "x\n")
+    assert result.err.count("\n") == 1
+    assert f"warning: can't write to {tmp_path / 'file'}: file exists; @last and --resume won't find this" in result.err
+    assert "can't write to the directory" in noxcli("doctor", environ=environ).text
+
+
+def test_a_state_directory_that_all_can_write_to_is_told_by_doctor(noxcli: Noxcli, state: Path) -> None:
+    assert "state" not in noxcli("doctor").text
+    state.chmod(0o777)
+    assert f"warning    state    everybody on this machine can write to {state}" in noxcli("doctor").text
+
+
+def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workflow: str, precious: Path) -> None:
+    cache = Path(noxcli.environ["NOXCLI_CACHE_DIR"])
+    noxcli("inputs", workflow)
+    names = [path.name for path in cache.iterdir()]
+    for name in names:
+        (cache / name).unlink()
+        (cache / name).symlink_to(precious)
+    assert noxcli("inputs", workflow).code == 0
+    assert names
+    assert not [path for path in cache.iterdir() if path.is_symlink()]
+    assert precious.read_text() == PRECIOUS
+
+
+def test_a_link_for_a_log_is_not_followed(noxcli: Noxcli, sandbox: Sandbox, workflow: str, precious: Path) -> None:
+    Path("ci.log").symlink_to(precious)
+    result = noxcli("run", workflow, "Q=x", "--log-file", "ci.log")
+    assert (result.code, sandbox.requests, precious.read_text()) == (2, [], PRECIOUS)
+    assert "can't write the log ci.log: ci.log is a link, and links are not followed; check --log-file" in result.err
+
+
+@pytest.mark.parametrize("plant", [fifo, listening, Path.mkdir])
+def test_a_state_file_that_is_no_file_is_not_waited_for(noxcli: Noxcli, plant: Callable[[Path], None]) -> None:
+    plant(Path("run.state"))
+    result = noxcli("stop", "--state-file", "run.state")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+
+
+# A race.
+
+
+@contextmanager
+def swapped(*pairs: tuple[Path, Path]) -> Iterator[None]:
+    """All the while, let links to somewhere else take the places of directories and files, and give them back."""
+    done = threading.Event()
+
+    def swap() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            for path, elsewhere in pairs:
+                with suppress(OSError):
+                    path.rename(path.with_name(f"moved-{number}-{path.name}"))
+                with suppress(OSError):
+                    path.symlink_to(elsewhere)
+            time.sleep(0.002)
+            for path, _ in pairs:
+                with suppress(OSError):
+                    path.unlink()
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_batch_writes_nothing_outside_while_links_are_swapped(
+    noxcli: Noxcli, workflow: str, outside: Path, precious: Path
+) -> None:
+    Path("rows.jsonl").write_text("".join('{"Q": "x"}\n' for _ in range(40)))
+    Path("out").mkdir()
+    targets = [(Path(f"out/{number:06}"), outside) for number in range(1, 41, 3)]
+    with swapped(*targets, (Path("out/batch.jsonl"), precious)):
+        for options in ((), ("--resume",), ("--resume", "--adopt")):
+            result = noxcli("batch", workflow, "rows.jsonl", "--output-dir", "out", *options)
+            assert result.code in {0, 2, 7, 9}, result.err
+    assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)
+
+
+def test_a_run_writes_nothing_outside_while_links_are_swapped(
+    noxcli: Noxcli, workflow: str, outside: Path, precious: Path
+) -> None:
+    Path("out").mkdir()
+    targets = [(Path("out/A.txt"), precious), (Path("out/manifest.json"), precious), (Path("out/sub"), outside)]
+    with swapped(*targets):
+        for template in ("{key}{ext}", "sub/{key}{ext}"):
+            for _ in range(6):
+                result = noxcli("run", workflow, "Q=x", "--output-dir", "out", "--name", template, "--overwrite")
+                assert result.code in {0, 9}, result.err
+    assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)
+
+
+def test_a_report_stays_in_the_directory_that_was_opened(outside: Path) -> None:
+    """The directory is exchanged for a link between the first byte and the last."""
+    Path("reports").mkdir()
+    with replacing(Path("reports/r.xml")) as file:
+        file.write(b"<x/>")
+        Path("reports").rename("moved")
+        Path("reports").symlink_to(outside)
+    assert (Path("moved/r.xml").read_bytes(), list(outside.iterdir())) == (b"<x/>", [])
+
+
+# The one place that opens.
+
+
+def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
+    place = Place.named(tmp_path)
+    place.close()
+    place.close()
+    for attempt in (lambda: place.below("x", make=True), lambda: place.opened("x", os.O_RDWR | os.O_CREAT)):
+        with pytest.raises(OSError, match="file descriptor"):
+            attempt()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b"])
+def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
+    with Place.named(tmp_path) as place:
+        for attempt in (place.below, place.look, place.remove, lambda target: place.move("x", target)):
+            with pytest.raises(OSError, match="not the name of a file"):
+                attempt(name)
+
+
+def test_where_paths_have_to_do_the_same_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, which opens nothing relative to a directory."""
+    monkeypatch.setattr("noxcli.place.HANDLES", False)
+    with Place.named(tmp_path / "a", make=True) as place, place.below("b", make=True) as below:
+        with below.replacing("c") as file:
+            file.write(b"x")
+        assert (below.read("c", 9), below.names(), (tmp_path / "a/b/c").read_bytes()) == (b"x", ["c"], b"x")
+        below.remove("c")
+        assert below.names() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "device"),
+    [
+        ("/dev/null", True),
+        ("/dev/fd/3", True),
+        ("/proc/self/fd/3", True),
+        ("/dev/shm/x", False),
+        ("/dev/../etc/passwd", False),
+        ("dev/null", False),
+        ("/device", False),
+    ],
+)
+def test_a_device_is_named_as_one(path: str, device: bool) -> None:
+    assert is_device(Path(path)) is device
+
+
+def test_a_report_is_not_put_in_the_place_of_a_device(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("run", "qa", "Question=x", "--junit", "/dev/stdout")
+    assert (result.code, sandbox.requests) == (2, [])
+    assert "can't write /dev/stdout: it is not a regular file; check --junit" in result.err
+
+
+def test_to_read_a_file_with_two_names_is_fine(tmp_path: Path) -> None:
+    another_name(tmp_path / "x")
+    os.close(open_regular(tmp_path / "x", os.O_RDONLY))
+    with pytest.raises(OSError, match="hard link"):
+        open_regular(tmp_path / "x", os.O_WRONLY)
+
+
+def test_a_directory_for_a_report_that_goes_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Undelivered, match="no such file"), replacing(tmp_path / "gone" / "r.xml"):
+        pass
