@@ -9,6 +9,7 @@ import requests
 
 from noxcli.api.failures import BROKEN, cause_of
 from noxcli.errors import Unavailable
+from noxcli.secrets import Mask
 
 PIECE = 256 * 1024
 RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -21,7 +22,8 @@ class Download:
     `etag` is given only where it stands for exactly these bytes, `resumable` false where a place can't be counted.
     """
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, mask: Mask) -> None:
+        self._mask = mask
         self._response = response
         headers = response.headers
         length = headers.get("Content-Length", "")
@@ -56,7 +58,9 @@ class Download:
             while piece := raw.read1(PIECE, decode_content=True):
                 yield piece
         except BROKEN as error:
-            raise Unavailable(f"the download broke after {raw.tell():,} bytes: {cause_of(error)}") from error
+            raise Unavailable(
+                f"the download broke after {raw.tell():,} bytes: {self._mask(cause_of(error))}"
+            ) from error
         # What came over the wire counts: a server may compress although it was asked not to.
         announced = self.length if self._end is None else self._end - self.start
         if announced is not None and raw.tell() != announced:

@@ -9,10 +9,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from noxcli.api.failures import BROKEN, cause_of, failure_of, never_connected, request_id_of, unavailable
+from noxcli.api.failures import BROKEN, cause_of, failure_of, masked, never_connected, request_id_of, unavailable
 from noxcli.api.session import Body, Key, new_session
 from noxcli.config import Settings, is_loopback, same_origin
 from noxcli.errors import Refused, Unavailable
+from noxcli.secrets import Mask
 from noxcli.within import run_within
 
 CONNECT_TIMEOUT = 10.0
@@ -51,10 +52,10 @@ class Http:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
-        mask: Callable[[str], str] = str,
+        mask: Mask | None = None,
     ) -> None:
         self.settings = settings
-        self._mask = mask
+        self.mask = mask or Mask(key=settings.key)
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -93,6 +94,7 @@ class Http:
         body = MultipartEncoder({"file": (name, content, content_type)})
         return self._json(self.send("POST", path, body=body, headers={"Content-Type": body.content_type}))
 
+    @masked
     def send(
         self,
         method: str,
@@ -117,11 +119,10 @@ class Http:
         else:
             raise Refused(f"{urlsplit(url).netloc} redirects in circles", "check the base URL")
         if not 200 <= response.status_code < 300:
-            failure = failure_of(response, keyed=keyed, mask=self._mask)
-            failure.forget(self.settings.key)
-            raise failure
+            raise failure_of(response, self.mask, keyed=keyed)
         return response
 
+    @masked
     def ask(self, path: str) -> requests.Response:
         """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
         url = self.settings.url + path
@@ -155,8 +156,6 @@ class Http:
                 allow_redirects=False,
             )
             outcome, request_id = str(response.status_code), request_id_of(response)
-            if request_id is not None:
-                request_id = request_id.replace(self.settings.key, "[key]")
         except BROKEN as error:
             cause = cause_of(error)
             raise unavailable(error, url, sent=_may_have_left(body, error)) from error
@@ -181,6 +180,7 @@ class Http:
             raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
         return target
 
+    @masked
     def _json(self, response: requests.Response) -> Any:
         try:
             with response:

@@ -146,7 +146,7 @@ def batch(
     context.present(quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     part = Shard.parse(shard) if shard is not None else Shard()
     common = read_inputs(inputs or [], secrets=secrets or [], environ=context.terminal.environ)
-    context.terminal.mask = Mask(common.secrets)
+    context.hide(common)
     columns = Columns.parse(column or [], common)
     rows = RowFile(file, input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
     directory = _directory(file, rows, output_dir)
@@ -164,7 +164,7 @@ def batch(
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
         if (directory / NAME).exists():
-            journal = stack.enter_context(Journal(directory, context.clock))
+            journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask))
             past = journal.past(retry_failed=retry_failed)
             _require_resumable(past, header, directory, resume=resume)
         counts = Counts(before=past.finished)
@@ -178,11 +178,11 @@ def batch(
                 return
         elif dry_run:
             raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
-        journal = journal or stack.enter_context(Journal(directory, context.clock))
+        journal = journal or stack.enter_context(Journal(directory, context.clock, context.terminal.mask))
         if past.header != header:
             journal.begin(header)
         if junit is not None:
-            stack.callback(_write_junit, Path(junit), directory)
+            stack.callback(_write_junit, Path(junit), directory, context.terminal.mask)
         common = replace(common, values=stored(context, api, common, patience))
         pace = Pace()
         work = RowWork(context, Gated(api, pace), None if output_dir is None else directory, deadline, retry_for)
@@ -192,7 +192,7 @@ def batch(
             start=lambda payload: api.create_run(found.id, payload, version_id=version_id),
             deliver=work.deliver,
             replay=lambda run: _replayed(context, api, run, known or found),
-            shown=context.terminal.mask.torn,
+            mask=context.terminal.mask,
             secret=common.secret,
             max_parallel=max_parallel,
             max_failures=1 if fail_fast else max_failures,
@@ -230,14 +230,14 @@ def batch(
     summary.raise_worst(counts.done, go_on, error)
 
 
-def _write_junit(target: Path, directory: Path) -> None:
+def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
     """Write the report from the journal: what earlier calls have done is in it, too."""
     from noxcli.batch.report import Joined  # loaded where a report is written
     from noxcli.junit import JunitReport
 
     joined = Joined.read([directory])
     shard = Shard.parse(joined.header.shard)
-    with JunitReport(target, joined.header.source) as report:
+    with JunitReport(target, joined.header.source, mask) as report:
         for row in joined.reports():
             if shard.has(row.row):
                 report.add(row.case(joined.header.workflow_id))
