@@ -10,17 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from noxcli.files import save
+from noxcli.secrets import Mask
 
 NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.:/@+-]")
 LONGEST = 200  # characters of a value
 
 
-def write_dotenv(path: Path, variables: Mapping[str, object]) -> None:
+def write_dotenv(path: Path, variables: Mapping[str, object], mask: Mask | None = None) -> None:
     """Write the file whole; None leaves its variable out.
 
     Raises Undelivered with the reason.
     """
-    lines = [f"{name}={_plain(str(value))}\n" for name, value in variables.items() if value is not None]
+    mask = mask or Mask()
+    lines = [f"{name}={_plain(mask(str(value)))}\n" for name, value in variables.items() if value is not None]
     save(path, [line.encode() for line in lines])
 
 

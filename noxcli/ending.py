@@ -32,7 +32,7 @@ def run(argv: Sequence[str], context: Context) -> int:
     except Exception as error:
         # The last resort: a bug must not look like a failed run, which is 1.
         if context.terminal.verbose:
-            for line in traceback.format_exc().splitlines():
+            for line in context.terminal.mask(traceback.format_exc()).splitlines():
                 context.terminal.complain(line)
         return conclude(context, Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose"))
     if returned is not None:

@@ -103,15 +103,12 @@ class NoxError(Exception):
         """Return what the server's answer tells support, for another error about the same trouble."""
         return {"http_status": self.http_status, "request_id": self.request_id}
 
-    def forget(self, secret: str) -> None:
-        """Take the key out again that a server quoted in its answer."""
-        self.hide(lambda text: text.replace(secret, "[key]"))
-
     def hide(self, mask: Callable[[str], str]) -> None:
         """Take out what `mask` takes out."""
         self.message = mask(self.message)
         self.hint = self.hint and mask(self.hint)
         self.request_id = self.request_id and mask(self.request_id)
+        self.candidates = [{name: _hidden(value, mask) for name, value in one.items()} for one in self.candidates]
         self.args = (self.message,)
 
     def line(self) -> str:
@@ -289,3 +286,7 @@ class Bug(NoxError):
 
     exit_code = ExitCode.BUG
     phase = Phase.INTERNAL
+
+
+def _hidden(value: Any, mask: Callable[[str], str]) -> Any:
+    return mask(value) if isinstance(value, str) else value

@@ -30,10 +30,9 @@ class Inputs:
     texts: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
 
-    @property
-    def secrets(self) -> list[str]:
-        """The texts that may be shown nowhere."""
-        return [self.values[key] for key in self.values if key in self.secret]
+    def secret_values(self) -> dict[str, str]:
+        """Return the texts that may be shown nowhere, by key."""
+        return {key: value for key, value in self.values.items() if key in self.secret}
 
     def shown(self) -> dict[str, Any]:
         """Return the object as anybody may see it."""

@@ -19,6 +19,7 @@ from noxcli.errors import Undelivered
 from noxcli.files import prepare_directory, put_privately, reason_of
 from noxcli.models import PLAIN_ID, Run, RunEvent
 from noxcli.place import Place
+from noxcli.secrets import Mask
 
 VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
@@ -40,9 +41,12 @@ class Entry:
 class Journal:
     """The journal in the state directory; several noxcli may use it at once, since no two write one file."""
 
-    def __init__(self, environ: Mapping[str, str], warn: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], mask: Mask | None = None, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         """`warn` is told where a run could not be noted."""
         self._environ = environ
+        self._mask = mask or Mask()
         self._warn = warn
 
     @property
@@ -65,10 +69,10 @@ class Journal:
             "created_at": run.created_at,
             "input_sha256": sha256(json.dumps(input, sort_keys=True).encode()).hexdigest(),
         }
-        if not PLAIN_ID.fullmatch(run.id):
+        if not PLAIN_ID.fullmatch(self._mask(run.id)):
             return
         try:
-            put_privately(self.directory / f"{run.id}.json", json.dumps(entry).encode())
+            put_privately(self.directory / f"{run.id}.json", json.dumps(self._mask.whole(entry)).encode())
         except OSError as error:
             self._warn(f"can't write to {self.directory}: {reason_of(error)}; @last and --resume won't find this run")
         else:
@@ -109,7 +113,8 @@ class Journal:
 
     def keep_cursor(self, run_id: str) -> "CursorKeeper":
         """Return what keeps the run's cursor up to date while its events are shown."""
-        return CursorKeeper(self.directory / f"{run_id}.cursor" if PLAIN_ID.fullmatch(run_id) else None)
+        known = PLAIN_ID.fullmatch(self._mask(run_id))
+        return CursorKeeper(self.directory / f"{run_id}.cursor" if known else None, self._mask)
 
     def _opened(self) -> Place:
         return Place.named(self.directory)
@@ -125,8 +130,9 @@ class Journal:
 class CursorKeeper:
     """Writes down the last event's position after each burst; to be shown bursts last, when stdout has them."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, mask: Mask) -> None:
         self._path = path
+        self._mask = mask
         self._file: int | None = None
 
     def __enter__(self) -> Self:
@@ -148,7 +154,7 @@ class CursorKeeper:
         for update, _ in reversed(burst):
             if isinstance(update, RunEvent) and update.redis_id is not None:
                 record = json.dumps(update.redis_id).encode().ljust(CURSOR_SIZE)
-                if len(record) == CURSOR_SIZE:
+                if len(record) == CURSOR_SIZE and self._mask(update.redis_id) == update.redis_id:
                     with suppress(OSError):
                         os.pwrite(self._file, record, 0)
                 return

@@ -7,7 +7,7 @@ GitLab, GitHub's report actions, Azure and Buildkite read, too.
 import re
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of, replacing
+from noxcli.secrets import Mask
 
 # What XML 1.0 can't hold, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -53,8 +54,9 @@ class JunitReport:
     anything is started. A disk that is full later on does not end the block, but is told as Undelivered at its end.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, mask: Mask | None = None) -> None:
         self._path = path
+        self._mask = mask or Mask()
         self._name = _attribute(name)
         self._began = datetime.now(UTC)
         self._counts: Counter[Verdict] = Counter()
@@ -72,7 +74,7 @@ class JunitReport:
         """Write one case down."""
         self._counts[case.verdict] += 1
         self._seconds += case.seconds
-        self._write(_testcase(case).encode())
+        self._write(_testcase(Case(**self._mask.whole(asdict(case)))).encode())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

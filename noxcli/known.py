@@ -15,6 +15,7 @@ from noxcli.definition import InputNode, keys_of
 from noxcli.inputs import item_start
 from noxcli.models import PLAIN_ID, Workflow
 from noxcli.place import Place
+from noxcli.secrets import Mask
 
 VARIABLE = "NOXCLI_CACHE_DIR"
 LONGEST = 200  # characters of a word
@@ -26,8 +27,9 @@ PRUNE_AT = 350
 class Known:
     """What is known of one server."""
 
-    def __init__(self, environ: Mapping[str, str], base_url: str) -> None:
+    def __init__(self, environ: Mapping[str, str], base_url: str, mask: Mask | None = None) -> None:
         self._environ = environ
+        self._mask = mask or Mask()
         # The scripts name the files in the same way.
         self._host = re.sub(r"[^A-Za-z0-9.-]", "_", base_url)
 
@@ -54,7 +56,8 @@ class Known:
             self._note(f"{workflow_id}.inputs", (item_start(key, node.kind) for key, node in keys if typable(key)))
 
     def _note(self, name: str, lines: Iterable[str]) -> None:
-        text = "".join(f"{line}\n" for line, _ in zip(lines, range(MOST), strict=False)).encode()
+        told = (line for line in lines if self._mask(line) == line)
+        text = "".join(f"{line}\n" for line, _ in zip(told, range(MOST), strict=False)).encode()
         file = f"{self._host}.{name}"
         with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
             with suppress(OSError):

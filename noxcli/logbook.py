@@ -8,7 +8,7 @@ as on a full disk, never fails a command. One without `end` means that its comma
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,7 @@ from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.place import is_device, open_regular
+from noxcli.secrets import Mask
 
 VARIABLE = "NOXCLI_LOG_FILE"
 # An answer's status is told by us, what follows it by the server.
@@ -50,7 +51,7 @@ class Logbook:
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.requests = 0
-        self.mask: Callable[[str], str] = str  # takes secrets out
+        self.mask = Mask()
         self._file: int | None = None
         self._statuses: dict[str, str] = {}
 
@@ -77,8 +78,7 @@ class Logbook:
         if self._file is None:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {name: self.mask(value) if isinstance(value, str) else value for name, value in fields.items()}
-        line = to_json({"ts": now, "level": level, "event": event, "pid": os.getpid(), **told})
+        line = to_json({"ts": now, "level": level, "event": event, "pid": os.getpid(), **self.mask.whole(fields)})
         with suppress(OSError):
             os.write(self._file, f"{line}\n".encode())
 

@@ -10,6 +10,7 @@ from noxcli.ended import is_empty
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
 from noxcli.models import Run
 from noxcli.progress import Progress
+from noxcli.secrets import Mask
 from noxcli.timing import seconds_between
 
 SCHEMA = "noxcli.result/1"
@@ -42,8 +43,9 @@ class Outcome:
             return self.progress.title
         return self.run.workflow.name if self.run and self.run.workflow else self.subject
 
-    def document(self, exit_code: ExitCode) -> dict[str, Any]:
-        """Return the document; its shape is the same for every ending."""
+    def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
+        """Return the document; its shape is the same for every ending. Values of the server pass as they are."""
+        mask = mask or Mask()
         output = self.delivered.output if self.delivered else (self.run.output if self.run else None)
         return {
             "schema": SCHEMA,
@@ -54,9 +56,11 @@ class Outcome:
             "output": output,
             "complete": self._complete(),
             "files": self.delivered.files if self.delivered else [],
-            "nodes": self._nodes(),
+            "nodes": [
+                {**node, "error": mask.whole(node["error"])} if "error" in node else node for node in self._nodes()
+            ],
             "stream": self._stream(),
-            "error": self._error(),
+            "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
         }
 
@@ -145,15 +149,15 @@ def raise_worst(outcomes: Iterable[Outcome]) -> None:
         raise errors[worst(errors)]
 
 
-def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode) -> dict[str, Any]:
+def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode, mask: Mask) -> dict[str, Any]:
     """Return one run's document, or one around the documents of several."""
     if len(outcomes) == 1:
-        return outcomes[0].document(exit_code)
+        return outcomes[0].document(exit_code, mask)
     return {
         "schema": "noxcli.results/1",
         "ok": exit_code == ExitCode.OK,
         "exit_code": int(exit_code),
-        "results": [outcome.document(own_code(outcome, outcomes, exit_code)) for outcome in outcomes],
+        "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],
     }
 
 

@@ -19,6 +19,7 @@ from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
+from noxcli.secrets import Mask
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, environment, running
 from tests.runner import Command, commands, outputs, page, sections
@@ -339,7 +340,7 @@ ANYTHING = st.recursive(
 def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
     run = Run(name, name, "completed", output=output)
     ended = Ended(name, Outcome(name, run).document(ExitCode.OK))
-    tags, _, rest = page(summary([ended], str))
+    tags, _, rest = page(summary([ended], Mask()))
     assert tags <= TAGS
     assert rest.startswith("noxcli: completed , run")
 
@@ -348,7 +349,7 @@ def test_a_page_stays_within_its_size() -> None:
     run = Run("r", "w", "failed", output={"<" * 99: "&" * 99_999})
     failed = Outcome("w", run, error=RunFailed("&" * 10_000)).document(ExitCode.RUN_FAILED)
     runs = [Ended(str(number), failed) for number in range(100)]
-    text = summary(runs, str)
+    text = summary(runs, Mask())
     assert len(text.encode()) < LARGEST + 100
     assert text.endswith("<p>There is more in the log.</p>\n\n")
     assert page(text)[0] <= TAGS

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A module may import those of lower layers, and of its own.
 LAYERS = [
-    {"errors", "models", "encode"},
+    {"errors", "models", "encode", "spelling"},
     {
         *(
             "timing",

@@ -19,6 +19,7 @@ from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Workflow
+from noxcli.secrets import Mask
 from noxcli.within import run_within
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
@@ -41,7 +42,7 @@ class NoxusApi:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
-        mask: Callable[[str], str] = str,
+        mask: Mask | None = None,
     ) -> None:
         self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
 
@@ -161,7 +162,8 @@ class NoxusApi:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
         limit = Limit.of_file(read_timeout)
-        return Download(self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
+        answer = self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True)
+        return Download(answer, self._http.mask)
 
     def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
@@ -175,7 +177,7 @@ class NoxusApi:
 
         Returns at once; the feed raises what goes wrong.
         """
-        return EventFeed(lambda: self._connect_events(run_id, cursor))
+        return EventFeed(lambda: self._connect_events(run_id, cursor), self._http.mask)
 
     def _connect_events(self, run_id: str, cursor: str | None) -> requests.Response:
         headers = {

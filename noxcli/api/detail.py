@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
 from html import unescape
 from typing import Any
 
 from noxcli.api.decode import parse_json
+from noxcli.secrets import Mask
 
 LONGEST = 300
 PAGE_START = 4096  # the reason stands at the top, and the patterns below must not meet a megabyte of `<`
@@ -15,18 +15,19 @@ HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 
 
-def describe(body: bytes, mask: Callable[[str], str] = str) -> str:
+def describe(body: bytes, mask: Mask | None = None) -> str:
     """Return the reason in an error body, or an empty string where it gives none.
 
     FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also looks at
-    `message` and `error`. Gateways answer HTML. `mask` comes before the cut, which could leave half a secret.
+    `message` and `error`. Gateways answer HTML. `mask` comes before our cut; the server may have made one of its own.
     """
+    mask = mask or Mask()
     text = body.decode("utf-8", "replace").strip()
     try:
         reason = _from_json(parse_json(text))
     except (ValueError, RecursionError):
-        reason = _from_html(text) if text.startswith("<") else text
-    line = " ".join(mask(reason).split())
+        reason = _from_html(text, mask) if text.startswith("<") else text
+    line = " ".join(mask.torn(reason).split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
@@ -63,7 +64,7 @@ def _problem(item: Any) -> str:
     return f"{'.'.join(map(str, where))}: {told}" if isinstance(where, list) and where else told
 
 
-def _from_html(page: str) -> str:
-    page = page[:PAGE_START]
+def _from_html(page: str, mask: Mask) -> str:
+    page = mask.torn(page[:PAGE_START])
     title = TITLE.search(page)
     return unescape(title[1] if title else TAG.sub(" ", HIDDEN.sub(" ", page)))

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import wraps
 from http.client import HTTPException
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -11,6 +13,7 @@ import urllib3
 
 from noxcli.api.detail import describe
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
+from noxcli.secrets import Mask
 
 # No connection, so nothing was sent. A name that is unknown is a NewConnectionError, too.
 NO_CONNECTION = (
@@ -24,6 +27,9 @@ NO_CONNECTION = (
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 ERROR_BODY_LIMIT = 64 * 1024
+M = TypeVar("M", bound="Masked")
+P = ParamSpec("P")
+R = TypeVar("R")
 # noxus-sdk 0.6.0, errors.py: where it looks for the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
@@ -33,7 +39,27 @@ def request_id_of(response: requests.Response) -> str | None:
     return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
 
 
-def failure_of(response: requests.Response, *, keyed: bool = True, mask: Callable[[str], str] = str) -> NoxError:
+class Masked(Protocol):
+    """What quotes a server, and knows what must not be quoted."""
+
+    mask: Mask
+
+
+def masked(call: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
+    """Take secrets out of each NoxError that the method raises, before anybody joins, cuts or stores its text."""
+
+    @wraps(call)
+    def guarded(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(self, *args, **kwargs)
+        except NoxError as error:
+            error.hide(self.mask)
+            raise
+
+    return guarded
+
+
+def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -> NoxError:
     """Return the error for an answer that is no success; reads and closes its body.
 
     `keyed` is false where our key was not sent: then the answer says nothing about it. `mask` takes secrets out of

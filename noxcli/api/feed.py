@@ -9,8 +9,9 @@ import requests
 
 from noxcli.api.failures import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
-from noxcli.errors import StreamClosed, Unavailable
+from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import RunEvent
+from noxcli.secrets import Mask
 
 READ_SIZE = 64 * 1024
 # Pieces that may wait for a slow reader of our stdout before the server is made to wait.
@@ -20,7 +21,8 @@ PIECES_AHEAD = 32
 class EventFeed:
     """Events of one connection, in the order they came."""
 
-    def __init__(self, connect: Callable[[], requests.Response]) -> None:
+    def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
+        self._mask = mask
         self.last_heard = time.monotonic()
         self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
         self._closing = threading.Event()
@@ -78,7 +80,7 @@ class EventFeed:
             frames = framer.feed(piece)
             if not frames:
                 continue
-            events, ending = parse_events(frames)
+            events, ending = parse_events(frames, self._mask)
             if events:
                 self._put(events)
             if ending is not None:
@@ -86,6 +88,8 @@ class EventFeed:
                 return
 
     def _put(self, piece: list[RunEvent] | Exception) -> None:
+        if isinstance(piece, NoxError):
+            piece.hide(self._mask)
         while not self._closing.is_set():
             try:
                 self._pieces.put(piece, timeout=0.5)

@@ -10,6 +10,7 @@ import requests
 from noxcli.api.bodies import PIECE, codings_of, decoded
 from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
 from noxcli.errors import Unavailable
+from noxcli.secrets import Mask
 
 CARRIES_A_FILE = frozenset({200, 206})
 RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -23,7 +24,8 @@ class Download:
     Raises Unavailable for a success that carries no file, as 202 and 204: the file may be there later.
     """
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, mask: Mask) -> None:
+        self._mask = mask
         self._response = response
         headers = response.headers
         if response.status_code not in CARRIES_A_FILE:
@@ -70,7 +72,9 @@ class Download:
             while piece := raw.read1(PIECE, decode_content=False):
                 yield piece
         except BROKEN as error:
-            raise Unavailable(f"the download broke after {raw.tell():,} bytes: {cause_of(error)}") from error
+            raise Unavailable(
+                f"the download broke after {raw.tell():,} bytes: {self._mask(cause_of(error))}"
+            ) from error
         # What came over the wire counts: a server may compress although it was asked not to.
         announced = self.length if self._end is None else self._end - self.start
         if announced is not None and raw.tell() != announced:

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.decode import TooMuch, parse_json
-from noxcli.api.failures import BROKEN, cause_of, failure_of, never_connected, request_id_of, unavailable
+from noxcli.api.failures import BROKEN, cause_of, failure_of, masked, never_connected, request_id_of, unavailable
 from noxcli.api.limit import CURRENT, Limit
 from noxcli.api.session import Body, Key, new_session, proxy_for
 from noxcli.config import Settings
 from noxcli.errors import Refused, Unavailable
+from noxcli.secrets import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url
 from noxcli.within import run_within
 
@@ -52,11 +53,11 @@ class Http:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
-        mask: Callable[[str], str] = str,
+        mask: Mask | None = None,
     ) -> None:
         self.settings = settings
         self._home = read_url(settings.url)
-        self._mask = mask
+        self.mask = mask or Mask(key=settings.key)
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -96,6 +97,7 @@ class Http:
         body = MultipartEncoder({"file": (name, content, content_type)})
         return self._json(self.send("POST", path, body=body, headers={"Content-Type": body.content_type}))
 
+    @masked
     def send(
         self,
         method: str,
@@ -124,11 +126,10 @@ class Http:
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
         if not 200 <= response.status_code < 300:
-            failure = failure_of(response, keyed=url.origin == self._home.origin, mask=self._mask)
-            failure.forget(self.settings.key)
-            raise failure
+            raise failure_of(response, self.mask, keyed=url.origin == self._home.origin)
         return response
 
+    @masked
     def ask(self, path: str) -> requests.Response:
         """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
         url = read_url(self.settings.url + path)
@@ -162,8 +163,6 @@ class Http:
                 allow_redirects=False,
             )
             outcome, request_id = str(response.status_code), request_id_of(response)
-            if request_id is not None:
-                request_id = request_id.replace(self.settings.key, "[key]")
         except BROKEN as error:
             cause = cause_of(error)
             raise unavailable(error, str(url), sent=_may_have_left(body, error)) from error
@@ -196,6 +195,7 @@ class Http:
             )
         return target
 
+    @masked
     def _json(self, response: requests.Response) -> Any:
         try:
             with response:

@@ -9,6 +9,7 @@ from noxcli.api.decode import parse_json
 from noxcli.api.detail import describe
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
+from noxcli.secrets import Mask
 
 FRAME_LIMIT = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -68,7 +69,7 @@ def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
         yield event.event, event.data
 
 
-def parse_events(frames: bytes) -> tuple[list[RunEvent], Unavailable | None]:
+def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent], Unavailable | None]:
     """Return the run's events in whole frames, and what ended the stream in them, if anything did.
 
     Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`.
@@ -78,7 +79,7 @@ def parse_events(frames: bytes) -> tuple[list[RunEvent], Unavailable | None]:
         if name in KEEP_ALIVES:
             continue
         if name in ENDINGS:
-            said = describe(text.encode())
+            said = describe(text.encode(), mask)
             return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
         try:
             events.append(_event(name, parse_json(text)))

@@ -160,7 +160,7 @@ class Calls:
         outcome = Outcome(run=failed.run, confirmed=True, phase=Phase.RUN, error=verdict_of(failed.run))
         with suppress(Closed):
             progress = outcome.progress = self._pace.send(lambda: self._plan.replay(failed.run))
-            outcome.error = verdict_of(failed.run, progress.failed_at(self._plan.shown))
+            outcome.error = verdict_of(failed.run, progress.failed_at(self._plan.mask.torn))
         return Over(failed.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:

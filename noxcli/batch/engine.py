@@ -259,7 +259,7 @@ class Engine:
             taken = time.monotonic() - going.began
             self._usual = taken if self._usual is None else 0.8 * self._usual + 0.2 * taken
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
-        result = outcome.document(code)
+        result = outcome.document(code, self._plan.mask)
         if outcome.run is not None or outcome.may_exist:
             try:
                 self._journal.ended(row.number, row.id, result, code)

@@ -22,6 +22,7 @@ from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
 from noxcli.models import Run
 from noxcli.place import Place, open_regular
+from noxcli.secrets import Mask
 from noxcli.timing import Clock
 
 try:
@@ -135,13 +136,14 @@ class Past:
 class Journal:
     """The journal of one directory, locked for one process; safe to use from several threads."""
 
-    def __init__(self, directory: Path, clock: Clock, *, named: bool = True) -> None:
+    def __init__(self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True) -> None:
         """Open the journal, and hold its directory open as `place`; that the user `named` it allows it to be a link.
 
         Raises UsageProblem where it can't be opened, or another process has it.
         """
         self.path = directory / NAME
         self._clock = clock
+        self._mask = mask or Mask()
         self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._written = self._synced = 0
         try:
@@ -250,7 +252,7 @@ class Journal:
         self._add({"step": "end", "rows": rows, "at": self._time()}, durable=True)
 
     def _add(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
-        content = f"{to_json(line)}\n".encode()
+        content = f"{to_json(self._mask.whole(line))}\n".encode()
         try:
             with self._write_lock:
                 if self._file < 0:

@@ -10,6 +10,7 @@ from noxcli.deliver import Delivered
 from noxcli.errors import ExitCode
 from noxcli.models import Run
 from noxcli.progress import Progress
+from noxcli.secrets import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Plan:
     start: Callable[[Mapping[str, Any]], Run]
     deliver: Callable[[Row, Run], Delivered]
     replay: Callable[[Run], Progress]
-    shown: Callable[[str], str]  # hides secrets
+    mask: Mask
     secret: frozenset[str] = frozenset()
     max_parallel: int = 8
     max_failures: int | None = None

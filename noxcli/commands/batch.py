@@ -149,7 +149,7 @@ def batch(
     context.present(quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     part = Shard.parse(shard) if shard is not None else Shard()
     common = read_inputs(inputs or [], secrets=secrets or [], environ=context.terminal.environ)
-    context.terminal.mask = Mask(common.secrets)
+    context.hide(common)
     columns = Columns.parse(column or [], common)
     rows = RowFile(file, input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
     directory, named = _directory(file, rows, output_dir), output_dir is not None
@@ -167,7 +167,7 @@ def batch(
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
         if (directory / NAME).exists():
-            journal = stack.enter_context(Journal(directory, context.clock, named=named))
+            journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
             past = journal.past(retry_failed=retry_failed)
             _require_resumable(past, header, directory, resume=resume)
         counts = Counts(before=past.finished)
@@ -181,11 +181,12 @@ def batch(
                 return
         elif dry_run:
             raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
-        journal = journal or stack.enter_context(Journal(directory, context.clock, named=named))
+        if journal is None:
+            journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
         if past.header != header:
             journal.begin(header)
         if junit is not None:
-            stack.callback(_write_junit, Path(junit), directory)
+            stack.callback(_write_junit, Path(junit), directory, context.terminal.mask)
         common = replace(common, values=stored(context, api, common, patience))
         pace = Pace()
         work = RowWork(context, Gated(api, pace), journal.place if named else None, deadline, retry_for, known)
@@ -195,7 +196,7 @@ def batch(
             start=lambda payload: api.create_run(found.id, payload, version_id=version_id),
             deliver=work.deliver,
             replay=lambda run: _replayed(context, api, run, known or found),
-            shown=context.terminal.mask.torn,
+            mask=context.terminal.mask,
             secret=common.secret,
             max_parallel=max_parallel,
             max_failures=1 if fail_fast else max_failures,
@@ -233,14 +234,14 @@ def batch(
     summary.raise_worst(counts.done, go_on, error)
 
 
-def _write_junit(target: Path, directory: Path) -> None:
+def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
     """Write the report from the journal: what earlier calls have done is in it, too."""
     from noxcli.batch.report import Joined  # loaded where a report is written
     from noxcli.junit import JunitReport
 
     joined = Joined.read([directory])
     shard = Shard.parse(joined.header.shard)
-    with JunitReport(target, joined.header.source) as report:
+    with JunitReport(target, joined.header.source, mask) as report:
         for row in joined.reports():
             if shard.has(row.row):
                 report.add(row.case(joined.header.workflow_id))

@@ -12,6 +12,7 @@ from noxcli.configured import Configured, read_configured
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.files import check_target
+from noxcli.inputs import Inputs
 from noxcli.journal import Journal
 from noxcli.known import Known
 from noxcli.logbook import VARIABLE as LOG_VARIABLE
@@ -24,6 +25,7 @@ from noxcli.output.terminal import Terminal
 from noxcli.output.text import visible
 from noxcli.patience import Patience
 from noxcli.result import Outcome, document_of
+from noxcli.secrets import LEAST, can_hide
 from noxcli.signals import Signals
 from noxcli.timing import Clock, Deadline, show_seconds
 
@@ -54,7 +56,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.terminal.hold = self.signals.held
-        self.log.mask = lambda text: self.terminal.mask(text)
+        self.log.mask = self.terminal.mask
         self.began = self.clock.monotonic()
 
     @property
@@ -125,11 +127,29 @@ class Context:
 
     def open(self, settings: Settings, connect_timeout: float) -> "NoxusApi":
         """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""
+        self._hide_key(settings.key)
         self.base_url = settings.url
         self.log.note("connect", base_url=settings.url)
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
+
+    def hide(self, inputs: Inputs) -> None:
+        """Keep the values of secret inputs out of all that is written from now on, and out of the CI system's log."""
+        secrets = inputs.secret_values()
+        self.terminal.mask.learn(secrets.values())
+        self.reports.ci.hide(secrets.values())
+        for key, value in secrets.items():
+            if not can_hide(value):
+                self._warn_of_short(f"the value of --secret {key!r}")
+
+    def _hide_key(self, key: str) -> None:
+        self.terminal.mask.learn_key(key)
+        if not can_hide(key):
+            self._warn_of_short("the API key")
+
+    def _warn_of_short(self, what: str) -> None:
+        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too few to hide it in messages")
 
     def configure(self, profile: str | None) -> Configured:
         """Read the config files, for the profile of that name or the one that they and the environment choose.
@@ -147,12 +167,14 @@ class Context:
     @property
     def journal(self) -> Journal:
         """What this user started, wherever the environment says that it is kept."""
-        return Journal(self.terminal.environ, lambda line: self.terminal.complain(f"warning: {line}"))
+        return Journal(
+            self.terminal.environ, self.terminal.mask, lambda line: self.terminal.complain(f"warning: {line}")
+        )
 
     @property
     def known(self) -> Known:
         """What completion may offer for the address in force."""
-        return Known(self.terminal.environ, self.base_url)
+        return Known(self.terminal.environ, self.base_url, self.terminal.mask)
 
     def stops_runs(self, on_interrupt: str | None) -> bool:
         """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
@@ -182,7 +204,8 @@ class Context:
 
     def write_reports(self, exit_code: ExitCode) -> ExitCode:
         """Write the reports, whatever the ending; one that can't be written counts where all else went well."""
-        for write in self.reports.at_the_end(self.outcomes, self.clock.monotonic() - self.began):
+        elapsed = self.clock.monotonic() - self.began
+        for write in self.reports.at_the_end(self.outcomes, elapsed, self.terminal.mask):
             try:
                 write(exit_code)
             except NoxError as late:
@@ -200,9 +223,9 @@ class Context:
     def conclude(self, exit_code: ExitCode) -> None:
         """Write the result where the format promises one, whatever the ending."""
         if self.format is Format.JSON:
-            self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code))}\n")
+            self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code, self.terminal.mask))}\n")
         elif self.format is Format.NDJSON:
-            self._lines().finish(document_of(self.outcomes, exit_code))
+            self._lines().finish(document_of(self.outcomes, exit_code, self.terminal.mask))
 
     def tell(self, run: Run) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""

@@ -31,6 +31,7 @@ from noxcli.journal import VARIABLE as STATE_VARIABLE
 from noxcli.models import Run
 from noxcli.output import Format
 from noxcli.resolve import resolve_run
+from noxcli.secrets import Mask
 from noxcli.timing import Deadline
 from noxcli.urls import check_url, is_loopback, read_url, shown_url
 
@@ -74,17 +75,18 @@ def doctor(
             context.terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
     code = worst(check.error.exit_code for check in checks if check.error)
     if as_json:
-        context.terminal.write(f"{to_json(_document(checks, code))}\n")
+        context.terminal.write(f"{to_json(_document(checks, code, context.terminal.mask))}\n")
         context.format = Format.TEXT  # the checks are the document
     raise typer.Exit(code)
 
 
-def _document(checks: list[Check], code: ExitCode) -> dict[str, object]:
+def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, object]:
     listed = [
         {"name": check.name, "verdict": str(check.verdict), "message": check.message, "hint": check.hint}
         for check in checks
     ]
-    return {"schema": SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": listed}
+    told = mask.whole(listed)
+    return {"schema": SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
 
 
 def _checks(

@@ -46,7 +46,7 @@ def merge_batch(
         report = None
         if junit is not None:
             check_target(Path(junit), "--junit")
-            report = stack.enter_context(JunitReport(Path(junit), joined.header.source))
+            report = stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
         for row in joined.reports():
             context.terminal.write(f"{to_json(row.document())}\n")
             summary.add(row.exit_code, f"row {row.row}: {row.message}")

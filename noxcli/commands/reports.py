@@ -9,6 +9,7 @@ from noxcli.errors import ExitCode
 from noxcli.models import Run
 from noxcli.output.ci import CiSystem, Ended
 from noxcli.result import Outcome, own_code
+from noxcli.secrets import Mask
 
 
 @dataclass(slots=True)
@@ -20,36 +21,38 @@ class Reports:
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
 
-    def started(self, run: Run) -> None:
+    def started(self, run: Run, mask: Mask) -> None:
         """Write down the ids, the moment the start has answered.
 
         Raises Undelivered.
         """
         self.ci.started(run)
         if self.dotenv is not None:
-            write_dotenv(self.dotenv, _variables(run))
+            write_dotenv(self.dotenv, _variables(run), mask)
 
-    def at_the_end(self, outcomes: Sequence[Outcome], elapsed: float) -> Iterator[Callable[[ExitCode], None]]:
+    def at_the_end(
+        self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask
+    ) -> Iterator[Callable[[ExitCode], None]]:
         """Yield what writes each report, given the exit code; it may raise Undelivered. `elapsed` is in seconds."""
         if self.junit is not None:
-            yield lambda code: self._write_junit(outcomes, code, elapsed)
+            yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
         if self.dotenv is not None:
-            yield lambda code: self._write_dotenv(outcomes, code)
-        yield lambda code: self.ci.ended(_ended(outcomes, code), code, self.output_dir)
+            yield lambda code: self._write_dotenv(outcomes, code, mask)
+        yield lambda code: self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
 
-    def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float) -> None:
+    def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
         from noxcli.junit import JunitReport  # xml.sax loads half of urllib
         from noxcli.testcase import case_of
 
-        with JunitReport(self.junit, "noxcli") as report:
+        with JunitReport(self.junit, "noxcli", mask) as report:
             for name, outcome in _named(outcomes):
                 report.add(case_of(name, outcome, own_code(outcome, outcomes, code), elapsed))
 
-    def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode) -> None:
+    def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None
         run = outcomes[0].run if len(outcomes) == 1 else None
-        write_dotenv(self.dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)})
+        write_dotenv(self.dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
 
 
 def _variables(run: Run | None) -> dict[str, object]:
@@ -58,8 +61,8 @@ def _variables(run: Run | None) -> dict[str, object]:
     return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
 
 
-def _ended(outcomes: Sequence[Outcome], code: ExitCode) -> list[Ended]:
-    return [Ended(name, one.document(own_code(one, outcomes, code))) for name, one in _named(outcomes)]
+def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ended]:
+    return [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
 
 
 def _named(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:

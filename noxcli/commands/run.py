@@ -20,7 +20,6 @@ from noxcli.models import Run
 from noxcli.output import Format
 from noxcli.patience import Patience
 from noxcli.resolve import resolve_workflow
-from noxcli.secrets import Mask
 from noxcli.signals import Interrupted
 from noxcli.start import start_run
 from noxcli.state import State, write_state
@@ -94,8 +93,7 @@ def run(
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     given = read_inputs(inputs or [], whole, secrets=secrets or [], environ=context.terminal.environ)
-    context.terminal.mask = Mask(given.secrets)
-    context.reports.ci.hide(given.secrets)
+    context.hide(given)
     policy = following(
         context,
         stream=not no_stream,
@@ -186,14 +184,15 @@ class Start:
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
     if state_file is not None:
         try:
-            write_state(Path(state_file), State(started.id, started.workflow_id, context.base_url))
+            mask = context.terminal.mask
+            write_state(Path(state_file), State(mask(started.id), mask(started.workflow_id), context.base_url))
         except NoxError as error:
             context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
 
 
 def _note_for_others(context: Context, started: Run) -> None:
     try:
-        context.reports.started(started)
+        context.reports.started(started, context.terminal.mask)
     except NoxError as error:
         context.terminal.complain(f"noxcli: {error.line()}")  # as with the state file
 

@@ -55,9 +55,10 @@ class Ndjson(_Pipe):
                 self.run_id = run.id
                 return self._own("started", _brief(run))
             case Reconnecting(attempt, delay, reason):
-                return self._own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": reason})
+                told = self._terminal.mask(reason)
+                return self._own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
             case Gap(reason):
-                return self._own("gap", {"reason": reason})
+                return self._own("gap", {"reason": self._terminal.mask(reason)})
             case Paused(run):
                 return self._own("paused", _brief(run))
             case Polled() | Finished():

@@ -27,7 +27,7 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
-    # Takes secrets out of whatever is said.
+    # The gate: takes secrets out of whatever is said. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
     # Prints a line above what is drawn in place, as long as something is.
     above: Callable[[str], None] | None = None

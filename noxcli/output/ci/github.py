@@ -90,7 +90,8 @@ class GitHub(CiSystem):
     def _set_outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs; what stands in a value ends none, since nobody can guess the delimiter."""
         delimiter = f"noxcli_{os.urandom(16).hex()}"
-        text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
+        told = {name: value if name == "output" else self._terminal.mask(value) for name, value in values.items()}
+        text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in told.items())
         self._append("GITHUB_OUTPUT", text)
 
     def _append(self, variable: str, text: str, limit: int | None = None) -> None:

@@ -3,24 +3,24 @@ where Markdown, mentions, links and emoji mean nothing, and no blank line ends i
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from noxcli.output.ci.base import Ended
 from noxcli.output.text import shorten, visible
+from noxcli.secrets import Mask
 from noxcli.timing import show_seconds
 from noxcli.values import as_text
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
 LARGEST = 64 * 1024
 LARGEST_OUTPUT = 4 * 1024
+MASKED = 4  # times as much is searched for secrets: what takes their place is shorter
 MOST_ROWS = 100
 MOST_OUTPUTS = 8
 NAME_WIDTH = 100
 REASON_WIDTH = 2000
-
-Mask = Callable[[str], str]
 
 
 def summary(ended: Sequence[Ended], mask: Mask) -> str:
@@ -78,8 +78,8 @@ def _code(text: str, mask: Mask, width: int = NAME_WIDTH) -> str:
 
 def _block(value: Any, mask: Mask) -> str:
     """Return the beginning of a value as text, in its lines, and how long it is in all."""
-    text = mask(as_text(value))
-    lines = text[: LARGEST_OUTPUT + 1].splitlines()
+    text = as_text(value)
+    lines = mask.torn(text[: MASKED * LARGEST_OUTPUT])[: LARGEST_OUTPUT + 1].splitlines()
     shown = escape("\n".join(map(visible, lines)), quote=False).encode("utf-8", "replace")
     if len(text) <= LARGEST_OUTPUT and len(shown) <= LARGEST_OUTPUT:
         return f"<pre><code>{shown.decode()}</code></pre>"

@@ -1,0 +1,89 @@
+"""Other spellings of a text: escapes taken off, blanks left out, and where each character of that came from."""
+
+import re
+from binascii import b2a_base64
+from collections.abc import Iterator
+
+LAYERS = 2  # of escapes, as in a URL inside JSON
+# What JSON, Python's repr, URLs and HTML write for a character. Each by itself: what one escapes, the others leave.
+ESCAPES = (
+    re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[^uUx])"),
+    re.compile(r"%[0-9A-Fa-f]{2}"),
+    re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);"),
+)
+NAMED = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
+CONTROLS = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f"}
+BLANKS = re.compile(r"\s+")
+# One case, since host names are told in small letters, and the two alphabets of base64 as one.
+SAME = str.maketrans({**{chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}, "-": "+", "_": "/"})
+
+
+Way = tuple[re.Pattern[str], ...]
+
+
+def reading(text: str) -> str:
+    """Return the text as it is compared: without blanks, and in one case."""
+    return "".join(text.split()).translate(SAME)
+
+
+def readings(text: str) -> Iterator[tuple[Way, str]]:
+    """Yield each reading of the text, and which escapes were taken off for it: none, one or two of them."""
+    layer: list[tuple[Way, str]] = [((), text)]
+    for depth in range(LAYERS + 1):
+        yield from ((way, reading(plain)) for way, plain in layer)
+        if depth < LAYERS:
+            layer = [
+                ((*way, escape), escape.sub(_plain, plain))
+                for way, plain in layer
+                for escape in ESCAPES
+                if escape.search(plain)
+            ]
+
+
+def traced(text: str, way: Way) -> tuple[str, list[int]]:
+    """Return that reading, and for each of its characters the place in `text` that it came from."""
+    places = list(range(len(text)))
+    for pattern in (*way, BLANKS):
+        pieces: list[str] = []
+        kept: list[int] = []
+        at = 0
+        for match in pattern.finditer(text):
+            start, plain = match.start(), _plain(match)
+            pieces += (text[at:start], plain)
+            kept += places[at:start] + [places[start]] * len(plain)
+            at = match.end()
+        text, places = "".join([*pieces, text[at:]]), kept + places[at:]
+    return text.translate(SAME), places
+
+
+def sought(text: str) -> Iterator[str]:
+    """Yield what to look for in the readings of other texts to find this one in them."""
+    for spelled in {text, text.replace(" ", "+")}:  # as forms are sent
+        yield reading(spelled)
+        yield reading(spelled.encode().decode("latin-1"))  # as headers are read, and bytes escaped
+    units = text.encode("utf-16-be")
+    yield reading("".join(chr(units[at] << 8 | units[at + 1]) for at in range(0, len(units), 2)))  # as JSON escapes
+    raw = text.encode()
+    for before in range(3):
+        # What stands before it moves the bits; those that it shares with its neighbours are left out.
+        encoded = b2a_base64(bytes(before) + raw, newline=False)
+        first, end = (0, 2, 3)[before], 8 * (before + len(raw)) // 6
+        yield reading(encoded[first:end].decode())
+
+
+def _plain(match: re.Match[str]) -> str:
+    escape = match[0]
+    if escape.isspace():
+        return ""
+    if escape in NAMED or escape in CONTROLS:
+        return NAMED.get(escape) or CONTROLS[escape]
+    if escape[0] == "&":
+        digits = escape[2:-1]
+        code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+    elif escape[0] == "%":
+        code = int(escape[1:], 16)
+    elif escape[1] in "uUx":
+        code = int(escape[2:], 16)
+    else:
+        return escape[1]
+    return chr(code) if code <= 0x10FFFF else escape
