@@ -193,7 +193,7 @@ def test_a_report_that_cannot_be_written_in_the_end_counts_where_all_else_went_w
 def test_a_report_that_was_written_before_one_that_could_not_be_says_the_same(noxcli: Noxcli, plays: Any) -> None:
     def vanish(_: dict[str, Any]) -> Iterator[Step]:
         while not Path("gone/d.env").exists():
-            yield Sleep(10_000)
+            yield Sleep(10)
         shutil.rmtree("gone")
 
     workflow = plays(script=vanish, output={"A": "x"})

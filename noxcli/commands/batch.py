@@ -29,7 +29,6 @@ from noxcli.errors import (
     LostContact,
     NoxError,
     Phase,
-    ReaderGone,
     TimedOut,
     TimedOutBeforeStart,
     Unavailable,
@@ -220,6 +219,8 @@ def batch(
 
             engine = Engine(api, plan, source, journal, past, pace, deadline, counts, tell=tell, tick=tick)
             error = _work_off(context, api, engine, pace, deadline, plan.retry_for, on_interrupt)
+        if engine.unprinted is not None and not isinstance(error, Interruption):
+            raise engine.unprinted
     took = show_seconds(context.clock.monotonic() - began)
     before = f", {past.finished} of them before" if past.finished else ""
     context.terminal.note(f"{counts.done} rows in {took}{before}")
@@ -255,14 +256,13 @@ def _work_off(
     """Have the engine work, and see to what it leaves; return what cut it off."""
     # A signal is seen by `tick`: in between, nothing may get lost.
     with context.signals.held():
-        try:
-            engine.work()
-        except ReaderGone:
-            engine.await_starts(ANSWER_WITHIN)
-            raise
+        engine.work()
         number = context.signals.take_pending()
         if number is not None:
             return _interrupted(context, api, engine, Interrupted(number), on_interrupt)
+        if engine.unprinted is not None:
+            engine.await_starts(ANSWER_WITHIN)
+            return engine.unprinted
         if deadline.passed:
             engine.await_starts(ANSWER_WITHIN)
             engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} when the time was up"))
