@@ -18,6 +18,7 @@ VERBS = {
     "fetch-output": ("Run", "Print or save the output of a finished run."),
     "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
     "workflows": ("Look", "List workflows, last changed first."),
+    "versions": ("Look", "List the saved versions of a workflow, newest first."),
     "inputs": ("Look", "Show what a workflow takes, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),

@@ -12,11 +12,11 @@ from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, READ_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
-from noxcli.api.records import items_of, run_from, workflow_from
+from noxcli.api.records import items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Workflow
+from noxcli.models import Run, Version, Workflow
 from noxcli.within import run_within
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search.
@@ -103,16 +103,23 @@ class NoxusApi:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
         return workflow_from(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
 
-    def get_version(self, workflow_id: str, version_id: str, *, within: float | None = None) -> Workflow:
-        """Read a workflow as a saved version has it: `GET /v1/workflows/{id}/versions`.
+    def list_versions(self, workflow_id: str, *, within: float | None = None) -> Iterator[Version]:
+        """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`; `within` is in seconds, for each page.
 
-        Raises NotFound where there is no such version.
+        The SDK asks without a page and expects a bare list; where a page of several comes, the others are asked for.
         """
-        versions = items_of(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}/versions", within=within))
-        for version in versions:
-            if isinstance(version, dict) and version.get("id") == version_id:
-                return workflow_from({**version, "id": workflow_id, "name": None})
-        raise NotFound(f"the workflow has no version {version_id!r}")
+        path, page, seen = f"/v1/workflows/{_part(workflow_id)}/versions", 1, set[str]()
+        answer = self._http.get_json(path, within=within)
+        while True:
+            versions = [version_from(item, workflow_id) for item in items_of(answer)]
+            fresh = [version for version in versions if version.id not in seen]
+            yield from fresh
+            seen |= {version.id for version in fresh}
+            # A server that ignores `page` has nothing new to say.
+            if not fresh or not isinstance(answer, dict) or not _goes_on(answer, page, len(seen)):
+                return
+            page += 1
+            answer = self._http.get_json(path, {"page": page}, within=within)
 
     def list_workflows(self) -> Iterator[Workflow]:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
@@ -196,6 +203,13 @@ class NoxusApi:
             if page >= pages if isinstance(pages, int) else len(items) < PAGE_SIZE:
                 return
             page += 1
+
+
+def _goes_on(envelope: Mapping[str, Any], page: int, seen: int) -> bool:
+    pages, total = envelope.get("pages"), envelope.get("total")
+    if isinstance(pages, int):
+        return page < pages
+    return isinstance(total, int) and seen < total
 
 
 def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:

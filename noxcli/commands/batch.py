@@ -19,7 +19,7 @@ from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.commands import options
 from noxcli.commands.context import Context
-from noxcli.commands.prepare import read_workflow, stored
+from noxcli.commands.prepare import chosen_version, read_workflow, stored
 from noxcli.commands.summary import Summary
 from noxcli.deliver import Delivered, complete_inline
 from noxcli.encode import to_json
@@ -158,7 +158,9 @@ def batch(
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
-        known = None if no_check else read_workflow(context, api, found, deadline, patience, version_id)
+        version = chosen_version(context, api, found, version_id, deadline, patience, checks=not no_check)
+        version_id = version.id if version else None
+        known = None if no_check else read_workflow(context, api, found, deadline, patience, version)
         checker = Checker(known.definition if known else None, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
