@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from noxcli import __version__
 
@@ -10,8 +11,10 @@ from noxcli import __version__
 def main() -> None:
     """Run the process's command line."""
     if sys.argv[1:] == ["--version"]:
-        print(f"noxcli {__version__}")  # noqa: T201 - with nothing else loaded, it is as fast as Python starts
-        return
+        # With nothing else loaded, it is as fast as Python starts; where it can't be written, the rest says why.
+        with suppress(OSError):
+            os.write(1, f"noxcli {__version__}\n".encode())
+            return
     # Until there is something to tidy up, Ctrl-C just leaves; Python's own way would be a traceback.
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))

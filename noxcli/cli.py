@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from noxcli import __version__
-from noxcli.commands.usage import Verb, nearest
+from noxcli.commands.usage import Told, Verb, nearest
 from noxcli.errors import UsageProblem
 
 # Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
@@ -18,6 +18,7 @@ VERBS = {
     "fetch-output": ("Run", "Print or save the output of a finished run."),
     "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
     "workflows": ("Look", "List workflows, last changed first."),
+    "versions": ("Look", "List the saved versions of a workflow, newest first."),
     "inputs": ("Look", "Show what a workflow takes, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
@@ -31,7 +32,7 @@ VERBS = {
 EPILOG = "Exit codes, environment and recipes: README.md. A try without an account: noxcli sandbox -- noxcli run demo"
 
 
-class Verbs(TyperGroup):
+class Verbs(Told, TyperGroup):
     """The verbs, each loaded when it is called for: a third of the time that `--help` would take otherwise."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is theirs
@@ -89,8 +90,8 @@ def noxcli(
     """Run Noxus AI workflows from the shell."""
     # `--version` on its own never comes here: __main__ answers it without loading Typer.
     if version:
-        typer.echo(f"noxcli {__version__}")
+        ctx.obj.terminal.write(f"noxcli {__version__}\n")
     elif ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+        ctx.obj.terminal.write(f"{ctx.get_help()}\n")
     if version or ctx.invoked_subcommand is None:
         raise typer.Exit

@@ -1,20 +1,68 @@
 """JSON as noxcli writes it, on stdout and in files."""
 
 import json
+import math
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+DEEPEST_INDENT = 100  # levels; beyond, the spaces alone would fill the memory
+END = object()
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
+    """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null.
+
+    Values may be nested as deep, and integers be as long, as a server has sent them.
+    """
     separators = (",", ":") if indent is None else None
     try:
         text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
-    except ValueError:
-        # A server may write NaN, and 1e999 is read as an infinity; JSON has neither.
-        value = json.loads(json.dumps(value), parse_constant=lambda _: None)
-        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    except (ValueError, RecursionError):
+        text = "".join(_pieces(value, indent))
+    return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _pieces(value: Any, indent: int | None) -> Iterator[str]:
+    """Yield what json.dumps would write, which refuses what is nested deeper than Python may call."""
+    stack: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
+    while stack:
+        members, end = stack[-1]
+        lead, inner = next(members, (end, END))
+        yield lead
+        if inner is END:
+            stack.pop()
+        elif isinstance(inner, dict | list | tuple) and inner:
+            opening, closing = "{}" if isinstance(inner, dict) else "[]"
+            yield opening
+            stack.append((_members(inner, indent, len(stack)), f"{_line(indent, len(stack) - 1)}{closing}"))
+        else:
+            yield _leaf(inner)
+
+
+def _members(container: Any, indent: int | None, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield each member with what stands before it: a comma, a new line, its key."""
+    colon = ":" if indent is None else ": "
+    pairs: Iterable[tuple[str, Any]] = (("", inner) for inner in container)
+    if isinstance(container, dict):
+        pairs = ((f"{_leaf(str(key))}{colon}", inner) for key, inner in container.items())
+    comma = ""
+    for key, inner in pairs:
+        yield f"{comma}{_line(indent, depth)}{key}", inner
+        comma = ","
+
+
+def _line(indent: int | None, depth: int) -> str:
+    return "" if indent is None else f"\n{' ' * indent * min(depth, DEEPEST_INDENT)}"
+
+
+def _leaf(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"  # a server may write NaN, and 1e999 is read as an infinity; JSON has neither
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent, separators=separators)
-    return text
+        return json.dumps(value, ensure_ascii=False)
+    except ValueError:
+        from decimal import Decimal  # Python itself writes no more than 4,300 digits
+
+        return format(Decimal(value), "f")

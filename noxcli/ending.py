@@ -1,14 +1,14 @@
 """How a command line ends: whatever was raised becomes one line, one code and, where promised, one document."""
 
 import re
-import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
 from noxcli.cli import VERBS, app
 from noxcli.commands.context import Context
-from noxcli.errors import Bug, ExitCode, Interruption, NoxError, ReaderGone, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unwritten, UsageProblem
 from noxcli.output import Format
 from noxcli.signals import Interrupted
 
@@ -31,40 +31,69 @@ def run(argv: Sequence[str], context: Context) -> int:
         raise
     except Exception as error:
         # The last resort: a bug must not look like a failed run, which is 1.
-        if context.terminal.verbose:
-            for line in context.terminal.mask(traceback.format_exc()).splitlines():
-                context.terminal.complain(line)
-        return conclude(context, Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose"))
+        return conclude(context, context.unexpected(error))
     if returned is not None:
         return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
     return conclude(context, None)
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
-    """Tell the ending on stderr, in the result and in the log, and return the exit code."""
+    """Tell the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
     context.signals.hold_on()  # the first signal comes too late now
-    code = tell(context, error)
-    context.log_ending(code, error)
+    if error is not None:
+        say(context, error)
+    code = error.exit_code if error else ExitCode.OK
+    try:
+        code = tell(context, code)
+    except Exception as trouble:
+        # The last resort again: what went wrong after the verdict must not take its place.
+        code = tell_briefly(context, code, trouble)
+    context.log_ending(code, error or context.outcome.error)
     return code
 
 
-def tell(context: Context, error: NoxError | None) -> ExitCode:
-    """Tell the ending on stderr and in the result, and return the exit code."""
-    code = error.exit_code if error else ExitCode.OK
-    if error is not None:
-        error.hint = error.hint and PASTED.sub(lambda line: line[0] + context.route, error.hint)
-        error.hide(context.terminal.mask)
-        context.terminal.complain(f"noxcli: {error.line()}")
-        context.blame(error)
+def tell(context: Context, code: ExitCode) -> ExitCode:
+    """Write reports and result, and return the exit code; what stdout did not take is in the reports as well."""
     code = context.write_reports(code)
-    if context.terminal.reader_gone:
-        return code
+    late = None if context.terminal.reader_gone else write_result(context, code)
+    if late is not None:
+        final = late.exit_code if isinstance(late, ReaderGone) else code or late.exit_code
+        if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
+            say(context, late)
+        if final != code:
+            code = context.write_reports(final)
+    context.tell_ci(code)
+    return code
+
+
+def write_result(context: Context, code: ExitCode) -> NoxError | None:
+    """Write the result to stdout; return why it could not be written."""
     try:
         context.conclude(code)
-    except NoxError as late:
-        context.terminal.complain(f"noxcli: {late.line()}")
-        return late.exit_code
-    return code
+    except (ReaderGone, Unwritten) as late:
+        return expected(late, context, ())
+    return None
+
+
+def tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
+    """Tell an ending that could not be told whole without output and nodes; its code stands where it has one."""
+    if isinstance(trouble, RecursionError | MemoryError):
+        late: NoxError = Undelivered("the output is too large, or nested too deep, to be told", come_back(context))
+    else:
+        late = context.unexpected(trouble)
+    context.outcomes = [outcome.brief() for outcome in context.outcomes]
+    say(context, late)
+    with suppress(Exception):
+        return tell(context, code or late.exit_code)
+    return code or late.exit_code
+
+
+def say(context: Context, error: NoxError) -> None:
+    """Say the error on stderr, and note it for reports and result."""
+    error.hint = error.hint and PASTED.sub(lambda line: line[0] + context.route, error.hint)
+    error.hide(context.terminal.mask)
+    context.terminal.complain(f"noxcli: {error.line()}")
+    context.blame(error)
 
 
 def expected(
@@ -72,8 +101,8 @@ def expected(
 ) -> NoxError:
     """Return the error in our own terms."""
     match error:
-        case ReaderGone():
-            return ReaderGone(error.message, come_back(context))
+        case ReaderGone() | Unwritten():
+            return type(error)(error.message, come_back(context))
         case NoxError():
             return error
         case Interrupted():

@@ -257,6 +257,10 @@ class Undelivered(NoxError):
     phase = Phase.DELIVER
 
 
+class Unwritten(Undelivered):
+    """stdout does not take what is written to it: its disk is full, or it was closed before the command began."""
+
+
 class ReaderGone(NoxError):
     """Whoever read stdout has closed it."""
 

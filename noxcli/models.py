@@ -54,6 +54,19 @@ class Workflow:
     last_updated_at: str | None = None
     last_run_at: str | None = None
     runs_count: int | None = None
+    live_version: str | None = None  # the id of the version in use, where the server says so
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A saved version of a workflow. `live` is None where the server does not say whether it is the one in use."""
+
+    id: str
+    name: str | None
+    workflow: Workflow  # as this version has it
+    created_at: str | None = None
+    description: str | None = None
+    live: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
-from noxcli.models import Run, Workflow
+from noxcli.models import Run, Version, Workflow
 from noxcli.timing import parse_time
 
 EVIDENCE = 50  # items, half a page: enough to see an order in
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-Item = TypeVar("Item", bound=Run | Workflow)
+Item = TypeVar("Item", bound=Run | Workflow | Version)
 
 
 def newest_first(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield each run by its start and each workflow by its last change, the newest first.
+    """Yield runs and versions by their creation and workflows by their last change, the newest first.
 
     Where the list begins in that order, it is passed on as it comes, and no page is read that nobody asks for;
     otherwise all of it is read and sorted.
@@ -32,8 +32,8 @@ def _sorted(items: Iterable[Item]) -> list[Item]:
     return sorted(items, key=_moment, reverse=True)
 
 
-def _moment(item: Run | Workflow) -> datetime:
-    return parse_time(item.created_at if isinstance(item, Run) else item.last_updated_at) or LONG_AGO
+def _moment(item: Run | Workflow | Version) -> datetime:
+    return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
 
 
 def _distinct(items: Iterable[Item]) -> Iterator[Item]:

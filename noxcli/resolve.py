@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Protocol, TextIO
 
 from noxcli.errors import NotFound, Refused, Unauthorized, UsageProblem
-from noxcli.models import Run, Workflow, is_uuid
+from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.patience import Patience
 
 # What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
@@ -49,6 +49,23 @@ def resolve_workflow(
     if not matches:
         near = difflib.get_close_matches(text, [*aliases, *(workflow.name for workflow in workflows)], n=1)
         raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near[0]!r}?" if near else None)
+    return matches[0]
+
+
+def resolve_version(versions: Sequence[Version], text: str) -> Version:
+    """Return the version by its id, in capitals or not, or by its exact name.
+
+    Raises UsageProblem for a name that several versions have, NotFound where none has it.
+    """
+    matches = [version for version in versions if version.id.lower() == text.lower()]
+    matches = matches or [version for version in versions if version.name == text]
+    if len(matches) > 1:
+        ids = ", ".join(version.id for version in matches)
+        raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
+    if not matches:
+        near = difflib.get_close_matches(text, [version.name or version.id for version in versions], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
 
 

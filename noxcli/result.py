@@ -1,7 +1,7 @@
 """The result document: what became of a command, for programs (`noxcli.result/1`)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from noxcli.continuity import Continuity, Ledger
@@ -42,6 +42,12 @@ class Outcome:
         if self.progress is not None and self.progress.title:
             return self.progress.title
         return self.run.workflow.name if self.run and self.run.workflow else self.subject
+
+    def brief(self) -> "Outcome":
+        """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
+        run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
+        nothing = Delivered(None, complete=False)
+        return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
         """Return the document; its shape is the same for every ending. Values of the server pass as they are."""

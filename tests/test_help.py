@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -26,9 +25,9 @@ PAGES = ["", *VERBS]
 
 def page_of(*argv: str) -> str:
     """What `--help` prints, for noxcli or for a verb."""
-    with redirect_stdout(io.StringIO()) as out:
-        assert run([*argv, "--help"], Context(Terminal(io.BytesIO(), io.StringIO()))) == 0
-    return out.getvalue()
+    out = io.BytesIO()
+    assert run([*argv, "--help"], Context(Terminal(out, io.StringIO()))) == 0
+    return out.getvalue().decode()
 
 
 @pytest.fixture(scope="module")

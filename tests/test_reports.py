@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import signal
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,18 @@ def test_a_report_that_cannot_be_written_in_the_end_counts_where_all_else_went_w
     assert (result.code, result.json["exit_code"], result.json["ok"]) == (code, code, False)
     assert "noxcli: can't write gone/r.xml: no such file or directory" in result.err
     assert variables("d.env")["NOXCLI_EXIT_CODE"] == str(code)
+
+
+def test_a_report_that_was_written_before_one_that_could_not_be_says_the_same(noxcli: Noxcli, plays: Any) -> None:
+    def vanish(_: dict[str, Any]) -> Iterator[Step]:
+        while not Path("gone/d.env").exists():
+            yield Sleep(10)
+        shutil.rmtree("gone")
+
+    workflow = plays(script=vanish, output={"A": "x"})
+    result = noxcli("run", workflow, "--junit", "report/r.xml", "--dotenv", "gone/d.env", "--json")
+    assert (result.code, result.json["exit_code"]) == (9, 9)
+    assert str(only_case()[0].text).startswith("exit code 9: ")
 
 
 def test_a_value_that_a_shell_or_gitlab_would_expand_is_made_plain(tmp_path: Path) -> None:

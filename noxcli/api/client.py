@@ -14,11 +14,11 @@ from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import READ_TIMEOUT, Limit
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
-from noxcli.api.records import id_of, items_of, run_from, workflow_from
+from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Workflow
+from noxcli.models import Run, Version, Workflow
 from noxcli.secrets import Mask
 from noxcli.within import run_within
 
@@ -117,16 +117,13 @@ class NoxusApi:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
         return workflow_from(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
 
-    def get_version(self, workflow_id: str, version_id: str, *, within: float | None = None) -> Workflow:
-        """Read a workflow as a saved version has it: `GET /v1/workflows/{id}/versions`.
+    def list_versions(self, workflow_id: str, *, within: float | None = None) -> Iterator[Version]:
+        """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`; `within` is in seconds, for each page.
 
-        Raises NotFound where there is no such version.
+        The SDK expects a bare list; where a page of several comes, the others are asked for.
         """
-        versions = items_of(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}/versions", within=within))
-        for version in versions:
-            if isinstance(version, dict) and version.get("id") == version_id:
-                return workflow_from({**version, "id": workflow_id, "name": None})
-        raise NotFound(f"the workflow has no version {version_id!r}")
+        path = f"/v1/workflows/{_part(workflow_id)}/versions"
+        return (version_from(item, workflow_id) for item in self._pages(path, {}, within))
 
     def list_workflows(self) -> Iterator[Workflow]:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
@@ -199,7 +196,7 @@ class NoxusApi:
             raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
         return response
 
-    def _pages(self, path: str, params: Mapping[str, Any]) -> Iterator[Any]:
+    def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
         """Yield each item once, page by page, until the server names the end or a page brings nothing new.
 
         Raises Refused where the list has no end.
@@ -207,7 +204,7 @@ class NoxusApi:
         seen: set[str] = set()
         size: int | None = PAGE_SIZES[0]
         for page in range(1, MOST_PAGES + 1):
-            envelope, size = self._page(path, params, page, size)
+            envelope, size = self._page(path, params, page, size, within)
             items = items_of(envelope)
             fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
@@ -216,17 +213,19 @@ class NoxusApi:
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
 
-    def _page(self, path: str, params: Mapping[str, Any], page: int, size: int | None) -> tuple[Any, int | None]:
+    def _page(
+        self, path: str, params: Mapping[str, Any], page: int, size: int | None, within: float | None
+    ) -> tuple[Any, int | None]:
         """Return one page and its size; a server whose limit is below ours is asked for less, on the first page."""
         smaller = PAGE_SIZES[PAGE_SIZES.index(size) + 1 :] if page == 1 else ()
         # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
         asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
         try:
-            return self._http.get_json(path, asked), size
+            return self._http.get_json(path, asked, within=within), size
         except Refused as error:
             if not smaller or error.http_status not in SIZE_REFUSALS:
                 raise
-        return self._page(path, params, page, smaller[0])
+        return self._page(path, params, page, smaller[0], within)
 
 
 def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None) -> bool:

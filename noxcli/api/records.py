@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from noxcli.errors import Unavailable
-from noxcli.models import PLAIN_ID, Run, Workflow
+from noxcli.models import PLAIN_ID, Run, Version, Workflow
+
+# No page of the docs says how the version in use is marked: words that can hardly mean anything else.
+LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
+LIVE_POINTERS = ("live_version_id", "published_version_id", "active_version_id", "workflow_version_id")
 
 MOST = 10**9  # far beyond every count and every percentage
 
@@ -54,6 +58,25 @@ def workflow_from(record: Any) -> Workflow:
         last_updated_at=_text(record.get("last_updated_at")),
         last_run_at=_text(record.get("last_run_at")),
         runs_count=runs if isinstance(runs := _number(record.get("runs_count")), int) else None,
+        live_version=next(filter(None, (_text(record.get(name)) for name in LIVE_POINTERS)), None),
+    )
+
+
+def version_from(record: Any, workflow_id: str) -> Version:
+    """Return the version in an item of `GET /v1/workflows/{id}/versions` (noxus-sdk 0.6.0, resources/workflows.py).
+
+    Raises Unavailable where it has no id.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+        raise Unavailable("the answer is not a version: it has no id")
+    marks = [record[name] for name in LIVE_MARKS if isinstance(record.get(name), bool)]
+    return Version(
+        record["id"],
+        _text(record.get("name")),
+        workflow_from({"id": workflow_id, "definition": record.get("definition")}),
+        created_at=_text(record.get("created_at")),
+        description=_text(record.get("description")),
+        live=any(marks) if marks else None,
     )
 
 

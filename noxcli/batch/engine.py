@@ -23,8 +23,10 @@ from noxcli.errors import (
     ExitCode,
     NoxError,
     Phase,
+    ReaderGone,
     StartUnknown,
     Unavailable,
+    Unwritten,
     UsageProblem,
 )
 from noxcli.models import Run
@@ -64,6 +66,7 @@ class Engine:
     ) -> None:
         self.counts = counts
         self.trouble: NoxError | None = None  # what ended the starting, where that was neither the rows nor the user
+        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout took no more lines; --resume prints them
         self.going: dict[int, Going] = {}
         self._api = api
         self._plan = plan
@@ -124,7 +127,7 @@ class Engine:
             self._finish(going.row, outcome)
         self._tell_doubts(Finding())
         for number in sorted(self._waiting):
-            self._tell(self._waiting.pop(number))
+            self._say(self._waiting.pop(number))
 
     # One round: rows in, results out.
 
@@ -136,7 +139,8 @@ class Engine:
             if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
                 return
             self._take_news(self._longest_wait())
-            if not self._tick() or self._deadline.passed or self._pace.silent_for > self._plan.retry_for:
+            silent = self._pace.silent_for > self._plan.retry_for
+            if not self._tick() or self._deadline.passed or silent or self.unprinted is not None:
                 self._left = True
                 return
 
@@ -260,20 +264,34 @@ class Engine:
             self._usual = taken if self._usual is None else 0.8 * self._usual + 0.2 * taken
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         result = outcome.document(code, self._plan.mask)
-        if outcome.run is not None or outcome.may_exist:
-            try:
-                self._journal.ended(row.number, row.id, result, code)
-            except JournalTrouble as error:
-                self._give_up(error)
         self.counts.codes[code] += 1
         self._failing.discard(row.number)
         self._count_failures()
         told = Told(row, result, code)
         if not self._plan.ordered or row.number not in self._turns:
-            self._tell(told)
+            self._say(told)
             return
         self._waiting[row.number] = told
         self._say_in_turn()
+
+    def _say(self, told: Told) -> None:
+        """Print the line, then write it down: a kill in between may print a line twice, but leaves none out.
+
+        Where stdout does not take it, neither this row nor any that finishes from here on is written down as finished.
+        """
+        if self.unprinted is not None:
+            return
+        try:
+            self._tell(told)
+        except (ReaderGone, Unwritten) as error:
+            self.unprinted = error
+            self.stop_starting()
+            return
+        if not told.result["retry_safe"]:
+            try:
+                self._journal.ended(told.row.number, told.row.id, told.result, told.code)
+            except JournalTrouble as error:
+                self._give_up(error)
 
     def _count_failures(self) -> None:
         most = self._plan.max_failures
@@ -282,7 +300,7 @@ class Engine:
 
     def _say_in_turn(self) -> None:
         while self._turns and self._turns[0] in self._waiting:
-            self._tell(self._waiting.pop(self._turns.popleft()))
+            self._say(self._waiting.pop(self._turns.popleft()))
 
     def _pass_over(self, number: int) -> None:
         """Let the others go on (--ordered): this row has no result now."""

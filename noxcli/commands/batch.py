@@ -19,7 +19,7 @@ from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.commands import options
 from noxcli.commands.context import Context
-from noxcli.commands.prepare import read_workflow, stored
+from noxcli.commands.prepare import chosen_version, read_workflow, stored
 from noxcli.commands.summary import Summary
 from noxcli.deliver import Delivered, complete_inline
 from noxcli.encode import to_json
@@ -30,7 +30,6 @@ from noxcli.errors import (
     LostContact,
     NoxError,
     Phase,
-    ReaderGone,
     TimedOut,
     TimedOutBeforeStart,
     Unavailable,
@@ -162,7 +161,9 @@ def batch(
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
-        known = None if no_check else read_workflow(context, api, found, deadline, patience, version_id)
+        version = chosen_version(context, api, found, version_id, deadline, patience, checks=not no_check)
+        version_id = version.id if version else None
+        known = None if no_check else read_workflow(context, api, found, deadline, patience, version)
         checker = Checker(known.definition if known else None, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
@@ -224,6 +225,8 @@ def batch(
 
             engine = Engine(api, plan, source, journal, past, pace, deadline, counts, tell=tell, tick=tick)
             error = _work_off(context, api, engine, pace, deadline, plan.retry_for, on_interrupt)
+        if engine.unprinted is not None and not isinstance(error, Interruption):
+            raise engine.unprinted
     took = show_seconds(context.clock.monotonic() - began)
     before = f", {past.finished} of them before" if past.finished else ""
     context.terminal.note(f"{counts.done} rows in {took}{before}")
@@ -259,14 +262,13 @@ def _work_off(
     """Have the engine work, and see to what it leaves; return what cut it off."""
     # A signal is seen by `tick`: in between, nothing may get lost.
     with context.signals.held():
-        try:
-            engine.work()
-        except ReaderGone:
-            engine.await_starts(ANSWER_WITHIN)
-            raise
+        engine.work()
         number = context.signals.take_pending()
         if number is not None:
             return _interrupted(context, api, engine, Interrupted(number), on_interrupt)
+        if engine.unprinted is not None:
+            engine.await_starts(ANSWER_WITHIN)
+            return engine.unprinted
         if deadline.passed:
             engine.await_starts(ANSWER_WITHIN)
             engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} when the time was up"))

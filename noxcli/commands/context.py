@@ -1,8 +1,10 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
 import shlex
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from noxcli.commands.reports import Reports
 from noxcli.config import Settings, load_settings, overruling
 from noxcli.configured import Configured, read_configured
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.files import check_target
 from noxcli.inputs import Inputs
 from noxcli.journal import Journal
@@ -52,6 +54,7 @@ class Context:
     reports: Reports = field(default_factory=Reports)
     began: float = field(init=False)  # by the clock
     _ndjson: Ndjson | None = None
+    _concluded: bool = False
     _configured: Configured | None = None
 
     def __post_init__(self) -> None:
@@ -203,16 +206,45 @@ class Context:
         return Content(self.terminal) if self.format is Format.CONTENT else None
 
     def write_reports(self, exit_code: ExitCode) -> ExitCode:
-        """Write the reports, whatever the ending; one that can't be written counts where all else went well."""
-        elapsed = self.clock.monotonic() - self.began
-        for write in self.reports.at_the_end(self.outcomes, elapsed, self.terminal.mask):
-            try:
-                write(exit_code)
-            except NoxError as late:
-                self.terminal.complain(f"noxcli: {late.line()}")
-                exit_code = exit_code or late.exit_code
+        """Write the reports, whatever the ending; one that can't be written counts where all else went well.
+
+        The others are written again then, for all have to say the same.
+        """
+        return self._write_each(
+            list(self.reports.files(self.outcomes, self.clock.monotonic() - self.began, self.terminal.mask)), exit_code
+        )
+
+    def _write_each(self, reports: Sequence[Callable[[ExitCode], None]], exit_code: ExitCode) -> ExitCode:
+        for write in reports:
+            late = self._trouble_with(partial(write, exit_code))
+            if late is not None:
                 self.blame(late)
+                return self._write_each([each for each in reports if each is not write], exit_code or late.exit_code)
         return exit_code
+
+    def tell_ci(self, exit_code: ExitCode) -> None:
+        """Tell the CI system how it all ended; to be called last and once, since it only ever adds to its files."""
+        self._trouble_with(lambda: self.reports.tell_ci(self.outcomes, exit_code, self.terminal.mask))
+
+    def _trouble_with(self, write: Callable[[], None]) -> NoxError | None:
+        """Write a report, say what goes wrong and return it: even a bug costs neither other reports nor the result."""
+        try:
+            write()
+        except NoxError as error:
+            late = error
+        except Exception as error:
+            late = self.unexpected(error)
+        else:
+            return None
+        self.terminal.complain(f"noxcli: {late.line()}")
+        return late
+
+    def unexpected(self, error: Exception) -> Bug:
+        """Return what to say of an error that noxcli did not expect; --verbose shows at once where it happened."""
+        if self.terminal.verbose:
+            for line in self.terminal.mask("".join(traceback.format_exception(error))).splitlines():
+                self.terminal.complain(line)
+        return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
 
     def blame(self, error: NoxError) -> None:
         """Note the error that ended the command on each outcome that has neither another one nor a good end."""
@@ -221,11 +253,17 @@ class Context:
                 outcome.error = error
 
     def conclude(self, exit_code: ExitCode) -> None:
-        """Write the result where the format promises one, whatever the ending."""
+        """Write the result where the format promises one and it is not there yet, whatever the ending.
+
+        Raises as Terminal.write.
+        """
+        if self._concluded:
+            return
         if self.format is Format.JSON:
             self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code, self.terminal.mask))}\n")
         elif self.format is Format.NDJSON:
             self._lines().finish(document_of(self.outcomes, exit_code, self.terminal.mask))
+        self._concluded = True
 
     def tell(self, run: Run) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 import typer
 
@@ -14,7 +15,7 @@ from noxcli.inputs import item_start
 from noxcli.output import Format
 from noxcli.output.table import in_columns, with_tabs
 from noxcli.output.text import visible
-from noxcli.resolve import resolve_workflow
+from noxcli.resolve import resolve_version, resolve_workflow
 from noxcli.schema import SAMPLES, schema_of
 from noxcli.timing import Deadline
 
@@ -53,7 +54,8 @@ def inputs(
         patience = context.patience(deadline, options.before(retry_for))
         found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
         if version_id is not None:
-            found = patience.keep_trying(lambda: api.get_version(found.id, version_id))
+            versions = patience.keep_trying(lambda: list(api.list_versions(found.id)))
+            found = replace(resolve_version(versions, version_id).workflow, name=found.name)
         elif "nodes" not in found.definition:
             found = patience.keep_trying(lambda: api.get_workflow(found.id))
     nodes = inputs_of(found.definition)

@@ -61,7 +61,9 @@ Secrets = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the request, and send nothing.")]
 NoCheck = Annotated[bool, typer.Option("--no-check", help="Leave the inputs to the server to judge.")]
-VersionId = Annotated[str | None, typer.Option("--version-id", metavar="ID", help="Run a saved version.")]
+VersionId = Annotated[
+    str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
+]
 CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Where the platform POSTs the result.")
 ]

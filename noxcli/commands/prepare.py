@@ -1,15 +1,26 @@
 """What `run` does before the start: find the workflow, check the inputs against it, store the files."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.commands.context import Context
 from noxcli.definition import inputs_of
 from noxcli.encode import to_json
-from noxcli.errors import Phase, Refused, TimedOutBeforeStart, Unauthorized, Unavailable
+from noxcli.errors import (
+    NotFound,
+    NoxError,
+    Phase,
+    Refused,
+    TimedOutBeforeStart,
+    Unauthorized,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.inputs import Inputs
-from noxcli.models import Workflow
+from noxcli.models import Version, Workflow, is_uuid
 from noxcli.patience import Patience
 from noxcli.preflight import check
+from noxcli.resolve import resolve_version
 from noxcli.timing import Deadline
 from noxcli.uploads import Uploader
 
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST_LOOK = 10.0  # seconds for one read of the definition
 REFUSES_ALL = frozenset({429, 503})
+T = TypeVar("T")
 
 
 def checked(
@@ -29,16 +41,16 @@ def checked(
     patience: Patience,
     *,
     named: str,
-    version_id: str | None = None,
+    version: Version | None = None,
 ) -> tuple[Workflow, Inputs]:
     """Return the workflow as it was read, and the inputs as it takes them.
 
     Raises WrongInputs with all that is wrong; what reading raises where a start could not go better.
     """
-    known = read_workflow(context, api, workflow, deadline, patience, version_id)
+    known = read_workflow(context, api, workflow, deadline, patience, version)
     if known is None:
         return workflow, inputs
-    if version_id is None and (nodes := inputs_of(known.definition)) is not None:
+    if version is None and (nodes := inputs_of(known.definition)) is not None:
         context.known.inputs(workflow.id, nodes)
     result = check(inputs, known.definition, named)
     for line in result.notes:
@@ -54,35 +66,73 @@ def read_workflow(
     workflow: Workflow,
     deadline: Deadline,
     patience: Patience,
-    version_id: str | None = None,
+    version: Version | None = None,
 ) -> Workflow | None:
     """Return the workflow with its definition, None after a warning where that can't be read but a run may start.
 
-    A list of workflows may have told it already.
+    A list of workflows, or of versions, may have told it already.
     """
-    if version_id is None and "nodes" in workflow.definition:
+    if version is not None:
+        return version.workflow
+    if "nodes" in workflow.definition:
         return workflow
+    found = _look(lambda: api.get_workflow(workflow.id, within=deadline.left(LONGEST_LOOK)), patience)
+    if isinstance(found, Workflow):
+        return found
+    if isinstance(found, NotFound):
+        raise found
+    context.terminal.note(f"warning: the inputs are not checked, since the workflow can't be read: {found.message}")
+    return None
 
-    def look() -> Workflow:
-        within = deadline.left(LONGEST_LOOK)
-        if version_id is not None:
-            return api.get_version(workflow.id, version_id, within=within)
-        return api.get_workflow(workflow.id, within=within)
 
+def chosen_version(
+    context: Context,
+    api: "NoxusApi",
+    workflow: Workflow,
+    asked: str | None,
+    deadline: Deadline,
+    patience: Patience,
+    *,
+    checks: bool = True,
+) -> Version | None:
+    """Return the saved version that --version-id means, None where there is no such option.
+
+    Where the versions can't be read, or nobody `checks` by their definition, an id is taken as it is, and the start
+    decides.
+    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for a version that there is not;
+    what reading raises where a start could not go better.
+    """
+    if asked is None:
+        return None
+    unread = Version(asked, None, Workflow(workflow.id, workflow.name))
+    if is_uuid(asked) and not checks:
+        return unread
+    found = _look(lambda: list(api.list_versions(workflow.id, within=deadline.left(LONGEST_LOOK))), patience)
+    if isinstance(found, list):
+        return resolve_version(found, asked)
+    if not is_uuid(asked):
+        raise UsageProblem(
+            f"version {asked!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
+            "give --version-id the version's id",
+        )
+    context.terminal.note(f"warning: the workflow's versions can't be read: {found.message}")
+    return unread
+
+
+def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
+    """Return what `look` returns, or why it could not be read, although a run may start all the same."""
     try:
         return patience.keep_trying(look, worth=lambda error: not error.sent or error.http_status in REFUSES_ALL)
     except Unauthorized as error:
         if error.http_status != 403:
             raise
-        why = error.message
-    except Refused as error:
-        why = error.message
+        return error
+    except (Refused, NotFound) as error:
+        return error
     except Unavailable as error:
         if not error.sent:
             raise
-        why = error.message
-    context.terminal.note(f"warning: the inputs are not checked, since the workflow can't be read: {why}")
-    return None
+        return error
 
 
 def show_request(context: Context, workflow: Workflow, body: dict[str, Any]) -> None:

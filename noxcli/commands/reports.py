@@ -30,15 +30,19 @@ class Reports:
         if self.dotenv is not None:
             write_dotenv(self.dotenv, _variables(run), mask)
 
-    def at_the_end(
-        self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask
-    ) -> Iterator[Callable[[ExitCode], None]]:
-        """Yield what writes each report, given the exit code; it may raise Undelivered. `elapsed` is in seconds."""
+    def files(self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask) -> Iterator[Callable[[ExitCode], None]]:
+        """Yield what writes each report, given the exit code; it may raise Undelivered. `elapsed` is in seconds.
+
+        A report that is written again replaces the first one.
+        """
         if self.junit is not None:
             yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
         if self.dotenv is not None:
             yield lambda code: self._write_dotenv(outcomes, code, mask)
-        yield lambda code: self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+
+    def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+        """Add to what the CI system takes, which can't be taken back."""
+        self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None

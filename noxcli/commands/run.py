@@ -12,7 +12,7 @@ from noxcli.commands import options
 from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
 from noxcli.commands.hand_over import check_directory, deliver, destination
-from noxcli.commands.prepare import checked, require_time, show_request, stored
+from noxcli.commands.prepare import checked, chosen_version, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
 from noxcli.files import check_target
 from noxcli.inputs import read_inputs
@@ -111,10 +111,10 @@ def run(
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
         found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
         known = found if found.nodes else None  # a list of workflows has told it all
+        version = chosen_version(context, api, found, version_id, deadline, patience, checks=not no_check)
+        version_id = version.id if version else None
         if not no_check:
-            known, given = checked(
-                context, api, found, given, deadline, patience, named=workflow, version_id=version_id
-            )
+            known, given = checked(context, api, found, given, deadline, patience, named=workflow, version=version)
             for line in check_keys(raw or [], known.definition):
                 context.terminal.note(f"warning: {line}")
         if dry_run:

@@ -30,7 +30,24 @@ WIDEST = 28  # characters of an option that its help still stands beside
 EXAMPLES = "Examples:\n"
 
 
-class Verb(TyperCommand):
+class Told:
+    """A command whose help goes where all output goes, so that a full disk or a reader that left is told alike."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.callback = show_help
+        return option
+
+
+def show_help(ctx: Any, _param: Any, asked: bool) -> None:
+    """Write the help of a command to stdout, and end."""
+    if asked and not ctx.resilient_parsing:
+        ctx.obj.terminal.write(f"{ctx.get_help()}\n")
+        ctx.exit()
+
+
+class Verb(Told, TyperCommand):
     """A verb whose docstring ends in examples: lines for a shell, which every test run tries."""
 
     def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:

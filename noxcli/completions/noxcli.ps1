@@ -107,7 +107,7 @@ function __noxcli_verbs {
                 @{ Names = @('--secret'); Help = 'Send that variable''s value, and show it nowhere'; Kind = 'other'; Words = @() }
                 @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
                 @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
-                @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
+                @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Where the platform POSTs the result'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start only, and print the run''s id' }
                 @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
@@ -276,13 +276,34 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'versions' = @{
+            Help = 'List the saved versions of a workflow, newest first'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
+                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
+                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'inputs' = @{
             Help = 'Show what a workflow takes, and a command line to start from'
             Arguments = @(
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
+                @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print a JSON Schema of the input object' }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
@@ -344,7 +365,7 @@ function __noxcli_verbs {
                 @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
                 @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
-                @{ Names = @('--version-id'); Help = 'Run a saved version'; Kind = 'other'; Words = @() }
+                @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
                 @{ Names = @('--on-interrupt'); Help = 'What Ctrl-C does to the run [stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }

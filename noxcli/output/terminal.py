@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
-from noxcli.errors import ReaderGone, Undelivered
+from noxcli.errors import ReaderGone, Unwritten
 from noxcli.output.text import Screen, visible
 from noxcli.secrets import Mask
 
@@ -37,7 +37,8 @@ class Terminal:
 
     @classmethod
     def of_process(cls) -> "Terminal":
-        """Return the streams that the shell gave us."""
+        """Return the streams that the shell gave us. To be called before anything else is opened."""
+        _fill_closed_streams()
         return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty(), os.environ)
 
     def wants_color(self) -> bool:
@@ -92,7 +93,7 @@ class Terminal:
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
 
-        Raises ReaderGone where nobody reads any more, Undelivered where the bytes can't be stored.
+        Raises ReaderGone where nobody reads any more, Unwritten where the bytes can't be stored.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         try:
@@ -105,16 +106,20 @@ class Terminal:
             if error.errno == errno.EINVAL:  # how Windows says it
                 self.reader_gone = True
                 raise ReaderGone("the reader of stdout went away") from None
-            raise Undelivered(f"can't write to stdout: {error.strerror}") from None
+            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+            raise Unwritten(f"can't write to stdout: {reason}") from None
 
     def say(self, line: str) -> None:
         """Write a line of text to stdout, remote text in it made harmless. Raises as `write`."""
         self.write(f"{visible(self.mask(line))}\n")
 
     def let_go(self) -> None:
-        """Keep the interpreter from complaining at its end about a stdout that nobody reads."""
-        if self.reader_gone:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        """Keep the interpreter from ending with a code of its own for what a stream did not take."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     def note(self, line: str) -> None:
         """Say how things are going; `--quiet` silences it."""
@@ -140,3 +145,18 @@ class Terminal:
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it
+
+
+def _fill_closed_streams() -> None:
+    """Open what was closed (`>&-`), or the first socket would get its number, and with it what is meant for the stream.
+
+    stdin has nothing to read then, writing to stdout fails as it did, and stderr takes everything without a word.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # gets the lowest number that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - they stay open to the end
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

@@ -69,7 +69,7 @@ def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -
         tally.kills += not done
         tally.were_in_doubt = max(tally.were_in_doubt, doubts_in(rows.parent / "rows.jsonl.batch/batch.jsonl"))
     in_doubt = [row for row, result in told.items() if result["exit_code"] == 7]
-    assert set(told) <= set(range(1, ROWS + 1))
+    assert set(told) == set(range(1, ROWS + 1)), "a row that finished was not printed"
     assert all(result["exit_code"] in {0, 7} for result in told.values()), Counter(
         r["exit_code"] for r in told.values()
     )

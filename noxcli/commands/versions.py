@@ -1,0 +1,91 @@
+"""`noxcli versions`: what `--version-id` can be given."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from noxcli.commands import options
+from noxcli.commands.context import Context
+from noxcli.commands.listing import DEFAULT_LIMIT, Listing
+from noxcli.errors import NoxError, Phase
+from noxcli.models import Version, Workflow
+from noxcli.recent import newest_first
+from noxcli.resolve import resolve_workflow
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+WORDS = {True: "yes", False: "no", None: "-"}
+
+
+def versions(
+    ctx: typer.Context,
+    workflow: options.WorkflowArgument,
+    limit: options.Limit = DEFAULT_LIMIT,
+    as_json: options.DocumentOption = False,
+    timeout: options.Timeout = None,
+    retry_for: options.RetryFor = None,
+    connect_timeout: options.ConnectTimeout = 10.0,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    color: options.Color = "auto",
+    log_file: options.LogFile = None,
+    base_url: options.BaseUrl = None,
+    api_key_file: options.ApiKeyFile = None,
+    _profile: options.Profile = None,
+) -> None:
+    """List the saved versions of a workflow, newest first.
+
+    LIVE is "-" where the server does not say which version is in use.
+
+    Examples:
+        noxcli versions demo
+        noxcli run demo 'User Input=hello' --version-id first
+        noxcli versions demo --json | jq -r '.versions[] | select(.live) | .id'
+    """
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, timeout)
+    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
+    with context.connect(base_url, api_key_file, connect_timeout) as api:
+        context.enter(Phase.DELIVER)
+        patience = context.patience(deadline, options.before(retry_for))
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+        listed = patience.keep_trying(lambda: list(newest_first(api.list_versions(found.id))))
+        shown = list(islice(_marked(api, found, listed), limit))
+    LISTING.show(context, shown, limit)
+
+
+def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> Sequence[Version]:
+    """Return the versions with what the server says of which is live: by a mark on one, or in the workflow's record."""
+    marks = [version for version in listed if version.live]
+    if len(marks) == 1 or not listed:
+        return listed
+    live = workflow.live_version
+    if live is None and "nodes" not in workflow.definition:  # given by its id, it was not read so far
+        with suppress(NoxError):  # the list is worth having without
+            live = api.get_workflow(workflow.id).live_version
+    known = live is not None and any(version.id == live for version in listed)
+    return [replace(version, live=version.id == live if known else None) for version in listed]
+
+
+def _row(version: Version, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001
+    return version.id, version.name or "", time(version.created_at), WORDS[version.live]
+
+
+def _record(version: Version) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "workflow_id": version.workflow.id,
+        "name": version.name,
+        "description": version.description,
+        "created_at": version.created_at,
+        "live": version.live,
+    }
+
+
+LISTING = Listing("versions", ("ID", "NAME", "CREATED", "LIVE"), ("NAME",), _row, _record)

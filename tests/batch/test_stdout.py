@@ -1,0 +1,92 @@
+"""A batch whose stdout takes no more lines: `--resume` prints the rows that finished unprinted, and none runs twice."""
+
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Hold
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.process import NOXCLI, environment
+
+ROWS = 12
+JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    """Each row takes its time, starts are answered late, and a result is a few kilobytes."""
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, ROWS + 1)))
+    return str(
+        plays(
+            nodes=[input_node("Q")],
+            script=lambda inputs: [Sleep(50 * (int(inputs["Q"]) % 4))],
+            output=lambda inputs: {"A": inputs["Q"] * 3000},
+            faults={"start": [Hold(100)] * ROWS},
+        )
+    )
+
+
+def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"{rest.replace('NOXCLI', ' '.join([*NOXCLI, 'batch', line, '--quiet']))}; exit ${{PIPESTATUS[0]}}",
+        ],
+        capture_output=True,
+        text=True,
+        env=environment(sandbox.url),
+        timeout=15,
+        check=False,
+    )
+
+
+def whole_lines(text: str) -> list[int]:
+    """The rows whose lines are there to their ends."""
+    return [json.loads(line)["row"] for line in text.split("\n")[:-1]]
+
+
+def steps() -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for line in map(json.loads, JOURNAL.read_text().splitlines()):
+        found.setdefault(line.get("step", "header"), set()).add(line.get("row"))
+    return found
+
+
+@pytest.mark.parametrize("ordered", ["", " --ordered"])
+@pytest.mark.parametrize(
+    ("rest", "code"),
+    [
+        ("NOXCLI >/dev/full", 9),
+        ("NOXCLI >&-", 9),
+        ("NOXCLI | head -1 >/dev/null", 141),
+        ("NOXCLI | true", 141),
+        ("(ulimit -f 16; exec NOXCLI) > results.jsonl", 9),  # 1,024 bytes each: as a disk that fills up meanwhile
+    ],
+)
+def test_resume_prints_the_rows_that_stdout_did_not_take(
+    sandbox: Sandbox, workflow: str, rest: str, code: int, ordered: str
+) -> None:
+    first = batch(sandbox, f"{workflow} rows.jsonl{ordered}", rest)
+    assert (first.returncode, len(first.stderr.splitlines())) == (code, 1), first.stderr
+    assert "--resume" in first.stderr
+    before = steps()
+    assert before["intent"] <= before["started"] | before.get("withdrawn", set()), "a start was left in doubt"
+    printed = before.get("finished", set())
+    assert len(printed) < ROWS
+    if Path("results.jsonl").exists():
+        torn = Path("results.jsonl").read_text()
+        assert set(whole_lines(torn)) == printed
+        assert printed
+    second = batch(sandbox, f"{workflow} rows.jsonl --resume{ordered}", "NOXCLI")
+    assert second.returncode == 0, second.stderr
+    again = whole_lines(second.stdout)
+    assert Counter([*printed, *again]) == Counter(range(1, ROWS + 1))
+    assert ordered == "" or again == sorted(again)
+    assert Counter(run.input["Q"] for run in sandbox.runs(workflow)) == Counter(map(str, range(1, ROWS + 1)))

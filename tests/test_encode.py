@@ -1,0 +1,53 @@
+"""JSON as it is written: what Python's own encoder refuses, a server may have sent all the same."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from noxcli.encode import to_json
+
+TRICKY: list[Any] = [
+    {},
+    [],
+    {"a": {}, "b": []},
+    [[1, 2.5, -0.0, 1e300, True, None], {'a\n"b': {"é": "\u2028"}}],
+    [{"a": [{"b": (1, 2)}]}, "x"],
+]
+
+
+def deep(depth: int, inner: Any) -> Any:
+    for _ in range(depth):
+        inner = {"a": [inner]}
+    return inner
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("value", TRICKY, ids=repr)
+def test_both_encoders_write_the_same(value: Any, indent: int | None) -> None:
+    separators = (",", ":") if indent is None else None
+    by_python = json.dumps([value, None], ensure_ascii=False, indent=indent, separators=separators)
+    assert to_json([value, None], indent=indent) == by_python
+    assert to_json([value, float("nan")], indent=indent) == by_python
+
+
+def test_nesting_has_no_limit() -> None:
+    assert to_json(deep(50_000, 1)) == '{"a":[' * 50_000 + "1" + "]}" * 50_000
+    assert to_json(deep(50_000, 1), indent=2).replace(" ", "").count("\n") == 4 * 50_000
+
+
+def test_integers_have_no_limit() -> None:
+    digits = "7" * 5000
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        number = int(digits)
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert to_json({"n": [number, -number]}) == f'{{"n":[{digits},-{digits}]}}'
+
+
+def test_only_what_utf_8_cannot_carry_is_escaped() -> None:
+    assert to_json({"\ud800": "é\udfff\U0001f600"}) == '{"\\ud800":"é\\udfff\U0001f600"}'
+    assert to_json([float("inf"), float("-inf"), 1.5]) == "[null,null,1.5]"

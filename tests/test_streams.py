@@ -1,0 +1,195 @@
+"""stdout and stderr that don't take what is written: a full disk, a pipe without a reader, a closed stream.
+
+Whatever the stream, the process ends with a code of noxcli's own, and all reports say the same.
+"""
+
+import json
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit
+from tests.conftest import Noxcli
+from tests.process import NOXCLI, environment
+from tests.rawserver import answer, raw_server
+from tests.runner import outputs
+from tests.test_junit import valid
+
+WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39-000000000002"
+GONE = "noxcli: the reader of stdout went away"
+FULL = "noxcli: can't write to stdout: No space left on device"
+CLOSED = "noxcli: can't write to stdout: it is closed"
+UNWRITABLE = [(">/dev/full", 9, FULL), (">&-", 9, CLOSED), ("| true", 141, GONE)]
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def shell(sandbox: Sandbox) -> Shell:
+    """Runs one noxcli command line in bash, and returns with its own exit code."""
+
+    def run(line: str, rest: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        # The sleep gives the reader of a pipe the time to leave.
+        held = f"{{ sleep 0.2; {' '.join(NOXCLI)} {line}; }}" if rest.startswith("|") else f"{' '.join(NOXCLI)} {line}"
+        return subprocess.run(
+            ["bash", "-c", f"{held} {rest}; exit ${{PIPESTATUS[0]}}"],
+            capture_output=True,
+            text=True,
+            env={**environment(sandbox.url), **environ},
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "command", ["--version", "--help", "run --help", "help", "completion bash", "--version --version"]
+)
+@pytest.mark.parametrize(("rest", "code", "told"), UNWRITABLE)
+def test_help_and_version_tell_in_one_line_what_stdout_does_not_take(
+    shell: Shell, command: str, rest: str, code: int, told: str
+) -> None:
+    done = shell(command, rest)
+    assert (done.returncode, done.stderr) == (code, f"{told}\n")
+
+
+@pytest.mark.parametrize("form", ["text", "content", "json", "ndjson"])
+@pytest.mark.parametrize(("rest", "code", "told"), UNWRITABLE[:2])
+def test_a_run_whose_answer_stdout_does_not_take(
+    shell: Shell, plays: Any, sandbox: Sandbox, form: str, rest: str, code: int, told: str
+) -> None:
+    workflow = plays(script=[Emit("W", "hello"), Emit("W", status="completed")], output={"A": "x"})
+    done = shell(f"run {workflow} --format {form} --quiet --junit r.xml --dotenv d.env --log-file log", rest)
+    (ran,) = sandbox.runs(workflow)
+    assert done.returncode == code
+    assert done.stderr.startswith(told)
+    assert len(done.stderr.splitlines()) == 1
+    assert f"noxcli fetch-output {ran.id}" in done.stderr or f"noxcli stream {ran.id}" in done.stderr
+    assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
+    assert only_error() == "Unwritten"
+    assert json.loads(Path("log").read_text().splitlines()[-1])["exit_code"] == code
+
+
+def only_error() -> str:
+    (case,) = valid(Path("r.xml"))
+    assert [child.tag for child in case if child.tag != "system-out"] == ["error"]
+    return str(next(iter(case)).attrib["type"])
+
+
+@pytest.mark.parametrize("rest", [">/dev/full", "| true"])
+def test_what_github_is_told_is_the_exit_code_when_the_document_is_lost(shell: Shell, plays: Any, rest: str) -> None:
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "page"}
+    done = shell(f"run {plays(output={'A': 'x'})} --json --quiet", rest, **github)
+    assert done.returncode in {9, 141}
+    assert outputs(Path("outputs"))["exit_code"] == str(done.returncode)
+    page = Path("page").read_text()
+    assert f"exit code {done.returncode}</p>" in page
+    assert page.count("<h3>") == 1
+    assert done.stderr.count("::error") == 1
+
+
+@pytest.mark.parametrize(("rest", "code"), [(">/dev/full", 1), ("| true", 141)])
+def test_a_run_that_failed_is_not_a_run_that_was_not_delivered(shell: Shell, rest: str, code: int) -> None:
+    done = shell("run fails --json --quiet --junit r.xml --dotenv d.env", rest)
+    assert done.returncode == code
+    assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
+    assert ET.parse("r.xml").getroot().find(".//*[@type='RunFailed']") is not None
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "2>&-", "0<&- 2>&-"])
+def test_a_closed_stdin_or_stderr_changes_nothing(shell: Shell, plays: Any, closed: str) -> None:
+    workflow = plays(script=[Emit("W", "hello")], output={"A": "x"})
+    done = shell(f"run {workflow} --state-file state.json", closed)
+    assert (done.returncode, done.stdout) == (0, "x\n"), done.stderr
+    assert shell("run fails", closed).returncode == 1
+    assert shell("run --nope", closed).returncode == 2
+
+
+def test_with_all_streams_closed_the_run_is_made_and_the_code_says_that_its_answer_is_lost(
+    shell: Shell, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(output={"A": "x"})
+    done = shell(f"run {workflow} --dotenv d.env", "0<&- >&- 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (9, "", "")
+    assert [run.status for run in sandbox.runs(workflow)] == ["completed"]
+    assert "NOXCLI_EXIT_CODE=9\n" in Path("d.env").read_text()
+
+
+@pytest.mark.parametrize("line", ["run --nope", "run qa Question=a", "wait nope", "--help"])
+def test_a_full_disk_under_stderr_leaves_the_code_as_it_is(shell: Shell, line: str) -> None:
+    assert shell(line, "2>/dev/full").returncode == shell(line).returncode
+
+
+def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
+    assert shell("sandbox -- true", ">/dev/full").returncode == 0
+    assert shell("sandbox -- false", ">&- 2>&-").returncode == 1
+
+
+def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) -> None:
+    """A little less deep than Python reads, the document around it is deeper than Python writes."""
+    whole = 0
+    for depth in range(900, 1000, 4):
+        output = "[" * depth + "]" * depth
+        record = f'{{"id": "{RUN}", "workflow_id": "{WORKFLOW}", "status": "completed", "output": {{"A": {output}}}}}'
+        with raw_server(answer(200, record.encode(), Content_Type="application/json")) as server:
+            options = ("--base-url", server.url, "--retry-for", "0", "--junit", "r.xml", "--ci", "github")
+            for form in ("json", "ndjson"):
+                result = noxcli(
+                    "fetch-output" if form == "json" else "stream",
+                    f"{WORKFLOW}/{RUN}",
+                    "--format",
+                    form,
+                    *(["--no-stream"] if form == "ndjson" else []),
+                    *options,
+                )
+                last = result.out.splitlines()[-1]
+                assert result.code in {0, 6}, result.err  # 6: it could not be read
+                assert f'"exit_code":{result.code},'.encode() in last
+                whole += output.encode() in last
+    assert whole > 10
+
+
+BROKEN_REPORT = """
+import noxcli.testcase
+def broken(*a, **k): raise ZeroDivisionError("boom")
+noxcli.testcase.case_of = broken
+"""
+BROKEN_RESULT = """
+import noxcli.commands.context as context
+whole = context.document_of
+def broken(outcomes, code):
+    if outcomes[0].delivered.output: raise RecursionError
+    return whole(outcomes, code)
+context.document_of = broken
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson"])
+@pytest.mark.parametrize(
+    ("broken", "code", "complete", "told"),
+    [
+        (BROKEN_REPORT, 70, True, "noxcli: ZeroDivisionError: boom; please report it, with --verbose"),
+        (BROKEN_RESULT, 9, False, "noxcli: the output is too large, or nested too deep, to be told; fetch its output"),
+    ],
+    ids=["report", "result"],
+)
+def test_what_is_raised_while_the_ending_is_told_leaves_one_line_one_code_and_one_document(
+    sandbox: Sandbox, plays: Any, form: str, broken: str, code: int, complete: bool, told: str
+) -> None:
+    argv = ["noxcli", "run", plays(output={"A": "x"}), "--format", form, "--junit", "r.xml", "--dotenv", "d.env"]
+    line = f"{broken}\nimport sys; sys.argv = {[*argv, '--quiet']!r}\nfrom noxcli.__main__ import main; main()\n"
+    done = subprocess.run(
+        [NOXCLI[0], "-c", line], env=environment(sandbox.url), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert done.stderr.startswith(told)
+    assert len(done.stderr.splitlines()) == 1
+    document = json.loads(done.stdout.splitlines()[-1])
+    document = document if form == "json" else document["data"]
+    assert (document["exit_code"], document["complete"], document["run"]["status"]) == (code, complete, "completed")
+    assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
