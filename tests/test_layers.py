@@ -16,11 +16,11 @@ LAYERS = [
     {
         *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
         *("journal", "secrets", "keys", "configfile", "preferences", "profiles", "projectfile", "configured"),
-        *("graph", "junit", "dotenv", "logbook"),
+        *("graph", "junit", "dotenv", "logbook", "faults", "pieces"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("recent", "limits", "record", "reader", "fetch", "transfers", "known"),
+        *("recent", "limits", "record", "reader", "fetch", "transfers", "known", "reasons"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result", "filing", "checkup", "testcase"},

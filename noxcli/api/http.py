@@ -62,14 +62,21 @@ class Http:
     def close(self) -> None:
         self._session.close()
 
-    def get_json(self, path: str, params: Mapping[str, Any] | None = None, *, within: float | None = None) -> Any:
-        """Return the JSON of a GET; `within` bounds the whole exchange in seconds.
+    def get_json(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        within: float | None = None,
+        limit: int = JSON_LIMIT,
+    ) -> Any:
+        """Return the JSON of a GET; `within` bounds the whole exchange in seconds, `limit` the answer in bytes.
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
         if within is None:
-            return self._json(self.send("GET", path, params=params))
-        return run_within(within, lambda: self._json(self.send("GET", path, params=params, read_timeout=within)))
+            return self._json(self.send("GET", path, params=params), limit)
+        return run_within(within, lambda: self._json(self.send("GET", path, params=params, read_timeout=within), limit))
 
     def post_json(
         self,
@@ -181,10 +188,10 @@ class Http:
             raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
         return target
 
-    def _json(self, response: requests.Response) -> Any:
+    def _json(self, response: requests.Response, limit: int = JSON_LIMIT) -> Any:
         try:
             with response:
-                text = read_at_most(response, JSON_LIMIT)
+                text = read_at_most(response, limit)
         except BROKEN as error:
             raise unavailable(error, response.url) from error
         try:

@@ -149,7 +149,7 @@ class Pace:
 
 
 class Gated:
-    """The API's calls for files, behind the gate."""
+    """The API's calls for files, and those that find out why a run failed, behind the gate."""
 
     def __init__(self, api: Any, pace: Pace) -> None:
         self._api = api
@@ -160,3 +160,15 @@ class Gated:
 
     def download(self, *args: Any, **kwargs: Any) -> Any:
         return self._pace.send(lambda: self._api.download(*args, **kwargs))
+
+    def get_run(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.get_run(*args, **kwargs))
+
+    def get_workflow(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.get_workflow(*args, **kwargs))
+
+    def open_events(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.open_events(*args, **kwargs))
+
+    def run_data(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.run_data(*args, **kwargs))
