@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.faults import FAILED, Fault, find_faults, one_line
+from noxcli.faults import FAILED, Fault, Rank, find_faults, one_line
 from noxcli.graph import layers_of
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.pieces import Pieces
@@ -107,7 +107,6 @@ class Progress:
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where the run failed and for what reason, for the end of a sentence
         self._failures: dict[str | None, Fault] = {}  # the latest of each node, the first that failed first
-        self._ended_at: str | None = None  # the node that the end of the run was announced with
         self._missed = not from_start
         self._late = False  # the next events come after a break: when they happened is not known
         self._clock = clock
@@ -149,8 +148,9 @@ class Progress:
         return "; ".join(filter(None, [_some(busy, "; "), f"waiting behind: {_some(behind, ', ')}" if behind else ""]))
 
     def failures(self) -> list[Fault]:
-        """Return what the events said of failed nodes and of the run as a whole, what ended the run first."""
-        return sorted(self._failures.values(), key=lambda fault: fault.node != self._ended_at)
+        """Return what the events said of failed nodes, the first that failed first, and of the run as a whole."""
+        marks = [Fault(fault.node, "", Rank.MARK) for fault in self._failures.values()]
+        return [*marks, *self._failures.values()]
 
     def blame(self, fault: Fault) -> None:
         """Note that the run failed at this node, for this reason, as far as either is known."""
@@ -226,8 +226,6 @@ class Progress:
 
     def _fail(self, node: Node, data: Mapping[str, Any], reason: str) -> None:
         """Note why a node failed: by what its event has to say, and not by what it said before."""
-        if "workflow_status" in data:
-            self._ended_at = node.id
         if reason:
             self._failures[node.id] = Fault(node.id, reason)
         else:
@@ -239,6 +237,8 @@ class Progress:
         """Note what an event says of a failure beside the fields that are documented."""
         left = {"progress_details", "workflow_status", *(["content"] if isinstance(data.get("content"), str) else [])}
         rest = {key: value for key, value in data.items() if key not in left}
+        if rest.keys() <= {"status"}:
+            return
         for fault in find_faults(rest, names, skip=frozenset({self.run.id})):
             if fault.text or fault.node not in self._failures:
                 self._failures[fault.node] = fault
