@@ -160,7 +160,7 @@ class Progress:
             node.status = node.status if node.failed else "failed"
             node.error = node.error or text or None
         name = fault.node if node is None else node.name
-        where = f" at {one_line(name, LONGEST_NAME)!r}" if name else ""
+        where = f" at {one_line(self._shown(name), LONGEST_NAME)!r}" if name else ""
         self.why = where + (f": {one_line(text, LONGEST_WHY)}" if text else "")
 
     def learn(self, told: "Progress") -> None:

@@ -14,7 +14,7 @@ from noxcli.reader import EventSource
 from noxcli.timing import Clock, Deadline
 
 EACH_WITHIN = 3.0  # seconds for one source
-LONGEST = 10.0  # seconds for the reasons of several runs
+LONGEST = 8.0  # seconds for all of them, and for several runs side by side
 FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay has told what it knows
 
 
@@ -46,13 +46,14 @@ class Explainer:
         self, run: Run, deadline: Deadline, *, seen: Progress | None = None, workflow: Workflow | None = None
     ) -> Progress:
         """Return what is known of a failed run's nodes, `why` among it; `seen` is what its events told so far."""
+        limit = Deadline(self._clock, LONGEST if deadline.seconds == 0 else deadline.left(LONGEST))
         progress = seen or Progress(run, self._clock, from_start=False, shown=self._shown)
         progress.fold(Finished(run))
         if not progress.title:
-            named = self._named(run, deadline, workflow)
+            named = self._named(run, limit, workflow)
             if named is not None:
                 progress.meet(named)
-        progress.blame(self._find(progress, self._sources(progress, deadline)))
+        progress.blame(self._find(progress, self._sources(progress, limit)))
         return progress
 
     def _find(self, progress: Progress, sources: Generator[list[Fault], None, None]) -> Fault:
@@ -73,20 +74,14 @@ class Explainer:
         sources.close()
         return Fault(node, text)
 
-    def _sources(self, progress: Progress, deadline: Deadline) -> Generator[list[Fault], None, None]:
-        run = progress.run
+    def _sources(self, progress: Progress, limit: Deadline) -> Generator[list[Fault], None, None]:
         yield progress.failures()
         if not progress.heard_all:
-            yield self._replayed(progress, self._time_for(deadline))
-        yield self._logged(progress, self._time_for(deadline))
-        with suppress(NoxError):
-            data = self._source.run_data(run.id, within=self._time_for(deadline))
-            yield find_faults(data, progress.names, skip=_ids_of(run))
+            yield self._replayed(progress, limit.left(EACH_WITHIN))
+        yield self._logged(progress, limit.left(EACH_WITHIN))
+        yield self._in_data(progress, limit.left(EACH_WITHIN))
 
-    def _time_for(self, deadline: Deadline) -> float:
-        return EACH_WITHIN if deadline.seconds == 0 else deadline.left(EACH_WITHIN)
-
-    def _named(self, run: Run, deadline: Deadline, workflow: Workflow | None) -> Workflow | None:
+    def _named(self, run: Run, limit: Deadline, workflow: Workflow | None) -> Workflow | None:
         """Return the workflow with its nodes' names, read once for all of its runs."""
         for known in (workflow, run.workflow):
             if known is not None and known.nodes:
@@ -95,8 +90,8 @@ class Explainer:
             if run.workflow_id not in self._workflows:
                 self._workflows[run.workflow_id] = None
                 with suppress(NoxError):
-                    within = self._time_for(deadline)
-                    self._workflows[run.workflow_id] = self._source.get_workflow(run.workflow_id, within=within)
+                    known = self._source.get_workflow(run.workflow_id, within=limit.left(EACH_WITHIN))
+                    self._workflows[run.workflow_id] = known
             return self._workflows[run.workflow_id]
 
     def _replayed(self, progress: Progress, seconds: float) -> list[Fault]:
@@ -133,6 +128,15 @@ class Explainer:
         rest = {name: value for name, value in progress.details.items() if name != "run_logs"}
         skip, names = _ids_of(run), progress.names
         return find_faults(logs, names, logs=True, skip=skip) + find_faults(rest, names, skip=skip)
+
+    def _in_data(self, progress: Progress, seconds: float) -> list[Fault]:
+        """Search the run's data, whatever their shape; those of another run, as a cache may have them, say nothing."""
+        run = progress.run
+        with suppress(NoxError):
+            data = self._source.run_data(run.id, within=seconds)
+            if not isinstance(data, dict) or data.get("run_id", run.id) == run.id:
+                return find_faults(data, progress.names, skip=_ids_of(run))
+        return []
 
 
 def _ids_of(run: Run) -> frozenset[str]:

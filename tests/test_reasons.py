@@ -1,12 +1,16 @@
 """Why a run failed: the node and the reason from every verb, wherever the server keeps them."""
 
-import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from noxcli.batch.pace import Gated, Pace
+from noxcli.errors import Unavailable
+from noxcli.models import Reconnecting, Run, RunEvent, Workflow
+from noxcli.progress import Progress
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
@@ -203,13 +207,9 @@ def test_odd_answers_are_passed_over(noxcli: Noxcli) -> None:
     for _ in range(200):
         deep = [deep]
     odd = {"executed_nodes": 7, "per_node_progress": [1], "run_logs": {"": [None, 1, True, {}, [[]]], "error": deep}}
-    for data in (
-        [],
-        {"error": True},
-        {"error": {}},
-        [None] * 1000,
-        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops",
-    ):
+    no_json = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops"
+    answers: list[Any] = [[], {"error": True}, {"error": {}}, [None] * 1000, no_json]
+    for data in answers:
         with failed_run(details=odd, data=data) as server:
             result = call(noxcli, server, "fetch-output", RUN)
         assert (result.code, f"run {RUN} failed" in result.err) == (1, True), data
@@ -284,13 +284,16 @@ def test_polling_measures_no_times(noxcli: Noxcli, plays: Any) -> None:
     assert {(node["status"], node["duration_s"]) for node in result.json["nodes"]} == {("completed", None)}
 
 
-def test_events_that_come_after_a_break_measure_no_times(noxcli: Noxcli) -> None:
-    events = failing_events(WHY)
-    with failed_run(events=events[:1]) as server:
-        server.details = {}
-        result = call(noxcli, server, "run", WORKFLOW, "--format", "ndjson")
-    document = json.loads(result.out.splitlines()[-1])["data"]
-    assert all(node["duration_s"] is None for node in document["nodes"] if node["status"] != "running")
+def test_events_that_come_after_a_break_measure_no_times() -> None:
+    progress = Progress(Run(RUN, WORKFLOW, "running"), Clock(), Workflow(WORKFLOW, "W", {READ: "Read", WRITE: "Write"}))
+    progress.take([RunEvent("content", {"id": READ, "status": "running"})])
+    progress.take([Reconnecting(1, 0.5, "reset")])
+    progress.take([])
+    progress.take([RunEvent("content", {"id": READ, "status": "completed"})])
+    progress.take([RunEvent("content", {"id": WRITE, "status": "running"})])
+    progress.take([RunEvent("content", {"id": WRITE, "status": "completed"})])
+    assert progress.nodes[READ].duration(0) is None
+    assert progress.nodes[WRITE].duration(0) is not None
 
 
 def test_the_reason_of_a_cumulative_stream_lacks_what_was_said_before(noxcli: Noxcli) -> None:
@@ -300,3 +303,26 @@ def test_the_reason_of_a_cumulative_stream_lacks_what_was_said_before(noxcli: No
     with failed_run(events=events) as server:
         result = call(noxcli, server, "wait", RUN)
     assert SAID in result.err
+
+
+def test_the_data_of_another_run_say_nothing(noxcli: Noxcli) -> None:
+    with failed_run(data={"run_id": "another", "nodes": [{"id": WRITE, "error": WHY}]}) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert f"run {RUN} failed\n" in result.err
+
+
+def test_a_batch_that_is_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
+    with failed_run(events=stay_silent, data=stay_silent) as server:
+        result = call(noxcli, server, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms")
+    assert [line["result"]["exit_code"] for line in result.lines] == [1]
+
+
+def test_data_that_are_out_of_reach_slow_no_batch_down() -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise Unavailable("HTTP 503", http_status=503)
+
+    pace = Pace()
+    gated = Gated(SimpleNamespace(run_data=fails), pace)
+    with pytest.raises(Unavailable):
+        gated.run_data(RUN)
+    assert (pace.rate, pace.silent_for) == (None, 0.0)

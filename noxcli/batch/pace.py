@@ -171,4 +171,15 @@ class Gated:
         return self._pace.send(lambda: self._api.open_events(*args, **kwargs))
 
     def run_data(self, *args: Any, **kwargs: Any) -> Any:
-        return self._pace.send(lambda: self._api.run_data(*args, **kwargs))
+        def ask() -> tuple[Any, Unavailable | None]:
+            try:
+                return self._api.run_data(*args, **kwargs), None
+            except Unavailable as error:
+                if error.http_status in {None, 429}:
+                    raise
+                return None, error  # this address being down says nothing of those that the batch lives by
+
+        data, error = self._pace.send(ask)
+        if error is not None:
+            raise error
+        return data
