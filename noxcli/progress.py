@@ -212,17 +212,15 @@ class Progress:
             return []
         node = self._node(node_id)
         text, status = data.get("content"), data.get("status")
-        reason = node.said.beyond(text) if isinstance(text, str) else ""
-        if isinstance(text, str) and text:
-            node.said.take(text)
-        if not isinstance(status, str) or not status:
-            return []
+        status = status if isinstance(status, str) else ""
         if status in FAILED:
-            self._fail(node, data, one_line(reason))
-        else:
+            self._fail(node, data, one_line(node.said.beyond(text)) if isinstance(text, str) else "")
+        elif status:
             node.error = None
             self._failures.pop(node_id, None)
-        return self._set([node], status, told=True)
+        if isinstance(text, str):
+            node.said.take(text)
+        return self._set([node], status, told=True) if status else []
 
     def _fail(self, node: Node, data: Mapping[str, Any], reason: str) -> None:
         """Note why a node failed: by what its event has to say, and not by what it said before."""
@@ -235,10 +233,11 @@ class Progress:
 
     def _note_failure(self, data: Mapping[str, Any], names: Mapping[str, str]) -> None:
         """Note what an event says of a failure beside the fields that are documented."""
-        left = {"progress_details", "workflow_status", *(["content"] if isinstance(data.get("content"), str) else [])}
-        rest = {key: value for key, value in data.items() if key not in left}
+        rest = {key: data[key] for key in data if key not in {"progress_details", "workflow_status", "content"}}
         if rest.keys() <= {"status"}:
             return
+        if isinstance(data.get("content"), dict | list):
+            rest["error"] = rest.get("error") or data["content"]
         for fault in find_faults(rest, names, skip=frozenset({self.run.id})):
             if fault.text or fault.node not in self._failures:
                 self._failures[fault.node] = fault

@@ -58,12 +58,13 @@ class Explainer:
 
     def _find(self, progress: Progress, sources: Generator[list[Fault], None, None]) -> Fault:
         """Ask one source after the other until node and reason are known; what was found first stays."""
-        names = progress.names
+        # A node that goes by its id is none of the definition's, but perhaps a part of one that is.
+        names = {node_id: name for node_id, name in progress.names.items() if name != node_id} or progress.names
         node, text = None, ""
         for faults in sources:
-            failed = frozenset(fault.node for fault in faults if fault.node and fault.rank is Rank.MARK)
-            marked = next((fault.node for fault in faults if fault.node in failed), None)
-            failed = failed if node is None else frozenset({node})
+            marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
+            marked = next((mark for mark in marks if mark in names), next(iter(marks), None))
+            failed = frozenset(marks if node is None else [node])
             # What another node says is not why this one failed, unless it may be a part of it.
             fit = [fault for fault in faults if not failed or fault.node in failed or fault.node not in names]
             if found := worst_of(fit, failed):

@@ -154,6 +154,21 @@ def test_a_node_that_the_definition_lacks_goes_by_what_the_data_call_it(noxcli: 
     assert f"failed at 'Inner': {WHY}" in result.err
 
 
+def test_a_part_that_fails_is_told_of_the_node_that_it_belongs_to(noxcli: Noxcli) -> None:
+    events = [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]
+    with failed_run(events=events) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert SAID in result.err
+
+
+@pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}, {"detail": [{"msg": WHY}]}])
+def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, Any]) -> None:
+    with failed_run(events=[said_by(WRITE, "failed", 1, workflow_status="failed", **more)]) as server:
+        result = call(noxcli, server, "run", WORKFLOW)
+    assert SAID in result.err
+    assert f"Write  failed            {WHY}" in result.err
+
+
 def test_without_a_definition_the_id_has_to_do(noxcli: Noxcli) -> None:
     with failed_run(workflow=b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", **SOURCES["events"]) as server:
         result = call(noxcli, server, "wait", RUN)
