@@ -35,11 +35,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case. `type`, `message` and `text` (the long form) belong to a verdict other than passed."""
+    """One test case. `seconds` are None where nobody measured them.
+
+    `type`, `message` and `text` (the long form) belong to a verdict other than passed.
+    """
 
     name: str
     classname: str
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     verdict: Verdict = Verdict.PASSED
     type: str = ""
     message: str = ""
@@ -73,7 +76,7 @@ class JunitReport:
     def add(self, case: Case) -> None:
         """Write one case down."""
         self._counts[case.verdict] += 1
-        self._seconds += case.seconds
+        self._seconds += case.seconds or 0.0
         self._write(_testcase(Case(**self._mask.whole(asdict(case)))).encode())
 
     def __exit__(
@@ -125,7 +128,8 @@ def _testcase(case: Case) -> str:
         inner += f"<{case.verdict} {about}>{_text(case.text)}</{case.verdict}>\n"
     if case.system_out:
         inner += f"<system-out>{_text(case.system_out)}</system-out>\n"
-    return f'<testcase name={name} classname={classname} time="{case.seconds:.3f}">\n{inner}</testcase>\n'
+    time = "" if case.seconds is None else f' time="{case.seconds:.3f}"'
+    return f"<testcase name={name} classname={classname}{time}>\n{inner}</testcase>\n"
 
 
 def _attribute(text: str) -> str:

@@ -109,6 +109,7 @@ class Outcome:
                     "name": node.name,
                     "status": node.status,
                     "duration_s": None if took is None else round(took, 3),
+                    "error": node.error,
                 }
             )
         return nodes

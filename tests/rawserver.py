@@ -68,6 +68,10 @@ class RawServer:
                 opened.shutdown(socket.SHUT_RDWR)
             opened.close()
 
+    def turn_for(self, request: Request) -> Turn:  # noqa: ARG002 - for servers that answer by path
+        """Return what the request is answered with."""
+        return self.turns[min(len(self.requests), len(self.turns) - 1)]
+
     def _serve(self, peer: socket.socket, number: int) -> None:
         with suppress(OSError, ValueError):
             if self.tls is not None:
@@ -77,7 +81,7 @@ class RawServer:
             # One reader for the whole connection: it may read ahead into the next request.
             with peer, peer.makefile("rb") as incoming:
                 while (request := read_request(incoming, number)) is not None:
-                    turn = self.turns[min(len(self.requests), len(self.turns) - 1)]
+                    turn = self.turn_for(request)
                     self.requests.append(request)
                     if not isinstance(turn, bytes):
                         turn(peer)

@@ -80,7 +80,7 @@ CALLS: list[tuple[str, Call, str]] = [
     ("get_run", lambda api: api.get_run("w", "r 1"), "GET /v1/workflows/w/runs/r%201"),
     ("get_run within", lambda api: api.get_run("w", "r", within=5), "GET /v1/workflows/w/runs/r"),
     ("find_run", lambda api: api.find_run("r"), "GET /v1/runs/r"),
-    ("run_data", lambda api: api.run_data("r"), "GET /v1/runs/r/data"),
+    ("run_data", lambda api: api.run_data("r"), "GET /v1/runs/r/data?fetch_structured_data=true"),
     ("stop_run", lambda api: api.stop_run("r"), "POST /v1/runs/r/stop"),
     ("list_runs", lambda api: list(api.list_runs()), "GET /v1/runs?page=1&size=100"),
     ("list_runs of", lambda api: list(api.list_runs("w")), "GET /v1/workflows/w/runs?page=1&size=100"),

@@ -28,11 +28,11 @@ LAYERS = [
             "within",
         ),
         *("journal", "secrets", "keys", "configfile", "preferences", "profiles", "projectfile", "configured"),
-        *("graph", "junit", "dotenv", "logbook", "urls"),
+        *("graph", "junit", "dotenv", "logbook", "urls", "faults", "pieces"),
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "chosen", "signals"),
-        *("state", "recent", "limits", "record", "reader", "fetch", "transfers", "known"),
+        *("state", "recent", "limits", "record", "reader", "fetch", "transfers", "known", "reasons"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver", "ended"},
     {"result", "filing", "checkup", "testcase"},

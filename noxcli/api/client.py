@@ -31,6 +31,7 @@ NO_STREAM = frozenset({204, 404, 405, 406, 501})
 # The 3xx but for 307 and 308, which alone say that the request was not acted upon.
 MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
+LARGEST_DATA = 16 * 1024 * 1024  # bytes
 
 
 class NoxusApi:
@@ -97,9 +98,14 @@ class NoxusApi:
         """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
         return run_from(self._http.get_json(f"/v1/runs/{_part(run_id)}", within=within))
 
-    def run_data(self, run_id: str) -> Any:
-        """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented."""
-        return self._http.get_json(f"/v1/runs/{_part(run_id)}/data")
+    def run_data(self, run_id: str, *, within: float | None = None) -> Any:
+        """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
+
+        What is larger than `LARGEST_DATA` is Unavailable; `within` is in seconds.
+        """
+        path = f"/v1/runs/{_part(run_id)}/data"
+        params = {"fetch_structured_data": "true"}
+        return self._http.get_json(path, params, within=within, largest=LARGEST_DATA)
 
     def stop_run(self, run_id: str, *, within: float | None = None) -> Run:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""

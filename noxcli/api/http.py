@@ -65,15 +65,24 @@ class Http:
     def close(self) -> None:
         self._session.close()
 
-    def get_json(self, path: str, params: Mapping[str, Any] | None = None, *, within: float | None = None) -> Any:
-        """Return the JSON of a GET; `within` bounds the whole exchange in seconds, a minute where none is given.
+    def get_json(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        within: float | None = None,
+        largest: int = JSON_LIMIT,
+    ) -> Any:
+        """Return the JSON of a GET; `within` bounds the whole exchange in seconds, `largest` the answer in bytes.
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
         if within is None:
-            return self._json(self.send("GET", path, params=params))
+            return self._json(self.send("GET", path, params=params), largest)
         # A name server that does not answer is bounded by nothing else.
-        return run_within(within, lambda: self._json(self.send("GET", path, params=params, limit=Limit(within))))
+        return run_within(
+            within, lambda: self._json(self.send("GET", path, params=params, limit=Limit(within)), largest)
+        )
 
     def post_json(
         self,
@@ -196,10 +205,10 @@ class Http:
         return target
 
     @masked
-    def _json(self, response: requests.Response) -> Any:
+    def _json(self, response: requests.Response, largest: int = JSON_LIMIT) -> Any:
         try:
             with response:
-                text = read_at_most(response, JSON_LIMIT)
+                text = read_at_most(response, largest)
         except BROKEN as error:
             raise unavailable(error, response.url) from error
         try:

@@ -159,8 +159,8 @@ class Calls:
         """Find out why the run failed: its record does not say."""
         outcome = Outcome(run=failed.run, confirmed=True, phase=Phase.RUN, error=verdict_of(failed.run))
         with suppress(Closed):
-            progress = outcome.progress = self._pace.send(lambda: self._plan.replay(failed.run))
-            outcome.error = verdict_of(failed.run, progress.failed_at(self._plan.mask.torn))
+            outcome.progress = self._plan.explain(failed.run)
+            outcome.error = verdict_of(failed.run, outcome.progress.why)
         return Over(failed.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:

@@ -123,7 +123,9 @@ class Engine:
         """Tell all rows that still go on, with the error that fits."""
         for going in list(self.going.values()):
             outcome = Outcome(run=going.run, confirmed=going.read, may_exist=True, phase=Phase.FOLLOW)
-            outcome.error = error_for(going.run)
+            # The reason of a failure may still be asked for, but the verdict is there.
+            failed = verdict_of(going.run) if going.run.status == "failed" else None
+            outcome.error = failed or error_for(going.run)
             self._finish(going.row, outcome)
         self._tell_doubts(Finding())
         for number in sorted(self._waiting):
@@ -236,6 +238,7 @@ class Engine:
                     self._give_up(outcome.error)
                 self._finish(row, outcome)
             case Failed(row, run):
+                self.going[row.number].run, self.going[row.number].read = run, True
                 self._failing.add(row.number)
                 self._count_failures()
                 self._workers.call(partial(self._calls.explain, news))

@@ -149,7 +149,7 @@ class Pace:
 
 
 class Gated:
-    """The API's calls for files and for an output that lags, behind the gate."""
+    """The API's calls for files, for an output that lags, and those that find out why a run failed, behind the gate."""
 
     def __init__(self, api: Any, pace: Pace) -> None:
         self._api = api
@@ -158,11 +158,28 @@ class Gated:
     def upload(self, *args: Any, **kwargs: Any) -> Any:
         return self._pace.send(lambda: self._api.upload(*args, **kwargs))
 
+    def download(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.download(*args, **kwargs))
+
     def get_run(self, *args: Any, **kwargs: Any) -> Any:
         return self._pace.send(lambda: self._api.get_run(*args, **kwargs))
 
     def get_workflow(self, *args: Any, **kwargs: Any) -> Any:
         return self._pace.send(lambda: self._api.get_workflow(*args, **kwargs))
 
-    def download(self, *args: Any, **kwargs: Any) -> Any:
-        return self._pace.send(lambda: self._api.download(*args, **kwargs))
+    def open_events(self, *args: Any, **kwargs: Any) -> Any:
+        return self._pace.send(lambda: self._api.open_events(*args, **kwargs))
+
+    def run_data(self, *args: Any, **kwargs: Any) -> Any:
+        def ask() -> tuple[Any, Unavailable | None]:
+            try:
+                return self._api.run_data(*args, **kwargs), None
+            except Unavailable as error:
+                if error.http_status in {None, 429}:
+                    raise
+                return None, error  # this address being down says nothing of those that the batch lives by
+
+        data, error = self._pace.send(ask)
+        if error is not None:
+            raise error
+        return data

@@ -17,14 +17,14 @@ from noxcli.secrets import Mask
 class Plan:
     """How a batch goes about it.
 
-    `start` sends a row's inputs as `store` returned them; `replay` tells how a run went.
+    `start` sends a row's inputs as `store` returned them; `explain` tells how a failed run went, and why it failed.
     """
 
     workflow_id: str
     store: Callable[[Row], dict[str, Any]]
     start: Callable[[Mapping[str, Any]], Run]
     deliver: Callable[[Row, Run], Delivered]
-    replay: Callable[[Run], Progress]
+    explain: Callable[[Run], Progress]
     mask: Mask
     secret: frozenset[str] = frozenset()
     max_parallel: int = 8

@@ -43,7 +43,7 @@ class RowReport:
         return Case(
             name=f"row {self.row}" + (f" ({self.id})" if self.id is not None else ""),
             classname=classname,
-            seconds=self.duration_s or 0.0,
+            seconds=self.duration_s,
             verdict=verdict_on(code),
             type=code.name,
             message=self.message or code.meaning,

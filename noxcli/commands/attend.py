@@ -10,6 +10,7 @@ from noxcli.follow import Burst, Follower, Policy
 from noxcli.models import Run, Started, Workflow
 from noxcli.output import Format, play, progress_renderer
 from noxcli.progress import Progress
+from noxcli.reasons import Explainer
 from noxcli.result import verdict_of
 from noxcli.timing import Deadline
 
@@ -61,7 +62,8 @@ def attend(
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
     workflow = workflow or _workflow(context, api, run, deadline)
-    progress = outcome.progress = Progress(run, context.clock, workflow, from_start=just_started)
+    shown = context.terminal.mask.torn
+    progress = outcome.progress = Progress(run, context.clock, workflow, from_start=just_started, shown=shown)
     follower = Follower(
         api,
         run,
@@ -78,8 +80,8 @@ def attend(
     keeper = context.journal.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
     picture = progress_renderer(context.terminal, progress, writes_events=writer is not None)
-    shown = [writer, fold, picture, keeper, context.log_keeper(run)]
-    renderers = [renderer for renderer in shown if renderer is not None]
+    all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
+    renderers = [renderer for renderer in all_of_them if renderer is not None]
     try:
         play(_from_start(follower), progress, renderers, context.signals.held)
     finally:
@@ -104,13 +106,21 @@ def _workflow(context: Context, api: "NoxusApi", run: Run, deadline: Deadline) -
         return None
 
 
-def judge(context: Context, run: Run) -> None:
-    """Do nothing for a completed run.
+def judge(context: Context, api: "NoxusApi", run: Run, deadline: Deadline, seen: Progress | None = None) -> None:
+    """Do nothing for a completed run; `seen` is what its events told where nobody was shown that.
 
-    Raises RunFailed, RunStopped or RunPaused for the others.
+    Raises RunFailed, which says why as far as that can be found out, RunStopped or RunPaused for the others.
     """
     context.enter(Phase.RUN)
-    progress = context.outcome.progress
-    verdict = verdict_of(run, progress.failed_at(context.terminal.mask.torn) if progress else "")
+    outcome, why = context.outcome, ""
+    if run.status == "failed":
+        outcome.progress = explainer(context, api).explain(run, deadline, seen=seen or outcome.progress)
+        why = outcome.progress.why
+    verdict = verdict_of(run, why)
     if verdict is not None:
         raise verdict
+
+
+def explainer(context: Context, api: "NoxusApi") -> Explainer:
+    """Return what finds out why runs failed."""
+    return Explainer(api, context.clock, context.terminal.mask.torn)

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from noxcli.batch.plan import Counts, Plan, Told
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.commands import options
+from noxcli.commands.attend import explainer
 from noxcli.commands.context import Context
 from noxcli.commands.prepare import chosen_version, read_workflow, stored
 from noxcli.commands.summary import Summary
@@ -38,15 +39,12 @@ from noxcli.errors import (
     WrongInputs,
 )
 from noxcli.files import check_target, reason_of
-from noxcli.follow import Follower, Policy
 from noxcli.inputs import read_inputs
 from noxcli.models import Run, Workflow
 from noxcli.names import safe_stem
-from noxcli.output import play
 from noxcli.output.rows import counting
 from noxcli.patience import Patience
 from noxcli.place import Place
-from noxcli.progress import Progress
 from noxcli.resolve import resolve_workflow
 from noxcli.secrets import Mask
 from noxcli.signals import Interrupted
@@ -59,7 +57,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 ROWS_TOLD = 8
-ANSWER_WITHIN = LONGEST_STOP = REPLAY_WITHIN = 5.0  # seconds
+ANSWER_WITHIN = LONGEST_STOP = 5.0  # seconds
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
 InputFormat = Annotated[
@@ -196,8 +194,8 @@ def batch(
             store=work.store,
             start=lambda payload: api.create_run(found.id, payload, version_id=version_id),
             deliver=work.deliver,
-            replay=lambda run: _replayed(context, api, run, known or found),
             mask=context.terminal.mask,
+            explain=partial(explainer(context, work.api).explain, deadline=deadline, workflow=known or found),
             secret=common.secret,
             max_parallel=max_parallel,
             max_failures=1 if fail_fast else max_failures,
@@ -398,16 +396,6 @@ class RowWork:
             raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
         with place:
             return Filing(self.api, self.patience, place).deliver(run)
-
-
-def _replayed(context: Context, api: "NoxusApi", run: Run, workflow: Workflow) -> Progress:
-    """Return how an ended run went, as far as its event stream still tells."""
-    progress = Progress(run, context.clock, workflow)
-    policy = Policy(every_event=True, idle_timeout=REPLAY_WITHIN, retry_for=0.0)
-    deadline = Deadline(context.clock, REPLAY_WITHIN)
-    with suppress(NoxError):
-        play(Follower(api, run, policy=policy, clock=context.clock, deadline=deadline).updates(), progress, [])
-    return progress
 
 
 def _folder(row: Row) -> str:

@@ -68,6 +68,6 @@ def fetch_output(
                 found = attend(context, api, found, deadline, following(context, retry_for=retry_for))
             elif not found.paused:
                 raise NotFinished(f"run {found.id} is still {found.status}", "add --wait to wait for its end")
-        judge(context, found)
+        judge(context, api, found, deadline)
         after = context.patience(deadline, options.before(retry_for))
         deliver(context, api, found, after, raw=raw, into=into, expand=not no_expand)

@@ -131,7 +131,7 @@ def run(
             return
         try:
             finished = attend(context, api, started, deadline, policy, just_started=True, workflow=known)
-            judge(context, finished)
+            judge(context, api, finished, deadline)
             after = context.patience(deadline, options.before(retry_for))
             deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand, workflow=known)
         except Interrupted as signal:

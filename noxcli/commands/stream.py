@@ -83,6 +83,6 @@ def stream(
         if resume:
             etag = context.journal.cursor(found.id)
         finished = attend(context, api, found, deadline, policy, cursor=etag)
-        judge(context, finished)
+        judge(context, api, finished, deadline)
         after = context.patience(deadline, options.before(retry_for))
         deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand)

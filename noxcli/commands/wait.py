@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.commands import options
-from noxcli.commands.attend import following, judge
+from noxcli.commands.attend import explainer, following, judge
 from noxcli.commands.context import Context
 from noxcli.ended import own_record
 from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable
@@ -18,8 +18,9 @@ from noxcli.models import Run
 from noxcli.output import play
 from noxcli.patience import Patience
 from noxcli.progress import Progress
+from noxcli.reasons import LONGEST, Explainer
 from noxcli.resolve import read_runs, resolve_run
-from noxcli.result import Outcome, raise_worst
+from noxcli.result import Outcome, raise_worst, verdict_of
 from noxcli.timing import Deadline
 from noxcli.within import run_all_within
 
@@ -99,8 +100,9 @@ def _wait_for_one(
     patience = context.patience(deadline, retry_for, gave_up=LostContact)
     run = context.outcome.run = _resolved(context, api, text, patience)
     context.outcome.confirmed = True
+    progress = None
     if deadline.seconds != 0:
-        progress = Progress(run, context.clock)
+        progress = Progress(run, context.clock, run.workflow, from_start=False, shown=context.terminal.mask.torn)
         follower = Follower(api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
         try:
             play(follower.updates(), progress, [context.log_keeper(run)])
@@ -111,7 +113,7 @@ def _wait_for_one(
     context.tell(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
-    judge(context, run)
+    judge(context, api, run, deadline, progress)
 
 
 @dataclass(slots=True)
@@ -137,11 +139,13 @@ def _wait_for_all(
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
+    explains = explainer(context, api)
     while True:
         # "Check once" is worth one read, which a limit of no time at all would not allow.
         within = LONGEST_READ if deadline.seconds == 0 else deadline.left(LONGEST_READ)
         going = [one for one in waited if not one.over]
         reads = run_all_within(within, [partial(_read, context, api, one) for one in going])
+        _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
         for one, (run, error) in zip(going, reads, strict=True):
             _take_in(context, one, run, error, deadline, policy)
         ended = [one.outcome for one in waited if one.over]
@@ -185,18 +189,22 @@ def _take_in(
         outcome.error = _still_going(run, deadline)
     elif run is not None:
         context.tell(run)
-        outcome.error = _verdict(context, run)
+        outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
     one.over = True
     if outcome.error is not None:
         context.terminal.complain(f"noxcli: {outcome.error.line()}")
 
 
-def _verdict(context: Context, run: Run) -> NoxError | None:
-    try:
-        judge(context, run)
-    except NoxError as verdict:
-        return verdict
-    return None
+def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline: Deadline) -> None:
+    """Find out why runs failed, of all at once: none shall wait for another's reason."""
+    failed = [(one, run) for one, run in read if run.status == "failed"]
+    if failed:
+        within = LONGEST if deadline.seconds == 0 else deadline.left(LONGEST)
+        known = run_all_within(within, [partial(explains.explain, run, deadline) for _, run in failed])
+        for (one, _), (progress, error) in zip(failed, known, strict=True):
+            if error is not None and not isinstance(error, NoxError):
+                raise error
+            one.outcome.progress = progress
 
 
 def _still_going(run: Run, deadline: Deadline) -> NoxError:

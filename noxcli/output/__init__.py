@@ -57,6 +57,6 @@ def play(
             stack.enter_context(renderer)
         for burst in bursts:
             with hold():
-                steps = [(update, progress.fold(update)) for update in burst]
+                steps = progress.take(burst)
                 for renderer in renderers:
                     renderer.show(steps)

@@ -8,15 +8,22 @@ from rich.spinner import Spinner
 
 from noxcli.output.line import Line, Look
 from noxcli.output.text import visible
-from noxcli.progress import SKIPPED, WAITING, Node, Progress
+from noxcli.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
 from noxcli.timing import show_seconds
 
-MARKS = {"done": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•"}
-ASCII_MARKS = {"done": "+", "failed": "x", "skipped": "-", "waiting": ".", "other": "*"}
+MARKS = {"done": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
+ASCII_MARKS = {"done": "+", "failed": "x", "skipped": "-", "waiting": ".", "other": "*", "executed": "*"}
 SPINNER, ASCII_SPINNER = Spinner("dots").frames, Spinner("line").frames
 # First, inner and last line of nodes that can work side by side.
 BRACKETS, ASCII_BRACKETS = "┌│└", "/|\\"
-STYLES = {"done": "green", "failed": "bold red", "skipped": "dim", "waiting": "dim", "other": "cyan"}
+STYLES = {
+    "done": "green",
+    "failed": "bold red",
+    "skipped": "dim",
+    "waiting": "dim",
+    "other": "cyan",
+    "executed": "dim",  # completed or failed, which is not known
+}
 RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold yellow"}
 # Who gets a line when there are more nodes than lines; order of the work within each group.
 IMPORTANCE = {"failed": 0, "other": 1, "done": 2, "skipped": 3, "waiting": 4}
@@ -62,7 +69,7 @@ class Picture:
         last = self._look.line(ENDLESS).add(f"run {run.id} ")
         last.add(run.status, RUN_STYLES.get(run.status, "cyan"))
         last.add(f" in {show_seconds(progress.took())}")
-        facts = [counts(nodes)] if nodes else []
+        facts = [counts(nodes, run_failed=run.status == "failed")] if nodes else []
         if progress.reconnects:
             facts.append(f"{progress.reconnects} reconnect{'s' if progress.reconnects > 1 else ''}")
         return [*lines, last.add("".join(f"; {fact}" for fact in facts), "dim")]
@@ -94,13 +101,14 @@ class Picture:
         return (BRACKETS if self._look.unicode else ASCII_BRACKETS)[place]
 
     def _node_line(self, node: Node, now: float, name_cells: int, width: int, bracket: str) -> Line:
-        group = group_of(node)
+        group = group_of(node, run_failed=self._progress.status == "failed")
         line = self._look.line(width).add(f"{bracket} ", "dim")
         line.add(self._mark(node, group, now), STYLES[group]).add(" ")
         line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
-        took = node.duration(now)
+        at_work = node.running and not self._over
+        took = node.seen_for(now) if at_work else node.duration(now)
         line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
-        said = self._look.mask.torn(node.tail) if node.failed or (node.running and not self._over) else ""
+        said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if at_work else ""
         if group in {"failed", "other", "skipped"} and node.status != "running" and not (node.failed and said):
             line.add(f" {node.status}", STYLES[group])
         if node.failed and said:
@@ -126,10 +134,12 @@ class Picture:
         return line.add(told, "dim").add(note, "yellow")
 
 
-def group_of(node: Node) -> str:
-    """Return which kind of line a node gets."""
+def group_of(node: Node, *, run_failed: bool = False) -> str:
+    """Return which kind of line a node gets; in a failed run, a node that was worked through may have failed."""
     if node.failed:
         return "failed"
+    if node.status == EXECUTED and run_failed:
+        return EXECUTED
     if node.done:
         return "done"
     if node.status == WAITING:
@@ -146,10 +156,11 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
     return [node for node in nodes if node.id in kept]
 
 
-def counts(nodes: Sequence[Node]) -> str:
+def counts(nodes: Sequence[Node], *, run_failed: bool = False) -> str:
     """Return how many nodes are in which state."""
-    words = {"done": "done", "failed": "failed", "other": "running", "skipped": "skipped", "waiting": "waiting"}
-    groups = [group_of(node) for node in nodes]
+    words = {group: group for group in ("done", "executed", "failed", "other", "skipped", "waiting")}
+    words["other"] = "running"
+    groups = [group_of(node, run_failed=run_failed) for node in nodes]
     return ", ".join(f"{groups.count(group)} {word}" for group, word in words.items() if group in groups)
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from types import TracebackType
+from typing import Any, TypeGuard, assert_never
 
 from noxcli.encode import to_json
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
-from noxcli.progress import Step
+from noxcli.pieces import Pieces
+from noxcli.progress import ENDED, Step
 
 
 class _Pipe(Plainly):
@@ -17,15 +19,34 @@ class _Pipe(Plainly):
 
 
 class Content(_Pipe):
-    """The pieces of streamed text as they arrive, nothing added."""
+    """The pieces of streamed text as they arrive, nothing added, and of pieces that repeat only what is new."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._nodes: dict[object, Pieces] = {}
+        self._repeating = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._terminal.reader_gone:
+            self._write([said.end() for said in self._nodes.values()])
 
     def show(self, burst: Sequence[Step]) -> None:
-        pieces = [
-            update.data["content"]
-            for update, _ in burst
-            if isinstance(update, RunEvent) and update.type == "content" and isinstance(update.data, dict)
-            if isinstance(update.data.get("content"), str)
-        ]
+        self._write([self._new(update.data) for update, _ in burst if _is_content(update)])
+
+    def _new(self, data: Mapping[str, Any]) -> str:
+        node_id, text, status = data.get("id"), data.get("content"), data.get("status")
+        said = self._nodes.setdefault(node_id if isinstance(node_id, str) else None, Pieces())
+        new = said.take(text, expected=self._repeating) if isinstance(text, str) else ""
+        if isinstance(status, str) and status in ENDED:
+            new += said.end()
+        if said.repeating and not self._repeating:
+            self._repeating = True
+            self._terminal.note("each piece of text repeats all before it: only what is new is printed")
+        return new
+
+    def _write(self, pieces: Sequence[str]) -> None:
         if any(pieces):
             self._terminal.write("".join(pieces).encode("utf-8", "replace"))
 
@@ -81,6 +102,10 @@ class Ndjson(_Pipe):
             "is_terminal": is_terminal,
         }
         return f"{to_json(event)}\n"
+
+
+def _is_content(update: Update) -> TypeGuard[RunEvent]:
+    return isinstance(update, RunEvent) and update.type == "content" and isinstance(update.data, dict)
 
 
 def _brief(run: Run) -> dict[str, Any]:

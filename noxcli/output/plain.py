@@ -19,10 +19,10 @@ from noxcli.models import (
 from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
 from noxcli.output.text import shorten
-from noxcli.progress import FAILED, Change, Progress, Step
+from noxcli.progress import Change, Progress, Step
 from noxcli.timing import show_seconds
 
-NAME_WIDTH, STATUS_WIDTH, SAID_WIDTH = 36, 9, 200  # an id has 36 characters
+NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may take a job for dead
 TOLD_AT_ONCE = 10  # lines that came again
 
@@ -90,8 +90,8 @@ class Plain(Plainly):
         name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
         status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
         took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
-        said = shorten(self._terminal.mask.torn(change.said), SAID_WIDTH) if change.status in FAILED else ""
-        return f"  {name}  {status} {took:>6}  {said}", f"  {name}  {status} {said}"
+        why = shorten(change.error or "", WHY_WIDTH)
+        return f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}"
 
     def _line(self, update: Update) -> tuple[str, str] | None:
         """Return what there is to say about the run, and the same without its times."""
