@@ -20,7 +20,7 @@ LAYERS = [
     },
     {
         *("patience", "progress", "uploads", "inputs", "definition", "schema", "preflight", "signals", "state"),
-        *("recent", "limits", "record", "reader", "fetch", "transfers", "known"),
+        *("recent", "limits", "record", "reader", "fetch", "transfers", "known", "likeness", "doubt"),
     },
     {"api", "output", "follow", "start", "stop", "resolve", "deliver"},
     {"result", "filing", "checkup", "testcase"},

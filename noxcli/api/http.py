@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from noxcli.api.failures import BROKEN, cause_of, failure_of, never_connected, request_id_of, unavailable
+from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import Body, Key, new_session
 from noxcli.config import Settings, is_loopback, same_origin
 from noxcli.errors import Refused, Unavailable
@@ -54,6 +55,7 @@ class Http:
         mask: Callable[[str], str] = str,
     ) -> None:
         self.settings = settings
+        self.clock = ServerClock()
         self._mask = mask
         self._connect_timeout = connect_timeout
         self._observe = observe
@@ -154,6 +156,8 @@ class Http:
                 stream=True,
                 allow_redirects=False,
             )
+            if keyed:
+                self.clock.note(response)
             outcome, request_id = str(response.status_code), request_id_of(response)
             if request_id is not None:
                 request_id = request_id.replace(self.settings.key, "[key]")

@@ -21,6 +21,7 @@ from noxcli.commands import options
 from noxcli.commands.context import Context
 from noxcli.commands.prepare import read_workflow, stored
 from noxcli.commands.summary import Summary
+from noxcli.definition import inputs_of
 from noxcli.deliver import Delivered, complete_inline
 from noxcli.encode import to_json
 from noxcli.errors import (
@@ -39,6 +40,7 @@ from noxcli.errors import (
 from noxcli.files import check_target, prepare_directory
 from noxcli.follow import Follower, Policy
 from noxcli.inputs import read_inputs
+from noxcli.likeness import Comparison
 from noxcli.models import Run, Workflow
 from noxcli.names import safe_stem
 from noxcli.output import play
@@ -193,7 +195,7 @@ def batch(
             deliver=work.deliver,
             replay=lambda run: _replayed(context, api, run, known or found),
             shown=context.terminal.mask.torn,
-            secret=common.secret,
+            comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
             max_parallel=max_parallel,
             max_failures=1 if fail_fast else max_failures,
             ordered=ordered,

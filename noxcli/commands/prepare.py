@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LONGEST_LOOK = 10.0  # seconds for one read of the definition
-REFUSES_ALL = frozenset({429, 503})
 
 
 def checked(
@@ -70,7 +69,7 @@ def read_workflow(
         return api.get_workflow(workflow.id, within=within)
 
     try:
-        return patience.keep_trying(look, worth=lambda error: not error.sent or error.http_status in REFUSES_ALL)
+        return patience.keep_trying(look, worth=lambda error: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise
