@@ -66,6 +66,8 @@ class Phase(StrEnum):
     INTERNAL = "internal"
 
 
+# Statuses by which a server or gateway asks its clients for patience.
+OVERLOADED = frozenset({429, 503})
 # The order in which several runs' codes count, worst first.
 WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 9, 8, 0)
 
@@ -159,7 +161,8 @@ class NotFound(NoxError):
 class Unavailable(NoxError):
     """Unreachable, overloaded or cut off: the same request may work later.
 
-    `sent` is false only where the server can't have seen the whole request; `retry_after` is in seconds.
+    `sent` is false only where the server can't have seen the whole request, `declined` true only where the answer says
+    that it was not taken; `retry_after` is in seconds.
     """
 
     exit_code = ExitCode.TEMPORARY
@@ -170,13 +173,20 @@ class Unavailable(NoxError):
         hint: str | None = None,
         *,
         sent: bool = True,
+        declined: bool = False,
         retry_after: float | None = None,
         http_status: int | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, hint, http_status=http_status, request_id=request_id)
         self.sent = sent
+        self.declined = declined
         self.retry_after = retry_after
+
+    @property
+    def overloaded(self) -> bool:
+        """True where every other request would meet the same: slow down. Says nothing about what a POST has done."""
+        return not self.sent or self.http_status in OVERLOADED
 
 
 class StreamClosed(Unavailable):

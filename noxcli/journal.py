@@ -8,9 +8,10 @@ a command: what can't be read is as if it had never been there, and a run that c
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,19 @@ class Entry:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A run of one workflow, as far as it helps to find another in the server's list.
+
+    `sent_at` is when its start was sent, by the server's clock.
+    """
+
+    run_id: str
+    created_at: str | None
+    sent_at: str | None
+    input_digest: str
+
+
 class Journal:
     """The journal in the state directory; several noxcli may use it at once, since no two write one file."""
 
@@ -58,8 +72,15 @@ class Journal:
 
         return user_state_path("noxcli", appauthor=False)
 
-    def begin(self, run: Run, host: str, input: Mapping[str, Any]) -> None:
-        """Note a run that was just started."""
+    def begin(
+        self,
+        run: Run,
+        host: str,
+        input: Mapping[str, Any],
+        input_digest: str | None = None,
+        sent_at: datetime | None = None,
+    ) -> None:
+        """Note a run that was just started; `sent_at` is the server's time then."""
         from hashlib import sha256  # loads OpenSSL, which commands that start nothing can do without
 
         entry = {
@@ -68,6 +89,8 @@ class Journal:
             "host": host,
             "created_at": run.created_at,
             "input_sha256": sha256(json.dumps(input, sort_keys=True).encode()).hexdigest(),
+            "input_digest": input_digest,
+            "sent_at": sent_at.isoformat() if sent_at is not None else None,
         }
         if not PLAIN_ID.fullmatch(self._mask(run.id)):
             return
@@ -101,6 +124,17 @@ class Journal:
             with suppress(OSError), self._opened() as place:
                 return _entry_in(place, f"{run_id}{ENTRY}", host)
         return None
+
+    def earlier(self, host: str, workflow_id: str) -> Iterator[Earlier]:
+        """Yield the runs of a workflow whose inputs can be compared."""
+        with suppress(OSError), self._opened() as place:
+            for name in _newest_first(place):
+                with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+                    noted = json.loads(place.read(name, LARGEST))
+                    if (noted["host"], noted["workflow_id"]) == (host, workflow_id) and noted.get("input_digest"):
+                        yield Earlier(
+                            str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
+                        )
 
     def cursor(self, run_id: str) -> str | None:
         """Return the position up to which the run's events were handed on, where it is known."""

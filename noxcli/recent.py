@@ -29,10 +29,11 @@ def newest_first(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def _sorted(items: Iterable[Item]) -> list[Item]:
-    return sorted(items, key=_moment, reverse=True)
+    return sorted(items, key=moment_of, reverse=True)
 
 
-def _moment(item: Run | Workflow | Version) -> datetime:
+def moment_of(item: Run | Workflow | Version) -> datetime:
+    """Return when a run or version was created, or a workflow last changed; long ago where that is not known."""
     return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
 
 

@@ -1,72 +1,175 @@
 """Starting a run exactly once on an API without idempotency keys."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Protocol
 
+from noxcli.doubt import SETTLING, Doubt, Finding, Known, Search
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
+from noxcli.likeness import Comparison, Likeness
 from noxcli.models import Run
 from noxcli.patience import Patience
-from noxcli.recent import newest_first
 from noxcli.signals import Interrupted
-from noxcli.timing import Clock, Deadline, parse_time
+from noxcli.timing import Clock, Deadline
 from noxcli.within import run_within
 
-# Statuses that a server or gateway gives instead of starting anything; every other failure leaves doubt.
-NOTHING_STARTED = frozenset({429, 503})
-CLOCK_SLACK = timedelta(seconds=2)  # servers write whole seconds
-RECENT_RUNS = 200
+# A gateway answers with these when it could not reach the server, or lost it. With others (500, 504), or with no answer
+# at all, the server may be at work on the request still, and the run may come into the list much later.
+LOST_BY_GATEWAY = frozenset({502, 503})
+MOST_CANDIDATES = 200
 # Seconds for the look at the run list: at most, and where the command's own time is up.
 LONGEST_LOOK, LAST_LOOK = 10.0, 0.5
+MOST_LOOKS = 3  # where the list itself is out of reach
 
 
-class RunStarter(Protocol):
+class ServerTime(Protocol):
+    """What telling the time needs of the API."""
+
+    def server_now(self) -> datetime | None: ...
+
+
+class RunStarter(ServerTime, Protocol):
     """What starting needs of the API."""
 
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
 
 
+class Moment:
+    """The present moment, by the server's clock; where that is not known yet, a later answer tells it."""
+
+    def __init__(self, api: ServerTime, clock: Clock) -> None:
+        self.by_us = clock.now()
+        self._api, self._clock = api, clock
+        self._at, self._known = clock.monotonic(), api.server_now()
+
+    def by_server(self) -> datetime | None:
+        """Return the time, None where no answer has told it."""
+        if self._known is None and (now := self._api.server_now()) is not None:
+            self._known = now - timedelta(seconds=self._clock.monotonic() - self._at)
+        return self._known
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be started. `recall` returns what is known of earlier runs of this workflow."""
+
+    workflow_id: str
+    input: Likeness
+    comparison: Comparison
+    recall: Callable[[Collection[str]], Known]
+
+
+class _Attempt:
+    """One start, whose request may have been taken, and what the run list tells of that."""
+
+    def __init__(self, api: RunStarter, wanted: Wanted, clock: Clock, deadline: Deadline) -> None:
+        self.found: Sequence[Run] = ()  # runs that may be ours
+        self._api = api
+        self._wanted = wanted
+        self._clock = clock
+        self._deadline = deadline
+        self._began = Moment(api, clock)
+        self._doubt: Unavailable | None = None
+        self._cleared: Unavailable | None = None
+
+    def may_send_again(self, error: Unavailable) -> bool:
+        """True where nothing was started: the answer says so, or the run list proves it."""
+        if surely_nothing_started(error):
+            return True
+        self._doubt = error
+        if not lost_by_gateway(error):
+            self.look(self._within)
+        elif self._is_absent():
+            self._doubt, self._cleared = None, error
+        return self._doubt is None
+
+    def left_in_doubt(self, error: BaseException | None) -> bool:
+        """True where a run may exist after this error."""
+        if self._doubt is not None:
+            return True
+        return isinstance(error, Unavailable) and not surely_nothing_started(error) and error is not self._cleared
+
+    def look(self, within: float) -> Finding | None:
+        """Look through the run list for so many seconds at most; None where it could not be read."""
+        searches: list[Search] = []
+
+        def read() -> None:
+            listed = iter(self._api.list_runs(self._wanted.workflow_id))
+            first = list(islice(listed, 1))  # whose answer tells the server's time
+            searches.append(Search([self._as_doubt()], self._wanted.comparison, self._wanted.recall))
+            searches[0].read(chain(first, listed))
+
+        whole = True
+        try:
+            run_within(within, read)
+        except NoxError:
+            whole = False
+        if not searches:
+            return None
+        finding = searches[0].finding()
+        self.found = finding.candidates[0][:MOST_CANDIDATES]
+        return finding if whole else None
+
+    def _is_absent(self) -> bool:
+        for looks in range(MOST_LOOKS):
+            finding = self.look(self._within)
+            if self.found or (finding is not None and not finding.absent):
+                return False
+            if finding is not None and looks > 0:
+                return True
+            if self._deadline.left(SETTLING) < SETTLING:
+                return False
+            self._clock.sleep(SETTLING)
+        return False
+
+    @property
+    def _within(self) -> float:
+        return max(LAST_LOOK, self._deadline.left(LONGEST_LOOK))
+
+    def _as_doubt(self) -> Doubt:
+        by_server = self._began.by_server()
+        return Doubt(0, self._wanted.input, by_server or self._began.by_us, by_server is not None)
+
+
 def start_run(
     api: RunStarter,
     send: Callable[[], Run],
-    workflow_id: str,
-    input: Mapping[str, Any],
+    wanted: Wanted,
     *,
     patience: Patience,
     clock: Clock,
     deadline: Deadline,
 ) -> Run:
-    """Start the run with `send`, which is called again only where nothing can have been started.
+    """Start the run with `send`, which is called again only where nothing was started.
 
     Raises StartUnknown, or Interruption for a signal that could not wait, with the runs that may be ours, where the
-    request was sent and no usable answer came. Raises Unavailable when the server could not be reached at all;
-    Refused, Unauthorized and NotFound as answered.
+    request was sent and a run may exist. Raises Unavailable when the server could not be reached at all, or declined
+    for too long; Refused, Unauthorized and NotFound as answered.
     """
-    began = clock.now()
+    attempt = _Attempt(api, wanted, clock, deadline)
     try:
-        return patience.keep_trying(send, worth=surely_nothing_started, bounded=False)
+        return patience.keep_trying(send, worth=attempt.may_send_again, bounded=False)
     except Unavailable as error:
-        if surely_nothing_started(error):
+        if not attempt.left_in_doubt(error):
             raise
-        found = candidates(api, workflow_id, input, began, max(LAST_LOOK, deadline.left(LONGEST_LOOK)))
         raise StartUnknown(
             f"the start was sent and its outcome is unknown: {error.message}",
-            _look_first(workflow_id, found),
+            _look_first(wanted.workflow_id, attempt.found),
             **error.facts(),
-            candidates=brief(found),
+            candidates=brief(attempt.found),
         ) from error
     except Interrupted as signal:
-        doubt = signal.__context__
-        if not signal.unanswered and not (isinstance(doubt, Unavailable) and not surely_nothing_started(doubt)):
+        if not signal.unanswered and not attempt.left_in_doubt(signal.__context__):
             raise
-        found = candidates(api, workflow_id, input, began, LAST_LOOK)
+        attempt.look(LAST_LOOK)
         raise Interruption(
             f"interrupted by {signal} during the start, whose outcome is unknown",
-            _look_first(workflow_id, found),
+            _look_first(wanted.workflow_id, attempt.found),
             number=signal.number,
             leaves_doubt=True,
-            candidates=brief(found),
+            candidates=brief(attempt.found),
         ) from None
 
 
@@ -83,21 +186,9 @@ def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
 
 def surely_nothing_started(error: Unavailable) -> bool:
     """True where the server can't have seen the whole request, or said that it did not take it."""
-    return not error.sent or error.http_status in NOTHING_STARTED
+    return not error.sent or error.declined
 
 
-def candidates(
-    api: RunStarter, workflow_id: str, input: Mapping[str, Any], since: datetime, within: float
-) -> list[Run]:
-    """Return the recent runs with the same input: ours may be among them, and so may somebody else's."""
-    try:
-        recent = run_within(within, lambda: list(islice(newest_first(api.list_runs(workflow_id)), RECENT_RUNS)))
-    except NoxError:
-        return []  # the answer is unknown either way
-    return [run for run in recent if run.input == input and created_since(run, since)]
-
-
-def created_since(run: Run, since: datetime) -> bool:
-    """True where the run may have been created at that time, by the server's clock, or later."""
-    created = parse_time(run.created_at)
-    return created is None or created >= since - CLOCK_SLACK
+def lost_by_gateway(error: Unavailable) -> bool:
+    """True where nobody is at work on the request any more, taken or not: then the run list can settle the doubt."""
+    return error.http_status in LOST_BY_GATEWAY

@@ -17,6 +17,7 @@ from tests.rawserver import Turn, answer, json_answer, raw_server, redirect, sta
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 UNREACHABLE = "http://127.0.0.1:9"
+LOST_503 = Answer(503, "no healthy upstream")
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><script>x()</script></body></html>"
 ERROR_422 = {"detail": [{"loc": ["body", "callback_url"], "msg": "not a URL", "type": "url"}]}
 
@@ -56,7 +57,8 @@ CASES = [
     Case("409", RUN, 2, "start", ("409: Conflict",), hint=False, start=Answer(409)),
     Case("422", RUN, 2, "start", ("422: body.callback_url: not a URL",), hint=False, start=Answer(422, ERROR_422)),
     Case("429", RUN, 75, "start", ("429",), hint=False, start=Answer(429, None, {"Retry-After": "1"}, repeat=True)),
-    Case("503", RUN, 75, "start", ("503: busy",), hint=False, start=Answer(503, "busy", repeat=True)),
+    Case("503", RUN, 75, "start", ("503: busy",), hint=False, start=Answer(503, {"detail": "busy"}, repeat=True)),
+    Case("503 of a gateway", RUN, 7, "start", ("503: no", "before you start again"), retry_safe=False, start=LOST_503),
     Case("500", RUN, 7, "start", ("500", "before you start again"), retry_safe=False, start=Answer(500, "x")),
     Case("HTML 502", RUN, 7, "start", ("502: 502 Bad Gateway",), retry_safe=False, start=Answer(502, HTML)),
     Case("200 of HTML", RUN, 7, "start", ("not JSON",), retry_safe=False, start=Answer(200, HTML)),

@@ -209,7 +209,7 @@ def test_a_failure_names_the_node_and_its_reason(noxcli: Noxcli, plays: Any) -> 
 
 
 def test_a_rate_limited_start_is_tried_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"}, faults={"start": [RATE_LIMITED, Answer(503, "busy")]})
+    workflow = plays(output={"A": "x"}, faults={"start": [RATE_LIMITED, Answer(503, {"detail": "busy"})]})
     assert noxcli("run", workflow).code == 0
     assert len(sandbox.runs(workflow)) == 1
 

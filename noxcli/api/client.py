@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -54,6 +55,10 @@ class NoxusApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._http.close()
+
+    def server_now(self) -> datetime | None:
+        """Return the time by the server's clock, None before its first answer."""
+        return self._http.clock.now()
 
     def create_run(
         self,

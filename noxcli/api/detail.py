@@ -31,6 +31,21 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
+def is_own_form(content_type: str, body: bytes) -> bool:
+    """True for an error that the API itself has written: FastAPI's JSON object with `detail`.
+
+    `message` and `error` do not count: gateways write those as well, also about requests that they had forwarded.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return False
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and "detail" in answer
+
+
 def _from_json(answer: Any) -> str:
     if isinstance(answer, dict):
         for name in ("detail", "message", "error"):

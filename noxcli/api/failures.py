@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from noxcli.api.detail import describe
+from noxcli.api.detail import describe, is_own_form
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.secrets import Mask
 
@@ -65,13 +65,14 @@ def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -
     `keyed` is false where our key was not sent: then the answer says nothing about it. `mask` takes secrets out of
     what the answer quotes.
     """
-    status = response.status_code
+    status, headers = response.status_code, response.headers
     try:
-        reason = describe(response.raw.read(ERROR_BODY_LIMIT, decode_content=True), mask)
+        body = response.raw.read(ERROR_BODY_LIMIT, decode_content=True)
     except BROKEN:
-        reason = ""
+        body = b""
     finally:
         response.close()
+    reason = describe(body, mask)
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     request_id = request_id_of(response)
@@ -89,7 +90,9 @@ def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -
     if status in {408, 425, 429} or status >= 500:
         return Unavailable(
             what,
-            retry_after=parse_retry_after(response.headers.get("Retry-After")),
+            # Any other 503 may be a gateway's, which had forwarded the request before it lost the server.
+            declined=status == 429 or (status == 503 and is_own_form(headers.get("Content-Type", ""), body)),
+            retry_after=parse_retry_after(headers.get("Retry-After"), parse_date(headers.get("Date"))),
             http_status=status,
             request_id=request_id,
         )
@@ -136,17 +139,24 @@ def _inwards(error: BaseException) -> Iterator[BaseException]:
         link = next((candidate for candidate in inner if isinstance(candidate, BaseException)), None)
 
 
-def parse_retry_after(value: str | None) -> float | None:
-    """Return seconds from a Retry-After header in either form; None for anything odd or negative."""
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Return seconds from a Retry-After header in either form; None for anything odd or negative.
+
+    `now` is the server's own time, by which it means a date; where it is None, our clock has to do.
+    """
     if not value:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    moment = parse_date(text)
+    return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def parse_date(value: str | None) -> datetime | None:
+    """Return the time in an HTTP date, None for anything odd."""
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

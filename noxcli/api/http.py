@@ -11,6 +11,7 @@ import requests
 from noxcli.api.decode import TooMuch, parse_json
 from noxcli.api.failures import BROKEN, cause_of, failure_of, masked, never_connected, request_id_of, unavailable
 from noxcli.api.limit import CURRENT, Limit
+from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import Body, Key, new_session, proxy_for
 from noxcli.config import Settings
 from noxcli.errors import Refused, Unavailable
@@ -58,6 +59,7 @@ class Http:
         self.settings = settings
         self._home = read_url(settings.url)
         self.mask = mask or Mask(key=settings.key)
+        self.clock = ServerClock()
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -171,6 +173,8 @@ class Http:
                 stream=True,
                 allow_redirects=False,
             )
+            if url.origin == self._home.origin:
+                self.clock.note(response)
             outcome, request_id = str(response.status_code), request_id_of(response)
         except BROKEN as error:
             cause = cause_of(error)

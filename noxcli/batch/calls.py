@@ -6,21 +6,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from noxcli.batch.doubts import input_digest
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
 from noxcli.deliver import require_whole
-from noxcli.errors import NotFound, NoxError, Phase, Unauthorized, Unavailable, Undelivered
+from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
 from noxcli.record import JUST_STARTED
 from noxcli.result import Outcome, verdict_of
-from noxcli.start import surely_nothing_started
+from noxcli.start import ServerTime, surely_nothing_started
+from noxcli.within import outcome_of
 
 
-class RecordSource(Protocol):
-    """What looking needs of the API."""
+class Api(ServerTime, Protocol):
+    """What starting and looking need of the API."""
 
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
@@ -34,6 +34,7 @@ class Going:
     began: float
     found: bool = False  # its run was known before: how long it takes can't be measured
     read: bool = False  # its record was read
+    lost_since: float | None = None  # when reading it began to fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,23 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
+    """A row that goes on, as far as is known: its record, or why that could not be had."""
+
     row: Row
-    run: Run | None
+    run: Run | None = None
+    trouble: NoxError | None = None
 
 
 News = Started | Over | Failed | Doubted | Unsent | Looked
 
 
 class Calls:
-    """A row's calls, made from threads; `still` says whether anything is to be started yet."""
+    """A row's calls, made from threads; `still` says whether anything is to be started yet.
 
-    def __init__(self, api: RecordSource, plan: Plan, journal: Journal, pace: Pace, still: Callable[[], bool]) -> None:
+    Whatever one raises becomes news of its row, and touches no other.
+    """
+
+    def __init__(self, api: Api, plan: Plan, journal: Journal, pace: Pace, still: Callable[[], bool]) -> None:
         self._api = api
         self._plan = plan
         self._journal = journal
@@ -91,41 +98,44 @@ class Calls:
         self._still = still
 
     def start(self, row: Row) -> News:
-        plan, journal = self._plan, self._journal
-        sent = False
+        sending = _Sending()
+        news, error = outcome_of(lambda: self._start(row, sending))
+        return news if news is not None else self._not_started(row, sending, error)
+
+    def _start(self, row: Row, sending: "_Sending") -> News:
+        payload = self._plan.store(row)
+        likeness = self._plan.comparison.of(payload)
 
         def send() -> Run:
-            nonlocal sent
-            journal.intend(row.number, row.id, row.digest, digest)
-            sent = True
-            return plan.start(payload)
+            self._journal.intend(row.number, row.id, row.digest, likeness, self._api.server_now())
+            sending.intended = True
+            return self._plan.start(payload)
 
-        try:
-            payload = plan.store(row)
-            digest = input_digest(payload, plan.secret)
-            while True:
-                sent = False
-                try:
-                    run = self._pace.send(send, self._still)
-                except Unavailable as error:
-                    if not surely_nothing_started(error):
-                        return Doubted(row, error)
-                    journal.withdraw(row.number, row.id, error)
-                else:
-                    return Started(row, run, self._note_start(row, run))
-        except Closed:
+        while True:
+            sending.intended = False
+            try:
+                run = self._pace.send(send, self._still)
+            except Unavailable as error:
+                if not surely_nothing_started(error):
+                    return Doubted(row, error)
+                self._journal.withdraw(row.number, row.id, error)
+            else:
+                return Started(row, run, self._note_start(row, run))
+
+    def _not_started(self, row: Row, sending: "_Sending", error: BaseException | None) -> News:
+        if isinstance(error, Closed):
             return Unsent(row)
-        except JournalTrouble as error:
-            if sent:
-                return Doubted(row, error)
-            return Over(row, Outcome(phase=Phase.START, error=error), stop=True)
-        except NoxError as error:
-            if sent:
-                with suppress(JournalTrouble):
-                    journal.withdraw(row.number, row.id, error)
-            # The key, the workflow: no other row would fare better.
-            stop = isinstance(error, Unauthorized | NotFound)
-            return Over(row, Outcome(phase=Phase.START if sent else Phase.UPLOAD, error=error), stop=stop)
+        trouble = error if isinstance(error, NoxError) else odd(error)
+        unwritable = isinstance(error, JournalTrouble)
+        # The key, the workflow, the disk: no other row would fare better.
+        stop = isinstance(error, Unauthorized | NotFound | JournalTrouble)
+        if not sending.intended:
+            return Over(row, Outcome(phase=Phase.START if unwritable else Phase.UPLOAD, error=trouble), stop=stop)
+        if unwritable or trouble is not error:
+            return Doubted(row, trouble)
+        with suppress(JournalTrouble):
+            self._journal.withdraw(row.number, row.id, trouble)
+        return Over(row, Outcome(phase=Phase.START, error=trouble), stop=stop)
 
     def _note_start(self, row: Row, run: Run) -> NoxError | None:
         try:
@@ -135,17 +145,12 @@ class Calls:
         return None
 
     def look(self, going: Going) -> News:
-        run = going.run
-        try:
-            run = self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, run.id))
-        except (Unavailable, Closed):
-            return Looked(going.row, None)
-        except NotFound as error:
-            if not (going.found or going.read) and time.monotonic() - going.began < JUST_STARTED:
-                return Looked(going.row, None)
-            return Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
-        except NoxError as error:
-            return Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=error))
+        """Read the row's record; what is refused or can't be read once may be there the next time."""
+        run, error = outcome_of(
+            lambda: self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, going.run.id))
+        )
+        if run is None:
+            return self._unread(going, error)
         if not (run.settled or run.paused):
             return Looked(going.row, run)
         if run.status == "failed":
@@ -155,20 +160,64 @@ class Calls:
             self._deliver(going.row, run, outcome)
         return Over(going.row, outcome)
 
+    def _unread(self, going: Going, error: BaseException | None) -> News:
+        match error:
+            case Closed():
+                return Looked(going.row)
+            case Unavailable() | Refused():
+                return Looked(going.row, trouble=error)
+            case NotFound() if not (going.found or going.read) and time.monotonic() - going.began < JUST_STARTED:
+                return Looked(going.row)
+            case NoxError():
+                return Over(going.row, Outcome(run=going.run, may_exist=True, phase=Phase.FOLLOW, error=error))
+            case _:
+                trouble = odd(error)
+                if isinstance(trouble, Bug):
+                    return Over(going.row, Outcome(run=going.run, may_exist=True, phase=Phase.FOLLOW, error=trouble))
+                return Looked(going.row, trouble=trouble)
+
     def explain(self, failed: Failed) -> News:
         """Find out why the run failed: its record does not say."""
         outcome = Outcome(run=failed.run, confirmed=True, phase=Phase.RUN, error=verdict_of(failed.run))
-        with suppress(Closed):
-            outcome.progress = self._plan.explain(failed.run)
-            outcome.error = verdict_of(failed.run, outcome.progress.why)
+        progress, _ = outcome_of(lambda: self._plan.explain(failed.run))
+        if progress is not None:
+            outcome.progress = progress
+            outcome.error = verdict_of(failed.run, progress.why)
         return Over(failed.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
         outcome.phase = Phase.DELIVER
-        try:
+
+        def deliver() -> None:
             outcome.delivered = self._plan.deliver(row, run)
             require_whole(outcome.delivered, run)
-        except NoxError as error:
-            outcome.error = error
-        except Closed:
-            outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+
+        _, error = outcome_of(deliver)
+        match error:
+            case None:
+                pass
+            case NoxError():
+                outcome.error = error
+            case Closed():
+                outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+            case _:
+                trouble = odd(error)
+                outcome.error = trouble if isinstance(trouble, Bug) else Undelivered(trouble.message, trouble.hint)
+
+
+@dataclass(slots=True)
+class _Sending:
+    """How far a start has come: with its intent in the journal, it may have been taken."""
+
+    intended: bool = False
+
+
+def odd(error: BaseException | None) -> NoxError:
+    """Return what an exception that nobody foresaw means for its row.
+
+    Values that Python refuses to take came in the server's answer; anything else is our own mistake.
+    """
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, ValueError | ArithmeticError | RecursionError | OSError):
+        return Unavailable(f"the server's answer can't be read ({what})")
+    return Bug(f"unexpected {what}", "this is a bug in noxcli, please report it")

@@ -12,15 +12,18 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.calls import Calls, Doubted, Failed, Going, Looked, News, Over, RecordSource, Started, Unsent
-from noxcli.batch.doubts import SETTLING, Finding, RunList, look_for
+from noxcli.batch.calls import Api as CallsApi
+from noxcli.batch.calls import Calls, Doubted, Failed, Going, Looked, News, Over, Started, Unsent
+from noxcli.batch.doubts import RunList, look_for
 from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
-from noxcli.batch.pace import Closed, Pace
+from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, Told
 from noxcli.batch.rows import Row
 from noxcli.batch.workers import Workers
+from noxcli.doubt import SETTLING, Finding
 from noxcli.errors import (
     ExitCode,
+    LostContact,
     NoxError,
     Phase,
     ReaderGone,
@@ -31,9 +34,8 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.result import Outcome, verdict_of
-from noxcli.start import brief
-from noxcli.timing import Deadline
-from noxcli.within import value_of
+from noxcli.start import brief, lost_by_gateway
+from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
@@ -43,7 +45,7 @@ MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
 
-class Api(RecordSource, RunList, Protocol):
+class Api(CallsApi, RunList, Protocol):
     """What a batch needs of the API."""
 
 
@@ -242,8 +244,8 @@ class Engine:
                 self._failing.add(row.number)
                 self._count_failures()
                 self._workers.call(partial(self._calls.explain, news))
-            case Looked(row, seen):
-                self._looked(row, seen)
+            case Looked(row, seen, trouble):
+                self._looked(row, seen, trouble)
             case _:
                 assert_never(news)
 
@@ -251,14 +253,33 @@ class Engine:
         self.trouble = self.trouble or trouble
         self.stop_starting()
 
-    def _looked(self, row: Row, run: Run | None) -> None:
+    def _looked(self, row: Row, run: Run | None, trouble: NoxError | None) -> None:
         going = self.going.get(row.number)
         if going is None:
             return
+        now = time.monotonic()
         if run is not None:
             going.run, going.read = run, True
-        taken = time.monotonic() - going.began
+        if trouble is None:
+            going.lost_since = None
+        else:
+            going.lost_since = going.lost_since or now
+            if now - going.lost_since > self._plan.retry_for:
+                self._lose(going, trouble)
+                return
+        taken = now - going.began
         self._look_in(row.number, min(self._plan.poll_interval, max(SHORTEST, LOOKS_GROW * taken)))
+
+    def _lose(self, going: Going, trouble: NoxError) -> None:
+        """End a row whose record can't be read, while others' may be."""
+        run = going.run
+        error = LostContact(
+            f"lost contact with run {run.id}: {trouble.message}",
+            f"look again with: noxcli wait {run.workflow_id}/{run.id}",
+            **trouble.facts(),
+        )
+        outcome = Outcome(run=run, confirmed=going.read, may_exist=True, phase=Phase.FOLLOW, error=error)
+        self._finish(going.row, outcome)
 
     def _finish(self, row: Row, outcome: Outcome) -> None:
         going = self.going.pop(row.number, None)
@@ -317,16 +338,16 @@ class Engine:
         """Look for the runs of rows in doubt; True where that gives the next round something to do."""
         pending = self._journal.past().pending
         doubts = [pending[number] for number in sorted(self._doubts) if number in pending]
-        if self._plan.adopt and not self._wait_for_list(doubts):
+        if not self._wait_for_list(doubts):
             return False
         finding = self._find(doubts) if doubts else Finding()
-        for number, (row, _) in sorted(self._doubts.items()):
+        for number, (row, error) in sorted(self._doubts.items()):
             mine = finding.own.get(number) if self._plan.adopt else None
             if mine is not None:
                 self._journal.started(number, row.id, mine)
                 del self._doubts[number]
                 self._follow(Going(row, mine, time.monotonic(), found=True))
-            elif self._may_start_again(number, finding):
+            elif self._may_start_again(number, error, finding):
                 self._starts[number] += 1
                 del self._doubts[number]
                 self._past.forget(number)
@@ -336,21 +357,30 @@ class Engine:
         self._tell_doubts(finding)
         return False
 
-    def _may_start_again(self, number: int, finding: Finding) -> bool:
+    def _may_start_again(self, number: int, error: NoxError | None, finding: Finding) -> bool:
         if self._starts_no_more or self._starts[number] >= MOST_STARTS - 1:
             return False
-        return self._plan.retry_in_doubt or (self._plan.adopt and number in finding.absent)
+        if self._plan.retry_in_doubt:
+            return True
+        return number in finding.absent and (self._plan.adopt or _by_gateway(error))
 
     def _wait_for_list(self, doubts: list[Pending]) -> bool:
-        """Give cut off starts the time to show up."""
-        age = min([time.monotonic() - self._last_doubt, *map(self._journal.age, doubts)])
-        end = time.monotonic() + SETTLING - age
+        """Give cut off starts the time to show up, where what the list says may have them started again."""
+        if not self._plan.adopt and not any(_by_gateway(error) for _, error in self._doubts.values()):
+            return True
+        ages = [time.monotonic() - self._last_doubt, *map(self._age, doubts)]
+        end = time.monotonic() + SETTLING - min(SETTLING, max(0.0, min(ages)))
         while time.monotonic() < end:
             self._take_news(TICK)
             if not self._tick() or self._deadline.passed:
                 self._left = True
                 return False
         return True
+
+    def _age(self, pending: Pending) -> float:
+        """Return the seconds since the row's intent, by the server's clock alone: ours may have jumped."""
+        sent, now = parse_time(pending.server_at), self._api.server_now()
+        return (now - sent).total_seconds() if sent is not None and now is not None else 0.0
 
     def _find(self, doubts: list[Pending]) -> Finding:
         plan = self._plan
@@ -360,7 +390,7 @@ class Engine:
             while True:
                 try:
                     return self._pace.send(
-                        lambda: look_for(self._api, plan.workflow_id, self._journal.path, doubts, plan.secret)
+                        lambda: look_for(self._api, plan.workflow_id, self._journal.path, doubts, plan.comparison)
                     )
                 except Unavailable:
                     if self._pace.silent_for > plan.retry_for:
@@ -370,8 +400,7 @@ class Engine:
         while True:
             outcome = findings.next_outcome(TICK)
             if outcome is not None:
-                unknown = isinstance(outcome[1], NoxError | Closed)
-                return Finding() if unknown else value_of(outcome)
+                return outcome[0] or Finding()  # without a list that can be read, nothing is known
             if not self._tick() or self._deadline.passed:
                 self._left = True
                 return Finding()
@@ -389,3 +418,7 @@ class Engine:
             self._finish(row, Outcome(may_exist=True, phase=Phase.START, error=doubt))
         self._doubts.clear()
         self.counts.doubt = 0
+
+
+def _by_gateway(error: NoxError | None) -> bool:
+    return isinstance(error, Unavailable) and lost_by_gateway(error)

@@ -11,7 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
+from noxcli.likeness import Likeness
 from noxcli.models import Run
 from noxcli.place import Place, open_regular
 from noxcli.secrets import Mask
@@ -62,7 +63,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A row that was not finished: `at` is our time of its intent, `created_at` the server's of its run."""
+    """A row that was not finished.
+
+    `at` is our time of its intent and `server_at` the server's, where it was known; `created_at` the server's time of
+    its run.
+    """
 
     number: int
     id: str | None
@@ -70,6 +75,8 @@ class Pending:
     input_digest: str
     run_id: str | None = None
     created_at: str | None = None
+    input_shape: str = ""
+    server_at: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,13 +121,18 @@ class Past:
         match step:
             case "intent":
                 self.states[number], self.digests[number] = INTENDED, int(line["row_digest"], 16)
-                self.pending[number] = Pending(number, line["id"], line["at"], line["input_digest"])
+                self.pending[number] = Pending(
+                    number,
+                    line["id"],
+                    line["at"],
+                    line["input_digest"],
+                    input_shape=line.get("input_shape", ""),
+                    server_at=line.get("server_at"),
+                )
             case "started":
                 before = self.pending[number]
                 self.states[number] = STARTED
-                self.pending[number] = Pending(
-                    number, before.id, before.at, before.input_digest, line["run_id"], line["created_at"]
-                )
+                self.pending[number] = replace(before, run_id=line["run_id"], created_at=line["created_at"])
             case "withdrawn":
                 self.states[number] = NEW
                 self.pending.pop(number, None)
@@ -187,14 +199,17 @@ class Journal:
                 continue  # the torn end of a process that was killed, or a later version's
         return past
 
-    def age(self, pending: Pending) -> float:
-        """Return the seconds since the row's intent."""
-        return (self._clock.now() - datetime.fromisoformat(pending.at)).total_seconds()
-
     def begin(self, header: Header) -> None:
         self._add({"batch": SCHEMA, **asdict(header), "at": self._time()}, durable=True)
 
-    def intend(self, number: int, own_id: str | None, row_digest: int, input_digest: str) -> None:
+    def intend(
+        self,
+        number: int,
+        own_id: str | None,
+        row_digest: int,
+        input: Likeness,
+        server_now: datetime | None,
+    ) -> None:
         """To be called before the start is sent; it is on the disk when this returns.
 
         Raises JournalTrouble where it is not.
@@ -205,8 +220,10 @@ class Journal:
                 "step": "intent",
                 "id": own_id,
                 "row_digest": f"{row_digest:016x}",
-                "input_digest": input_digest,
+                "input_digest": input.digest,
+                "input_shape": input.shape,
                 "at": self._time(),
+                "server_at": server_now.isoformat(timespec="milliseconds") if server_now is not None else None,
             },
             durable=True,
         )

@@ -12,14 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from noxcli.errors import NoxError, Unavailable
+from noxcli.errors import Unavailable
 from noxcli.timing import Backoff
 
 SLOWEST = 0.5  # requests per second
 GROWTH = 0.1
 UNLIMITED = 1000.0  # a rate that has grown so far is no limit any more
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; so many are an outage
-REFUSALS = frozenset({429, 503})
 LOOK_EVERY = 0.5  # seconds
 T = TypeVar("T")
 
@@ -72,16 +71,17 @@ class Pace:
         Raises what it raises; Closed where the batch, or `still`, says before the turn that there is to be none.
         """
         turn = self._turn(still)
+        failure: Unavailable | None = None
         try:
-            answer = call()
+            return call()
         except Unavailable as error:
-            self._failed(turn, error)
+            failure = error
             raise
-        except NoxError:
-            self._answered(turn)
-            raise
-        self._answered(turn)
-        return answer
+        finally:
+            if failure is not None:
+                self._failed(turn, failure)
+            else:
+                self._answered(turn)  # whatever else was raised came out of an answer
 
     def _turn(self, still: Callable[[], bool]) -> float:
         with self._gate:
@@ -123,7 +123,7 @@ class Pace:
             self._failures += 1
             if self._silent_since is None:
                 self._silent_since = now
-            refused = error.http_status in REFUSALS or not error.sent
+            refused = error.overloaded
             tried = self._trying and turn == self._tried_at
             if tried:
                 self._tried_at = None

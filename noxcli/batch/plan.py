@@ -8,6 +8,7 @@ from typing import Any
 from noxcli.batch.rows import Row
 from noxcli.deliver import Delivered
 from noxcli.errors import ExitCode
+from noxcli.likeness import Comparison
 from noxcli.models import Run
 from noxcli.progress import Progress
 from noxcli.secrets import Mask
@@ -26,7 +27,7 @@ class Plan:
     deliver: Callable[[Row, Run], Delivered]
     explain: Callable[[Run], Progress]
     mask: Mask
-    secret: frozenset[str] = frozenset()
+    comparison: Comparison = field(default_factory=Comparison)
     max_parallel: int = 8
     max_failures: int | None = None
     ordered: bool = False

@@ -22,6 +22,7 @@ from noxcli.commands.attend import explainer
 from noxcli.commands.context import Context
 from noxcli.commands.prepare import chosen_version, read_workflow, stored
 from noxcli.commands.summary import Summary
+from noxcli.definition import inputs_of
 from noxcli.deliver import Delivered, complete_inline
 from noxcli.encode import to_json
 from noxcli.ended import with_output
@@ -40,6 +41,7 @@ from noxcli.errors import (
 )
 from noxcli.files import check_target, reason_of
 from noxcli.inputs import read_inputs
+from noxcli.likeness import Comparison
 from noxcli.models import Run, Workflow
 from noxcli.names import safe_stem
 from noxcli.output.rows import counting
@@ -196,7 +198,7 @@ def batch(
             deliver=work.deliver,
             mask=context.terminal.mask,
             explain=partial(explainer(context, work.api).explain, deadline=deadline, workflow=known or found),
-            secret=common.secret,
+            comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
             max_parallel=max_parallel,
             max_failures=1 if fail_fast else max_failures,
             ordered=ordered,

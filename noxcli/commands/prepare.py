@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LONGEST_LOOK = 10.0  # seconds for one read of the definition
-REFUSES_ALL = frozenset({429, 503})
 T = TypeVar("T")
 
 
@@ -122,7 +121,7 @@ def chosen_version(
 def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
     """Return what `look` returns, or why it could not be read, although a run may start all the same."""
     try:
-        return patience.keep_trying(look, worth=lambda error: not error.sent or error.http_status in REFUSES_ALL)
+        return patience.keep_trying(look, worth=lambda error: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise

@@ -1,6 +1,6 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +13,21 @@ from noxcli.commands.attend import attend, following, judge
 from noxcli.commands.context import Context
 from noxcli.commands.hand_over import check_directory, deliver, destination
 from noxcli.commands.prepare import checked, chosen_version, require_time, show_request, stored
+from noxcli.definition import InputNode, inputs_of
+from noxcli.doubt import Known
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
 from noxcli.files import check_target
 from noxcli.inputs import read_inputs
-from noxcli.models import Run
+from noxcli.likeness import Comparison
+from noxcli.models import Run, Workflow
 from noxcli.output import Format
 from noxcli.patience import Patience
 from noxcli.resolve import resolve_workflow
 from noxcli.signals import Interrupted
-from noxcli.start import start_run
+from noxcli.start import Moment, Wanted, start_run
 from noxcli.state import State, write_state
 from noxcli.stop import stop_run
-from noxcli.timing import Deadline
+from noxcli.timing import Deadline, parse_time
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -122,7 +125,8 @@ def run(
             return
         payload = stored(context, api, given, patience)
         require_time(deadline)
-        start = Start(context, api, found.id, payload, given.shown(), version_id, callback_url, state_file)
+        comparison = Comparison(_input_nodes(known, checked=not no_check), given.secret)
+        start = Start(context, api, found.id, payload, given.shown(), comparison, version_id, callback_url, state_file)
         started = start.send(deadline, patience)
         if detach:
             context.terminal.note(f"follow it with: noxcli stream{context.route} {started.id}")
@@ -149,6 +153,7 @@ class Start:
     workflow_id: str
     payload: Mapping[str, Any]
     shown: Mapping[str, Any]
+    comparison: Comparison
     version_id: str | None
     callback_url: str | None
     state_file: str | None
@@ -157,8 +162,10 @@ class Start:
         """Start the run, once."""
         context, api = self.context, self.api
         context.enter(Phase.START)
+        wanted = Wanted(self.workflow_id, self.comparison.of(self.payload), self.comparison, self._recall)
 
         def send() -> Run:
+            moment = Moment(api, context.clock)
             # From the request until its id is written down, a signal waits: the id must not be lost.
             with context.signals.held():
                 started = context.signals.finish_first(
@@ -169,16 +176,26 @@ class Start:
                 )
                 context.outcome.run = started
                 context.log.note_run(started)
-                context.journal.begin(started, context.base_url, self.shown)
+                context.journal.begin(started, context.base_url, self.shown, wanted.input.digest, moment.by_server())
                 _note_state(context, self.state_file, started)
                 _note_for_others(context, started)
                 context.way_back = context.line_to_stream(started.id)
                 context.terminal.note(f"started run {started.id}")
             return started
 
-        return start_run(
-            api, send, self.workflow_id, self.payload, patience=patience, clock=context.clock, deadline=deadline
-        )
+        return start_run(api, send, wanted, patience=patience, clock=context.clock, deadline=deadline)
+
+    def _recall(self, _: Collection[str]) -> Known:
+        """Return what this user's journal knows of earlier runs."""
+        known = Known()
+        for run in self.context.journal.earlier(self.context.base_url, self.workflow_id):
+            known.digests[run.run_id] = run.input_digest
+            known.note(run.run_id, run.created_at, parse_time(run.sent_at), None)
+        return known
+
+
+def _input_nodes(workflow: Workflow | None, *, checked: bool) -> list[InputNode] | None:
+    return inputs_of(workflow.definition) if workflow is not None and checked else None
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:

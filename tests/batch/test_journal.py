@@ -12,6 +12,7 @@ import pytest
 
 from noxcli.batch.journal import FINISHED, NEW, Header, Journal, Past, Pending
 from noxcli.errors import ExitCode, UsageProblem
+from noxcli.likeness import Likeness
 from noxcli.models import Run
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -69,7 +70,7 @@ def test_what_is_added_behind_a_torn_line_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "batch.jsonl").write_bytes(b'{"batch":"x"}\n{"row":1,"step":"int')
     with Journal(tmp_path, Clock()) as journal:
         journal.begin(Header("w", "h", "s", "1/1", 3, "d"))
-        journal.intend(2, None, 0xAB, "digest")
+        journal.intend(2, None, 0xAB, Likeness("digest"), None)
     past = Past()
     with Journal(tmp_path, Clock()) as journal:
         past = journal.past()
@@ -86,7 +87,7 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
     run = Run("r", "w", "completed")
     with Journal(tmp_path, Clock()) as journal:
         for number, confirmed in ((1, True), (2, False)):
-            journal.intend(number, None, 0, "d")
+            journal.intend(number, None, 0, Likeness("d"), None)
             journal.started(number, None, run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
             journal.ended(number, None, result, ExitCode.OK)

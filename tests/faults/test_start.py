@@ -7,17 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from noxcli.doubt import Known
 from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
+from noxcli.likeness import Comparison
 from noxcli.models import Run
 from noxcli.patience import Patience
 from noxcli.signals import Interrupted
-from noxcli.start import RECENT_RUNS, start_run
+from noxcli.start import MOST_CANDIDATES, Wanted, start_run
 from noxcli.timing import Deadline
 from tests.faults.fake import FakeClock
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, UTC)
 INPUT = {"Question": "why"}
 LOST = Unavailable("connection reset", http_status=502, request_id="req-1")
+COMPARISON = Comparison()
 UNSENT = Unavailable("connection refused", sent=False)
 
 
@@ -38,6 +41,7 @@ class Server:
 
     answers: list[Run | BaseException]
     runs: list[Run] | NoxError = field(default_factory=list)
+    known: Known = field(default_factory=Known)
     sent: int = 0
     threads: set[threading.Thread] = field(default_factory=set)
 
@@ -48,6 +52,9 @@ class Server:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def server_now(self) -> datetime | None:
+        return None
 
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]:
         assert workflow_id == "w"
@@ -60,7 +67,8 @@ def started(server: Server, *, timeout: float | None = None, retry_for: float = 
     clock = StillClock()
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
-    return start_run(server, server.send, "w", INPUT, patience=patience, clock=clock, deadline=deadline)
+    wanted = Wanted("w", COMPARISON.of(INPUT), COMPARISON, lambda _: server.known)
+    return start_run(server, server.send, wanted, patience=patience, clock=clock, deadline=deadline)
 
 
 @pytest.mark.parametrize("timeout", [None, 100])
@@ -71,7 +79,7 @@ def test_it_is_sent_once_and_by_the_thread_that_signals_reach(timeout: float | N
     assert (server.sent, server.threads) == (1, {threading.current_thread()})
 
 
-@pytest.mark.parametrize("harmless", [UNSENT, Unavailable("x", http_status=429), Unavailable("x", http_status=503)])
+@pytest.mark.parametrize("harmless", [UNSENT, Unavailable("x", declined=True, http_status=503)])
 def test_it_is_sent_again_where_nothing_can_have_been_started(harmless: Unavailable) -> None:
     mine = run("mine")
     server = Server([harmless, harmless, mine])
@@ -82,7 +90,7 @@ def test_it_is_sent_again_where_nothing_can_have_been_started(harmless: Unavaila
     assert caught.value is harmless
 
 
-@pytest.mark.parametrize("status", [None, 200, 408, 500, 502, 504])
+@pytest.mark.parametrize("status", [None, 200, 408, 500, 502, 503, 504])
 def test_anything_else_leaves_doubt_and_is_never_sent_again(status: int | None) -> None:
     server = Server([Unavailable("odd", http_status=status, request_id="req-1"), run("mine")])
     with pytest.raises(StartUnknown) as caught:
@@ -132,8 +140,8 @@ def test_candidates_have_the_same_input_and_are_no_older_than_the_start() -> Non
 
 def test_only_so_many_runs_are_looked_at() -> None:
     with pytest.raises(StartUnknown) as caught:
-        started(Server([LOST], [run(f"run {n}") for n in range(RECENT_RUNS + 50)]))
-    assert len(caught.value.candidates) == RECENT_RUNS == 200
+        started(Server([LOST], [run(f"run {n}") for n in range(MOST_CANDIDATES + 50)]))
+    assert len(caught.value.candidates) == MOST_CANDIDATES == 200
 
 
 def test_a_list_that_can_not_be_had_changes_nothing() -> None:
@@ -184,7 +192,7 @@ def test_a_signal_on_top_of_a_lost_answer_leaves_doubt() -> None:
         started(Server([interrupted_by(LOST)]))
 
 
-@pytest.mark.parametrize("harmless", [UNSENT, Unavailable("x", http_status=429), ValueError("no answer at all")])
+@pytest.mark.parametrize("harmless", [UNSENT, Unavailable("x", declined=True), ValueError("no answer at all")])
 def test_a_signal_on_top_of_a_harmless_failure_leaves_none(harmless: BaseException) -> None:
     with pytest.raises(Interrupted):
         started(Server([interrupted_by(harmless)]))

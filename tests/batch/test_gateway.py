@@ -1,0 +1,284 @@
+"""Batches behind a gateway that answers in the server's place, on clocks that jump, and rows whose answers are odd."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.batch.journal import Pending
+from noxcli.sandbox.faults import Answer, LostAnswer
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Backoff
+from tests.conftest import Noxcli, QuickClock, Result
+from tests.faults.gateway import (
+    ENVOY_503,
+    NGINX_502,
+    NGINX_504,
+    RECORD,
+    START,
+    Forward,
+    Gateway,
+    Meddle,
+    line_of,
+    loses_starts,
+    rewrites,
+)
+from tests.rawserver import Request, answer, json_answer
+
+ROWS = 6
+FAST = ("--poll-interval", "50ms", "--max-parallel", "2")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox lists a run at once, and needs no rest after a gateway's 503."""
+    monkeypatch.setattr("noxcli.batch.engine.SETTLING", 0.2)
+    monkeypatch.setattr("noxcli.batch.pace.Backoff", lambda seed: Backoff(0.01, 0.02, seed))
+    monkeypatch.setattr("noxcli.batch.pace.SLOWEST", 50.0)
+
+
+@pytest.fixture
+def echo(plays: Any) -> str:
+    return str(plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]}))
+
+
+@pytest.fixture
+def rows() -> str:
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "row {number}"}}\n' for number in range(1, ROWS + 1)))
+    return "rows.jsonl"
+
+
+@pytest.fixture
+def through(noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str) -> Callable[..., Result]:
+    """Runs the batch behind such a gateway."""
+
+    def run(meddle: Meddle, *options: str) -> Result:
+        with Gateway(sandbox.url, meddle) as gateway:
+            return noxcli("batch", echo, rows, *FAST, *options, environ={"NOXUS_BACKEND_URL": gateway.url})
+
+    return run
+
+
+def codes(result: Result) -> dict[int, int]:
+    return {line["row"]: line["result"]["exit_code"] for line in result.lines}
+
+
+def runs_by_input(sandbox: Sandbox, workflow: str) -> Counter[str]:
+    return Counter(run.input["Q"] for run in sandbox.runs(workflow))
+
+
+ONCE = Counter(f"row {number}" for number in range(1, ROWS + 1))
+
+
+@pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502, NGINX_504], ids=["envoy", "502", "504"])
+@pytest.mark.parametrize("times", [1, 3, ROWS])
+def test_a_row_that_was_passed_on_is_not_started_again(
+    sandbox: Sandbox, echo: str, through: Any, answered: bytes, times: int
+) -> None:
+    result = through(loses_starts(times, answered, forwarded=True))
+    assert (result.code, Counter(codes(result).values())) == (7, Counter({7: times, 0: ROWS - times}))
+    assert runs_by_input(sandbox, echo) == ONCE
+    doubts = [line["result"] for line in result.lines if line["result"]["exit_code"] == 7]
+    assert all(len(doubt["error"]["candidates"]) == 1 and not doubt["retry_safe"] for doubt in doubts)
+
+
+@pytest.mark.parametrize("times", [1, 3, ROWS])
+def test_rows_that_were_passed_on_can_be_adopted(sandbox: Sandbox, echo: str, through: Any, times: int) -> None:
+    result = through(loses_starts(times, ENVOY_503, forwarded=True), "--adopt")
+    assert (result.code, Counter(codes(result).values())) == (0, Counter({0: ROWS}))
+    assert runs_by_input(sandbox, echo) == ONCE
+
+
+@pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502], ids=["envoy", "502"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_rows_that_were_not_passed_on_are_started_where_the_list_proves_it(
+    sandbox: Sandbox, echo: str, through: Any, answered: bytes, times: int
+) -> None:
+    result = through(loses_starts(times, answered, forwarded=False))
+    assert (result.code, Counter(codes(result).values())) == (0, Counter({0: ROWS})), result.err
+    assert runs_by_input(sandbox, echo) == ONCE
+
+
+def test_a_row_whose_server_may_be_at_work_still_stays_in_doubt(through: Any) -> None:
+    result = through(loses_starts(1, NGINX_504, forwarded=False))
+    assert Counter(codes(result).values()) == Counter({7: 1, 0: ROWS - 1})
+
+
+def test_where_no_row_has_a_known_run_nothing_is_started_again(sandbox: Sandbox, echo: str, through: Any) -> None:
+    result = through(loses_starts(ROWS, ENVOY_503, forwarded=False))
+    assert Counter(codes(result).values()) == Counter({7: ROWS})
+    assert not sandbox.runs(echo)
+
+
+# Clocks.
+
+
+class JumpingClock(QuickClock):
+    """A time of day that can be set."""
+
+    off = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+
+JUMPS = [timedelta(hours=2), timedelta(seconds=30), timedelta(seconds=-30), timedelta(hours=-2), timedelta(days=-3000)]
+
+
+@pytest.mark.parametrize("then", JUMPS, ids=str)
+def test_a_clock_that_was_wrong_starts_nothing_twice_and_holds_nothing_up(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str, then: timedelta
+) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer(), Answer(504)]})
+    noxcli.clock = clock = JumpingClock()
+    clock.off = then
+    left = noxcli("batch", workflow, rows, *FAST)
+    assert Counter(codes(left).values()) == Counter({7: 2, 0: ROWS - 2})
+    assert len(sandbox.runs(workflow)) == ROWS - 1
+    clock.off = timedelta()
+    began = time.monotonic()
+    resumed = noxcli("batch", workflow, rows, *FAST, "--resume", "--adopt")
+    assert (resumed.code, codes(resumed)) == (0, dict.fromkeys(codes(resumed), 0)), resumed.err
+    assert time.monotonic() - began < 20, "it would be minutes"
+    assert runs_by_input(sandbox, workflow) == ONCE
+
+
+def without_server_times() -> None:
+    """Make the journal that of an earlier version."""
+    journal = Path("rows.jsonl.batch/batch.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    old = [{name: value for name, value in line.items() if name not in {"server_at", "input_shape"}} for line in lines]
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in old))
+
+
+def test_a_journal_without_server_times_proves_nothing_and_can_be_adopted_from(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str
+) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer(), Answer(504)]})
+    noxcli("batch", workflow, rows, *FAST)
+    without_server_times()
+    resumed = noxcli("batch", workflow, rows, *FAST, "--resume", "--adopt")
+    assert sorted(codes(resumed).values()) == [0, 7]
+    assert len(sandbox.runs(workflow)) == ROWS - 1
+
+
+@pytest.mark.parametrize("then", [timedelta(hours=2), timedelta(hours=-2)], ids=str)
+def test_a_wrong_clock_in_an_old_journal_starts_nothing_twice(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str, then: timedelta
+) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer()]})
+    noxcli("batch", workflow, rows, *FAST)
+    without_server_times()
+    journal = Path("rows.jsonl.batch/batch.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    lost = next(line["row"] for line in lines if line.get("exit_code") == 7)
+    for line in lines:
+        if line.get("row") == lost and line["step"] == "intent":
+            line["at"] = (datetime.fromisoformat(line["at"]) + then).isoformat()
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    noxcli("batch", workflow, rows, *FAST, "--resume", "--adopt")
+    assert runs_by_input(sandbox, workflow) == ONCE
+
+
+def test_old_pending_rows_have_no_server_time() -> None:
+    assert Pending(1, None, "2026-01-01T00:00:00+00:00", "d").server_at is None
+
+
+# Odd answers to one row, and to no other.
+
+
+def only_for(sandbox: Sandbox, workflow: str, text: str, meddle: Meddle) -> Meddle:
+    """Meddle with the records of one row's run."""
+
+    def chosen(request: Request, forward: Forward) -> bytes | None:
+        if RECORD.match(line_of(request)):
+            run_id = request.target.partition("?")[0].rpartition("/")[2]
+            if any(run.id == run_id and run.input["Q"] == text for run in sandbox.runs(workflow)):
+                return meddle(request, forward)
+        return None
+
+    return chosen
+
+
+def always(with_answer: bytes) -> Meddle:
+    return lambda _request, _forward: with_answer
+
+
+def once(with_answer: bytes) -> Meddle:
+    left = [with_answer]
+    return lambda _request, _forward: left.pop() if left else None
+
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"
+)
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}"
+DEEP = answer(200, b"[" * 200_000, content_type="application/json")
+HUGE_NUMBER = answer(
+    200, b'{"id": "x", "status": "running", "progress": ' + b"9" * 400 + b"}", content_type="application/json"
+)
+ODD = {"chunk": CHUNKED, "length": ENDLESS, "deep": DEEP, "number": HUGE_NUMBER, "other": json_answer([1, 2])}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, echo: str, through: Any, odd: bytes) -> None:
+    result = through(only_for(sandbox, echo, "row 2", always(odd)), "--retry-for", "300ms")
+    assert codes(result).keys() == set(range(1, ROWS + 1))
+    assert {row for row, code in codes(result).items() if code != 0} <= {2}
+    assert runs_by_input(sandbox, echo) == ONCE
+
+
+@pytest.mark.parametrize("odd", [CHUNKED, DEEP, json_answer({"detail": "no"}, 405)], ids=["chunk", "deep", "405"])
+def test_a_row_that_can_not_be_read_has_lost_contact_and_is_read_again_by_resume(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, odd: bytes
+) -> None:
+    trouble = [True]
+    meddle = only_for(sandbox, echo, "row 2", lambda _r, _f: odd if trouble else None)
+    with Gateway(sandbox.url, meddle) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        argv = ("batch", echo, rows, *FAST, "--retry-for", "300ms")
+        result = noxcli(*argv)
+        assert (result.code, codes(result)[2], Counter(codes(result).values())[0]) == (6, 6, ROWS - 1)
+        lost = next(line["result"] for line in result.lines if line["row"] == 2)
+        assert "look again with: noxcli wait" in lost["error"]["hint"]
+        again = noxcli(*argv, "--resume")
+        assert (again.code, codes(again)) == (6, {2: 6})
+        trouble.clear()
+        last = noxcli(*argv, "--resume")
+        assert (last.code, codes(last)) == (0, {2: 0})
+    assert runs_by_input(sandbox, echo) == ONCE
+
+
+REFUSALS = (300, 304, 400, 402, 405, 409, 413, 418, 421, 422, 426, 451, 499)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_one_odd_refusal_of_a_read_is_forgiven(sandbox: Sandbox, echo: str, through: Any, status: int) -> None:
+    result = through(only_for(sandbox, echo, "row 2", once(json_answer({"detail": "no"}, status))))
+    assert (result.code, codes(result)) == (0, dict.fromkeys(range(1, ROWS + 1), 0))
+
+
+def test_an_odd_answer_to_a_start_leaves_its_row_in_doubt(sandbox: Sandbox, echo: str, through: Any) -> None:
+    left = [None]
+
+    def meddle(request: Request, forward: Forward) -> bytes | None:
+        if START.match(line_of(request)) and left:
+            left.clear()
+            forward()
+            return CHUNKED
+        return None
+
+    result = through(meddle)
+    assert (result.code, Counter(codes(result).values())) == (7, Counter({7: 1, 0: ROWS - 1}))
+    assert runs_by_input(sandbox, echo) == ONCE
+
+
+def test_a_status_in_the_answer_to_the_start_is_no_verdict(through: Any) -> None:
+    ended = rewrites(START, lambda run: {**run, "status": "failed"})
+    assert through(ended).code == 0

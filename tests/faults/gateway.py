@@ -1,0 +1,92 @@
+"""A gateway before the sandbox: it may answer in the server's place, before or after it has passed a request on."""
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from tests.faults.gate import PIECE, Gate, rewritten
+from tests.rawserver import Request, answer
+
+Forward = Callable[[], bytes]
+Meddle = Callable[[Request, Forward], bytes | None]
+
+LIST = re.compile(r"GET /v1/workflows/[^/]+/runs(\?|$)")
+RECORD = re.compile(r"GET /v1/workflows/[^/]+/runs/[^/?]+(\?|$)")
+START = re.compile(r"POST /v1/workflows/[^/]+/runs$")
+
+# As Envoy and nginx say it, both also about requests that they had passed on.
+ENVOY_503 = answer(
+    503,
+    b"upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+    content_type="text/plain",
+    server="envoy",
+)
+NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
+NGINX_502 = answer(502, NGINX.format("502 Bad Gateway").encode(), content_type="text/html", server="nginx")
+NGINX_504 = answer(504, NGINX.format("504 Gateway Time-out").encode(), content_type="text/html", server="nginx")
+# AWS's API Gateway and Kong answer JSON, but not the API's.
+JSON_503 = answer(503, b'{"message":"Service Unavailable"}', content_type="application/json")
+
+
+class Gateway(Gate):
+    """Asks `meddle` about each request; bytes are its own answer, None lets everything pass.
+
+    `forward` passes the request on, and returns the server's whole answer.
+    """
+
+    def __init__(self, url: str, meddle: Meddle) -> None:
+        self._meddle = meddle
+        self.requests: list[str] = []
+        super().__init__(url)
+
+    def seen(self, kind: re.Pattern[str]) -> int:
+        """How many requests of a kind have come."""
+        return sum(kind.match(line) is not None for line in self.requests)
+
+    def _relay(self, peer: socket.socket, request: Request) -> None:
+        self.requests.append(line_of(request))
+        own = self._meddle(request, lambda: self._passed_on(request))
+        if own is None:
+            super()._relay(peer, request)
+        else:
+            peer.sendall(own)
+
+    def _passed_on(self, request: Request) -> bytes:
+        with socket.create_connection(self._server) as server:
+            server.sendall(rewritten(request))
+            return b"".join(iter(lambda: server.recv(PIECE), b""))
+
+
+def line_of(request: Request) -> str:
+    return f"{request.method} {request.target}"
+
+
+def loses_starts(times: int, with_answer: bytes, *, forwarded: bool) -> Meddle:
+    """The first starts get the gateway's answer, whether they have been passed on or not."""
+    left = [None] * times
+
+    def meddle(request: Request, forward: Forward) -> bytes | None:
+        if not START.match(line_of(request)) or not left:
+            return None
+        left.pop()
+        if forwarded:
+            forward()
+        return with_answer
+
+    return meddle
+
+
+def rewrites(kind: re.Pattern[str], change: Callable[[Any], Any], then: Meddle = lambda _r, _f: None) -> Meddle:
+    """The JSON of answers of one kind is changed on the way; `then` is asked about all other requests."""
+
+    def meddle(request: Request, forward: Forward) -> bytes | None:
+        if not kind.match(line_of(request)):
+            return then(request, forward)
+        head, _, body = forward().partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+        changed = json.dumps(change(json.loads(body))).encode()
+        return b"\r\n".join([*lines, b"content-length: %d" % len(changed), b"", changed])
+
+    return meddle

@@ -1,0 +1,307 @@
+"""Single starts behind a gateway that answers in the server's place: at most one run, and an honest word about it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import LostAnswer
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, QuickClock, Result
+from tests.faults.gateway import (
+    ENVOY_503,
+    JSON_503,
+    LIST,
+    NGINX_502,
+    NGINX_504,
+    START,
+    Gateway,
+    Meddle,
+    loses_starts,
+    rewrites,
+)
+from tests.rawserver import answer
+
+ANSWERS = {"envoy 503": ENVOY_503, "json 503": JSON_503, "nginx 502": NGINX_502, "nginx 504": NGINX_504}
+answers = pytest.mark.parametrize("answered", ANSWERS.values(), ids=ANSWERS)
+settled = {name: ANSWERS[name] for name in ("envoy 503", "json 503", "nginx 502")}
+
+
+@pytest.fixture
+def echo(plays: Any) -> str:
+    """A workflow with one labelled input."""
+    return str(plays(nodes=[input_node("Question")], output=lambda inputs: {"A": inputs["Question"]}))
+
+
+@pytest.fixture
+def behind(noxcli: Noxcli, sandbox: Sandbox) -> Callable[[Meddle], Any]:
+    """Puts a gateway before the sandbox."""
+
+    @contextmanager
+    def put(meddle: Meddle) -> Iterator[Gateway]:
+        with Gateway(sandbox.url, meddle) as gateway:
+            noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+            yield gateway
+
+    return put
+
+
+def assert_in_doubt(result: Result, candidates: list[str]) -> None:
+    assert result.code == 7, result.err
+    assert result.json["retry_safe"] is False
+    assert sorted(one["id"] for one in result.json["error"]["candidates"]) == sorted(candidates)
+
+
+@answers
+@pytest.mark.parametrize("times", [1, 2, 6])
+@pytest.mark.parametrize("options", [[], ["--detach"]], ids=["run", "detached"])
+@pytest.mark.parametrize("known", [True, False], ids=["after another", "first"])
+def test_what_was_passed_on_is_not_sent_again(
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    echo: str,
+    behind: Any,
+    answered: bytes,
+    times: int,
+    options: list[str],
+    known: bool,
+) -> None:
+    with behind(lambda _r, _f: None):
+        earlier = [noxcli("run", echo, "Question=before", "--detach").text.strip()] if known else []
+    with behind(loses_starts(times, answered, forwarded=True)) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        result = noxcli("run", echo, "Question=why", "--json", *options)
+    runs = [run.id for run in sandbox.runs(echo) if run.id not in earlier]
+    assert (len(runs), gateway.seen(START)) == (1, 1)
+    assert_in_doubt(result, runs)
+
+
+@contextmanager
+def after_another(noxcli: Noxcli, sandbox: Sandbox, echo: str, meddle: Meddle) -> Iterator[Gateway]:
+    """A gateway through which a run with another input has been started before."""
+    waiting = [True]
+    with Gateway(sandbox.url, lambda r, f: None if waiting else meddle(r, f)) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        assert noxcli("run", echo, "Question=before").code == 0
+        gateway.requests.clear()
+        waiting.clear()
+        yield gateway
+
+
+@pytest.mark.parametrize("answered", settled.values(), ids=settled)
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_was_not_passed_on_is_sent_again_where_the_list_proves_it(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, answered: bytes, times: int
+) -> None:
+    with after_another(noxcli, sandbox, echo, loses_starts(times, answered, forwarded=False)) as gateway:
+        result = noxcli("run", echo, "Question=why")
+    assert (result.code, result.text) == (0, "why\n"), result.err
+    assert (len(sandbox.runs(echo)), gateway.seen(START)) == (2, times + 1)
+
+
+def test_what_is_never_passed_on_is_temporary_trouble(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
+    with after_another(noxcli, sandbox, echo, loses_starts(99, ENVOY_503, forwarded=False)):
+        result = noxcli("run", echo, "Question=why", "--json", "--retry-for", "3s")
+    assert (result.code, result.json["retry_safe"]) == (75, True), result.err
+    assert len(sandbox.runs(echo)) == 1
+
+
+def test_without_a_run_to_test_the_list_by_nothing_is_sent_again(noxcli: Noxcli, echo: str, behind: Any) -> None:
+    with behind(loses_starts(1, ENVOY_503, forwarded=False)) as gateway:
+        result = noxcli("run", echo, "Question=why", "--json")
+    assert_in_doubt(result, [])
+    assert gateway.seen(START) == 1
+
+
+@pytest.mark.parametrize("answered", [NGINX_504, answer(500, b"oops"), answer(408, b"")], ids=["504", "500", "408"])
+def test_a_server_that_may_be_at_work_still_is_not_asked_again(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, answered: bytes
+) -> None:
+    with after_another(noxcli, sandbox, echo, loses_starts(1, answered, forwarded=False)) as gateway:
+        result = noxcli("run", echo, "Question=why", "--json")
+    assert_in_doubt(result, [])
+    assert gateway.seen(START) == 1
+
+
+def test_a_list_that_lags_is_given_time(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
+    shown = [0, 9]
+
+    def lagging(page: Any) -> Any:
+        allowed = shown.pop(0)
+        return page if allowed else {**page, "items": [one for one in page["items"] if one["input"] != MINE]}
+
+    meddle = rewrites(LIST, lagging, loses_starts(6, ENVOY_503, forwarded=True))
+    with after_another(noxcli, sandbox, echo, meddle) as gateway:
+        result = noxcli("run", echo, "Question=why", "--json")
+    assert_in_doubt(result, [run.id for run in sandbox.runs(echo) if run.input == MINE])
+    assert (len(sandbox.runs(echo)), gateway.seen(START)) == (2, 1)
+
+
+MINE = {"Question": "why"}
+
+
+def renaming(names: Callable[[str], str]) -> Callable[[Any], Any]:
+    """A list whose inputs have other keys."""
+
+    def change(page: Any) -> Any:
+        return {
+            **page,
+            "items": [{**one, "input": {names(k): v for k, v in one["input"].items()}} for one in page["items"]],
+        }
+
+    return change
+
+
+@pytest.mark.parametrize("form", ["{}", "{}::input"], ids=["id", "id and name"])
+@pytest.mark.parametrize("forwarded", [True, False])
+def test_inputs_that_the_server_keys_by_node_are_known_again(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, form: str, forwarded: bool
+) -> None:
+    node = replace(input_node("Question"), id="node-1")
+    echo = plays(nodes=[node], output=lambda inputs: {"A": inputs["Question"]})
+    keyed = renaming(lambda _: form.format(node.id))
+    with after_another(noxcli, sandbox, echo, rewrites(LIST, keyed, loses_starts(1, ENVOY_503, forwarded=forwarded))):
+        result = noxcli("run", echo, "Question=why", "--json")
+    if forwarded:
+        assert_in_doubt(result, [sandbox.runs(echo)[-1].id])
+    else:
+        assert result.code == 0, result.err
+    assert len(sandbox.runs(echo)) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        renaming(lambda key: f"inputs.{key}"),
+        lambda page: {**page, "items": [{**one, "input": None} for one in page["items"]]},
+        lambda page: {
+            **page,
+            "items": [{**one, "input": {"Question": one["input"]["Question"][:2]}} for one in page["items"]],
+        },
+        lambda page: {**page, "items": []},
+    ],
+    ids=["other keys", "no inputs", "cut texts", "empty"],
+)
+@pytest.mark.parametrize("forwarded", [True, False])
+def test_a_list_in_which_our_inputs_can_not_be_known_proves_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, changed: Callable[[Any], Any], forwarded: bool
+) -> None:
+    meddle = rewrites(LIST, changed, loses_starts(6, ENVOY_503, forwarded=forwarded))
+    with after_another(noxcli, sandbox, echo, meddle) as gateway:
+        result = noxcli("run", echo, "Question=why", "--json")
+    assert_in_doubt(result, [])
+    assert (len(sandbox.runs(echo)), gateway.seen(START)) == (1 + forwarded, 1)
+
+
+def test_only_a_run_of_the_same_shape_shows_that_looking_works(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
+    """A list that cuts long texts shows short ones whole."""
+
+    def cut(page: Any) -> Any:
+        return {
+            **page,
+            "items": [{**one, "input": {"Question": one["input"]["Question"][:900]}} for one in page["items"]],
+        }
+
+    with after_another(noxcli, sandbox, echo, rewrites(LIST, cut, loses_starts(6, ENVOY_503, forwarded=True))):
+        result = noxcli("run", echo, f"Question={'long ' * 300}", "--json")
+    assert result.code == 7
+    assert len(sandbox.runs(echo)) == 2
+
+
+def test_a_list_that_is_out_of_reach_for_a_while_is_asked_again(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
+    down = [ENVOY_503]
+    starts = loses_starts(1, ENVOY_503, forwarded=False)
+
+    def meddle(request: Any, forward: Any) -> bytes | None:
+        return down.pop() if LIST.match(f"{request.method} {request.target}") and down else starts(request, forward)
+
+    with after_another(noxcli, sandbox, echo, meddle):
+        assert noxcli("run", echo, "Question=why").code == 0
+    assert len(sandbox.runs(echo)) == 2
+
+
+def test_a_list_that_is_not_newest_first_has_to_show_the_newest_run(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str
+) -> None:
+    """As one that shows its oldest page again and again."""
+    for n in "123":
+        assert noxcli("run", echo, f"Question={n}").code == 0
+    oldest = [run.id for run in sandbox.runs(echo)][:3]
+
+    def stuck(page: Any) -> Any:
+        items = sorted((one for one in page["items"] if one["id"] in oldest), key=lambda one: one["created_at"])
+        return {**page, "items": items, "pages": 1}
+
+    with after_another(noxcli, sandbox, echo, rewrites(LIST, stuck, loses_starts(1, ENVOY_503, forwarded=True))):
+        assert noxcli("run", echo, "Question=why").code == 7
+    assert len(sandbox.runs(echo)) == 5
+
+
+def test_a_secret_input_is_compared_without_its_value(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Question"), input_node("token")])
+    given = ["Question=why", "--secret", "token=TOKEN"]
+    noxcli.environ["TOKEN"] = "hidden-one"
+    with Gateway(sandbox.url, lambda _r, _f: None) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        assert noxcli("run", workflow, *given).code == 0
+        gateway._meddle = loses_starts(1, ENVOY_503, forwarded=True)
+        result = noxcli("run", workflow, "Question=now", *given[1:], "--json")
+        assert_in_doubt(result, [sandbox.runs(workflow)[-1].id])
+        gateway._meddle = loses_starts(1, ENVOY_503, forwarded=False)
+        assert noxcli("run", workflow, "Question=later", *given[1:]).code == 0
+    assert len(sandbox.runs(workflow)) == 3
+
+
+# Clocks.
+
+
+class WrongClock(QuickClock):
+    """So far off is the time of day."""
+
+    def __init__(self, off: timedelta) -> None:
+        super().__init__()
+        self.off = off
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+
+@pytest.mark.parametrize("off", [timedelta(seconds=3), timedelta(hours=1), timedelta(days=-400)], ids=str)
+@pytest.mark.parametrize("options", [[], ["--no-check"]], ids=["checked", "unchecked"])
+def test_the_run_is_found_whatever_our_clock_says(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, off: timedelta, options: list[str]
+) -> None:
+    workflow = plays(nodes=[input_node("Question")], faults={"start": [LostAnswer()]})
+    noxcli.clock = WrongClock(off)
+    result = noxcli("run", workflow, "Question=why", "--json", *options)
+    assert_in_doubt(result, [run.id for run in sandbox.runs(workflow)])
+
+
+def test_a_run_of_before_is_no_candidate_whatever_our_clock_says(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Question")])
+    noxcli("run", workflow, "Question=why")
+    noxcli.environ["NOXCLI_STATE_DIR"] += "-other"  # of another user
+    meddle = rewrites(
+        LIST, lambda page: aged(page, sandbox.runs(workflow)[0].id), loses_starts(1, NGINX_504, forwarded=True)
+    )
+    with Gateway(sandbox.url, meddle) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        noxcli.clock = WrongClock(timedelta(hours=-5))
+        result = noxcli("run", workflow, "Question=why", "--json")
+    assert_in_doubt(result, [sandbox.runs(workflow)[-1].id])
+
+
+def aged(page: Any, run_id: str) -> Any:
+    """The list an hour later for one run."""
+    hour = timedelta(hours=1)
+    items = [
+        {**one, "created_at": (datetime.fromisoformat(one["created_at"]) - hour).isoformat()}
+        if one["id"] == run_id
+        else one
+        for one in page["items"]
+    ]
+    return {**page, "items": items}
