@@ -91,11 +91,19 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
-    """The stream broke; the next try comes after `delay` seconds."""
+    """The stream broke; the next try comes after `delay` seconds. `lost` is false where there was none yet."""
 
     attempt: int
     delay: float
     reason: str
+    lost: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No event has come for so many seconds; the record is read meanwhile."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class Finished:
     run: Run
 
 
-Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished
+Update = Started | RunEvent | Polled | Reconnecting | Silent | Gap | Paused | Finished
 
 
 def is_uuid(text: str) -> bool:
@@ -128,3 +136,11 @@ def is_uuid(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def same_id(one: str, other: str) -> bool:
+    """True where both name the same thing, in whatever form of a UUID."""
+    try:
+        return UUID(one) == UUID(other)
+    except ValueError:
+        return one.lower() == other.lower()

@@ -134,8 +134,8 @@ class Progress:
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
                 return self._details(run.progress_details)
-            case Reconnecting():
-                self.reconnects += 1
+            case Reconnecting(lost=lost):
+                self.reconnects += int(lost)
                 return []
             case _:
                 return []
@@ -144,6 +144,8 @@ class Progress:
         node_id = data.get("id")
         if not isinstance(node_id, str):
             return []
+        if self.status == "queued":
+            self.status = "running"  # a node is at work
         node = self._node(node_id)
         text, status = data.get("content"), data.get("status")
         if isinstance(text, str) and text:

@@ -14,7 +14,19 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 LAYERS = [
     {"errors", "models", "encode"},
     {
-        *("timing", "config", "continuity", "values", "names", "files", "part", "folder", "manifest", "within"),
+        *(
+            "timing",
+            "config",
+            "continuity",
+            "marks",
+            "values",
+            "names",
+            "files",
+            "part",
+            "folder",
+            "manifest",
+            "within",
+        ),
         *("journal", "secrets", "keys", "configfile", "preferences", "profiles", "projectfile", "configured"),
         *("graph", "junit", "dotenv", "logbook"),
     },
