@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from noxcli.continuity import Ledger
-from noxcli.errors import CursorRefused, NotFound, Refused, StreamUnsupported, Unauthorized, Unavailable
+from noxcli.errors import CursorRefused, NotFound, Refused, StreamUnsupported, TimedOut, Unauthorized, Unavailable
 from noxcli.limits import Limits
 from noxcli.models import Finished, Gap, Reconnecting, Run
 from noxcli.reader import ANNOUNCED_ENDINGS, Burst, Ending, EventReader, EventSource
@@ -20,8 +20,9 @@ __all__ = ["Burst", "Follower", "Policy"]
 LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at
 STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # a record may lag behind the event that announced its end
 TRIES_FOR_THE_REST = 3  # in a row without an event
-STREAM_AGAIN_AFTER = 60.0  # where polling replaced a stream that broke too often
 BREAKS_BEFORE_POLLING = 5  # in a row, without one event between them
+# Seconds of polling before the stream is tried again, twice as long each time that brings nothing.
+STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
 
 
 class RunSource(EventSource, RecordSource, Protocol):
@@ -69,6 +70,9 @@ class Follower:
         self._record = Record(source, run, self._limits, clock, just_started=just_started)
         self._backoff = Backoff()
         self._poll_until: Deadline | None = None if policy.stream else Deadline(clock, None)
+        self._stream_again = STREAM_AGAIN_AFTER
+        self._polling_told = False
+        self._just_read = False
         self._reader = EventReader(
             source,
             self._record,
@@ -83,8 +87,8 @@ class Follower:
 
     @property
     def run(self) -> Run:
-        """The run as it was last read."""
-        return self._record.run
+        """The run as it was last read, with what events have said since."""
+        return self._record.now
 
     @property
     def confirmed(self) -> bool:
@@ -98,70 +102,105 @@ class Follower:
 
     @property
     def connects(self) -> int:
-        """How many times the event stream was opened."""
+        """How many connections became a stream of events."""
         return self._reader.connects
 
     def updates(self) -> Iterator[Burst]:
         """Yield each event once and in order, then exactly one `Finished`.
 
-        Raises TimedOut at a limit; LostContact when nothing answered for `retry_for`; Unauthorized, NotFound and
-        Refused when the server says so about the record.
+        Raises TimedOut at a limit; LostContact when nothing answered for `retry_for`; Unauthorized and NotFound when
+        the server says so about the record.
         """
-        yield from self._record.tell_pause()
+        if self._record.was_read:
+            yield from self._record.tell_pause()
         while not self._over():
-            yield from self._follow_on()
+            try:
+                yield from self._follow_on()
+            except TimedOut:
+                yield from self._record.look_once_more()
+                if not self._over():
+                    self._limits.check(self._record.now)  # which a run that has moved passes after all
         if self._policy.every_event and self._policy.stream:
             yield from self._complete_events()
         elif self._reader.ending is not Ending.ANNOUNCED:
             self.ledger.ended_unannounced()
-        yield [Finished(self.run)]
+        yield [Finished(self._record.run)]
 
     def _over(self) -> bool:
-        return self._policy.over(self.run)
+        return self._record.was_read and self._policy.over(self._record.run)
 
     def _follow_on(self) -> Generator[Burst, None, None]:
         """One connection or one poll, a read of the record, and the wait before the next."""
-        reason, retry_after = "", None
-        streams = not self._polling()
-        if not streams:
-            asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)
-            yield from self._pause(max(self._policy.poll_interval, asked_for))
-        else:
-            try:
-                yield from self._stream()
-            except CursorRefused as refusal:
-                reason, self._reader.replay = f"the position was refused: {refusal.message}", True
-            except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
-                # Whether the key or the run is the trouble, the record says with more authority.
-                reason = f"no event stream: {refusal.message}; polling"
-                self._poll_for(STREAM_AGAIN_AFTER)
-            except Unavailable as broken:
-                reason, retry_after = broken.message, broken.retry_after
+        if self._policy.over(self._record.run):
+            yield from self._record.read()  # the answer to the start alone says so, which is no verdict
+            if self._over():
+                return
+        if self._poll_until is not None:
+            yield from self._poll(self._poll_until)
+            return
+        before = self.ledger.accepted
+        reason, retry_after = yield from self._stream()
+        just_read, self._just_read = self._just_read, False
         if self._over():
             return
-        yield from self._record.read()
-        if streams and self._reader.ending is Ending.ANNOUNCED and not self._over():
+        if self._reader.opened or not just_read:
+            yield from self._record.read()
+        if self._reader.ending is Ending.ANNOUNCED and not self._over():
             yield from self._read_stale_record()
-        if self._over() or not reason:
-            return
-        if self._backoff.failures >= BREAKS_BEFORE_POLLING and not self._polling():
-            reason = f"{reason}; polling for a while"
-            self._poll_for(STREAM_AGAIN_AFTER)
-        delay = 0.0 if self._polling() else min(self._backoff.next_delay(retry_after), LONGEST_DELAY)
-        yield [Reconnecting(max(1, self._backoff.failures), delay, reason)]
-        yield from self._pause(delay)
+        if not self._over() and reason:
+            yield from self._wait_to_reconnect(reason, retry_after, came=self.ledger.accepted > before)
+
+    def _poll(self, until: Deadline) -> Generator[Burst, None, None]:
+        """Read the record after the interval, or where it is time to try the stream again."""
+        asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)
+        interval = max(self._policy.poll_interval, asked_for)
+        yield from self._pause(interval if asked_for else until.left(interval))
+        yield from self._record.read()
+        if until.passed:
+            self._poll_until, self._just_read = None, True
+
+    def _stream(self) -> Generator[Burst, None, tuple[str, float | None]]:
+        """Read one connection; return why it is over, empty at an end, and the seconds that the server asked for."""
+        try:
+            yield from self._reader.read()
+        except CursorRefused as refusal:
+            self._reader.replay = True
+            return f"the position was refused: {refusal.message}", None
+        except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
+            # Whether the key or the run is the trouble, the record says with more authority.
+            self._poll_for_a_while()
+            return f"no event stream: {refusal.message}", None
+        except Unavailable as broken:
+            return broken.message, broken.retry_after
+        return "", None
+
+    def _wait_to_reconnect(self, reason: str, retry_after: float | None, *, came: bool) -> Generator[Burst, None, None]:
+        """Say why the stream is gone, and wait; an event in it showed that reconnecting works, so that is done soon."""
+        if came:
+            self._backoff.reset()
+            self._stream_again, self._polling_told = STREAM_AGAIN_AFTER, False
+        elif self._record.run.paused or self._backoff.failures >= BREAKS_BEFORE_POLLING:
+            self._poll_for_a_while()
+        if self._poll_until is None:
+            delay = retry_after or 0.0 if came else self._backoff.next_delay(retry_after)
+            yield [Reconnecting(max(1, self._backoff.failures), min(delay, LONGEST_DELAY), reason, self._reader.opened)]
+            yield from self._pause(min(delay, LONGEST_DELAY))
+        elif not (self._polling_told or self._record.run.paused):
+            self._polling_told = True
+            yield [Reconnecting(max(1, self._backoff.failures), 0.0, f"{reason}; polling", self._reader.opened)]
 
     def _complete_events(self) -> Generator[Burst, None, None]:
         """Fetch the events that the record has outrun, as long as tries bring any; what stays missing is a gap."""
         reader, backoff = self._reader, Backoff()
-        while reader.ending not in {Ending.ANNOUNCED, Ending.QUIET}:
+        while reader.ending not in {Ending.ANNOUNCED, Ending.QUIET} and reader.may_wait:
             before = self.ledger.accepted
             yield from reader.fetch_rest()
-            if self.ledger.accepted > before:
-                backoff.reset()
             unannounced = self.run.status not in ANNOUNCED_ENDINGS or reader.nothing_behind_the_cursor
             if reader.ending in {Ending.ANNOUNCED, Ending.QUIET} or (reader.ending is Ending.CLOSED and unannounced):
                 break
+            if self.ledger.accepted > before:
+                backoff.reset()
+                continue
             delay = backoff.next_delay()
             # The verdict is known: a limit ends the search for events, and not the command.
             if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
@@ -178,15 +217,6 @@ class Follower:
             self.ledger.lost()
             yield [Gap(f"the run is {self.run.status}, but its stream never said so: events may be missing")]
 
-    def _stream(self) -> Generator[Burst, None, None]:
-        """Read one connection; an event in it shows that reconnecting works, an open connection alone does not."""
-        before = self.ledger.accepted
-        try:
-            yield from self._reader.read()
-        finally:
-            if self.ledger.accepted > before:
-                self._backoff.reset()
-
     def _read_stale_record(self) -> Generator[Burst, None, None]:
         """Read a record that lags behind its announced end again, soon at first, then by polling."""
         for step in STALE_RECORD_STEPS:
@@ -194,16 +224,13 @@ class Follower:
             yield from self._record.read()
             if self._over():
                 return
-        self._poll_for(None)
+        self._poll_until = Deadline(self._clock, None)
 
     def _pause(self, seconds: float) -> Generator[Burst, None, None]:
-        yield from self._limits.pause(seconds, self.run)
+        yield from self._limits.pause(seconds, self._record.now)
 
-    def _polling(self) -> bool:
-        if self._poll_until is not None and self._policy.stream and self._poll_until.passed:
-            self._poll_until = None
-            self._backoff.reset()
-        return self._poll_until is not None
-
-    def _poll_for(self, seconds: float | None) -> None:
-        self._poll_until = Deadline(self._clock, seconds)
+    def _poll_for_a_while(self) -> None:
+        """Poll, and try the stream again soon, then at growing intervals."""
+        if self._poll_until is None:
+            self._poll_until = Deadline(self._clock, self._stream_again)
+            self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)

@@ -20,7 +20,7 @@ from noxcli import __version__
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
 from noxcli.place import is_device, open_regular
 from noxcli.secrets import Mask
 
@@ -122,6 +122,8 @@ class LogKeeper:
                     self._log.note(
                         "reconnect", Level.WARNING, attempt=attempt, delay_s=round(delay, 3), reason=own_words(reason)
                     )
+                case Silent(seconds):
+                    self._log.note("silence", seconds=round(seconds, 3))
                 case Gap(reason):
                     self._log.note("gap", Level.WARNING, reason=own_words(reason))
                 case _:

@@ -105,11 +105,19 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
-    """The stream broke; the next try comes after `delay` seconds."""
+    """The stream broke; the next try comes after `delay` seconds. `lost` is false where there was none yet."""
 
     attempt: int
     delay: float
     reason: str
+    lost: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No event has come for so many seconds; the record is read meanwhile."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ class Finished:
     run: Run
 
 
-Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished
+Update = Started | RunEvent | Polled | Reconnecting | Silent | Gap | Paused | Finished
 
 
 def is_uuid(text: str) -> bool:
@@ -142,3 +150,11 @@ def is_uuid(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def same_id(one: str, other: str) -> bool:
+    """True where both name the same thing, in whatever form of a UUID."""
+    try:
+        return UUID(one) == UUID(other)
+    except ValueError:
+        return one.lower() == other.lower()

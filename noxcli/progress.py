@@ -196,8 +196,8 @@ class Progress:
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
                 return self._details(run.progress_details, told=False)
-            case Reconnecting():
-                self.reconnects += 1
+            case Reconnecting(lost=lost):
+                self.reconnects += int(lost)
                 self._late = True
                 return []
             case Gap():
@@ -210,6 +210,8 @@ class Progress:
         node_id = data.get("id")
         if not isinstance(node_id, str):
             return []
+        if self.status == "queued":
+            self.status = "running"  # a node is at work
         node = self._node(node_id)
         text, status = data.get("content"), data.get("status")
         status = status if isinstance(status, str) else ""

@@ -46,7 +46,7 @@ from tests.rawserver import (
 KEY = "key with spaces & =signs"
 Call = Callable[[NoxusApi], Any]
 # Enough of everything for any call to be content with it.
-RECORD = {"id": "x", "workflow_id": "w", "status": "running", "name": "n", "items": [], "pages": 1}
+RECORD = {"id": "r", "workflow_id": "w", "status": "running", "name": "n", "items": [], "pages": 1}
 
 
 def connect(server: RawServer, **options: Any) -> NoxusApi:
@@ -77,7 +77,7 @@ def failure_at(server: RawServer, call: Call = find) -> NoxError:
 
 CALLS: list[tuple[str, Call, str]] = [
     ("create_run", lambda api: api.create_run("w/1", {"q": 1}), "POST /v1/workflows/w%2F1/runs"),
-    ("get_run", lambda api: api.get_run("w", "r 1"), "GET /v1/workflows/w/runs/r%201"),
+    ("get_run", lambda api: api.get_run("w 1", "r"), "GET /v1/workflows/w%201/runs/r"),
     ("get_run within", lambda api: api.get_run("w", "r", within=5), "GET /v1/workflows/w/runs/r"),
     ("find_run", lambda api: api.find_run("r"), "GET /v1/runs/r"),
     ("run_data", lambda api: api.run_data("r"), "GET /v1/runs/r/data?fetch_structured_data=true"),
@@ -151,12 +151,47 @@ def test_the_event_stream_is_asked_for_uncompressed_and_from_the_cursor() -> Non
 )
 def test_an_odd_id_stays_one_path_segment(text: str, quoted: str) -> None:
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
-        api.find_run(text)
-        api.get_run(text, text)
+        with pytest.raises(Unavailable, match="answered with run r"):
+            api.find_run(text)
+        with pytest.raises(Unavailable, match="answered with run r"):
+            api.get_run(text, text)
     assert [request.target for request in server.requests] == [
         f"/v1/runs/{quoted}",
         f"/v1/workflows/{quoted}/runs/{quoted}",
     ]
+
+
+RUN_ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+OTHER_ID = "3c90c3cc-0d44-4b50-8888-8dd25736052b"
+READS: list[tuple[str, Call]] = [
+    ("get_run", lambda api: api.get_run("w", RUN_ID)),
+    ("find_run", lambda api: api.find_run(RUN_ID)),
+    ("stop_run", lambda api: api.stop_run(RUN_ID)),
+]
+
+
+@pytest.mark.parametrize("call", [call for _, call in READS], ids=[name for name, _ in READS])
+def test_another_runs_record_is_no_answer(call: Call) -> None:
+    other = json_answer({**RECORD, "id": OTHER_ID})
+    with raw_server(other) as server, connect(server) as api, pytest.raises(Unavailable, match=OTHER_ID):
+        call(api)
+    for same in (RUN_ID.upper(), RUN_ID.replace("-", "")):
+        with raw_server(json_answer({**RECORD, "id": same})) as server, connect(server) as api:
+            call(api)
+
+
+ODD_STATUSES = (300, 304, 400, 402, 405, 409, 413, 418, 421, 422, 426, 451, 499)
+
+
+@pytest.mark.parametrize("status", ODD_STATUSES)
+def test_whoever_refuses_a_read_knows_nothing_of_the_run(status: int) -> None:
+    with raw_server(answer(status)) as server, connect(server) as api:
+        for _, read in READS[:2]:
+            with pytest.raises(Unavailable) as caught:
+                read(api)
+            assert caught.value.http_status == status
+        with pytest.raises(Refused):
+            api.find_run("123")  # which no run can be called
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "..."])
@@ -306,7 +341,7 @@ def test_a_status_has_its_error_code_and_hint(
 
 def test_every_2xx_is_a_success() -> None:
     with raw_server(*(json_answer(RECORD, status) for status in (200, 201, 202))) as server, connect(server) as api:
-        assert [start(api).id for _ in range(3)] == ["x"] * 3
+        assert [start(api).id for _ in range(3)] == ["r"] * 3
 
 
 def test_an_error_that_breaks_off_is_told_by_its_status() -> None:
@@ -599,8 +634,8 @@ def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> None:
     with raw_server(answer_and_close, json_answer(RECORD)) as server, connect(server) as api:
         find(api)
         time.sleep(0.05)
-        assert find(api).id == "x"
-        assert start(api).id == "x"
+        assert find(api).id == "r"
+        assert start(api).id == "r"
     assert len(server.requests) == 3
 
 
@@ -639,7 +674,7 @@ def test_a_redirects_body_is_not_read() -> None:
         ) as server,
         connect(server) as api,
     ):
-        assert api.get_run("w", "r", within=1).id == "x"
+        assert api.get_run("w", "r", within=1).id == "r"
     assert [request.target for request in server.requests] == ["/v1/workflows/w/runs/r", "/v1/elsewhere"]
 
 

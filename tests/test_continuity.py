@@ -1,5 +1,6 @@
 """The ledger: each event once and in order, whatever a server repeats, and an honest word about what is missing."""
 
+import tracemalloc
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noxcli import continuity
+from noxcli import marks
 from noxcli.continuity import Continuity, Ledger
 from noxcli.models import RunEvent
 
@@ -99,13 +100,26 @@ def test_a_cursor_from_outside_that_is_taken_without_overlap_is_assumed() -> Non
     assert ledger.label is Continuity.ASSUMED
 
 
-def test_only_so_many_positions_are_remembered_and_the_cursor_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuity, "REMEMBERED", 3)
+def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "RECENT", 3)
     ledger = Ledger()
-    shown(ledger, [events(5)])
-    assert shown(ledger, [events(3, 2)]) == []
-    assert ledger.label is Continuity.PROVEN
-    assert shown(ledger, [[event(1)]]) == [event(1)]
+    shown(ledger, [events(50)])
+    assert shown(ledger, [events(55)]) == events(5, 50)
+    assert shown(ledger, [events(20, 20), events(60, 7)]) == events(12, 55)
+    assert (ledger.label, ledger.accepted) == (Continuity.PROVEN, 67)
+
+
+def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "RECENT", 100)
+    ledger = Ledger()
+    tracemalloc.start()
+    try:
+        for start in range(0, 20_000, 1000):
+            ledger.accept(events(1000, start))
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 24 * 20_000
 
 
 # Events that carry no position.
@@ -179,6 +193,101 @@ def test_a_tail_that_goes_another_way_is_new_from_there() -> None:
     ledger = Ledger()
     one, two, other = (event(number, position=False) for number in (1, 2, 3))
     assert shown(ledger, [[event(0), one, two], [event(0), other, one]]) == [event(0), one, two, other, one]
+
+
+# Positions that are worth nothing.
+
+
+def repeating(kind: str, count: int = 51) -> list[RunEvent]:
+    """Events whose positions come again and again."""
+    name = {"empty": "", "zero": "0", "constant": "0-0", "pairs": None}[kind]
+    return [RunEvent("content", {"content": f"piece {n}"}, f"{n // 2}" if name is None else name) for n in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["empty", "zero", "constant", "pairs"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_events_whose_position_is_repeated_are_all_shown(kind: str, at_once: bool) -> None:
+    ledger, told = Ledger(), repeating(kind)
+    ledger.opened()
+    got = ledger.accept(told) if at_once else [one for event in told for one in ledger.accept([event])]
+    assert got == told
+    assert (ledger.label, ledger.accepted) == (Continuity.PROVEN, 51)
+    assert ledger.cursor is None or kind == "pairs"
+
+
+@pytest.mark.parametrize("kind", ["empty", "zero", "constant", "pairs"])
+@pytest.mark.parametrize("first", [1, 2, 3, 20])
+def test_a_replay_with_repeated_positions_is_told_by_what_it_says(kind: str, first: int) -> None:
+    ledger, told = Ledger(), repeating(kind)
+    assert shown(ledger, [told[:first], told[:first], told, told]) == told
+    assert ledger.label is Continuity.PROVEN
+
+
+def test_the_same_words_under_one_position_are_shown_once_it_is_known_to_be_worthless() -> None:
+    ledger = Ledger()
+    ledger.opened()
+    told = [RunEvent("content", {"content": text}, "0-0") for text in ("ha", "ha", "ha", "!", "ha", "ha")]
+    assert ledger.accept(told) == told
+
+
+def test_a_thousand_copies_are_no_repetition() -> None:
+    ledger = Ledger()
+    ledger.opened()
+    told = [RunEvent("content", {"content": "."}, "0-0") for _ in range(1500)]
+    assert ledger.accept(told) == told
+
+
+def test_another_text_under_a_known_position_proves_nothing() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(3), [event(1, text="other"), *events(2, 2)]]) == events(4)
+    assert ledger.label is Continuity.ASSUMED
+
+
+# A short memory and no positions.
+
+
+def bare(text: str) -> list[RunEvent]:
+    return [RunEvent("content", {"content": letter}) for letter in text]
+
+
+def came(ledger: Ledger, *connections: str) -> str:
+    got = ""
+    for connection in connections:
+        ledger.opened()
+        for piece in bare(connection):
+            got += "".join(one.data["content"] for one in ledger.accept([piece]))
+        got += "".join(one.data["content"] for one in ledger.settle())
+    return got
+
+
+@pytest.mark.parametrize(
+    ("connections", "expected"),
+    [
+        (["abcdefgh", "defgh", "defgh"], "abcdefgh"),
+        (["abcdefgh", "defghij", "ghijk"], "abcdefghijk"),
+        (["ababab", "abab", "babc"], "abababc"),
+        (["aaaaaa", "aaaa"], "aaaaaa"),
+        (["abcabd", "abd", "bde"], "abcabde"),
+        (["abcd", "efg"], "abcdefg"),
+        (["abcd", "bxy"], "abcdbxy"),
+        (["abc", "ab", "abcd"], "abcd"),
+    ],
+)
+def test_the_last_events_again_are_known_by_where_they_fit(connections: list[str], expected: str) -> None:
+    ledger = Ledger()
+    assert came(ledger, *connections) == expected
+    assert ledger.label in {Continuity.ASSUMED, Continuity.PROVEN}
+    assert ledger.accepted == len(expected)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=st.text("ab", min_size=1, max_size=30), data=st.data())
+def test_any_short_memory_never_shows_its_events_again(text: str, data: st.DataObject) -> None:
+    """Whatever is left of a replay is the end of what was shown: it is told so, and nothing else is claimed."""
+    ledger = Ledger()
+    came(ledger, text)
+    kept = data.draw(st.integers(1, len(text)))
+    assert came(ledger, text[-kept:]) == ""
 
 
 # A refused cursor and its full replay.

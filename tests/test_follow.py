@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from noxcli import follow, reader
+from noxcli import continuity, follow, reader, record
 from noxcli.continuity import Continuity
 from noxcli.errors import (
     CursorRefused,
@@ -23,7 +23,7 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.follow import Follower, Policy
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Update
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Update
 from noxcli.reader import SHORT_GRACE
 from noxcli.timing import Deadline
 from tests.faults.fake import (
@@ -189,14 +189,14 @@ def test_delays_double_until_polling_takes_over(broken: NoxError) -> None:
     assert [update.attempt for update in result.of(Reconnecting)] == [1, 2, 3, 4, 5, 5]
     assert "polling" in result.of(Reconnecting)[-1].reason
     assert all("polling" not in update.reason for update in result.of(Reconnecting)[:-1])
-    assert [at for at, _ in server.openings] == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
+    assert [at for at, _ in server.openings] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 17.5]
 
 
 @pytest.mark.usefixtures("no_jitter")
 def test_a_delivered_event_starts_the_delays_anew() -> None:
     broken = [(0.0, BROKEN)]
     server = FakeServer([broken, broken, [(0, [piece(0)]), (0, BROKEN)], broken, broken], ends_at(6))
-    assert followed(server).delays[:5] == [0.5, 1, 0.5, 1, 2]
+    assert followed(server).delays[:5] == [0.5, 1, 0, 0.5, 1]
 
 
 @pytest.mark.usefixtures("no_jitter")
@@ -204,7 +204,7 @@ def test_a_delivered_event_starts_the_delays_anew() -> None:
 def test_a_connection_alone_does_not(nothing_new: Any) -> None:
     first: list[tuple[float, Any]] = [(0, [piece(0)]), (0, BROKEN)]
     server = FakeServer([first, [(0, nothing_new), (0, BROKEN)]], ends_at(6))
-    assert followed(server).delays[:4] == [0.5, 1, 2, 4]
+    assert followed(server).delays[:4] == [0, 0.5, 1, 2]
 
 
 def test_the_delays_are_jittered() -> None:
@@ -267,7 +267,8 @@ def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) ->
     server = FakeServer([[(0, refusal)]], ends_at(9))
     result = followed(server, Policy(poll_interval=3))
     assert result.run.status == "completed"
-    assert server.reads == [0, 3, 6, 9]
+    assert server.reads == [0, 2, 5, 6, 9]
+    assert [at for at, _ in server.openings] == [0, 2, 6]
     assert [(told.attempt, told.delay, "polling" in told.reason) for told in result.of(Reconnecting)] == [(1, 0, True)]
     assert result.label is Continuity.NONE
 
@@ -282,20 +283,36 @@ def test_a_stream_that_is_refused_after_the_verdict_is_a_gap_and_no_other_verdic
     assert result.label is Continuity.BROKEN
 
 
-def test_polling_goes_back_to_streaming_after_a_while() -> None:
-    server = FakeServer([[(0, StreamUnsupported("no"))], [(0, [piece(0), end(1)])]], ends_at(61))
+def test_polling_goes_back_to_streaming_soon() -> None:
+    server = FakeServer([[(0, StreamUnsupported("no"))], [(0, [piece(0), end(1)])]], ends_at(3))
     result = followed(server)
     assert [at for at, _ in server.openings] == [0, follow.STREAM_AGAIN_AFTER]
     assert result.events == [piece(0), end(1)]
 
 
 @pytest.mark.usefixtures("no_jitter")
-def test_after_too_many_breaks_polling_and_then_a_fresh_start() -> None:
-    server = FakeServer([[(0, BROKEN)]], ends_at(100))
+def test_after_too_many_breaks_the_stream_is_tried_at_growing_intervals() -> None:
+    server = FakeServer([[(0, BROKEN)]], ends_at(300))
     result = followed(server, Policy(poll_interval=10))
     opened = [at for at, _ in server.openings]
-    assert opened == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 75.5, 76, 77, 79, 83, 91]
-    assert result.delays[6:8] == [0.5, 1]
+    assert opened[:6] == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
+    assert [later - earlier for earlier, later in pairwise(opened[5:])] == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert len(result.delays) == 6, "what is tried in vain while the run is polled is not told each time"
+
+
+def test_an_event_after_many_breaks_starts_the_intervals_anew() -> None:
+    broken: Connection = [(0.0, BROKEN)]
+    server = FakeServer([*[broken] * 9, [(0, [piece(0)]), (0, BROKEN)], broken], ends_at(100))
+    opened = [at for at, _ in followed(server).server.openings]
+    assert opened[10] == opened[9], "a stream that brings something is opened again at once"
+    assert [round(later - earlier) for earlier, later in pairwise(opened[15:18])] == [2, 4]
+
+
+def test_a_stream_that_is_closed_after_each_event_costs_no_time() -> None:
+    connections: list[Connection] = [[(0, [piece(n)]), (0, CLOSED)] for n in range(300)]
+    server = FakeServer([*connections, [(0, [end(300)])]], [*[RUN] * 300, COMPLETED])
+    result = followed(server)
+    assert (result.events, server.clock.time) == ([*pieces(300), end(300)], 0)
 
 
 def test_no_stream_means_no_stream() -> None:
@@ -336,7 +353,7 @@ def test_polls_that_change_something_are_told() -> None:
 def test_silence_is_answered_with_a_read_and_a_new_connection() -> None:
     server = FakeServer([[(0, pieces(1))], [(0, [end(1)])]], ends_at(11))
     result = followed(server, Policy(idle_timeout=10))
-    assert server.reads[0] == 10
+    assert server.reads[:3] == [3, 9, 10]
     assert [cursor for _, cursor in server.openings] == [None, "0-0"]
     assert 10 <= server.openings[1][0] <= 10.5
     assert "silent for 10.0s" in result.of(Reconnecting)[0].reason
@@ -345,21 +362,38 @@ def test_silence_is_answered_with_a_read_and_a_new_connection() -> None:
 def test_silence_never_hides_an_ended_run() -> None:
     server = FakeServer([[(0, pieces(1))]], ends_at(3))
     assert followed(server).run.status == "completed"
-    assert (server.clock.time, len(server.openings)) == (30, 1)
+    assert (server.clock.time, len(server.openings)) == (3, 1)
 
 
 def test_keep_alives_do_not_hide_an_ended_run_and_keep_the_connection() -> None:
     server = FakeServer([[(0, pieces(1)), *every(1, KeepAlive())]], ends_at(65))
     result = followed(server)
     assert result.run.status == "completed"
-    assert (server.reads, len(server.openings)) == ([30, 60, 90], 1)
+    assert (server.reads, len(server.openings)) == ([3, 9, 21, 30, 60, 90], 1)
     assert result.of(Reconnecting) == []
 
 
-def test_events_keep_the_record_from_being_read() -> None:
+def test_events_keep_the_record_from_being_read_often() -> None:
     server = FakeServer([[*((25.0, [piece(n)]) for n in range(4)), (25, [end(4)])]], ends_at(125))
     followed(server)
-    assert server.reads == [125]
+    assert server.reads == [3, 9, 21, 49, 125]
+
+
+def test_silence_is_told_once_and_what_the_record_says_meanwhile() -> None:
+    half = now("running", progress=50)
+    server = FakeServer([[(0, pieces(1))]], lambda time: RUN if time < 5 else half if time < 20 else COMPLETED)
+    result = followed(server)
+    assert [(at, type(update)) for at, update in result.said if isinstance(update, Silent | Polled)] == [
+        (3, Silent),
+        (9, Polled),
+        (21, Polled),
+    ]
+
+
+def test_events_in_quick_succession_are_no_silence() -> None:
+    server = FakeServer([[*((2.9, [piece(n)]) for n in range(20)), (1, [end(20)])]], ends_at(50))
+    result = followed(server)
+    assert (result.of(Silent), len(server.reads)) == ([], 1)
 
 
 # Limits.
@@ -381,7 +415,7 @@ def test_a_read_that_hangs_does_not_move_the_deadline(stream: bool) -> None:
     server = FakeServer([[(0, BROKEN)]], hang=1000)
     result = followed(server, Policy(stream=stream), timeout=10)
     assert isinstance(result.error, TimedOut)
-    assert 10 <= server.clock.time <= 10.5
+    assert 10 <= server.clock.time <= 11
 
 
 def test_the_commands_own_limit_comes_before_lost_contact() -> None:
@@ -477,12 +511,35 @@ def test_any_answer_is_contact() -> None:
 # The record says no.
 
 
-@pytest.mark.parametrize("refusal", [Unauthorized("key?", http_status=401), Refused("no"), NotFound("gone")])
-def test_what_the_record_refuses_is_final(refusal: NoxError) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "reads"),
+    [
+        (Unauthorized("key?", http_status=401), 1),
+        (Unauthorized("no permission", http_status=403), 2),
+        (NotFound("gone"), 2),
+    ],
+)
+def test_what_the_record_refuses_is_final_when_it_is_said_twice(refusal: NoxError, reads: int) -> None:
     server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [refusal])
     result = followed(server)
     assert result.error is refusal
-    assert result.events == pieces(2)
+    assert (result.events, len(server.reads)) == (pieces(2), reads)
+
+
+@pytest.mark.parametrize(
+    "slip", [Unauthorized("no", http_status=403), NotFound("gone"), Refused("no", http_status=400)]
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_one_odd_answer_to_a_read_is_forgiven(slip: NoxError, stream: bool) -> None:
+    server = FakeServer([[(0, BROKEN)]], [RUN, slip, RUN, slip, COMPLETED])
+    assert followed(server, Policy(stream=stream)).run is COMPLETED
+
+
+def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
+    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [Refused("no", http_status=418)])
+    result = followed(server)
+    assert isinstance(result.error, LostContact)
+    assert (result.error.http_status, result.error.exit_code) == (418, 6)
 
 
 def test_a_new_run_may_not_be_found_at_once() -> None:
@@ -503,7 +560,7 @@ def test_a_new_run_that_stays_unknown_is_not_found() -> None:
 def test_somebody_elses_run_that_is_unknown_is_not_found_at_once() -> None:
     server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
     assert isinstance(followed(server).error, NotFound)
-    assert len(server.reads) == 1
+    assert server.reads == [0, record.SECOND_LOOK]
 
 
 # Ends that are announced late, wrongly or never.
@@ -544,7 +601,7 @@ def test_a_hint_that_the_record_does_not_bear_out_yet_is_looked_into_again() -> 
 def test_a_hint_that_stays_untrue_does_not_speed_up_the_reads() -> None:
     server = FakeServer([[(1, [state(0, "completed")]), *every(1, KeepAlive())]], ends_at(70))
     followed(server)
-    assert server.reads == [1, 2, 32, 62, 92]
+    assert server.reads == [1, 2, 8, 20, 32, 62, 92]
 
 
 @pytest.mark.parametrize(
@@ -797,25 +854,28 @@ def test_a_position_that_is_refused_after_the_verdict_is_replayed_as_well() -> N
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_replay_that_stops_short_of_the_position_is_given_up_soon(count: int) -> None:
-    server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(count, 7)), (9, [end(20)])]], ends_at(9))
+    server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(count, 7)), (8, [end(20)])]], ends_at(8))
     result = followed(server, cursor="2-0")
     assert result.events == [*pieces(count, 7), end(20)]
     assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
 
 
-def test_a_search_does_not_hold_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "HELD_AT_MOST", 4)
-    replay: Connection = [(0.5, [piece(n)]) for n in range(9, 29)]
-    server = FakeServer([[(0, CursorRefused("expired"))], replay])
-    result = followed(server, cursor="2-0", timeout=5)
-    assert result.events[:5] == pieces(5, 9)
-    assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
-    assert len(result.of(Gap)) == 1
+def test_a_search_that_would_have_to_hold_too_much_reads_the_replay_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "HELD_AT_MOST", 4)
+    replay: Connection = [(0, pieces(5, 9)), (0, pieces(5, 14))]
+    for ending in ([], [(0.0, [end(19)])]):
+        server = FakeServer(
+            [[(0, CursorRefused("expired"))], [*replay, *ending], [*replay, (0, [end(19)])]], ends_at(2)
+        )
+        result = followed(server, EVERY_EVENT, cursor="2-0")
+        assert result.events == [*pieces(10, 9), end(19)]
+        assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+        assert [cursor for _, cursor in server.openings] == ["2-0", None, None]
 
 
-def test_a_search_may_hold_what_it_is_allowed_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "HELD_AT_MOST", 4)
-    found: Sequence[RunEvent] = [*pieces(4, 9), RunEvent("content", {}, "2-0"), piece(3), end(4)]
+def test_a_long_replay_that_has_the_position_is_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "HELD_AT_MOST", 4)
+    found: Sequence[RunEvent] = [*pieces(30, 9), RunEvent("content", {}, "2-0"), piece(3), end(4)]
     server = FakeServer([[(0, CursorRefused("expired"))], [(0, found[:4]), (0, found[4:])]], [RUN, COMPLETED])
     result = followed(server, cursor="2-0")
-    assert (result.events, result.of(Gap)) == ([piece(3), end(4)], [])
+    assert (result.events, result.of(Gap), result.label) == ([piece(3), end(4)], [], Continuity.PROVEN)

@@ -19,7 +19,7 @@ from noxcli.api.records import id_of, items_of, run_from, version_from, workflow
 from noxcli.api.session import Body
 from noxcli.config import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Version, Workflow
+from noxcli.models import Run, Version, Workflow, is_uuid, same_id
 from noxcli.secrets import Mask
 from noxcli.within import run_within
 
@@ -95,13 +95,16 @@ class NoxusApi:
         return request
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
-        """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds."""
+        """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds.
+
+        Raises Unavailable for whatever answer says nothing about this run.
+        """
         path = f"/v1/workflows/{_part(workflow_id)}/runs/{_part(run_id)}"
-        return replace(run_from(self._http.get_json(path, within=within), workflow_id), with_output=True)
+        return replace(self._read_run(path, run_id, workflow_id, within), with_output=True)
 
     def find_run(self, run_id: str, *, within: float | None = None) -> Run:
         """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
-        return run_from(self._http.get_json(f"/v1/runs/{_part(run_id)}", within=within))
+        return self._read_run(f"/v1/runs/{_part(run_id)}", run_id, "", within)
 
     def run_data(self, run_id: str, *, within: float | None = None) -> Any:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
@@ -116,8 +119,8 @@ class NoxusApi:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""
         path = f"/v1/runs/{_part(run_id)}/stop"
         if within is None:
-            return run_from(self._http.post_json(path))
-        return run_from(run_within(within, lambda: self._http.post_json(path)))
+            return _this_run(run_from(self._http.post_json(path)), run_id)
+        return _this_run(run_from(run_within(within, lambda: self._http.post_json(path))), run_id)
 
     def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
         """Yield runs page by page in the server's order, of one workflow or of the workspace."""
@@ -207,6 +210,15 @@ class NoxusApi:
             raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
         return response
 
+    def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None) -> Run:
+        try:
+            return _this_run(run_from(self._http.get_json(path, within=within), workflow_id), run_id)
+        except Refused as refusal:
+            if not is_uuid(run_id):
+                raise  # no run can have such an id, and the server says so
+            # A cache, a gateway: whoever refuses a plain read knows nothing about the run.
+            raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
+
     def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
         """Yield each item once, page by page, until the server names the end or a page brings nothing new.
 
@@ -246,6 +258,16 @@ def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | Non
         return page >= pages
     full = envelope.get("size") if isinstance(envelope.get("size"), int) else size
     return full is not None and count < full
+
+
+def _this_run(run: Run, run_id: str) -> Run:
+    """Return the run where it is the one that was asked for.
+
+    Raises Unavailable for another one, as a cache gives that looks at half of the address.
+    """
+    if same_id(run.id, run_id):
+        return run
+    raise Unavailable(f"asked for run {run_id}, the server answered with run {run.id}", "is a cache in between?")
 
 
 def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:

@@ -24,6 +24,7 @@ class EventFeed:
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
         self.last_heard = time.monotonic()
+        self.opened = False  # the server has agreed to a stream
         self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
         self._closing = threading.Event()
         self._response: requests.Response | None = None
@@ -60,6 +61,7 @@ class EventFeed:
     def _pump(self, connect: Callable[[], requests.Response]) -> None:
         try:
             response = self._response = connect()
+            self.opened = True
             with response:
                 self._read(response)
         except BROKEN as error:

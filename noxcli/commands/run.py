@@ -139,7 +139,7 @@ def run(
             after = context.patience(deadline, options.before(retry_for))
             deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand, workflow=known)
         except Interrupted as signal:
-            if not context.stops_runs(on_interrupt) or started.settled:
+            if not context.stops_runs(on_interrupt):
                 raise
             raise _stopped(context, api, signal) from None
 

@@ -19,6 +19,7 @@ from noxcli.output import play
 from noxcli.patience import Patience
 from noxcli.progress import Progress
 from noxcli.reasons import LONGEST, Explainer
+from noxcli.record import LAST_LOOK
 from noxcli.resolve import read_runs, resolve_run
 from noxcli.result import Outcome, raise_worst, verdict_of
 from noxcli.timing import Deadline
@@ -106,9 +107,12 @@ def _wait_for_one(
         follower = Follower(api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
         try:
             play(follower.updates(), progress, [context.log_keeper(run)])
+        except TimedOut:
+            context.tell(follower.run)
+            raise
         finally:
-            context.outcome.run, context.outcome.connects = follower.run, follower.connects
-            context.outcome.ledger = follower.ledger
+            context.outcome.run, context.outcome.confirmed = follower.run, follower.confirmed
+            context.outcome.connects, context.outcome.ledger = follower.connects, follower.ledger
         run = follower.run
     context.tell(run)
     if not (run.settled or run.paused):
@@ -123,6 +127,7 @@ class _Waited:
     text: str
     outcome: Outcome
     contact: Deadline
+    denied: bool = False  # the last read was answered with 403 or 404
     over: bool = False
 
 
@@ -142,12 +147,13 @@ def _wait_for_all(
     explains = explainer(context, api)
     while True:
         # "Check once" is worth one read, which a limit of no time at all would not allow.
-        within = LONGEST_READ if deadline.seconds == 0 else deadline.left(LONGEST_READ)
+        last = deadline.passed
+        within = deadline.left(LONGEST_READ) if not last else LAST_LOOK if deadline.seconds else LONGEST_READ
         going = [one for one in waited if not one.over]
         reads = run_all_within(within, [partial(_read, context, api, one) for one in going])
         _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
         for one, (run, error) in zip(going, reads, strict=True):
-            _take_in(context, one, run, error, deadline, policy)
+            _take_in(context, one, run, error, deadline, policy, last=last)
         ended = [one.outcome for one in waited if one.over]
         if len(ended) == len(waited) or any(map(enough, ended)):
             break
@@ -165,32 +171,32 @@ def _take_in(
     error: BaseException | None,
     deadline: Deadline,
     policy: Policy,
+    *,
+    last: bool,
 ) -> None:
-    """Note what a read brought, and tell it where it was the last one."""
+    """Note what a read brought, and tell it where it was the `last` one."""
     outcome = one.outcome
     if run is not None:
         outcome.run, outcome.confirmed = run, True
         context.log.note_run(run)
         one.contact.restart()
-    over = run is not None and policy.over(run)
-    if isinstance(error, Unavailable):
-        if not one.contact.passed and not deadline.passed:
-            return
-        late = deadline.passed and deadline.seconds != 0
-        outcome.error = (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
-    elif isinstance(error, NoxError):
-        outcome.error = error
-    elif error is not None:
+        one.denied = False
+    if error is not None and not isinstance(error, NoxError):
         raise error
-    elif run is not None and not over:
-        if not deadline.passed:
-            return
-        context.tell(run)
-        outcome.error = _still_going(run, deadline)
-    elif run is not None:
-        context.tell(run)
+    if run is not None and policy.over(run):
         outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
+    elif error is not None and not isinstance(error, Unavailable):
+        if _may_be_a_slip(one, error) and not last:
+            one.denied = True
+            return
+        outcome.error = error
+    elif last or (error is not None and one.contact.passed):
+        outcome.error = _unended(outcome.run, error, deadline, last=last)
+    else:
+        return
     one.over = True
+    if outcome.run is not None:
+        context.tell(outcome.run)
     if outcome.error is not None:
         context.terminal.complain(f"noxcli: {outcome.error.line()}")
 
@@ -205,6 +211,20 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
             if error is not None and not isinstance(error, NoxError):
                 raise error
             one.outcome.progress = progress
+
+
+def _may_be_a_slip(one: _Waited, error: NoxError) -> bool:
+    """True where a run that was read before is refused for the first time; the key alone is refused for good."""
+    return one.outcome.run is not None and not one.denied and error.http_status != 401
+
+
+def _unended(run: Run | None, error: NoxError | None, deadline: Deadline, *, last: bool) -> NoxError:
+    """Return the error for a run that has no verdict when it is left."""
+    if error is not None and (run is None or not last):
+        late = last and deadline.seconds != 0
+        return (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
+    assert run is not None
+    return _still_going(run, deadline)
 
 
 def _still_going(run: Run, deadline: Deadline) -> NoxError:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, assert_never
 
-from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
+from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Silent, Started, Update
 from noxcli.output.line import Look
 from noxcli.output.picture import Picture
 from noxcli.output.region import Region
@@ -63,6 +63,8 @@ class Live:
                 self._note = ""
             case Reconnecting(delay=delay, reason=reason):
                 self._note = f"{reason}; next try in {show_seconds(delay)}" if delay else reason
+            case Silent(seconds):
+                self._note = f"no event for {show_seconds(seconds)}; its record is read meanwhile"
             case Gap(reason):
                 self._terminal.note(f"gap: {reason}")
             case Started() | Polled() | Paused() | Finished():

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, TypeGuard, assert_never
 
 from noxcli.encode import to_json
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
 from noxcli.output.base import Plainly
 from noxcli.output.terminal import Terminal
 from noxcli.pieces import Pieces
@@ -82,7 +82,7 @@ class Ndjson(_Pipe):
                 return self._own("gap", {"reason": self._terminal.mask(reason)})
             case Paused(run):
                 return self._own("paused", _brief(run))
-            case Polled() | Finished():
+            case Polled() | Silent() | Finished():
                 return None  # the result says it
             case _:
                 assert_never(update)

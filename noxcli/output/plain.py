@@ -13,6 +13,7 @@ from noxcli.models import (
     Polled,
     Reconnecting,
     RunEvent,
+    Silent,
     Started,
     Update,
 )
@@ -107,6 +108,8 @@ class Plain(Plainly):
                 return None
             case Reconnecting(delay=delay, reason=reason):
                 return f"{reason}; next try in {show_seconds(delay)}" if delay else reason, reason
+            case Silent(seconds):
+                return (f"no event for {show_seconds(seconds)}; its record is read meanwhile",) * 2
             case Gap(reason):
                 return (f"gap: {reason}",) * 2
             case Paused():

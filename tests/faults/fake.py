@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from noxcli.errors import NoxError, Unavailable
+from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import Run, RunEvent
 from noxcli.timing import Clock
 
@@ -52,6 +52,8 @@ class FakeFeed:
             at += pause
             self._turns.append((at, said))
         self.closed = False
+        refused = isinstance(connection[0][1], NoxError) if connection else False
+        self.opened = not refused or isinstance(connection[0][1], StreamClosed)
 
     def take(self, seconds: float) -> Sequence[RunEvent]:
         assert not self.closed, "a feed was read after it was closed"

@@ -1,0 +1,95 @@
+"""A memory of events in sixteen bytes each: enough to recognise them when they come again."""
+
+from array import array
+
+from noxcli.models import RunEvent
+
+RECENT = 100_000  # positions that are found at once; older ones are searched for
+SEARCHES = 50  # on one connection: each looks through everything
+NO_POSITION = 0
+WIDTH = 8  # bytes of one mark
+
+
+class Marks:
+    """Positions and contents of the events that were passed on, as hashes, in their order."""
+
+    def __init__(self) -> None:
+        self._contents = array("q")
+        self._positions = array("q")
+        self._recent: dict[int, int] = {}
+        self._searches = SEARCHES
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def add(self, position: str | None, content: int) -> None:
+        """Remember one more event."""
+        place = len(self._contents)
+        known_as = _hash(position)
+        self._contents.append(content)
+        self._positions.append(known_as)
+        if known_as:
+            self._recent[known_as] = place
+        if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:
+            del self._recent[old]
+
+    def content_at(self, place: int) -> int:
+        return self._contents[place]
+
+    def place_of(self, position: str) -> int | None:
+        """Return where the event with that position stands, if it is one of the recent ones."""
+        return self._recent.get(_hash(position))
+
+    def search(self, position: str) -> int | None:
+        """Return where the event with that position stands, among all of them, so often as is affordable."""
+        if len(self) <= RECENT or not self._searches:
+            return None
+        self._searches -= 1
+        try:
+            return self._positions.index(_hash(position))
+        except ValueError:
+            return None
+
+    def stands_at(self, place: int, position: str) -> bool:
+        """True where the event at that place has that position."""
+        return place < len(self) and self._positions[place] == _hash(position)
+
+    def search_anew(self) -> None:
+        """Allow searches again, for another connection."""
+        self._searches = SEARCHES
+
+    def overlap(self, start: int, more: "array[int]") -> tuple[int, bool]:
+        """Compare what came again, the first `start` contents and `more`, with the end of all contents.
+
+        Returns how many of them are the end of what is remembered, and whether all of them stand further up as well,
+        so that the next ones may tell otherwise.
+        """
+        again = self._contents[:start] + more
+        whole, part = self._contents.tobytes(), again.tobytes()
+        for length in range(min(len(self), len(again)), 0, -1):
+            fits = self._contents[-length] == again[0] and self._contents[-1] == again[length - 1]
+            if fits and whole.endswith(part[: length * WIDTH]):
+                break
+        else:
+            length = 0
+        return length, _stands_in(whole[:-WIDTH], part)
+
+
+def content_mark(event: RunEvent) -> int:
+    """Return a hash of what an event says, whatever its position."""
+    data = event.data
+    try:
+        return hash((event.type, tuple(data.items()) if isinstance(data, dict) else data))
+    except TypeError:
+        return hash((event.type, repr(data)))
+
+
+def _hash(position: str | None) -> int:
+    return hash(position) or 1 if position else NO_POSITION
+
+
+def _stands_in(whole: bytes, part: bytes) -> bool:
+    at = whole.find(part)
+    while at >= 0 and at % WIDTH:
+        at = whole.find(part, at + 1)
+    return at >= 0
