@@ -202,6 +202,15 @@ def test_patience_ends(turn: Turn) -> None:
         fetched(turn, retry_for=5)
 
 
+def test_a_file_of_a_few_bytes_a_connection_ends_with_patience() -> None:
+    pieces = [
+        cut(b"x" * 9, 10**6 - 9 * n, f"Content-Range: bytes {9 * n}-999999/1000000", status="206 OK")
+        for n in range(200)
+    ]
+    with pytest.raises(Unavailable):
+        fetched(cut(b"x" * 9, 10**6), *pieces[1:], retry_for=5)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>x"])
 def test_html_instead_of_a_text_is_known_by_its_beginning(body: bytes) -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=True, text="<p>my own page")
