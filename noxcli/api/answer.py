@@ -46,11 +46,11 @@ class Answer(HTTPResponse):
         self._timed = Timed(sock, self.fp.detach(), CURRENT.get())
         self.fp = io.BufferedReader(self._timed)
 
-    def begin(self) -> None:
-        super().begin()
+    def begin(self, **options: Any) -> None:
+        super().begin(**options)
         while 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
             self.headers = self.msg = cast(Any, None)  # so that the next head is read
-            super().begin()
+            super().begin(**options)
         self._timed.in_head = False
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:
