@@ -12,6 +12,7 @@ from noxcli.values import Remote
 
 READ_TIMEOUT = 30.0
 BEGINNING = 64  # bytes of a cut text that tell whether a page of HTML is that text
+PROGRESS = 32 * 1024  # bytes; a server that sends less before it stalls is not worth new patience
 EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
 
 
@@ -172,8 +173,10 @@ class Fetching:
             raise self._patience.out_of_time(f"the download stands at {self._part.size:,} bytes")
 
     def _moved(self) -> bool:
-        """True where the last try came further than all before it."""
-        moved, self._noted = self._furthest > self._noted, self._furthest
+        """True where tries have come further than all before them, by more than trickles."""
+        moved = self._furthest - self._noted >= PROGRESS
+        if moved:
+            self._noted = self._furthest
         return moved
 
 

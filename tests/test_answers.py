@@ -16,6 +16,7 @@ from noxcli.api.limit import Limit
 from noxcli.config import Settings
 from noxcli.errors import NoxError, Refused, Unavailable
 from noxcli.models import Run
+from tests.conftest import Noxcli
 from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
@@ -92,7 +93,7 @@ def test_interim_answers_without_end_are_too_much(interim: bytes) -> None:
 
     error = outcome(flood, start)
     assert isinstance(error, Unavailable)
-    assert "longer than 1 MiB" in error.message
+    assert "longer than 256 KiB" in error.message
     assert error.sent
 
 
@@ -208,7 +209,7 @@ def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), f"values nested deeper than {DEEPEST:,} levels"),
+        ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {DEEPEST:,} levels"),
         ('{"a":' * 100_000, f"values nested deeper than {DEEPEST:,} levels"),
         ("9" * (LONGEST_INT + 1), f"an integer of more than {LONGEST_INT:,} digits"),
         ("[" * 2000, "something that is not JSON"),
@@ -231,6 +232,30 @@ def test_deep_nesting_is_held_to_the_grammar(mistake: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(f"{DEEP}{mistake}{closed}{']' if mistake == ']' else ''}")
     assert parse_json(f"{DEEP} \r\n\t{{}} , [ ] ,1e2{']' * 1500} \n")
+
+
+@pytest.mark.parametrize("depth", [200, 475, 2000])
+def test_deep_values_can_be_compared(depth: int) -> None:
+    one, same, other = (parse_json('{"a": [' * depth + text + "]}" * depth) for text in ("1", "1.0", "2"))
+    assert one == same
+    assert one != other
+    assert (one, "x") == (same, "x")
+    assert one not in [other, [], {}, {"a": []}]
+    assert {"a": one["a"]} == one == {"a": same["a"]}
+
+
+def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
+    deep = b"[" * 3000 + b"]" * 3000
+    record = b'{"id": "x", "workflow_id": "w", "status": "%s", "progress_details": {"a": %s}}'
+    event = b'data: {"type": "state", "data": {"id": "n", "status": "running", "x": %s}, "redisId": "%d-0"}\n\n'
+    running, done = answer(200, record % (b"running", deep)), answer(200, record % (b"completed", deep))
+
+    def stream(peer: socket.socket) -> None:
+        peer.sendall(STREAM + b"".join(event % (deep, number) for number in range(3)))
+
+    for turns, options in (([running] * 3, ["--no-stream"]), ([running, stream, running], [])):
+        with raw_server(*turns, done) as server:
+            assert noxcli("wait", "w/x", "--base-url", server.url, *options).out == b"x\tcompleted\n"
 
 
 # Time.

@@ -202,6 +202,14 @@ def test_patience_ends(turn: Turn) -> None:
         fetched(turn, retry_for=5)
 
 
+def test_a_file_of_a_few_bytes_a_connection_ends_with_patience() -> None:
+    places = range(9, 9 * 150, 9)
+    pieces = [cut(b"x" * 9, 10**4 - n, f"Content-Range: bytes {n}-9999/10000", status="206 OK") for n in places]
+    rest = answer(206, b"x" * (10**4 - places.stop), Content_Range=f"bytes {places.stop}-9999/10000")
+    with pytest.raises(Unavailable):
+        fetched(cut(b"x" * 9, 10**4), *pieces, rest, retry_for=5)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>x"])
 def test_html_instead_of_a_text_is_known_by_its_beginning(body: bytes) -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=True, text="<p>my own page")

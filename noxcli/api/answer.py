@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from noxcli.api.limit import CURRENT, Limit
 
-HEAD_LIMIT = 1024 * 1024  # bytes until the body, all interim answers included
+HEAD_LIMIT = 256 * 1024  # bytes until the body, all interim answers included
 SWITCHING_PROTOCOLS = 101
 
 
@@ -26,7 +26,7 @@ class Timed(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         if self.in_head and self._received > HEAD_LIMIT:
-            raise HTTPException(f"the headers are longer than {HEAD_LIMIT >> 20} MiB")
+            raise HTTPException(f"the headers are longer than {HEAD_LIMIT >> 10} KiB")
         self._sock.settimeout(self._limit.for_a_read())
         count: int | None = self._raw.readinto(buffer)
         self._received += count or 0
@@ -46,11 +46,11 @@ class Answer(HTTPResponse):
         self._timed = Timed(sock, self.fp.detach(), CURRENT.get())
         self.fp = io.BufferedReader(self._timed)
 
-    def begin(self) -> None:
-        super().begin()
+    def begin(self, **options: Any) -> None:
+        super().begin(**options)
         while 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
             self.headers = self.msg = cast(Any, None)  # so that the next head is read
-            super().begin()
+            super().begin(**options)
         self._timed.in_head = False
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:

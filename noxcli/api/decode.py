@@ -3,8 +3,11 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
+SHALLOW = 500  # brackets, and so levels at most, that need no care
+SPARE_FRAMES = 300
 LONGEST_INT = 20_000  # digits; the time to read one grows with the square
 DEEPEST = 5_000  # levels, whatever the thread's stack and the interpreter would allow
 BLANKS = re.compile(r"[ \t\n\r]*")
@@ -14,28 +17,74 @@ class TooMuch(ValueError):
     """JSON, but beyond a limit of ours; the text says which."""
 
 
+class DeepList(list[Any]):
+    """A list out of a deeply nested document, which can be compared however deep it is."""
+
+    __hash__ = None  # as every list
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not _same(self, other)
+
+
+class DeepDict(dict[str, Any]):
+    """A dict out of a deeply nested document, which can be compared however deep it is."""
+
+    __hash__ = None  # as every dict
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not _same(self, other)
+
+
 def parse_json(document: bytes | str) -> Any:
-    """Return the value, the same for every Python and every thread.
+    """Return the value; integers of up to 20,000 digits and 5,000 levels are read by every Python in every thread.
 
     Raises TooMuch for integers and nesting beyond our limits, ValueError for what is not JSON.
     """
     text = document if isinstance(document, str) else document.decode(json.detect_encoding(document), "surrogatepass")
+    try:
+        if text.count("[") + text.count("{") < SHALLOW:
+            return _load(text)
+        return _with_spare_frames(SPARE_FRAMES, lambda: _load(text))
+    except RecursionError:
+        return _parse_deep(text)
+
+
+def _load(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         raise
     except ValueError:
         # An integer that is too long for int(); reading each one in Python costs time, so it is not the rule.
-        return _parse(text)
-    except RecursionError:
-        return _parse_deep(text)
-
-
-def _parse(text: str) -> Any:
-    try:
         return json.loads(text, parse_int=read_int)
-    except RecursionError:
-        return _parse_deep(text)
+
+
+def _with_spare_frames(count: int, call: Callable[[], Any]) -> Any:
+    """Call with so many frames in use: what can be parsed here can be compared from a stack that is this much deeper.
+
+    Raises RecursionError for what can't.
+    """
+    return _with_spare_frames(count - 1, call) if count else call()
+
+
+def _same(one: object, other: object) -> bool:
+    """True where two JSON values are equal; Python's own comparison recurses."""
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+            waiting += zip(left, right, strict=True)
+        elif isinstance(left, dict) and isinstance(right, dict) and left.keys() == right.keys():
+            waiting += ((value, right[key]) for key, value in left.items())
+        elif isinstance(left, list | dict) or isinstance(right, list | dict) or left != right:
+            return False
+    return True
 
 
 def read_int(digits: str) -> int:
@@ -104,7 +153,7 @@ def _expect(text: str, mark: str, place: int) -> int:
 def _value(text: str, place: int) -> tuple[Any, int]:
     """Return a scalar, or a container that is still empty, and the place after what was read of it."""
     if text.startswith("[", place):
-        return [], place + 1
+        return DeepList(), place + 1
     if text.startswith("{", place):
-        return {}, place + 1
+        return DeepDict(), place + 1
     return SCALARS.raw_decode(text, place)
