@@ -4,7 +4,6 @@ An intent is on the disk before its start is sent, so that whatever kills the pr
 started, and one with an intent is never started again unasked.
 """
 
-import json
 import os
 import threading
 from array import array
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from noxcli.batch.sound import LONGEST_LINE, MOST_ROWS, parsed
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
@@ -214,6 +214,8 @@ class Journal:
 
         Raises JournalTrouble where it is not.
         """
+        if number > MOST_ROWS:
+            raise JournalTrouble(f"a batch has {MOST_ROWS} rows at most")
         self._add(
             {
                 "row": number,
@@ -270,6 +272,8 @@ class Journal:
 
     def _add(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
         content = f"{to_json(self._mask.whole(line))}\n".encode()
+        if len(content) > LONGEST_LINE:
+            raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
         try:
             with self._write_lock:
                 if self._file < 0:
@@ -302,19 +306,17 @@ class Journal:
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the journal's lines with their offsets; those that are no JSON objects are left out.
+    """Yield the journal's lines with their offsets; those that no journal has are left out.
 
     Raises UsageProblem where it can't be read.
     """
     try:
         with opened(path) as file:
-            offset = 0
-            for raw in file:
-                try:
-                    line = json.loads(raw) if raw.endswith(b"\n") else None
-                except ValueError:
-                    line = None
-                if isinstance(line, dict):
+            offset, whole = 0, True
+            while raw := file.readline(LONGEST_LINE):
+                begins, whole = whole, raw.endswith(b"\n")
+                line = parsed(raw) if begins and whole else None
+                if line is not None:
                     yield offset, line
                 offset += len(raw)
     except OSError as error:

@@ -1,18 +1,24 @@
 """The journal of a batch: what may be torn, cut or full, and never leads to a second run."""
 
+import itertools
 import json
 import os
 import shlex
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from noxcli.batch.journal import FINISHED, NEW, Header, Journal, Past, Pending
-from noxcli.errors import ExitCode, UsageProblem
-from noxcli.likeness import Likeness
+from noxcli.batch.doubts import look_for
+from noxcli.batch.journal import FINISHED, NEW, Header, Journal, JournalTrouble, Past, Pending, lines_of
+from noxcli.batch.report import Joined
+from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.likeness import Comparison, Likeness
 from noxcli.models import Run
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -122,3 +128,90 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     assert rest.returncode == 0, rest.stderr
     runs = Counter(run.input["Q"] for run in sandbox.runs(workflow))
     assert runs == Counter(str(number) for number in range(1, 101))
+
+
+# A journal that somebody else wrote.
+
+
+TIME = "2026-01-01T00:00:00.000+00:00"
+HEAD = {"batch": "x", "workflow_id": "w", "host": "h", "source": "s", "shard": "1/1", "rows": 3, "digest": "d"}
+LINES: list[dict[str, Any]] = [
+    {**HEAD, "at": TIME},
+    {"row": 1, "step": "intent", "id": None, "row_digest": "ab", "input_digest": "x", "at": TIME},
+    {"row": 1, "step": "started", "id": None, "run_id": "r", "workflow_id": "w", "created_at": TIME, "at": TIME},
+    {"row": 1, "step": "finished", "id": None, "run_id": "r", "status": "completed", "exit_code": 0, "at": TIME},
+    {"row": 2, "step": "left", "id": None, "run_id": None, "status": None, "exit_code": 75, "at": TIME},
+    {"step": "end", "rows": 3, "at": TIME},
+]
+strange = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=9),
+    st.lists(st.integers(), max_size=2),
+    st.sampled_from([10**12, 10**30, -1, 0, 1e999, "9" * 5000, "2026-01-01T00:00:00", "../../x", {}, [[]], "f" * 17]),
+)
+changed = st.tuples(
+    st.sampled_from(range(len(LINES))), st.sampled_from([*HEAD, *LINES[1], *LINES[2], *LINES[3]]), strange
+)
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(st.lists(changed, max_size=8))
+def test_a_journal_that_says_anything_breaks_no_reader(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]]
+) -> None:
+    directory = tmp_path_factory.getbasetemp() / "batch-of-anybody"
+    directory.mkdir(exist_ok=True)
+    lines = [*LINES, *({**LINES[which], name: value} for which, name, value in changes)]
+    (directory / "batch.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with Journal(directory, Clock()) as journal:
+        past = journal.past()
+        assert len(past.states) <= 1 << 26
+        if past.pending:
+            look_for(NoRuns(), "w", journal.path, [*past.pending.values()], Comparison())
+    with suppress(UsageProblem, ConfigProblem):
+        joined = Joined.read([directory])
+        for row in itertools.islice(joined.reports(), 100):
+            row.case("w")
+
+
+class NoRuns:
+    """A server without runs."""
+
+    def list_runs(self, workflow_id: str | None = None) -> list[Run]:
+        assert workflow_id is not None
+        return []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"row": 1e999, "step": "intent"}',
+        b'{"row": 1000000000000, "step": "withdrawn"}',
+        b'{"step": "end", "rows": 1000000000000}',
+        b'{"row": true, "step": "withdrawn"}',
+        json.dumps({**LINES[1], "at": "2026-01-01T00:00:00"}).encode(),
+        json.dumps({**LINES[1], "row_digest": "zz"}).encode(),
+        b'{"row": 1, "step": "started", "run_id": ["r"], "created_at": null}',
+        b"[" * 100_000,
+        b"\0" * 100_000,
+    ],
+)
+def test_a_line_that_no_version_writes_is_left_out(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "batch.jsonl"
+    path.write_bytes(b'{"step": "later", "row": 1}\n' + line + b'\n{"row": 2, "step": "withdrawn"}\n')
+    assert [kept["step"] for _, kept in lines_of(path)] == ["later", "withdrawn"]
+
+
+def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.batch.journal.LONGEST_LINE", 1000)
+    path = tmp_path / "batch.jsonl"
+    whole = b'{"row": 2, "step": "withdrawn"}\n'
+    path.write_bytes(b"x" * 10_000 + whole + whole)
+    assert [(offset, kept["row"]) for offset, kept in lines_of(path)] == [(10_000 + len(whole), 2)]
+    with Journal(tmp_path, Clock()) as journal, pytest.raises(JournalTrouble, match="would have"):
+        journal.intend(1, "x" * 2000, 0, Likeness("d"), None)
+    with Journal(tmp_path, Clock()) as journal, pytest.raises(JournalTrouble, match="rows at most"):
+        journal.intend(10**9, None, 0, Likeness("d"), None)

@@ -1,0 +1,55 @@
+"""Which lines a journal may have: one in a repository may be anybody's, and must not break or outgrow its reader."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+LONGEST_LINE = 16 * 1024 * 1024  # bytes
+MOST_ROWS = 20_000_000
+TEXT, MAYBE_TEXT, NUMBER, MAYBE_NUMBER = (str,), (str, type(None)), (int,), (int, type(None))
+KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("step", "row_digest", "input_digest", "input_shape", "at"), TEXT),
+    **dict.fromkeys(("id", "run_id", "workflow_id", "created_at", "server_at", "status", "message"), MAYBE_TEXT),
+    **dict.fromkeys(("row", "exit_code"), NUMBER),
+    "duration_s": (int, float, type(None)),
+}
+HEADER: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
+    "rows": MAYBE_NUMBER,
+    "digest": MAYBE_TEXT,
+}
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "intent": ("row", "id", "row_digest", "input_digest", "at"),
+    "started": ("row", "run_id", "created_at"),
+    "withdrawn": ("row",),
+    "left": ("row", "exit_code"),
+    "finished": ("row", "exit_code"),
+    "end": ("rows",),
+}
+
+
+def parsed(raw: bytes) -> dict[str, Any] | None:
+    """Return the line, or None for one that neither this version nor a later one writes."""
+    try:
+        line = json.loads(raw)
+        return line if isinstance(line, dict) and _is_sound(line) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_sound(line: Mapping[str, Any]) -> bool:
+    """Raises ValueError for texts that stand for no number and no time."""
+    kinds = {**KINDS, **HEADER} if "batch" in line else {**KINDS, "rows": NUMBER}
+    needed = HEADER if "batch" in line else NEEDED.get(str(line.get("step")), ())
+    if not all(name in line for name in needed):
+        return False
+    if not all(type(line[name]) in kind for name, kind in kinds.items() if name in line):  # True is not a number here
+        return False
+    if not all(0 <= (line.get(name) or 0) <= MOST_ROWS for name in ("row", "rows")) or line.get("row") == 0:
+        return False
+    if line.get("step") == "started" and line["run_id"] is None:
+        return False
+    if not 0 <= line.get("exit_code", 0) <= 255 or int(line.get("row_digest", "0"), 16) >> 64:
+        return False
+    return "at" not in line or datetime.fromisoformat(line["at"]).tzinfo is not None
