@@ -87,7 +87,14 @@ def test_a_record_that_is_refused_is_lost_contact(noxcli: Noxcli, status: int) -
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> None:
-    turns: list[Turn] = [record(empty), ANSWERS, record(empty), answer(503), record({}, status="running"), WITH_ANSWER]
+    turns: list[Turn] = [
+        record(empty),
+        ANSWERS,
+        record(empty),
+        answer(503),
+        record({"A": "x"}, status="running"),
+        WITH_ANSWER,
+    ]
     result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", "--json", turns=turns)
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
     assert len(server.requests) == 6
