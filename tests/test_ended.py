@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import Noxcli, QuickClock, Result
 from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server
+from tests.runner import outputs
 
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
 RUN = {"id": "run-1", "workflow_id": WORKFLOW, "status": "completed", "input": {"q": "x"}}
@@ -86,7 +87,14 @@ def test_a_record_that_is_refused_is_lost_contact(noxcli: Noxcli, status: int) -
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> None:
-    turns: list[Turn] = [record(empty), ANSWERS, record(empty), answer(503), record({}, status="running"), WITH_ANSWER]
+    turns: list[Turn] = [
+        record(empty),
+        ANSWERS,
+        record(empty),
+        answer(503),
+        record({"A": "x"}, status="running"),
+        WITH_ANSWER,
+    ]
     result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", "--json", turns=turns)
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
     assert len(server.requests) == 6
@@ -105,6 +113,16 @@ def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tupl
     else:
         assert result.out == b""
     assert not list(Path().glob("out/*"))
+
+
+def test_a_later_step_gets_no_output_that_was_never_there(noxcli: Noxcli) -> None:
+    out = Path("out.txt").absolute()
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(out)}
+    for turns, told in (([record({}), ANSWERS, record({})], None), ([WITH_ANSWER], '{"A":"the answer"}')):
+        with raw_server(*turns) as server:
+            noxcli("fetch-output", f"{WORKFLOW}/run-1", environ={**environ, "NOXUS_BACKEND_URL": server.url})
+        assert outputs(out).get("output") == told
+        out.unlink()
 
 
 def test_the_limit_ends_the_wait_for_an_output(noxcli: Noxcli) -> None:
@@ -164,6 +182,13 @@ def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> N
     assert len(server.requests) == 2
     result, server = called(noxcli, "wait", "run-1", turns=[record(), WITH_ANSWER])
     assert (result.text, len(server.requests)) == ("run-1\tcompleted\n", 1)
+
+
+@pytest.mark.parametrize("refusal", [answer(403), answer(404), answer(405), answer(500)])
+def test_wait_knows_the_verdict_also_where_the_output_cannot_be_read(noxcli: Noxcli, refusal: Turn) -> None:
+    for timeout in ((), ("--timeout", "1s")):
+        result, _ = called(noxcli, "wait", "run-1", "--json", *timeout, turns=[record({"A": "older"}), refusal])
+        assert (result.code, result.json["run"]["status"], result.json["complete"]) == (0, "completed", False)
 
 
 def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:

@@ -112,6 +112,12 @@ def test_a_few_compressed_bytes_come_out_a_little_at_a_time() -> None:
     assert (sum(sizes), max(sizes)) == (64 << 20, 256 << 10)
 
 
+def test_what_is_left_in_the_unpacker_at_the_end_is_not_lost() -> None:
+    for more in range(0, 600, 7):
+        body = bytes((256 << 10) + more)
+        assert b"".join(decoded(iter([raw_deflated(body)]), ["deflate"])) == body
+
+
 def test_single_bytes_are_pieces_too() -> None:
     packed = gzip.compress(WHOLE[:300]) * 3
     pieces = (packed[place : place + 1] for place in range(len(packed)))
@@ -183,8 +189,9 @@ def test_a_preview_may_end_in_a_mark(noxcli: Noxcli, mark: str) -> None:
     preview = PREVIEW + mark
     whole = TEXT[:16_001].encode()
     assert fetch_output(noxcli, "--raw", "A", turns=[record(preview), answer(200, whole)]).out == whole
-    result = fetch_output(noxcli, "--retry-for", "1s", turns=[record(preview), answer(200, preview.encode())])
-    assert (result.code, result.out) == (9, b"")
+    for less in (preview, PREVIEW):
+        result = fetch_output(noxcli, "--retry-for", "1s", turns=[record(preview), answer(200, less.encode())])
+        assert (result.code, result.out) == (9, b"")
 
 
 def test_a_text_has_at_least_as_many_bytes_as_its_file() -> None:
@@ -196,6 +203,13 @@ def test_a_text_has_at_least_as_many_bytes_as_its_file() -> None:
         assert fetched(closed(WHOLE[:-9]), answer(200, WHOLE), remote=remote(len(WHOLE)))[0] == WHOLE
     with pytest.raises(Unavailable, match="not the whole text"):
         fetched(closed(WHOLE[:-9]), remote=remote(len(WHOLE)), retry_for=1)
+
+
+def test_what_is_not_the_text_is_not_gone_on_from() -> None:
+    remote = Remote("/A", ("A",), "f", "", is_text=True, text=PREVIEW)
+    body, requests = fetched(answer(200, PREVIEW.encode(), ETag='"v1"'), answer(200, WHOLE), remote=remote)
+    assert body == WHOLE
+    assert "range" not in requests[1].headers
 
 
 def test_two_previews_of_one_file_have_to_agree(noxcli: Noxcli) -> None:
@@ -252,6 +266,8 @@ def test_a_file_that_stays_empty_is_an_empty_file(noxcli: Noxcli) -> None:
     assert (result.code, result.out) == (0, b"")
     turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 3}}}), answer(200)]
     assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 9
+    turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 4}}}), *[answer(200)] * 8, answer(200, b"a,b\n")]
+    assert fetch_output(noxcli, "--raw", "A", turns=turns).out == b"a,b\n"
     turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 0}}}), answer(200), answer(500)]
     assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 0
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -244,4 +245,8 @@ def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:
 def _resolved(context: Context, api: "NoxusApi", text: str, patience: Patience) -> Run:
     """Return the run; one that has ended with its output, where that is told."""
     run = resolve_run(api, text, patience, context.noted_run)
-    return run if context.writes_text else own_record(api, run, patience)
+    if context.writes_text:
+        return run
+    with suppress(NoxError):  # its status is known without
+        return own_record(api, run, patience)
+    return run

@@ -148,9 +148,8 @@ class _Group(Fold):
 
 
 def _is_whole(one: Ended) -> bool:
-    """True for a completed run's output without a cut text: what `text` streams to stdout is not kept."""
-    completed = bool(one.run) and one.run["status"] == "completed"
-    return completed and not any(value.is_text for value in find_remote(one.document["output"]))
+    """True for a complete output without a cut text: what `text` streams to stdout is not kept."""
+    return one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
 
 
 def _data(text: str) -> str:
