@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from noxcli.batch.journal import Pending
+from noxcli.batch.rows import Row
+from noxcli.commands.batch import RowWork
+from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -262,6 +265,22 @@ REFUSALS = (300, 304, 400, 402, 405, 409, 413, 418, 421, 422, 426, 451, 499)
 def test_one_odd_refusal_of_a_read_is_forgiven(sandbox: Sandbox, echo: str, through: Any, status: int) -> None:
     result = through(only_for(sandbox, echo, "row 2", once(json_answer({"detail": "no"}, status))))
     assert (result.code, codes(result)) == (0, dict.fromkeys(range(1, ROWS + 1), 0))
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9), (RecursionError("x"), 9)])
+def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
+    noxcli: Noxcli, echo: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    delivered = RowWork.deliver
+
+    def deliver(work: RowWork, row: Row, run: Run) -> Any:
+        if row.number == 2:
+            raise error
+        return delivered(work, row, run)
+
+    monkeypatch.setattr(RowWork, "deliver", deliver)
+    result = noxcli("batch", echo, rows, *FAST)
+    assert (result.code, codes(result)) == (code, {**dict.fromkeys(range(1, ROWS + 1), 0), 2: code})
 
 
 def test_an_odd_answer_to_a_start_leaves_its_row_in_doubt(sandbox: Sandbox, echo: str, through: Any) -> None:

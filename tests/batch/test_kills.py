@@ -1,4 +1,7 @@
-"""A batch that is killed again and again still runs each row once. `python -m tests.batch.test_kills 100` for more."""
+"""A batch that is killed again and again still runs each row once, whatever the time of day does meanwhile.
+
+`python -m tests.batch.test_kills 100` for more.
+"""
 
 import json
 import os
@@ -20,11 +23,22 @@ from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, environment
+from tests.process import environment
 
 ROWS = 300
 KILLS = 5  # a batch
 DIFFERENT = 250  # texts: some rows have the same
+# noxcli with a time of day that is so many seconds off.
+JUMPED = """
+import sys
+from datetime import timedelta
+from noxcli.__main__ import main
+from noxcli.timing import Clock
+right, off = Clock.now, timedelta(seconds=float(sys.argv.pop(1)))
+Clock.now = lambda clock: right(clock) + off
+sys.exit(main())
+"""
+JUMPS = (0, 0, 3, -3, 600, -600, 86400, -86400)
 
 
 @dataclass
@@ -61,11 +75,12 @@ def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -
     rows = directory / "rows.jsonl"
     rows.write_text("".join(f"{json.dumps({'Q': text})}\n" for text in inputs))
     options = ["--resume", "--max-parallel", "16", *(["--adopt"] if adopt else [])]
-    argv = [*NOXCLI, "batch", workflow, str(rows), *options]
+    argv = ["batch", workflow, str(rows), *options]
     tally = Tally(batches=1, rows=ROWS)
     told: dict[int, Any] = {}
     for kill in range(KILLS + 1):
-        done = run_for(argv, environment(sandbox.url), rng.uniform(0.3, 1.2) if kill < KILLS else None, told)
+        jumped = [sys.executable, "-c", JUMPED, str(rng.choice(JUMPS)), *argv]
+        done = run_for(jumped, environment(sandbox.url), rng.uniform(0.3, 1.2) if kill < KILLS else None, told)
         tally.kills += not done
         tally.were_in_doubt = max(tally.were_in_doubt, doubts_in(rows.parent / "rows.jsonl.batch/batch.jsonl"))
     in_doubt = [row for row, result in told.items() if result["exit_code"] == 7]

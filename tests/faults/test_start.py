@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from noxcli.doubt import Known
+from noxcli.doubt import SETTLING, Known
 from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
 from noxcli.likeness import Comparison
 from noxcli.models import Run
@@ -20,7 +20,7 @@ from tests.faults.fake import FakeClock
 NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, UTC)
 INPUT = {"Question": "why"}
 LOST = Unavailable("connection reset", http_status=502, request_id="req-1")
-COMPARISON = Comparison()
+COMPARISON = Comparison([])
 UNSENT = Unavailable("connection refused", sent=False)
 
 
@@ -42,6 +42,7 @@ class Server:
     answers: list[Run | BaseException]
     runs: list[Run] | NoxError = field(default_factory=list)
     known: Known = field(default_factory=Known)
+    now: datetime | None = None
     sent: int = 0
     threads: set[threading.Thread] = field(default_factory=set)
 
@@ -54,7 +55,7 @@ class Server:
         return answer
 
     def server_now(self) -> datetime | None:
-        return None
+        return self.now
 
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]:
         assert workflow_id == "w"
@@ -63,8 +64,10 @@ class Server:
         return self.runs
 
 
-def started(server: Server, *, timeout: float | None = None, retry_for: float = 60) -> Run:
-    clock = StillClock()
+def started(
+    server: Server, *, timeout: float | None = None, retry_for: float = 60, clock: FakeClock | None = None
+) -> Run:
+    clock = clock or StillClock()
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
     wanted = Wanted("w", COMPARISON.of(INPUT), COMPARISON, lambda _: server.known)
@@ -154,6 +157,64 @@ def test_there_is_time_for_a_look_even_where_there_is_none() -> None:
     with pytest.raises(StartUnknown) as caught:
         started(Server([LOST], [run("mine")]), timeout=0)
     assert [candidate["id"] for candidate in caught.value.candidates] == ["mine"]
+
+
+# A gateway's answer, and a list that proves something.
+
+LOST_BY_GATEWAY = Unavailable("503", http_status=503)
+BEFORE = run("before", timedelta(seconds=-90), input={"Question": "what"})
+
+
+def proving(*answers: Run | BaseException) -> Server:
+    """A server whose list shows no run of ours, and one that we know."""
+    known = Known(digests={"before": COMPARISON.of(BEFORE.input).digest})
+    known.note("before", BEFORE.created_at, NOW - timedelta(seconds=91), None)
+    return Server(list(answers), [BEFORE], known, NOW)
+
+
+def test_after_proof_it_is_sent_again() -> None:
+    mine, clock = run("mine"), StillClock()
+    assert started(proving(LOST_BY_GATEWAY, LOST_BY_GATEWAY, mine), clock=clock) is mine
+    assert clock.time >= 2 * SETTLING, "each time the list was given time"
+
+
+def test_without_the_time_to_settle_there_is_no_proof() -> None:
+    server = proving(LOST_BY_GATEWAY, run("mine"))
+    with pytest.raises(StartUnknown):
+        started(server, timeout=SETTLING - 0.5)
+    assert server.sent == 1
+
+
+def test_where_all_was_proven_the_trouble_is_temporary() -> None:
+    with pytest.raises(Unavailable) as caught:
+        started(proving(*[LOST_BY_GATEWAY] * 99), retry_for=2)
+    assert caught.value is LOST_BY_GATEWAY
+
+
+def test_a_lost_answer_after_proof_is_doubt() -> None:
+    with pytest.raises(StartUnknown):
+        started(proving(LOST_BY_GATEWAY, Unavailable("reset"), run("mine")))
+
+
+class InterruptingClock(StillClock):
+    """A signal comes in one of the waits."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__()
+        self._waits = wait
+
+    def sleep(self, seconds: float) -> None:
+        self._waits -= 1
+        if not self._waits:
+            raise Interrupted(2)
+        super().sleep(seconds)
+
+
+def test_a_signal_before_the_proof_leaves_doubt_and_none_after_it() -> None:
+    with pytest.raises(Interruption):
+        started(proving(LOST_BY_GATEWAY), clock=InterruptingClock(1))
+    with pytest.raises(Interrupted):
+        started(proving(LOST_BY_GATEWAY), clock=InterruptingClock(2))
 
 
 # Signals.
