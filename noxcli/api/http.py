@@ -157,8 +157,8 @@ class Http:
             )
             outcome, request_id = str(response.status_code), request_id_of(response)
         except BROKEN as error:
-            cause = cause_of(error)
-            raise unavailable(error, url, sent=_may_have_left(body, error)) from error
+            cause = cause_of(error, self.mask)
+            raise unavailable(error, url, self.mask, sent=_may_have_left(body, error)) from error
         else:
             return response
         finally:
@@ -173,11 +173,12 @@ class Http:
             _ = parts.port  # which may be no port at all
         except ValueError:
             raise Refused(f"{urlsplit(response.url).netloc} redirects to no usable address") from None
+        host = self.mask.torn(parts.netloc)  # a secret may have a slash in it
         if method != "GET":
-            raise Refused(f"{method} was redirected to {parts.netloc}", "set the base URL to where the API really is")
+            raise Refused(f"{method} was redirected to {host}", "set the base URL to where the API really is")
         plain = parts.scheme == "http" and not is_loopback(parts.hostname or "")
         if parts.scheme not in {"http", "https"} or (plain and urlsplit(self.settings.url).scheme == "https"):
-            raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
+            raise Refused(f"a redirect to {parts.scheme}://{host} is not followed", "check the base URL")
         return target
 
     @masked
@@ -186,7 +187,7 @@ class Http:
             with response:
                 text = read_at_most(response, JSON_LIMIT)
         except BROKEN as error:
-            raise unavailable(error, response.url) from error
+            raise unavailable(error, response.url, self.mask) from error
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
