@@ -33,10 +33,10 @@ from tests.process import NOXCLI, environment
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
 FILES = ("--junit", "junit.xml", "--dotenv", "vars.env")
-START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *FILES, *REPORTS)
-PATIENCE = ("--poll-interval", "0.1", "--timeout", "1")
+POLLS = ("--poll-interval", "0.1")
+START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
 ROWS = ("rows.jsonl", "--output-dir", "rows")
-BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", *PATIENCE, *REPORTS, *FILES[:2])
+BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:2])
 # A command line, and the kinds of requests in it that may be answered so.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
@@ -44,7 +44,7 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     (*START, "--format", "ndjson"): ("events", "record"),
     ("run", "mirror", *REPORTS): ("workflows",),
     ("run", WORKFLOW, "Token@upload.txt", "--no-check", *REPORTS): ("upload",),
-    ("stream", f"{WORKFLOW}/{RUN}", "--format", "ndjson", *REPORTS): ("events", "record"),
+    ("stream", f"{WORKFLOW}/{RUN}", "--format", "ndjson", *POLLS, *REPORTS): ("events", "record"),
     ("wait", RUN, "--json", *REPORTS): ("record",),
     ("wait", RUN, f"{WORKFLOW}/{RUN}", *REPORTS): ("record",),
     ("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS): ("record", "file"),
@@ -147,7 +147,7 @@ def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror,
     others = [case for case in CASES if case[0] != START]
     cases = [(START, kind) for kind in COMMANDS[START]] + others[turn % SHARE :: SHARE]
     for argv, kind in [case for case in CASES if case[1] == "events"] if streams else cases:
-        shared_mirror.kind, shared_mirror.bent = kind, 0
+        shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = kind, 0, 0
         shared_mirror.status = "failed" if argv == BATCH else "completed"
         result = caller(*argv)
         assert shared_mirror.bent, (argv, kind, result.err)
@@ -203,7 +203,7 @@ PROCESSES: list[tuple[tuple[str, ...], str, Bend]] = [
     (START, "events", STREAMS["error"]),
     ((*START, "--format", "ndjson"), "events", STREAMS["broken chunk"]),
     ((*START, "--json"), "start", ANSWERS["status"]),
-    (("stream", f"{WORKFLOW}/{RUN}", *REPORTS), "events", ANSWERS["content type"]),
+    (("stream", f"{WORKFLOW}/{RUN}", *POLLS, *REPORTS), "events", ANSWERS["content type"]),
     (("wait", RUN, *FILES[:2], *REPORTS), "record", ANSWERS["redirect"]),
     (("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS), "file", ANSWERS["key as chunk size"]),
     (("stop", RUN, *REPORTS[:-2]), "stop", ANSWERS["redirect to a host"]),
