@@ -31,13 +31,30 @@ def run(argv: Sequence[str], context: Context) -> int:
         raise
     except Exception as error:
         # The last resort: a bug must not look like a failed run, which is 1.
-        if context.terminal.verbose:
-            for line in context.terminal.mask(traceback.format_exc()).splitlines():
-                context.terminal.complain(line)
-        return conclude(context, Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose"))
+        show_trace(context, error)
+        return conclude(context, bug(error))
     if returned is not None:
         return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
     return conclude(context, None)
+
+
+def bug(error: BaseException) -> Bug:
+    """Return the error for one that nothing here expected."""
+    return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
+
+
+def show_trace(context: Context, error: BaseException) -> None:
+    """Show where a bug happened, with `--verbose`; a trace quotes values, so it passes the mask before it is cut up."""
+    if context.terminal.verbose:
+        for line in context.terminal.mask("".join(traceback.format_exception(error))).splitlines():
+            context.terminal.complain(line)
+
+
+def tell_stray(context: Context, error: BaseException | None) -> None:
+    """Tell of a bug that ended a thread, or the telling itself, in place of Python's own trace of it."""
+    if error is not None:
+        show_trace(context, error)
+        context.terminal.complain(f"noxcli: {bug(error).line()}")
 
 
 def conclude(context: Context, error: NoxError | None) -> int:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -195,6 +196,30 @@ def test_a_traceback_has_none_of_them(caller: Caller, monkeypatch: pytest.Monkey
     assert result.code == 70
     assert "Traceback" in result.err
     assert_clean(result)
+
+
+STRAY = """
+import threading
+from noxcli.__main__ import main
+from noxcli.commands import runs
+def broken(*_, **__):
+    thread = threading.Thread(target=int, args=(KEY,))
+    thread.start()
+    thread.join()
+    raise SystemExit(0)
+KEY = __import__("os").environ["NOXUS_API_KEY"]
+__import__("sys").argv[1:] = ["runs", "--verbose"]
+__import__("noxcli.api").api.NoxusApi.list_runs = broken
+main()
+"""
+
+
+def test_a_thread_that_dies_tells_none_of_them(shared_mirror: Mirror) -> None:
+    env = environment(shared_mirror.url, KEY)
+    done = subprocess.run([sys.executable, "-c", STRAY], env=env, capture_output=True, text=True, timeout=30)
+    assert "noxcli: ValueError: invalid literal for int()" in done.stderr
+    assert "Traceback" in done.stderr
+    assert not found_in(done.stderr)
 
 
 # The real thing.
