@@ -18,11 +18,15 @@ def main() -> None:
     # Until there is something to tidy up, Ctrl-C just leaves; Python's own way would be a traceback.
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    import threading
+
     from noxcli.commands.context import Context
-    from noxcli.ending import run
+    from noxcli.ending import run, tell_stray
     from noxcli.output.terminal import Terminal
 
     context = Context(Terminal.of_process())
+    sys.excepthook = lambda _, error, __: tell_stray(context, error)
+    threading.excepthook = lambda ended: tell_stray(context, ended.exc_value)
     context.signals.install()
     code = run(sys.argv[1:], context)
     context.terminal.let_go()

@@ -37,6 +37,12 @@ def run(argv: Sequence[str], context: Context) -> int:
     return conclude(context, None)
 
 
+def tell_stray(context: Context, error: BaseException | None) -> None:
+    """Tell of a bug that ended a thread, or the telling itself, in place of Python's own trace of it."""
+    if error is not None:
+        context.terminal.complain(f"noxcli: {context.unexpected(error).line()}")
+
+
 def conclude(context: Context, error: NoxError | None) -> int:
     """Tell the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
     context.signals.hold_on()  # the first signal comes too late now

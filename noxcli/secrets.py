@@ -73,7 +73,7 @@ class Mask:
     def torn(self, text: str) -> str:
         """Return a text that was cut out of a longer one, with a part of a secret at its edges hidden as well."""
         text = self(text)
-        for way in [way for way, _ in readings(text)] if self._shown else ():
+        for way in [way for way, seen in readings(text) if any(self._parts_at_edges(seen))]:
             seen, places = traced(text, way)
             text = _replaced(text, places, self._parts_at_edges(seen))
         return text

@@ -4,13 +4,14 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterator
 
-LAYERS = 2  # of escapes, as in a URL inside JSON
+LAYERS = 3  # of escapes, as in a URL inside JSON inside HTML
 # What JSON, Python's repr, URLs and HTML write for a character. Each by itself: what one escapes, the others leave.
 ESCAPES = (
     re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[^uUx])"),
     re.compile(r"%[0-9A-Fa-f]{2}"),
     re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);"),
 )
+MISREAD = 3  # times that UTF-8 may have been taken for Latin-1
 NAMED = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
 CONTROLS = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f"}
 BLANKS = re.compile(r"\s+")
@@ -27,17 +28,16 @@ def reading(text: str) -> str:
 
 
 def readings(text: str) -> Iterator[tuple[Way, str]]:
-    """Yield each reading of the text, and which escapes were taken off for it: none, one or two of them."""
-    layer: list[tuple[Way, str]] = [((), text)]
-    for depth in range(LAYERS + 1):
-        yield from ((way, reading(plain)) for way, plain in layer)
-        if depth < LAYERS:
-            layer = [
-                ((*way, escape), escape.sub(_plain, plain))
-                for way, plain in layer
-                for escape in ESCAPES
-                if escape.search(plain)
-            ]
+    """Yield each reading of the text, and which escapes were taken off for it: none at first."""
+    ways: dict[str, Way] = {text: ()}
+    for plain in (waiting := [text]):
+        way = ways[plain]
+        yield way, reading(plain)
+        for escape in ESCAPES if len(way) < LAYERS else ():
+            barer = escape.sub(_plain, plain)
+            if barer not in ways:
+                ways[barer] = (*way, escape)
+                waiting.append(barer)
 
 
 def traced(text: str, way: Way) -> tuple[str, list[int]]:
@@ -59,8 +59,10 @@ def traced(text: str, way: Way) -> tuple[str, list[int]]:
 def sought(text: str) -> Iterator[str]:
     """Yield what to look for in the readings of other texts to find this one in them."""
     for spelled in {text, text.replace(" ", "+")}:  # as forms are sent
-        yield reading(spelled)
-        yield reading(spelled.encode().decode("latin-1"))  # as headers are read, and bytes escaped
+        # Headers are read as Latin-1, and a redirect to what they hold is encoded once more.
+        for _ in range(MISREAD + 1):
+            yield reading(spelled)
+            spelled = spelled.encode().decode("latin-1")
     units = text.encode("utf-16-be")
     yield reading("".join(chr(units[at] << 8 | units[at + 1]) for at in range(0, len(units), 2)))  # as JSON escapes
     raw = text.encode()

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
-from noxcli.secrets import Mask
+from noxcli.secrets import Mask, can_hide
 from tests.conftest import Noxcli
+from tests.rawserver import json_answer, raw_server
 
 SECRET = 'tök"en\\ 1234567890'
 ENVIRON = {"CRM_TOKEN": SECRET}
@@ -115,6 +118,85 @@ def test_a_secret_overrides_the_whole_and_stands_alone(noxcli: Noxcli, plays: An
     assert sandbox.runs(workflow)[0].input == {"Token": SECRET}
     twice = noxcli("run", workflow, "Token=x", "--secret", "Token=CRM_TOKEN", environ=ENVIRON)
     assert (twice.code, "given twice" in twice.err) == (2, True)
+
+
+# Values that are too short to hide.
+
+
+def test_a_short_secret_is_sent_and_said_to_be_too_short(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(nodes=[TOKEN], output={"A": "x"}, faults={"start": [Answer(503, {"detail": "come back later"})]})
+    result = noxcli("run", workflow, "--secret", "Token=PIN", environ={"PIN": "e"})
+    assert (result.code, sandbox.runs(workflow)[0].input) == (0, {"Token": "e"})
+    warnings = [line for line in result.err.splitlines() if line.startswith("warning:")]
+    assert warnings == [
+        "warning: the value of --secret 'Token' has fewer than 6 characters, too few to hide it in messages"
+    ]
+    assert "come back later" in result.err
+
+
+def test_a_short_secret_is_hidden_where_its_place_is_known(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(nodes=[TOKEN]), "--secret", "Token=PIN", "--dry-run", environ={"PIN": "e"})
+    assert result.json == {"input": {"Token": "***"}}
+
+
+def test_a_short_key_leaves_messages_readable() -> None:
+    with raw_server(json_answer({"detail": "the key is wrong"}, 401)) as server:
+        result = Noxcli({"NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": "e"})("runs")
+    assert server.requests[0].headers["x-api-key"] == "e"
+    warning, error = result.err.splitlines()
+    assert warning == "warning: the API key has fewer than 6 characters, too few to hide it in messages"
+    assert "answered 401: the key is wrong" in error
+
+
+@pytest.mark.parametrize("value", ["123456", "12 34 56", "päßwör"])
+def test_six_characters_are_enough(value: str) -> None:
+    assert (can_hide(value), Mask([value])(f"bad {value}")) == (True, "bad ***")
+
+
+@pytest.mark.parametrize("value", ["", " ", "12345", "1 2 3 4 5", "\n\n12345\n"])
+def test_fewer_are_not(value: str) -> None:
+    assert (can_hide(value), Mask([value])(f"12345 {value}")) == (False, f"12345 {value}")
+
+
+# The gate by itself.
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=6), st.text(), st.text())
+def test_what_is_hidden_is_gone_and_the_rest_is_there(secret: str, before: str, after: str) -> None:
+    mask = Mask([secret])
+    assume(can_hide(secret))
+    assert "***" in mask(before + secret + after)
+    assert mask("a b\n c") in {"a b\n c", "***"}
+    for text in (before, after):
+        assert mask(text) == text or "***" in mask(text)
+
+
+def test_a_mask_learns_and_the_key_goes_by_its_own_name() -> None:
+    mask = Mask()
+    assert mask("abcdefgh 12345678") == "abcdefgh 12345678"
+    mask.learn(["abcdefgh"])
+    mask.learn_key("12345678")
+    assert mask("abcdefgh 12345678") == "*** [key]"
+    assert mask.whole({"a": ["abcdefgh", 1, None, {"b": "x"}]}) == {"a": ["***", 1, None, {"b": "x"}]}
+
+
+def test_secrets_in_each_other_and_side_by_side_are_all_hidden() -> None:
+    mask = Mask(["abcdefgh", "defghijk", "abcdefghi"])
+    assert mask("abcdefghijk") == "***"
+    assert mask("abcdefghiabcdefgh abcdefgh") == "****** ***"
+    assert mask("******") == "******"
+
+
+def test_each_line_of_a_secret_is_hidden_by_itself() -> None:
+    mask = Mask(["-----BEGIN-----\nMIIEvQIBADANBg\n}\n"])
+    assert mask("line 2, MIIEvQIBADANBg, is bad }") == "line 2, ***, is bad }"
+
+
+def test_a_server_that_cuts_a_key_tells_no_part_of_it() -> None:
+    mask = Mask(key="abcdefgh-ijkl")
+    assert mask.torn('bad key "abcdefg..."') == 'bad key "[key]..."'
+    assert mask.torn("bad key abcdefgh%2Dij%6") == "bad key [key]%6"
+    assert mask.torn("...fgh-ijkl is bad") == "...[key] is bad"
 
 
 def test_parts_at_the_edges_of_a_cut_text_are_hidden() -> None:

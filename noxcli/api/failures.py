@@ -99,12 +99,10 @@ def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -
     return Refused(what, http_status=status, request_id=request_id)
 
 
-def unavailable(error: BaseException, url: str, *, sent: bool = True) -> Unavailable:
+def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that could not be made or broke."""
-    parts = urlsplit(url)
-    return Unavailable(
-        f"no answer from {parts.netloc}: {cause_of(error)}", "is the base URL right, and the network up?", sent=sent
-    )
+    what = f"no answer from {urlsplit(url).netloc}: {cause_of(error, mask)}"
+    return Unavailable(what, "is the base URL right, and the network up?", sent=sent)
 
 
 def never_connected(error: BaseException) -> bool:
@@ -112,8 +110,11 @@ def never_connected(error: BaseException) -> bool:
     return any(isinstance(link, NO_CONNECTION) for link in _inwards(error))
 
 
-def cause_of(error: BaseException) -> str:
-    """Return a few words for a connection error, without the nesting that the libraries put around it."""
+def cause_of(error: BaseException, mask: Mask) -> str:
+    """Return a few words for a connection error, without the nesting that the libraries put around it.
+
+    The words may quote the server, and be cut where Python thought them long enough.
+    """
     chain = list(_inwards(error))
     if any(isinstance(link, urllib3.exceptions.NameResolutionError) for link in chain):
         return "the host name is unknown"
@@ -126,7 +127,7 @@ def cause_of(error: BaseException) -> str:
         return "timed out while reading"
     if isinstance(chain[-1], ValueError | OverflowError) and not isinstance(chain[-1], LIBRARIES):
         return "the answer is not valid HTTP"
-    return " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    return " ".join(mask.torn(str(chain[-1])).split()) or type(chain[-1]).__name__
 
 
 def _inwards(error: BaseException) -> Iterator[BaseException]:

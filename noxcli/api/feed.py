@@ -65,7 +65,7 @@ class EventFeed:
             with response:
                 self._read(response)
         except BROKEN as error:
-            self._put(Unavailable(f"the stream broke: {cause_of(error)}"))
+            self._put(Unavailable(f"the stream broke: {cause_of(error, self._mask)}"))
         except Exception as error:
             # A bug in this thread has to end the command, not leave it waiting for events.
             self._put(error)

@@ -73,7 +73,7 @@ class Download:
                 yield piece
         except BROKEN as error:
             raise Unavailable(
-                f"the download broke after {raw.tell():,} bytes: {self._mask(cause_of(error))}"
+                f"the download broke after {raw.tell():,} bytes: {cause_of(error, self._mask)}"
             ) from error
         # What came over the wire counts: a server may compress although it was asked not to.
         announced = self.length if self._end is None else self._end - self.start

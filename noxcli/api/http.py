@@ -177,8 +177,8 @@ class Http:
                 self.clock.note(response)
             outcome, request_id = str(response.status_code), request_id_of(response)
         except BROKEN as error:
-            cause = cause_of(error)
-            raise unavailable(error, str(url), sent=_may_have_left(body, error)) from error
+            cause = cause_of(error, self.mask)
+            raise unavailable(error, str(url), self.mask, sent=_may_have_left(body, error)) from error
         else:
             return response
         finally:
@@ -193,16 +193,15 @@ class Http:
             target = follow(url, response.headers["Location"])
         except ValueError:
             raise Refused(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
+        host = self.mask.torn(target.netloc)  # a secret may have a slash in it
         if method != "GET":
-            raise Refused(
-                f"{method} was redirected to {target.netloc}", "set the base URL to where the API really is", **facts
-            )
+            raise Refused(f"{method} was redirected to {host}", "set the base URL to where the API really is", **facts)
         plain = target.scheme == "http" and not is_loopback(target.host)
         if plain and self._home.scheme == "https":
-            raise Refused(f"a redirect to http://{target.netloc} is not followed", "check the base URL", **facts)
+            raise Refused(f"a redirect to http://{host} is not followed", "check the base URL", **facts)
         if not elsewhere and target.origin != self._home.origin:
             raise Refused(
-                f"{url.netloc} redirects to another server ({target.scheme}://{target.netloc})",
+                f"{url.netloc} redirects to another server ({target.scheme}://{host})",
                 "set the base URL to where the API really is",
                 **facts,
             )
@@ -214,7 +213,7 @@ class Http:
             with response:
                 text = read_at_most(response, largest)
         except BROKEN as error:
-            raise unavailable(error, response.url) from error
+            raise unavailable(error, response.url, self.mask) from error
         try:
             return parse_json(text)
         except ValueError as error:

@@ -68,7 +68,7 @@ def probe(http: Http, path: str) -> Probe:
         with response:
             read_at_most(response, MOST_BODY)  # to its end, so that the connection can be used again
     except BROKEN as error:
-        raise unavailable(error, response.url) from error
+        raise unavailable(error, response.url, http.mask) from error
     return Probe(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
 
 

@@ -239,7 +239,7 @@ class Context:
         self.terminal.complain(f"noxcli: {late.line()}")
         return late
 
-    def unexpected(self, error: Exception) -> Bug:
+    def unexpected(self, error: BaseException) -> Bug:
         """Return what to say of an error that noxcli did not expect; --verbose shows at once where it happened."""
         if self.terminal.verbose:
             for line in self.terminal.mask("".join(traceback.format_exception(error))).splitlines():

@@ -1,0 +1,267 @@
+"""A server that repeats key and secret in every part of an answer, and the search for them in what was written."""
+
+import base64
+import html
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+from tests.rawserver import Request, json_answer, read_request
+
+KEY = "nxLive-7Q2xV9kTz4WmB8rYc3"
+SECRET = 'pä"ss\\wo%rd &<Zk5+Jq/8Lh?\U0001f600'
+WORKFLOW = "11111111-1111-4111-8111-111111111111"
+RUN = "22222222-2222-4222-8222-222222222222"
+FILE = "33333333-3333-4333-8333-333333333333"
+NODES = [
+    {"id": "in", "type": "InputNode", "node_config": {"label": "Token", "type": "str"}},
+    {"id": "use", "type": "TextGenerationNode", "name": "Use", "node_config": {}},
+]
+PREVIEW = {"text": "be", "has_preview": True, "file": {"id": FILE, "name": "a.txt", "uri": f"spot://{FILE}"}}
+PIECE = 6  # characters in a row that must not be seen
+
+
+def spelled(value: str) -> list[str]:
+    """Return the value as servers and libraries quote it."""
+    raw = value.encode()
+    return [
+        value,
+        value.lower(),
+        json.dumps(value),
+        json.dumps(value, ensure_ascii=False),
+        json.dumps(json.dumps(value)),
+        re.sub("(....)", r"\\u\1", value.encode("utf-16-be").hex().upper()),
+        repr(value),
+        ascii(value),
+        repr(raw),
+        html.escape(value),
+        "".join(f"&#{ord(letter)};" for letter in value),
+        quote(value),
+        quote(value, safe="").lower(),
+        quote_plus(value),
+        quote(quote(value, safe=""), safe=""),
+        "".join(f"%{byte:02X}" for byte in raw),
+        raw.decode("latin-1"),
+        *(base64.b64encode(b"~" * before + raw + b"~").decode() for before in range(3)),
+        *(base64.urlsafe_b64encode(b"~" * before + raw + b"~").decode() for before in range(3)),
+        "\n".join(value[at : at + 5] for at in range(0, len(value), 5)),
+        base64.encodebytes(b"~" * 50 + raw).decode(),
+    ]
+
+
+REFLECTED = " | ".join(form for value in (KEY, SECRET) for form in spelled(value))
+ONE_LINE = " ".join(REFLECTED.split())
+
+
+def pieces_of(value: str) -> set[str]:
+    """Return every run of so many characters of the value, as it is and as the middle of base64, in small letters."""
+    raw = value.encode()
+    whole = [value, raw.decode("latin-1")]
+    # Between what it shares with its neighbours and the last character that it fills, at each place that it can have.
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + raw).decode()
+        whole.append(encoded[(0, 2, 3)[before] : 8 * (before + len(raw)) // 6])
+    texts = ["".join(text.split()).lower().replace("-", "+").replace("_", "/") for text in whole]
+    return {text[at : at + PIECE] for text in texts for at in range(len(text) - PIECE + 1)}
+
+
+KEY_PIECES, SECRET_PIECES = pieces_of(KEY), pieces_of(SECRET)
+UNICODE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
+
+
+def found_in(text: str, *, secret: bool = True) -> set[str]:
+    """Return the pieces of the key, and with `secret` of both, in the text, whatever escapes and blanks are between."""
+    sought = KEY_PIECES | SECRET_PIECES if secret else KEY_PIECES
+    found: set[str] = set()
+    plain = text
+    for _ in range(3):
+        for one in (plain, plain.replace("\\n", ""), re.sub(r"\\+", "", plain)):
+            bare = "".join(one.split()).lower().replace("-", "+").replace("_", "/")
+            found |= {piece for piece in sought if piece in bare}
+        plain = html.unescape(UNICODE.sub(lambda match: chr(int(match[1] or match[2], 16)), plain))
+        plain = PERCENT.sub(lambda match: chr(int(match[1], 16)), plain)
+    return found
+
+
+Bend = Callable[[Request], bytes]
+
+
+def said(head: str, body: str = "") -> Bend:
+    data = head.encode() + b"\r\nConnection: close\r\n\r\n" + body.encode()
+    return lambda _: data
+
+
+def body(status: int, content: str, kind: str = "application/json") -> Bend:
+    length = len(content.encode())
+    return said(f"HTTP/1.1 {status} No\r\nContent-Type: {kind}\r\nContent-Length: {length}", content)
+
+
+def detail(status: int, value: Any, **kwargs: Any) -> Bend:
+    return body(status, json.dumps({"detail": value}, **kwargs))
+
+
+def events(content: str) -> Bend:
+    return said("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream", content)
+
+
+def event(kind: str, data: Any) -> str:
+    return f"data: {json.dumps({'type': kind, 'data': data, 'redisId': '1-0'})}\n\n"
+
+
+def onwards(request: Request) -> bytes:
+    """Redirect on this server, without end."""
+    location = f"{urlsplit(request.target).path[:3000]}/{quote(KEY)}?{quote(SECRET)}"
+    return said(f"HTTP/1.1 302 Found\r\nLocation: {location}")(request)
+
+
+OK = "HTTP/1.1 200 OK"
+STREAM = f"{OK}\r\nContent-Type: text/event-stream"
+LINES = "".join(f"data: {line}\n" for line in REFLECTED.split("\n"))
+# Answers to whatever is asked.
+ANSWERS: dict[str, Bend] = {
+    "no http": said(ONE_LINE),
+    "version": said(f"HTTP/{ONE_LINE} 200 OK"),
+    "status": said(f"HTTP/1.1 {ONE_LINE} OK"),
+    "reason phrase": said(f"HTTP/1.1 500 {ONE_LINE}"),
+    "headers": said(f"HTTP/1.1 503 No\r\nServer: {ONE_LINE}\r\n{KEY}: {ONE_LINE}\r\n{ONE_LINE}\r\nRetry-After: {KEY}"),
+    "request id": said(f"HTTP/1.1 422 No\r\nX-Request-Id: {ONE_LINE}"),
+    "other request id": said(f"HTTP/1.1 500 No\r\nX-Noxus-Request-Id: {ONE_LINE}"),
+    "content type": said(f"{OK}\r\nContent-Type: {ONE_LINE}", REFLECTED),
+    "encoding": said(f"{OK}\r\nContent-Encoding: {ONE_LINE}", REFLECTED),
+    "not gzip": said(f"{STREAM}\r\nContent-Encoding: gzip", REFLECTED),
+    "chunk size": said(f"{STREAM}\r\nTransfer-Encoding: chunked", f"{ONE_LINE}\r\nx\r\n"),
+    "key as chunk size": said(f"{OK}\r\nTransfer-Encoding: chunked", f"{KEY}\r\nx\r\n"),
+    "redirect": onwards,
+    "redirect to a host": said(f"HTTP/1.1 307 No\r\nLocation: http://{KEY}.invalid:1/{KEY}"),
+    "redirect with a user": said(f"HTTP/1.1 302 No\r\nLocation: http://{KEY}:{KEY}@127.0.0.1:1/"),
+    "redirect to a port": said(f"HTTP/1.1 302 No\r\nLocation: http://127.0.0.1:{KEY}/"),
+    "redirect by a scheme": said(f"HTTP/1.1 302 No\r\nLocation: {KEY}://{quote(SECRET)}/"),
+    "redirect to anything": said(f"HTTP/1.1 302 No\r\nLocation: http://{ONE_LINE}"),
+    "redirect to a path": said(f"HTTP/1.1 302 No\r\nLocation: http://127.0.0.1:1/{quote(ONE_LINE)}"),
+    "json text": detail(422, REFLECTED),
+    "json text, not ascii": detail(400, REFLECTED, ensure_ascii=False),
+    "json list": detail(422, [{"loc": ["body", KEY, SECRET], "msg": REFLECTED, "input": SECRET}, {KEY: SECRET}]),
+    "json object": detail(503, {KEY: [SECRET, {"x": REFLECTED}]}),
+    "json message": body(500, json.dumps({"error": {"message": REFLECTED}})),
+    "unauthorized": detail(401, f"key {KEY} is unknown: {REFLECTED}"),
+    "forbidden": detail(403, REFLECTED),
+    "missing": detail(404, REFLECTED),
+    "cut by the server": detail(429, f"the key {KEY[:20]}..."),
+    "html": body(502, f"<html><body>{html.escape(REFLECTED)}</body></html>", "text/html"),
+    "html title": body(502, f"<title>{html.escape(REFLECTED)}</title>", "text/html"),
+    "html at its cut": body(502, f"<html>{'<b>' * 1360}{KEY}", "text/html"),
+    "text": body(500, REFLECTED, "text/plain"),
+    "other json": body(200, json.dumps({"id": 7, KEY: REFLECTED})),
+    "no json": body(200, f"{{{REFLECTED}"),
+    "cut short": said(f"{OK}\r\nContent-Length: 99999", REFLECTED),
+}
+# Answers of an event stream.
+STREAMS: dict[str, Bend] = {
+    "error": events(f"event: error\n{LINES}\n"),
+    "error as json": events(f"event: error\ndata: {json.dumps({'detail': REFLECTED})}\n\n"),
+    "end": events(f"event: done\n{LINES}\n"),
+    "no json": events(f"{LINES}\n"),
+    "names": events(f"id: {KEY}\nretry: {KEY}\nevent: {KEY}\n{LINES}\n"),
+    "comments": events(f": {ONE_LINE}\n{KEY}: {KEY}\n\n"),
+    "half a frame": events(f"event: error\n{LINES}"),
+    "broken chunk": said(f"{STREAM}\r\nTransfer-Encoding: chunked", f"4\r\n: x\n\r\n{ONE_LINE}\r\n"),
+    "failing node": events(
+        event("content", {"id": "use", "status": "failed", "content": REFLECTED})
+        + event("state", {"status": "failed", "node_ids_failed": ["use"]})
+    ),
+    "status": events(event("state", {"status": KEY})),
+    "other kind": said(f"{OK}\r\nContent-Type: application/{KEY}", REFLECTED),
+}
+
+
+@dataclass
+class Mirror:
+    """Answers as the API does, but for one kind of request, which `bend` answers."""
+
+    kind: str = ""
+    bend: Bend = onwards
+    status: str = "completed"  # of the run, at last
+    bent: int = 0
+    reads: int = 0  # of the record
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._answer, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def _answer(self, peer: socket.socket) -> None:
+        with suppress(OSError, ValueError), peer, peer.makefile("rb") as incoming:
+            request = read_request(incoming)
+            if request is None:
+                return
+            kind = kind_of(request)
+            # What was redirected comes back by a path of no kind.
+            if kind in {self.kind, ""}:
+                self.bent += 1
+                peer.sendall(self.bend(request))
+            else:
+                peer.sendall(self._proper(kind, request))
+            peer.shutdown(socket.SHUT_WR)
+
+    def _proper(self, kind: str, request: Request) -> bytes:
+        # Only a run that goes on has its stream opened again, and only then is the reason told.
+        going = self.kind in {"events", "stop"} and self.bent < 2 and self.reads < 6 and self.status == "completed"
+        self.reads += kind == "record"
+        status = "queued" if kind == "start" else "running" if going else self.status
+        record = {"id": RUN, "workflow_id": WORKFLOW, "status": status, "output": {"A": PREVIEW}}
+        flow = {"id": WORKFLOW, "name": "mirror", "definition": {"nodes": NODES, "edges": []}}
+        asked_by_id = request.target.rpartition("/")[2] not in {"runs", "workflows"}
+        value: Any = {"runs": [record], "workflows": [flow], "definition": flow, "me": {"name": "x"}}.get(kind, record)
+        if kind == "events":
+            return events(event("state", {"status": self.status, "workflow_status": self.status}))(request)
+        if kind == "file":
+            return body(200, "begin and end", "text/plain")(request)
+        if kind in {"runs", "workflows"} and asked_by_id:
+            value = {"items": value, "page": 1, "pages": 1}
+        return json_answer(value, Connection="close")
+
+
+def kind_of(request: Request) -> str:
+    """Return what is asked for."""
+    path = urlsplit(request.target).path
+    patterns = {
+        "start": rf"POST /v1/workflows/{WORKFLOW}/runs",
+        "record": rf"GET /v1/(workflows/{WORKFLOW}/)?runs/{RUN}",
+        "events": rf"GET /v1/runs/{RUN}/events",
+        "runs": rf"GET /v1/(workflows/{WORKFLOW}/)?runs",
+        "definition": rf"GET /v1/workflows/{WORKFLOW}",
+        "workflows": "GET /v1/workflows",
+        "stop": rf"POST /v1/runs/{RUN}/stop",
+        "file": rf"GET /v1/file/{FILE}",
+        "upload": "POST /v1/file",
+        "me": "GET /v1/admin/me",
+    }
+    asked = f"{request.method} {path}"
+    return next((kind for kind, pattern in patterns.items() if re.fullmatch(pattern, asked)), "")
+
+
+@contextmanager
+def mirror() -> Iterator[Mirror]:
+    """Run the server in threads of its own; `kind` and `bend` may be set anew between two commands."""
+    server = Mirror()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        with suppress(OSError):
+            server.listener.shutdown(socket.SHUT_RDWR)
+        server.listener.close()
+        thread.join()

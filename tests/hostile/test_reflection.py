@@ -1,0 +1,277 @@
+"""The key and a secret, repeated by the server in all it can say: none of it is in anything that noxcli writes."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.secrets import Mask
+from tests.conftest import Noxcli, Result
+from tests.hostile.mirror import (
+    ANSWERS,
+    KEY,
+    ONE_LINE,
+    REFLECTED,
+    RUN,
+    SECRET,
+    STREAMS,
+    WORKFLOW,
+    Bend,
+    Mirror,
+    detail,
+    found_in,
+    mirror,
+    spelled,
+)
+from tests.process import NOXCLI, environment
+
+REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
+FILES = ("--junit", "junit.xml", "--dotenv", "vars.env")
+POLLS = ("--poll-interval", "0.1")
+START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
+ROWS = ("rows.jsonl", "--output-dir", "rows")
+BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:2])
+# A command line, and the kinds of requests in it that may be answered so.
+COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
+    START: ("definition", "start", "events", "record"),
+    (*START, "--json", "--ci", "github"): ("start", "record", "file"),
+    (*START, "--format", "ndjson"): ("events", "record"),
+    ("run", "mirror", *REPORTS): ("workflows",),
+    ("run", WORKFLOW, "Token@upload.txt", "--no-check", *REPORTS): ("upload",),
+    ("stream", f"{WORKFLOW}/{RUN}", "--format", "ndjson", *POLLS, *REPORTS): ("events", "record"),
+    ("wait", RUN, "--json", *REPORTS): ("record",),
+    ("wait", RUN, f"{WORKFLOW}/{RUN}", *REPORTS): ("record",),
+    ("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS): ("record", "file"),
+    ("stop", RUN, *REPORTS[:-2], "--timeout", "0.2"): ("stop", "record"),
+    ("runs", *REPORTS): ("runs",),
+    ("workflows", *REPORTS): ("workflows",),
+    ("inputs", WORKFLOW, *REPORTS): ("definition",),
+    BATCH: ("definition", "start", "record", "events"),
+    ("doctor", "--verbose", "--log-file", "log", "--run", RUN): ("me", "record", "events"),
+    ("doctor", "--json", "--log-file", "log"): ("me",),
+}
+CASES = [(argv, kind) for argv, kinds in COMMANDS.items() for kind in kinds]
+SHARE = 6  # of the other commands each answer is tried on one in so many
+NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
+Caller = Callable[..., Result]
+DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, that of the run
+
+
+@pytest.fixture(scope="module")
+def shared_mirror() -> Iterator[Mirror]:
+    with mirror() as server:
+        yield server
+
+
+@pytest.fixture
+def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Caller:
+    """Noxcli, each call in a new directory, below which is all that it can write to."""
+    shared_mirror.status = "completed"
+    monkeypatch.setenv("http_proxy", NOWHERE)
+    noxcli.environ |= {"NOXUS_API_KEY": KEY, "TOKEN": SECRET} | surroundings(shared_mirror)
+    numbers = count()
+
+    def call(*argv: str) -> Result:
+        settle_in(tmp_path / str(next(numbers)), monkeypatch)
+        return noxcli(*argv)
+
+    return call
+
+
+def settle_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    Path("rows.jsonl").write_text("{}\n")
+    Path("upload.txt").write_text("x")
+
+
+def surroundings(server: Mirror) -> dict[str, str]:
+    return {
+        "NOXUS_BACKEND_URL": server.url,
+        "NOXCLI_STATE_DIR": "state",
+        "NOXCLI_CACHE_DIR": "cache",
+        "GITHUB_OUTPUT": "outputs",
+        "GITHUB_STEP_SUMMARY": "summary",
+    }
+
+
+def own_words(out: bytes) -> Iterator[Any]:
+    """Yield what noxcli itself says on stdout: not the server's values, which pass as they are."""
+    for line in out.decode("utf-8", "surrogateescape").splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(document, dict):
+            continue
+        event, result = document.get("type", ""), document.get("result", document)
+        if event in {"noxcli.reconnecting", "noxcli.gap"}:
+            yield document["data"]
+        result = document["data"] if event == "noxcli.result" else result
+        yield [result.get("error"), result.get("checks"), [node.get("error") for node in result.get("nodes", ())]]
+
+
+def written(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield all that the command left, by name, but for the server's data."""
+    yield "stderr", result.err
+    yield "stdout", "\n".join(json.dumps(said, ensure_ascii=False) for said in own_words(result.out))
+    yield from on_disk()
+
+
+def on_disk() -> Iterator[tuple[str, str]]:
+    data = {"rows.jsonl", "upload.txt", "A.txt", "results.jsonl"}
+    for path in Path().rglob("*"):
+        yield "a name", str(path)
+        if path.is_file() and path.name not in data:
+            text = path.read_text(errors="replace")
+            yield str(path), DATA.sub("", text) if path.name == "outputs" else text
+
+
+def assert_clean(result: Result, argv: Sequence[str] = START) -> None:
+    for name, text in written(result):
+        # What a command was not given it can't know.
+        assert not found_in(text, secret="--secret" in argv), f"{name}: {text}"
+
+
+@pytest.mark.parametrize("place", [*ANSWERS, *(f"stream: {name}" for name in STREAMS)])
+def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror, place: str) -> None:
+    streams = place.startswith("stream: ")
+    shared_mirror.bend = STREAMS[place.removeprefix("stream: ")] if streams else ANSWERS[place]
+    turn = [*ANSWERS, *STREAMS].index(place.removeprefix("stream: "))
+    others = [case for case in CASES if case[0] != START]
+    cases = [(START, kind) for kind in COMMANDS[START]] + others[turn % SHARE :: SHARE]
+    for argv, kind in [case for case in CASES if case[1] == "events"] if streams else cases:
+        shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = kind, 0, 0
+        shared_mirror.status = "failed" if argv == BATCH else "completed"
+        result = caller(*argv)
+        assert shared_mirror.bent, (argv, kind, result.err)
+        assert_clean(result, argv)
+
+
+@pytest.mark.parametrize("argv", [START, BATCH], ids=["run", "batch"])
+@pytest.mark.parametrize("value", [KEY, SECRET], ids=["key", "secret"])
+def test_no_cut_leaves_a_part_of_them(caller: Caller, shared_mirror: Mirror, argv: tuple[str, ...], value: str) -> None:
+    shared_mirror.kind = "start"
+    for before in range(300 - len(value) - 1, 302, 3):
+        shared_mirror.bend = detail(422, f"{'.' * before}{value} is bad")
+        assert_clean(caller(*argv))
+
+
+def test_a_record_that_repeats_them_is_the_servers_and_stays_on_stdout(caller: Caller, shared_mirror: Mirror) -> None:
+    record = {"id": KEY, "workflow_id": WORKFLOW, "status": "completed", "output": {"A": REFLECTED}}
+    shared_mirror.kind = "start"
+    shared_mirror.bend = lambda _: body_of({**record, "status": "failed"})
+    result = caller(*START, "--json", "--detach")
+    assert result.json["run"]["id"] == KEY
+    assert_clean(result)
+    shared_mirror.kind = "record"
+    shared_mirror.bend = lambda _: body_of({**record, "id": RUN})
+    assert caller(*START).text == REFLECTED
+    flow = {"id": WORKFLOW, "name": KEY, "definition": {"nodes": [{"id": KEY, "type": SECRET}]}}
+    shared_mirror.kind, shared_mirror.bend = "definition", lambda _: body_of(flow)
+    assert_clean(caller(*START))
+    shared_mirror.kind, shared_mirror.bend = "workflows", lambda _: body_of([flow])
+    argv = ("run", KEY, "--dry-run", "--verbose", "--log-file", "log")
+    assert_clean(caller(*argv), argv)
+
+
+def body_of(value: Any) -> bytes:
+    content = json.dumps(value).encode()
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
+
+
+def test_a_traceback_has_none_of_them(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(REFLECTED) from ValueError(SECRET)
+
+    monkeypatch.setattr("noxcli.commands.run.start_run", broken)
+    result = caller(*START)
+    assert result.code == 70
+    assert "Traceback" in result.err
+    assert_clean(result)
+
+
+STRAY = """
+import threading
+from noxcli.__main__ import main
+from noxcli.commands import runs
+def broken(*_, **__):
+    thread = threading.Thread(target=int, args=(KEY,))
+    thread.start()
+    thread.join()
+    raise SystemExit(0)
+KEY = __import__("os").environ["NOXUS_API_KEY"]
+__import__("sys").argv[1:] = ["runs", "--verbose"]
+__import__("noxcli.api").api.NoxusApi.list_runs = broken
+main()
+"""
+
+
+def test_a_thread_that_dies_tells_none_of_them(shared_mirror: Mirror) -> None:
+    env = environment(shared_mirror.url, KEY)
+    done = subprocess.run([sys.executable, "-c", STRAY], env=env, capture_output=True, text=True, timeout=30)
+    assert "noxcli: ValueError: invalid literal for int()" in done.stderr
+    assert "Traceback" in done.stderr
+    assert not found_in(done.stderr)
+
+
+# The real thing.
+
+PROCESSES: list[tuple[tuple[str, ...], str, Bend]] = [
+    (START, "events", STREAMS["error"]),
+    ((*START, "--format", "ndjson"), "events", STREAMS["broken chunk"]),
+    ((*START, "--json"), "start", ANSWERS["status"]),
+    (("stream", f"{WORKFLOW}/{RUN}", *POLLS, *REPORTS), "events", ANSWERS["content type"]),
+    (("wait", RUN, *FILES[:2], *REPORTS), "record", ANSWERS["redirect"]),
+    (("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS), "file", ANSWERS["key as chunk size"]),
+    (("stop", RUN, *REPORTS[:-2]), "stop", ANSWERS["redirect to a host"]),
+    (("runs", *REPORTS), "runs", ANSWERS["request id"]),
+    (("workflows", *REPORTS), "workflows", ANSWERS["html"]),
+    (("inputs", WORKFLOW, *REPORTS), "definition", ANSWERS["json list"]),
+    (BATCH, "start", ANSWERS["json object"]),
+    (("doctor", "--verbose", "--log-file", "log"), "me", ANSWERS["redirect to a path"]),
+]
+
+
+def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        started = []
+        for number, (argv, kind, bend) in enumerate(PROCESSES):
+            settle_in(tmp_path / str(number), monkeypatch)
+            server = stack.enter_context(mirror())
+            server.kind, server.bend = kind, bend
+            env = environment(server.url, KEY) | surroundings(server)
+            env |= {"GITHUB_ACTIONS": "true", "http_proxy": NOWHERE, "TOKEN": SECRET}
+            with Path("stdout").open("wb") as out, Path("stderr").open("wb") as err:
+                process = stack.enter_context(subprocess.Popen([*NOXCLI, *argv], stdout=out, stderr=err, env=env))
+            stack.callback(process.kill)
+            started.append((server, process))
+        for number, (server, process) in enumerate(started):
+            monkeypatch.chdir(tmp_path / str(number))
+            code = process.wait(60)
+            assert (code != 70, server.bent > 0) == (True, True), PROCESSES[number]
+            result = Result(code, Path("stdout").read_bytes(), "")
+            Path("stdout").unlink()
+            assert_clean(result, PROCESSES[number][0])
+
+
+# The gate itself.
+
+
+@pytest.mark.parametrize("value", [KEY, SECRET], ids=["key", "secret"])
+def test_every_spelling_is_found_and_nothing_around_it_is_lost(value: str) -> None:
+    mask = Mask([SECRET], key=KEY)
+    shown = "[key]" if value == KEY else "***"
+    for form in spelled(value):
+        masked = mask(f"before {form} after")
+        assert shown in masked
+        assert (masked.startswith("before "), masked.endswith(" after")) == (True, True), masked
+        assert not found_in(masked), form
+    assert found_in(ONE_LINE)
