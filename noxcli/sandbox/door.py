@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from noxcli.sandbox.answers import Json
 
-MOST_BODY = 64 * 1024 * 1024  # bytes
+MOST_BODY = 256 * 1024 * 1024  # bytes
 # Any port: a relay or a forwarded port on this machine has one of its own. A page that had its own name point here by
 # DNS still sends that name.
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)

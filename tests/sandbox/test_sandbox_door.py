@@ -115,7 +115,7 @@ def test_deep_json_is_refused_or_taken_and_never_an_error_of_the_server(api: Api
 
 def test_a_body_that_says_it_is_too_large_is_not_waited_for(api: Api) -> None:
     status, answer, _ = asked(api, {"Content-Length": str(1 << 40)}, method="POST", path="/v1/file")
-    assert (status, answer["detail"]) == (413, "The body is larger than 67108864 bytes")
+    assert (status, answer["detail"]) == (413, "The body is larger than 268435456 bytes")
 
 
 def test_a_body_without_a_length_is_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
