@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from noxcli import __version__
-from noxcli.commands.usage import Told, Verb, nearest
+from noxcli.commands.usage import Told, Verb, end_with, nearest
 from noxcli.errors import UsageProblem
 
 # Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
@@ -90,8 +90,6 @@ def noxcli(
     """Run Noxus AI workflows from the shell."""
     # `--version` on its own never comes here: __main__ answers it without loading Typer.
     if version:
-        ctx.obj.terminal.write(f"noxcli {__version__}\n")
+        end_with(ctx, f"noxcli {__version__}")
     elif ctx.invoked_subcommand is None:
-        ctx.obj.terminal.write(f"{ctx.get_help()}\n")
-    if version or ctx.invoked_subcommand is None:
-        raise typer.Exit
+        end_with(ctx, ctx.get_help())

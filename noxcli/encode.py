@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-SURROGATE = re.compile("[\ud800-\udfff]")
+NOT_ASCII = re.compile("[^\x00-\x7f]")
 DEEPEST_INDENT = 100  # levels; beyond, the spaces alone would fill the memory
 END = object()
 
@@ -21,7 +21,11 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
         text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
     except (ValueError, RecursionError):
         text = "".join(_pieces(value, indent))
-    return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    return text
 
 
 def _pieces(value: Any, indent: int | None) -> Iterator[str]:

@@ -131,12 +131,12 @@ def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
 def come_back(context: Context) -> str | None:
     """Return how to come back to what was left."""
     run = context.outcome.run
+    if run is not None and run.settled and len(context.outcomes) == 1:
+        return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
     if context.way_back is None:
         return None
     if run is None or len(context.outcomes) > 1:
         return f"come back with: {context.way_back}"
-    if run.settled:
-        return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
     return f"run {run.id} goes on; come back with: {context.way_back}"
 
 

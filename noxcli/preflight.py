@@ -1,7 +1,6 @@
 """Inputs against a workflow's definition: everything that is wrong, all at once, before anything is started."""
 
 import difflib
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,8 +14,6 @@ from noxcli.inputs import Inputs, parse_json
 from noxcli.secrets import HIDDEN
 from noxcli.uploads import Upload
 
-# What the docs' samples use for an input without a label.
-NUMBERED = re.compile(r"Input \d+")
 WORDS = {
     "text": "text",
     "int": "an int",
@@ -66,7 +63,7 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str) -> Check
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow, and is overridden")
     checked.inputs = replace(inputs, values=values)
-    problems += _missing(nodes, given, inputs.values)
+    problems += _missing(nodes, given, values)
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
         raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
@@ -79,7 +76,7 @@ def _meant(
     """Return the keys that mean each input, by its id, and what is wrong with the others."""
     given: dict[str, list[str]] = {}
     problems = []
-    unlabelled = [node for node in nodes if node.label is None]
+    unlabelled = any(node.label is None for node in nodes)
     for key in values:
         labelled = [node for node in nodes if node.label == key]
         addressed = [node for node in nodes if key in node.addresses]
@@ -88,32 +85,45 @@ def _meant(
             problems.append(f"{len(labelled)} inputs are labelled {key!r}, use their ids: {ids}")
         elif labelled or addressed:
             given.setdefault((labelled or addressed)[0].id, []).append(key)
-        elif unlabelled and NUMBERED.fullmatch(key):
-            checked.warnings.append(f"{key!r} is not checked: the workflow has inputs without labels")
+        elif unlabelled:
+            # The docs have "input" and "Input 1" for such an input; what else a server takes is not known.
+            near = _near(key, nodes)
+            hint = f", did you mean {near!r}?" if near else ""
+            checked.warnings.append(f"{key!r} is not checked, since the workflow has inputs without labels{hint}")
         else:
             problems.append(_unknown(key, nodes))
     return given, problems
 
 
-def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
+def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
     names = {name.casefold(): name for name in keys_of(nodes)}
     names |= {address.casefold(): address for node in nodes for address in node.addresses}
     near = difflib.get_close_matches(key.casefold(), names, n=1)
-    if near:
-        return f"unknown input {key!r}, did you mean {names[near[0]]!r}?"
+    return names[near[0]] if near else None
+
+
+def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
+    if near := _near(key, nodes):
+        return f"unknown input {key!r}, did you mean {near!r}?"
     takes = ", ".join(map(repr, keys_of(nodes)))
     return f"unknown input {key!r}, the workflow takes {takes or 'none'}"
 
 
-def _missing(nodes: Sequence[InputNode], given: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    guessed = any(NUMBERED.fullmatch(key) for key in values)  # may mean any input without a label
+def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with required inputs: none given, or an empty text, which the docs' own check refuses."""
+    meant = {key for keys in given.values() for key in keys}
     ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
-    return [
-        f"the required input {key!r} is missing"
-        for key, node in keys_of(nodes).items()
-        if node.required and node.id not in given and node.label not in ambiguous
-        if not (guessed and node.label is None)
-    ]
+    guessed = not values.keys() <= meant | ambiguous  # a key that may mean any input without a label
+    problems = []
+    for key, node in keys_of(nodes).items():
+        if not node.required or node.label in ambiguous:
+            continue
+        if node.id in given:
+            empty = any(values[each] == "" for each in given[node.id]) and node.kind in {None, "text"}
+            problems += [f"the required input {key!r} is missing: its text is empty"] if empty else []
+        elif not (guessed and node.label is None):
+            problems.append(f"the required input {key!r} is missing")
+    return problems
 
 
 def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Checked, problems: list[str]) -> Any:

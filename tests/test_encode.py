@@ -48,6 +48,8 @@ def test_integers_have_no_limit() -> None:
     assert to_json({"n": [number, -number]}) == f'{{"n":[{digits},-{digits}]}}'
 
 
-def test_only_what_utf_8_cannot_carry_is_escaped() -> None:
-    assert to_json({"\ud800": "é\udfff\U0001f600"}) == '{"\\ud800":"é\\udfff\U0001f600"}'
+def test_what_utf_8_cannot_carry_is_escaped() -> None:
+    assert to_json({"é": "\U0001f600"}) == '{"é":"\U0001f600"}'
+    for value in ({"\ud800": "é\udfff\U0001f600"}, [{"é": "\ud800"}]):
+        assert to_json(value) == json.dumps(value, separators=(",", ":"))
     assert to_json([float("inf"), float("-inf"), 1.5]) == "[null,null,1.5]"

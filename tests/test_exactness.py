@@ -76,7 +76,7 @@ def test_a_whole_object(noxcli: Noxcli, plays: Any, sandbox: Sandbox, whole: dic
 
 
 @over_http
-@given(label=texts.filter(bool), text=texts.filter(lambda text: text[:1] not in ("@", "\\")))
+@given(label=texts.filter(bool), text=texts.filter(lambda text: text[:1] not in ("", "@", "\\")))
 def test_a_checked_text_under_a_label_of_any_kind(noxcli: Noxcli, sandbox: Sandbox, label: str, text: str) -> None:
     workflow = sandbox.add(Scenario("exact", nodes=[input_node(label)], output={"A": "x"}))
     assert exactly(sent(noxcli, sandbox, workflow, "--", f"{escaped(label)}={text}"), {label: text})

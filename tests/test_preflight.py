@@ -1,6 +1,7 @@
 """Pre-flight: what is wrong with the inputs is told before anything is started, all at once."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +181,64 @@ def test_inputs_without_labels_go_by_id_or_by_number(noxcli: Noxcli, plays: Any)
     assert (numbered.code, "warning: 'Input 1' is not checked" in numbered.err) == (0, True)
 
 
+@pytest.mark.parametrize("key", ["input", "body", "Input 7", "anything"])
+def test_any_key_may_mean_an_input_without_a_label(noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str) -> None:
+    nodes = [node(None, name="bare"), QUESTION]
+    workflow = plays(nodes=nodes, output={"A": "x"}, switches={"missing_input": "accept", "unknown_input": "accept"})
+    result = noxcli("run", workflow, f"{key}=x", "User Question=y")
+    assert (result.code, f"warning: {key!r} is not checked, since" in result.err) == (0, True), result.err
+    assert sandbox.runs(workflow)[0].input == {key: "x", "User Question": "y"}
+    alone = noxcli("run", workflow, f"{key}=x").err
+    assert alone.startswith("noxcli: the required input 'User Question' is missing")
+    near = noxcli("run", workflow, "User Question=x", "User Qestion=y").err
+    assert "warning: 'User Qestion' is not checked, since" in near
+    assert "did you mean 'User Question'?" in near
+
+
+def test_an_input_without_a_label_is_missing_where_no_key_may_mean_it(noxcli: Noxcli, plays: Any) -> None:
+    nodes = [node(None, name="bare"), node("k", name="one"), node("k", name="two")]
+    for item in ([], ["k=x"]):
+        assert " is missing" in noxcli("run", plays(nodes=nodes), *item).err
+
+
+# An empty text.
+
+
+@pytest.mark.parametrize("type", ["str", "Any", None])
+@pytest.mark.parametrize("item", ["k=", 'k:=""', "k=@empty.txt"])
+def test_an_empty_text_for_a_required_input_is_missing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, type: str | None, item: str
+) -> None:
+    Path("empty.txt").touch()
+    workflow = plays(nodes=[node("k", type)], output={"A": "x"}, switches={"missing_input": "accept"})
+    result = noxcli("run", workflow, item, "--json")
+    assert (result.code, result.json["retry_safe"]) == (2, True)
+    assert result.json["error"]["message"] == "the required input 'k' is missing: its text is empty"
+    assert not posts(sandbox)
+    assert noxcli("run", workflow, item, "--no-check").code == 0
+    assert sandbox.runs(workflow)[0].input == {"k": ""}
+
+
+def test_an_empty_text_is_sent_where_the_workflow_has_a_value_of_its_own(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(nodes=[node("k", value="dry"), fixed_input("P", "fixed"), QUESTION], output={"A": "x"})
+    assert noxcli("run", workflow, "k=", "P=", "User Question= ").code == 0
+    assert sandbox.runs(workflow)[0].input == {"k": "", "P": "", "User Question": " "}
+
+
+def test_a_batch_names_the_rows_whose_text_is_empty(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(nodes=[QUESTION, node("k", value="dry")], output={"A": "x"})
+    Path("rows.jsonl").write_text('{"User Question": ""}\n{"User Question": "x", "k": ""}\n')
+    Path("rows.csv").write_text("User Question,k\n,y\nx,\n")
+    for rows, told in (("rows.jsonl", "is missing: its text is empty"), ("rows.csv", "is missing")):
+        result = noxcli("batch", workflow, rows)
+        assert result.code == 2
+        assert f"(line {1 if rows == 'rows.jsonl' else 2}): the required input 'User Question' {told}" in result.err
+        assert "1 of 2 rows are wrong" in result.err
+    assert not posts(sandbox)
+
+
 def definition(nodes: Any) -> dict[str, Any]:
     return {"id": "w", "name": "w", "definition": {"flow_version": "v2", "nodes": nodes}}
 
@@ -187,9 +246,14 @@ def definition(nodes: Any) -> dict[str, Any]:
 def test_nodes_inside_a_scope_are_no_inputs(noxcli: Noxcli, plays: Any) -> None:
     config = {"node_config": {"label": "inner"}}
     inner = {"id": "a", "type": "InputNodeV2", "parent_id": "loop", **config}
-    nodes = [inner, {"id": "b", "type": "FileInputNode"}, {"id": "c", "type": "OutputNodeV2", **config}, {"id": 1}]
+    nodes = [
+        inner,
+        {"id": "b", "type": "FileInputNode", "node_config": {"label": "doc"}},
+        {"id": "c", "type": "OutputNodeV2", **config},
+        {"id": 1},
+    ]
     result = noxcli("run", plays(faults={"workflow": [Answer(200, definition(nodes))]}), "inner=x")
-    assert "unknown input 'inner', the workflow takes 'b'; the required input 'b' is missing" in result.err
+    assert "unknown input 'inner', the workflow takes 'doc'; the required input 'doc' is missing" in result.err
 
 
 @pytest.mark.parametrize(

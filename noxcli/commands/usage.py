@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from noxcli.errors import ExitCode, ReaderGone
+
 # The layout of every verb's help. What stands here under no heading is the verb's own, and comes first.
 OWN = "Options"
 HEADINGS = {
@@ -43,8 +45,17 @@ class Told:
 def show_help(ctx: Any, _param: Any, asked: bool) -> None:
     """Write the help of a command to stdout, and end."""
     if asked and not ctx.resilient_parsing:
-        ctx.obj.terminal.write(f"{ctx.get_help()}\n")
-        ctx.exit()
+        end_with(ctx, ctx.get_help())
+
+
+def end_with(ctx: Any, page: str) -> None:
+    """Write a page of ours to stdout, and end; a reader that has seen enough of it needs no word about that."""
+    code = ExitCode.OK
+    try:
+        ctx.obj.terminal.write(f"{page}\n")
+    except ReaderGone as gone:
+        code = gone.exit_code
+    ctx.exit(code)
 
 
 class Verb(Told, TyperCommand):

@@ -150,13 +150,12 @@ class Terminal:
 def _fill_closed_streams() -> None:
     """Open what was closed (`>&-`), or the first socket would get its number, and with it what is meant for the stream.
 
-    stdin has nothing to read then, writing to stdout fails as it did, and stderr takes everything without a word.
+    stdin stays None, writing to stdout fails as it did, and stderr takes everything without a word.
     """
     for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, mode)  # gets the lowest number that is free
-    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - they stay open to the end
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

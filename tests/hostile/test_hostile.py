@@ -143,8 +143,7 @@ WRITERS = {
     "logbook.py": {"os.write"},  # to its own file, and so does the journal of a batch
     "batch/journal.py": {"os.write"},
     "signals.py": {"sys", "os.write"},  # one fixed sequence, where nothing else can run any more
-    "__main__.py": {"print"},  # the version
-    "cli.py": {"echo"},  # the version, and Typer's own help
+    "__main__.py": {"os.write"},  # the version
 }
 
 
