@@ -35,7 +35,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case. `seconds` are None where nobody measured them.
+    """One test case. `seconds` is None where no time was measured.
 
     `type`, `message` and `text` (the long form) belong to a verdict other than passed.
     """

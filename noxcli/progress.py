@@ -57,7 +57,7 @@ class Node:
         return self.said.tail
 
     def duration(self, now: float) -> float | None:
-        """Return the seconds from the first sign of work to the end, or to now; None where nobody measured them."""
+        """Return the seconds from the first sign of work to the end, or to now; None where they were not measured."""
         return None if self.unmeasured else self.seen_for(now)
 
     def seen_for(self, now: float) -> float | None:
@@ -120,7 +120,7 @@ class Progress:
         return {node.id: node.name for node in self.nodes.values()}
 
     def meet(self, workflow: Workflow) -> None:
-        """Take the nodes' names and order from the workflow, whatever was heard of them before."""
+        """Take the nodes' names and order from the workflow, and keep what is known of them."""
         heard, self.nodes, self.title = self.nodes, _nodes(workflow), workflow.name
         for node_id, node in heard.items():
             if node_id in self.nodes:

@@ -131,7 +131,7 @@ class Explainer:
         return find_faults(logs, names, logs=True, skip=skip) + find_faults(rest, names, skip=skip)
 
     def _in_data(self, progress: Progress, seconds: float) -> list[Fault]:
-        """Search the run's data, whatever their shape; those of another run, as a cache may have them, say nothing."""
+        """Search the run's data, which have no documented shape; data of another run, as from a cache, are skipped."""
         run = progress.run
         with suppress(NoxError):
             data = self._source.run_data(run.id, within=seconds)

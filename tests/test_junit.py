@@ -50,6 +50,16 @@ def valid(path: Path) -> ET.Element:
     return suite
 
 
+def test_a_time_that_was_not_measured_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    with JunitReport(path, "nightly") as report:
+        report.add(Case("a", "wf", None))
+        report.add(Case("b", "wf", 1.5))
+    suite = ET.fromstring(path.read_bytes())[0]
+    assert [case.get("time") for case in suite] == [None, "1.500"]
+    assert suite.attrib["time"] == "1.500"
+
+
 def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
     with JunitReport(path, "nightly") as report:

@@ -107,7 +107,7 @@ def _workflow(context: Context, api: "NoxusApi", run: Run, deadline: Deadline) -
 
 
 def judge(context: Context, api: "NoxusApi", run: Run, deadline: Deadline, seen: Progress | None = None) -> None:
-    """Do nothing for a completed run; `seen` is what its events told where nobody was shown that.
+    """Do nothing for a completed run; `seen` is what is known from events that were not shown.
 
     Raises RunFailed, which says why as far as that can be found out, RunStopped or RunPaused for the others.
     """
