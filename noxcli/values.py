@@ -22,6 +22,10 @@ class Remote:
     size: int | None = None
 
 
+# What alone can be or hold a remote value; of other values there may be millions.
+HOLDERS = (dict, list)
+
+
 def find_remote(output: Any) -> Iterator[Remote]:
     """Yield every truncated text and every file value, wherever it sits.
 
@@ -32,10 +36,10 @@ def find_remote(output: Any) -> Iterator[Remote]:
         value, keys = waiting.pop()
         if is_preview(value) or is_file(value):
             yield _remote(value, keys)
-        elif isinstance(value, dict):
-            waiting += [(inner, (*keys, key)) for key, inner in reversed(value.items())]
-        elif isinstance(value, list):
-            waiting += [(inner, (*keys, place)) for place, inner in reversed(list(enumerate(value)))]
+        elif isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            holders = [(inner, (*keys, key)) for key, inner in pairs if isinstance(inner, HOLDERS)]
+            waiting += reversed(holders)
 
 
 def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:

@@ -22,6 +22,7 @@ MOST_REDIRECTS = 5
 # None keeps requests from taking one out of the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 JSON_LIMIT = 256 * 1024 * 1024
+PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,12 @@ class Http:
         """
         if within is None:
             return self._json(self.send("GET", path, params=params))
-        return run_within(within, lambda: self._json(self.send("GET", path, params=params, read_timeout=within)))
+        end = time.monotonic() + within
+
+        def read() -> Any:
+            return self._json(self.send("GET", path, params=params, read_timeout=within), end)
+
+        return run_within(within, read)
 
     def post_json(
         self,
@@ -181,12 +187,15 @@ class Http:
             raise Refused(f"a redirect to {parts.scheme}://{parts.netloc} is not followed", "check the base URL")
         return target
 
-    def _json(self, response: requests.Response) -> Any:
+    def _json(self, response: requests.Response, end: float = float("inf")) -> Any:
         try:
             with response:
                 text = read_at_most(response, JSON_LIMIT)
         except BROKEN as error:
             raise unavailable(error, response.url) from error
+        # Parsing can't be cut short, and holds up every thread meanwhile.
+        if time.monotonic() + len(text) / PARSED_PER_SECOND > end:
+            raise Unavailable("the answer came too late")
         try:
             return json.loads(text)
         except (ValueError, RecursionError):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from noxcli.batch.doubts import input_digest
@@ -12,7 +12,7 @@ from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
 from noxcli.deliver import require_whole
-from noxcli.errors import NotFound, NoxError, Phase, Unauthorized, Unavailable, Undelivered
+from noxcli.errors import LostContact, NotFound, NoxError, Phase, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
 from noxcli.record import JUST_STARTED
 from noxcli.result import Outcome, verdict_of
@@ -34,6 +34,7 @@ class Going:
     began: float
     found: bool = False  # its run was known before: how long it takes can't be measured
     read: bool = False  # its record was read
+    heard: float = field(default_factory=time.monotonic)  # when that was last so
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,13 @@ class Calls:
         run = going.run
         try:
             run = self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, run.id))
-        except (Unavailable, Closed):
+        except Closed:
             return Looked(going.row, None)
+        except Unavailable as error:
+            if time.monotonic() - going.heard < self._plan.retry_for:
+                return Looked(going.row, None)
+            lost = LostContact(f"lost contact with run {run.id}: {error.message}", error.hint, **error.facts())
+            return Over(going.row, Outcome(run=run, may_exist=True, phase=Phase.FOLLOW, error=lost))
         except NotFound as error:
             if not (going.found or going.read) and time.monotonic() - going.began < JUST_STARTED:
                 return Looked(going.row, None)

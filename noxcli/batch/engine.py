@@ -249,7 +249,7 @@ class Engine:
         if going is None:
             return
         if run is not None:
-            going.run, going.read = run, True
+            going.run, going.read, going.heard = run, True, time.monotonic()
         taken = time.monotonic() - going.began
         self._look_in(row.number, min(self._plan.poll_interval, max(SHORTEST, LOOKS_GROW * taken)))
 
