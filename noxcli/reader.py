@@ -102,8 +102,8 @@ class EventReader:
         try:
             while True:
                 events = feed.take(self._limits.wait_at_most(quiet, look))
-                self._limits.check(self._record.now)
                 if not events:
+                    self._limits.check(self._record.now)
                     yield from self._sit_out(feed, quiet, look)
                 else:
                     quiet.restart()
@@ -116,6 +116,7 @@ class EventReader:
                         quiet.restart(UNCONFIRMED_HINT)
                 if self.ending is Ending.ANNOUNCED or self._over():
                     return
+                self._limits.check(self._record.now)
         except Unavailable as broken:
             yield self._broke_off(broken)
             raise

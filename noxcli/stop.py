@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from noxcli.errors import NoxError, Refused, Unavailable
+from noxcli.errors import NotFound, NoxError, Refused, Unavailable
 from noxcli.models import Run
 from noxcli.timing import Clock, Deadline
 
@@ -22,22 +22,26 @@ def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
     Safe to repeat, also for a run that has ended by itself. Raises what the server refuses it with; trouble on the
     way is tried again as long as there is time, and raises Unavailable where nothing ever answered.
     """
-    asked = answered = False
+    asked = answered = denied = False
     trouble: NoxError | None = None
     while True:
         try:
             if not asked:
                 api.stop_run(run.id, within=deadline.left(5.0))
                 asked = answered = True
-        except Refused:
+        except (Refused, NotFound):
             asked = answered = True  # a run that has ended may refuse; the record tells
         except Unavailable as error:
             trouble = error
         try:
             run = api.get_run(run.workflow_id, run.id, within=deadline.left(5.0))
-            answered = True
+            answered, denied = True, False
         except Unavailable as error:
             trouble = error
+        except NotFound:
+            if denied:
+                raise
+            denied = True  # once may be a slip
         if run.settled:
             return run
         if deadline.left() <= LOOKS_APART:

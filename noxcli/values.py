@@ -34,6 +34,10 @@ class Remote:
         return CUT_MARK.sub("", self.text).encode("utf-8", "surrogatepass")
 
 
+# What alone can be or hold a remote value; of other values there may be millions.
+HOLDERS = (dict, list)
+
+
 def find_remote(output: Any) -> Iterator[Remote]:
     """Yield every truncated text and every file value, wherever it sits; a file before what sits inside of it.
 
@@ -46,10 +50,10 @@ def find_remote(output: Any) -> Iterator[Remote]:
             yield _remote(value, keys)
         if is_preview(value):
             continue  # one text takes the place of all that
-        if isinstance(value, dict):
-            waiting += [(inner, (*keys, key)) for key, inner in reversed(value.items())]
-        elif isinstance(value, list):
-            waiting += [(inner, (*keys, place)) for place, inner in reversed(list(enumerate(value)))]
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            holders = [(inner, (*keys, key)) for key, inner in pairs if isinstance(inner, HOLDERS)]
+            waiting += reversed(holders)
 
 
 def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:

@@ -110,11 +110,11 @@ class OtherSide:
                 peer.sendall(self._said(kind, number).replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
 
     def _kind(self, request: Request) -> str:
-        kind = kind_of(request)
+        kind = "stop" if request.target.endswith("/stop") else kind_of(request)
         return "record" if kind == "lookup" and self.lookup is None else kind
 
     def _said(self, kind: str, number: int) -> bytes:
-        if kind == "start":
+        if kind in {"start", "stop"}:
             return self.started
         if kind == "record":
             return self.reads(number)

@@ -410,6 +410,21 @@ def test_the_deadline_is_met(connection: Any, timeout: float) -> None:
     assert timeout <= server.clock.time <= timeout + 0.5
 
 
+def test_what_came_with_the_limit_is_shown_and_an_end_is_no_timeout() -> None:
+    result = followed(FakeServer([[(5, [piece(0)])]]), timeout=5)
+    assert (result.events, type(result.error)) == ([piece(0)], TimedOut)
+    result = followed(FakeServer([[(5, [piece(0), end(1)])]], ends_at(5)), timeout=5)
+    assert (result.run.status, result.label) == ("completed", Continuity.PROVEN)
+
+
+def test_a_stalled_run_that_moved_after_all_is_followed_on() -> None:
+    half = now("running", progress=50)
+    server = FakeServer([[(0, pieces(1)), *every(1, KeepAlive())]], lambda time: RUN if time < 6 else half)
+    result = followed(server, Policy(stall_timeout=7))
+    assert isinstance(result.error, TimedOut)
+    assert 13 <= server.clock.time <= 17
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_read_that_hangs_does_not_move_the_deadline(stream: bool) -> None:
     server = FakeServer([[(0, BROKEN)]], hang=1000)

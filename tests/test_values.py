@@ -1,6 +1,7 @@
 """What an output holds: cut texts and files wherever they sit, their ids and places, and values as text."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -269,3 +270,12 @@ def test_a_text_is_never_touched() -> None:
 def test_a_lone_surrogate_stays_escaped_in_json() -> None:
     assert to_json({"k": ["ü", "\ud800"]}) == '{"k":["\\u00fc","\\ud800"]}'
     assert to_json({"k": "ü"}) == '{"k":"ü"}'
+
+
+def test_looking_for_remote_values_costs_less_than_reading_the_output_does() -> None:
+    text = json.dumps({"A": {f"k{n}": n for n in range(200_000)}, "B": [1, [CUT, FILE]]})
+    began = time.process_time()
+    output = json.loads(text)
+    read = time.process_time()
+    assert [remote.pointer for remote in find_remote(output)] == ["/B/1/0", "/B/1/1"]
+    assert time.process_time() - read < read - began

@@ -1,12 +1,13 @@
 """The verdict is a fresh read of this run's record, whatever else answers; each server here is raw bytes."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, QuickClock
+from tests.conftest import Noxcli, QuickClock, Result
 from tests.otherside import (
     OTHER,
     RUN,
@@ -207,3 +208,40 @@ def test_a_stream_that_is_closed_after_each_event_is_opened_again_at_once(noxcli
     assert (result.code, len(result.events)) == (0, 61)
     assert isinstance(noxcli.clock, QuickClock)
     assert not [pause for pause in noxcli.clock.slept if pause > 0.01]
+
+
+# Batches.
+
+
+def batch(noxcli: Noxcli, tmp_path: Path, environ: dict[str, str], *argv: str) -> Result:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"Q": "x"}\n')
+    place = ("--output-dir", str(tmp_path / "out"), "--no-check", "--poll-interval", "50ms")
+    return noxcli("batch", WORKFLOW, str(rows), *place, *argv, environ=environ)
+
+
+@pytest.mark.parametrize("odd", [record("failed", OTHER), answer(418), answer(304)])
+def test_odd_answers_end_no_row(noxcli: Noxcli, tmp_path: Path, odd: bytes) -> None:
+    with other_side(reads=by_turns(odd, record("running"), odd, record("completed"))) as (_, environ):
+        result = batch(noxcli, tmp_path, environ)
+    assert (result.code, result.lines[0]["result"]["run"]["status"]) == (0, "completed"), result.err
+
+
+def test_a_row_whose_record_is_never_its_own_is_left(noxcli: Noxcli, tmp_path: Path) -> None:
+    with other_side(started=record("completed"), reads=by_turns(record("completed", OTHER))) as (_, environ):
+        result = batch(noxcli, tmp_path, environ, "--retry-for", "300ms")
+    assert (result.code, result.lines[0]["result"]["exit_code"]) == (6, 6), result.err
+    assert result.lines[0]["result"]["run"]["confirmed"] is False
+
+
+# Stopping.
+
+
+def test_a_stop_is_confirmed_by_this_runs_record(noxcli: Noxcli) -> None:
+    reads = by_turns(record("running"), record("stopped", OTHER), record("running"), record("stopped"))
+    with other_side(reads=reads) as (side, environ):
+        result = noxcli("stop", RUN, environ=environ)
+    assert (result.code, result.text, side.count("record")) == (0, f"{RUN}\tstopped\n", 4)
+    with other_side(reads=by_turns(record("stopped", OTHER))) as (_, environ):
+        result = noxcli("stop", RUN, "--timeout", "2s", environ=environ)
+    assert (result.code, result.text) == (6, "")

@@ -25,6 +25,7 @@ MOST_REDIRECTS = 5
 # None keeps requests from taking one out of the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 JSON_LIMIT = 256 * 1024 * 1024
+PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,13 @@ class Http:
         """
         if within is None:
             return self._json(self.send("GET", path, params=params), largest)
+        end = time.monotonic() + within
+
+        def read() -> Any:
+            return self._json(self.send("GET", path, params=params, limit=Limit(within)), largest, end)
+
         # A name server that does not answer is bounded by nothing else.
-        return run_within(
-            within, lambda: self._json(self.send("GET", path, params=params, limit=Limit(within)), largest)
-        )
+        return run_within(within, read)
 
     def post_json(
         self,
@@ -208,12 +212,15 @@ class Http:
         return target
 
     @masked
-    def _json(self, response: requests.Response, largest: int = JSON_LIMIT) -> Any:
+    def _json(self, response: requests.Response, largest: int = JSON_LIMIT, end: float = float("inf")) -> Any:
         try:
             with response:
                 text = read_at_most(response, largest)
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
+        # Parsing can't be cut short, and holds up every thread meanwhile.
+        if time.monotonic() + len(text) / PARSED_PER_SECOND > end:
+            raise Unavailable("the answer came too late")
         try:
             return parse_json(text)
         except ValueError as error:
