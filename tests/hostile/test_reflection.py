@@ -78,9 +78,9 @@ def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: p
     noxcli.environ |= {"NOXUS_API_KEY": KEY, "TOKEN": SECRET} | surroundings(shared_mirror)
     numbers = count()
 
-    def call(*argv: str) -> Result:
+    def call(*argv: str, tty: bool = False) -> Result:
         settle_in(tmp_path / str(next(numbers)), monkeypatch)
-        return noxcli(*argv)
+        return noxcli(*argv, tty=tty)
 
     return call
 
@@ -153,6 +153,13 @@ def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror,
         result = caller(*argv)
         assert shared_mirror.bent, (argv, kind, result.err)
         assert_clean(result, argv)
+
+
+@pytest.mark.parametrize("place", STREAMS)
+def test_no_stream_gets_them_on_a_terminal(caller: Caller, shared_mirror: Mirror, place: str) -> None:
+    shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = "events", 0, 0
+    shared_mirror.bend = STREAMS[place]
+    assert_clean(caller(*START, tty=True))
 
 
 @pytest.mark.parametrize("argv", [START, BATCH], ids=["run", "batch"])
