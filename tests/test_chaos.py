@@ -1,7 +1,7 @@
 """Streams cut at random in every way, seeded: what comes out is the server's sequence, and nothing twice.
 
-`python -m tests.test_chaos 2000` does as many runs and prints what happened. With `--real`, waits are real ones: then it
-tells for how long no event came.
+`python -m tests.test_chaos 2000` does as many runs and prints what happened. With `--real`, waits are real ones, and it
+also tells for how long no event came.
 """
 
 import argparse
