@@ -2,6 +2,7 @@
 
 from array import array
 
+from noxcli.encode import to_json
 from noxcli.models import RunEvent
 
 RECENT = 100_000  # positions that are found at once; older ones are searched for
@@ -81,7 +82,7 @@ def content_mark(event: RunEvent) -> int:
     try:
         return hash((event.type, tuple(data.items()) if isinstance(data, dict) else data))
     except TypeError:
-        return hash((event.type, repr(data)))
+        return hash((event.type, to_json(data)))
 
 
 def _hash(position: str | None) -> int:

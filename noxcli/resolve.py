@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol, TextIO
 
-from noxcli.errors import NotFound, Refused, Unauthorized, UsageProblem
+from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.patience import Patience
 
@@ -120,11 +120,11 @@ def resolve_run(
 def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
     """Return the run by its id alone; where the server does not serve that, its list says whose run it is."""
     try:
-        return patience.keep_trying(lambda: api.find_run(run_id))
-    except (NotFound, Refused, Unauthorized) as error:
+        return patience.keep_trying(lambda: api.find_run(run_id), lambda error: error.http_status not in NO_LOOK_UP)
+    except (NotFound, Refused, Unauthorized, Unavailable) as error:
         if error.http_status not in NO_LOOK_UP:
             raise
-        failure = error
+        failure: NoxError = error
     try:
         recent = patience.keep_trying(lambda: list(islice(api.list_runs(), RECENT_RUNS)))
     except (NotFound, Refused, Unauthorized):

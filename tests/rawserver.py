@@ -40,6 +40,7 @@ class RawServer:
     listener: socket.socket
     tls: ssl.SSLContext | None = None
     greeting: bytes = b""
+    by_request: "Callable[[Request], Turn] | None" = None  # in place of turns
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     _open: list[socket.socket] = field(default_factory=list)
@@ -68,8 +69,10 @@ class RawServer:
                 opened.shutdown(socket.SHUT_RDWR)
             opened.close()
 
-    def turn_for(self, request: Request) -> Turn:  # noqa: ARG002 - for servers that answer by path
+    def turn_for(self, request: Request) -> Turn:
         """Return what the request is answered with."""
+        if self.by_request is not None:
+            return self.by_request(request)
         return self.turns[min(len(self.requests), len(self.turns) - 1)]
 
     def _serve(self, peer: socket.socket, number: int) -> None:
@@ -92,9 +95,14 @@ class RawServer:
 
 
 @contextmanager
-def raw_server(*turns: Turn, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> Iterator[RawServer]:
+def raw_server(
+    *turns: Turn,
+    tls: ssl.SSLContext | None = None,
+    greeting: bytes = b"",
+    by_request: Callable[[Request], Turn] | None = None,
+) -> Iterator[RawServer]:
     """Run a server in a thread of its own."""
-    server = RawServer(list(turns), socket.create_server(("127.0.0.1", 0)), tls, greeting)
+    server = RawServer(list(turns), socket.create_server(("127.0.0.1", 0)), tls, greeting, by_request)
     thread = threading.Thread(target=server.accept, daemon=True)
     thread.start()
     try:

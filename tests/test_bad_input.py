@@ -45,7 +45,7 @@ CASES = [
     Case("key with newline", RUN, 4, "auth", ("NOXUS_API_KEY holds a line break",), environ={"NOXUS_API_KEY": "a\nb"}),
     Case("no key file", (*RUN, "--api-key-file", "no.key"), 4, "auth", ("no.key", "--api-key-file")),
     Case("key file of nobody", (*RUN, "--api-key-file", "~no-such-user/k"), 4, "auth", ("~no-such-user",)),
-    Case("wrong key", RUN, 4, "auth", ("127.0.0.1:", "401", "NOXUS_API_KEY"), environ={"NOXUS_API_KEY": "wrong"}),
+    Case("wrong key", RUN, 4, "auth", ("127.0.0.1:", "401", "NOXUS_API_KEY"), environ={"NOXUS_API_KEY": "wrong-key"}),
     Case("weak key", RUN, 4, "auth", ("403", "flows_run"), environ={"NOXUS_API_KEY": Sandbox.limited_key}),
     # The server.
     Case("no URL", (*RUN, "--base-url", "backend"), 2, "config", ("'backend'", "https://")),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Noxcli, QuickClock, Result
-from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server
+from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server
 from tests.runner import outputs
 
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
@@ -194,14 +194,12 @@ def test_wait_knows_the_verdict_also_where_the_output_cannot_be_read(noxcli: Nox
 def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:
     found, own = record(workflow_id="w"), record({"A": "x"}, workflow_id="w")
 
-    def turn(sock: Any) -> None:
-        sock.sendall(own if b"w" in sent(sock) else found)
+    def by_request(request: Request) -> bytes:
+        answered = own if request.target.startswith("/v1/workflows/") else found
+        return answered.replace(b"run-1", request.target.rpartition("/")[2].encode())
 
-    def sent(_: Any) -> bytes:
-        return server.requests[-1].target.encode().removeprefix(b"/v1/")[:1]
-
-    with raw_server(turn) as server:
-        result = noxcli("wait", "a", "b", "--json", environ={"NOXUS_BACKEND_URL": server.url})
+    with raw_server(by_request=by_request) as server:
+        result = noxcli("wait", "run-1", "run-2", "--json", environ={"NOXUS_BACKEND_URL": server.url})
     assert [one["complete"] for one in result.json["results"]] == [True, True]
 
 

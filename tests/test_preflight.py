@@ -313,7 +313,7 @@ def test_a_saved_version_is_checked_by_its_own_definition(noxcli: Noxcli, plays:
     plays(nodes=[QUESTION], versions=[Version("one")], faults={"workflow": [Answer(200, [old])]})
     result = noxcli("run", workflow, "User Question=x", "--version-id", "v")
     assert (result.code, "unknown input 'User Question', the workflow takes 'Old'" in result.err) == (2, True)
-    assert reads(sandbox) == [f"/v1/workflows/{workflow}/versions"]
+    assert [path.partition("?")[0] for path in reads(sandbox)] == [f"/v1/workflows/{workflow}/versions"]
 
 
 # --dry-run.

@@ -171,9 +171,9 @@ noxcli.testcase.case_of = broken
 BROKEN_RESULT = """
 import noxcli.commands.context as context
 whole = context.document_of
-def broken(outcomes, code):
+def broken(outcomes, *others):
     if outcomes[0].delivered.output: raise RecursionError
-    return whole(outcomes, code)
+    return whole(outcomes, *others)
 context.document_of = broken
 """
 

@@ -8,8 +8,10 @@ from noxcli.errors import Unavailable
 PIECE = 256 * 1024
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 GZIP_MAGIC = 0x1F
+MOST_CODINGS = 5
 NO_CODING = frozenset({"", "identity"})
-LONGEST_NAME = 20
+# Codings that exist, but that not every machine can undo: other names are the server's words, and may be anything.
+UNREAD = frozenset({"br", "zstd", "compress"})
 
 
 def codings_of(header: str | None) -> list[str]:
@@ -24,6 +26,8 @@ def decoded(pieces: Iterator[bytes], codings: Sequence[str]) -> Iterator[bytes]:
     Raises Unavailable for a coding that was not asked for and that nothing here can undo, for a damaged body, and for
     one without its trailer: Content-Length and chunks count compressed bytes, and may be right for half a body.
     """
+    if len(codings) > MOST_CODINGS:
+        raise Unavailable(f"the body is compressed {len(codings)} times over")
     for name in reversed(codings):
         match name:
             case "gzip" | "x-gzip":
@@ -31,7 +35,8 @@ def decoded(pieces: Iterator[bytes], codings: Sequence[str]) -> Iterator[bytes]:
             case "deflate":
                 pieces = _unpacked(pieces, _deflate_window)
             case _:
-                raise Unavailable(f"the body is compressed as {name[:LONGEST_NAME]!r}, which noxcli can't read")
+                how = f"as {name!r}" if name in UNREAD else "in an unknown way"
+                raise Unavailable(f"the body is compressed {how}, which noxcli can't read")
     return pieces
 
 

@@ -232,7 +232,7 @@ class NoxusApi:
             fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh
-            if not fresh or not isinstance(envelope, dict) or _is_last(envelope, page, len(items), size):
+            if not fresh or not isinstance(envelope, dict) or _is_last(envelope, page, len(items), size, len(seen)):
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
 
@@ -251,11 +251,13 @@ class NoxusApi:
         return self._page(path, params, page, smaller[0], within)
 
 
-def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None) -> bool:
-    """True where the page says that it is the last one, or is not full."""
-    pages = envelope.get("pages")
+def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None, seen: int) -> bool:
+    """True where the page says that it is the last one, or is not full; `seen` items came in all."""
+    pages, total = envelope.get("pages"), envelope.get("total")
     if isinstance(pages, int):
         return page >= pages
+    if isinstance(total, int):
+        return seen >= total
     full = envelope.get("size") if isinstance(envelope.get("size"), int) else size
     return full is not None and count < full
 
