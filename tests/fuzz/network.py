@@ -6,7 +6,8 @@ every other address, one that must never see the key.
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import urllib3
@@ -44,20 +45,27 @@ class Answering:
 HOME, ELSEWHERE = Answering(), Answering()
 
 
-def connect(address: tuple[str, int], *_args: Any, **_kwargs: Any) -> socket.socket:
-    """Connect to our server, or to the one that stands for all others."""
-    own = address[0].strip("[]") == "127.0.0.1" and address[1] == HOME.port
-    return socket.create_connection(("127.0.0.1", HOME.port if own else ELSEWHERE.port), LIMIT)
+@contextmanager
+def only_here() -> Iterator[None]:
+    """Have every connection lead to our server, or to the one that stands for all others."""
 
+    def connect(address: tuple[str, int], *_args: Any, **_kwargs: Any) -> socket.socket:
+        own = address[0].strip("[]") == "127.0.0.1" and address[1] == HOME.port
+        return socket.create_connection(("127.0.0.1", HOME.port if own else ELSEWHERE.port), LIMIT)
 
-urllib3.util.connection.create_connection = connect
+    theirs = urllib3.util.connection.create_connection
+    urllib3.util.connection.create_connection = connect
+    try:
+        yield
+    finally:
+        urllib3.util.connection.create_connection = theirs
 
 
 def answer(data: bytes) -> None:
     """An answer of any bytes is a value or an error in our own terms; the key stays at home."""
     kind, HOME.answer = (data[0] % 4 if data else 0), data[1:]
     ELSEWHERE.answer, ELSEWHERE.seen = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""
-    with NoxusApi(Settings(f"http://127.0.0.1:{HOME.port}", KEY)) as api, suppress(NoxError):
+    with only_here(), NoxusApi(Settings(f"http://127.0.0.1:{HOME.port}", KEY)) as api, suppress(NoxError):
         match kind:
             case 0:
                 api.get_run("w", "r", within=LIMIT)

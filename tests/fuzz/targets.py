@@ -1,19 +1,26 @@
 """What is fuzzed: each target takes bytes and fails only where a promise is broken, not where input is refused."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import requests
+from urllib3.util import parse_url
+
+from noxcli.api.decode import parse_json
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, read_frames
 from noxcli.batch.journal import Past, lines_of
 from noxcli.configfile import read_table
+from noxcli.encode import to_json
 from noxcli.errors import NoxError
-from noxcli.inputs import parse_json, split_item
+from noxcli.inputs import parse_json as parse_input
+from noxcli.inputs import split_item
 from noxcli.journal import Journal
-from noxcli.values import find_remote, replaced
+from noxcli.urls import read_url
+from noxcli.values import find_remote, outermost, replaced
 
 PLACE = Path(tempfile.mkdtemp(prefix="noxcli-fuzz-"))
 
@@ -47,7 +54,7 @@ def input_item(data: bytes) -> None:
             again = split_item(f"{escaped}{operator}\\{value}" if value.startswith("@") else f"{escaped}={value}")
             assert again[0] == key
     with suppress(NoxError):
-        parse_json(text, "x")
+        parse_input(text, "x")
 
 
 def batch_journal(data: bytes) -> None:
@@ -83,13 +90,28 @@ def config_file(data: bytes) -> None:
 def record(data: bytes) -> None:
     """A record is taken or refused, and its output can be walked and changed."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = parse_json(data)
+    except ValueError:
         return
     with suppress(NoxError):
         run_from(value)
-    places = {remote.keys: "x" for remote in find_remote(value)}
-    replaced(value, places)
+    places = {remote.keys: "x" for remote in outermost(find_remote(value))}
+    assert not any(remote.is_text for remote in outermost(find_remote(replaced(value, places))))
+    to_json(value)
+
+
+def address(data: bytes) -> None:
+    """An address that is accepted means the same to every parser that will read it."""
+    text = data.decode("utf-8", "replace")
+    try:
+        url = read_url(text)
+    except ValueError:
+        return
+    prepared = requests.Request("GET", str(url)).prepare().url or ""
+    for form in (text, str(url), prepared):
+        theirs, pythons = parse_url(form), urlsplit(form)
+        assert (theirs.scheme, pythons.scheme, theirs.auth) == (url.scheme, url.scheme, None)
+        assert {read_url(f"{each.scheme}://{each.netloc}").origin for each in (theirs, pythons)} == {url.origin}
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -99,4 +121,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "state_files": state_files,
     "config_file": config_file,
     "record": record,
+    "address": address,
 }
