@@ -119,8 +119,18 @@ def resolve_run(
 
 def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
     """Return the run by its id alone; where the server does not serve that, its list says whose run it is."""
+
+    def look() -> Run:
+        try:
+            return api.find_run(run_id)
+        except NoxError as error:
+            if error.http_status in NO_LOOK_UP:
+                way = "give WORKFLOW_ID/RUN_ID"
+                error.hint = f"{error.hint}, or {way}" if error.hint else way
+            raise
+
     try:
-        return patience.keep_trying(lambda: api.find_run(run_id), lambda error: error.http_status not in NO_LOOK_UP)
+        return patience.keep_trying(look, worth=lambda error: error.http_status not in NO_LOOK_UP)
     except (NotFound, Refused, Unauthorized, Unavailable) as error:
         if error.http_status not in NO_LOOK_UP:
             raise
@@ -130,7 +140,8 @@ def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
     except (NotFound, Refused, Unauthorized):
         recent = []
     found = next((run for run in recent if run.id == run_id and run.workflow_id), None)
-    if found is None:
-        failure.hint = f"{failure.hint}, or give WORKFLOW_ID/RUN_ID" if failure.hint else "give WORKFLOW_ID/RUN_ID"
-        raise failure
-    return patience.keep_trying(lambda: api.get_run(found.workflow_id, run_id))
+    if found is not None:
+        return patience.keep_trying(lambda: api.get_run(found.workflow_id, run_id))
+    if isinstance(failure, Unavailable):
+        return patience.keep_trying(look)  # it may have been a slip of somebody in between
+    raise failure

@@ -171,16 +171,28 @@ def statuses(theatre: Theatre) -> Iterator[View]:
     yield View("stop", out + err, "", form="\t")
 
 
+# Breaks in a row without news after which noxcli polls, and says no more of the stream.
+SAID = 5
+
+
 def reconnects(theatre: Theatre) -> Iterator[View]:
-    """A stream that ends with each reason in turn, and events under each cursor."""
-    cuts = [Cut(1, "clean", f"event: error\ndata: {json.dumps(reason)}\n\n") for reason in all_marked("s")]
-    script = [Raw("content", {"id": "n", "status": "running"}, cursor) for cursor in all_marked("r")]
-    # No server knows a cursor again that is no text: from there on each connection replays, and the last brings it all.
-    faults = [*cuts, Cut(len(script) + 2), NO_EVENTS]
-    workflow = theatre.add("cut", script=[*script, Sleep(10**6)], faults={"events": faults})
-    _, out, err = theatre.call("run", workflow, "--format", "ndjson", "--timeout", "10m")
-    yield View("plain", err, "s")
-    yield View("ndjson on a terminal", out, "rs")
+    """Streams that end with each reason in turn, a few in one run, and events under each cursor."""
+    reasons = list(all_marked("s"))
+    running = {"id": "n", "status": "running"}
+    outs, errs = [], []
+    for first in range(0, len(reasons), SAID):
+        cuts = [Cut(0, "clean", f"event: error\ndata: {json.dumps(one)}\n\n") for one in reasons[first : first + SAID]]
+        script = [Raw("content", running, "1-0"), Sleep(10**6)]
+        workflow = theatre.add(f"cut {first}", script=script, faults={"events": [*cuts, NO_EVENTS]})
+        _, out, err = theatre.call("run", workflow, "--format", "ndjson", "--timeout", "1m")
+        outs.append(out)
+        errs.append(err)
+    yield View("plain", b"".join(errs), "s")
+    yield View("ndjson on a terminal, reasons", b"".join(outs), "s")
+    cursors = [Raw("content", running, cursor) for cursor in all_marked("r")]
+    workflow = theatre.add("cursors", script=cursors)
+    _, out, _ = theatre.call("run", workflow, "--format", "ndjson", "--timeout", "1m")
+    yield View("ndjson on a terminal", out, "r")
 
 
 def errors(theatre: Theatre) -> Iterator[View]:
