@@ -20,9 +20,9 @@ def main() -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     import threading
 
-    from noxcli.commands.context import Context
-    from noxcli.ending import run, tell_stray
-    from noxcli.output.terminal import Terminal
+    from noxcli.cli.context import Context
+    from noxcli.main import run, tell_stray
+    from noxcli.render.terminal import Terminal
 
     context = Context(Terminal.of_process())
     sys.excepthook = lambda _, error, __: tell_stray(context, error)

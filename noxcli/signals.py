@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TypeVar
 
 from noxcli.errors import Unavailable
-from noxcli.within import in_background, value_of
+from noxcli.threads import in_background, value_of
 
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SHOW_CURSOR = "\x1b[?25h"

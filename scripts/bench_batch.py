@@ -197,8 +197,8 @@ def serve_sandbox() -> None:
 def stream_all(rows: int, parallel: int) -> None:
     """Start and follow so many runs, with so many threads."""
     from noxcli.api import NoxusApi
-    from noxcli.config import load_settings
-    from noxcli.follow import Follower
+    from noxcli.config.settings import load_settings
+    from noxcli.runs.follow import Follower
     from noxcli.timing import Clock, Deadline
 
     clock = Clock()

@@ -11,11 +11,11 @@ from statistics import median
 
 import pyte
 
-from noxcli.config import DEFAULT_URL
-from noxcli.definition import InputNode
-from noxcli.journal import Journal
-from noxcli.known import Known
+from noxcli.config.settings import DEFAULT_URL
+from noxcli.inputs.definition import InputNode
 from noxcli.models import Run, Workflow
+from noxcli.state.completion_cache import Known
+from noxcli.state.history import Journal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.completions.tab import Typed, start

@@ -8,7 +8,7 @@ from pathlib import Path
 from shells import bash, fish, powershell, zsh
 from shells.vocabulary import Program, read_program
 
-from noxcli.cli import app
+from noxcli.app import app
 
 DIRECTORY = Path(__file__).parents[1] / "noxcli" / "completions"
 RENDERERS = {

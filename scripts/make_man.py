@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from noxcli import __version__
-from noxcli.cli import app
+from noxcli.app import app
 from noxcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]

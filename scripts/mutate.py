@@ -31,16 +31,19 @@ import typer  # noqa: F401
 import uvicorn  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
-ENGINE = ["tests/test_follow.py"]
+ENGINE = ["tests/runs/test_follow.py", "tests/runs/test_verdict.py"]
 # The fast tests that concern each module.
 TESTS = {
-    "follow": ENGINE,
-    "reader": ENGINE,
-    "record": ENGINE,
-    "limits": ENGINE,
-    "continuity": ["tests/test_continuity.py", "tests/test_follow.py"],
-    "patience": ["tests/test_timing.py", "tests/faults/test_patience.py"],
-    "start": ["tests/faults/test_start.py"],
+    "runs.follow": ENGINE,
+    "runs.events": [*ENGINE, "tests/runs/test_every_event.py"],
+    "runs.record": ENGINE,
+    "runs.limits": ENGINE,
+    "runs.ledger": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py", "tests/runs/test_follow.py"],
+    "runs.marks": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py"],
+    "runs.start": ["tests/faults/test_start.py", "tests/faults/test_gateway.py"],
+    "runs.doubt": ["tests/runs/test_doubt.py", "tests/faults/test_start.py", "tests/faults/test_gateway.py"],
+    "outputs.expand": ["tests/outputs/test_expand.py", "tests/outputs/test_await_output.py"],
+    "retry": ["tests/test_timing.py", "tests/faults/test_patience.py"],
 }
 SLOWEST = 60  # seconds for one mutant: whoever takes longer hangs, and counts as noticed
 FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -61,38 +64,44 @@ NEVER = "equal to the last float, or missing where it is asked for: never happen
 SOON = "the next turn of the loop finds the same a moment later"
 # (module, the line of code as it stands): why its mutants may live.
 WAIVED: dict[tuple[str, str], str] = {
-    ("continuity", "REMEMBERED = 100_000"): SIZE,
-    ("continuity", "HELD_AT_MOST = 20_000"): SIZE,
-    ("continuity", "self._resuming = False"): OPENED,
+    ("runs.ledger", "REMEMBERED = 100_000"): SIZE,
+    ("runs.ledger", "HELD_AT_MOST = 20_000"): SIZE,
+    ("runs.ledger", "self._resuming = False"): OPENED,
     (
-        "continuity",
+        "runs.ledger",
         "self._rewinding = False  # the server went back further than was asked: all is old until the cursor",
     ): OPENED,
-    ("continuity", "self._replaying = False"): OPENED,
-    ("continuity", "self._expected.clear()"): "where the position is gone, whether a like event is the same is a guess",
-    ("follow", '__all__ = ["Burst", "Follower", "Policy"]'): "for star imports, which nobody writes",
-    ("follow", "LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at"): SIZE,
-    ("follow", "@dataclass(frozen=True, slots=True)"): "guards against misuse in the code itself",
-    ("follow", "retry_for: float = 300.0  # without any answer, before contact counts as lost"): SIZE,
+    ("runs.ledger", "self._replaying = False"): OPENED,
     (
-        "follow",
+        "runs.ledger",
+        "self._expected.clear()",
+    ): "without the position, whether a like event is the same is a guess",
+    ("runs.follow", '__all__ = ["Burst", "Follower", "Policy"]'): "for star imports, which nobody writes",
+    ("runs.follow", "LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at"): SIZE,
+    ("runs.follow", "@dataclass(frozen=True, slots=True)"): "guards against misuse in the code itself",
+    ("runs.follow", "retry_for: float = 300.0  # without any answer, before contact counts as lost"): SIZE,
+    (
+        "runs.follow",
         "asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)",
     ): "less than the poll interval is no matter",
-    ("follow", "if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():"): NEVER,
-    ("limits", "limit = show_seconds(self._deadline.seconds or 0)"): NEVER,
-    ("limits", 'still = f"run {run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"'): NEVER,
-    ("limits", "self.check(run)"): SOON,
-    ("reader", "LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25"): SIZE,
-    ("reader", "continue"): SOON,
-    ("reader", "yield self.end_search()"): "the follower ends a search that is left over, too",
-    ("reader", "replayed = self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT"): NEVER,
-    ("reader", "self.ending = Ending.BROKEN  # as far as anybody can tell"): "it is so since the connection was opened",
-    ("start", "LONGEST_LOOK, LAST_LOOK = 10.0, 0.5"): SIZE,
-    ("patience", "ONE_LOOK = 30.0  # seconds"): SIZE,
-    ("patience", "if delay >= given.left():"): NEVER,
-    ("patience", "if delay >= self._deadline.left():"): NEVER,
-    ("record", "self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)"): NEVER,
-    ("record", "self._limits.check(self.run)"): SOON,
+    ("runs.follow", "if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():"): NEVER,
+    ("runs.limits", "limit = show_seconds(self._deadline.seconds or 0)"): NEVER,
+    ("runs.limits", 'still = f"run {run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"'): NEVER,
+    ("runs.limits", "self.check(run)"): SOON,
+    ("runs.events", "LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25"): SIZE,
+    ("runs.events", "continue"): SOON,
+    ("runs.events", "yield self.end_search()"): "the follower ends a search that is left over, too",
+    ("runs.events", "replayed = self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT"): NEVER,
+    (
+        "runs.events",
+        "self.ending = Ending.BROKEN  # as far as anybody can tell",
+    ): "so since the connection was opened",
+    ("runs.start", "LONGEST_LOOK, LAST_LOOK = 10.0, 0.5"): SIZE,
+    ("retry", "ONE_LOOK = 30.0  # seconds"): SIZE,
+    ("retry", "if delay >= given.left():"): NEVER,
+    ("retry", "if delay >= self._deadline.left():"): NEVER,
+    ("runs.record", "self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)"): NEVER,
+    ("runs.record", "self._limits.check(self.run)"): SOON,
 }
 
 
@@ -108,12 +117,17 @@ class Mutant:
     source: str
 
     def __str__(self) -> str:
-        return f"noxcli/{self.module}.py:{self.line}: {self.before}  ->  {self.after}"
+        return f"noxcli/{self.module.replace('.', '/')}.py:{self.line}: {self.before}  ->  {self.after}"
+
+
+def path_of(root: Path, module: str) -> Path:
+    """Return a module's file."""
+    return root / "noxcli" / Path(*module.split(".")).with_suffix(".py")
 
 
 def mutants_of(module: str) -> Iterator[Mutant]:
     """Yield every mutant of a module."""
-    text = (ROOT / "noxcli" / f"{module}.py").read_text()
+    text = path_of(ROOT, module).read_text()
     tree = ast.parse(text)
     # Each node is found again in a copy of the tree by its place in the walk.
     for place, node in enumerate(ast.walk(tree)):
@@ -181,7 +195,7 @@ def told(node: ast.AST) -> str:
 def survives(mutant: Mutant, copies: list[Path]) -> bool:
     """Run the tests against it."""
     directory = copies.pop()
-    target = directory / "noxcli" / f"{mutant.module}.py"
+    target = path_of(directory, mutant.module)
     original = target.read_text()
     target.write_text(mutant.source)
     try:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.commands.context import Context
-from noxcli.ending import run
-from noxcli.output.terminal import Terminal
+from noxcli.cli.context import Context
+from noxcli.main import run
+from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox

@@ -78,7 +78,7 @@ def test_the_code_of_a_reader_that_left(plays: Any, sandbox: Sandbox) -> None:
 def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
     argv = ["noxcli", "run", plays(output={"A": "x"}), "--json", *(["--verbose"] if verbose else [])]
     breaking = (
-        "import sys, noxcli.start\n"
+        "import sys, noxcli.runs.start\n"
         "def broken(*a, **k): raise ZeroDivisionError('boom')\n"
         "import noxcli.commands.run as run\n"
         "run.start_run = broken\n"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.cli import VERBS
+from noxcli.app import VERBS
 from noxcli.errors import ExitCode
+from tests.commands.test_help import page_of
 from tests.process import needs
-from tests.test_help import page_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import make_man

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from noxcli.redaction import Mask, can_hide
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
-from noxcli.secrets import Mask, can_hide
 from tests.conftest import Noxcli
 from tests.rawserver import json_answer, raw_server
 

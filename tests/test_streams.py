@@ -17,8 +17,8 @@ from noxcli.sandbox.steps import Emit
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, environment
 from tests.rawserver import answer, raw_server
+from tests.reports.test_junit import valid
 from tests.runner import outputs
-from tests.test_junit import valid
 
 WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39-000000000002"
 GONE = "noxcli: the reader of stdout went away"
@@ -164,12 +164,12 @@ def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) ->
 
 
 BROKEN_REPORT = """
-import noxcli.testcase
+import noxcli.reports.testcase
 def broken(*a, **k): raise ZeroDivisionError("boom")
-noxcli.testcase.case_of = broken
+noxcli.reports.testcase.case_of = broken
 """
 BROKEN_RESULT = """
-import noxcli.commands.context as context
+import noxcli.cli.context as context
 whole = context.document_of
 def broken(outcomes, *others):
     if outcomes[0].delivered.output: raise RecursionError

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.patience import Patience
+from noxcli.retry import Patience
 from noxcli.timing import (
     Backoff,
     Clock,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from urllib3.util import parse_url
 
 from noxcli.api import NoxusApi
-from noxcli.config import Settings
+from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, NoxError, Refused
 from noxcli.urls import check_proxy, check_url, follow, is_loopback, read_url, same_origin
 from tests.rawserver import RawServer, answer, json_answer, raw_server, redirect

@@ -17,11 +17,11 @@ from noxcli.api.limit import READ_TIMEOUT, Limit
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
-from noxcli.config import Settings
+from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Version, Workflow, is_uuid, same_id
-from noxcli.secrets import Mask
-from noxcli.within import run_within
+from noxcli.redaction import Mask
+from noxcli.threads import run_within
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
 # is refused, 50 is asked for, and then whatever the server gives by itself.

@@ -6,7 +6,7 @@ from html import unescape
 from typing import Any
 
 from noxcli.api.decode import parse_json
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
 
 LONGEST = 300
 PAGE_START = 4096  # the reason stands at the top, and the patterns below must not meet a megabyte of `<`

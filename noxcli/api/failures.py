@@ -13,7 +13,7 @@ import urllib3
 
 from noxcli.api.detail import describe, is_own_form
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
 
 # No connection, so nothing was sent. A name that is unknown is a NewConnectionError, too.
 NO_CONNECTION = (

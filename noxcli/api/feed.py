@@ -11,7 +11,7 @@ from noxcli.api.failures import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import RunEvent
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
 
 READ_SIZE = 64 * 1024
 # Pieces that may wait for a slow reader of our stdout before the server is made to wait.

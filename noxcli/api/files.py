@@ -10,7 +10,7 @@ import requests
 from noxcli.api.bodies import PIECE, codings_of, decoded
 from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
 from noxcli.errors import Unavailable
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
 
 CARRIES_A_FILE = frozenset({200, 206})
 RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")

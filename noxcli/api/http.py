@@ -13,11 +13,11 @@ from noxcli.api.failures import BROKEN, cause_of, failure_of, masked, never_conn
 from noxcli.api.limit import CURRENT, Limit
 from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import Body, Key, new_session, proxy_for
-from noxcli.config import Settings
+from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
+from noxcli.threads import run_within
 from noxcli.urls import Url, follow, is_loopback, read_url
-from noxcli.within import run_within
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

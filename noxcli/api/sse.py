@@ -9,7 +9,7 @@ from noxcli.api.decode import parse_json
 from noxcli.api.detail import describe
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
 
 FRAME_LIMIT = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"

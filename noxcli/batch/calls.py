@@ -10,13 +10,13 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
-from noxcli.deliver import require_whole
 from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
-from noxcli.record import JUST_STARTED
-from noxcli.result import Outcome, verdict_of
-from noxcli.start import ServerTime, surely_nothing_started
-from noxcli.within import outcome_of
+from noxcli.outputs.expand import require_whole
+from noxcli.reports.result import Outcome, verdict_of
+from noxcli.runs.record import JUST_STARTED
+from noxcli.runs.start import ServerTime, surely_nothing_started
+from noxcli.threads import outcome_of
 
 
 class Api(ServerTime, Protocol):

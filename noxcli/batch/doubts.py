@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from noxcli.batch.journal import Pending, lines_of
-from noxcli.doubt import Doubt, Finding, Known, Search
-from noxcli.likeness import Comparison, Likeness
 from noxcli.models import Run
+from noxcli.runs.doubt import Doubt, Finding, Known, Search
+from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.timing import parse_time
 
 

@@ -20,7 +20,6 @@ from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, Told
 from noxcli.batch.rows import Row
 from noxcli.batch.workers import Workers
-from noxcli.doubt import SETTLING, Finding
 from noxcli.errors import (
     ExitCode,
     LostContact,
@@ -33,8 +32,9 @@ from noxcli.errors import (
     UsageProblem,
 )
 from noxcli.models import Run
-from noxcli.result import Outcome, verdict_of
-from noxcli.start import brief, lost_by_gateway
+from noxcli.reports.result import Outcome, verdict_of
+from noxcli.runs.doubt import SETTLING, Finding
+from noxcli.runs.start import brief, lost_by_gateway
 from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32

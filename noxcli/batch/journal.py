@@ -20,10 +20,10 @@ from noxcli.batch.sound import LONGEST_LINE, MOST_ROWS, parsed
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
-from noxcli.likeness import Likeness
 from noxcli.models import Run
 from noxcli.place import Place, open_regular
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
+from noxcli.runs.likeness import Likeness
 from noxcli.timing import Clock
 
 try:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.batch.rows import Row
-from noxcli.deliver import Delivered
 from noxcli.errors import ExitCode
-from noxcli.likeness import Comparison
 from noxcli.models import Run
-from noxcli.progress import Progress
-from noxcli.secrets import Mask
+from noxcli.outputs.expand import Delivered
+from noxcli.redaction import Mask
+from noxcli.runs.likeness import Comparison
+from noxcli.runs.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

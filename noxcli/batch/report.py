@@ -11,8 +11,8 @@ from typing import IO, Any
 from noxcli.batch.journal import NAME, Header, header_in, lines_of, opened
 from noxcli.batch.rows import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
-from noxcli.junit import Case
-from noxcli.testcase import verdict_on
+from noxcli.reports.junit import Case
+from noxcli.reports.testcase import verdict_on
 
 NOBODY = 0xFFFF
 MOST = 1000  # directories

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self
 
 from noxcli.errors import UsageProblem
 from noxcli.files import new_digest, reason_of
-from noxcli.inputs import MARK, Inputs, parse_json, read_value, split_item
+from noxcli.inputs.parse import MARK, Inputs, parse_json, read_value, split_item
 
 ID = "$id"
 DELIMITERS = {"csv": ",", "tsv": "\t"}

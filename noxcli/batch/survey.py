@@ -8,8 +8,8 @@ from noxcli.batch.journal import FINISHED, INTENDED, STARTED, Past
 from noxcli.batch.rows import Row, Shard
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import new_digest
-from noxcli.preflight import check
-from noxcli.uploads import Upload
+from noxcli.inputs.preflight import check
+from noxcli.inputs.uploads import Upload
 
 MISTAKES_KEPT = 20
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from noxcli.within import Outcome, outcome_of
+from noxcli.threads import Outcome, outcome_of
 
 T = TypeVar("T")
 

@@ -16,16 +16,13 @@ from noxcli.batch.journal import FINISHED, NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
 from noxcli.batch.plan import Counts, Plan, Told
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
+from noxcli.batch.summary import Summary
 from noxcli.batch.survey import Checker, Survey, require_same, survey
-from noxcli.commands import options
-from noxcli.commands.attend import explainer
-from noxcli.commands.context import Context
-from noxcli.commands.prepare import chosen_version, read_workflow, stored
-from noxcli.commands.summary import Summary
-from noxcli.definition import inputs_of
-from noxcli.deliver import Delivered, complete_inline
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.follow import explainer
+from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
-from noxcli.ended import with_output
 from noxcli.errors import (
     ConfigProblem,
     Interruption,
@@ -40,20 +37,23 @@ from noxcli.errors import (
     WrongInputs,
 )
 from noxcli.files import check_target, reason_of
-from noxcli.inputs import read_inputs
-from noxcli.likeness import Comparison
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import read_inputs
+from noxcli.inputs.uploads import Uploader
 from noxcli.models import Run, Workflow
-from noxcli.names import safe_stem
-from noxcli.output.rows import counting
-from noxcli.patience import Patience
+from noxcli.outputs.await_output import with_output
+from noxcli.outputs.expand import Delivered, complete_inline
+from noxcli.outputs.filenames import safe_stem
 from noxcli.place import Place
-from noxcli.resolve import resolve_workflow
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
+from noxcli.render.batch_bar import counting
+from noxcli.retry import Patience
+from noxcli.runs.likeness import Comparison
+from noxcli.runs.resolve import resolve_workflow
+from noxcli.runs.stop import stop_run
 from noxcli.signals import Interrupted
-from noxcli.stop import stop_run
+from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, show_seconds
-from noxcli.uploads import Uploader
-from noxcli.within import run_all_within
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -240,7 +240,7 @@ def batch(
 def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
     """Write the report from the journal: what earlier calls have done is in it, too."""
     from noxcli.batch.report import Joined  # loaded where a report is written
-    from noxcli.junit import JunitReport
+    from noxcli.reports.junit import JunitReport
 
     joined = Joined.read([directory])
     shard = Shard.parse(joined.header.shard)
@@ -389,7 +389,7 @@ class RowWork:
         run = with_output(self.api, run, self.patience, self.workflow)
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience)
-        from noxcli.filing import Filing  # loaded where files are written
+        from noxcli.outputs.save import Filing  # loaded where files are written
 
         name = _folder(row)
         try:

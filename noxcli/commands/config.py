@@ -5,16 +5,16 @@ from dataclasses import asdict, dataclass
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.commands.defaults import check_defaults, run_command
-from noxcli.config import allows_http, find_key, find_url
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.defaults import check_defaults, run_command
+from noxcli.config.preferences import DEFAULTS
+from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.encode import to_json
 from noxcli.errors import Unauthorized
-from noxcli.journal import VARIABLE as STATE_VARIABLE
-from noxcli.output import Format
-from noxcli.output.table import in_columns, with_tabs
-from noxcli.preferences import DEFAULTS
+from noxcli.render import Format
+from noxcli.render.table import in_columns, with_tabs
+from noxcli.state.history import VARIABLE as STATE_VARIABLE
 from noxcli.urls import shown_url
 
 SCHEMA = "noxcli.config/1"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.checkup import (
+from noxcli.api.checkup import (
     Check,
     Verdict,
     judge_access,
@@ -15,10 +15,10 @@ from noxcli.checkup import (
     judge_stream,
     judge_tls,
 )
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.commands.defaults import check_defaults
-from noxcli.config import (
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.defaults import check_defaults
+from noxcli.config.settings import (
     Settings,
     allows_http,
     check_server,
@@ -27,11 +27,11 @@ from noxcli.config import (
 )
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
-from noxcli.journal import VARIABLE as STATE_VARIABLE
 from noxcli.models import Run
-from noxcli.output import Format
-from noxcli.resolve import resolve_run
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
+from noxcli.render import Format
+from noxcli.runs.resolve import resolve_run
+from noxcli.state.history import VARIABLE as STATE_VARIABLE
 from noxcli.timing import Deadline
 from noxcli.urls import check_url, is_loopback, read_url, shown_url
 

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.attend import attend, following, judge
-from noxcli.commands.context import Context
-from noxcli.commands.hand_over import deliver, destination
-from noxcli.ended import own_record
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.deliver import deliver, destination
+from noxcli.cli.follow import attend, following, judge
 from noxcli.errors import LostContact, NotFinished, Phase
-from noxcli.output import Format
-from noxcli.resolve import one_run, resolve_run
+from noxcli.outputs.await_output import own_record
+from noxcli.render import Format
+from noxcli.runs.resolve import one_run, resolve_run
 from noxcli.timing import Deadline
 
 WaitFirst = Annotated[bool, typer.Option("--wait", help="Wait for the end first.")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.commands.context import Context
+from noxcli.cli.context import Context
 from noxcli.errors import ExitCode, UsageProblem
 
 Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="What to tell about.")]

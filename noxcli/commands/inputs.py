@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.definition import InputNode, inputs_of, keys_of
+from noxcli.cli import options
+from noxcli.cli.context import Context
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs import item_start
-from noxcli.output import Format
-from noxcli.output.table import in_columns, with_tabs
-from noxcli.output.text import visible
-from noxcli.resolve import resolve_version, resolve_workflow
-from noxcli.schema import SAMPLES, schema_of
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of
+from noxcli.inputs.parse import item_start
+from noxcli.inputs.schema import SAMPLES, schema_of
+from noxcli.render import Format
+from noxcli.render.table import in_columns, with_tabs
+from noxcli.render.text import visible
+from noxcli.runs.resolve import resolve_version, resolve_workflow
 from noxcli.timing import Deadline
 
 HEADER = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")

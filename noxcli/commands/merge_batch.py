@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.commands.summary import Summary
+from noxcli.batch.summary import Summary
+from noxcli.cli import options
+from noxcli.cli.context import Context
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem
 from noxcli.files import check_target
@@ -38,7 +38,7 @@ def merge_batch(
     context: Context = ctx.obj
     context.present(quiet=quiet, verbose=verbose, color=color, log_file=None)
     from noxcli.batch.report import Joined  # loaded where a report is written
-    from noxcli.junit import JunitReport
+    from noxcli.reports.junit import JunitReport
 
     joined = Joined.read([Path(directory) for directory in directories])
     summary = Summary()

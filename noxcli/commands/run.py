@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from noxcli.chosen import check_keys
-from noxcli.commands import options
-from noxcli.commands.attend import attend, following, judge
-from noxcli.commands.context import Context
-from noxcli.commands.hand_over import check_directory, deliver, destination
-from noxcli.commands.prepare import checked, chosen_version, require_time, show_request, stored
-from noxcli.definition import InputNode, inputs_of
-from noxcli.doubt import Known
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.deliver import check_directory, deliver, destination
+from noxcli.cli.follow import attend, following, judge
+from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
 from noxcli.files import check_target
-from noxcli.inputs import read_inputs
-from noxcli.likeness import Comparison
+from noxcli.inputs.definition import InputNode, inputs_of
+from noxcli.inputs.parse import read_inputs
 from noxcli.models import Run, Workflow
-from noxcli.output import Format
-from noxcli.patience import Patience
-from noxcli.resolve import resolve_workflow
+from noxcli.outputs.choose import check_keys
+from noxcli.render import Format
+from noxcli.retry import Patience
+from noxcli.runs.doubt import Known
+from noxcli.runs.likeness import Comparison
+from noxcli.runs.resolve import resolve_workflow
+from noxcli.runs.start import Moment, Wanted, start_run
+from noxcli.runs.stop import stop_run
 from noxcli.signals import Interrupted
-from noxcli.start import Moment, Wanted, start_run
-from noxcli.state import State, write_state
-from noxcli.stop import stop_run
+from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
 
 if TYPE_CHECKING:

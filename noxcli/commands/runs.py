@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.commands.listing import DEFAULT_LIMIT, Listing
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, Run, Workflow
-from noxcli.recent import newest_first
-from noxcli.resolve import resolve_workflow
+from noxcli.runs.newest import newest_first
+from noxcli.runs.resolve import resolve_workflow
 from noxcli.timing import Deadline, seconds_between, show_seconds
 
 OfWorkflow = Annotated[

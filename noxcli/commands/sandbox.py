@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.commands.context import Context
+from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 
 Command = Annotated[

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
+from noxcli.cli import options
+from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, LostContact, NotFinished, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
-from noxcli.resolve import read_runs, resolve_run
-from noxcli.result import Outcome, raise_worst
-from noxcli.state import read_state
-from noxcli.stop import stop_run
+from noxcli.reports.result import Outcome, raise_worst
+from noxcli.runs.resolve import read_runs, resolve_run
+from noxcli.runs.stop import stop_run
+from noxcli.state.statefile import read_state
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ import sys
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.attend import attend, following, judge
-from noxcli.commands.context import Context
-from noxcli.commands.hand_over import check_directory, deliver, destination
-from noxcli.ended import own_record
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.deliver import check_directory, deliver, destination
+from noxcli.cli.follow import attend, following, judge
 from noxcli.errors import LostContact, Phase, UsageProblem
-from noxcli.output import Format
-from noxcli.resolve import one_run, resolve_run
+from noxcli.outputs.await_output import own_record
+from noxcli.render import Format
+from noxcli.runs.resolve import one_run, resolve_run
 from noxcli.timing import Deadline
 
 

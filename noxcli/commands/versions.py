@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.commands.listing import DEFAULT_LIMIT, Listing
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
-from noxcli.recent import newest_first
-from noxcli.resolve import resolve_workflow
+from noxcli.runs.newest import newest_first
+from noxcli.runs.resolve import resolve_workflow
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.attend import explainer, following, judge
-from noxcli.commands.context import Context
-from noxcli.ended import own_record
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.follow import explainer, following, judge
 from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable
-from noxcli.follow import Follower, Policy
 from noxcli.models import Run
-from noxcli.output import play
-from noxcli.patience import Patience
-from noxcli.progress import Progress
-from noxcli.reasons import LONGEST, Explainer
-from noxcli.record import LAST_LOOK
-from noxcli.resolve import read_runs, resolve_run
-from noxcli.result import Outcome, raise_worst, verdict_of
+from noxcli.outputs.await_output import own_record
+from noxcli.render import play
+from noxcli.reports.result import Outcome, raise_worst, verdict_of
+from noxcli.retry import Patience
+from noxcli.runs.follow import Follower, Policy
+from noxcli.runs.progress import Progress
+from noxcli.runs.reasons import LONGEST, Explainer
+from noxcli.runs.record import LAST_LOOK
+from noxcli.runs.resolve import read_runs, resolve_run
+from noxcli.threads import run_all_within
 from noxcli.timing import Deadline
-from noxcli.within import run_all_within
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi

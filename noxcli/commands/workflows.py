@@ -6,12 +6,12 @@ from typing import Any
 
 import typer
 
-from noxcli.commands import options
-from noxcli.commands.context import Context
-from noxcli.commands.listing import DEFAULT_LIMIT, Listing
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase
 from noxcli.models import Workflow
-from noxcli.recent import newest_first
+from noxcli.runs.newest import newest_first
 from noxcli.timing import Deadline
 
 

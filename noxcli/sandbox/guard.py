@@ -16,7 +16,8 @@ from noxcli.sandbox.connections import Connections
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.switches import Switches
-from noxcli.sandbox.workspace import Workflow, Workspace
+from noxcli.sandbox.workflow import Workflow
+from noxcli.sandbox.workspace import Workspace
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

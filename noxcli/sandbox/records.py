@@ -66,8 +66,8 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
     return {key: record[key] for key in kept}
 
 
-def without_io(run: Run) -> dict[str, Any]:
-    """A run without its output, with its workflow. Noxus docs: Get run by id."""
+def without_io(run: Run, siblings: int) -> dict[str, Any]:
+    """A run without its output, with its workflow, which has so many runs. Noxus docs: Get run by id."""
     record = full(run)
     for key in ("progress_details", "single_node_id"):
         del record[key]
@@ -76,7 +76,7 @@ def without_io(run: Run) -> dict[str, Any]:
     if run.switches.look_up_output in ("null", "empty"):
         record["output"] = None if run.switches.look_up_output == "null" else {}
     workflow = run.workflow
-    embedded = workflow_record(workflow.scenario, workflow.graph, len(workflow.runs), None)
+    embedded = workflow_record(workflow.scenario, workflow.graph, siblings, None)
     return {**record, "definitions": None, "source": "api", "workflow": embedded}
 
 

@@ -3,14 +3,12 @@
 import asyncio
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from noxcli.sandbox.eventlog import EventLog
 from noxcli.sandbox.progress import Progress
 from noxcli.sandbox.scenario import Node
-
-if TYPE_CHECKING:
-    from noxcli.sandbox.workspace import Workflow
+from noxcli.sandbox.workflow import Workflow
 
 TERMINAL = ("completed", "failed", "stopped")
 PAUSED = "awaiting_human_feedback"
@@ -19,7 +17,7 @@ PAUSED = "awaiting_human_feedback"
 class Run:
     """A run of a workflow. Tests read `id`, `status`, `input` and `events`."""
 
-    def __init__(self, workflow: "Workflow", body: dict[str, Any], values: dict[str, Any]) -> None:
+    def __init__(self, workflow: Workflow, body: dict[str, Any], values: dict[str, Any]) -> None:
         self.id = str(uuid.uuid4())
         self.workflow = workflow
         self.switches = workflow.switches

@@ -57,17 +57,20 @@ async def read(request: Request) -> Response:
 
 async def look_up(request: Request) -> Response:
     """GET /v1/runs/{run_id}: leads from a bare run id to its workflow."""
-    run = workspace_of(request).run(request.path_params["run_id"])
+    workspace = workspace_of(request)
+    run = workspace.run(request.path_params["run_id"])
     if run.switches.look_up != "served":
         status = int(run.switches.look_up)
         raise ApiError(status, HTTPStatus(status).phrase)
-    return Json(records.without_io(run))
+    return Json(records.without_io(run, len(workspace.runs_of(run.workflow))))
 
 
 async def list_of_workflow(request: Request) -> Response:
     """GET /v1/workflows/{workflow_id}/runs"""
-    workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
-    runs, envelope = params.page(request, _ordered(workflow.runs, workflow.switches), workflow.switches)
+    workspace = workspace_of(request)
+    workflow = workspace.workflow(request.path_params["workflow_id"])
+    every = _ordered(workspace.runs_of(workflow), workflow.switches)
+    runs, envelope = params.page(request, every, workflow.switches)
     return Json({"items": [records.full(run) for run in runs], **envelope})
 
 
@@ -76,7 +79,7 @@ async def list_all(request: Request) -> Response:
     workspace = workspace_of(request)
     everything = _ordered(list(workspace.runs.values()), workspace.switches)
     runs, envelope = params.page(request, everything, workspace.switches)
-    return Json({"items": [records.without_io(run) for run in runs], **envelope})
+    return Json({"items": [records.without_io(run, len(workspace.runs_of(run.workflow))) for run in runs], **envelope})
 
 
 async def search(request: Request) -> Response:

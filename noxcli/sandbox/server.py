@@ -101,7 +101,7 @@ class Sandbox:
 
     def runs(self, workflow_id: str) -> list[Run]:
         """The runs of a workflow, oldest first."""
-        return list(self._workspace.workflow(workflow_id).runs)
+        return list(self._workspace.runs_of(self._workspace.workflow(workflow_id)))
 
     def reset(self) -> None:
         """Forget runs, requests and files, and arm all faults anew. Workflows stay."""

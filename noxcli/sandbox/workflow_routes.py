@@ -8,14 +8,16 @@ from noxcli.sandbox.answers import Json
 from noxcli.sandbox.definition import GROUP_ID, catalogue, version_records, workflow_record
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import workspace_of
-from noxcli.sandbox.workspace import Workflow
+from noxcli.sandbox.workflow import Workflow
+from noxcli.sandbox.workspace import Workspace
 
 _PERMISSIONS = ["flows_run", "flows_edit", "flows_advanced", "resource:delete_history"]
 
 
 async def read(request: Request) -> Response:
     """GET /v1/workflows/{workflow_id}"""
-    return Json(_record(workspace_of(request).workflow(request.path_params["workflow_id"])))
+    workspace = workspace_of(request)
+    return Json(_record(workspace, workspace.workflow(request.path_params["workflow_id"])))
 
 
 async def list_all(request: Request) -> Response:
@@ -24,7 +26,7 @@ async def list_all(request: Request) -> Response:
     wanted = request.query_params.get("type", "flow")
     workflows = list(workspace.workflows.values()) if wanted == "flow" else []
     some, envelope = params.page(request, workflows, workspace.switches)
-    return Json({"items": [_record(workflow) for workflow in some], **envelope})
+    return Json({"items": [_record(workspace, workflow) for workflow in some], **envelope})
 
 
 async def versions(request: Request) -> Response:
@@ -60,11 +62,12 @@ async def me(request: Request) -> Response:
     )
 
 
-def _record(workflow: Workflow) -> dict[str, object]:
-    last = workflow.runs[-1].created_at if workflow.runs else None
+def _record(workspace: Workspace, workflow: Workflow) -> dict[str, object]:
+    runs = workspace.runs_of(workflow)
+    last = runs[-1].created_at if runs else None
     return workflow_record(
         workflow.scenario,
         workflow.graph,
-        len(workflow.runs),
+        len(runs),
         records.stamp(last, workflow.switches.timestamps),
     )

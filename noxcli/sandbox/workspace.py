@@ -13,30 +13,18 @@ from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
-from noxcli.sandbox.graph import Graph
 from noxcli.sandbox.inputs import resolved
 from noxcli.sandbox.player import play
 from noxcli.sandbox.recording import Requests
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File, Scenario
-from noxcli.sandbox.switches import Switches, with_overrides
+from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.workflow import Workflow
 
 # For tests in one process; what is served to others has a key of its own.
 KEY = "sandbox-key"
 _LIMITED = "-without-flows-run"
 LIMITED_KEY = f"{KEY}{_LIMITED}"
-
-
-class Workflow:
-    """A scenario in service."""
-
-    def __init__(self, scenario: Scenario, switches: Switches) -> None:
-        self.scenario = scenario
-        self.graph = Graph(scenario)
-        self.switches = with_overrides(switches, scenario.switches)
-        self.faults = FaultQueue(scenario.faults)
-        self.runs: list[Run] = []
-        self.refusals_left = self.switches.gateway_refusals
 
 
 class Workspace:
@@ -62,6 +50,7 @@ class Workspace:
         self.faults = FaultQueue(self._fault_source)
         self.workflows: dict[str, Workflow] = {}
         self.runs: dict[str, Run] = {}
+        self._runs_of: dict[Workflow, list[Run]] = {}
         self.files: dict[str, StoredFile] = {}
         self.requests = Requests()
         self.callbacks: list[tuple[str, str]] = []
@@ -98,6 +87,10 @@ class Workspace:
             raise ApiError(404, "Run not found")
         return run
 
+    def runs_of(self, workflow: Workflow) -> list[Run]:
+        """A workflow's runs, oldest first."""
+        return self._runs_of.get(workflow, [])
+
     def file(self, file_id: str) -> StoredFile:
         """A stored file by id."""
         check_uuid(file_id, ["path", "file_id"])
@@ -129,7 +122,7 @@ class Workspace:
         self.runs[run.id] = run
         self._sizes[run.id] = len(encoded(body["input"]))
         self._input += self._sizes[run.id]
-        workflow.runs.append(run)
+        self._runs_of.setdefault(workflow, []).append(run)
         self._tasks[run.id] = asyncio.create_task(self._live(run))
         return run
 
@@ -145,7 +138,7 @@ class Workspace:
     def delete(self, run: Run) -> None:
         """Forget a run."""
         del self.runs[run.id]
-        run.workflow.runs.remove(run)
+        self._runs_of[run.workflow].remove(run)
         self._tasks.pop(run.id, None)
         self._input -= self._sizes.pop(run.id, 0)
 
@@ -161,6 +154,7 @@ class Workspace:
         """Forget runs, files and requests, and arm all faults anew; workflows stay."""
         await self.close()
         self.runs.clear()
+        self._runs_of.clear()
         self.files.clear()
         self._content = 0
         self._sizes.clear()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from noxcli.config import DEFAULT_URL
+from noxcli.config.settings import DEFAULT_URL
 
 CONSTANTS = {
     "@MADE_BY@": "Made by scripts/make_completions.py from the options that the commands declare: edit those instead.",

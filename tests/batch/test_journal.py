@@ -18,8 +18,8 @@ from noxcli.batch.doubts import look_for
 from noxcli.batch.journal import FINISHED, NEW, Header, Journal, JournalTrouble, Past, Pending, lines_of
 from noxcli.batch.report import Joined
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
-from noxcli.likeness import Comparison, Likeness
 from noxcli.models import Run
+from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep

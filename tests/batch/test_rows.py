@@ -8,8 +8,8 @@ import pytest
 
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.errors import UsageProblem
-from noxcli.inputs import read_inputs
-from noxcli.uploads import Upload
+from noxcli.inputs.parse import read_inputs
+from noxcli.inputs.uploads import Upload
 
 
 def rows_of(

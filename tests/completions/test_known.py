@@ -13,12 +13,12 @@ from typing import Annotated
 import pytest
 import typer
 
-from noxcli.config import DEFAULT_URL
-from noxcli.definition import InputNode
-from noxcli.inputs import split_item
-from noxcli.journal import Journal
-from noxcli.known import Known
+from noxcli.config.settings import DEFAULT_URL
+from noxcli.inputs.definition import InputNode
+from noxcli.inputs.parse import split_item
 from noxcli.models import Run, Workflow
+from noxcli.state.completion_cache import Known
+from noxcli.state.history import Journal
 from tests.completions.tab import ROOT, Typed, start
 
 sys.path.insert(0, str(ROOT / "scripts"))

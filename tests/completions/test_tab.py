@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.cli import app
+from noxcli.app import app
 from tests.completions.tab import ROOT, SCRIPTS, Typed, start
 from tests.process import needs
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from noxcli.errors import LostContact, TimedOut, TimedOutBeforeStart, Unavailable
-from noxcli.patience import ONE_LOOK, Patience
+from noxcli.retry import ONE_LOOK, Patience
 from noxcli.timing import Clock, Deadline
 from tests.faults.fake import FakeClock
 

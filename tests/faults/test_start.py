@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from noxcli.doubt import SETTLING, Known
 from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
-from noxcli.likeness import Comparison
 from noxcli.models import Run
-from noxcli.patience import Patience
+from noxcli.retry import Patience
+from noxcli.runs.doubt import SETTLING, Known
+from noxcli.runs.likeness import Comparison
+from noxcli.runs.start import MOST_CANDIDATES, Wanted, start_run
 from noxcli.signals import Interrupted
-from noxcli.start import MOST_CANDIDATES, Wanted, start_run
 from noxcli.timing import Deadline
 from tests.faults.fake import FakeClock
 

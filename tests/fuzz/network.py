@@ -13,7 +13,7 @@ from typing import Any
 import urllib3
 
 from noxcli.api import NoxusApi
-from noxcli.config import Settings
+from noxcli.config.settings import Settings
 from noxcli.errors import NoxError
 
 KEY = "fuzz-key-that-nothing-else-contains"

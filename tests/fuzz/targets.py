@@ -13,14 +13,14 @@ from noxcli.api.decode import parse_json
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, read_frames
 from noxcli.batch.journal import Past, lines_of
-from noxcli.configfile import read_table
+from noxcli.config.table import read_table
 from noxcli.encode import to_json
 from noxcli.errors import NoxError
-from noxcli.inputs import parse_json as parse_input
-from noxcli.inputs import split_item
-from noxcli.journal import Journal
+from noxcli.inputs.parse import parse_json as parse_input
+from noxcli.inputs.parse import split_item
+from noxcli.outputs.values import find_remote, outermost, replaced
+from noxcli.state.history import Journal
 from noxcli.urls import read_url
-from noxcli.values import find_remote, outermost, replaced
 
 PLACE = Path(tempfile.mkdtemp(prefix="noxcli-fuzz-"))
 

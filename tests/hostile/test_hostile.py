@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from noxcli.models import Run, RunEvent, Started, Workflow
-from noxcli.output.live import Live
-from noxcli.progress import Progress
+from noxcli.render.live import Live
+from noxcli.runs.progress import Progress
 from noxcli.sandbox.server import Sandbox
 from tests.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
 from tests.hostile.judge import ROWS, emulated, leaks, shown
@@ -136,11 +136,11 @@ def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
 
 # Which modules may touch the streams, and what for.
 WRITERS = {
-    "output/terminal.py": {"sys", "out", "err"},
-    "output/console.py": {"err", "Console"},  # whose every segment passes `visible`
-    "output/live.py": {"err"},  # its encoding
-    "output/ci/github.py": {"err"},  # whether it is a file
-    "logbook.py": {"os.write"},  # to its own file, and so does the journal of a batch
+    "render/terminal.py": {"sys", "out", "err"},
+    "render/console.py": {"err", "Console"},  # whose every segment passes `visible`
+    "render/live.py": {"err"},  # its encoding
+    "reports/ci/github.py": {"err"},  # whether it is a file
+    "state/logfile.py": {"os.write"},  # to its own file, and so does the journal of a batch
     "batch/journal.py": {"os.write"},
     "signals.py": {"sys", "os.write"},  # one fixed sequence, where nothing else can run any more
     "__main__.py": {"os.write"},  # the version

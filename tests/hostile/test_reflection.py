@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.secrets import Mask
+from noxcli.redaction import Mask
 from tests.conftest import Noxcli, Result
 from tests.hostile.mirror import (
     ANSWERS,

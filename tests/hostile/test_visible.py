@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.output.text import LONGEST, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
+from noxcli.render.text import LONGEST, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
 from tests.hostile.corpus import PAYLOADS
 
 # Any character, with those that matter far more often than chance would have them.

@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from noxcli.commands.context import Context
-from noxcli.ending import run
+from noxcli.cli.context import Context
+from noxcli.main import run
 from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
-from noxcli.names import HIDDEN
-from noxcli.output import play
-from noxcli.output.downloads import Bars, Lines
-from noxcli.output.live import Live
-from noxcli.output.plain import WarningsOnly
-from noxcli.output.terminal import Terminal
-from noxcli.progress import Progress
+from noxcli.outputs.filenames import HIDDEN
+from noxcli.outputs.values import Remote
+from noxcli.render import play
+from noxcli.render.downloads import Bars, Lines
+from noxcli.render.live import Live
+from noxcli.render.plain import WarningsOnly
+from noxcli.render.terminal import Terminal
+from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer
 from noxcli.sandbox.scenario import File, Node, Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from noxcli.timing import Clock
-from noxcli.values import Remote
 from tests.conftest import QuickClock
 from tests.hostile.corpus import NAMES, all_marked, marked
 from tests.rawserver import Turn, answer, raw_server
@@ -388,7 +388,7 @@ def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
         terminal = on_terminal()
         with (
             size(columns, 200),
-            patch("noxcli.output.downloads.FIRST_BAR", 0.0),
+            patch("noxcli.render.downloads.FIRST_BAR", 0.0),
             Bars(terminal) as bars,
         ):
             bars.show(going)
@@ -415,7 +415,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
-    with patch("noxcli.commands.summary.LINES_TOLD", len(said)):
+    with patch("noxcli.batch.summary.LINES_TOLD", len(said)):
         _, out, err = theatre.call("batch", workflow, str(rows))
     yield View("batch, stdout on a terminal", out, "bf")
     yield View("batch, summary", err, "bf")

@@ -1,0 +1,95 @@
+"""The map of the product: which verbs there are. A verb's module is loaded when it is called for."""
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from noxcli import __version__
+from noxcli.cli.usage import Told, Verb, end_with, nearest
+from noxcli.errors import UsageProblem
+
+# Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
+VERBS = {
+    "run": ("Run", "Start a workflow, follow it live, and print its output."),
+    "stream": ("Run", "Follow a run that was started elsewhere, and print its output."),
+    "wait": ("Run", "Wait for runs to end, and print RUN_ID<TAB>STATUS for each."),
+    "fetch-output": ("Run", "Print or save the output of a finished run."),
+    "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
+    "workflows": ("Look", "List workflows, last changed first."),
+    "versions": ("Look", "List the saved versions of a workflow, newest first."),
+    "inputs": ("Look", "Show what a workflow takes, and a command line to start from."),
+    "runs": ("Look", "List runs, newest first."),
+    "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
+    "merge-batch": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
+    "config": ("Set up", "Show the settings in force, and where each comes from."),
+    "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
+    "completion": ("Set up", "Print the completion script of a shell."),
+    "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
+    "help": ("Set up", "Print the exit codes and what to do about each."),
+}
+EPILOG = "Exit codes, environment and recipes: README.md. A try without an account: noxcli sandbox -- noxcli run demo"
+
+
+class Verbs(Told, TyperGroup):
+    """The verbs, each loaded when it is called for: a third of the time that `--help` would take otherwise."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is theirs
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        if cmd_name not in self.commands:
+            name = cmd_name.replace("-", "_")
+            alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+            alone.command(cmd_name, cls=Verb)(getattr(import_module(f"noxcli.commands.{name}"), name))
+            self.add_command(typer.main.get_command(alone), cmd_name)
+        return self.commands[cmd_name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the verb that is called.
+
+        Raises UsageProblem, with the verb that was probably meant, for one that there is not.
+        """
+        word = args[0]
+        if word not in VERBS and not word.startswith("-"):
+            near = nearest(word, VERBS)
+            raise UsageProblem(f"no such command {word!r}", f"did you mean {near}?" if near else "see noxcli --help")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the verbs under their headings, from the table: none has to be loaded."""
+        width = max(map(len, VERBS))
+        for heading in dict.fromkeys(heading for heading, _ in VERBS.values()):
+            rows = [(f"{name:{width}}", does) for name, (under, does) in VERBS.items() if under == heading]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+# Without rich markup, help and usage errors don't load rich: 65 instead of 137 ms.
+app = typer.Typer(
+    name="noxcli",
+    cls=Verbs,
+    help="Run Noxus AI workflows from the shell.",
+    epilog=EPILOG,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def noxcli(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Run Noxus AI workflows from the shell."""
+    # `--version` on its own never comes here: __main__ answers it without loading Typer.
+    if version:
+        end_with(ctx, f"noxcli {__version__}")
+    elif ctx.invoked_subcommand is None:
+        end_with(ctx, ctx.get_help())

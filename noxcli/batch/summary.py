@@ -1,0 +1,70 @@
+"""What has become of many rows, by exit code: for a person at the end, and as the code that stands for all."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from noxcli.errors import ExitCode, NoxError, Phase, worst
+from noxcli.render.terminal import Terminal
+
+LINES_TOLD = 8
+BECAME = {
+    0: "completed",
+    1: "failed",
+    2: "refused, nothing started",
+    3: "stopped",
+    4: "refused for the key",
+    5: "not found",
+    6: "lost contact with",
+    7: "in doubt",
+    8: "not finished",
+    9: "completed, the output not delivered whole",
+    10: "waiting for a person",
+    75: "not started for trouble",
+    124: "still going when the time was up",
+}
+
+
+class RowsLeft(NoxError):
+    """Not every row completed; the code is that of the worst one."""
+
+    phase = Phase.RUN
+
+    def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
+        super().__init__(message, hint)
+        self.exit_code = code
+
+
+class Summary:
+    """Rows by exit code, and what the first ones that did not complete had to say."""
+
+    def __init__(self, codes: Mapping[int, int] | None = None) -> None:
+        self._codes = Counter(codes)
+        self._first: list[str] = []
+
+    def add(self, code: int, line: str) -> None:
+        """Count a row; `line` is told of the first ones that did not complete."""
+        self._codes[code] += 1
+        if code != ExitCode.OK and len(self._first) < LINES_TOLD:
+            self._first.append(line)
+
+    def say(self, terminal: Terminal, not_started: int = 0) -> None:
+        """Tell how many rows came to what."""
+        for code in sorted(self._codes):
+            if self._codes[code]:
+                terminal.note(f"  {self._codes[code]:>7} {BECAME.get(code, 'left going')}")
+        if not_started:
+            terminal.note(f"  {not_started:>7} not started")
+        for line in self._first:
+            terminal.complain(f"noxcli: {line}")
+
+    def raise_worst(self, rows: int, hint: str | None, cause: NoxError | None = None) -> None:
+        """Raise the error that stands for all, with `cause` for what cut the rows off; do nothing where all is well."""
+        codes = [code for code, count in self._codes.items() if count]
+        if cause is not None:
+            codes.append(cause.exit_code)
+        code = worst(codes)
+        if code == ExitCode.OK:
+            return
+        failed = sum(self._codes.values()) - self._codes[ExitCode.OK]
+        why = f"{cause.message}; " if cause is not None else ""
+        raise RowsLeft(f"{why}{failed} of {rows} rows did not complete", hint, code)

@@ -1,0 +1,325 @@
+"""What a command is handed: streams, clock, signals, and the outcome that it fills in."""
+
+import shlex
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noxcli.config.layers import Configured, read_configured
+from noxcli.config.settings import Settings, load_settings, overruling
+from noxcli.encode import to_json
+from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.files import check_target
+from noxcli.inputs.parse import Inputs
+from noxcli.models import Run
+from noxcli.redaction import LEAST, can_hide
+from noxcli.render import Format, Renderer
+from noxcli.render.pipe import Content, Ndjson
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
+from noxcli.reports.ci import WhichCi, ci_system
+from noxcli.reports.result import Outcome, document_of
+from noxcli.reports.writer import Reports
+from noxcli.retry import Patience
+from noxcli.signals import Signals
+from noxcli.state.completion_cache import Known
+from noxcli.state.history import Journal
+from noxcli.state.logfile import VARIABLE as LOG_VARIABLE
+from noxcli.state.logfile import Level, Logbook, LogKeeper, own_words
+from noxcli.timing import Clock, Deadline, show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.api import Exchange, NoxusApi
+
+COLORS = ("auto", "always", "never")
+
+
+@dataclass(slots=True)
+class Context:
+    """One command line's surroundings; a test hands in its own."""
+
+    terminal: Terminal
+    clock: Clock = field(default_factory=Clock)
+    signals: Signals = field(default_factory=Signals)
+    argv: Sequence[str] = ()
+    format: Format = Format.TEXT
+    outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
+    way_back: str | None = None  # the command line that comes back to what was left
+    base_url: str = ""  # in force, once there is a connection
+    log: Logbook = field(default_factory=Logbook)
+    route: str = ""  # the flags that said where to connect, for command lines to paste
+    reports: Reports = field(default_factory=Reports)
+    began: float = field(init=False)  # by the clock
+    _ndjson: Ndjson | None = None
+    _concluded: bool = False
+    _configured: Configured | None = None
+
+    def __post_init__(self) -> None:
+        self.terminal.hold = self.signals.held
+        self.log.mask = self.terminal.mask
+        self.began = self.clock.monotonic()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is known of the command's only or first run."""
+        return self.outcomes[0]
+
+    @property
+    def writes_text(self) -> bool:
+        """True where stdout is for eyes and simple pipes, not for parsers."""
+        return self.format in {Format.TEXT, Format.CONTENT}
+
+    def present(
+        self,
+        *,
+        form: Format = Format.TEXT,
+        as_json: bool = False,
+        raw: Sequence[str] | None = None,
+        quiet: bool,
+        verbose: bool,
+        color: str,
+        log_file: str | None,
+    ) -> None:
+        """Settle how things are shown, before anything can fail that would have to be shown so.
+
+        Raises UsageProblem where the options contradict each other, or the log can't be written to.
+        """
+        self.format = Format.JSON if as_json else form
+        self.terminal.quiet, self.terminal.verbose = quiet, verbose
+        if color not in COLORS:
+            raise UsageProblem(f"--color {color} is not known", f"write one of {', '.join(COLORS)}")
+        self.terminal.color = color
+        if as_json and form not in {Format.TEXT, Format.JSON}:
+            raise UsageProblem(f"--json and --format {form} contradict each other", "leave one of the two")
+        if raw and self.format is not Format.TEXT:
+            raise UsageProblem("--raw prints one output and nothing else", f"leave --raw or --format {self.format}")
+        if log := log_file or self.terminal.environ.get(LOG_VARIABLE):
+            self.log.open(log)
+
+    def report(
+        self, *, ci: WhichCi | None, junit: str | None, dotenv: str | None, output_dir: str | None = None
+    ) -> None:
+        """Settle what is written for other programs, before anything can fail that would have to be in it.
+
+        Raises UsageProblem where a report could not be written, ConfigProblem for a NOXCLI_CI that is not known.
+        """
+        reports = self.reports = Reports(output_dir=output_dir)
+        reports.ci = ci_system(ci, self.terminal, self.clock)
+        if junit is not None:
+            check_target(Path(junit), "--junit")
+            reports.junit = Path(junit)
+        if dotenv is not None:
+            check_target(Path(dotenv), "--dotenv")
+            reports.dotenv = Path(dotenv)
+
+    def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
+        """Return the API at the settings in force."""
+        environ, profile = self.terminal.environ, self.configured.profile
+        named = profile.name.value if profile and profile.name.source.startswith("flag") else None
+        flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+        self.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
+        settings = load_settings(
+            base_url, api_key_file, environ, profile, lambda line: self.terminal.complain(f"warning: {line}")
+        )
+        if variables := overruling(base_url, api_key_file, environ, profile):
+            self.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+        return self.open(settings, connect_timeout)
+
+    def open(self, settings: Settings, connect_timeout: float) -> "NoxusApi":
+        """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""
+        self._hide_key(settings.key)
+        self.base_url = settings.url
+        self.log.note("connect", base_url=settings.url)
+        from noxcli.api import NoxusApi
+
+        return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
+
+    def hide(self, inputs: Inputs) -> None:
+        """Keep the values of secret inputs out of all that is written from now on, and out of the CI system's log."""
+        secrets = inputs.secret_values()
+        self.terminal.mask.learn(secrets.values())
+        self.reports.ci.hide(secrets.values())
+        for key, value in secrets.items():
+            if not can_hide(value):
+                self._warn_of_short(f"the value of --secret {key!r}")
+
+    def _hide_key(self, key: str) -> None:
+        self.terminal.mask.learn_key(key)
+        if not can_hide(key):
+            self._warn_of_short("the API key")
+
+    def _warn_of_short(self, what: str) -> None:
+        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too few to hide it in messages")
+
+    def configure(self, profile: str | None) -> Configured:
+        """Read the config files, for the profile of that name or the one that they and the environment choose.
+
+        Raises ConfigProblem for what is wrong in them.
+        """
+        self._configured = read_configured(self.terminal.environ, profile)
+        return self._configured
+
+    @property
+    def configured(self) -> Configured:
+        """What the config files say."""
+        return self._configured or self.configure(None)
+
+    @property
+    def journal(self) -> Journal:
+        """What this user started, wherever the environment says that it is kept."""
+        return Journal(
+            self.terminal.environ, self.terminal.mask, lambda line: self.terminal.complain(f"warning: {line}")
+        )
+
+    @property
+    def known(self) -> Known:
+        """What completion may offer for the address in force."""
+        return Known(self.terminal.environ, self.base_url, self.terminal.mask)
+
+    def stops_runs(self, on_interrupt: str | None) -> bool:
+        """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
+        return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
+
+    def noted_run(self, text: str) -> tuple[str, str] | None:
+        """Return workflow and run id of what was started from here at this address: the last one, or by its id."""
+        journal = self.journal
+        entry = journal.last(self.base_url) if text == "@last" else journal.entry(text, self.base_url)
+        return (entry.workflow_id, entry.run_id) if entry else None
+
+    def line_to_stream(self, run: str) -> str:
+        """Return the command line that follows the run from where stdout was left."""
+        shown = f" --resume --format {self.format}" if self.format in {Format.NDJSON, Format.CONTENT} else ""
+        return f"noxcli stream {run}{shown}"
+
+    def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> Patience:
+        """Return how long this command goes on trying."""
+        say = self.terminal.complain if self.terminal.verbose else self.terminal.note
+        return Patience(self.clock, deadline, retry_for, say, **kwargs).observed(self._log_try)
+
+    def event_writer(self) -> Renderer | None:
+        """Return what writes events to stdout as they come; text and json have nothing to say before the end."""
+        if self.format is Format.NDJSON:
+            return self._lines()
+        return Content(self.terminal) if self.format is Format.CONTENT else None
+
+    def write_reports(self, exit_code: ExitCode) -> ExitCode:
+        """Write the reports, whatever the ending; one that can't be written counts where all else went well.
+
+        The others are written again then, for all have to say the same.
+        """
+        return self._write_each(
+            list(self.reports.files(self.outcomes, self.clock.monotonic() - self.began, self.terminal.mask)), exit_code
+        )
+
+    def _write_each(self, reports: Sequence[Callable[[ExitCode], None]], exit_code: ExitCode) -> ExitCode:
+        for write in reports:
+            late = self._trouble_with(partial(write, exit_code))
+            if late is not None:
+                self.blame(late)
+                return self._write_each([each for each in reports if each is not write], exit_code or late.exit_code)
+        return exit_code
+
+    def tell_ci(self, exit_code: ExitCode) -> None:
+        """Tell the CI system how it all ended; to be called last and once, since it only ever adds to its files."""
+        self._trouble_with(lambda: self.reports.tell_ci(self.outcomes, exit_code, self.terminal.mask))
+
+    def _trouble_with(self, write: Callable[[], None]) -> NoxError | None:
+        """Write a report, say what goes wrong and return it: even a bug costs neither other reports nor the result."""
+        try:
+            write()
+        except NoxError as error:
+            late = error
+        except Exception as error:
+            late = self.unexpected(error)
+        else:
+            return None
+        self.terminal.complain(f"noxcli: {late.line()}")
+        return late
+
+    def unexpected(self, error: BaseException) -> Bug:
+        """Return what to say of an error that noxcli did not expect; --verbose shows at once where it happened."""
+        if self.terminal.verbose:
+            for line in self.terminal.mask("".join(traceback.format_exception(error))).splitlines():
+                self.terminal.complain(line)
+        return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
+
+    def blame(self, error: NoxError) -> None:
+        """Note the error that ended the command on each outcome that has neither another one nor a good end."""
+        for outcome in self.outcomes:
+            if outcome.error is None and (len(self.outcomes) == 1 or not outcome.completed):
+                outcome.error = error
+
+    def conclude(self, exit_code: ExitCode) -> None:
+        """Write the result where the format promises one and it is not there yet, whatever the ending.
+
+        Raises as Terminal.write.
+        """
+        if self._concluded:
+            return
+        if self.format is Format.JSON:
+            self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code, self.terminal.mask))}\n")
+        elif self.format is Format.NDJSON:
+            self._lines().finish(document_of(self.outcomes, exit_code, self.terminal.mask))
+        self._concluded = True
+
+    def tell(self, run: Run) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""
+        self.log.note_run(run)
+        if self.writes_text:
+            self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
+
+    def enter(self, phase: Phase) -> None:
+        """Note how far the command has come."""
+        self.outcome.phase = phase
+
+    def _lines(self) -> Ndjson:
+        if self._ndjson is None:
+            self._ndjson = Ndjson(self.terminal)
+        return self._ndjson
+
+    def log_ending(self, exit_code: int, error: NoxError | None) -> None:
+        """Tell how the command ended, and how long it took."""
+        facts: dict[str, Any] = {}
+        if error is not None:
+            phase = error.phase or self.outcome.phase
+            facts = {"error": type(error).__name__, "phase": str(phase), **error.facts()}
+        self.log.note(
+            "end",
+            Level.ERROR if error else Level.INFO,
+            exit_code=int(exit_code),
+            seconds=self.log.seconds(),
+            requests=self.log.requests,
+            **facts,
+        )
+        self.log.close()
+        if self.terminal.verbose:
+            took = show_seconds(self.log.seconds())
+            self.terminal.complain(f"exit code {int(exit_code)} after {took}, requests: {self.log.requests}")
+
+    def log_keeper(self, run: Run) -> LogKeeper:
+        """Return what notes in the log how the run goes on while it is followed."""
+        return LogKeeper(self.log, run)
+
+    def _log(self, exchange: "Exchange") -> None:
+        self.log.requests += 1
+        self.log.note(
+            "request",
+            Level.INFO if exchange.outcome.startswith("2") else Level.WARNING,
+            method=exchange.method,
+            path=exchange.path,
+            status=int(exchange.outcome) if exchange.outcome.isdigit() else None,
+            seconds=round(exchange.seconds, 3),
+            request_id=exchange.request_id,
+            reason=exchange.cause,
+        )
+        if self.terminal.verbose:
+            known_as = f" (request id {exchange.request_id})" if exchange.request_id else ""
+            why = f": {exchange.cause}" if exchange.cause else ""
+            took = f"{exchange.seconds * 1000:.0f} ms"
+            self.terminal.complain(f"{exchange.method} {exchange.path} {exchange.outcome}{why} {took}{known_as}")
+
+    def _log_try(self, error: Unavailable, delay: float) -> None:
+        self.log.note("retry", Level.WARNING, reason=own_words(error.message), delay_s=round(delay, 3), **error.facts())

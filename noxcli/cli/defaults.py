@@ -1,0 +1,59 @@
+"""The user's defaults for options, put below the flags and above the built-in ones."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from noxcli.cli.context import Context
+from noxcli.config.preferences import Preferences
+from noxcli.errors import ConfigProblem
+
+# A default for how long to follow a run is none for how long to wait until it has stopped, nor for many runs.
+NOT_FOR = {("stop", "timeout"), ("batch", "timeout")}
+
+
+def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
+    """Read the config files, and give the verb's other options their defaults.
+
+    Raises ConfigProblem for what is wrong in them.
+    """
+    context: Context = ctx.obj
+    ctx.default_map = defaults_for(ctx, context.configure(named).preferences)
+    return named
+
+
+def defaults_for(ctx: typer.Context, preferences: Preferences) -> dict[str, Any]:
+    """Return the values by the names of the verb's options.
+
+    Raises ConfigProblem where an option would not take one.
+    """
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        name = param.name or ""
+        default = preferences.defaults.get(name)
+        if default is None or (ctx.info_name, name) in NOT_FOR:
+            continue
+        try:
+            param.type_cast_value(ctx, default.value)
+        except typer.BadParameter as error:
+            raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
+        values[name] = default.value
+    return values
+
+
+def check_defaults(ctx: typer.Context, preferences: Preferences) -> None:
+    """Let `run`, which has all these options, judge every default.
+
+    Raises ConfigProblem.
+    """
+    defaults_for(typer.Context(run_command(ctx), info_name="run", parent=ctx), preferences)
+
+
+def run_command(ctx: typer.Context) -> TyperCommand:
+    """Return the verb `run` as Typer knows it."""
+    group = ctx.find_root().command
+    assert isinstance(group, TyperGroup)
+    command = group.get_command(ctx, "run")
+    assert isinstance(command, TyperCommand)
+    return command

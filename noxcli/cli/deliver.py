@@ -1,0 +1,194 @@
+"""What `run`, `stream` and `fetch-output` do with a completed run's output: to stdout, or to files."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from noxcli.cli.context import Context
+from noxcli.errors import Phase, Undelivered, UsageProblem
+from noxcli.files import prepare_directory
+from noxcli.models import Run, Workflow
+from noxcli.outputs.await_output import output_nodes, with_output
+from noxcli.outputs.choose import keys_in, require_one
+from noxcli.outputs.expand import (
+    DELIVERABLE,
+    PIECE,
+    Delivered,
+    complete_inline,
+    is_complete,
+    problem,
+    require_whole,
+    spooled,
+)
+from noxcli.outputs.filenames import TEMPLATE, check_template
+from noxcli.outputs.transfers import Watching
+from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
+from noxcli.render import Format
+from noxcli.render.downloads import watching
+from noxcli.retry import Patience
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A directory for the outputs, and how files in it are named."""
+
+    directory: Path
+    template: str = TEMPLATE
+    overwrite: bool = False
+
+
+def destination(output_dir: str | None, name: str | None, *, overwrite: bool) -> Destination | None:
+    """Return where files go, None for stdout.
+
+    Raises UsageProblem for a template that can't be filled, and for options that mean nothing without a directory.
+    """
+    if output_dir is None:
+        given = [option for option, there in (("--name", name is not None), ("--overwrite", overwrite)) if there]
+        if given:
+            raise UsageProblem(f"{given[0]} is about files", "add --output-dir DIR")
+        return None
+    if name is not None:
+        check_template(name)
+    return Destination(Path(output_dir), TEMPLATE if name is None else name, overwrite)
+
+
+def check_directory(into: Destination | None) -> None:
+    """Find out before anything is started, and paid for, that the outputs could not be written.
+
+    Raises UsageProblem.
+    """
+    if into is not None:
+        from noxcli.outputs.manifest import read_manifest  # loaded where files are written, not by every command
+
+        try:
+            with prepare_directory(into.directory) as place:
+                read_manifest(place, overwrite=into.overwrite)
+        except Undelivered as error:
+            raise UsageProblem(error.message, error.hint) from None
+
+
+def deliver(
+    context: Context,
+    api: "NoxusApi",
+    run: Run,
+    patience: Patience,
+    *,
+    raw: Sequence[str] | None = None,
+    into: Destination | None = None,
+    expand: bool = True,
+    workflow: Workflow | None = None,
+) -> None:
+    """Hand over the output of a completed run, in the form that was asked for.
+
+    `workflow` is what was read of it before.
+    Raises Undelivered where not all of it could be had or written, after delivering the rest.
+    """
+    context.enter(Phase.DELIVER)
+    run = context.outcome.run = with_output(api, run, patience, workflow)
+    keys = _chosen(api, run, raw, patience, workflow) if raw else []
+    output = {key: run.output[key] for key in keys} if keys else run.output
+    watch = partial(watching, context.terminal)
+    if into is not None:
+        delivered = _to_files(context, api, run, patience, into, watch)
+    elif not expand or context.format is Format.CONTENT:  # whose stdout has been written already
+        delivered = Delivered(output, complete=is_complete(output))
+        if context.format is Format.TEXT:
+            context.terminal.write(_as_stdout(output, keys))
+    elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
+        delivered = _print_exactly(context, api, output, keys, patience, watch)
+    else:
+        delivered = complete_inline(api, output, patience, watch)
+        if context.format is Format.TEXT:
+            context.terminal.write(_as_stdout(delivered.output))
+    context.outcome.delivered = delivered
+    require_whole(delivered, run)
+
+
+def _to_files(
+    context: Context, api: "NoxusApi", run: Run, patience: Patience, into: Destination, watch: Watching
+) -> Delivered:
+    from noxcli.outputs.save import Filing  # as in check_directory
+
+    with prepare_directory(into.directory) as place:
+        filing = Filing(api, patience, place, into.template, into.overwrite, watch)
+        delivered = context.outcome.delivered = filing.deliver(run)
+    count, right = len(delivered.files), len(filing.skipped)
+    context.terminal.note(
+        f"saved {count} files in {into.directory}" + (f", {right} of them there before" if right else "")
+    )
+    if context.format is Format.TEXT:
+        paths = "".join(f"{file['path']}\n" for file in delivered.files)
+        context.terminal.write(paths.encode("utf-8", "surrogateescape"))
+    return delivered
+
+
+def _only(output: Any) -> Any:
+    """Return the output's only value, None where it has several; an output that is no object is its own."""
+    if not isinstance(output, dict) or is_preview(output):
+        return output
+    return next(iter(output.values())) if len(output) == 1 else None
+
+
+def _print_exactly(
+    context: Context, api: "NoxusApi", output: Any, keys: Sequence[str], patience: Patience, watch: Watching
+) -> Delivered:
+    """Copy values to stdout, once all of them are whole: an error must not land in somebody's answer.txt."""
+    contents: list[IO[bytes]] = []
+    files: list[dict[str, Any]] = []
+    problems: list[str] = []
+    with ExitStack() as stack:
+        for part in [{key: output[key]} for key in keys] or [output]:
+            if is_preview(_only(part)) or is_file(_only(part)):
+                remote = next(find_remote(part))
+                try:
+                    content, entry = stack.enter_context(spooled(api, remote, patience, watch))
+                except DELIVERABLE as error:
+                    problems.append(problem(remote.pointer, error))
+                    continue
+                files.append(entry)
+            else:
+                whole = complete_inline(api, part, patience, watch)
+                content = BytesIO(_exact(_only(whole.output)))
+                files += whole.files
+                problems += whole.problems
+            contents.append(content)
+        if not problems:
+            for content in contents:
+                _copy(context, content, end_line=len(keys) != 1)
+    return Delivered(output, files, not problems, problems)
+
+
+def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
+    last = b""
+    while piece := content.read(PIECE):
+        context.terminal.write(piece)
+        last = piece[-1:]
+    if end_line and last != b"\n":
+        context.terminal.write(b"\n")
+
+
+def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None) -> list[str]:
+    """Return the output's own keys for those that were asked for; the definition is read only where they differ."""
+    fitting = keys_in(run.output, raw)
+    if not all(fitting):
+        fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
+    return [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+
+
+def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:
+    if keys:
+        return b"".join(_exact(output[key], end_line=len(keys) > 1) for key in keys)
+    text = text_of(_only(output))
+    return _exact(output if text is None else text, end_line=True)
+
+
+def _exact(value: Any, *, end_line: bool = False) -> bytes:
+    text = as_text(value)
+    return (f"{text}\n" if end_line and not text.endswith("\n") else text).encode("utf-8", "surrogatepass")

@@ -1,0 +1,126 @@
+"""What `run` and `stream` share, and `wait` and `fetch-output` in part: follow and judge."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.errors import NotFinished, NoxError, Phase
+from noxcli.models import Run, Started, Workflow
+from noxcli.render import Format, play, progress_renderer
+from noxcli.reports.result import verdict_of
+from noxcli.runs.follow import Burst, Follower, Policy
+from noxcli.runs.progress import Progress
+from noxcli.runs.reasons import Explainer
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+NAMES_WITHIN = 5.0
+
+
+def following(
+    context: Context,
+    *,
+    stream: bool = True,
+    poll_interval: float = 2.0,
+    idle_timeout: float = 30.0,
+    stall_timeout: float | None = None,
+    retry_for: float | None = None,
+    on_pause: str | None = None,
+) -> Policy:
+    """Return how to follow, from what the options say and what they leave to the surroundings."""
+    return Policy(
+        stream=stream,
+        every_event=context.format in {Format.CONTENT, Format.NDJSON},
+        leave_when_paused=not context.terminal.interactive if on_pause is None else on_pause == "exit",
+        poll_interval=poll_interval,
+        idle_timeout=idle_timeout,
+        stall_timeout=stall_timeout,
+        retry_for=options.during(retry_for),
+    )
+
+
+def attend(
+    context: Context,
+    api: "NoxusApi",
+    run: Run,
+    deadline: Deadline,
+    policy: Policy,
+    *,
+    cursor: str | None = None,
+    just_started: bool = False,
+    workflow: Workflow | None = None,
+) -> Run:
+    """Follow the run, showing it as the format and the terminal ask, until its record has the verdict.
+
+    `workflow` is what was read of it before; None leaves that to us.
+    """
+    outcome = context.outcome
+    context.enter(Phase.FOLLOW)
+    if deadline.seconds == 0 and not (run.settled or run.paused):
+        raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
+    workflow = workflow or _workflow(context, api, run, deadline)
+    shown = context.terminal.mask.torn
+    progress = outcome.progress = Progress(run, context.clock, workflow, from_start=just_started, shown=shown)
+    follower = Follower(
+        api,
+        run,
+        policy=policy,
+        clock=context.clock,
+        deadline=deadline,
+        cursor=cursor,
+        just_started=just_started,
+        stuck=progress.stuck,
+    )
+    outcome.ledger = follower.ledger
+    writer = context.event_writer()
+    # The cursor comes last: it may only name what stdout has.
+    keeper = context.journal.keep_cursor(run.id) if writer is not None else None
+    fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
+    picture = progress_renderer(context.terminal, progress, writes_events=writer is not None)
+    all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
+    renderers = [renderer for renderer in all_of_them if renderer is not None]
+    try:
+        play(_from_start(follower), progress, renderers, context.signals.held)
+    finally:
+        outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
+    return follower.run
+
+
+def _from_start(follower: Follower) -> Iterator[Burst]:
+    yield [Started(follower.run)]
+    yield from follower.updates()
+
+
+def _workflow(context: Context, api: "NoxusApi", run: Run, deadline: Deadline) -> Workflow | None:
+    """Fetch the workflow for its nodes' names where somebody will see them; without it, their ids do."""
+    if run.workflow is not None and run.workflow.nodes:
+        return run.workflow
+    if context.terminal.quiet and context.writes_text:
+        return None
+    try:
+        return api.get_workflow(run.workflow_id, within=deadline.left(NAMES_WITHIN))
+    except NoxError:
+        return None
+
+
+def judge(context: Context, api: "NoxusApi", run: Run, deadline: Deadline, seen: Progress | None = None) -> None:
+    """Do nothing for a completed run; `seen` is what is known from events that were not shown.
+
+    Raises RunFailed, which says why as far as that can be found out, RunStopped or RunPaused for the others.
+    """
+    context.enter(Phase.RUN)
+    outcome, why = context.outcome, ""
+    if run.status == "failed":
+        outcome.progress = explainer(context, api).explain(run, deadline, seen=seen or outcome.progress)
+        why = outcome.progress.why
+    verdict = verdict_of(run, why)
+    if verdict is not None:
+        raise verdict
+
+
+def explainer(context: Context, api: "NoxusApi") -> Explainer:
+    """Return what finds out why runs failed."""
+    return Explainer(api, context.clock, context.terminal.mask.torn)

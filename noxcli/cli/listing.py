@@ -1,0 +1,50 @@
+"""What `runs` and `workflows` share: the first of a list as a table, as lines with tabs, or as a document."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from noxcli.cli.context import Context
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode
+from noxcli.render import Format
+from noxcli.render.table import in_columns, with_tabs
+from noxcli.timing import parse_time, show_age
+
+DEFAULT_LIMIT = 30
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Item]):
+    """How one kind of thing is listed. `row` gets a way to write times, and true where eyes will read it."""
+
+    name: str  # in the document, where it is also the schema's
+    header: Sequence[str]
+    cut: Sequence[str]  # columns that give way on a narrow terminal
+    row: Callable[[Item, Callable[[str | None], str], bool], Sequence[str]]
+    record: Callable[[Item], Mapping[str, Any]]  # under the API's names
+
+    def show(self, context: Context, items: Sequence[Item], limit: int) -> None:
+        """Write the list to stdout; what else there is to say goes to stderr."""
+        terminal = context.terminal
+        if context.format is Format.JSON:
+            head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": int(ExitCode.OK), "limit": limit}
+            terminal.write(f"{to_json({**head, self.name: [self.record(item) for item in items]})}\n")
+            context.format = Format.TEXT  # the list is the document
+        elif terminal.read_by_eyes:
+            now = context.clock.now()
+            rows = [self.row(item, lambda text: _age(text, now), True) for item in items]
+            terminal.write(in_columns(self.header, rows, cut=self.cut) if rows else "")
+        else:
+            terminal.write(with_tabs([self.row(item, lambda text: text or "", False) for item in items]))
+        if not items:
+            terminal.note(f"no {self.name}")
+        elif len(items) == limit == DEFAULT_LIMIT:
+            terminal.note(f"these are the newest {limit}; if there are more, --limit N lists them")
+
+
+def _age(text: str | None, now: datetime) -> str:
+    moment = parse_time(text)
+    return show_age(moment, now) if moment else text or ""

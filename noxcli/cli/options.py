@@ -1,0 +1,184 @@
+"""Arguments and options that several verbs share, each with its name, type and help in one place."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from noxcli.cli.defaults import apply_profile
+from noxcli.errors import UsageProblem
+from noxcli.render import Format
+from noxcli.reports.ci import WhichCi
+from noxcli.timing import parse_duration
+
+
+class WhenPaused(StrEnum):
+    """What to do while a run waits for a person."""
+
+    EXIT = "exit"
+    WAIT = "wait"
+
+
+class WhenInterrupted(StrEnum):
+    """What becomes of the run when its command is interrupted."""
+
+    DETACH = "detach"
+    STOP = "stop"
+
+
+def _duration(text: str | float) -> float:
+    if isinstance(text, float):
+        return text  # a default
+    try:
+        return parse_duration(text)
+    except UsageProblem as problem:
+        raise typer.BadParameter(problem.line()) from None
+
+
+def _some_time(text: str | float) -> float:
+    seconds = _duration(text)
+    if seconds <= 0:
+        raise typer.BadParameter("no time at all is too short; write 10s")
+    return seconds
+
+
+WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
+InputArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[INPUT]...",
+        help="KEY=TEXT, KEY:=JSON, KEY=@FILE, KEY:=@FILE.json or KEY@UPLOAD.",
+        show_default=False,
+    ),
+]
+WholeInputs = Annotated[
+    str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
+]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="KEY=ENVNAME", help="Send that variable's value, and show it nowhere."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the request, and send nothing.")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Leave the inputs to the server to judge.")]
+VersionId = Annotated[
+    str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
+]
+CallbackUrl = Annotated[
+    str | None, typer.Option("--callback-url", metavar="URL", help="Where the platform POSTs the result.")
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Start only, and print the run's id.")]
+Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume behind this redis_id.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
+DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RawOption = Annotated[
+    list[str] | None,
+    typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
+]
+OutputDirectory = Annotated[
+    str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
+]
+NameTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}.",
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace files in DIR that noxcli did not write; without it they stay (exit 9)."),
+]
+NoExpand = Annotated[bool, typer.Option("--no-expand", help="Leave texts that the server cut as previews.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", parser=_duration, metavar="DUR", help="Give up after 90, 30s, 10m or 2h; the run goes on."
+    ),
+]
+PollInterval = Annotated[
+    float, typer.Option("--poll-interval", parser=_some_time, metavar="DUR", help="Wait between two reads.")
+]
+IdleTimeout = Annotated[
+    float,
+    typer.Option(
+        "--idle-timeout", parser=_some_time, metavar="DUR", help="Read the run when no event came for so long."
+    ),
+]
+RetryFor = Annotated[
+    float | None,
+    typer.Option(
+        "--retry-for", parser=_duration, metavar="DUR", help="Go on trying for so long while nothing answers."
+    ),
+]
+StallTimeout = Annotated[
+    float | None,
+    typer.Option("--stall-timeout", parser=_some_time, metavar="DUR", help="Give up when nothing moved for so long."),
+]
+OnPause = Annotated[
+    WhenPaused | None,
+    typer.Option("--on-pause", help="When a person is waited for [exit; on a terminal: wait].", show_default=False),
+]
+OnInterrupt = Annotated[
+    WhenInterrupted | None,
+    typer.Option(
+        "--on-interrupt", help="What Ctrl-C does to the run [stop; on a terminal: detach].", show_default=False
+    ),
+]
+StateFile = Annotated[
+    str | None, typer.Option("--state-file", metavar="FILE", help="Note the run's ids for `noxcli stop --state-file`.")
+]
+Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the verdict as JUnit XML.")]
+Dotenv = Annotated[
+    str | None,
+    typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
+]
+Ci = Annotated[
+    WhichCi | None,
+    typer.Option("--ci", help="Whose log folds, annotations and files to write [NOXCLI_CI; auto].", show_default=False),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add requests, tries and times; no keys, no values.")]
+LogFile = Annotated[
+    str | None,
+    typer.Option("--log-file", metavar="FILE", help="Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]."),
+]
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stderr.")]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", metavar="URL", help="The API's address [NOXUS_BACKEND_URL].")
+]
+ApiKeyFile = Annotated[
+    str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
+]
+PROFILE_HELP = "Server and key as the config file has them under NAME [NOXCLI_PROFILE]."
+UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="PROFILE", help=PROFILE_HELP)]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="PROFILE",
+        help=PROFILE_HELP,
+        # Before all others: it decides about their defaults. Their functions get it as `_profile`, and need it no more.
+        callback=apply_profile,
+        is_eager=True,
+    ),
+]
+ConnectTimeout = Annotated[
+    float, typer.Option("--connect-timeout", parser=_some_time, metavar="DUR", help="Limit for one connection attempt.")
+]
+
+
+def before(retry_for: float | None) -> float:
+    """Return how long to go on trying where a person waits for a first answer, in seconds."""
+    return 60.0 if retry_for is None else retry_for
+
+
+def during(retry_for: float | None) -> float:
+    """Return how long a run that is being followed may be out of reach, in seconds."""
+    return 300.0 if retry_for is None else retry_for

@@ -1,0 +1,158 @@
+"""What `run` does before the start: find the workflow, check the inputs against it, store the files."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from noxcli.cli.context import Context
+from noxcli.encode import to_json
+from noxcli.errors import (
+    NotFound,
+    NoxError,
+    Phase,
+    Refused,
+    TimedOutBeforeStart,
+    Unauthorized,
+    Unavailable,
+    UsageProblem,
+)
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs
+from noxcli.inputs.preflight import check
+from noxcli.inputs.uploads import Uploader
+from noxcli.models import Version, Workflow, is_uuid
+from noxcli.retry import Patience
+from noxcli.runs.resolve import resolve_version
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+LONGEST_LOOK = 10.0  # seconds for one read of the definition
+T = TypeVar("T")
+
+
+def checked(
+    context: Context,
+    api: "NoxusApi",
+    workflow: Workflow,
+    inputs: Inputs,
+    deadline: Deadline,
+    patience: Patience,
+    *,
+    named: str,
+    version: Version | None = None,
+) -> tuple[Workflow, Inputs]:
+    """Return the workflow as it was read, and the inputs as it takes them.
+
+    Raises WrongInputs with all that is wrong; what reading raises where a start could not go better.
+    """
+    known = read_workflow(context, api, workflow, deadline, patience, version)
+    if known is None:
+        return workflow, inputs
+    if version is None and (nodes := inputs_of(known.definition)) is not None:
+        context.known.inputs(workflow.id, nodes)
+    result = check(inputs, known.definition, named)
+    for line in result.notes:
+        context.terminal.note(line)
+    for line in result.warnings:
+        context.terminal.note(f"warning: {line}")
+    return known, result.inputs
+
+
+def read_workflow(
+    context: Context,
+    api: "NoxusApi",
+    workflow: Workflow,
+    deadline: Deadline,
+    patience: Patience,
+    version: Version | None = None,
+) -> Workflow | None:
+    """Return the workflow with its definition, None after a warning where that can't be read but a run may start.
+
+    A list of workflows, or of versions, may have told it already.
+    """
+    if version is not None:
+        return version.workflow
+    if "nodes" in workflow.definition:
+        return workflow
+    found = _look(lambda: api.get_workflow(workflow.id, within=deadline.left(LONGEST_LOOK)), patience)
+    if isinstance(found, Workflow):
+        return found
+    if isinstance(found, NotFound):
+        raise found
+    context.terminal.note(f"warning: the inputs are not checked, since the workflow can't be read: {found.message}")
+    return None
+
+
+def chosen_version(
+    context: Context,
+    api: "NoxusApi",
+    workflow: Workflow,
+    asked: str | None,
+    deadline: Deadline,
+    patience: Patience,
+    *,
+    checks: bool = True,
+) -> Version | None:
+    """Return the saved version that --version-id means, None where there is no such option.
+
+    Where the versions can't be read, or nobody `checks` by their definition, an id is taken as it is, and the start
+    decides.
+    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for a version that there is not;
+    what reading raises where a start could not go better.
+    """
+    if asked is None:
+        return None
+    unread = Version(asked, None, Workflow(workflow.id, workflow.name))
+    if is_uuid(asked) and not checks:
+        return unread
+    found = _look(lambda: list(api.list_versions(workflow.id, within=deadline.left(LONGEST_LOOK))), patience)
+    if isinstance(found, list):
+        return resolve_version(found, asked)
+    if not is_uuid(asked):
+        raise UsageProblem(
+            f"version {asked!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
+            "give --version-id the version's id",
+        )
+    context.terminal.note(f"warning: the workflow's versions can't be read: {found.message}")
+    return unread
+
+
+def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
+    """Return what `look` returns, or why it could not be read, although a run may start all the same."""
+    try:
+        return patience.keep_trying(look, worth=lambda error: error.overloaded)
+    except Unauthorized as error:
+        if error.http_status != 403:
+            raise
+        return error
+    except (Refused, NotFound) as error:
+        return error
+    except Unavailable as error:
+        if not error.sent:
+            raise
+        return error
+
+
+def show_request(context: Context, workflow: Workflow, body: dict[str, Any]) -> None:
+    """Print what would be sent (`--dry-run`)."""
+    if context.writes_text:
+        context.terminal.write(f"{to_json(body, indent=2)}\n")
+    else:
+        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
+
+
+def stored(context: Context, api: "NoxusApi", inputs: Inputs, patience: Patience) -> dict[str, Any]:
+    """Return the input object with every file stored.
+
+    Raises what the API raises; nothing is started then.
+    """
+    context.enter(Phase.UPLOAD)
+    uploader = Uploader(api, patience, context.clock, context.terminal.note)
+    return inputs.stored(uploader.store)
+
+
+def require_time(deadline: Deadline) -> None:
+    """Raise TimedOutBeforeStart where no time is left to start anything."""
+    if deadline.passed:
+        raise TimedOutBeforeStart("out of time before the start", "give --timeout more")

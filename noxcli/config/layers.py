@@ -1,0 +1,45 @@
+"""What counts before any flag: the profile, aliases and defaults of all files and variables, in their order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from noxcli.config.preferences import Preferences, Sourced, read_variables
+from noxcli.config.profiles import Profile, config_path, read_profile
+from noxcli.config.project import find_project_file, read_project_file
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What was read, and from where; `preferences` has variables over the project's file over the profile."""
+
+    path: Sourced
+    profile: Profile | None
+    project: Path | None
+    preferences: Preferences
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Workflows by alias."""
+        return {name: alias.value for name, alias in self.preferences.aliases.items()}
+
+
+def read_configured(environ: Mapping[str, str], profile: str | None = None) -> Configured:
+    """Read all there is.
+
+    Raises ConfigProblem for a file that is wrong, or a profile that is missing.
+    """
+    path = config_path(environ)
+    chosen = read_profile(path, profile, environ)
+    project = _project_file()
+    preferences = read_variables(environ)
+    if project is not None:
+        preferences = preferences.over(read_project_file(project))
+    return Configured(path, chosen, project, preferences.over(chosen.preferences) if chosen else preferences)
+
+
+def _project_file() -> Path | None:
+    try:
+        return find_project_file(Path.cwd(), Path.home())
+    except (OSError, RuntimeError):
+        return None  # the working directory is gone, or there is no home

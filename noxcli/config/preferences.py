@@ -1,0 +1,82 @@
+"""Names for workflows, and defaults for options, from files and variables; each knows where it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from noxcli.config.table import Table
+from noxcli.errors import ConfigProblem
+from noxcli.models import is_uuid
+
+# Options that may have a default of the user's. None of them changes what stdout looks like, which scripts rely on.
+DEFAULTS = (
+    "timeout",
+    "stall_timeout",
+    "idle_timeout",
+    "retry_for",
+    "connect_timeout",
+    "poll_interval",
+    "on_pause",
+    "on_interrupt",
+)
+TABLES = ("aliases", "defaults")
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A value as it was written, and where."""
+
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Workflows by alias, and option values by the option's name with underscores."""
+
+    aliases: Mapping[str, Sourced] = field(default_factory=dict)
+    defaults: Mapping[str, Sourced] = field(default_factory=dict)
+
+    def over(self, other: "Preferences") -> "Preferences":
+        """Return both, with these winning."""
+        return Preferences({**other.aliases, **self.aliases}, {**other.defaults, **self.defaults})
+
+
+def read_preferences(table: Table) -> Preferences:
+    """Return what stands under `aliases` and `defaults`.
+
+    Raises ConfigProblem for what can be neither.
+    """
+    aliases, defaults = (table.table(name) for name in TABLES)
+    defaults.allow(DEFAULTS, f"these may have defaults: {', '.join(DEFAULTS)}")
+    return Preferences(
+        {name: Sourced(_workflow(aliases, name), aliases.place(name)) for name in aliases.values},
+        {name: Sourced(_value(defaults, name), defaults.place(name)) for name in defaults.values},
+    )
+
+
+def read_variables(environ: Mapping[str, str]) -> Preferences:
+    """Return the defaults that `NOXCLI_TIMEOUT` and its like give; an empty variable counts as none."""
+    names = {name: f"NOXCLI_{name.upper()}" for name in DEFAULTS}
+    return Preferences(
+        defaults={
+            name: Sourced(environ[variable], f"env {variable}")
+            for name, variable in names.items()
+            if environ.get(variable)
+        }
+    )
+
+
+def _workflow(aliases: Table, name: str) -> str:
+    if not name.strip() or is_uuid(name):
+        raise ConfigProblem(f"{aliases.place(name)}: an id always means itself", "give the alias another name")
+    return aliases.text(name) or ""
+
+
+def _value(defaults: Table, name: str) -> str:
+    value = defaults.values[name]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ConfigProblem(f"{defaults.place(name)} is no text and no number", f'write it like {name} = "10m"')
+    try:
+        return str(value)
+    except ValueError:  # a hexadecimal number of thousands of digits
+        raise ConfigProblem(f"{defaults.place(name)} is too large a number", f'write it like {name} = "10m"') from None

@@ -1,0 +1,113 @@
+"""The user's own config file: profiles, each a server with the way to its key, and which of them counts."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from noxcli.config.preferences import TABLES, Preferences, Sourced, read_preferences
+from noxcli.config.table import Table, read_table
+from noxcli.errors import ConfigProblem
+
+FILE_VARIABLE = "NOXCLI_CONFIG"
+NAME_VARIABLE = "NOXCLI_PROFILE"
+SETTINGS = ("base_url", "api_key_command", "api_key_file", *TABLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile as it stands in the file; `place` is its own, as `PATH:profile.NAME`."""
+
+    name: Sourced
+    place: str
+    directory: Path
+    base_url: str | None = None
+    key_command: tuple[str, ...] = field(default=(), repr=False)  # a token may stand among its words
+    key_file: Path | None = None
+    preferences: Preferences = field(default_factory=Preferences)
+
+
+def config_path(environ: Mapping[str, str]) -> Sourced:
+    """Return the path of the user's config file, whether it is there or not."""
+    if environ.get(FILE_VARIABLE):
+        return Sourced(str(Path(environ[FILE_VARIABLE]).absolute()), f"env {FILE_VARIABLE}")
+    from platformdirs import user_config_path  # knows each system's place; not needed by --help
+
+    return Sourced(str(user_config_path("noxcli", appauthor=False) / "config.toml"), "default")
+
+
+def read_profile(path: Sourced, named: str | None, environ: Mapping[str, str]) -> Profile | None:
+    """Return the profile that counts: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
+
+    Only this one's contents are checked. Raises ConfigProblem where it is missing or wrong, and for a file that
+    NOXCLI_CONFIG names and that is missing.
+    """
+    table = read_table(Path(path.value))
+    if table is None and path.source != "default":
+        raise ConfigProblem(f"there is no config file {path.value}", f"check {FILE_VARIABLE}")
+    table = table or Table(Path(path.value), "", {})
+    table.allow(("default_profile", "profile"), "there are default_profile and [profile.NAME]")
+    profiles = table.table("profile")
+    name = _chosen(table, named, environ)
+    if name is None:
+        return None
+    if name.value not in profiles.values:
+        there = ", ".join(sorted(profiles.values)) or "none"
+        raise ConfigProblem(f"{path.value} has no profile {name.value!r} ({name.source})", f"there are: {there}")
+    return _profile(profiles.table(name.value), name)
+
+
+def _chosen(table: Table, named: str | None, environ: Mapping[str, str]) -> Sourced | None:
+    if named is not None:
+        return Sourced(named, "flag --profile")
+    if environ.get(NAME_VARIABLE):
+        return Sourced(environ[NAME_VARIABLE], f"env {NAME_VARIABLE}")
+    default = table.text("default_profile")
+    return None if default is None else Sourced(default, table.place("default_profile"))
+
+
+def _profile(table: Table, name: Sourced) -> Profile:
+    for key in table.values:
+        if key in {"api_key", "key", "token"}:
+            raise ConfigProblem(
+                f"{table.place(key)}: keys don't stand in config files", "use api_key_command or api_key_file"
+            )
+    table.allow(SETTINGS, f"a profile has {', '.join(SETTINGS)}")
+    directory = table.path.parent
+    key_file = table.text("api_key_file")
+    command = _command(table)
+    if command and key_file is not None:
+        raise ConfigProblem(f"{table.place('api_key_command')} and api_key_file are both given", "leave one of the two")
+    return Profile(
+        name,
+        f"{table.path}:{table.name}",
+        directory,
+        table.text("base_url"),
+        command,
+        None if key_file is None else directory / _at_home(table, "api_key_file", key_file),
+        read_preferences(table),
+    )
+
+
+def _command(table: Table) -> tuple[str, ...]:
+    value = table.values.get("api_key_command")
+    if value is None:
+        return ()
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError:
+        words = None  # a quotation mark that is never closed
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words) or not words[0]:
+        raise ConfigProblem(
+            f"{table.place('api_key_command')} is no command", 'write it like ["pass", "show", "noxus"]'
+        )
+    return _at_home(table, "api_key_command", words[0]), *words[1:]
+
+
+def _at_home(table: Table, key: str, path: str) -> str:
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` has to stay `./x`
+    except RuntimeError:
+        raise ConfigProblem(
+            f"{table.place(key)}: nobody here has that home directory", "write the whole path"
+        ) from None

@@ -1,0 +1,57 @@
+"""A project's `.noxcli.toml`: aliases and defaults that everybody who works on it shares.
+
+Whoever can change a repository can change this file, so it has no say in where a key goes or comes from.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from noxcli.config.preferences import TABLES, Preferences, read_preferences
+from noxcli.config.table import Table, read_table
+from noxcli.errors import ConfigProblem
+
+NAME = ".noxcli.toml"
+LARGEST = 64 * 1024  # bytes
+# What only the user's own file may say, in the words of this project's files and of others.
+USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
+SECRET_WORDS = ("key", "token", "secret", "password")
+
+
+def find_project_file(start: Path, home: Path) -> Path | None:
+    """Return the file nearest to `start`: upwards to the root of its repository or else to the home directory.
+
+    Outside of both, only `start` itself is looked at: anybody may write to a directory above, like /tmp.
+    """
+    return next((place / NAME for place in _upwards(start, home) if (place / NAME).is_file()), None)
+
+
+def read_project_file(path: Path) -> Preferences:
+    """Return the project's aliases and defaults.
+
+    Raises ConfigProblem for anything else in the file.
+    """
+    table = read_table(path, LARGEST)
+    if table is None:
+        return Preferences()
+    _refuse_users_own(table)
+    table.allow(TABLES, "a project has [aliases] and [defaults]")
+    return read_preferences(table)
+
+
+def _upwards(start: Path, home: Path) -> Iterator[Path]:
+    above = [start, *start.parents]
+    for top in above:
+        with suppress(OSError):
+            if (top / ".git").exists() or top == home:
+                return iter(above[: above.index(top) + 1])
+    return iter(above[:1])
+
+
+def _refuse_users_own(table: Table) -> None:
+    for key in table.values:
+        if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
+            raise ConfigProblem(
+                f"{table.place(key)}: a project's file holds no key and says nothing of where keys go",
+                "put it into a profile in your own config file (noxcli config shows its path)",
+            )

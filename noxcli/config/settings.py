@@ -1,0 +1,107 @@
+"""Where to connect and with which key: flag, environment, profile, default, in that order."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from noxcli.config.credentials import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
+from noxcli.config.preferences import Sourced
+from noxcli.config.profiles import Profile
+from noxcli.errors import ConfigProblem, Unauthorized
+from noxcli.urls import check_url, read_url, same_origin
+
+# noxus-sdk 0.6.0, client.py: the default host and both names.
+DEFAULT_URL = "https://backend.noxus.ai"
+URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
+KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
+KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+def load_settings(
+    base_url: str | None = None,
+    api_key_file: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    profile: Profile | None = None,
+    warn: Warn = lambda _: None,
+) -> Settings:
+    """Return the settings in force; a key file that others can read is warned of.
+
+    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized where there is no
+    usable key.
+    """
+    url = find_url(base_url, environ, profile)
+    address = check_url(url.value, allow_http=allows_http(environ))
+    source = find_key(api_key_file, environ, profile)
+    check_server(source, address)
+    return Settings(address, source.read(warn))
+
+
+def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:
+    """Return the base URL in force as it was written."""
+    if base_url:
+        return Sourced(base_url, "flag --base-url")
+    for name in URL_VARIABLES:
+        if environ.get(name):
+            return Sourced(environ[name], f"env {name}")
+    if profile is not None and profile.base_url is not None:
+        return Sourced(profile.base_url, f"{profile.place}.base_url")
+    return Sourced(DEFAULT_URL, "default")
+
+
+def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None) -> KeySource:
+    """Return where the key in force is, without reading it.
+
+    Raises Unauthorized where nothing says.
+    """
+    if api_key_file:
+        return KeyFile(api_key_file, "flag --api-key-file", "--api-key-file")
+    if environ.get(KEY_FILE_VARIABLE):
+        return KeyFile(environ[KEY_FILE_VARIABLE], f"env {KEY_FILE_VARIABLE}", KEY_FILE_VARIABLE)
+    for name in KEY_VARIABLES:
+        if name in environ:
+            return KeyVariable(name, environ[name])
+    server = (profile.base_url if profile else None) or DEFAULT_URL
+    if profile is not None and profile.key_command:
+        return KeyCommand(profile.key_command, profile.directory, f"{profile.place}.api_key_command", server)
+    if profile is not None and profile.key_file is not None:
+        place = f"{profile.place}.api_key_file"
+        return KeyFile(str(profile.key_file), place, place, server)
+    raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
+
+
+def overruling(
+    base_url: str | None, api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None
+) -> list[str]:
+    """Return the variables that win over a profile which was asked for by a flag."""
+    if profile is None or not profile.name.source.startswith("flag"):
+        return []
+    sources = (find_url(base_url, environ, profile).source, find_key(api_key_file, environ, profile).source)
+    return [source.removeprefix("env ") for source in sources if source.startswith("env ")]
+
+
+def check_server(source: KeySource, url: str) -> None:
+    """Keep a profile's key from every other server.
+
+    Raises ConfigProblem.
+    """
+    if source.server is None:
+        return
+    server = check_url(source.server, allow_http=True)
+    if not same_origin(server, url):
+        raise ConfigProblem(
+            f"the key of {source.source} is for {read_url(server).netloc}, and is not sent to {read_url(url).netloc}",
+            "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
+        )
+
+
+def allows_http(environ: Mapping[str, str]) -> bool:
+    """True where the user takes plain http to another machine upon himself."""
+    return environ.get("NOXCLI_ALLOW_HTTP") == "1"

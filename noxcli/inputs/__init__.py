@@ -1,0 +1,1 @@
+"""What a workflow takes, and what a user gave for it."""

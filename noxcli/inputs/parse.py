@@ -1,0 +1,196 @@
+"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects become what is sent."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any, TextIO
+
+from noxcli.errors import UsageProblem
+from noxcli.files import reason_of
+from noxcli.inputs.secrets import read_secret
+from noxcli.inputs.uploads import Upload, read_upload
+from noxcli.redaction import HIDDEN
+
+# Longest first: at one place in the text, `:=@` wins over `:=`.
+OPERATORS = (":=@", ":=", "=@", "=", "@")
+ESCAPABLE = frozenset("=:@\\")
+MARK = "\ufeff"  # editors on Windows put it in front of JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input object, in which an Upload stands for each file that is still to be stored.
+
+    `texts` are the keys whose values were written as text, which says nothing about their type.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
+
+    def secret_values(self) -> dict[str, str]:
+        """Return the texts that may be shown nowhere, by key."""
+        return {key: value for key, value in self.values.items() if key in self.secret}
+
+    def shown(self) -> dict[str, Any]:
+        """Return the object as anybody may see it."""
+        shown = {key: HIDDEN if key in self.secret else value for key, value in self.values.items()}
+        return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
+
+    def stored(self, store: Callable[[Upload, str], Any]) -> dict[str, Any]:
+        """Return the object to send; `store` gives the value for a file."""
+        return {key: store(value, key) if isinstance(value, Upload) else value for key, value in self.values.items()}
+
+
+def read_inputs(
+    items: Sequence[str],
+    whole: str | None = None,
+    stdin: TextIO | None = None,
+    *,
+    secrets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Inputs:
+    """Return the inputs; items and `secrets` (--secret) override `whole` (--inputs).
+
+    Raises UsageProblem naming the item, what is wrong with it and how to mend it.
+    """
+    given: dict[str, Any] = {}
+    texts, secret = set(), set()
+    for item in items:
+        key, operator, text = split_item(item)
+        if key in given:
+            raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
+        given[key] = read_value(key, operator, text)
+        if operator in {"=", "=@"}:
+            texts.add(key)
+    for item in secrets:
+        key, text = read_secret(item, environ or {})
+        if key in given:
+            raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
+        given[key] = text
+        texts.add(key)
+        secret.add(key)
+    values = _whole(whole, stdin or sys.stdin) if whole is not None else {}
+    return Inputs({**values, **given}, frozenset(texts), frozenset(secret))
+
+
+def split_item(item: str) -> tuple[str, str, str]:
+    """Return key, operator and the text behind it: the first unescaped operator wins, longest first.
+
+    Raises UsageProblem where there is no operator or no key.
+    """
+    key: list[str] = []
+    place = 0
+    while place < len(item):
+        if item[place] == "\\" and place + 1 < len(item) and item[place + 1] in ESCAPABLE:
+            key.append(item[place + 1])
+            place += 2
+            continue
+        operator = next((operator for operator in OPERATORS if item.startswith(operator, place)), None)
+        if operator is not None:
+            if not key:
+                raise UsageProblem(f"the input {item!r} has no key", "write KEY=VALUE")
+            return "".join(key), operator, item[place + len(operator) :]
+        key.append(item[place])
+        place += 1
+    raise UsageProblem(f"{item!r} is no input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+
+
+def item_start(key: str, kind: str | None) -> str:
+    """Return how an item begins: the key, and the operator for values of that kind, which may be unknown."""
+    escaped = "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
+    return f"{escaped}{'@' if kind == 'file' else '=' if kind in {'text', None} else ':='}"
+
+
+def parse_json(text: str, what: str) -> Any:
+    """Return the JSON in `text`.
+
+    Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities and keys that appear twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise UsageProblem(f"{what} is no JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
+    except ValueError as error:
+        # Python names its own limit for digits, which nobody here can set.
+        reason = str(error).partition(";")[0]
+        raise UsageProblem(f"{what} is no JSON to send: {reason}") from None
+    except RecursionError:
+        raise UsageProblem(f"{what} is nested too deep") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
+    return made
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"the number {text} is too large")
+    return number
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not part of JSON")
+
+
+def read_value(key: str, operator: str, text: str) -> Any:
+    """Return the value of an input that is written as `KEY`, operator and text.
+
+    Raises UsageProblem naming the key.
+    """
+    match operator:
+        case "=":
+            return text[1:] if text.startswith("\\@") else text
+        case ":=":
+            return parse_json(text, f"the value of {key!r}")
+        case "=@":
+            return _file_text(text, key)
+        case ":=@":
+            return parse_json(_file_text(text, key).removeprefix(MARK), f"the file {text} for {key!r}")
+        case _:
+            return read_upload(text, key)
+
+
+def _file_text(name: str, key: str) -> str:
+    if name == "-":
+        raise UsageProblem(f"{key!r} can't be read from stdin: only --inputs - is", "give a file, ./- for one named -")
+    try:
+        return Path(name).expanduser().read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageProblem(f"the file {name} for {key!r} is not UTF-8 text", f"upload it with {key}@{name}") from None
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+        raise UsageProblem(f"can't read the file {name} for {key!r}: {reason_of(error)}") from None
+
+
+def _read_stdin(stdin: TextIO | None) -> str:
+    if stdin is None:
+        raise UsageProblem("--inputs - reads stdin, and it is closed", "give the object or @FILE instead")
+    try:
+        return stdin.read()
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"can't read --inputs from stdin: {reason_of(error)}") from None
+
+
+def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
+    if source == "-":
+        text, what = _read_stdin(stdin).removeprefix(MARK), "--inputs from stdin"
+    elif source.startswith("@"):
+        try:
+            text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8-sig"), f"--inputs {source}"
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageProblem(f"can't read --inputs {source}: {reason_of(error)}") from None
+    else:
+        text, what = source, "--inputs"
+    inputs = parse_json(text, what)
+    if not isinstance(inputs, dict):
+        raise UsageProblem(f"{what} is no JSON object", 'write {"KEY": VALUE, …}')
+    return inputs

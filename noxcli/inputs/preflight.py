@@ -1,0 +1,180 @@
+"""Inputs against a workflow's definition: everything that is wrong, all at once, before anything is started."""
+
+import difflib
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from noxcli.encode import to_json
+from noxcli.errors import UsageProblem, WrongInputs
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of
+from noxcli.inputs.parse import Inputs, parse_json
+from noxcli.inputs.uploads import Upload
+from noxcli.redaction import HIDDEN
+
+WORDS = {
+    "text": "text",
+    "int": "an int",
+    "number": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "list": "a list",
+    "file": "a file",
+}
+MENDS = {
+    "text": "{key}=TEXT",
+    "int": "{key}:=3",
+    "number": "{key}:=0.5",
+    "bool": "{key}:=true",
+    "object": "{key}:=JSON",
+    "list": "{key}:=JSON",
+    "file": "{key}@FILE",
+}
+
+
+@dataclass(slots=True)
+class Checked:
+    """Inputs that can be sent; `notes` tell what was made of them, `warnings` what may surprise."""
+
+    inputs: Inputs
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str) -> Checked:
+    """Return the inputs with texts turned into the declared types.
+
+    Raises WrongInputs, naming every mistake.
+    """
+    nodes = inputs_of(definition)
+    if nodes is None:
+        return Checked(inputs, warnings=["the workflow's definition can't be read: the inputs are not checked"])
+    checked = Checked(inputs)
+    given, problems = _meant(inputs.values, nodes, checked)
+    values = dict(inputs.values)
+    for node_id, keys in given.items():
+        node = next(node for node in nodes if node.id == node_id)
+        if len(keys) > 1:
+            problems.append(f"{' and '.join(map(repr, keys))} are the same input")
+        for key in keys:
+            values[key] = _fitting(key, values[key], node, inputs, checked, problems)
+        if node.fixed:
+            checked.warnings.append(f"{keys[0]!r} is fixed by the workflow, and is overridden")
+    checked.inputs = replace(inputs, values=values)
+    problems += _missing(nodes, given, values)
+    if problems:
+        many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
+        raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
+    return checked
+
+
+def _meant(
+    values: Mapping[str, Any], nodes: Sequence[InputNode], checked: Checked
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the keys that mean each input, by its id, and what is wrong with the others."""
+    given: dict[str, list[str]] = {}
+    problems = []
+    unlabelled = any(node.label is None for node in nodes)
+    for key in values:
+        labelled = [node for node in nodes if node.label == key]
+        addressed = [node for node in nodes if key in node.addresses]
+        if len(labelled) > 1:
+            ids = ", ".join(node.id for node in labelled)
+            problems.append(f"{len(labelled)} inputs are labelled {key!r}, use their ids: {ids}")
+        elif labelled or addressed:
+            given.setdefault((labelled or addressed)[0].id, []).append(key)
+        elif unlabelled:
+            # The docs have "input" and "Input 1" for such an input; what else a server takes is not known.
+            near = _near(key, nodes)
+            hint = f", did you mean {near!r}?" if near else ""
+            checked.warnings.append(f"{key!r} is not checked, since the workflow has inputs without labels{hint}")
+        else:
+            problems.append(_unknown(key, nodes))
+    return given, problems
+
+
+def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
+    names = {name.casefold(): name for name in keys_of(nodes)}
+    names |= {address.casefold(): address for node in nodes for address in node.addresses}
+    near = difflib.get_close_matches(key.casefold(), names, n=1)
+    return names[near[0]] if near else None
+
+
+def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
+    if near := _near(key, nodes):
+        return f"unknown input {key!r}, did you mean {near!r}?"
+    takes = ", ".join(map(repr, keys_of(nodes)))
+    return f"unknown input {key!r}, the workflow takes {takes or 'none'}"
+
+
+def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with required inputs: none given, or an empty text, which the docs' own check refuses."""
+    meant = {key for keys in given.values() for key in keys}
+    ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
+    guessed = not values.keys() <= meant | ambiguous  # a key that may mean any input without a label
+    problems = []
+    for key, node in keys_of(nodes).items():
+        if not node.required or node.label in ambiguous:
+            continue
+        if node.id in given:
+            empty = any(values[each] == "" for each in given[node.id]) and node.kind in {None, "text"}
+            problems += [f"the required input {key!r} is missing: its text is empty"] if empty else []
+        elif not (guessed and node.label is None):
+            problems.append(f"the required input {key!r} is missing")
+    return problems
+
+
+def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Checked, problems: list[str]) -> Any:
+    kind = node.kind
+    if kind is None or fits(value, kind):
+        return value
+    if key in inputs.texts and kind != "file":
+        with suppress(UsageProblem):
+            parsed = parse_json(value.lower() if kind == "bool" else value, "")
+            if parsed is not None and fits(parsed, kind):
+                shown = HIDDEN if key in inputs.secret else to_json(parsed)
+                checked.notes.append(f"{key!r} takes {WORDS[kind]}: its text is sent as such, like {key}:={shown}")
+                return parsed
+    problems.append(f"{key!r} takes {WORDS[kind]}, not {_named(value)} ({MENDS[kind].format(key=key)})")
+    return value
+
+
+def fits(value: Any, kind: str) -> bool:
+    """True where the value may be meant for an input of this kind; null may mean none at all."""
+    if value is None:
+        return True
+    match kind:
+        case "text":
+            return isinstance(value, str)
+        case "int":
+            return (isinstance(value, int) and not isinstance(value, bool)) or (
+                isinstance(value, float) and value.is_integer()
+            )
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "bool":
+            return isinstance(value, bool)
+        case "object":
+            return isinstance(value, dict)
+        case "list":
+            return isinstance(value, list)
+        case _:
+            return isinstance(value, Upload) or (isinstance(value, dict) and isinstance(value.get("uri"), str))
+
+
+def _named(value: Any) -> str:
+    match value:
+        case Upload():
+            return "a file"
+        case str():
+            return "this text" if value else "an empty text"
+        case bool():
+            return to_json(value)
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

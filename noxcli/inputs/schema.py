@@ -1,0 +1,55 @@
+"""A workflow's inputs as a JSON Schema, for editors and pipelines that check input files."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from noxcli.inputs.definition import InputNode, keys_of
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILE = {
+    "type": "object",
+    "properties": {"uri": {"type": "string"}, "name": {"type": "string"}},
+    "required": ["uri"],
+}
+TYPES: dict[str, dict[str, Any]] = {
+    "text": {"type": "string"},
+    "int": {"type": "integer"},
+    "number": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "object": {"type": "object"},
+    "list": {"type": "array"},
+    "file": FILE,
+}
+SAMPLES: dict[str, Any] = {
+    "text": "hello",
+    "int": 3,
+    "number": 0.5,
+    "bool": True,
+    "object": {"key": "value"},
+    "list": ["one", "two"],
+    "file": {"uri": "https://example.com/report.pdf", "name": "report.pdf"},
+}
+
+
+def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
+    """Return the schema of the input object as `--inputs` takes it, each input under the shortest key that is its own.
+
+    The other spellings (node ids, `id::input`) are left out: an editor would offer each input three times.
+    """
+    keys = keys_of(nodes)
+    required = [key for key, node in keys.items() if node.required]
+    return {
+        "$schema": DIALECT,
+        "title": title,
+        "type": "object",
+        "properties": {key: _property(node) for key, node in keys.items()},
+        "required": required,
+        "additionalProperties": False,
+        "examples": [{key: SAMPLES[keys[key].kind or "text"] for key in required}],
+    }
+
+
+def _property(node: InputNode) -> dict[str, Any]:
+    says = f"{node.type or 'input'}, node {node.id}"
+    schema = {**TYPES.get(node.kind or "", {}), "description": f"{says}; fixed by the workflow" if node.fixed else says}
+    return schema if node.value is None else {**schema, "default": node.value}

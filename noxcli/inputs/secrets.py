@@ -1,0 +1,33 @@
+"""Secret inputs: `--secret KEY=ENVNAME`, read from the environment."""
+
+import re
+from collections.abc import Mapping
+
+from noxcli.errors import UsageProblem
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ESCAPED = re.compile(r"\\([=:@\\])")
+
+
+def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return key and value of `--secret KEY=ENVNAME`.
+
+    Raises UsageProblem; what stands where a name should be is quoted only if it looks like one, not like a secret.
+    """
+    key, _, name = text.rpartition("=")
+    key = ESCAPED.sub(r"\1", key)
+    if not key:
+        raise UsageProblem("--secret takes KEY=ENVNAME", "write the name of an environment variable, not the secret")
+    shown = f"variable {name}" if NAME.fullmatch(name) and name.isupper() else "environment variable it names"
+    what = f"--secret {key!r}: the {shown}"
+    if name not in environ:
+        raise UsageProblem(f"{what} is not set", "write KEY=ENVNAME, and export ENVNAME")
+    value = environ[name]
+    if not value:
+        # How CI systems pass a secret that nobody has set.
+        raise UsageProblem(f"{what} is empty", f"send an empty text with {key}=")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UsageProblem(f"{what} is not UTF-8 text") from None
+    return key, value

@@ -1,0 +1,167 @@
+"""Files as inputs: `key@path` is checked before anything is sent, streamed to the server, and becomes a file value."""
+
+import mimetypes
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from noxcli.errors import NoxError, Phase, UsageProblem
+from noxcli.files import reason_of
+from noxcli.retry import Patience
+from noxcli.timing import Clock, show_seconds
+
+UNKNOWN_TYPE = "application/octet-stream"
+MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?", re.ASCII)
+OPTION = re.compile(r";(?=type=|name=)")
+FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file is not worth a line
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was there and could be read when the command line was."""
+
+    path: str
+    name: str
+    content_type: str
+    size: int
+
+    def described(self) -> dict[str, Any]:
+        """Return what stands for it where nothing is uploaded."""
+        return {"$upload": self.path, "name": self.name, "content_type": self.content_type, "bytes": self.size}
+
+
+class Storage(Protocol):
+    """What uploading needs of the API."""
+
+    def upload(self, name: str, content: Any, content_type: str) -> Mapping[str, Any]: ...
+
+
+def read_upload(text: str, key: str) -> Upload:
+    """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`.
+
+    Raises UsageProblem for a file that can't be read, or whose size can't be known beforehand.
+    """
+    path, *options = OPTION.split(text)
+    given: dict[str, str] = {}
+    for option in options:
+        name, _, value = option.partition("=")
+        if name in given:
+            raise UsageProblem(f"the upload for {key!r} has two {name}s", f"leave one of the two ;{name}=")
+        given[name] = value
+    size = _size(path, key)
+    name = given.get("name", Path(path).name.encode("utf-8", "replace").decode())
+    if not name or not name.isprintable():
+        raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME behind the path")
+    content_type = given.get("type", guess_type(name if "." in name else path))
+    if not MEDIA_TYPE.fullmatch(content_type):
+        raise UsageProblem(f"{content_type!r}, for {key!r}, is no media type", "write ;type=text/plain")
+    return Upload(path, name, content_type, size)
+
+
+def guess_type(name: str) -> str:
+    """Return the media type that goes with the name's ending."""
+    kind, encoding = mimetypes.guess_type(Path(name).name)
+    # What is compressed is no longer of the type inside.
+    return "application/gzip" if encoding == "gzip" else UNKNOWN_TYPE if encoding or kind is None else kind
+
+
+def _size(path: str, key: str) -> int:
+    if path == "-":
+        raise UsageProblem(f"{key}@- reads no file: only --inputs - reads stdin", f"give a file, or {key}@./-")
+    what = f"can't read the file {path} for {key!r}"
+    try:
+        status = Path(path).expanduser().stat()
+        if stat.S_ISREG(status.st_mode):  # to open a pipe would wait for its writer
+            with Path(path).expanduser().open("rb") as file:
+                file.read(1)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+        raise UsageProblem(f"{what}: {reason_of(error)}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageProblem(f"{what}: it is no regular file", "write what it gives to a file first")
+    return status.st_size
+
+
+class Uploader:
+    """Stores files one after the other, each once, however many inputs it is for."""
+
+    def __init__(self, storage: Storage, patience: Patience, clock: Clock, say: Callable[[str], None]) -> None:
+        self._storage = storage
+        self._patience = patience
+        self._clock = clock
+        self._say = say
+        self._stored: dict[Upload, dict[str, Any]] = {}
+
+    def store(self, upload: Upload, key: str) -> dict[str, Any]:
+        """Return the value that stands for the file as an input.
+
+        Trying again is safe: a file that was stored and never used starts nothing. Raises what the API raises.
+        """
+        if upload not in self._stored:
+            try:
+                record = self._patience.keep_trying(lambda: self._send(upload))
+            except NoxError as error:
+                error.phase = Phase.UPLOAD
+                error.message = f"{upload.path}, for {key!r}, was not uploaded and nothing started: {error.message}"
+                raise
+            self._stored[upload] = file_value(record, upload)
+        return self._stored[upload]
+
+    def _send(self, upload: Upload) -> Mapping[str, Any]:
+        try:
+            file = Path(upload.path).expanduser().open("rb")
+        except OSError as error:
+            raise UsageProblem(f"it can't be read any more: {error.strerror}") from None
+        with file:
+            return self._storage.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
+
+
+class Reading:
+    """A file as it is being sent: keeps to the announced length, and says how far it is when that takes a while."""
+
+    def __init__(self, file: BinaryIO, upload: Upload, clock: Clock, say: Callable[[str], None]) -> None:
+        self.len = upload.size  # bytes left; the encoder asks for it by this name
+        self._file = file
+        self._upload = upload
+        self._clock = clock
+        self._say = say
+        self._began = clock.monotonic()
+        self._news_at = self._began + FIRST_NEWS
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            piece = self._file.read(self.len if size < 0 else min(size, self.len))
+        except OSError as error:
+            raise UsageProblem(f"it can't be read to its end: {error.strerror}") from None
+        if self.len and size and not piece:
+            raise UsageProblem("it became shorter while it was read", "try again when nobody writes to it")
+        self.len -= len(piece)
+        self._tell()
+        return piece
+
+    def _tell(self) -> None:
+        now = self._clock.monotonic()
+        done = not self.len and self._news_at > self._began + FIRST_NEWS
+        if now < self._news_at and not done:
+            return
+        self._news_at = float("inf") if not self.len else now + NEWS_EVERY
+        size, sent, took = self._upload.size, self._upload.size - self.len, now - self._began
+        left = "" if not self.len or not sent else f", {show_seconds(took / sent * self.len)} left"
+        self._say(
+            f"uploading {self._upload.path}: {sent / MEBIBYTE:.1f} of {size / MEBIBYTE:.1f} MiB"
+            f" ({100 * sent // size} %), {sent / MEBIBYTE / max(took, 0.001):.1f} MiB/s{left}"
+        )
+
+
+def file_value(record: Mapping[str, Any], upload: Upload) -> dict[str, Any]:
+    """Return the input value for a stored file: by its own address, with what the server called it."""
+    uri, name = record.get("uri"), record.get("filename")
+    return {
+        "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",
+        "name": name if isinstance(name, str) and name else upload.name,
+        "content_type": record.get("content_type") or upload.content_type,
+        "id": record["id"],
+    }

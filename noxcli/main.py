@@ -1,0 +1,151 @@
+"""How a command line ends: whatever was raised becomes one line, one code and, where promised, one document."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+import typer
+
+from noxcli.app import VERBS, app
+from noxcli.cli.context import Context
+from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unwritten, UsageProblem
+from noxcli.render import Format
+from noxcli.signals import Interrupted
+
+# A command line in a hint; whoever pastes it means the same server.
+PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
+
+
+def run(argv: Sequence[str], context: Context) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        context.argv, context.format = argv, format_in(argv)
+        returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
+    except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
+        return conclude(context, expected(error, context, argv))
+    except SystemExit as ending:
+        # Typer ends so where its own output met a closed pipe.
+        if isinstance(ending.__context__, BrokenPipeError):
+            context.terminal.reader_gone = True
+            return ExitCode.READER_GONE
+        raise
+    except Exception as error:
+        # The last resort: a bug must not look like a failed run, which is 1.
+        return conclude(context, context.unexpected(error))
+    if returned is not None:
+        return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
+    return conclude(context, None)
+
+
+def tell_stray(context: Context, error: BaseException | None) -> None:
+    """Tell of a bug that ended a thread, or the telling itself, in place of Python's own trace of it."""
+    if error is not None:
+        context.terminal.complain(f"noxcli: {context.unexpected(error).line()}")
+
+
+def conclude(context: Context, error: NoxError | None) -> int:
+    """Tell the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
+    context.signals.hold_on()  # the first signal comes too late now
+    if error is not None:
+        say(context, error)
+    code = error.exit_code if error else ExitCode.OK
+    try:
+        code = tell(context, code)
+    except Exception as trouble:
+        # The last resort again: what went wrong after the verdict must not take its place.
+        code = tell_briefly(context, code, trouble)
+    context.log_ending(code, error or context.outcome.error)
+    return code
+
+
+def tell(context: Context, code: ExitCode) -> ExitCode:
+    """Write reports and result, and return the exit code; what stdout did not take is in the reports as well."""
+    code = context.write_reports(code)
+    late = None if context.terminal.reader_gone else write_result(context, code)
+    if late is not None:
+        final = late.exit_code if isinstance(late, ReaderGone) else code or late.exit_code
+        if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
+            say(context, late)
+        if final != code:
+            code = context.write_reports(final)
+    context.tell_ci(code)
+    return code
+
+
+def write_result(context: Context, code: ExitCode) -> NoxError | None:
+    """Write the result to stdout; return why it could not be written."""
+    try:
+        context.conclude(code)
+    except (ReaderGone, Unwritten) as late:
+        return expected(late, context, ())
+    return None
+
+
+def tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
+    """Tell an ending that could not be told whole without output and nodes; its code stands where it has one."""
+    if isinstance(trouble, RecursionError | MemoryError):
+        late: NoxError = Undelivered("the output is too large, or nested too deep, to be told", come_back(context))
+    else:
+        late = context.unexpected(trouble)
+    context.outcomes = [outcome.brief() for outcome in context.outcomes]
+    say(context, late)
+    with suppress(Exception):
+        return tell(context, code or late.exit_code)
+    return code or late.exit_code
+
+
+def say(context: Context, error: NoxError) -> None:
+    """Say the error on stderr, and note it for reports and result."""
+    error.hint = error.hint and PASTED.sub(lambda line: line[0] + context.route, error.hint)
+    error.hide(context.terminal.mask)
+    context.terminal.complain(f"noxcli: {error.line()}")
+    context.blame(error)
+
+
+def expected(
+    error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context, argv: Sequence[str]
+) -> NoxError:
+    """Return the error in our own terms."""
+    match error:
+        case ReaderGone() | Unwritten():
+            return type(error)(error.message, come_back(context))
+        case NoxError():
+            return error
+        case Interrupted():
+            return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
+        case typer.TyperException():
+            verb = argv[0] if argv and argv[0] in VERBS else ""
+            return usage_problem(error, f"{f'noxcli {verb}'.strip()} --help")
+        case _:
+            return Interruption("aborted", number=2)
+
+
+def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
+    """Return Typer's complaint in our form; of an option that there is not, it knows what may have been meant."""
+    alike = getattr(error, "possibilities", None)
+    message = error.message if alike else error.format_message()
+    hint = f"did you mean {alike[0]}? {page} has them all" if alike else f"see {page}"
+    return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint)
+
+
+def come_back(context: Context) -> str | None:
+    """Return how to come back to what was left."""
+    run = context.outcome.run
+    if run is not None and run.settled and len(context.outcomes) == 1:
+        return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
+    if context.way_back is None:
+        return None
+    if run is None or len(context.outcomes) > 1:
+        return f"come back with: {context.way_back}"
+    return f"run {run.id} goes on; come back with: {context.way_back}"
+
+
+def format_in(argv: Sequence[str]) -> Format:
+    """Return the format that is asked for, read before parsing: a parse error has to be told in it, too."""
+    words = list(argv[: argv.index("--")] if "--" in argv else argv)
+    for place, word in enumerate(words):
+        if word == "--json" or word == "--format=json" or words[place : place + 2] == ["--format", "json"]:
+            return Format.JSON
+        if word == "--format=ndjson" or words[place : place + 2] == ["--format", "ndjson"]:
+            return Format.NDJSON
+    return Format.TEXT

@@ -1,0 +1,1 @@
+"""What a run has put out, made whole and handed over or saved."""

@@ -1,0 +1,87 @@
+"""The output of a run that has ended: from its own record, which may lag behind its own verdict."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from noxcli.errors import LostContact, NoxError, Refused, Undelivered
+from noxcli.inputs.definition import OutputNode, outputs_of
+from noxcli.models import Run, Workflow
+from noxcli.retry import Patience
+
+LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
+READ_WITHIN = 10.0  # seconds
+
+
+class RecordSource(Protocol):
+    """What reading needs of the API."""
+
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
+    def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
+
+
+def own_record(source: RecordSource, run: Run, patience: Patience) -> Run:
+    """Return an ended run as its own record has it: what is found by its id alone may lack the output, or be older.
+
+    Raises LostContact where the server refuses to show it; what `patience` raises.
+    """
+    if run.with_output or not run.settled:
+        return run
+    try:
+        own = patience.keep_trying(lambda: source.get_run(run.workflow_id, run.id))
+    except Refused as error:
+        what = f"the record of run {run.id} can't be read: {error.message}"
+        raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
+    return replace(own, workflow=own.workflow or run.workflow)
+
+
+def with_output(source: RecordSource, run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
+    """Return the completed run with its output, which is waited for where the workflow has output nodes.
+
+    `workflow` is what was read of it before. Raises Undelivered where the output stays empty.
+    """
+    run = own_record(source, run, patience)
+    if not is_empty(run.output):
+        return run
+    nodes = output_nodes(source, run, patience, workflow)
+    if nodes is not None and all(_is_skipped(node, run) for node in nodes):
+        return run
+    limit = patience.limit()
+    for step in LAG_STEPS:
+        if step >= limit.left():
+            break
+        patience.clock.sleep(step)
+        with suppress(NoxError):
+            latest = source.get_run(run.workflow_id, run.id, within=limit.left(READ_WITHIN))
+            if latest.status == run.status and not is_empty(latest.output):
+                return latest
+    if nodes is None:
+        return run  # nothing says that there should be an output
+    raise Undelivered(
+        f"run {run.id} completed, but its record has no output yet", f"try again: noxcli fetch-output {run.id}"
+    )
+
+
+def output_nodes(
+    source: RecordSource, run: Run, patience: Patience, workflow: Workflow | None = None
+) -> Sequence[OutputNode] | None:
+    """Return the output nodes of the run's workflow, None where its definition can't be read."""
+    for known in (workflow, run.workflow):
+        if known is not None and (nodes := outputs_of(known.definition)) is not None:
+            return nodes
+    with suppress(NoxError):
+        read = source.get_workflow(run.workflow_id, within=patience.limit().left(READ_WITHIN))
+        return outputs_of(read.definition)
+    return None
+
+
+def is_empty(output: Any) -> bool:
+    """True where the record has no output, or one without values."""
+    return output is None or output == {} or output == []
+
+
+def _is_skipped(node: OutputNode, run: Run) -> bool:
+    """True for a node on a branch that the run did not take."""
+    skipped = run.progress_details.get("skipped_nodes")
+    return isinstance(skipped, list) and node.id in skipped

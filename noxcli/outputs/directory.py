@@ -1,0 +1,210 @@
+"""The directory that outputs are written to: nothing outside it is touched, no link below it followed."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+
+from noxcli.errors import Undelivered
+from noxcli.files import Saved, reason_of, umask
+from noxcli.outputs.partial import Part
+from noxcli.place import Place
+
+PREFIX, SUFFIX = ".noxcli-out-", ".part"
+STALE = 60.0  # seconds
+PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What noxcli wrote under a name, by its own record."""
+
+    file_id: str | None
+    bytes: int
+    sha256: str
+
+
+class FolderPart(Part):
+    """A part beside its target; locked, so that one whose process was killed can be told from one that grows."""
+
+    def __init__(self, place: Place, target: Path, mode: int) -> None:
+        self._place = place
+        self._name: str | None = f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        self._target = target
+        self._mode = mode
+        try:
+            handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
+        with suppress(OSError):  # some network file systems can't
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        super().__init__(os.fdopen(handle, "w+b"), str(target))
+
+    def keep(self) -> Saved:
+        """Put the whole file in its place, on the disk and not just on its way there."""
+        assert self._name is not None
+        try:
+            self._file.flush()
+            os.fchmod(self._file.fileno(), self._mode)
+            os.fsync(self._file.fileno())
+            self._place.move(self._name, self._target.name)
+        except OSError as error:
+            raise self.refused(error) from None
+        self._name = None
+        return Saved(self._target, self.size, self.sha256)
+
+    def abandon(self) -> None:
+        """Take the name away, whatever another thread is doing with the bytes."""
+        if self._name is not None:
+            with suppress(OSError):
+                self._place.remove(self._name)
+
+    def drop(self) -> None:
+        self.abandon()
+        with suppress(OSError):  # what is buffered for a full disk
+            super().drop()
+
+
+class Folder:
+    """A directory of the user's, and what noxcli wrote there before."""
+
+    def __init__(self, place: Place, written: Mapping[str, Written], *, overwrite: bool = False) -> None:
+        self.path = place.path
+        self._place = place
+        self._written = written
+        self._overwrite = overwrite
+        self._parts: list[FolderPart] = []
+        # Asked for once, in the main thread: the umask can only be read by setting it, for all threads.
+        self._mode = 0o666 & ~umask()
+
+    def target(self, name: str) -> Path:
+        return self.path / name
+
+    def right(self, name: str, file_id: str) -> Saved | None:
+        """Return the file if it is what this id stands for, by the record and by its own bytes.
+
+        An id stands for the same bytes for ever: the API knows no way to change a file.
+        """
+        entry = self._written.get(name)
+        if entry is None or entry.file_id != file_id or self._size(name) != entry.bytes:
+            return None
+        return Saved(self.target(name), entry.bytes, entry.sha256) if self._hash(name) == entry.sha256 else None
+
+    def is_free(self, name: str) -> bool:
+        """True where nothing stands in the way but what noxcli wrote itself."""
+        there = self._look(name)
+        if there is None or (name in self._written and stat.S_ISREG(there.st_mode)):
+            return True
+        return self._overwrite and not stat.S_ISDIR(there.st_mode)
+
+    def could_be(self, name: str, size: int | None) -> bool:
+        """True where the name is free, or what stands there might turn out to be the same."""
+        return self.is_free(name) or (size is None and self._size(name) is not None) or self._size(name) == size
+
+    def exists(self, name: str) -> bool:
+        """True where there is such a file, reached through no link."""
+        try:
+            return self._size(name) is not None
+        except Undelivered:
+            return False
+
+    def has(self, name: str, part: Part) -> bool:
+        """True where the very same bytes are there already."""
+        return self._size(name) == part.size and self._hash(name) == part.sha256
+
+    def in_the_way(self, name: str) -> Undelivered:
+        return in_the_way(self.target(name))
+
+    def part(self, name: str) -> FolderPart:
+        """Begin a file under a name; directories on the way to it are made."""
+        try:
+            place = self._above(name, make=True)
+        except OSError as error:
+            raise Undelivered(f"can't write {self.target(name)}: {reason_of(error)}") from None
+        _sweep(place)
+        part = FolderPart(place, self.target(name), self._mode)
+        self._parts.append(part)
+        return part
+
+    def settle(self, name: str, part: Part) -> Saved:
+        """Put what is in the part under the name, or leave what is there where it is the same.
+
+        Raises Undelivered where something else is in the way.
+        """
+        if self.has(name, part):
+            return Saved(self.target(name), part.size, part.sha256)
+        if not self.is_free(name):
+            raise self.in_the_way(name)
+        if isinstance(part, FolderPart) and part.what == str(self.target(name)):
+            return part.keep()
+        with self.part(name) as copy:
+            content = part.read_back()
+            while piece := content.read(PIECE):
+                copy.write(piece)
+            if copy.sha256 != part.sha256:
+                raise Undelivered(f"{part.what} changed while it was copied to {copy.what}")
+            return copy.keep()
+
+    def opened(self, name: str) -> BufferedReader:
+        """Open a file below, through no link. Raises OSError."""
+        return os.fdopen(self._above(name).opened(PurePosixPath(name).name, os.O_RDONLY), "rb")
+
+    def abandon(self) -> None:
+        """Leave nothing behind that is not whole."""
+        for part in self._parts:
+            part.abandon()
+
+    def _look(self, name: str) -> os.stat_result | None:
+        try:
+            return self._above(name).look(PurePosixPath(name).name)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Undelivered(f"can't write {self.target(name)}: {reason_of(error)}") from None
+
+    def _size(self, name: str) -> int | None:
+        there = self._look(name)
+        return there.st_size if there is not None and stat.S_ISREG(there.st_mode) else None
+
+    def _hash(self, name: str) -> str | None:
+        try:
+            with self.opened(name) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    def _above(self, name: str, *, make: bool = False) -> Place:
+        """Return the directory that the name's last step is in. Raises OSError."""
+        place = self._place
+        for step in PurePosixPath(name).parts[:-1]:
+            place = place.below(step, make=make)
+        return place
+
+
+def in_the_way(path: Path) -> Undelivered:
+    """Return the error for somebody else's file where ours should be."""
+    return Undelivered(f"{path} exists and noxcli did not write it", "add --overwrite or choose another directory")
+
+
+def _sweep(place: Place) -> None:
+    """Remove parts that a killed process left: nobody holds their lock any more, nor is about to take it."""
+    with suppress(OSError):
+        for name in place.names():
+            if not (name.startswith(PREFIX) and name.endswith(SUFFIX)):
+                continue
+            with suppress(OSError):
+                if time.time() - place.look(name).st_mtime < STALE:
+                    continue
+                handle = place.opened(name, os.O_RDWR)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    place.remove(name)
+                finally:
+                    os.close(handle)

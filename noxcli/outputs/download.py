@@ -1,0 +1,197 @@
+"""One file, whole, over connections that break: resumed where the server can, begun anew where it can't."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, Protocol
+
+from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
+from noxcli.outputs.partial import Part
+from noxcli.outputs.values import Remote
+from noxcli.retry import Patience
+
+READ_TIMEOUT = 30.0
+BEGINNING = 64  # bytes of a cut text that tell whether a page of HTML is that text
+PROGRESS = 32 * 1024  # bytes; a server that sends less before it stalls is not worth new patience
+EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
+
+
+class OpenFile(Protocol):
+    """A file on its way here."""
+
+    start: int
+    total: int | None
+    etag: str | None
+    content_type: str
+    resumable: bool
+
+    def __enter__(self) -> "OpenFile": ...
+    def __exit__(self, *exc: Any) -> None: ...
+    def pieces(self) -> Iterator[bytes]: ...
+
+
+class FileSource(Protocol):
+    """What delivery needs of the API."""
+
+    def download(
+        self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT
+    ) -> OpenFile: ...
+
+
+@dataclass(slots=True)
+class Transfer:
+    """How far one file has come; read by whoever draws it."""
+
+    remote: Remote
+    file_id: str
+    done: int = 0
+    total: int | None = None
+    finished: bool = False
+    cancelled: Event = field(default_factory=Event)
+
+
+def fetch(
+    source: FileSource,
+    transfer: Transfer,
+    part: Part,
+    patience: Patience,
+    expect: Callable[[int | None], None] = lambda _: None,
+) -> None:
+    """Fill the part with the file.
+
+    `expect` is told the size as soon as that is known, and may raise. Raises Undelivered for what is not the file or
+    not whole, and the server's last word where patience ends.
+    """
+    Fetching(source, transfer, part, patience, expect).to_the_end()
+
+
+class Fetching:
+    """What has to outlive a broken connection: the etag, the size, and whether ranges are any good."""
+
+    def __init__(
+        self,
+        source: FileSource,
+        transfer: Transfer,
+        part: Part,
+        patience: Patience,
+        expect: Callable[[int | None], None],
+    ) -> None:
+        self._source = source
+        self._transfer = transfer
+        self._part = part
+        self._patience = patience
+        self._expect = expect
+        self._limit = patience.limit()
+        self._etag: str | None = None
+        self._ranges = True
+        self._furthest = self._noted = self._empty_looks = 0
+
+    def to_the_end(self) -> None:
+        self._patience.keep_trying(self._go_on, bounded=False, moved=self._moved)
+        remote = self._transfer.remote
+        if not remote.is_text and remote.size not in {None, self._part.size}:
+            raise Undelivered(f"the file has {self._part.size:,} bytes instead of {remote.size:,}")
+
+    def _go_on(self) -> None:
+        self._check()
+        start = self._part.size if self._ranges else 0
+        try:
+            opened = self._open(start)
+        except (Refused, Unauthorized):
+            if not start:
+                raise
+            # It may be the range that is refused: by a signed address, or since the file is another by now.
+            self._ranges, start = False, 0
+            opened = self._open(0)
+        with opened:
+            if not self._fits(opened, start):
+                self._ranges = False
+                raise Unavailable("the server sent another part of the file than was asked for")
+            if opened.start != self._part.size:
+                self._part.restart()
+            self._take(opened)
+
+    def _open(self, start: int) -> OpenFile:
+        patient = max(0.01, self._limit.left(READ_TIMEOUT))
+        return self._source.download(self._transfer.file_id, start, self._etag if start else None, read_timeout=patient)
+
+    def _fits(self, opened: OpenFile, start: int) -> bool:
+        if opened.start == 0:
+            return True
+        known = self._transfer.total
+        same_size = known is None or opened.total is None or known == opened.total
+        return opened.start == start and same_size and (self._etag is None or opened.etag in {None, self._etag})
+
+    def _take(self, opened: OpenFile) -> None:
+        if opened.start == 0:
+            self._etag, self._transfer.total = opened.etag, opened.total
+            self._ranges = self._ranges and opened.resumable
+            self._expect(opened.total)
+        suspicious = opened.start == 0 and not is_plausible(self._transfer.remote, opened.content_type)
+        page = Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
+        for piece in opened.pieces():
+            if suspicious and not begins_like(self._transfer.remote, piece):
+                raise page
+            suspicious = False
+            self._check()
+            self._part.write(piece)
+            self._transfer.done = self._part.size
+            self._furthest = max(self._furthest, self._part.size)
+        if suspicious:
+            raise page
+        if self._transfer.total not in {None, self._part.size}:
+            raise Unavailable(f"the download has {self._part.size:,} bytes instead of {self._transfer.total:,}")
+        if self._transfer.remote.is_text:
+            self._require_text()
+        elif not self._part.size and self._transfer.remote.size != 0:
+            self._require_empty()
+
+    def _require_text(self) -> None:
+        """Raise Unavailable where this is not the whole of the cut text: another try may bring it."""
+        remote, came = self._transfer.remote, self._part.size
+        preview = remote.text.encode("utf-8", "surrogatepass")
+        head = self._part.read_back().read(len(preview) + 1)
+        if not head.startswith(remote.beginning):
+            fault = "the server's answer is not the text: it begins differently"
+        elif head == preview or came <= len(remote.beginning) or came < (remote.size or 0):
+            fault = f"the server's answer is not the whole text: it has only {came:,} bytes"
+        else:
+            return
+        self._part.restart()
+        raise Unavailable(fault)
+
+    def _require_empty(self) -> None:
+        """Raise Unavailable for a file that may not have been stored yet, unless it stays empty."""
+        self._empty_looks += 1
+        if self._empty_looks < EMPTY_LOOKS or self._transfer.remote.size is not None:
+            raise Unavailable("the file is empty: it may not be stored yet")
+
+    def _check(self) -> None:
+        if self._transfer.cancelled.is_set():
+            raise Undelivered("the download was given up")
+        if self._limit.passed:
+            raise self._patience.out_of_time(f"the download stands at {self._part.size:,} bytes")
+
+    def _moved(self) -> bool:
+        """True where tries have come further than all before them, by more than trickles."""
+        moved = self._furthest - self._noted >= PROGRESS
+        if moved:
+            self._noted = self._furthest
+        return moved
+
+
+def is_plausible(remote: Remote, content_type: str) -> bool:
+    """False for HTML where nothing said that the file would be HTML: a sign-in page, or a proxy's own."""
+    return not is_html(content_type) or (
+        not remote.is_text and (is_html(remote.content_type) or not remote.content_type)
+    )
+
+
+def begins_like(remote: Remote, piece: bytes) -> bool:
+    """True where the bytes begin as the cut text does, whatever they are called."""
+    beginning = remote.beginning[:BEGINNING]
+    return bool(beginning) and piece.startswith(beginning)
+
+
+def is_html(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}

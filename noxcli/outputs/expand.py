@@ -1,0 +1,145 @@
+"""The output of a completed run, made whole: truncated texts fetched, wherever they sit."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO, Any
+
+from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
+from noxcli.models import Run
+from noxcli.outputs.download import FileSource, Transfer, fetch
+from noxcli.outputs.partial import Part
+from noxcli.outputs.transfers import Watching, run_transfers, silent
+from noxcli.outputs.values import Remote, find_remote, replaced
+from noxcli.retry import Patience
+
+PIECE = 256 * 1024
+LONGEST_INLINE = 256 * 1024 * 1024  # bytes: held in memory, where a few compressed bytes may turn into any number
+# What is wrong with one file; the others may be had all the same.
+DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The output as it is handed over; `complete` is true only where nothing in it is still a preview."""
+
+    output: Any
+    files: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = True
+    problems: list[str] = field(default_factory=list)
+
+
+def require_whole(delivered: Delivered, run: Run) -> None:
+    """Raise Undelivered where not all of the run's output could be had or written."""
+    if delivered.problems:
+        raise Undelivered(
+            f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}",
+            f"try again: noxcli fetch-output {run.id}",
+        )
+
+
+def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
+    """Return the output with every truncated text replaced by the whole one; each file is fetched once."""
+    remotes = [remote for remote in find_remote(output) if remote.is_text]
+    together: dict[tuple[str, str], Transfer] = {}  # by beginning, too: a text has to fit each preview of it
+    for remote in remotes:
+        if remote.file_id is not None and (remote.file_id, remote.text) not in together:
+            together[remote.file_id, remote.text] = Transfer(remote, remote.file_id)
+    jobs = [(transfer, partial(_whole, source, transfer)) for transfer in together.values()]
+    outcomes = dict(zip(together, run_transfers(jobs, patience, watching), strict=True))
+    texts: dict[tuple[str | int, ...], str] = {}
+    files, problems = [], []
+    for remote in remotes:
+        try:
+            value, error = outcomes[required_id(remote), remote.text]
+            if error is not None:
+                raise error
+            assert value is not None
+            texts[remote.keys], entry = value
+            files.append({"pointer": remote.pointer, **entry})
+        except DELIVERABLE as error:
+            problems.append(problem(remote.pointer, error))
+    whole = replaced(output, texts)
+    return Delivered(whole, files, is_complete(whole) and not problems, problems)
+
+
+def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
+    with Part(io.BytesIO(), "the text", LONGEST_INLINE) as part:
+        fetch(source, transfer, part, patience)
+        text = decoded(part.read_back().read(), transfer.file_id)
+        return text, _entry(transfer.file_id, part)
+
+
+@contextmanager
+def spooled(
+    source: FileSource, remote: Remote, patience: Patience, watching: Watching = silent
+) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
+    """Have one file whole and checked, in constant memory: its bytes from the beginning, and its entry."""
+    transfer = Transfer(remote, required_id(remote))
+    with Part.nameless() as part:
+
+        def call(patience: Patience) -> None:
+            fetch(source, transfer, part, patience)
+
+        ((_, error),) = run_transfers([(transfer, call)], patience, watching)
+        if error is not None:
+            raise error
+        if remote.is_text:
+            _check_text(part.read_back(), transfer.file_id)
+        yield part.read_back(), {"pointer": remote.pointer, **_entry(transfer.file_id, part)}
+
+
+def _entry(file_id: str, part: Part) -> dict[str, Any]:
+    return {"file_id": file_id, "path": None, "bytes": part.size, "sha256": part.sha256}
+
+
+def is_complete(output: Any) -> bool:
+    """True where nothing in the output is a preview."""
+    return not any(remote.is_text for remote in find_remote(output))
+
+
+def problem(what: str, error: BaseException) -> str:
+    """Return what could not be delivered, and why."""
+    return f"{what}: {error.line() if isinstance(error, DELIVERABLE) else error}"
+
+
+def required_id(remote: Remote) -> str:
+    """Return the id to fetch by.
+
+    Raises Undelivered where the server gave none.
+    """
+    if remote.file_id is None:
+        raise Undelivered("the server gave no file id for it")
+    return remote.file_id
+
+
+def decoded(content: bytes, file_id: str) -> str:
+    """Return the text.
+
+    Raises Undelivered where it is not UTF-8: it would not be what the workflow wrote.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _no_text(file_id, error.start) from None
+
+
+def _check_text(content: IO[bytes], file_id: str) -> None:
+    decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
+    while True:
+        piece = content.read(PIECE)
+        held = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            raise _no_text(file_id, before - held + error.start) from None
+        if not piece:
+            return
+        before += len(piece)
+
+
+def _no_text(file_id: str, place: int) -> Undelivered:
+    return Undelivered(f"the file {file_id} is not UTF-8 text (byte {place:,})")

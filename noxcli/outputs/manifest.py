@@ -1,0 +1,84 @@
+"""`manifest.json`: what noxcli wrote in a directory, for programs and for its own next call."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from noxcli.encode import to_json
+from noxcli.models import Run
+from noxcli.outputs.directory import Written, in_the_way
+from noxcli.outputs.filenames import MANIFEST
+from noxcli.place import Place
+
+SCHEMA = "noxcli.manifest/1"
+LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an earlier call left in writing; empty where there is none."""
+
+    entries: Sequence[Mapping[str, Any]] = ()
+    written: Mapping[str, Written] = field(default_factory=dict)
+
+
+def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
+    """Return the directory's manifest.
+
+    Raises Undelivered where there is a file of that name that noxcli did not write; with `overwrite` it counts as none.
+    """
+    document: Any = None
+    try:
+        document = json.loads(place.read(MANIFEST, LIMIT))
+    except FileNotFoundError:
+        return Manifest()
+    except (OSError, ValueError, RecursionError):
+        pass
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        if overwrite:
+            return Manifest()
+        raise in_the_way(place.path / MANIFEST)
+    last = document.get("run")
+    entries = [
+        {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}
+        for part in ("files", "earlier")
+        for entry in _entries(document.get(part))
+    ]
+    return Manifest(entries, {str(entry["name"]): _written(entry) for entry in reversed(entries)})
+
+
+def manifest_of(
+    run: Run,
+    *,
+    complete: bool,
+    files: Sequence[Mapping[str, Any]],
+    problems: Sequence[str],
+    earlier: Sequence[Mapping[str, Any]],
+) -> bytes:
+    """Return the new manifest; `earlier` has the files of other runs in the same directory."""
+    document = {
+        "schema": SCHEMA,
+        "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
+        "complete": complete,
+        "files": list(files),
+        "problems": list(problems),
+        "earlier": list(earlier),
+    }
+    return to_json(document, indent=2).encode()
+
+
+def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
+    for entry in files if isinstance(files, list) else ():
+        kinds = {"name": str, "bytes": int, "sha256": str}
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
+            continue
+        # A manifest may have been written by anybody: it must not lead out of its directory.
+        if "\0" not in entry["name"] and not {"..", "/"} & set(PurePosixPath(entry["name"]).parts):
+            yield entry
+
+
+def _written(entry: Mapping[str, Any]) -> Written:
+    file_id = entry.get("file_id")
+    return Written(file_id if isinstance(file_id, str) else None, entry["bytes"], entry["sha256"])

@@ -1,0 +1,209 @@
+"""Every output in a file of its own: named, fetched, written, and listed in the manifest at last."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from noxcli.errors import NoxError, Undelivered
+from noxcli.files import Saved, replacing_in
+from noxcli.models import Run
+from noxcli.outputs.directory import Folder
+from noxcli.outputs.download import FileSource, Transfer, fetch
+from noxcli.outputs.expand import DELIVERABLE, Delivered, is_complete, problem, required_id
+from noxcli.outputs.filenames import MANIFEST, TEMPLATE, Names, safe_extension
+from noxcli.outputs.manifest import Manifest, manifest_of, read_manifest
+from noxcli.outputs.partial import Part
+from noxcli.outputs.transfers import Watching, run_transfers, silent
+from noxcli.outputs.values import (
+    Remote,
+    as_text,
+    find_remote,
+    is_file,
+    is_preview,
+    outermost,
+    pointer_to,
+    replaced,
+    text_of,
+)
+from noxcli.place import Place
+from noxcli.retry import Patience
+
+Keys = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Item:
+    """One file to be: where in the output it comes from, its name, and what became of it."""
+
+    keys: Keys
+    name: str
+    remote: Remote | None
+    saved: Saved | None = None
+    error: BaseException | None = None
+
+    @property
+    def pointer(self) -> str:
+        return pointer_to(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """Writes one run's outputs to a directory."""
+
+    source: FileSource
+    patience: Patience
+    place: Place
+    template: str = TEMPLATE
+    overwrite: bool = False
+    watching: Watching = silent
+    skipped: list[str] = field(default_factory=list)
+
+    def deliver(self, run: Run) -> Delivered:
+        """Return the output with paths in place of what is remote; each file is fetched once."""
+        before = read_manifest(self.place, overwrite=self.overwrite)
+        folder = Folder(self.place, before.written, overwrite=self.overwrite)
+        output = run.output if isinstance(run.output, dict) else {"output": run.output}
+        names = Names(self.template, run_id=run.id, workflow_id=run.workflow_id)
+        items = list(plan(output, names))
+        try:
+            self._fetch_all(folder, [item for item in items if item.remote is not None])
+            shown = replaced(
+                output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
+            )
+            for item in items:
+                if item.remote is None:
+                    self._write(folder, item, as_text(shown[item.keys[0]]).encode("utf-8", "surrogatepass"))
+        finally:
+            # Also after a signal: what is in place counts as noxcli's own when the call is repeated.
+            folder.abandon()
+            files = [entry_of(item, item.saved) for item in items if item.saved]
+            problems = [problem(item.pointer, item.error) for item in items if isinstance(item.error, NoxError)]
+            late = self._write_manifest(run, folder, before, items, problems)
+        problems += late
+        whole = shown if isinstance(run.output, dict) else shown["output"]
+        return Delivered(whole, files, is_complete(whole) and not problems, problems)
+
+    def _fetch_all(self, folder: Folder, items: list[Item]) -> None:
+        together: dict[tuple[str, bool, str], list[Item]] = {}
+        for item in items:
+            assert item.remote is not None
+            try:
+                # One file, but another beginning: one of them can't be right.
+                one = required_id(item.remote), item.remote.is_text, item.remote.text
+                together.setdefault(one, []).append(item)
+            except Undelivered as error:
+                item.error = error
+        jobs = []
+        for (file_id, _, _), same in together.items():
+            assert same[0].remote is not None
+            transfer = Transfer(same[0].remote, file_id)
+            jobs.append((transfer, partial(self._obtain, folder, transfer, same)))
+        for (_, trouble), same in zip(
+            run_transfers(jobs, self.patience, self.watching), together.values(), strict=True
+        ):
+            for item in same:
+                item.error = item.error or trouble
+                if item.error is not None and not isinstance(item.error, DELIVERABLE):
+                    raise item.error
+
+    def _obtain(self, folder: Folder, transfer: Transfer, items: list[Item], patience: Patience) -> None:
+        """Have the same file under each of these names; runs in a thread of its own."""
+        for item in items:
+            item.saved = folder.right(item.name, transfer.file_id)
+        self.skipped.extend(item.name for item in items if item.saved)
+        # Names with something foreign in the way come last: they only want to know whether it is the same.
+        missing = sorted((item for item in items if not item.saved), key=lambda item: not folder.is_free(item.name))
+        if not missing:
+            return
+        at_hand = next((item for item in items if item.saved), None)
+
+        def refuse(size: int | None) -> None:
+            if not any(folder.could_be(item.name, size) for item in missing):
+                raise folder.in_the_way(missing[0].name)
+
+        with folder.part(missing[0].name) as part:
+            if at_hand is None:
+                fetch(self.source, transfer, part, patience, refuse)
+            else:
+                copy(folder, at_hand, part)
+            for item in reversed(missing):  # the part's own name last: then it is gone
+                try:
+                    item.saved = folder.settle(item.name, part)
+                except Undelivered as error:
+                    item.error = error
+
+    def _write(self, folder: Folder, item: Item, content: bytes) -> None:
+        try:
+            with Inline(content, str(folder.target(item.name))) as held:
+                if folder.has(item.name, held):
+                    self.skipped.append(item.name)
+                item.saved = folder.settle(item.name, held)
+        except Undelivered as error:
+            item.error = error
+
+    def _write_manifest(
+        self, run: Run, folder: Folder, before: Manifest, items: list[Item], problems: list[str]
+    ) -> list[str]:
+        files = [{"name": item.name, **entry_of(item, item.saved)} for item in items if item.saved]
+        now = {entry["name"] for entry in files}
+        content = manifest_of(
+            run,
+            complete=len(files) == len(items) and not problems,
+            files=files,
+            problems=problems,
+            earlier=[entry for entry in before.entries if entry["name"] not in now and folder.exists(entry["name"])],
+        )
+        try:
+            with replacing_in(self.place, MANIFEST) as file:
+                file.write(content)
+        except Undelivered as error:
+            return [problem(MANIFEST, error)]
+        return []
+
+
+class Inline(Part):
+    """A value that came with the record."""
+
+    def __init__(self, content: bytes, what: str) -> None:
+        super().__init__(io.BytesIO(), what)
+        self.write(content)
+
+
+def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:
+    """Yield a file for each output, in order, and for each remote value inside of one."""
+    index = 0
+    for key, value in output.items():
+        own = [] if is_preview(value) or is_file(value) else [(".txt" if text_of(value) is not None else ".json", None)]
+        found: list[tuple[str, Remote | None]] = [*own]
+        for remote in outermost(find_remote({key: value})):
+            found.append((".txt" if remote.is_text else safe_extension(remote.name, remote.content_type), remote))
+        for extension, one in found:
+            index += 1
+            keys: Keys = one.keys if one else (key,)
+            yield Item(keys, names.claim("-".join(map(str, keys)), extension, index), one)
+
+
+def entry_of(item: Item, saved: Saved) -> dict[str, Any]:
+    """Return a file's entry in the result document."""
+    return {
+        "pointer": item.pointer,
+        "file_id": item.remote.file_id if item.remote else None,
+        "path": str(saved.path),
+        "bytes": saved.bytes,
+        "sha256": saved.sha256,
+    }
+
+
+def copy(folder: Folder, item: Item, part: Part) -> None:
+    """Fill the part from a file that is in place, instead of fetching the same again."""
+    assert item.saved is not None
+    try:
+        with folder.opened(item.name) as file:
+            while piece := file.read(1024 * 1024):
+                part.write(piece)
+    except OSError as error:
+        raise Undelivered(f"can't read {item.saved.path}: {error.strerror}") from None
+    if part.sha256 != item.saved.sha256:
+        raise Undelivered(f"{item.saved.path} changed while it was copied")

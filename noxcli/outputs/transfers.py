@@ -1,0 +1,98 @@
+"""A few downloads at a time, watched from the main thread, where signals and limits are exact."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Protocol, TypeVar
+
+from noxcli.outputs.download import Transfer
+from noxcli.retry import Patience
+from noxcli.threads import Outcome, outcome_of, share_out
+
+AT_ONCE = 4
+LOOK_EVERY = 0.1  # seconds
+FAREWELL = 1.0  # seconds for a download to notice that it was given up
+T = TypeVar("T")
+Told = str | tuple[int, object, BaseException | None]
+
+
+class Watch(Protocol):
+    """Whoever shows how far downloads have come; told ten times a second."""
+
+    def show(self, transfers: Sequence[Transfer]) -> None: ...
+    def say(self, line: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Shows nothing; what has to be said goes to `say`."""
+
+    say: Callable[[str], None]
+
+    def show(self, transfers: Sequence[Transfer]) -> None:
+        pass
+
+
+Watching = Callable[[], AbstractContextManager[Watch]]
+
+
+def silent() -> AbstractContextManager[Watch]:
+    return nullcontext(Silent(lambda _: None))
+
+
+def run_transfers(
+    jobs: Sequence[tuple[Transfer, Callable[[Patience], T]]], patience: Patience, watching: Watching = silent
+) -> list[Outcome[T]]:
+    """Return each job's value or error, in the order of the jobs.
+
+    Raises what the command's limit raises; then, and for a signal, the downloads are given up.
+    """
+    told: SimpleQueue[Told] = SimpleQueue()
+    quiet = patience.saying(told.put)  # said from the main thread, between two pictures
+
+    def work(place: int) -> None:
+        transfer, call = jobs[place]
+        if not transfer.cancelled.is_set():
+            told.put((place, *outcome_of(lambda: call(quiet))))
+            transfer.finished = True
+
+    transfers = [transfer for transfer, _ in jobs]
+    threads = share_out(len(jobs), AT_ONCE, work)
+    try:
+        with watching() as watch:
+            return _collect(told, len(jobs), patience, transfers, watch)
+    finally:
+        _give_up(transfers, threads)
+
+
+def _collect(
+    told: SimpleQueue[Told], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
+) -> list[Outcome[T]]:
+    results: dict[int, Outcome[T]] = {}
+    limit, shown = patience.limit(), time.monotonic()
+    while len(results) < count:
+        news: Told | None = None
+        with suppress(Empty):
+            news = told.get(timeout=LOOK_EVERY)
+        if isinstance(news, str):
+            watch.say(news)
+        elif news is not None:
+            place, value, error = news
+            results[place] = (value, error)  # type: ignore[assignment]
+        elif limit.passed:
+            raise patience.out_of_time("the download was not done")
+        if time.monotonic() - shown >= LOOK_EVERY:
+            shown = time.monotonic()
+            watch.show(transfers)
+    return [results[place] for place in range(count)]
+
+
+def _give_up(transfers: Sequence[Transfer], threads: Sequence[threading.Thread]) -> None:
+    for transfer in transfers:
+        transfer.cancelled.set()
+    end = time.monotonic() + FAREWELL
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))

@@ -1,0 +1,120 @@
+"""The gate that takes the API key and secrets out of every text of ours."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from noxcli.spelling import Way, reading, readings, sought, traced
+
+HIDDEN, HIDDEN_KEY = "***", "[key]"
+LEAST = 6  # characters: hiding each `1` or `prod` would leave no message readable
+LEAST_PART = 4  # characters that tell something, at the edge of a text that was cut
+# Marks that stand around a text that was cut; at its end, perhaps half an escape.
+BEFORE = re.compile(r"""[.…"'`(\[{<]*""")
+AFTER = re.compile(r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[0-9a-f]?|&\#?[0-9a-z]{0,5})*$""")
+
+
+class Mask:
+    """The gate of every text of ours: it takes out the API key and the secrets that it has learned.
+
+    They are found as they are and as a server or a library may quote them: escaped for JSON, HTML, URLs or Python, in
+    base64, broken over lines. What is shorter than `LEAST` characters is not looked for.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, key: str = "") -> None:
+        self._shown: dict[str, str] = {}  # what stands for each reading of a secret, the longest first
+        self.learn(secrets)
+        self.learn([key], HIDDEN_KEY)
+
+    def learn(self, secrets: Iterable[str], shown: str = HIDDEN) -> None:
+        """Take these out from now on, with `shown` in their place."""
+        found = dict(self._shown)
+        for secret in secrets:
+            for part in {secret, *secret.splitlines()}:
+                found.update((one, shown) for one in sought(part) if can_hide(one))
+        self._shown = dict(sorted(found.items(), key=lambda item: len(item[0]), reverse=True))
+
+    def learn_key(self, key: str) -> None:
+        """Take the API key out from now on."""
+        self.learn([key], HIDDEN_KEY)
+
+    def __call__(self, text: str) -> str:
+        for way in self._ways(text):
+            text = self._without(text, way)
+        return text
+
+    def torn(self, text: str) -> str:
+        """Return a text that was cut out of a longer one, with a part of a secret at its edges hidden as well."""
+        text = self(text)
+        for way in [way for way, seen in readings(text) if any(self._parts_at_edges(seen))]:
+            seen, places = traced(text, way)
+            text = _replaced(text, places, self._parts_at_edges(seen))
+        return text
+
+    def whole(self, value: Any) -> Any:
+        """Return a JSON value with secrets taken out of each text in it."""
+        match value:
+            case str():
+                return self(value)
+            case Mapping():
+                return {key: self.whole(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self.whole(item) for item in value]
+            case _:
+                return value
+
+    def _ways(self, text: str) -> list[Way]:
+        """Return the ways to read a secret in the text."""
+        if not self._shown:
+            return []
+        return [way for way, seen in readings(text) if any(one in seen for one in self._shown)]
+
+    def _without(self, text: str, way: Way) -> str:
+        seen, places = traced(text, way)
+        found = []
+        for one, shown in self._shown.items():
+            at = seen.find(one)
+            while at >= 0:
+                found.append((at, at + len(one), shown))
+                at = seen.find(one, at + len(one))
+        return _replaced(text, places, found)
+
+    def _parts_at_edges(self, seen: str) -> Iterator[tuple[int, int, str]]:
+        before, after = BEFORE.match(seen), AFTER.search(seen)
+        start, end = before.end() if before else 0, after.start() if after else len(seen)
+        core = seen[start:end]
+        for one, shown in self._shown.items():
+            if size := _begun(one[::-1], core[::-1]):
+                yield start, start + size, shown
+            if size := _begun(one, core):
+                yield end - size, end, shown
+
+
+def can_hide(secret: str) -> bool:
+    """True where the secret is long enough to be taken out of texts without harm to other words in them."""
+    return len(reading(secret)) >= LEAST
+
+
+def _begun(one: str, text: str) -> int:
+    """Return how many of the first characters of `one` the text ends with, 0 for too few to tell anything."""
+    at = text.find(one[:LEAST_PART], max(0, len(text) - len(one) + 1))
+    while at >= 0:
+        if one.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(one[:LEAST_PART], at + 1)
+    return 0
+
+
+def _replaced(text: str, places: list[int], found: Iterable[tuple[int, int, str]]) -> str:
+    """Return the text with what was found in its reading replaced; finds that overlap become one."""
+    spans: list[tuple[int, int, str]] = []
+    for start, end, shown in sorted(found):
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]), spans[-1][2])
+        else:
+            spans.append((start, end, shown))
+    for start, end, shown in reversed(spans):
+        first, after = places[start], places[end] if end < len(places) else len(text)
+        hidden = text[first:after]
+        text = text[:first] + shown + hidden[len(hidden.rstrip()) :] + text[after:]
+    return text

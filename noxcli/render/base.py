@@ -1,0 +1,57 @@
+"""What renderers have in common: those without a beginning and an end, and those at the bottom of a terminal."""
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from noxcli.render.terminal import Terminal
+
+if TYPE_CHECKING:
+    from noxcli.render.line import Line
+    from noxcli.render.region import Region
+
+
+class Plainly:
+    """Nothing to set up, nothing to take down."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class AtBottom:
+    """Lines at the bottom of a terminal; what draws them is loaded once there are any."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._began = time.monotonic()
+        self._region: Region | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._region is not None:
+            with self._terminal.hold():
+                self._region.__exit__(kind, error, trace)
+
+    def _line(self) -> "Line":
+        """Return an empty line."""
+        from noxcli.render.line import Look
+
+        return Look.of(self._terminal).line(self._terminal.size().columns - 1)
+
+    def _draw(self, lines: Sequence["Line"]) -> None:
+        from noxcli.render.region import Region
+
+        if self._region is None:
+            self._region = Region(self._terminal)
+            self._region.__enter__()
+        self._region.draw(lines)

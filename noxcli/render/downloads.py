@@ -1,0 +1,106 @@
+"""How far downloads have come: a bar on a terminal, a line now and then elsewhere, nothing for what is quick."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from noxcli.render.base import AtBottom, Plainly
+from noxcli.render.terminal import Terminal
+
+if TYPE_CHECKING:
+    from noxcli.render.line import Line
+
+FIRST_BAR = 0.5  # seconds
+FIRST_LINE = LINE_EVERY = 5.0
+NAME_WIDTH = 40
+BAR = 20  # cells
+
+
+class Remote(Protocol):
+    @property
+    def pointer(self) -> str: ...
+
+
+class Transfer(Protocol):
+    """How far one file has come."""
+
+    @property
+    def remote(self) -> Remote: ...
+
+    done: int
+    total: int | None
+    finished: bool
+
+
+def watching(terminal: Terminal) -> AbstractContextManager["Lines | Bars"]:
+    """Return what shows downloads on this terminal."""
+    return Bars(terminal) if terminal.can_redraw() and not terminal.quiet else Lines(terminal)
+
+
+class Lines(Plainly):
+    """Plain lines on stderr."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._began = time.monotonic()
+        self._next = self._began + FIRST_LINE
+
+    def say(self, line: str) -> None:
+        self._terminal.note(line)
+
+    def show(self, transfers: Sequence[Transfer]) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + LINE_EVERY
+            self._terminal.note(summary(transfers, now - self._began))
+
+
+class Bars(AtBottom):
+    """A bar a file, at the bottom of a terminal, once a download takes its time."""
+
+    def say(self, line: str) -> None:
+        self._terminal.note(line)
+
+    def show(self, transfers: Sequence[Transfer]) -> None:
+        took = time.monotonic() - self._began
+        if took < FIRST_BAR:
+            return
+        going = [transfer for transfer in transfers if not transfer.finished]
+        longest = max((len(transfer.remote.pointer) for transfer in going), default=0)
+        cells = min(longest, NAME_WIDTH, self._terminal.size().columns // 3)
+        self._draw([_bar(transfer, took, self._line(), cells) for transfer in going])
+
+
+def _bar(transfer: Transfer, seconds: float, line: "Line", name_cells: int) -> "Line":
+    line.add(transfer.remote.pointer, cells=name_cells).add(" ")
+    if transfer.total:
+        line.add_bar(transfer.done / transfer.total, min(BAR, line.left // 4)).add(" ")
+    return line.add(_facts(transfer.done, transfer.total, seconds), "dim")
+
+
+def summary(transfers: Sequence[Transfer], seconds: float) -> str:
+    """Return one line about all of them: bytes, rate, time left."""
+    totals = [transfer.total for transfer in transfers if transfer.total is not None]
+    total = sum(totals) if len(totals) == len(transfers) else None
+    open_ = sum(not transfer.finished for transfer in transfers)
+    facts = _facts(sum(transfer.done for transfer in transfers), total, seconds)
+    return f"downloading {open_} {'file' if open_ == 1 else 'files'}: {facts}"
+
+
+def _facts(done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds if seconds > 0 else 0.0
+    parts = [show_bytes(done) if total is None else f"{show_bytes(done)} of {show_bytes(total)}"]
+    parts.append(f"{show_bytes(rate)}/s")
+    if total is not None and rate:
+        parts.append(f"{(total - done) / rate:.0f}s left")
+    return ", ".join(parts)
+
+
+def show_bytes(count: float) -> str:
+    """Return a short decimal form, as curl and browsers have it: `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,83 @@
+"""A line of a picture: pieces of text in rich's styles, made harmless, and never wider than they may be."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from rich.cells import cell_len, set_cell_size
+from rich.color import ColorSystem
+from rich.style import Style
+
+from noxcli.redaction import Mask
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a terminal can show, and what it must not."""
+
+    color: bool
+    unicode: bool
+    mask: Mask = field(default_factory=Mask)
+
+    @classmethod
+    def of(cls, terminal: Terminal) -> "Look":
+        return cls(terminal.wants_color(), terminal.speaks_unicode(), terminal.mask)
+
+    def line(self, width: int) -> "Line":
+        """Return an empty line of at most `width` cells."""
+        return Line(self, width)
+
+
+class Line:
+    """Text that is added piece by piece; `str()` has the escape sequences in it."""
+
+    def __init__(self, look: Look, width: int) -> None:
+        self.cells = 0
+        self._look = look
+        self._width = width
+        # The sixteen colours that every theme defines for itself.
+        self._colors = ColorSystem.STANDARD if look.color else None
+        self._pieces: list[str] = []
+
+    @property
+    def left(self) -> int:
+        """How many cells are free."""
+        return max(0, self._width - self.cells)
+
+    def add(self, text: str, style: str = "", cells: int | None = None) -> Self:
+        """Add what there is room for; with `cells`, exactly so many, where there is room for them."""
+        room = self.left if cells is None else min(cells, self.left)
+        text = self._cut(text, room)
+        size = cell_len(text)
+        if cells is not None:
+            text, size = text + " " * (room - size), room
+        self.cells += size
+        self._pieces.append(Style.parse(style).render(text, color_system=self._colors) if text.strip() else text)
+        return self
+
+    def add_end(self, text: str, style: str = "") -> Self:
+        """Add the end of the text, as much as there is room for."""
+        text = self._shown(text)
+        while (excess := cell_len(text) - self.left) > 0:
+            text = text[max(1, excess // 2) :]  # a character has two cells at most
+        return self.add(text, style)
+
+    def add_bar(self, share: float, cells: int) -> Self:
+        """Add a bar of so many cells; `share` is what is done of it, 1 at most counts."""
+        full, empty = "━─" if self._look.unicode else "#."
+        filled = round(cells * min(1.0, share))
+        return self.add(full * filled, "green").add(empty * (cells - filled), "dim")
+
+    def __str__(self) -> str:
+        return "".join(self._pieces)
+
+    def _cut(self, text: str, room: int) -> str:
+        text = self._shown(text)
+        if cell_len(text) <= room:
+            return text
+        return f"{set_cell_size(text, room - 1)}{'…' if self._look.unicode else '~'}" if room else ""
+
+    def _shown(self, text: str) -> str:
+        text = visible(self._look.mask(text))
+        return text if self._look.unicode else text.encode("ascii", "backslashreplace").decode("ascii")

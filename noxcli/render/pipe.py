@@ -1,0 +1,112 @@
+"""What goes to stdout while a run goes on: NDJSON events, or the bare pieces of streamed text."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, TypeGuard, assert_never
+
+from noxcli.encode import to_json
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
+from noxcli.render.base import Plainly
+from noxcli.render.terminal import Terminal
+from noxcli.runs.pieces import Pieces
+from noxcli.runs.progress import ENDED, Step
+
+
+class _Pipe(Plainly):
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+
+class Content(_Pipe):
+    """The pieces of streamed text as they arrive, nothing added, and of pieces that repeat only what is new."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self._nodes: dict[object, Pieces] = {}
+        self._repeating = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._terminal.reader_gone:
+            self._write([said.end() for said in self._nodes.values()])
+
+    def show(self, burst: Sequence[Step]) -> None:
+        self._write([self._new(update.data) for update, _ in burst if _is_content(update)])
+
+    def _new(self, data: Mapping[str, Any]) -> str:
+        node_id, text, status = data.get("id"), data.get("content"), data.get("status")
+        said = self._nodes.setdefault(node_id if isinstance(node_id, str) else None, Pieces())
+        new = said.take(text, expected=self._repeating) if isinstance(text, str) else ""
+        if isinstance(status, str) and status in ENDED:
+            new += said.end()
+        if said.repeating and not self._repeating:
+            self._repeating = True
+            self._terminal.note("each piece of text repeats all before it: only what is new is printed")
+        return new
+
+    def _write(self, pieces: Sequence[str]) -> None:
+        if any(pieces):
+            self._terminal.write("".join(pieces).encode("utf-8", "replace"))
+
+
+class Ndjson(_Pipe):
+    """One event a line. What arrived together is written together, before the next wait."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal)
+        self.run_id: str | None = None
+        self._seq = 0
+
+    def show(self, burst: Sequence[Step]) -> None:
+        lines = [line for update, _ in burst if (line := self._line(update))]
+        if lines:
+            self._terminal.write("".join(lines))
+
+    def finish(self, document: Mapping[str, Any]) -> None:
+        """Write the last line; without it, a reader knows that the writer died."""
+        self._terminal.write(self._own("result", document))
+
+    def _line(self, update: Update) -> str | None:
+        match update:
+            case RunEvent(type=kind, data=data, redis_id=redis_id):
+                return self._format(kind, data, redis_id, update.is_terminal)
+            case Started(run):
+                self.run_id = run.id
+                return self._own("started", _brief(run))
+            case Reconnecting(attempt, delay, reason):
+                told = self._terminal.mask(reason)
+                return self._own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
+            case Gap(reason):
+                return self._own("gap", {"reason": self._terminal.mask(reason)})
+            case Paused(run):
+                return self._own("paused", _brief(run))
+            case Polled() | Silent() | Finished():
+                return None  # the result says it
+            case _:
+                assert_never(update)
+
+    def _own(self, name: str, data: Any) -> str:
+        return self._format(f"noxcli.{name}", data, None, False)
+
+    def _format(self, kind: str, data: Any, redis_id: str | None, is_terminal: bool) -> str:
+        self._seq += 1
+        event = {
+            "seq": self._seq,
+            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "run_id": self.run_id,
+            "type": kind,
+            "data": data,
+            "redis_id": redis_id,
+            "is_terminal": is_terminal,
+        }
+        return f"{to_json(event)}\n"
+
+
+def _is_content(update: Update) -> TypeGuard[RunEvent]:
+    return isinstance(update, RunEvent) and update.type == "content" and isinstance(update.data, dict)
+
+
+def _brief(run: Run) -> dict[str, Any]:
+    return {"id": run.id, "workflow_id": run.workflow_id, "status": run.status, "created_at": run.created_at}

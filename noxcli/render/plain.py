@@ -1,0 +1,139 @@
+"""Progress for logs: a line with the time for each change, and nothing where nothing changes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import assert_never
+
+from noxcli.models import (
+    FINAL_STATUSES,
+    KNOWN_STATUSES,
+    Finished,
+    Gap,
+    Paused,
+    Polled,
+    Reconnecting,
+    RunEvent,
+    Silent,
+    Started,
+    Update,
+)
+from noxcli.render.base import Plainly
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import shorten
+from noxcli.runs.progress import Change, Progress, Step
+from noxcli.timing import show_seconds
+
+NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
+HEARTBEAT = 60.0  # seconds without a line, after which a CI system may take a job for dead
+TOLD_AT_ONCE = 10  # lines that came again
+
+
+class Plain(Plainly):
+    """Lines on stderr. None is said twice: how often it came again is told after a while."""
+
+    def __init__(self, terminal: Terminal, progress: Progress) -> None:
+        self._terminal = terminal
+        self._progress = progress
+        self._status: str | None = None
+        names = [len(node.name) for node in progress.nodes.values()]
+        self._name_width = min(NAME_WIDTH, max(names, default=0))
+        self._again: dict[str, int] = {}  # every line that was said, and how often it came since
+        self._spoke = 0.0  # seconds into the run, as the next one
+        self._held_since: float | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self._tell_repeats()
+
+    def show(self, burst: Sequence[Step]) -> None:
+        for update, changes in burst:
+            for change in changes:
+                self._say(*self._node_line(change))
+            if isinstance(update, Finished):
+                self._tell_repeats()
+                self._write(f"run {update.run.status} after {show_seconds(self._progress.took())}")
+            elif line := self._line(update):
+                self._say(*line)
+        now = self._progress.elapsed()
+        if now - min(self._spoke, now if self._held_since is None else self._held_since) >= HEARTBEAT:
+            self._give_sign_of_life(now)
+
+    def _give_sign_of_life(self, now: float) -> None:
+        if self._held_since is not None:
+            self._tell_repeats()
+            return
+        stuck = self._progress.stuck()
+        self._write(f"run {self._progress.status} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
+
+    def _say(self, line: str, known_as: str) -> None:
+        """Say the line, or count it where it was said before, whatever its times were."""
+        if known_as in self._again:
+            self._again[known_as] += 1
+            self._held_since = self._progress.elapsed() if self._held_since is None else self._held_since
+        else:
+            self._again[known_as] = 0
+            self._write(line)
+
+    def _tell_repeats(self) -> None:
+        repeats = sorted(((count, line) for line, count in self._again.items() if count), reverse=True)
+        for count, line in repeats[:TOLD_AT_ONCE]:
+            self._write(f"{line.rstrip()} ({f'{count} times' if count > 1 else 'once'} more)")
+        if len(repeats) > TOLD_AT_ONCE:
+            self._write(f"{len(repeats) - TOLD_AT_ONCE} other lines came again")
+        self._again = dict.fromkeys(self._again, 0)
+        self._held_since = None
+
+    def _write(self, line: str) -> None:
+        self._terminal.note(f"{datetime.now():%H:%M:%S} {line.rstrip()}")
+        self._spoke = self._progress.elapsed()
+
+    def _node_line(self, change: Change) -> tuple[str, str]:
+        """Return what there is to say, and the same without its time."""
+        name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
+        status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
+        took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
+        why = shorten(change.error or "", WHY_WIDTH)
+        return f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}"
+
+    def _line(self, update: Update) -> tuple[str, str] | None:
+        """Return what there is to say about the run, and the same without its times."""
+        match update:
+            case Started(run):
+                self._status = run.status
+                return (f"run {run.id} {run.status}",) * 2
+            case Polled(run):
+                return None if run.settled else self._changed(run.status)
+            case RunEvent(type="state", data={"status": str(status)}):
+                return None if status in FINAL_STATUSES else self._changed(status)
+            case RunEvent() | Finished():
+                return None
+            case Reconnecting(delay=delay, reason=reason):
+                return f"{reason}; next try in {show_seconds(delay)}" if delay else reason, reason
+            case Silent(seconds):
+                return (f"no event for {show_seconds(seconds)}; its record is read meanwhile",) * 2
+            case Gap(reason):
+                return (f"gap: {reason}",) * 2
+            case Paused():
+                return ("run waits for a person",) * 2
+            case _:
+                assert_never(update)
+
+    def _changed(self, status: str) -> tuple[str, str] | None:
+        before, self._status = self._status, status
+        if status == before:
+            return None
+        odd = "" if status in KNOWN_STATUSES else " (a status that noxcli does not know; it waits on)"
+        return f"run {status}{odd}", f"run {status}"
+
+
+class WarningsOnly(Plainly):
+    """What `--quiet` leaves of progress: events that may be missing are none; `--verbose` asks for tries, too."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def show(self, burst: Sequence[Step]) -> None:
+        for update, _ in burst:
+            if isinstance(update, Gap):
+                self._terminal.complain(f"noxcli: gap: {update.reason}")
+            elif isinstance(update, Reconnecting) and self._terminal.verbose:
+                self._terminal.complain(f"{update.reason}; next try in {show_seconds(update.delay)}")

@@ -1,0 +1,161 @@
+"""The process's streams, and what is known about them; the only place that writes to stdout or stderr."""
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import BinaryIO, TextIO
+
+from noxcli.errors import ReaderGone, Unwritten
+from noxcli.redaction import Mask
+from noxcli.render.text import Screen, visible
+
+
+@dataclass(slots=True)
+class Terminal:
+    """`interactive` means that stderr is a terminal: it decides about the live view, never about stdout."""
+
+    out: BinaryIO
+    err: TextIO
+    interactive: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+    redraws: bool = True  # False: lines only, even on a terminal
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+    reader_gone: bool = False
+    # The gate: takes secrets out of whatever is said. It learns them as they become known, and is never replaced.
+    mask: Mask = field(default_factory=Mask)
+    # Prints a line above what is drawn in place, as long as something is.
+    above: Callable[[str], None] | None = None
+    # Puts signals off while something is being written that must not be torn.
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext
+    _screen: Screen = field(default_factory=Screen)
+
+    @classmethod
+    def of_process(cls) -> "Terminal":
+        """Return the streams that the shell gave us. To be called before anything else is opened."""
+        _fill_closed_streams()
+        return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty(), os.environ)
+
+    def wants_color(self) -> bool:
+        """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether stderr is a terminal, in that order."""
+        if self.color != "auto":
+            return self.color == "always"
+        if self.environ.get("NO_COLOR"):
+            return False
+        if self.environ.get("FORCE_COLOR"):
+            return True
+        return self.interactive and self.environ.get("TERM") != "dumb"
+
+    def shares_screen(self) -> bool:
+        """True where stdout is a terminal as well, most likely the same one."""
+        return self.interactive and self.read_by_eyes
+
+    @property
+    def read_by_eyes(self) -> bool:
+        """True where stdout is a terminal."""
+        return self.out.isatty()
+
+    def can_redraw(self) -> bool:
+        """True where a live view works."""
+        return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+
+    def in_background(self) -> bool:
+        """True where the shell, or another job of it, has the terminal now."""
+        try:
+            return os.tcgetpgrp(self.err.fileno()) != os.getpgrp()
+        except (OSError, ValueError):
+            return False  # no terminal, or not the one that we are controlled from
+
+    def speaks_unicode(self) -> bool:
+        """True unless the encoding has no room for it, or the locale is plain C."""
+        encoding = (getattr(self.err, "encoding", None) or "ascii").lower().replace("-", "")
+        asked = self.environ.get("LC_ALL") or self._character_type() or self.environ.get("LANG")
+        return encoding in {"utf8", "utf16", "utf32"} and asked not in {"C", "POSIX"}
+
+    def _character_type(self) -> str | None:
+        # Where the locale is C, Python itself puts this into its environment (PEP 538).
+        named = self.environ.get("LC_CTYPE")
+        return None if named in {"C.UTF-8", "C.utf8", "UTF-8"} else named
+
+    def size(self) -> os.terminal_size:
+        """Return columns and lines of stderr, or what COLUMNS and LINES say where it has none, or 80x24."""
+        try:
+            size = os.get_terminal_size(self.err.fileno())
+        except (OSError, ValueError):
+            size = os.terminal_size((0, 0))
+        return size if size.columns and size.lines else shutil.get_terminal_size()
+
+    def write(self, data: bytes | str) -> None:
+        """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
+
+        Raises ReaderGone where nobody reads any more, Unwritten where the bytes can't be stored.
+        """
+        data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        try:
+            self.out.write(self._screen.take(data).encode() if self.read_by_eyes else data)
+            self.out.flush()
+        except BrokenPipeError:
+            self.reader_gone = True
+            raise ReaderGone("the reader of stdout went away") from None
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # how Windows says it
+                self.reader_gone = True
+                raise ReaderGone("the reader of stdout went away") from None
+            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+            raise Unwritten(f"can't write to stdout: {reason}") from None
+
+    def say(self, line: str) -> None:
+        """Write a line of text to stdout, remote text in it made harmless. Raises as `write`."""
+        self.write(f"{visible(self.mask(line))}\n")
+
+    def let_go(self) -> None:
+        """Keep the interpreter from ending with a code of its own for what a stream did not take."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+    def note(self, line: str) -> None:
+        """Say how things are going; `--quiet` silences it."""
+        if not self.quiet:
+            self.complain(line)
+
+    def complain(self, line: str) -> None:
+        """Say something that must be seen: one line on stderr, remote text in it made harmless."""
+        line = visible(self.mask(line))
+        if self.above is None:
+            self.command(line)
+        else:
+            self.above(line)
+
+    def command(self, line: str) -> None:
+        """Write a line for whatever reads the log; nothing in it is made harmless here."""
+        self.draw(f"{line}\n")
+
+    def draw(self, text: str) -> None:
+        """Write to stderr as it is, in one piece."""
+        try:
+            self.err.write(text)
+            self.err.flush()
+        except (OSError, ValueError, UnicodeEncodeError):
+            pass  # nobody is listening, and there is no other place to say it
+
+
+def _fill_closed_streams() -> None:
+    """Open what was closed (`>&-`), or the first socket would get its number, and with it what is meant for the stream.
+
+    stdin stays None, writing to stdout fails as it did, and stderr takes everything without a word.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

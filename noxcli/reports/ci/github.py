@@ -1,0 +1,167 @@
+"""GitHub Actions: workflow commands on stderr, and the files behind GITHUB_OUTPUT and GITHUB_STEP_SUMMARY.
+
+GitHub docs, actions/reference/workflow-commands. The runner reads both streams of a step (actions/runner,
+ScriptHandler), so commands go to stderr: stdout is somebody's data. It takes a line for a command if `::` comes first
+in it, behind any white space (ActionCommand.TryParseV2).
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode
+from noxcli.files import reason_of
+from noxcli.models import Gap, Run
+from noxcli.outputs.values import find_remote
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
+from noxcli.reports.ci.base import CiSystem, Ended, Fold
+from noxcli.reports.ci.summary import summary
+from noxcli.runs.progress import Step
+
+MOST_ANNOTATIONS = 10  # of a kind in a step; GitHub drops the rest without a word
+LEAST_LINE = 4  # characters: hiding every `}` of a JSON secret would leave no log
+LARGEST_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows nothing of a larger one
+LARGEST_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
+
+
+class GitHub(CiSystem):
+    """A step of a job."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._told_run = False
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Have the runner hide the values, line by line as it compares.
+
+        The command holds the secret, so it is said to a runner alone: never where stderr goes to a file.
+        """
+        if self._terminal.environ.get("GITHUB_ACTIONS") != "true" or _is_file(self._terminal):
+            return
+        for secret in secrets:
+            lines = secret.strip().splitlines()
+            for line in lines:
+                if len(line.strip()) >= LEAST_LINE or len(lines) == 1:
+                    self._terminal.command(f"::add-mask::{_data(line.strip())}")
+
+    def fold(self, title: str) -> Fold:
+        return _Group(self, self._terminal, title)
+
+    def started(self, run: Run) -> None:
+        self._told_run = True
+        self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
+
+    def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
+        self._set_outputs(self._results(ended, exit_code, output_dir))
+        self._append("GITHUB_STEP_SUMMARY", summary(ended, self._terminal.mask), LARGEST_PAGE)
+        self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
+
+    def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
+        """Say title and message of each on the run's page, within the limit that GitHub has for them."""
+        if len(notes) > MOST_ANNOTATIONS:
+            shown = notes[: MOST_ANNOTATIONS - 1]
+            notes = [*shown, ("noxcli", f"and {len(notes) - len(shown)} more: see the log")]
+        for title, message in notes:
+            self._terminal.command(f"::{kind} title={_property(self._safe(title))}::{_data(self._safe(message))}")
+
+    def group(self, title: str) -> None:
+        self._terminal.command(f"::group::{_data(self._safe(title))}")
+
+    def _results(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
+        results = {"exit_code": str(int(exit_code))}
+        if len(ended) != 1:
+            return results
+        one = ended[0]
+        if one.run:
+            known = {} if self._told_run else {"run_id": one.run["id"], "workflow_id": one.run["workflow_id"]}
+            results = {**known, "status": one.run["status"], **results}
+        if output_dir is not None and one.document["files"]:
+            results["outputs_path"] = output_dir
+        output = to_json(one.document["output"]) if _is_whole(one) else ""
+        if output and len(output.encode()) <= LARGEST_OUTPUT:
+            results["output"] = output
+        return results
+
+    def _set_outputs(self, values: Mapping[str, str]) -> None:
+        """Set the step's outputs; what stands in a value ends none, since nobody can guess the delimiter."""
+        delimiter = f"noxcli_{os.urandom(16).hex()}"
+        told = {name: value if name == "output" else self._terminal.mask(value) for name, value in values.items()}
+        text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in told.items())
+        self._append("GITHUB_OUTPUT", text)
+
+    def _append(self, variable: str, text: str, limit: int | None = None) -> None:
+        """Append to the file that the variable names, unless it would grow beyond `limit` bytes.
+
+        In a container the file may be out of reach, which fails nothing.
+        """
+        if not self._terminal.environ.get(variable):
+            return
+        try:
+            with Path(self._terminal.environ[variable]).open("ab+") as file:
+                size = file.tell()
+                if size:
+                    file.seek(-1, os.SEEK_END)
+                    text = text if file.read() == b"\n" else f"\n{text}"
+                data = text.encode("utf-8", "replace")
+                if limit is None or size + len(data) <= limit:
+                    file.write(data)
+        except (OSError, ValueError) as error:
+            self._terminal.complain(f"noxcli: can't write {variable}: {reason_of(error)}")
+
+    def _safe(self, text: str) -> str:
+        return visible(self._terminal.mask(text))
+
+
+class _Group(Fold):
+    """A group of log lines in which the runner obeys nothing."""
+
+    def __init__(self, github: GitHub, terminal: Terminal, title: str) -> None:
+        self._github = github
+        self._terminal = terminal
+        self._title = title
+        self._token = os.urandom(16).hex()
+        self._gaps: list[tuple[str, str]] = []
+
+    def __enter__(self) -> Self:
+        if not self._terminal.quiet:
+            with self._terminal.hold():
+                self._github.group(self._title)
+                self._terminal.command(f"::stop-commands::{self._token}")
+        return self
+
+    def show(self, burst: Sequence[Step]) -> None:
+        self._gaps += [("events may be missing", update.reason) for update, _ in burst if isinstance(update, Gap)]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._terminal.hold():
+            if not self._terminal.quiet:
+                self._terminal.command(f"::{self._token}::")
+                self._terminal.command("::endgroup::")
+            self._github.annotate("warning", self._gaps)
+
+
+def _is_whole(one: Ended) -> bool:
+    """True for a complete output without a cut text: what `text` streams to stdout is not kept."""
+    return one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _is_file(terminal: Terminal) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(terminal.err.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False

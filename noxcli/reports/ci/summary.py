@@ -1,0 +1,87 @@
+"""A step's summary page. HTML, since it has one rule that keeps text text: remote text stands escaped inside `<code>`,
+where Markdown, mentions, links and emoji mean nothing, and no blank line ends it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from noxcli.outputs.values import as_text
+from noxcli.redaction import Mask
+from noxcli.render.text import shorten, visible
+from noxcli.reports.ci.base import Ended
+from noxcli.timing import show_seconds
+
+# Bytes: of a page, which leaves room for others in the same step, and of one output in it.
+LARGEST = 64 * 1024
+LARGEST_OUTPUT = 4 * 1024
+MASKED = 4  # times as much is searched for secrets: what takes their place is shorter
+MOST_ROWS = 100
+MOST_OUTPUTS = 8
+NAME_WIDTH = 100
+REASON_WIDTH = 2000
+
+
+def summary(ended: Sequence[Ended], mask: Mask) -> str:
+    """Return the page for these runs, within its size whatever they put out: a block that does not fit is left out."""
+    page, room, whole = "", LARGEST, True
+    for block in (block for one in ended for block in _run(one, mask)):
+        size = len(block.encode("utf-8", "replace")) + 2
+        if size <= room:
+            page, room = f"{page}{block}\n\n", room - size
+        else:
+            whole = False
+    return page if whole else f"{page}<p>There is more in the log.</p>\n\n"
+
+
+def _run(one: Ended, mask: Mask) -> Iterator[str]:
+    run, nodes, output = one.run, one.document["nodes"], one.document["output"]
+    took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""
+    known_as = f", run {_code(run['id'], mask)} {_code(run['status'], mask)}" if run else ""
+    yield f"<h3>noxcli: {one.words}</h3>"
+    yield f"<p>{_code(one.name, mask)}{known_as}{took}, exit code {int(one.exit_code)}</p>"
+    if one.reason:
+        yield f"<p>{_code(one.reason, mask, REASON_WIDTH)}</p>"
+    if back := _way_back(run):
+        yield f"<p>Come back with {_code(back, mask)}</p>"
+    if nodes:
+        yield _table(nodes, mask)
+    values = output if isinstance(output, dict) else {} if output is None else {"output": output}
+    for key, value in list(values.items())[:MOST_OUTPUTS]:
+        yield f"<p>{_code(key, mask)}</p>"
+        yield _block(value, mask)
+    if len(values) > MOST_OUTPUTS:
+        yield f"<p>and {len(values) - MOST_OUTPUTS} more outputs</p>"
+
+
+def _table(nodes: Sequence[Mapping[str, Any]], mask: Mask) -> str:
+    rows = ["<table><tr><th>node</th><th>status</th><th>seconds</th></tr>"]
+    for node in nodes[:MOST_ROWS]:
+        took = "" if node["duration_s"] is None else f"{node['duration_s']:.1f}"
+        cells = [_code(node["name"], mask), _code(node["status"], mask), took]
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    if len(nodes) > MOST_ROWS:
+        rows.append(f"<tr><td>and {len(nodes) - MOST_ROWS} more</td><td></td><td></td></tr>")
+    return "\n".join([*rows, "</table>"])
+
+
+def _way_back(run: Mapping[str, Any]) -> str:
+    if not run or run["status"] in {"failed", "stopped"}:
+        return ""
+    return f"noxcli {'fetch-output' if run['status'] == 'completed' else 'wait'} {run['id']}"
+
+
+def _code(text: str, mask: Mask, width: int = NAME_WIDTH) -> str:
+    return f"<code>{escape(shorten(visible(mask(text)), width), quote=False)}</code>"
+
+
+def _block(value: Any, mask: Mask) -> str:
+    """Return the beginning of a value as text, in its lines, and how long it is in all."""
+    text = as_text(value)
+    lines = mask.torn(text[: MASKED * LARGEST_OUTPUT])[: LARGEST_OUTPUT + 1].splitlines()
+    shown = escape("\n".join(map(visible, lines)), quote=False).encode("utf-8", "replace")
+    if len(text) <= LARGEST_OUTPUT and len(shown) <= LARGEST_OUTPUT:
+        return f"<pre><code>{shown.decode()}</code></pre>"
+    begun = re.sub(r"&[a-z]*$", "", shown[:LARGEST_OUTPUT].decode("utf-8", "ignore"))
+    return f"<pre><code>{begun}…</code></pre>\n<p>{len(text):,} characters in all</p>"

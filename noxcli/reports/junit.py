@@ -1,0 +1,140 @@
+"""JUnit XML, the report that every CI system shows: written case by case, so that memory does not grow with them.
+
+No standard defines the format. What is written here passes the schema of Jenkins' xUnit plug-in (junit-10.xsd), which
+GitLab, GitHub's report actions, Azure and Buildkite read, too.
+"""
+
+import re
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from xml.sax.saxutils import escape, quoteattr
+
+from noxcli.errors import Undelivered
+from noxcli.files import reason_of, replacing
+from noxcli.redaction import Mask
+
+# What XML 1.0 can't hold, escaped or not (section 2.2, Char).
+ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+MOST = 10**9  # cases of a kind, and seconds, that the head has room for
+
+
+class Verdict(StrEnum):
+    """What became of a case; all but `passed` are elements of the format."""
+
+    PASSED = "passed"
+    FAILURE = "failure"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test case. `seconds` is None where no time was measured.
+
+    `type`, `message` and `text` (the long form) belong to a verdict other than passed.
+    """
+
+    name: str
+    classname: str
+    seconds: float | None = 0.0
+    verdict: Verdict = Verdict.PASSED
+    type: str = ""
+    message: str = ""
+    text: str = ""
+    system_out: str = ""
+
+
+class JunitReport:
+    """A report with one suite. It takes its place whole when the block ends, with what is known, however that ends.
+
+    Entering raises Undelivered where the file can't be made; `files.check_target` tells that as a UsageProblem, before
+    anything is started. A disk that is full later on does not end the block, but is told as Undelivered at its end.
+    """
+
+    def __init__(self, path: Path, name: str, mask: Mask | None = None) -> None:
+        self._path = path
+        self._mask = mask or Mask()
+        self._name = _attribute(name)
+        self._began = datetime.now(UTC)
+        self._counts: Counter[Verdict] = Counter()
+        self._seconds = 0.0
+        self._stack = ExitStack()
+        self._file: IO[bytes] | None = None
+        self._trouble: Undelivered | None = None
+
+    def __enter__(self) -> Self:
+        self._file = self._stack.enter_context(replacing(self._path))
+        self._write(self._room())
+        return self
+
+    def add(self, case: Case) -> None:
+        """Write one case down."""
+        self._counts[case.verdict] += 1
+        self._seconds += case.seconds or 0.0
+        self._write(_testcase(Case(**self._mask.whole(asdict(case)))).encode())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._write(b"</testsuite>\n</testsuites>\n")
+        head = _head(self._name, self._counts, self._seconds, self._began)
+        self._write(head.ljust(len(self._room()) - 1) + b"\n", at=0)
+        trouble = self._trouble
+        try:
+            # A report that breaks off is no XML: then what was there before stays.
+            self._stack.__exit__(type(trouble) if trouble else None, trouble, None)
+        except Undelivered as late:
+            trouble = late
+        if trouble is not None and error is None:
+            raise trouble
+
+    def _room(self) -> bytes:
+        """Return a head of the greatest length: the totals are known at the end, and stand at the beginning."""
+        return _head(self._name, Counter(dict.fromkeys(Verdict, MOST)), MOST, self._began) + b"\n"
+
+    def _write(self, piece: bytes, at: int | None = None) -> None:
+        if self._file is None or self._trouble is not None:
+            return
+        try:
+            if at is not None:
+                self._file.seek(at)
+            self._file.write(piece)
+        except OSError as error:
+            self._trouble = Undelivered(f"can't write {self._path}: {reason_of(error)}")
+
+
+def _head(name: str, counts: Counter[Verdict], seconds: float, began: datetime) -> bytes:
+    totals = (
+        f'tests="{counts.total()}" failures="{counts[Verdict.FAILURE]}" errors="{counts[Verdict.ERROR]}"'
+        f' skipped="{counts[Verdict.SKIPPED]}" time="{seconds:.3f}"'
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name={name} {totals}>\n'
+        f'<testsuite name={name} {totals} timestamp="{began:%Y-%m-%dT%H:%M:%S}">'
+    ).encode()
+
+
+def _testcase(case: Case) -> str:
+    name, classname = _attribute(case.name), _attribute(case.classname)
+    inner = ""
+    if case.verdict is not Verdict.PASSED:
+        about = f"type={_attribute(case.type)} message={_attribute(case.message)}"
+        inner += f"<{case.verdict} {about}>{_text(case.text)}</{case.verdict}>\n"
+    if case.system_out:
+        inner += f"<system-out>{_text(case.system_out)}</system-out>\n"
+    time = "" if case.seconds is None else f' time="{case.seconds:.3f}"'
+    return f"<testcase name={name} classname={classname}{time}>\n{inner}</testcase>\n"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(ILLEGAL.sub("\ufffd", text))
+
+
+def _text(text: str) -> str:
+    return escape(ILLEGAL.sub("\ufffd", text), {"\r": "&#13;"})

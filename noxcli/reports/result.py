@@ -1,0 +1,175 @@
+"""The result document: what became of a command, for programs (`noxcli.result/1`)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
+from noxcli.models import Run
+from noxcli.outputs.await_output import is_empty
+from noxcli.outputs.expand import Delivered, is_complete
+from noxcli.redaction import Mask
+from noxcli.runs.ledger import Continuity, Ledger
+from noxcli.runs.progress import Progress
+from noxcli.timing import seconds_between
+
+SCHEMA = "noxcli.result/1"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is known so far; a command fills it in as it goes, so that every ending can be told."""
+
+    subject: str = ""  # what the command line calls the run: its workflow, or its id
+    run: Run | None = None
+    confirmed: bool = False
+    may_exist: bool = False
+    phase: Phase = Phase.USAGE
+    delivered: Delivered | None = None
+    progress: Progress | None = None
+    ledger: Ledger | None = None
+    connects: int = 0
+    error: NoxError | None = None
+    request: dict[str, Any] | None = None  # what --dry-run would have sent
+
+    @property
+    def completed(self) -> bool:
+        return self.run is not None and self.run.status == "completed"
+
+    @property
+    def name(self) -> str:
+        """What people call it: the workflow by name where that is known."""
+        if self.progress is not None and self.progress.title:
+            return self.progress.title
+        return self.run.workflow.name if self.run and self.run.workflow else self.subject
+
+    def brief(self) -> "Outcome":
+        """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
+        run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
+        nothing = Delivered(None, complete=False)
+        return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None)
+
+    def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
+        """Return the document; its shape is the same for every ending. Values of the server pass as they are."""
+        mask = mask or Mask()
+        output = self.delivered.output if self.delivered else (self.run.output if self.run else None)
+        return {
+            "schema": SCHEMA,
+            "ok": exit_code == ExitCode.OK,
+            "exit_code": int(exit_code),
+            "retry_safe": self.run is None and not self.may_exist and not (self.error and self.error.leaves_doubt),
+            "run": self._run(),
+            "output": output,
+            "complete": self._complete(),
+            "files": self.delivered.files if self.delivered else [],
+            "nodes": [
+                {**node, "error": mask.whole(node["error"])} if "error" in node else node for node in self._nodes()
+            ],
+            "stream": self._stream(),
+            "error": mask.whole(self._error()),
+            **({} if self.request is None else {"request": self.request}),
+        }
+
+    def _complete(self) -> bool:
+        if self.delivered is not None:
+            return self.delivered.complete
+        run = self.run
+        return (
+            run is not None
+            and run.with_output
+            and self.completed
+            and not is_empty(run.output)
+            and is_complete(run.output)
+        )
+
+    def _run(self) -> dict[str, Any] | None:
+        if self.run is None:
+            return None
+        return {
+            "id": self.run.id,
+            "workflow_id": self.run.workflow_id,
+            "status": self.run.status,
+            "progress": self.run.progress,
+            "created_at": self.run.created_at,
+            "finished_at": self.run.finished_at,
+            "duration_s": seconds_between(self.run.created_at, self.run.finished_at),
+            "confirmed": self.confirmed,
+        }
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        if self.progress is None:
+            return []
+        now = self.progress.began + self.progress.elapsed()
+        nodes = []
+        for node in self.progress.nodes.values():
+            took = node.duration(now) if self.progress.from_start else None
+            nodes.append(
+                {
+                    "id": node.id,
+                    "name": node.name,
+                    "status": node.status,
+                    "duration_s": None if took is None else round(took, 3),
+                    "error": node.error,
+                }
+            )
+        return nodes
+
+    def _stream(self) -> dict[str, Any]:
+        label = self.ledger.label if self.ledger else Continuity.NONE
+        return {
+            "connects": self.connects,
+            "reconnects": max(0, self.connects - 1),
+            "cursor": self.ledger.cursor if self.ledger else None,
+            "continuity": str(label),
+        }
+
+    def _error(self) -> dict[str, Any] | None:
+        if self.error is None:
+            return None
+        return {
+            "phase": str(self.error.phase or self.phase),
+            "message": self.error.message,
+            "hint": self.error.hint,
+            "http_status": self.error.http_status,
+            "request_id": self.error.request_id,
+            "candidates": list(self.error.candidates),
+        }
+
+
+def verdict_of(run: Run, why: str = "") -> NoxError | None:
+    """Return None for a completed run, and the error for one that ended otherwise or waits for a person."""
+    match run.status:
+        case "completed":
+            return None
+        case "stopped":
+            return RunStopped(f"run {run.id} was stopped")
+        case "failed":
+            return RunFailed(f"run {run.id} failed{why}")
+        case _:
+            return RunPaused(f"run {run.id} waits for a person", f"afterwards: noxcli wait {run.id}")
+
+
+def raise_worst(outcomes: Iterable[Outcome]) -> None:
+    """Raise the error of the run whose code stands for all; do nothing where all went well."""
+    errors = {int(outcome.error.exit_code): outcome.error for outcome in outcomes if outcome.error}
+    if errors:
+        raise errors[worst(errors)]
+
+
+def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode, mask: Mask) -> dict[str, Any]:
+    """Return one run's document, or one around the documents of several."""
+    if len(outcomes) == 1:
+        return outcomes[0].document(exit_code, mask)
+    return {
+        "schema": "noxcli.results/1",
+        "ok": exit_code == ExitCode.OK,
+        "exit_code": int(exit_code),
+        "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],
+    }
+
+
+def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode) -> ExitCode:
+    """Return the code of one of the outcomes; `exit_code` is the whole command's."""
+    if len(outcomes) == 1:
+        return exit_code
+    return outcome.error.exit_code if outcome.error else ExitCode.OK

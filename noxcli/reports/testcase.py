@@ -1,0 +1,35 @@
+"""What became of a run, as a JUnit test case."""
+
+from noxcli.errors import ExitCode
+from noxcli.reports.junit import Case, Verdict
+from noxcli.reports.result import Outcome
+from noxcli.timing import seconds_between
+
+# The run itself did not do its work; everything else is trouble on the way to a verdict, or with the output.
+FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+
+
+def verdict_on(exit_code: ExitCode) -> Verdict:
+    """Return what a code says of the run behind it."""
+    if exit_code == ExitCode.OK:
+        return Verdict.PASSED
+    return Verdict.FAILURE if exit_code in FAILURES else Verdict.ERROR
+
+
+def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
+    """Return the case; `elapsed` are the seconds that it took as seen from here, where the record says nothing.
+
+    A name should be the same from pipeline to pipeline: that is how CI systems tell a new failure from an old one.
+    """
+    run, error = outcome.run, outcome.error
+    seconds = seconds_between(run.created_at, run.finished_at) if run else None
+    return Case(
+        name=name,
+        classname=run.workflow_id if run else "noxcli",
+        seconds=max(0.0, elapsed if seconds is None else seconds),
+        verdict=verdict_on(exit_code),
+        type=type(error).__name__ if error else "",
+        message=error.message if error else exit_code.meaning,
+        text=f"exit code {exit_code}: {exit_code.meaning}\n{error.line() if error else ''}",
+        system_out=f"run {run.id} of workflow {run.workflow_id}: {run.status}\n" if run else "",
+    )

@@ -1,0 +1,76 @@
+"""What is written for other programs beside stdout: `--junit`, `--dotenv`, and what the CI system takes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from noxcli.errors import ExitCode
+from noxcli.models import Run
+from noxcli.redaction import Mask
+from noxcli.reports.ci import CiSystem, Ended
+from noxcli.reports.dotenv import write_dotenv
+from noxcli.reports.result import Outcome, own_code
+
+
+@dataclass(slots=True)
+class Reports:
+    """The reports of one command line; without options and outside of CI there are none."""
+
+    junit: Path | None = None
+    dotenv: Path | None = None
+    output_dir: str | None = None
+    ci: CiSystem = field(default_factory=CiSystem)
+
+    def started(self, run: Run, mask: Mask) -> None:
+        """Write down the ids, the moment the start has answered.
+
+        Raises Undelivered.
+        """
+        self.ci.started(run)
+        if self.dotenv is not None:
+            write_dotenv(self.dotenv, _variables(run), mask)
+
+    def files(self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask) -> Iterator[Callable[[ExitCode], None]]:
+        """Yield what writes each report, given the exit code; it may raise Undelivered. `elapsed` is in seconds.
+
+        A report that is written again replaces the first one.
+        """
+        if self.junit is not None:
+            yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
+        if self.dotenv is not None:
+            yield lambda code: self._write_dotenv(outcomes, code, mask)
+
+    def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+        """Add to what the CI system takes, which can't be taken back."""
+        self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+
+    def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
+        assert self.junit is not None
+        from noxcli.reports.junit import JunitReport  # xml.sax loads half of urllib
+        from noxcli.reports.testcase import case_of
+
+        with JunitReport(self.junit, "noxcli", mask) as report:
+            for name, outcome in _named(outcomes):
+                report.add(case_of(name, outcome, own_code(outcome, outcomes, code), elapsed))
+
+    def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+        assert self.dotenv is not None
+        run = outcomes[0].run if len(outcomes) == 1 else None
+        write_dotenv(self.dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
+
+
+def _variables(run: Run | None) -> dict[str, object]:
+    if run is None:
+        return {}
+    return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
+
+
+def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ended]:
+    return [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
+
+
+def _named(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
+    """Return each outcome with a name of its own: several runs may be of one workflow."""
+    if len(outcomes) == 1:
+        return [(outcomes[0].name, outcomes[0])]
+    return [(f"{one.name} {one.run.id}" if one.run and one.run.id != one.name else one.name, one) for one in outcomes]

@@ -1,0 +1,101 @@
+"""Trying again what may work later, with growing, jittered delays, for a limited time."""
+
+from collections.abc import Callable
+from copy import copy
+from typing import Self, TypeVar
+
+from noxcli.errors import NoxError, TimedOut, Unavailable
+from noxcli.threads import run_within
+from noxcli.timing import Backoff, Clock, Deadline, show_seconds
+
+ONE_LOOK = 30.0  # seconds
+T = TypeVar("T")
+
+
+class Patience:
+    """How long a command goes on trying. `retry_for` is in seconds, from the first failure of each call."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        deadline: Deadline,
+        retry_for: float,
+        say: Callable[[str], None],
+        *,
+        out_of_time: type[NoxError] = TimedOut,
+        gave_up: type[NoxError] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._retry_for = retry_for
+        self._say = say
+        self._observe: Callable[[Unavailable, float], None] = lambda _, __: None
+        self._out_of_time = out_of_time
+        self._gave_up = gave_up
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def limit(self) -> Deadline:
+        """Return when a call has to end; a limit of no time at all means one look, which takes what it takes."""
+        return Deadline(self._clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
+
+    def out_of_time(self, what: str) -> NoxError:
+        """Return the error for a call that reached this limit."""
+        return self._out_of_time(f"out of time: {what}")
+
+    def saying(self, say: Callable[[str], None]) -> Self:
+        """Return the same patience with another way to tell of its tries."""
+        other = copy(self)
+        other._say = say
+        return other
+
+    def observed(self, observe: Callable[[Unavailable, float], None]) -> Self:
+        """Return the same patience, which hands each failure on with the seconds until the next try."""
+        other = copy(self)
+        other._observe = observe
+        return other
+
+    def keep_trying(
+        self,
+        call: Callable[[], T],
+        worth: Callable[[Unavailable], bool] = lambda _: True,
+        *,
+        bounded: bool = True,
+        moved: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Return what `call` returns, as soon as it does not raise Unavailable.
+
+        With `bounded`, a call ends with the command's own limit; otherwise it sees to that itself. Where a failed call
+        has `moved` things on, patience begins anew.
+
+        Raises the last Unavailable when patience ends (as `gave_up`, where given) or it is not `worth` another try;
+        `out_of_time` at the command's own limit.
+        """
+        backoff = Backoff()
+        given = Deadline(self._clock, self._retry_for)
+        while True:
+            try:
+                if not bounded or self._deadline.seconds is None:
+                    return call()
+                return run_within(self.limit().left(), call)
+            except Unavailable as error:
+                if not worth(error):
+                    raise
+                if moved():
+                    backoff.reset()
+                    given = Deadline(self._clock, self._retry_for)
+                if self._deadline.passed:
+                    raise self.out_of_time(error.message) from error
+                delay = backoff.next_delay(error.retry_after)
+                if delay >= given.left():
+                    if self._gave_up is not None:
+                        raise self._gave_up(error.message, error.hint, **error.facts()) from error
+                    raise
+                if delay >= self._deadline.left():
+                    self._clock.sleep(self._deadline.left())
+                    raise self.out_of_time(error.message) from error
+                self._observe(error, delay)
+                self._say(f"{error.message}; trying again in {show_seconds(delay)}")
+                self._clock.sleep(delay)

@@ -1,0 +1,1 @@
+"""Runs: started once, followed over breaking connections, judged by their record."""

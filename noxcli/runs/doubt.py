@@ -1,0 +1,163 @@
+"""Starts that were sent and not answered: which runs may be theirs, and when the list proves that there are none.
+
+That none is listed proves something only where the list is seen to work for this: it was read back to before the start
+or to its end, and it shows a run that we know, with the input that we sent for it, of the same shape.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from noxcli.models import Run
+from noxcli.runs.likeness import Comparison, Likeness
+from noxcli.runs.newest import moment_of
+from noxcli.timing import parse_time
+
+SETTLING = 3.0  # seconds for a start that was cut off to show in the list
+CLOCK_SLACK = timedelta(seconds=2)  # servers write whole seconds
+WIDE_SLACK = timedelta(seconds=60)  # servers behind one address may have several clocks
+OLD_ENOUGH = 200  # runs in a row from before the time in question, in a list that is newest first
+SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A start whose outcome is unknown; `number` is its row's. `by_server` tells whose clock `sent` is from."""
+
+    number: int
+    input: Likeness
+    sent: datetime
+    by_server: bool
+
+
+@dataclass(slots=True)
+class Known:
+    """What we know of other starts, whose runs we know.
+
+    `lead` is how much later runs are created than they are sent, at least, by the server's clock, and `own_lead` by
+    ours. A negative one tells that created_at comes from a clock which is behind.
+    """
+
+    lead: timedelta | None = None
+    own_lead: timedelta | None = None
+    newest: tuple[datetime, str] | None = None
+    digests: dict[str, str] = field(default_factory=dict)  # by run
+
+    def note(self, run_id: str, created_at: str | None, by_server: datetime | None, by_us: datetime | None) -> None:
+        """Take in the times of a run: when its start was sent, by both clocks, and when it was created."""
+        created = parse_time(created_at)
+        if created is None:
+            return
+        self.newest = max(self.newest or (created, run_id), (created, run_id))
+        if by_server is not None:
+            # Never above zero: how long a start takes differs.
+            self.lead = min(self.lead or timedelta(), created - by_server)
+        if by_us is not None:
+            self.own_lead = min(self.own_lead or created - by_us, created - by_us)
+
+    def since(self, doubt: Doubt) -> datetime:
+        """Return when the doubtful start was sent, by the clock of created_at."""
+        return doubt.sent + ((self.lead if doubt.by_server else self.own_lead) or timedelta())
+
+
+@dataclass(slots=True)
+class Finding:
+    """What the server's list tells of the doubts. `own` has at most one run for each of them."""
+
+    candidates: dict[int, list[Run]] = field(default_factory=dict)
+    own: dict[int, Run] = field(default_factory=dict)
+    absent: set[int] = field(default_factory=set)  # surely never started
+
+
+class Search:
+    """One look through the list of a workflow's runs, for several doubts at once.
+
+    `recall` returns what is known; of digests, at least those of the runs that it is given.
+    """
+
+    def __init__(
+        self, doubts: Sequence[Doubt], comparison: Comparison, recall: Callable[[Collection[str]], Known]
+    ) -> None:
+        self._doubts = doubts
+        self._comparison = comparison
+        self._recall = recall
+        self._known = recall(())
+        self._begin = min(map(self._known.since, doubts)) - WIDE_SLACK
+        self._wanted = {doubt.input.digest for doubt in doubts}
+        self._shapes = {doubt.input.shape for doubt in doubts}
+        self._matching: dict[str, tuple[Run, Likeness]] = {}
+        self._sample: dict[str, Likeness] = {}
+        self._complete = False
+
+    def read(self, listed: Iterable[Run]) -> None:
+        """Read as far back as the doubts go. Raises what the list raises; what was read until then counts."""
+        descending, older, before, shows_newest = True, 0, None, False
+        for run in listed:
+            created = parse_time(run.created_at)
+            if created is not None:
+                descending = descending and (before is None or created <= before)
+                before = created
+            older = older + 1 if created is not None and created < self._begin else 0
+            if older >= OLD_ENOUGH and descending:
+                break
+            shows_newest = shows_newest or (self._known.newest is not None and run.id == self._known.newest[1])
+            self._keep(run)
+        # A list that is not newest first, and that breaks off, lacks the newest.
+        self._complete = descending or shows_newest
+
+    def _keep(self, run: Run) -> None:
+        likeness = self._comparison.of(run.input)
+        if likeness.digest in self._wanted:
+            self._matching[run.id] = run, likeness
+        elif likeness.shape in self._shapes and len(self._sample) < SAMPLE:
+            self._sample[run.id] = likeness
+
+    def finding(self) -> Finding:
+        """Return what the list has told."""
+        matching, sample = dict(self._matching), dict(self._sample)
+        known = self._recall(matching.keys() | sample.keys())
+        likenesses = {**sample, **{run_id: likeness for run_id, (_, likeness) in matching.items()}}
+        proven = {one.shape for run_id, one in likenesses.items() if known.digests.get(run_id) == one.digest}
+        if not (self._complete and self._comparison.knows_keys and known.lead is not None):
+            proven = set()
+        finding = Finding()
+        for digest in self._wanted:
+            free = [
+                run
+                for run_id, (run, one) in matching.items()
+                if one.digest == digest and run_id not in known.digests and created_since(run, self._begin)
+            ]
+            group = [doubt for doubt in self._doubts if doubt.input.digest == digest]
+            self._assign(finding, group, free)
+            for doubt in group:
+                if not doubt.by_server or doubt.input.shape not in proven:
+                    finding.absent.discard(doubt.number)
+        return finding
+
+    def _assign(self, finding: Finding, doubts: Sequence[Doubt], free: Sequence[Run]) -> None:
+        """Share out the runs among the doubts with this input."""
+        since = {doubt.number: self._known.since(doubt) for doubt in doubts}
+        runs = sorted(free, key=moment_of, reverse=True)
+        left = list(runs)
+        # The latest first: what was created since their start may be an earlier one's as well, but not the reverse.
+        for number in sorted(since, key=lambda number: since[number], reverse=True):
+            fitting = finding.candidates[number] = [run for run in runs if created_since(run, since[number])]
+            mine = next((run for run in left if run in fitting), None)
+            if mine is not None:
+                left.remove(mine)
+                finding.own[number] = mine
+        for number in since.keys() - finding.own.keys():
+            if not any(created_since(run, since[number], WIDE_SLACK) for run in left):
+                finding.absent.add(number)
+        if len(runs) > len(doubts):
+            # More runs than starts: somebody else's are among them, and nobody can tell which.
+            for number in since:
+                finding.own.pop(number, None)
+                if finding.candidates[number]:
+                    finding.absent.discard(number)
+
+
+def created_since(run: Run, since: datetime, slack: timedelta = CLOCK_SLACK) -> bool:
+    """True where the run may have been created at that time, by the server's clock, or later."""
+    created = parse_time(run.created_at)
+    return created is None or created >= since - slack

@@ -1,0 +1,268 @@
+"""A run's events, over one connection after the other: what is new is passed on, and how each was left is known."""
+
+from collections.abc import Callable, Generator, Sequence
+from enum import Enum, auto
+from typing import Protocol
+
+from noxcli.errors import CursorRefused, NotFound, Refused, StreamClosed, StreamUnsupported, Unauthorized, Unavailable
+from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, RunEvent, Silent, Update
+from noxcli.runs.ledger import Ledger
+from noxcli.runs.limits import LONGEST_WAIT, Limits
+from noxcli.runs.record import Record
+from noxcli.timing import Clock, Deadline, show_seconds
+
+# A burst is what arrived together; an empty one says that time has passed.
+Burst = Sequence[Update]
+
+# Seconds for events still on their way when the record already says the end: where they are the product, or not.
+LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
+# Only these two are documented to be announced; a stop or a pause may well go without a word.
+ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
+FIRST_LOOK = 3.0  # seconds without an event until the record is looked at meanwhile; each time twice as long
+LONGEST_REST = 60.0  # seconds of waiting for the rest in all: a stream that never ends does not hold the verdict back
+UNCONFIRMED_HINT = 1.0  # seconds until the record is looked at again that lacks an end which an event named
+
+
+class Feed(Protocol):
+    """One connection to the event stream; `opened` once the server has agreed to one."""
+
+    opened: bool
+
+    def take(self, seconds: float) -> Sequence[RunEvent]: ...
+    def silent_for(self) -> float: ...
+    def close(self) -> None: ...
+
+
+class EventSource(Protocol):
+    """What reading needs of the API."""
+
+    def open_events(self, run_id: str, cursor: str | None = None) -> Feed: ...
+
+
+class Ending(Enum):
+    """How the last connection was left."""
+
+    NONE = auto()  # no connection was made
+    ANNOUNCED = auto()  # with the event that ends the run
+    QUIET = auto()  # it stayed open and said nothing more
+    CLOSED = auto()  # closed by the server without a fault
+    BROKEN = auto()
+
+
+class EventReader:
+    """Reads one run's events; `over` says whether its record leaves anything to wait for."""
+
+    def __init__(
+        self,
+        source: EventSource,
+        record: Record,
+        limits: Limits,
+        *,
+        over: Callable[[], bool],
+        idle_timeout: float,
+        every_event: bool,
+        clock: Clock,
+        deadline: Deadline,
+        cursor: str | None,
+    ) -> None:
+        self.ledger = Ledger(cursor)
+        self.ending = Ending.NONE
+        self.replay = False  # the next connection starts over, since the position was refused
+        self._source = source
+        self._record = record
+        self._limits = limits
+        self._over = over
+        self._idle_timeout = idle_timeout
+        self._grace = LAST_EVENTS_GRACE if every_event else SHORT_GRACE
+        self._clock = clock
+        self._deadline = deadline
+        self._resumes = cursor is not None
+        self._replayed: int | None = None  # how many events the last replay had that closed before the cursor
+        self._last_state: object = None
+        self._feed: Feed | None = None
+        self._connects = 0
+        self._look_after = min(FIRST_LOOK, idle_timeout)
+        self._silence_told = False
+        self._waited = 0.0  # seconds, for the rest
+
+    @property
+    def opened(self) -> bool:
+        """True where the last connection became a stream of events."""
+        return self._feed is not None and self._feed.opened
+
+    @property
+    def connects(self) -> int:
+        """How many connections became a stream of events."""
+        return self._connects + int(self.opened)
+
+    def read(self) -> Generator[Burst, None, None]:
+        """Read one connection until the end is announced or the record has the verdict; raises when it breaks."""
+        feed = self._open(replay=self.replay)
+        quiet, look = Deadline(self._clock, self._idle_timeout), Deadline(self._clock, self._look_after)
+        try:
+            while True:
+                events = feed.take(self._limits.wait_at_most(quiet, look))
+                if not events:
+                    self._limits.check(self._record.now)
+                    yield from self._sit_out(feed, quiet, look)
+                else:
+                    quiet.restart()
+                    look.restart(self._look_after)
+                    yield from self._pass_on(events)
+                    if self.ending is not Ending.ANNOUNCED and any(map(_hints_at_an_end, events)):
+                        yield from self._record.read()
+                        if self._over():
+                            yield from self._read_to_the_end(feed)
+                        quiet.restart(UNCONFIRMED_HINT)
+                if self.ending is Ending.ANNOUNCED or self._over():
+                    return
+                self._limits.check(self._record.now)
+        except Unavailable as broken:
+            yield self._broke_off(broken)
+            raise
+        finally:
+            feed.close()
+
+    def fetch_rest(self) -> Generator[Burst, None, None]:
+        """Read, on a connection of its own, the events that the record has outrun."""
+        feed = self._open(replay=self.replay)
+        try:
+            yield from self._drain(feed, LAST_EVENTS_GRACE)
+        except CursorRefused:
+            self.replay = True
+        except (Unavailable, StreamUnsupported, Unauthorized, NotFound, Refused):
+            pass  # the caller says what that means
+        finally:
+            feed.close()
+
+    @property
+    def nothing_behind_the_cursor(self) -> bool:
+        """True where the caller resumed from a position, and the server has no event after it: it was the last."""
+        known = self._replayed is None  # a position that was refused is not the last one, but a lost one
+        return self._resumes and known and self.ending is Ending.CLOSED and not self.ledger.accepted
+
+    def _open(self, *, replay: bool) -> Feed:
+        self._connects = self.connects
+        self.replay = False
+        self.ending = Ending.BROKEN  # until something else is known
+        self.ledger.opened(replay=replay)
+        self._feed = self._source.open_events(self._record.run.id, None if replay else self.ledger.cursor)
+        return self._feed
+
+    def _sit_out(self, feed: Feed, quiet: Deadline, look: Deadline) -> Generator[Burst, None, None]:
+        """Look at the record when silence has lasted: soon at first, so that a silent stream hides nothing."""
+        # Events that were held back and then silence: the replay is over. Without any, it has not begun.
+        waits = self.ledger.searched + self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT
+        yield self.end_search() if waits or quiet.passed else []
+        self._require_whole()
+        if not (quiet.passed or look.passed):
+            return
+        yield from self._record.read()
+        if self._over():
+            return
+        if quiet.passed and feed.silent_for() >= self._idle_timeout:
+            raise Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
+        if not self._silence_told:
+            self._silence_told = True
+            yield [Silent(self._look_after)]
+        if quiet.passed:
+            quiet.restart()
+        self._look_after = min(2 * self._look_after, self._idle_timeout)
+        look.restart(self._look_after)
+
+    def _read_to_the_end(self, feed: Feed) -> Generator[Burst, None, None]:
+        """Read what is still on its way when the record has the verdict."""
+        yield from self._drain(feed, self._grace)
+        # A connection that fell silent is not the last word on an end that is to be announced.
+        if self.ending is Ending.QUIET and self._record.run.status in ANNOUNCED_ENDINGS:
+            self.ending = Ending.BROKEN
+
+    def _broke_off(self, broken: Unavailable) -> list[Update]:
+        return self._replay_closed() if isinstance(broken, StreamClosed) else list(self.ledger.settle())
+
+    def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
+        ends = next((place for place, event in enumerate(events) if event.is_terminal), None)
+        fresh: list[RunEvent] = self.ledger.accept(events if ends is None else events[: ends + 1])
+        burst: list[Update] = list(fresh)
+        if ends is not None:
+            burst += self.end_search()
+            if not self.ledger.overflowed:
+                self.ending = Ending.ANNOUNCED
+        if any(map(self._is_movement, fresh)):
+            self._limits.moved()
+        if fresh:
+            self._limits.heard()
+        if fresh and not self._over():
+            self._hear(fresh)
+        yield burst
+        self._require_whole()
+
+    def _hear(self, fresh: Sequence[RunEvent]) -> None:
+        states = [event for event in fresh if event.type == "state"]
+        for event in (fresh[0], *states[-1:]):
+            self._record.hear(event)
+
+    def _require_whole(self) -> None:
+        """Raise Unavailable where a replay was longer than what can wait: it is to be read anew."""
+        if self.ledger.overflowed and not self.ledger.searching:
+            raise Unavailable("the server no longer knows the position: its replay is read from the start")
+
+    def _replay_closed(self) -> list[Update]:
+        """A replay that closed before the cursor may have been cut: closing at the same place again, it is whole."""
+        if not self.ledger.searching:
+            return list(self.ledger.settle())
+        ended_here_before, self._replayed = self.ledger.searched == self._replayed, self.ledger.searched
+        if ended_here_before:
+            return self.end_search()
+        self.replay = True
+        return []
+
+    def end_search(self) -> list[Update]:
+        """Stop waiting for what would tell old events from new ones; empty where nothing waits for it."""
+        if not self.ledger.searching:
+            return list(self.ledger.settle())
+        return [
+            Gap("the server no longer knows the position, and its replay lacks it"),
+            *self.ledger.release(),
+        ]
+
+    def _drain(self, feed: Feed, seconds: float) -> Generator[Burst, None, None]:
+        """Pass on what still comes until the end is announced, the stream closes or nothing more arrives."""
+        grace = Deadline(self._clock, seconds)
+        try:
+            while self.ending is not Ending.ANNOUNCED and not grace.passed and self.may_wait:
+                before = self._clock.monotonic()
+                events = feed.take(min(LONGEST_WAIT, grace.left(), self._deadline.left()))
+                self._waited += self._clock.monotonic() - before
+                if events:
+                    grace.restart()
+                    yield from self._pass_on(events)
+        except StreamClosed:
+            self.ending = Ending.CLOSED
+            yield self._replay_closed()
+            if self.ledger.overflowed:
+                self.ending = Ending.BROKEN
+        else:
+            if self.ending is not Ending.ANNOUNCED and grace.passed:
+                self.ending = Ending.QUIET
+            yield self.end_search()
+            self._require_whole()
+
+    @property
+    def may_wait(self) -> bool:
+        """True while there is time for the rest of the events."""
+        return self._waited < LONGEST_REST and not self._deadline.passed
+
+    def _is_movement(self, event: RunEvent) -> bool:
+        if event.type != "state":
+            return True
+        before, self._last_state = self._last_state, event.data
+        return bool(event.data != before)
+
+
+def _hints_at_an_end(event: RunEvent) -> bool:
+    """True where an event names a status in which nothing more goes on, without announcing the end."""
+    if not isinstance(event.data, dict):
+        return False
+    said = event.workflow_status or (event.data.get("status") if event.type == "state" else None)
+    return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)

@@ -1,0 +1,236 @@
+"""The heart: one ordered sequence of updates about a run, over breaking connections, to a verdict from its record.
+
+The event stream is for showing; the record is for judging. Knows no HTTP, no terminal and no real time of its own.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from noxcli.errors import CursorRefused, NotFound, Refused, StreamUnsupported, TimedOut, Unauthorized, Unavailable
+from noxcli.models import Finished, Gap, Reconnecting, Run
+from noxcli.runs.events import ANNOUNCED_ENDINGS, Burst, Ending, EventReader, EventSource
+from noxcli.runs.ledger import Ledger
+from noxcli.runs.limits import Limits
+from noxcli.runs.record import Record, RecordSource
+from noxcli.timing import Backoff, Clock, Deadline
+
+__all__ = ["Burst", "Follower", "Policy"]
+
+LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at
+STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # a record may lag behind the event that announced its end
+TRIES_FOR_THE_REST = 3  # in a row without an event
+BREAKS_BEFORE_POLLING = 5  # in a row, without one event between them
+# Seconds of polling before the stream is tried again, twice as long each time that brings nothing.
+STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
+
+
+class RunSource(EventSource, RecordSource, Protocol):
+    """What the follower needs of the API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How to follow. Seconds throughout."""
+
+    stream: bool = True
+    every_event: bool = False  # True: the events are the product, so the rest is fetched after the verdict
+    leave_when_paused: bool = True
+    poll_interval: float = 2.0
+    idle_timeout: float = 30.0
+    stall_timeout: float | None = None
+    retry_for: float = 300.0  # without any answer, before contact counts as lost
+
+    def over(self, run: Run) -> bool:
+        """True where there is nothing to wait for any more."""
+        return run.settled or (run.paused and self.leave_when_paused)
+
+
+class Follower:
+    """Follows one run; `updates()` is to be used once."""
+
+    def __init__(
+        self,
+        source: RunSource,
+        run: Run,
+        *,
+        policy: Policy = Policy(),
+        clock: Clock,
+        deadline: Deadline,
+        cursor: str | None = None,
+        just_started: bool = False,
+        stuck: Callable[[], str] = str,
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._deadline = deadline
+        self._limits = Limits(
+            clock, deadline, stall_timeout=policy.stall_timeout, retry_for=policy.retry_for, stuck=stuck
+        )
+        self._record = Record(source, run, self._limits, clock, just_started=just_started)
+        self._backoff = Backoff()
+        self._poll_until: Deadline | None = None if policy.stream else Deadline(clock, None)
+        self._stream_again = STREAM_AGAIN_AFTER
+        self._polling_told = False
+        self._just_read = False
+        self._reader = EventReader(
+            source,
+            self._record,
+            self._limits,
+            over=self._over,
+            idle_timeout=policy.idle_timeout,
+            every_event=policy.every_event,
+            clock=clock,
+            deadline=deadline,
+            cursor=cursor,
+        )
+
+    @property
+    def run(self) -> Run:
+        """The run as it was last read, with what events have said since."""
+        return self._record.now
+
+    @property
+    def confirmed(self) -> bool:
+        """True when its status comes from a read of the record."""
+        return self._record.confirmed
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was passed on, and what can be said about its completeness."""
+        return self._reader.ledger
+
+    @property
+    def connects(self) -> int:
+        """How many connections became a stream of events."""
+        return self._reader.connects
+
+    def updates(self) -> Iterator[Burst]:
+        """Yield each event once and in order, then exactly one `Finished`.
+
+        Raises TimedOut at a limit; LostContact when nothing answered for `retry_for`; Unauthorized and NotFound when
+        the server says so about the record.
+        """
+        if self._record.was_read:
+            yield from self._record.tell_pause()
+        while not self._over():
+            try:
+                yield from self._follow_on()
+            except TimedOut:
+                yield from self._record.look_once_more()
+                if not self._over():
+                    self._limits.check(self._record.now)  # which a run that has moved passes after all
+        if self._policy.every_event and self._policy.stream:
+            yield from self._complete_events()
+        elif self._reader.ending is not Ending.ANNOUNCED:
+            self.ledger.ended_unannounced()
+        yield [Finished(self._record.run)]
+
+    def _over(self) -> bool:
+        return self._record.was_read and self._policy.over(self._record.run)
+
+    def _follow_on(self) -> Generator[Burst, None, None]:
+        """One connection or one poll, a read of the record, and the wait before the next."""
+        if self._policy.over(self._record.run):
+            yield from self._record.read()  # the answer to the start alone says so, which is no verdict
+            if self._over():
+                return
+        if self._poll_until is not None:
+            yield from self._poll(self._poll_until)
+            return
+        before = self.ledger.accepted
+        reason, retry_after = yield from self._stream()
+        just_read, self._just_read = self._just_read, False
+        if self._over():
+            return
+        if self._reader.opened or not just_read:
+            yield from self._record.read()
+        if self._reader.ending is Ending.ANNOUNCED and not self._over():
+            yield from self._read_stale_record()
+        if not self._over() and reason:
+            yield from self._wait_to_reconnect(reason, retry_after, came=self.ledger.accepted > before)
+
+    def _poll(self, until: Deadline) -> Generator[Burst, None, None]:
+        """Read the record after the interval, or where it is time to try the stream again."""
+        asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)
+        interval = max(self._policy.poll_interval, asked_for)
+        yield from self._pause(interval if asked_for else until.left(interval))
+        yield from self._record.read()
+        if until.passed:
+            self._poll_until, self._just_read = None, True
+
+    def _stream(self) -> Generator[Burst, None, tuple[str, float | None]]:
+        """Read one connection; return why it is over, empty at an end, and the seconds that the server asked for."""
+        try:
+            yield from self._reader.read()
+        except CursorRefused as refusal:
+            self._reader.replay = True
+            return f"the position was refused: {refusal.message}", None
+        except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
+            # Whether the key or the run is the trouble, the record says with more authority.
+            self._poll_for_a_while()
+            return f"no event stream: {refusal.message}", None
+        except Unavailable as broken:
+            return broken.message, broken.retry_after
+        return "", None
+
+    def _wait_to_reconnect(self, reason: str, retry_after: float | None, *, came: bool) -> Generator[Burst, None, None]:
+        """Say why the stream is gone, and wait; an event in it showed that reconnecting works, so that is done soon."""
+        if came:
+            self._backoff.reset()
+            self._stream_again, self._polling_told = STREAM_AGAIN_AFTER, False
+        elif self._record.run.paused or self._backoff.failures >= BREAKS_BEFORE_POLLING:
+            self._poll_for_a_while()
+        if self._poll_until is None:
+            delay = retry_after or 0.0 if came else self._backoff.next_delay(retry_after)
+            yield [Reconnecting(max(1, self._backoff.failures), min(delay, LONGEST_DELAY), reason, self._reader.opened)]
+            yield from self._pause(min(delay, LONGEST_DELAY))
+        elif not (self._polling_told or self._record.run.paused):
+            self._polling_told = True
+            yield [Reconnecting(max(1, self._backoff.failures), 0.0, f"{reason}; polling", self._reader.opened)]
+
+    def _complete_events(self) -> Generator[Burst, None, None]:
+        """Fetch the events that the record has outrun, as long as tries bring any; what stays missing is a gap."""
+        reader, backoff = self._reader, Backoff()
+        while reader.ending not in {Ending.ANNOUNCED, Ending.QUIET} and reader.may_wait:
+            before = self.ledger.accepted
+            yield from reader.fetch_rest()
+            unannounced = self.run.status not in ANNOUNCED_ENDINGS or reader.nothing_behind_the_cursor
+            if reader.ending in {Ending.ANNOUNCED, Ending.QUIET} or (reader.ending is Ending.CLOSED and unannounced):
+                break
+            if self.ledger.accepted > before:
+                backoff.reset()
+                continue
+            delay = backoff.next_delay()
+            # The verdict is known: a limit ends the search for events, and not the command.
+            if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
+                break
+            yield [Reconnecting(backoff.failures, delay, "the rest of the events is missing")]
+            self._clock.sleep(delay)
+        if reader.ending is Ending.ANNOUNCED:
+            return
+        yield reader.end_search()
+        self.ledger.ended_unannounced()
+        if reader.nothing_behind_the_cursor:
+            return
+        if self.run.status in ANNOUNCED_ENDINGS or reader.ending is Ending.BROKEN:
+            self.ledger.lost()
+            yield [Gap(f"the run is {self.run.status}, but its stream never said so: events may be missing")]
+
+    def _read_stale_record(self) -> Generator[Burst, None, None]:
+        """Read a record that lags behind its announced end again, soon at first, then by polling."""
+        for step in STALE_RECORD_STEPS:
+            yield from self._pause(step)
+            yield from self._record.read()
+            if self._over():
+                return
+        self._poll_until = Deadline(self._clock, None)
+
+    def _pause(self, seconds: float) -> Generator[Burst, None, None]:
+        yield from self._limits.pause(seconds, self._record.now)
+
+    def _poll_for_a_while(self) -> None:
+        """Poll, and try the stream again soon, then at growing intervals."""
+        if self._poll_until is None:
+            self._poll_until = Deadline(self._clock, self._stream_again)
+            self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)

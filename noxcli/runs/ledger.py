@@ -1,0 +1,265 @@
+"""Each event once, in order, over connections that break; and what can be said about its completeness."""
+
+from array import array
+from collections.abc import Iterable
+from enum import StrEnum
+
+from noxcli.models import RunEvent
+from noxcli.runs.marks import Marks, content_mark
+
+# Events that may wait for a replay to come to the cursor, or to where it meets what was shown.
+HELD_AT_MOST = 20_000
+# The same event again so often is no repetition: the server gives all events one position.
+DOUBLES_AT_MOST = 1_000
+
+
+class Continuity(StrEnum):
+    """What a reader may believe about the events they got."""
+
+    PROVEN = "proven"  # a replay or an overlap showed that nothing is missing
+    ASSUMED = "assumed"  # the server took the cursor without overlap
+    BROKEN = "broken"  # the cursor was refused and a full replay lacks it
+    NONE = "none"  # no stream was used
+
+
+class Ledger:
+    """Decides what is new: by position where positions are worth something, by content and place where not.
+
+    `redisId` is opaque: compared for equality, never ordered; an empty one is none. Where one comes twice on a
+    connection with different contents, positions tell nothing on this stream.
+    """
+
+    def __init__(self, cursor: str | None = None) -> None:
+        self.cursor = cursor
+        self.label = Continuity.NONE
+        self.accepted = 0
+        self.overflowed = False  # more had to wait than can be kept
+        self.searched = 0  # events of a replay that was looked through for the cursor
+        self._origin = cursor  # where somebody else stopped reading: nothing before it is known
+        self._marks = Marks()
+        self._trusting = True  # positions tell events apart
+        self._cursor_place = -1
+        self._at: int | None = None  # which of the remembered events is expected to come again next
+        self._opened_at = 0
+        self._resuming = False
+        self._replaying = False
+        self._held: list[RunEvent] = []
+        self._pending: list[RunEvent] = []  # came without usable positions, and may be old or new
+        self._matched = 0  # before them, so many came again from the start
+        self._pending_marks = array("q")
+        self._doubles: list[RunEvent] = []  # the last event again
+        self._again: dict[str, int] = {}  # positions that came again on this connection, and their contents
+
+    def opened(self, *, replay: bool = False) -> None:
+        """A connection is being opened, from the cursor; with `replay`, from the start although there is one."""
+        self._held, self._pending, self._pending_marks, self._doubles = [], [], array("q"), []
+        self._again = {}
+        self.searched, self.overflowed = 0, False
+        self._opened_at = len(self._marks)
+        self._marks.search_anew()
+        self._resuming = self.cursor is not None or len(self._marks) > 0
+        self._replaying = replay and self.cursor is not None
+        self._at = None if self._replaying else self._cursor_place + 1
+
+    def accept(self, events: Iterable[RunEvent]) -> list[RunEvent]:
+        """Return those that are new, in order."""
+        if self.label is Continuity.NONE and not self._resuming:
+            self.label = Continuity.PROVEN
+        fresh: list[RunEvent] = []
+        for event in events:
+            if self._replaying:
+                self._hold(event)
+            else:
+                self._take(event, fresh)
+        if self._pending and not self._may_be_old():
+            self._settle(fresh)
+        self.accepted += len(fresh)
+        return fresh
+
+    def settle(self) -> list[RunEvent]:
+        """Return what is new of events that waited for more to tell them by: no more comes."""
+        fresh: list[RunEvent] = []
+        self._settle(fresh)
+        self.accepted += len(fresh)
+        return fresh
+
+    def release(self) -> list[RunEvent]:
+        """Give up on finding the cursor in a replay: return what was held back and not shown before.
+
+        The label is `broken` from then on, and the caller owes its reader a gap. Where more came than could be held,
+        nothing is returned: the next connection is to be read from the start, and all that is not known is new.
+        """
+        if not self._replaying:
+            return []
+        self.label = Continuity.BROKEN
+        self._replaying = self._resuming = False
+        held, self._held = self._held, []
+        if self.overflowed:
+            self.cursor = self._origin = None
+            self._cursor_place = -1
+            return []
+        self._at = self._cursor_place + 1
+        fresh: list[RunEvent] = []
+        for event in held:
+            self._take(event, fresh)
+        self._settle(fresh)
+        self._at = None
+        self.accepted += len(fresh)
+        return fresh
+
+    def ended_unannounced(self) -> None:
+        """The stream is over and nothing showed that it was read to its end."""
+        if self.label is Continuity.PROVEN:
+            self.label = Continuity.ASSUMED
+
+    def lost(self) -> None:
+        """Events are known to be out of reach."""
+        self.label = Continuity.BROKEN
+
+    @property
+    def held(self) -> int:
+        """How many events wait for others to show whether they are new."""
+        return len(self._held) + len(self._pending)
+
+    @property
+    def searching(self) -> bool:
+        """True while a replay has not come to the cursor."""
+        return self._replaying
+
+    def _hold(self, event: RunEvent) -> None:
+        """Look for the cursor in a replay; what is not known to be old waits."""
+        self.searched += 1
+        if event.redis_id and event.redis_id == self.cursor:
+            self._replaying = self.overflowed = False
+            self._held = []
+            self._at = self._cursor_place + 1
+            self._overlap()
+            return
+        place = self._place_of(event.redis_id) if event.redis_id else None
+        if place is not None:
+            self._at = place + 1
+        elif self._at is not None and not event.redis_id:
+            self._at += self._comes_next(content_mark(event))  # between events that were shown, all was shown
+        elif len(self._held) < HELD_AT_MOST and not self.overflowed:
+            self._at = None
+            self._held.append(event)
+        else:
+            self._held, self.overflowed = [], True
+
+    def _take(self, event: RunEvent, fresh: list[RunEvent]) -> None:
+        mark = content_mark(event)
+        if self._trusting and event.redis_id:
+            place = self._place_of(event.redis_id)
+            if place is None:
+                self._settle(fresh)
+                self._pass(event, mark, fresh)
+            elif self._contradicts(event.redis_id, place, mark):
+                self._distrust(fresh)
+                self._take_by_content(event, mark, fresh)
+            else:
+                self._came_again(event, place, mark, fresh)
+        else:
+            self._take_by_content(event, mark, fresh)
+
+    def _place_of(self, position: str) -> int | None:
+        """Return which of the remembered events this position is; -1 for where somebody else stopped reading."""
+        if self._at is not None and self._marks.stands_at(self._at, position):
+            return self._at
+        place = self._marks.place_of(position)
+        if place is None and position == self._origin:
+            return -1
+        return self._marks.search(position) if place is None and (self._resuming or self._replaying) else place
+
+    def _contradicts(self, position: str, place: int, mark: int) -> bool:
+        """True where this connection has had the position before, with something else to say."""
+        if place >= self._opened_at:
+            return self._marks.content_at(place) != mark
+        return self._again.get(position, mark) != mark
+
+    def _came_again(self, event: RunEvent, place: int, mark: int, fresh: list[RunEvent]) -> None:
+        position = event.redis_id or ""
+        if place >= self._opened_at:
+            if place == len(self._marks) - 1:
+                self._doubles.append(event)
+            if len(self._doubles) > DOUBLES_AT_MOST:
+                self._distrust(fresh)
+            return
+        if len(self._again) < DOUBLES_AT_MOST:
+            self._again[position] = mark
+        if place >= 0 and self._marks.content_at(place) != mark:
+            self.ended_unannounced()  # something else under a known position: nothing is proven by it
+        if position == self.cursor:
+            self._overlap()
+        if self._at is not None:
+            self._at = place + 1
+
+    def _distrust(self, fresh: list[RunEvent]) -> None:
+        """Go by contents from now on, and take back what positions alone have kept from being shown."""
+        self._trusting = False
+        self.cursor, self._cursor_place = self._origin, -1
+        if self._at is not None and self._at < len(self._marks):
+            self.ended_unannounced()
+        self._at = None
+        doubles, self._doubles = self._doubles, []
+        for event in doubles:
+            self._pass(event, content_mark(event), fresh)
+
+    def _take_by_content(self, event: RunEvent, mark: int, fresh: list[RunEvent]) -> None:
+        if self._pending:
+            self._wait(event, mark)
+        elif self._at is None or self._at >= len(self._marks):
+            self._pass(event, mark, fresh)
+        elif self._comes_next(mark):
+            self._at += 1
+            if self._at == len(self._marks) and self.cursor is None:
+                self._overlap()
+        elif self._cursor_place < 0:
+            self._matched = self._at
+            self._wait(event, mark)
+        elif self._at > self._cursor_place:
+            self._pass(event, mark, fresh)
+        # Otherwise the server went back further than it was asked to: all is old until the cursor.
+
+    def _comes_next(self, mark: int) -> bool:
+        return self._at is not None and self._at < len(self._marks) and self._marks.content_at(self._at) == mark
+
+    def _wait(self, event: RunEvent, mark: int) -> None:
+        self._pending.append(event)
+        self._pending_marks.append(mark)
+
+    def _may_be_old(self) -> bool:
+        """True where what waits may be a piece of what was shown, and the next event can tell."""
+        return len(self._pending) <= HELD_AT_MOST and self._marks.overlap(self._matched, self._pending_marks)[1]
+
+    def _settle(self, fresh: list[RunEvent]) -> None:
+        """Part what waits into the end of what was shown, which a short memory has replayed, and what is new."""
+        if not self._pending:
+            return
+        old, _ = self._marks.overlap(self._matched, self._pending_marks)
+        pending, self._pending, self._pending_marks = self._pending, [], array("q")
+        self._resumed_without_overlap()
+        self._at = None
+        for event in pending[max(0, old - self._matched) :]:
+            self._pass(event, content_mark(event), fresh)
+
+    def _pass(self, event: RunEvent, mark: int, fresh: list[RunEvent]) -> None:
+        """Pass on a new event."""
+        if self._resuming:
+            self._resumed_without_overlap()
+        self._at = None
+        if self._doubles:
+            self._doubles = []
+        if event.redis_id and self._trusting:
+            self.cursor, self._cursor_place = event.redis_id, len(self._marks)
+        self._marks.add(event.redis_id, mark)
+        fresh.append(event)
+
+    def _overlap(self) -> None:
+        self._resuming = False
+        if self.label is Continuity.NONE:
+            self.label = Continuity.PROVEN
+
+    def _resumed_without_overlap(self) -> None:
+        self._resuming = False
+        if self.label is not Continuity.BROKEN:
+            self.label = Continuity.ASSUMED

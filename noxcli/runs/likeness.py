@@ -1,0 +1,76 @@
+"""What makes two inputs the same, whichever of its names each key goes by: label, node id or `node-id::name`."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from noxcli.files import new_digest
+from noxcli.inputs.definition import InputNode, keys_of
+
+LONG_TEXT = 1000  # characters; a list might cut longer ones
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Equal inputs have equal digests; inputs with the same keys and kinds of values have equal shapes."""
+
+    digest: str
+    shape: str = ""  # empty where it is not known
+
+
+class Comparison:
+    """How the inputs of one workflow are compared; secrets are left out."""
+
+    def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
+        """`nodes` is None where the workflow's definition is not known: then keys only equal themselves."""
+        self.knows_keys = nodes is not None
+        self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
+        self._secret = {*secret, *(self._names.get(key, key) for key in secret)}
+
+    def of(self, input: Any) -> Likeness:
+        """Return what an input is like; what can't be written down is like nothing."""
+        try:
+            plain = _plain(self._renamed(input) if isinstance(input, dict) else input)
+            return Likeness(_digest(plain)[:32], _digest(_shape(plain))[:8])
+        except (RecursionError, ValueError):
+            return Likeness("")
+
+    def _renamed(self, input: dict[str, Any]) -> dict[str, Any]:
+        names = {key: self._names.get(key, key) for key in input}
+        if len(set(names.values())) < len(names):
+            names = {key: key for key in input}  # one input twice: which counts is the server's business
+        return {names[key]: input[key] for key in input if key not in self._secret and names[key] not in self._secret}
+
+
+def _digest(value: Any) -> str:
+    digest = new_digest()
+    digest.update(json.dumps(value, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers are equal however a server writes them."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _plain(one) for key, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case _:
+            return value
+
+
+def _shape(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _shape(one) for key, one in value.items()}
+        case str():
+            return "long text" if len(value) > LONG_TEXT else "text"
+        case bool():
+            return "bool"
+        case int() | float():
+            return "number"
+        case _:
+            return type(value).__name__

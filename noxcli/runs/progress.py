@@ -1,0 +1,315 @@
+"""What is known of a run's nodes while it goes on: updates folded into a table that every renderer reads."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.runs.failures import FAILED, Fault, Rank, find_faults, one_line
+from noxcli.runs.graph import layers_of
+from noxcli.runs.pieces import Pieces
+from noxcli.timing import Clock, seconds_between, show_seconds
+
+# The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
+DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
+RUNNING = frozenset({"running", "started", "in_progress", "streaming"})
+SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
+ENDED = DONE | FAILED | SKIPPED
+WAITING = "waiting"
+EXECUTED = "executed"  # listed as worked through, which failed nodes are as well
+NAMED = 10  # nodes in one message
+LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
+
+
+@dataclass(slots=True)
+class Node:
+    """One node; `began` and `ended` are seconds of the clock, `error` is why it failed, where that is known.
+
+    Nodes of one `layer` need nothing of each other; it is None where the order is not known. `unmeasured` is true where
+    `began` or `ended` is only the time of a poll, or of events that were late.
+    """
+
+    id: str
+    name: str
+    status: str = WAITING
+    layer: int | None = None
+    began: float | None = None
+    ended: float | None = None
+    unmeasured: bool = False
+    error: str | None = None
+    said: Pieces = field(default_factory=Pieces)
+
+    @property
+    def done(self) -> bool:
+        return self.status in DONE
+
+    @property
+    def failed(self) -> bool:
+        return self.status in FAILED
+
+    @property
+    def running(self) -> bool:
+        return self.status != WAITING and self.status not in ENDED
+
+    @property
+    def tail(self) -> str:
+        """The end of its streamed text."""
+        return self.said.tail
+
+    def duration(self, now: float) -> float | None:
+        """Return the seconds from the first sign of work to the end, or to now; None where they were not measured."""
+        return None if self.unmeasured else self.seen_for(now)
+
+    def seen_for(self, now: float) -> float | None:
+        """Return the seconds since the first sign of work was seen, which may have been late."""
+        return None if self.began is None else (now if self.ended is None else self.ended) - self.began
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A node's status became another one; `seconds` since its first sign of work, where they were measured."""
+
+    name: str
+    status: str
+    seconds: float | None
+    error: str | None
+
+
+# An update with the changes that it brought: what renderers are shown.
+Step = tuple[Update, Sequence[Change]]
+
+
+class Progress:
+    """The run and its nodes, in the order of the workflow's edges, later ones in the order they showed up.
+
+    What is measured here means something only for a run that is watched from its start.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        clock: Clock,
+        workflow: Workflow | None = None,
+        *,
+        from_start: bool = True,
+        shown: Callable[[str], str] = str,
+    ) -> None:
+        """Begin with what `workflow` says of the nodes; `shown` hides secrets."""
+        self.run = run
+        self.from_start = from_start
+        self.title = ""
+        self.status = run.status
+        self.began = clock.monotonic()
+        self.nodes: dict[str, Node] = {}
+        self.percent: float | None = None
+        self.reconnects = 0
+        self.details: Mapping[str, Any] = {}  # the latest that came with an event or a record
+        self.heard_all = False  # every event from the first to the one that ends the run
+        self.why = ""  # where the run failed and for what reason, for the end of a sentence
+        self._failures: dict[str | None, Fault] = {}  # the latest of each node, the first that failed first
+        self._missed = not from_start
+        self._late = False  # the next events come after a break: when they happened is not known
+        self._clock = clock
+        self._shown = shown
+        if workflow is not None:
+            self.meet(workflow)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The nodes' names by id."""
+        return {node.id: node.name for node in self.nodes.values()}
+
+    def meet(self, workflow: Workflow) -> None:
+        """Take the nodes' names and order from the workflow, and keep what is known of them."""
+        heard, self.nodes, self.title = self.nodes, _nodes(workflow), workflow.name
+        for node_id, node in heard.items():
+            if node_id in self.nodes:
+                node.name, node.layer = self.nodes[node_id].name, self.nodes[node_id].layer
+            self.nodes[node_id] = node
+
+    def elapsed(self) -> float:
+        return self._clock.monotonic() - self.began
+
+    def took(self) -> float:
+        """Return the seconds that the run took: by its record where its start was not seen."""
+        recorded = None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
+        return self.elapsed() if recorded is None else recorded
+
+    def stuck(self) -> str:
+        """Return which nodes are at work and which wait behind them, for whoever asks why nothing moves."""
+        now = self._clock.monotonic()
+        nodes = list(self.nodes.values())
+        busy = [
+            f"{node.name!r} has been {node.status} for {show_seconds(node.seen_for(now) or 0.0)}"
+            for node in nodes
+            if node.running
+        ]
+        behind = [repr(node.name) for node in nodes if node.status == WAITING]
+        return "; ".join(filter(None, [_some(busy, "; "), f"waiting behind: {_some(behind, ', ')}" if behind else ""]))
+
+    def failures(self) -> list[Fault]:
+        """Return what the events said of failed nodes, the first that failed first, and of the run as a whole."""
+        marks = [Fault(fault.node, "", Rank.MARK) for fault in self._failures.values()]
+        return [*marks, *self._failures.values()]
+
+    def blame(self, fault: Fault) -> None:
+        """Note that the run failed at this node, for this reason, as far as either is known."""
+        text = self._shown(fault.text)
+        node = self.nodes.get(fault.node or "")
+        if node is not None:
+            node.status = node.status if node.failed else "failed"
+            node.error = node.error or text or None
+        name = fault.node if node is None else node.name
+        where = f" at {one_line(self._shown(name), LONGEST_NAME)!r}" if name else ""
+        self.why = where + (f": {one_line(text, LONGEST_WHY)}" if text else "")
+
+    def learn(self, told: "Progress") -> None:
+        """Take over how nodes ended from another reading of the same run's events."""
+        for heard in told.nodes.values():
+            if heard.status == EXECUTED or heard.status not in ENDED:
+                continue
+            node = self._node(heard.id)
+            if node.status == EXECUTED or not (node.done or node.failed):
+                node.status = heard.status
+            node.error = node.error or (self._shown(heard.error) if heard.error and node.failed else None)
+
+    def take(self, burst: Sequence[Update]) -> list[Step]:
+        """Take in updates that arrived together."""
+        steps: list[Step] = [(update, self.fold(update)) for update in burst]
+        self._late = self._late and not any(isinstance(update, RunEvent) for update in burst)
+        return steps
+
+    def fold(self, update: Update) -> list[Change]:
+        """Take in one update and return the changes of status that it brought."""
+        if isinstance(update, RunEvent):
+            self.heard_all = self.heard_all or (update.is_terminal and not self._missed)
+        match update:
+            case RunEvent(type="content", data=dict() as data):
+                return self._content(data)
+            case RunEvent(type="state", data=dict() as data):
+                status = data.get("status")
+                self.status = status if isinstance(status, str) else self.status
+                self._note_failure(data, self.names)
+                return self._details(data.get("progress_details"), told=True)
+            case Started(run) | Polled(run) | Paused(run) | Finished(run):
+                self.run, self.status = run, run.status
+                if run.progress is not None:
+                    self.percent = max(float(run.progress), self.percent or 0.0)
+                return self._details(run.progress_details, told=False)
+            case Reconnecting(lost=lost):
+                self.reconnects += int(lost)
+                self._late = True
+                return []
+            case Gap():
+                self._missed = True
+                return []
+            case _:
+                return []
+
+    def _content(self, data: Mapping[str, Any]) -> list[Change]:
+        node_id = data.get("id")
+        if not isinstance(node_id, str):
+            return []
+        if self.status == "queued":
+            self.status = "running"  # a node is at work
+        node = self._node(node_id)
+        text, status = data.get("content"), data.get("status")
+        status = status if isinstance(status, str) else ""
+        if status in FAILED:
+            self._fail(node, data, one_line(node.said.beyond(text)) if isinstance(text, str) else "")
+        elif status:
+            node.error = None
+            self._failures.pop(node_id, None)
+        if isinstance(text, str):
+            node.said.take(text)
+        return self._set([node], status, told=True) if status else []
+
+    def _fail(self, node: Node, data: Mapping[str, Any], reason: str) -> None:
+        """Note why a node failed: by what its event has to say, and not by what it said before."""
+        if reason:
+            self._failures[node.id] = Fault(node.id, reason)
+        else:
+            self._note_failure(data, {node.id: node.id})
+        told = self._failures.get(node.id)
+        node.error = self._shown(told.text) if told and told.text else None
+
+    def _note_failure(self, data: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        """Note what an event says of a failure beside the fields that are documented."""
+        rest = {key: data[key] for key in data if key not in {"progress_details", "workflow_status", "content"}}
+        if rest.keys() <= {"status"}:
+            return
+        if isinstance(data.get("content"), dict | list):
+            rest["error"] = rest.get("error") or data["content"]
+        for fault in find_faults(rest, names, skip=frozenset({self.run.id})):
+            if fault.text or fault.node not in self._failures:
+                self._failures[fault.node] = fault
+
+    def _details(self, details: Any, *, told: bool) -> list[Change]:
+        """Take in who is where in the work, `told` by an event or found in a record."""
+        if not isinstance(details, dict):
+            return []
+        self.details = details or self.details
+        executed, running = _ids(details, "executed_nodes"), _ids(details, "running_nodes")
+        skipped, remaining = _ids(details, "skipped_nodes"), _ids(details, "remaining_nodes")
+        failed = [node_id for node_id in executed if _listed_as_failed(details, node_id)]
+        changed = self._set((node for node in map(self._node, running) if not node.running), "running", told=told)
+        changed += self._set((n for n in map(self._node, failed) if not (n.done or n.failed)), "failed", told=told)
+        word = "completed" if self.status == "completed" else EXECUTED
+        changed += self._set((n for n in map(self._node, executed) if not (n.done or n.failed)), word, told=told)
+        changed += self._set((n for n in map(self._node, skipped) if n.status not in SKIPPED), "skipped", told=told)
+        for node_id in remaining:
+            self._node(node_id)
+        if self.status == "completed":
+            for node in self.nodes.values():
+                node.status = "completed" if node.status == EXECUTED else node.status
+        total = len({*executed, *running, *skipped, *remaining})
+        if total:
+            self.percent = max(self.percent or 0.0, 100 * len({*executed, *skipped}) / total)
+        return changed
+
+    def _node(self, node_id: str) -> Node:
+        node = self.nodes.get(node_id)
+        if node is None:
+            node = self.nodes[node_id] = Node(node_id, node_id)
+        return node
+
+    def _set(self, nodes: Iterable[Node], status: str, *, told: bool) -> list[Change]:
+        now, measured = self._clock.monotonic(), told and not self._late
+        changed = []
+        for node in nodes:
+            if node.status == status:
+                continue
+            before, node.status = node.status, status
+            if node.began is None:
+                node.began, node.unmeasured = now, not (measured and node.running)
+            node.ended = None if node.running else now
+            node.unmeasured = node.unmeasured or not measured
+            if before != EXECUTED or not node.done:  # else it is the same news in a better word
+                changed.append(Change(node.name, status, node.duration(now), node.error if node.failed else None))
+        return changed
+
+
+def _listed_as_failed(details: Mapping[str, Any], node_id: str) -> bool:
+    """True where the progress of the node says so; its shape is not documented."""
+    listed = details.get("per_node_progress")
+    progress = listed.get(node_id) if isinstance(listed, dict) else None
+    status = progress.get("status") if isinstance(progress, dict) else progress
+    return isinstance(status, str) and status in FAILED
+
+
+def _nodes(workflow: Workflow) -> dict[str, Node]:
+    layers = layers_of(workflow.definition)
+    layer_of = {node_id: place for place, layer in enumerate(layers) for node_id in layer}
+    ordered = dict.fromkeys([*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes])
+    return {node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id)) for node_id in ordered}
+
+
+def _some(named: Sequence[str], separator: str) -> str:
+    """Return the first ones, and how many more there are."""
+    left = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
+    return separator.join([*named[:NAMED], *left])
+
+
+def _ids(details: Mapping[str, Any], name: str) -> list[str]:
+    listed = details.get(name)
+    return [node_id for node_id in listed if isinstance(node_id, str)] if isinstance(listed, list) else []

@@ -1,0 +1,144 @@
+"""Why a run failed: what is asked for it, in which order, and for how long."""
+
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import replace
+from threading import Lock
+from typing import Any, Protocol
+
+from noxcli.errors import NoxError
+from noxcli.models import Finished, Polled, Run, Workflow
+from noxcli.runs.events import EventSource
+from noxcli.runs.failures import Fault, Rank, find_faults, worst_of
+from noxcli.runs.progress import Progress
+from noxcli.timing import Clock, Deadline
+
+EACH_WITHIN = 3.0  # seconds for one source
+LONGEST = 8.0  # seconds for all of them, and for several runs side by side
+FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay has told what it knows
+
+
+class ReasonSource(EventSource, Protocol):
+    """What explaining needs of the API."""
+
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
+    def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
+    def run_data(self, run_id: str, *, within: float | None = None) -> Any: ...
+
+
+class Explainer:
+    """Finds the node at which a run failed, and the reason.
+
+    The API has no field for it, so the sources are those that may have it: the events that were seen, a replay of the
+    stream, the record's `progress_details`, the run's data. Each is asked only where those before it left something
+    open, and for a short time; one that fails is passed over, since the verdict stands without it.
+    """
+
+    def __init__(self, source: ReasonSource, clock: Clock, shown: Callable[[str], str]) -> None:
+        """`shown` hides secrets."""
+        self._source = source
+        self._clock = clock
+        self._shown = shown
+        self._workflows: dict[str, Workflow | None] = {}
+        self._reading = Lock()  # of workflows: runs of one are explained side by side
+
+    def explain(
+        self, run: Run, deadline: Deadline, *, seen: Progress | None = None, workflow: Workflow | None = None
+    ) -> Progress:
+        """Return what is known of a failed run's nodes, `why` among it; `seen` is what its events told so far."""
+        limit = Deadline(self._clock, LONGEST if deadline.seconds == 0 else deadline.left(LONGEST))
+        progress = seen or Progress(run, self._clock, from_start=False, shown=self._shown)
+        progress.fold(Finished(run))
+        if not progress.title:
+            named = self._named(run, limit, workflow)
+            if named is not None:
+                progress.meet(named)
+        progress.blame(self._find(progress, self._sources(progress, limit)))
+        return progress
+
+    def _find(self, progress: Progress, sources: Generator[list[Fault], None, None]) -> Fault:
+        """Ask one source after the other until node and reason are known; what was found first stays."""
+        # A node that goes by its id is none of the definition's, but perhaps a part of one that is.
+        names = {node_id: name for node_id, name in progress.names.items() if name != node_id} or progress.names
+        node, text = None, ""
+        for faults in sources:
+            marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
+            marked = next((mark for mark in marks if mark in names), next(iter(marks), None))
+            failed = frozenset(marks if node is None else [node])
+            # What another node says is not why this one failed, unless it may be a part of it.
+            fit = [fault for fault in faults if not failed or fault.node in failed or fault.node not in names]
+            if found := worst_of(fit, failed):
+                text, node = text or found.text, node or (marked if found.node not in names else None) or found.node
+            node = node or marked
+            if node and text:
+                break
+        sources.close()
+        return Fault(node, text)
+
+    def _sources(self, progress: Progress, limit: Deadline) -> Generator[list[Fault], None, None]:
+        yield progress.failures()
+        if not progress.heard_all:
+            yield self._replayed(progress, limit.left(EACH_WITHIN))
+        yield self._logged(progress, limit.left(EACH_WITHIN))
+        yield self._in_data(progress, limit.left(EACH_WITHIN))
+
+    def _named(self, run: Run, limit: Deadline, workflow: Workflow | None) -> Workflow | None:
+        """Return the workflow with its nodes' names, read once for all of its runs."""
+        for known in (workflow, run.workflow):
+            if known is not None and known.nodes:
+                return known
+        with self._reading:
+            if run.workflow_id not in self._workflows:
+                self._workflows[run.workflow_id] = None
+                with suppress(NoxError):
+                    known = self._source.get_workflow(run.workflow_id, within=limit.left(EACH_WITHIN))
+                    self._workflows[run.workflow_id] = known
+            return self._workflows[run.workflow_id]
+
+    def _replayed(self, progress: Progress, seconds: float) -> list[Fault]:
+        """Read the run's events from the start, and note what they call each node."""
+        if seconds <= 0:
+            return []
+        told = Progress(progress.run, self._clock, from_start=False)
+        limit, quiet = Deadline(self._clock, seconds), Deadline(self._clock, FIRST_EVENT)
+        feed = self._source.open_events(progress.run.id)
+        try:
+            with suppress(NoxError):
+                while not limit.passed and not quiet.passed:
+                    events = feed.take(min(quiet.left(), limit.left()))
+                    if events:
+                        quiet.restart(QUIET)
+                    told.take(events)
+                    if any(event.is_terminal for event in events):
+                        break
+        finally:
+            feed.close()
+        progress.learn(told)
+        return told.failures()
+
+    def _logged(self, progress: Progress, seconds: float) -> list[Fault]:
+        """Read the logs in the record, and what else of its progress tells of a failure."""
+        run = progress.run
+        if not progress.details and seconds > 0:
+            with suppress(NoxError):
+                # A run that was found by its id alone came without its progress.
+                record = self._source.get_run(run.workflow_id, run.id, within=seconds)
+                if record.id == run.id:
+                    progress.fold(Polled(replace(run, progress_details=record.progress_details)))
+        logs = progress.details.get("run_logs")
+        rest = {name: value for name, value in progress.details.items() if name != "run_logs"}
+        skip, names = _ids_of(run), progress.names
+        return find_faults(logs, names, logs=True, skip=skip) + find_faults(rest, names, skip=skip)
+
+    def _in_data(self, progress: Progress, seconds: float) -> list[Fault]:
+        """Search the run's data, which have no documented shape; data of another run, as from a cache, are skipped."""
+        run = progress.run
+        with suppress(NoxError):
+            data = self._source.run_data(run.id, within=seconds)
+            if not isinstance(data, dict) or data.get("run_id", run.id) == run.id:
+                return find_faults(data, progress.names, skip=_ids_of(run))
+        return []
+
+
+def _ids_of(run: Run) -> frozenset[str]:
+    return frozenset({run.id, run.workflow_id})

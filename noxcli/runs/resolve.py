@@ -1,0 +1,147 @@
+"""What people write becomes what the API takes: a workflow by name, a run by its id alone."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Protocol, TextIO
+
+from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
+from noxcli.models import Run, Version, Workflow, is_uuid
+from noxcli.retry import Patience
+
+# What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
+NO_LOOK_UP = frozenset({403, 404, 405})
+RECENT_RUNS = 200
+
+
+class Directory(Protocol):
+    """What resolving needs of the API."""
+
+    def list_workflows(self) -> Iterable[Workflow]: ...
+    def find_run(self, run_id: str) -> Run: ...
+    def list_runs(self) -> Iterable[Run]: ...
+    def get_run(self, workflow_id: str, run_id: str) -> Run: ...
+
+
+def resolve_workflow(
+    api: Directory,
+    text: str,
+    patience: Patience,
+    aliases: Mapping[str, str],
+    learn: Callable[[list[Workflow]], None] = lambda _: None,
+) -> Workflow:
+    """Return the workflow by id, alias or exact name, in that order; an alias stands for an id or a name.
+
+    An id is taken as it is, without a request, and then nothing else is known of it. `learn` is given the list where
+    one was read.
+    Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
+    """
+    if not is_uuid(text):
+        text = aliases.get(text, text)
+    if is_uuid(text):
+        return Workflow(text, "")
+    workflows = patience.keep_trying(lambda: list(api.list_workflows()))
+    learn(workflows)
+    matches = [workflow for workflow in workflows if workflow.name == text]
+    if len(matches) > 1:
+        ids = ", ".join(workflow.id for workflow in matches)
+        raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
+    if not matches:
+        near = difflib.get_close_matches(text, [*aliases, *(workflow.name for workflow in workflows)], n=1)
+        raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near[0]!r}?" if near else None)
+    return matches[0]
+
+
+def resolve_version(versions: Sequence[Version], text: str) -> Version:
+    """Return the version by its id, in capitals or not, or by its exact name.
+
+    Raises UsageProblem for a name that several versions have, NotFound where none has it.
+    """
+    matches = [version for version in versions if version.id.lower() == text.lower()]
+    matches = matches or [version for version in versions if version.name == text]
+    if len(matches) > 1:
+        ids = ", ".join(version.id for version in matches)
+        raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
+    if not matches:
+        near = difflib.get_close_matches(text, [version.name or version.id for version in versions], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
+    return matches[0]
+
+
+def read_runs(texts: Sequence[str], stdin: TextIO | None, *, required: bool = True) -> list[str]:
+    """Return the runs that are named, `-` replaced by the lines of stdin, each once.
+
+    Raises UsageProblem where that leaves none and one is `required`.
+    """
+    named: list[str] = []
+    for text in texts:
+        if text == "-":
+            lines = stdin.read().split("\n") if stdin is not None else []
+            named += [line.split("\t")[0].strip() for line in lines if line.strip()]
+        else:
+            named.append(text)
+    if not named and required:
+        raise UsageProblem("no run is named on stdin", "write one run id a line")
+    return list(dict.fromkeys(named))
+
+
+def one_run(text: str, stdin: TextIO | None) -> str:
+    """Return the one run that is named, which may stand on stdin.
+
+    Raises UsageProblem where there are several.
+    """
+    named = read_runs([text], stdin)
+    if len(named) > 1:
+        raise UsageProblem(f"stdin names {len(named)} runs, and this follows one", "noxcli wait - takes many")
+    return named[0]
+
+
+def resolve_run(
+    api: Directory, text: str, patience: Patience, noted: Callable[[str], tuple[str, str] | None] = lambda _: None
+) -> Run:
+    """Return the run, as its record has it now. One whose workflow is known comes with its output.
+
+    `noted` gives workflow and run id of what was started from here, by `@last` or by the run's id. Raises UsageProblem
+    for a text that can be none of the forms, NotFound where nothing was started yet.
+    """
+    if known := noted(text):
+        text = "/".join(known)
+    elif text == "@last":
+        raise NotFound("no run that was started from here at this address is on record", "give the run's id")
+    workflow_id, _, run_id = text.rpartition("/")
+    if not run_id.strip(".") or "/" in workflow_id:
+        raise UsageProblem(f"{text!r} is no run", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
+    if workflow_id:
+        return patience.keep_trying(lambda: api.get_run(workflow_id, run_id))
+    return _look_up(api, run_id, patience)
+
+
+def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
+    """Return the run by its id alone; where the server does not serve that, its list says whose run it is."""
+
+    def look() -> Run:
+        try:
+            return api.find_run(run_id)
+        except NoxError as error:
+            if error.http_status in NO_LOOK_UP:
+                way = "give WORKFLOW_ID/RUN_ID"
+                error.hint = f"{error.hint}, or {way}" if error.hint else way
+            raise
+
+    try:
+        return patience.keep_trying(look, worth=lambda error: error.http_status not in NO_LOOK_UP)
+    except (NotFound, Refused, Unauthorized, Unavailable) as error:
+        if error.http_status not in NO_LOOK_UP:
+            raise
+        failure: NoxError = error
+    try:
+        recent = patience.keep_trying(lambda: list(islice(api.list_runs(), RECENT_RUNS)))
+    except (NotFound, Refused, Unauthorized):
+        recent = []
+    found = next((run for run in recent if run.id == run_id and run.workflow_id), None)
+    if found is not None:
+        return patience.keep_trying(lambda: api.get_run(found.workflow_id, run_id))
+    if isinstance(failure, Unavailable):
+        return patience.keep_trying(look)  # it may have been a slip of somebody in between
+    raise failure

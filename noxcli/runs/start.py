@@ -1,0 +1,194 @@
+"""Starting a run exactly once on an API without idempotency keys."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
+from noxcli.models import Run
+from noxcli.retry import Patience
+from noxcli.runs.doubt import SETTLING, Doubt, Finding, Known, Search
+from noxcli.runs.likeness import Comparison, Likeness
+from noxcli.signals import Interrupted
+from noxcli.threads import run_within
+from noxcli.timing import Clock, Deadline
+
+# A gateway answers with these when it could not reach the server, or lost it. With others (500, 504), or with no answer
+# at all, the server may be at work on the request still, and the run may come into the list much later.
+LOST_BY_GATEWAY = frozenset({502, 503})
+MOST_CANDIDATES = 200
+# Seconds for the look at the run list: at most, and where the command's own time is up.
+LONGEST_LOOK, LAST_LOOK = 10.0, 0.5
+MOST_LOOKS = 3  # where the list itself is out of reach
+
+
+class ServerTime(Protocol):
+    """What telling the time needs of the API."""
+
+    def server_now(self) -> datetime | None: ...
+
+
+class RunStarter(ServerTime, Protocol):
+    """What starting needs of the API."""
+
+    def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
+
+
+class Moment:
+    """The present moment, by the server's clock; where that is not known yet, a later answer tells it."""
+
+    def __init__(self, api: ServerTime, clock: Clock) -> None:
+        self.by_us = clock.now()
+        self._api, self._clock = api, clock
+        self._at, self._known = clock.monotonic(), api.server_now()
+
+    def by_server(self) -> datetime | None:
+        """Return the time, None where no answer has told it."""
+        if self._known is None and (now := self._api.server_now()) is not None:
+            self._known = now - timedelta(seconds=self._clock.monotonic() - self._at)
+        return self._known
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be started. `recall` returns what is known of earlier runs of this workflow."""
+
+    workflow_id: str
+    input: Likeness
+    comparison: Comparison
+    recall: Callable[[Collection[str]], Known]
+
+
+class _Attempt:
+    """One start, whose request may have been taken, and what the run list tells of that."""
+
+    def __init__(self, api: RunStarter, wanted: Wanted, clock: Clock, deadline: Deadline) -> None:
+        self.found: Sequence[Run] = ()  # runs that may be ours
+        self._api = api
+        self._wanted = wanted
+        self._clock = clock
+        self._deadline = deadline
+        self._began = Moment(api, clock)
+        self._doubt: Unavailable | None = None
+        self._cleared: Unavailable | None = None
+
+    def may_send_again(self, error: Unavailable) -> bool:
+        """True where nothing was started: the answer says so, or the run list proves it."""
+        if surely_nothing_started(error):
+            return True
+        self._doubt = error
+        if not lost_by_gateway(error):
+            self.look(self._within)
+        elif self._is_absent():
+            self._doubt, self._cleared = None, error
+        return self._doubt is None
+
+    def left_in_doubt(self, error: BaseException | None) -> bool:
+        """True where a run may exist after this error."""
+        if self._doubt is not None:
+            return True
+        return isinstance(error, Unavailable) and not surely_nothing_started(error) and error is not self._cleared
+
+    def look(self, within: float) -> Finding | None:
+        """Look through the run list for so many seconds at most; None where it could not be read."""
+        searches: list[Search] = []
+
+        def read() -> None:
+            listed = iter(self._api.list_runs(self._wanted.workflow_id))
+            first = list(islice(listed, 1))  # whose answer tells the server's time
+            searches.append(Search([self._as_doubt()], self._wanted.comparison, self._wanted.recall))
+            searches[0].read(chain(first, listed))
+
+        whole = True
+        try:
+            run_within(within, read)
+        except NoxError:
+            whole = False
+        if not searches:
+            return None
+        finding = searches[0].finding()
+        self.found = finding.candidates[0][:MOST_CANDIDATES]
+        return finding if whole else None
+
+    def _is_absent(self) -> bool:
+        for looks in range(MOST_LOOKS):
+            finding = self.look(self._within)
+            if self.found or (finding is not None and not finding.absent):
+                return False
+            if finding is not None and looks > 0:
+                return True
+            if self._deadline.left(SETTLING) < SETTLING:
+                return False
+            self._clock.sleep(SETTLING)
+        return False
+
+    @property
+    def _within(self) -> float:
+        return max(LAST_LOOK, self._deadline.left(LONGEST_LOOK))
+
+    def _as_doubt(self) -> Doubt:
+        by_server = self._began.by_server()
+        return Doubt(0, self._wanted.input, by_server or self._began.by_us, by_server is not None)
+
+
+def start_run(
+    api: RunStarter,
+    send: Callable[[], Run],
+    wanted: Wanted,
+    *,
+    patience: Patience,
+    clock: Clock,
+    deadline: Deadline,
+) -> Run:
+    """Start the run with `send`, which is called again only where nothing was started.
+
+    Raises StartUnknown, or Interruption for a signal that could not wait, with the runs that may be ours, where the
+    request was sent and a run may exist. Raises Unavailable when the server could not be reached at all, or declined
+    for too long; Refused, Unauthorized and NotFound as answered.
+    """
+    attempt = _Attempt(api, wanted, clock, deadline)
+    try:
+        return patience.keep_trying(send, worth=attempt.may_send_again, bounded=False)
+    except Unavailable as error:
+        if not attempt.left_in_doubt(error):
+            raise
+        raise StartUnknown(
+            f"the start was sent and its outcome is unknown: {error.message}",
+            _look_first(wanted.workflow_id, attempt.found),
+            **error.facts(),
+            candidates=brief(attempt.found),
+        ) from error
+    except Interrupted as signal:
+        if not signal.unanswered and not attempt.left_in_doubt(signal.__context__):
+            raise
+        attempt.look(LAST_LOOK)
+        raise Interruption(
+            f"interrupted by {signal} during the start, whose outcome is unknown",
+            _look_first(wanted.workflow_id, attempt.found),
+            number=signal.number,
+            leaves_doubt=True,
+            candidates=brief(attempt.found),
+        ) from None
+
+
+def _look_first(workflow_id: str, found: Sequence[Run]) -> str:
+    same = ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
+    none = "none with this input was found"
+    return f"look at the runs before you start again (noxcli runs {workflow_id}): {same or none}"
+
+
+def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the runs as `error.candidates` has them."""
+    return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found]
+
+
+def surely_nothing_started(error: Unavailable) -> bool:
+    """True where the server can't have seen the whole request, or said that it did not take it."""
+    return not error.sent or error.declined
+
+
+def lost_by_gateway(error: Unavailable) -> bool:
+    """True where nobody is at work on the request any more, taken or not: then the run list can settle the doubt."""
+    return error.http_status in LOST_BY_GATEWAY

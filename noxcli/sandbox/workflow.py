@@ -1,0 +1,17 @@
+"""A workflow as the sandbox serves it."""
+
+from noxcli.sandbox.faults import FaultQueue
+from noxcli.sandbox.graph import Graph
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.switches import Switches, with_overrides
+
+
+class Workflow:
+    """A scenario in service."""
+
+    def __init__(self, scenario: Scenario, switches: Switches) -> None:
+        self.scenario = scenario
+        self.graph = Graph(scenario)
+        self.switches = with_overrides(switches, scenario.switches)
+        self.faults = FaultQueue(scenario.faults)
+        self.refusals_left = self.switches.gateway_refusals

@@ -1,0 +1,212 @@
+"""What this user started, and how far it was read: ids, host, times and a position, never a value.
+
+A run has two small files in the state directory: what is known from its start, written once, and its cursor, which is
+overwritten in place by one write per burst, so that even a killed process leaves a whole one. Nothing here ever fails
+a command: what can't be read is as if it had never been there, and a run that can't be noted is a warning.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from noxcli.errors import Undelivered
+from noxcli.files import prepare_directory, put_privately, reason_of
+from noxcli.models import PLAIN_ID, Run, RunEvent
+from noxcli.place import Place
+from noxcli.redaction import Mask
+
+VARIABLE = "NOXCLI_STATE_DIR"
+ENTRY = ".json"
+CURSOR_SIZE = 512
+LARGEST = 64 * 1024  # bytes of a file that is read
+KEPT = 500  # runs
+PRUNE_AT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run as it was when it was started."""
+
+    run_id: str
+    workflow_id: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A run of one workflow, as far as it helps to find another in the server's list.
+
+    `sent_at` is when its start was sent, by the server's clock.
+    """
+
+    run_id: str
+    created_at: str | None
+    sent_at: str | None
+    input_digest: str
+
+
+class Journal:
+    """The journal in the state directory; several noxcli may use it at once, since no two write one file."""
+
+    def __init__(
+        self, environ: Mapping[str, str], mask: Mask | None = None, warn: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`warn` is told where a run could not be noted."""
+        self._environ = environ
+        self._mask = mask or Mask()
+        self._warn = warn
+
+    @property
+    def directory(self) -> Path:
+        """Where the files are; platformdirs knows each system's place."""
+        if self._environ.get(VARIABLE):
+            return Path(self._environ[VARIABLE])
+        from platformdirs import user_state_path  # loaded where the journal is used, not by --help
+
+        return user_state_path("noxcli", appauthor=False)
+
+    def begin(
+        self,
+        run: Run,
+        host: str,
+        input: Mapping[str, Any],
+        input_digest: str | None = None,
+        sent_at: datetime | None = None,
+    ) -> None:
+        """Note a run that was just started; `sent_at` is the server's time then."""
+        from hashlib import sha256  # loads OpenSSL, which commands that start nothing can do without
+
+        entry = {
+            "run_id": run.id,
+            "workflow_id": run.workflow_id,
+            "host": host,
+            "created_at": run.created_at,
+            "input_sha256": sha256(json.dumps(input, sort_keys=True).encode()).hexdigest(),
+            "input_digest": input_digest,
+            "sent_at": sent_at.isoformat() if sent_at is not None else None,
+        }
+        if not PLAIN_ID.fullmatch(self._mask(run.id)):
+            return
+        try:
+            put_privately(self.directory / f"{run.id}.json", json.dumps(self._mask.whole(entry)).encode())
+        except OSError as error:
+            self._warn(f"can't write to {self.directory}: {reason_of(error)}; @last and --resume won't find this run")
+        else:
+            with suppress(OSError):
+                self._prune()
+
+    def trouble(self) -> str | None:
+        """Return why runs can't be noted, or not safely, or None where all is well."""
+        try:
+            with prepare_directory(self.directory, 0o700):
+                open_to_all = self.directory.stat().st_mode & stat.S_IWOTH
+        except Undelivered as error:
+            return f"{error.message}; @last and --resume won't find runs"
+        return f"everybody on this machine can write to {self.directory}" if open_to_all else None
+
+    def last(self, host: str) -> Entry | None:
+        """Return the run that was started last at this host."""
+        with suppress(OSError), self._opened() as place:
+            entries = (_entry_in(place, name, host) for name in _newest_first(place))
+            return next((entry for entry in entries if entry is not None), None)
+        return None
+
+    def entry(self, run_id: str, host: str) -> Entry | None:
+        """Return the run of that id, where it was started from here at this host."""
+        if PLAIN_ID.fullmatch(run_id):
+            with suppress(OSError), self._opened() as place:
+                return _entry_in(place, f"{run_id}{ENTRY}", host)
+        return None
+
+    def earlier(self, host: str, workflow_id: str) -> Iterator[Earlier]:
+        """Yield the runs of a workflow whose inputs can be compared."""
+        with suppress(OSError), self._opened() as place:
+            for name in _newest_first(place):
+                with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+                    noted = json.loads(place.read(name, LARGEST))
+                    if (noted["host"], noted["workflow_id"]) == (host, workflow_id) and noted.get("input_digest"):
+                        yield Earlier(
+                            str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
+                        )
+
+    def cursor(self, run_id: str) -> str | None:
+        """Return the position up to which the run's events were handed on, where it is known."""
+        if not PLAIN_ID.fullmatch(run_id):
+            return None
+        with suppress(OSError, ValueError, RecursionError), self._opened() as place:
+            noted = json.loads(place.read(f"{run_id}.cursor", LARGEST)[:CURSOR_SIZE])
+            return noted if isinstance(noted, str) and noted else None
+        return None
+
+    def keep_cursor(self, run_id: str) -> "CursorKeeper":
+        """Return what keeps the run's cursor up to date while its events are shown."""
+        known = PLAIN_ID.fullmatch(self._mask(run_id))
+        return CursorKeeper(self.directory / f"{run_id}.cursor" if known else None, self._mask)
+
+    def _opened(self) -> Place:
+        return Place.named(self.directory)
+
+    def _prune(self) -> None:
+        with self._opened() as place:
+            names = _newest_first(place)
+            for name in names[KEPT:] if len(names) >= PRUNE_AT else ():
+                place.remove(name)
+                place.remove(f"{name.removesuffix(ENTRY)}.cursor")
+
+
+class CursorKeeper:
+    """Writes down the last event's position after each burst; to be shown bursts last, when stdout has them."""
+
+    def __init__(self, path: Path | None, mask: Mask) -> None:
+        self._path = path
+        self._mask = mask
+        self._file: int | None = None
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            with suppress(OSError), Place.named(self._path.parent, make=True, mode=0o700) as place:
+                self._file = place.opened(self._path.name, os.O_WRONLY | os.O_CREAT, 0o600)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def show(self, burst: Sequence[tuple[Any, Any]]) -> None:
+        if self._file is None:
+            return
+        for update, _ in reversed(burst):
+            if isinstance(update, RunEvent) and update.redis_id is not None:
+                record = json.dumps(update.redis_id).encode().ljust(CURSOR_SIZE)
+                if len(record) == CURSOR_SIZE and self._mask(update.redis_id) == update.redis_id:
+                    with suppress(OSError):
+                        os.pwrite(self._file, record, 0)
+                return
+
+
+def _entry_in(place: Place, name: str, host: str) -> Entry | None:
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        noted = json.loads(place.read(name, LARGEST))
+        if noted["host"] == host:
+            return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host)
+    return None
+
+
+def _newest_first(place: Place) -> list[str]:
+    def age(name: str) -> tuple[int, str]:
+        try:
+            return -place.look(name).st_mtime_ns, name
+        except OSError:
+            return 0, name
+
+    return sorted((name for name in place.names() if name.endswith(ENTRY)), key=age)

@@ -1,0 +1,135 @@
+"""The log file for support: what was asked of the server and how that went, a JSON object a line.
+
+It holds ids, statuses, codes and times: no key, no input, no output, no name of a file, and nothing that a server says
+in its own words, since it may quote any of them. A log that can't be opened is a mistake; one that can't be written on,
+as on a full disk, never fails a command. One without `end` means that its command was killed.
+"""
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, assert_never
+
+from noxcli import __version__
+from noxcli.encode import to_json
+from noxcli.errors import UsageProblem
+from noxcli.files import reason_of
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
+from noxcli.place import is_device, open_regular
+from noxcli.redaction import Mask
+
+VARIABLE = "NOXCLI_LOG_FILE"
+# An answer's status is told by us, what follows it by the server.
+QUOTED = re.compile(r"( answered \d{3}\b).*", re.DOTALL)
+
+
+class Level(StrEnum):
+    """How much a line matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def open_log(path: Path) -> int:
+    """Open a file to add to. Only what is plainly named as a device may be one. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    if is_device(path):
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody reads must not hold us up
+    return open_regular(path, flags, 0o600)
+
+
+class Logbook:
+    """One command's log; closed until there is a file, and then every call but `open` is for nothing."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.requests = 0
+        self.mask = Mask()
+        self._file: int | None = None
+        self._statuses: dict[str, str] = {}
+
+    def open(self, named: str) -> None:
+        """Append to the file from now on; what is made is its owner's alone.
+
+        Raises UsageProblem where it can't be written to.
+        """
+        try:
+            self._file = open_log(Path(named).expanduser())
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+            raise UsageProblem(f"can't write the log {named}: {reason_of(error)}", "check --log-file") from None
+        import platform  # loaded where a log is kept, not by every command
+
+        self.note("start", version=__version__, python=platform.python_version(), platform=platform.platform())
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def note(self, event: str, level: Level = Level.INFO, **fields: Any) -> None:
+        """Write one line, whole or not at all: several commands may share the file."""
+        if self._file is None:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = to_json({"ts": now, "level": level, "event": event, "pid": os.getpid(), **self.mask.whole(fields)})
+        with suppress(OSError):
+            os.write(self._file, f"{line}\n".encode())
+
+    def note_run(self, run: Run, status: str | None = None) -> None:
+        """Note the run's status, where it has become another one."""
+        status = status or run.status
+        if self._statuses.get(run.id) != status:
+            self._statuses[run.id] = status
+            self.note("run", run_id=run.id, workflow_id=run.workflow_id, status=status)
+
+    def seconds(self) -> float:
+        """Return how long the command has been going on."""
+        return round(time.monotonic() - self.began, 3)
+
+
+class LogKeeper:
+    """Notes what a follower tells of its run; to be shown bursts beside the renderers."""
+
+    def __init__(self, log: Logbook, run: Run) -> None:
+        self._log = log
+        self._run = run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, burst: Sequence[tuple[Update, Any]]) -> None:
+        for update, _ in burst:
+            match update:
+                case Started(run) | Polled(run) | Paused(run) | Finished(run):
+                    self._log.note_run(run)
+                case RunEvent(type="state", data={"status": str(status)}):
+                    self._log.note_run(self._run, status)
+                case RunEvent():
+                    pass
+                case Reconnecting(attempt, delay, reason):
+                    self._log.note(
+                        "reconnect", Level.WARNING, attempt=attempt, delay_s=round(delay, 3), reason=own_words(reason)
+                    )
+                case Silent(seconds):
+                    self._log.note("silence", seconds=round(seconds, 3))
+                case Gap(reason):
+                    self._log.note("gap", Level.WARNING, reason=own_words(reason))
+                case _:
+                    assert_never(update)
+
+
+def own_words(message: str) -> str:
+    """Return the message without what it quotes of a server's answer."""
+    return QUOTED.sub(r"\1", message)

@@ -1,0 +1,353 @@
+"""Answers that no well-behaved server gives: bent heads and bodies, interim answers, trickling, odd numbers."""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from noxcli.api import NoxusApi, limit
+from noxcli.api.decode import DEEPEST, LONGEST_INT, parse_json
+from noxcli.api.limit import Limit
+from noxcli.config.settings import Settings
+from noxcli.errors import NoxError, Refused, Unavailable
+from noxcli.models import Run
+from tests.conftest import Noxcli
+from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server
+
+RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
+EVENT = b'data: {"type": "state", "data": {}, "redisId": "1-0"}\n\n'
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+Call = Callable[[NoxusApi], Any]
+
+
+def connect(server: RawServer) -> NoxusApi:
+    return NoxusApi(Settings(server.url, "key"))
+
+
+def find(api: NoxusApi) -> Run:
+    return api.find_run("x")
+
+
+def start(api: NoxusApi) -> Run:
+    return api.create_run("w", {"q": "?"})
+
+
+def read_file(api: NoxusApi, read_timeout: float = 5.0) -> bytes:
+    with api.download("f", read_timeout=read_timeout) as opened:
+        return b"".join(opened.pieces())
+
+
+def take_events(api: NoxusApi) -> Any:
+    return api.open_events("x").take(5)
+
+
+def outcome(turn: Turn, call: Call) -> Any:
+    """Return what the call returns, or the NoxError that it ends with; everything else is a bug."""
+    with raw_server(turn) as server, connect(server) as api:
+        try:
+            return call(api)
+        except NoxError as error:
+            return error
+
+
+# Interim answers.
+
+INTERIM = [
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 199 Odd\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("interim", [*INTERIM, b"".join(INTERIM), INTERIM[1] * 2000], ids=range(6))
+@pytest.mark.parametrize("call", [find, start], ids=["read", "start"])
+def test_interim_answers_are_skipped(interim: bytes, call: Call) -> None:
+    with raw_server(interim + json_answer(RECORD)) as server, connect(server) as api:
+        assert call(api).id == call(api).id == "x"
+
+
+def test_interim_answers_before_a_refusal_a_file_and_a_stream_are_skipped() -> None:
+    interim = b"".join(INTERIM)
+    assert isinstance(outcome(interim + answer(422), start), Refused)
+    assert outcome(interim + answer(200, b"all of it"), read_file) == b"all of it"
+    assert [event.redis_id for event in outcome(interim + STREAM + EVENT, take_events)] == ["1-0"]
+
+
+def test_an_interim_answer_alone_is_no_answer() -> None:
+    error = outcome(INTERIM[1] + b"HTTP/1.1 103 On\r\nConnection: close\r\n\r\n", start)
+    assert (type(error), error.sent, error.http_status) == (Unavailable, True, None)
+
+
+@pytest.mark.parametrize("interim", INTERIM[:3])
+def test_interim_answers_without_end_are_too_much(interim: bytes) -> None:
+    def flood(peer: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                peer.sendall(interim * 1000)
+
+    error = outcome(flood, start)
+    assert isinstance(error, Unavailable)
+    assert "longer than 256 KiB" in error.message
+    assert error.sent
+
+
+def test_a_switch_of_protocols_is_no_answer_that_can_be_used() -> None:
+    assert isinstance(outcome(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", find), NoxError)
+
+
+# Redirects as the answer to a start.
+
+
+@pytest.mark.parametrize("location", [b"Location: /v1/runs/x\r\n", b"Location: http://a\\@b/\r\n", b""])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 399])
+def test_a_redirect_after_a_start_leaves_doubt(status: int, location: bytes) -> None:
+    error = outcome(b"HTTP/1.1 %d On\r\nContent-Length: 0\r\n%s\r\n" % (status, location), start)
+    assert (type(error), error.sent, error.http_status) == (Unavailable, True, status)
+
+
+@pytest.mark.parametrize("location", [b"Location: /v1/runs/x\r\n", b"Location: https://api.example/\r\n", b""])
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_start_that_is_to_be_sent_elsewhere_was_not_taken(status: int, location: bytes) -> None:
+    error = outcome(b"HTTP/1.1 %d On\r\nContent-Length: 0\r\n%s\r\n" % (status, location), start)
+    assert (type(error), error.http_status) == (Refused, status)
+
+
+# Odd heads and bodies.
+
+BODY = json.dumps(RECORD).encode()
+HUGE = b"9" * 5000
+ODD_ANSWERS = {
+    "chunk size -5": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n" + BODY,
+    "chunk size text": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n" + BODY,
+    "chunk size of 5,000 digits": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + HUGE + b"\r\n" + BODY,
+    "chunk size with underscore": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1_0\r\n" + BODY,
+    "chunk size empty": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n\r\n",
+    "chunk line without end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 100_000,
+    "chunk size 2**63": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000\r\n" + BODY,
+    "length of 5,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + HUGE + b"\r\n\r\n" + BODY,
+    "length of 4,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + HUGE[:4000] + b"\r\n\r\n" + BODY,
+    "length 2**63": b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n" + BODY,
+    "length -1": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + BODY,
+    "length text": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n" + BODY,
+    "length unicode": b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n" + BODY,
+    "lengths that conflict": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n" + BODY,
+    "lengths in a list": b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n" + BODY,
+    "unknown encoding": b"HTTP/1.1 200 OK\r\nContent-Encoding: br, gzip, zstd, x\r\n\r\n" + BODY,
+    "not gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + BODY,
+    "encodings without end": b"HTTP/1.1 200 OK\r\nContent-Encoding: " + b"gzip, " * 5000 + b"gzip\r\n\r\n" + BODY,
+    "status 99": b"HTTP/1.1 99 Odd\r\n\r\n" + BODY,
+    "status of 5,000 digits": b"HTTP/1.1 " + HUGE + b" Odd\r\n\r\n" + BODY,
+    "status -200": b"HTTP/1.1 -200 Odd\r\n\r\n" + BODY,
+    "status 999": b"HTTP/1.1 999 Odd\r\n\r\n" + BODY,
+    "version 9": b"HTTP/9.9 200 OK\r\n\r\n" + BODY,
+    "no version": b"200 OK\r\n\r\n" + BODY,
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n" + BODY,
+    "long header": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n" + BODY,
+    "header without colon": b"HTTP/1.1 200 OK\r\nodd\r\n: odd\r\n\r\n" + BODY,
+    "header of NUL": b"HTTP/1.1 200 OK\r\nX: \x00\r\n\x00: \x00\r\n\r\n" + BODY,
+    "folded header": b"HTTP/1.1 200 OK\r\nContent-Type: a\r\n b\r\n\r\n" + BODY,
+    "retry after of 5,000 digits": b"HTTP/1.1 503 No\r\nRetry-After: " + HUGE + b"\r\n\r\n",
+    "odd cookies": b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; expires=" + HUGE + b"; Max-Age=" + HUGE + b"\r\n\r\n" + BODY,
+    "odd charset": b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=\xff\x00odd\r\n\r\n" + BODY,
+    "range of 5,000 digits": b"HTTP/1.1 206 OK\r\nContent-Range: bytes " + HUGE + b"-1/2\r\n\r\n" + BODY,
+    "odd location": b"HTTP/1.1 302 On\r\nLocation: \xff\x00://[::1\r\n\r\n",
+    "port of 5,000 digits": b"HTTP/1.1 302 On\r\nLocation: http://h:" + HUGE + b"/\r\n\r\n",
+    "progress of 400 digits": json_answer({**RECORD, "progress": 10**400}),
+    "progress NaN": answer(200, b'{"id": "x", "status": "running", "progress": NaN}'),
+    "progress Infinity": answer(200, b'{"id": "x", "status": "running", "progress": -Infinity}'),
+    "progress of 5,000 digits": answer(200, b'{"id": "x", "status": "running", "progress": ' + HUGE + b"}"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+@pytest.mark.parametrize("call", [find, start, read_file, take_events], ids=["read", "start", "file", "stream"])
+def test_an_odd_answer_is_never_a_bug(odd: bytes, call: Call) -> None:
+    def turn(peer: socket.socket) -> None:
+        peer.sendall(odd)
+
+    result = outcome(turn, call)
+    if isinstance(result, NoxError):
+        assert "\n" not in result.line()
+        assert "int()" not in result.line()
+    elif isinstance(result, Run) and result.progress is not None:
+        assert f"{round(result.progress)}%"
+
+
+@pytest.mark.parametrize("name", ["progress of 400 digits", "progress NaN", "progress Infinity"])
+def test_a_progress_that_is_no_number_is_none(name: str) -> None:
+    assert outcome(ODD_ANSWERS[name], find).progress is None
+
+
+# JSON that is valid, and more than Python's parser takes.
+
+
+@pytest.mark.parametrize("digits", [4300, 4301, 5000, LONGEST_INT])
+def test_a_long_integer_is_exact(digits: int) -> None:
+    text = "-" + "7" * digits
+    output = outcome(answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": [{text}]}}'.encode()), find).output
+    assert type(output[0]) is int
+    assert output[0] == -(10**digits - 1) // 9 * 7
+
+
+@pytest.mark.parametrize("depth", [900, 1000, DEEPEST - 2])
+@pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"a": ', "}"), ('[1, {"b": [], "a": ', ', "c": 2}, ""]')])
+def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
+    levels = before.count("[") + before.count("{") - before.count("]")
+    text = before * (depth // levels) + '"in\\u00fcde"' + after * (depth // levels)
+    output = outcome(answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": {text}}}'.encode()), find).output
+    for _ in range(depth // levels * levels):
+        output = output["a"] if isinstance(output, dict) else output[min(1, len(output) - 1)]
+    assert output == "inüde"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {DEEPEST:,} levels"),
+        ('{"a":' * 100_000, f"values nested deeper than {DEEPEST:,} levels"),
+        ("9" * (LONGEST_INT + 1), f"an integer of more than {LONGEST_INT:,} digits"),
+        ("[" * 2000, "something that is not JSON"),
+    ],
+    ids=["deep", "open", "integer", "cut"],
+)
+def test_beyond_the_limits_one_line_says_so(text: str, told: str) -> None:
+    error = outcome(answer(200, text.encode()), find)
+    assert isinstance(error, Unavailable)
+    assert error.message.endswith(f"answered 200 with {told}")
+
+
+DEEP = "[" * 1500
+MISTAKES = ["]", ",", "1 1", "1,", '{"a"}', '{"a": 1,}', "{1: 2}", '{"a" 1}', "nul", "}", '"open', '{"a": }', ", 1"]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_deep_nesting_is_held_to_the_grammar(mistake: str) -> None:
+    closed = "" if mistake == "]" else "]" * 1500
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(f"{DEEP}{mistake}{closed}{']' if mistake == ']' else ''}")
+    assert parse_json(f"{DEEP} \r\n\t{{}} , [ ] ,1e2{']' * 1500} \n")
+
+
+@pytest.mark.parametrize("depth", [200, 475, 2000])
+def test_deep_values_can_be_compared(depth: int) -> None:
+    one, same, other = (parse_json('{"a": [' * depth + text + "]}" * depth) for text in ("1", "1.0", "2"))
+    assert one == same
+    assert one != other
+    assert (one, "x") == (same, "x")
+    assert one not in [other, [], {}, {"a": []}]
+    assert {"a": one["a"]} == one == {"a": same["a"]}
+
+
+def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
+    deep = b"[" * 3000 + b"]" * 3000
+    record = b'{"id": "x", "workflow_id": "w", "status": "%s", "progress_details": {"a": %s}}'
+    event = b'data: {"type": "state", "data": {"id": "n", "status": "running", "x": %s}, "redisId": "%d-0"}\n\n'
+    running, done = answer(200, record % (b"running", deep)), answer(200, record % (b"completed", deep))
+
+    def stream(peer: socket.socket) -> None:
+        peer.sendall(STREAM + b"".join(event % (deep, number) for number in range(3)))
+
+    for turns, options in (([running] * 3, ["--no-stream"]), ([running, stream, running], [])):
+        with raw_server(*turns, done) as server:
+            assert noxcli("wait", "w/x", "--base-url", server.url, *options).out == b"x\tcompleted\n"
+
+
+# Time.
+
+
+def drip(head: bytes, piece: bytes = b" ") -> Turn:
+    """A turn that sends `head` and then, for ever, a piece every few milliseconds."""
+
+    def turn(peer: socket.socket) -> None:
+        with suppress(OSError):
+            peer.sendall(head)
+            while True:
+                time.sleep(0.01)
+                peer.sendall(piece)
+
+    return turn
+
+
+SLOW_BODY = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        SLOW_BODY,
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        drip(b"", INTERIM[1]),
+        drip(b"HTTP/1.1 503 No\r\nContent-Length: 99999\r\n\r\n"),
+        drip(b"H", b"T"),
+    ],
+    ids=["body", "chunks", "headers", "interim answers", "error", "status line"],
+)
+def test_an_answer_that_trickles_ends(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limit, "JSON_SECONDS", 0.15)
+    assert isinstance(outcome(turn, find), Unavailable)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        start,
+        lambda api: api.get_run("w", "x"),
+        lambda api: list(api.list_runs()),
+        lambda api: list(api.list_workflows()),
+        lambda api: api.stop_run("x"),
+        lambda api: api.me(),
+        lambda api: api.probe(),
+    ],
+    ids=["start", "record", "runs", "workflows", "stop", "me", "probe"],
+)
+def test_every_call_has_a_limit(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limit, "JSON_SECONDS", 0.15)
+    assert isinstance(outcome(SLOW_BODY, call), Unavailable)
+
+
+def test_a_file_that_trickles_ends() -> None:
+    error = outcome(SLOW_BODY, lambda api: read_file(api, read_timeout=0.2))
+    assert isinstance(error, Unavailable)
+    assert re.fullmatch(r"the download broke after \d+ bytes: timed out while reading", error.message)
+
+
+def test_a_file_may_take_its_time_as_long_as_it_moves() -> None:
+    def turn(peer: socket.socket) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n")
+        for _ in range(20):
+            peer.sendall(b"x" * 1000)
+            time.sleep(0.05)
+
+    with raw_server(turn) as server, connect(server) as api, api.download("f", read_timeout=0.5) as opened:
+        assert len(b"".join(opened.pieces())) == 20_000
+
+
+def test_a_limit_counts_all_reads_and_grows_with_what_they_bring() -> None:
+    fixed, growing = Limit(5.0, each=3.0), Limit(5.0, per_byte=1.0)
+    assert fixed.for_a_read() == fixed.each == 3.0
+    for bounded in (fixed, growing):
+        bounded._end -= 4.0
+    assert fixed.for_a_read() < 1.01
+    fixed.took_in(1000)
+    growing.took_in(2)
+    assert fixed.for_a_read() < 1.01
+    assert 2.9 < growing.for_a_read() < 3.01
+    growing.took_in(1000)
+    assert 4.9 < growing.for_a_read() <= 5.0
+    fixed._end -= 4.0
+    with pytest.raises(TimeoutError):
+        fixed.for_a_read()
+
+
+def test_a_stream_may_be_slow_and_goes_on() -> None:
+    with raw_server(drip(STREAM, EVENT)) as server, connect(server) as api:
+        feed = api.open_events("x")
+        assert sum(len(feed.take(5)) for _ in range(5)) >= 5
+        feed.close()

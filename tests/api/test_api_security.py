@@ -1,0 +1,320 @@
+"""Where the key goes, and where it never does: other origins, proxies, messages, logs."""
+
+import ssl
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests.utils import get_netrc_auth
+
+from noxcli.api import NoxusApi
+from noxcli.config.settings import Settings
+from noxcli.errors import ConfigProblem, NoxError, Refused, Unauthorized, Unavailable
+from noxcli.sandbox.server import Sandbox
+from noxcli.urls import check_url, same_origin
+from tests.conftest import Noxcli
+from tests.rawserver import RawServer, Turn, answer, hang_up, json_answer, raw_server, redirect
+
+KEY = "noxus_do-not-tell"
+RECORD = {"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": "x"}}
+OK = json_answer(RECORD)
+UNUSED = "http://example.invalid"
+
+
+def connect(url: str) -> NoxusApi:
+    return NoxusApi(Settings(check_url(url, allow_http=True), KEY))
+
+
+def find(url: str) -> Any:
+    with connect(url) as api:
+        return api.find_run("r")
+
+
+def read_file(url: str) -> bytes:
+    with connect(url) as api, api.download("f") as opened:
+        return b"".join(opened.pieces())
+
+
+def start(api: NoxusApi) -> Any:
+    return api.create_run("w", {"q": "private-value"})
+
+
+def failure(url: str, call: Callable[[NoxusApi], Any] = start) -> NoxError:
+    """Return the error that the call ends with."""
+    with connect(url) as api, pytest.raises(NoxError) as caught:
+        call(api)
+    return caught.value
+
+
+def keys(server: RawServer) -> list[str | None]:
+    return [request.headers.get("x-api-key") for request in server.requests]
+
+
+# Other origins.
+
+
+def test_the_key_stays_home_when_another_port_is_redirected_to() -> None:
+    with raw_server(OK) as foreign, raw_server(redirect(f"{foreign.url}/elsewhere")) as home:
+        assert read_file(home.url)
+    assert (keys(home), keys(foreign)) == ([KEY], [None])
+    assert "authorization" not in foreign.requests[0].headers
+
+
+def test_the_key_stays_home_when_another_host_is_redirected_to() -> None:
+    with raw_server(OK) as server:
+        server.turns.insert(0, redirect(f"http://localhost:{server.port}/elsewhere"))
+        assert read_file(server.url)
+    assert keys(server) == [KEY, None]
+    assert server.requests[1].headers["host"] == f"localhost:{server.port}"
+
+
+def test_a_redirect_back_home_has_the_key_again() -> None:
+    with raw_server(OK) as home, raw_server(redirect(f"{home.url}/back")) as foreign:
+        home.turns.insert(0, redirect(foreign.url))
+        assert read_file(home.url)
+    assert (keys(home), keys(foreign)) == ([KEY, KEY], [None])
+
+
+def test_a_redirect_within_the_origin_keeps_the_key() -> None:
+    with raw_server(redirect("/v2/runs/r"), OK) as server:
+        find(server.url)
+    assert keys(server) == [KEY, KEY]
+
+
+def test_a_download_from_elsewhere_is_fetched_without_the_key() -> None:
+    with (
+        raw_server(answer(200, b"bytes")) as storage,
+        raw_server(redirect(f"{storage.url}/f?signature=1")) as home,
+        connect(home.url) as api,
+        api.download("f") as opened,
+    ):
+        assert b"".join(opened.pieces()) == b"bytes"
+    assert (keys(home), keys(storage)) == ([KEY], [None])
+    assert storage.requests[0].target == "/f?signature=1"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_from_elsewhere_is_not_blamed_on_the_key(status: int) -> None:
+    with raw_server(answer(status)) as foreign, raw_server(redirect(foreign.url)) as home:
+        error = failure(home.url, lambda api: api.download("f"))
+    assert not isinstance(error, Unauthorized)
+    assert f"127.0.0.1:{foreign.port} answered {status}" in error.message
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_start_is_not_sent_elsewhere(status: int) -> None:
+    with raw_server(OK) as foreign, raw_server(redirect(foreign.url, status)) as home:
+        error = failure(home.url)
+    assert isinstance(error, Refused if status in {307, 308} else Unavailable)
+    assert (len(home.requests), len(foreign.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api: api.find_run("r"),
+        lambda api: api.get_run("w", "r"),
+        lambda api: list(api.list_runs()),
+        lambda api: api.open_events("r").take(5),
+    ],
+    ids=["look-up", "record", "list", "stream"],
+)
+def test_nothing_but_a_file_is_taken_from_another_server(call: Callable[[NoxusApi], Any]) -> None:
+    with raw_server(OK) as foreign, raw_server(redirect(foreign.url)) as home:
+        error = failure(home.url, call)
+    assert (type(error), error.http_status) == (Refused, 302)
+    assert f"redirects to another server (http://127.0.0.1:{foreign.port})" in error.message
+    assert foreign.requests == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://h", "https://h/path?q", True),
+        ("https://h", "https://h:443", True),
+        ("https://H", "HTTPS://h", True),
+        ("http://h:80", "http://h", True),
+        ("https://h", "http://h", False),
+        ("https://h", "https://h:8443", False),
+        ("https://h", "https://h.evil", False),
+        ("https://h", "https://evil@h.evil", False),
+        ("https://h:443", "http://h:443", False),
+        ("http://127.0.0.1", "http://localhost", False),
+        ("https://h", "https://h@evil", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:
+    assert same_origin(one, other) is same
+    assert same_origin(other, one) is same
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_https_is_not_left_for_plain_http(tls: ssl.SSLContext, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A proxy would see the request that must not be made, which keeps it on this machine.
+    with raw_server(OK) as proxy, raw_server(redirect(f"{UNUSED}/x"), tls=tls) as home:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with pytest.raises(Refused, match=r"a redirect to http://example\.invalid is not followed"):
+            find(home.url.replace("https", scheme))
+    assert proxy.requests == []
+
+
+# .netrc
+
+
+def test_a_netrc_is_never_used(tmp_path: Path) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login u password netrc-secret\ndefault login u password netrc-secret\n")
+    netrc.chmod(0o600)
+    with raw_server(OK) as foreign, raw_server(redirect(foreign.url), hang_up) as home:
+        assert get_netrc_auth(home.url), "the file is where requests would find it"
+        read_file(home.url)
+        failure(home.url)
+    requests = [*home.requests, *foreign.requests]
+    assert len(requests) == 3
+    assert all("authorization" not in request.headers for request in requests)
+
+
+# Certificates and proxies.
+
+
+def test_a_ca_bundle_from_the_environment_is_trusted(tls: ssl.SSLContext) -> None:
+    with raw_server(OK, tls=tls) as server:
+        assert find(server.url).id == "r"
+    assert keys(server) == [KEY]
+
+
+def test_an_unknown_certificate_gets_no_key(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with raw_server(OK, tls=tls) as server:
+        error = failure(server.url)
+    assert "certificate verify failed" in error.message
+    assert isinstance(error, Unavailable)
+    assert error.sent is False
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_from_the_environment_is_used(variable: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(OK) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        result = noxcli("fetch-output", "w/r", "--base-url", UNUSED, environ={"NOXCLI_ALLOW_HTTP": "1"})
+    assert (result.code, result.out) == (0, b"x\n")
+    assert [request.target for request in proxy.requests] == [f"{UNUSED}/v1/workflows/w/runs/r"]
+
+
+def test_what_is_meant_for_this_machine_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Plain http is allowed to loopback only; a proxy is another machine, and it would see the key.
+    with raw_server(OK) as proxy, raw_server(OK) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("all_proxy", proxy.url)
+        find(server.url)
+        find(server.url.replace("127.0.0.1", "localhost"))
+    assert (len(proxy.requests), len(server.requests)) == (0, 2)
+
+
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(OK) as proxy, raw_server(OK) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        find(server.url)
+    assert (len(proxy.requests), len(server.requests)) == (0, 1)
+
+
+def test_a_proxy_for_https_sees_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(answer(403, Connection="close")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        error = failure("https://example.invalid")
+    (request,) = proxy.requests
+    assert (request.method, request.target) == ("CONNECT", "example.invalid:443")
+    assert "x-api-key" not in request.headers
+    assert isinstance(error, Unavailable)
+    assert error.sent is False
+
+
+def test_a_proxys_password_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:proxy-secret@127.0.0.1:9")
+    assert "proxy-secret" not in failure(UNUSED).line()
+
+
+# Plain http.
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "true", " 1"])
+def test_plain_http_gets_no_key(noxcli: Noxcli, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(OK) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        environ = {} if value is None else {"NOXCLI_ALLOW_HTTP": value}
+        result = noxcli("fetch-output", "w/r", "--json", "--base-url", UNUSED, environ=environ)
+    assert (result.code, result.json["error"]["phase"], result.json["retry_safe"]) == (2, "config", True)
+    assert "plain http to example.invalid" in result.err
+    assert "NOXCLI_ALLOW_HTTP=1" in result.err
+    assert proxy.requests == []
+
+
+# Messages and logs.
+
+
+@pytest.fixture
+def quoting(noxcli: Noxcli) -> Noxcli:
+    """noxcli with a key that nothing else could contain."""
+    noxcli.environ["NOXUS_API_KEY"] = KEY
+    return noxcli
+
+
+def test_the_log_of_requests_has_no_key_and_no_values(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    result = noxcli("run", plays(output={"A": "x"}), "q=private-value", "--no-check", "--verbose", "--json")
+    assert result.code == 0
+    assert "POST /v1/workflows/" in result.err
+    assert "GET /v1/runs/" in result.err
+    assert sandbox.key not in result.err + result.text
+    assert "private-value" not in result.err
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        pytest.param(answer(401, b'{"detail": "no"}'), id="401"),
+        pytest.param(answer(500, b"<html>"), id="500"),
+        pytest.param(hang_up, id="nothing"),
+        pytest.param(b"\xff\xfe\r\n", id="garbage"),
+        pytest.param(redirect("http://[bad"), id="bad redirect"),
+        pytest.param(redirect("https://api.example"), id="redirect"),
+        pytest.param(answer(401, f'{{"detail": "the key {KEY} is unknown"}}'.encode()), id="401 that quotes it"),
+        pytest.param(answer(400, f"<p>bad header X-API-Key: {KEY}</p>".encode()), id="400 that quotes it"),
+        pytest.param(answer(500, b"{}", X_Request_Id=f"id-of-{KEY}"), id="request id that quotes it"),
+    ],
+)
+@pytest.mark.parametrize("options", [("--verbose",), ("--json", "--verbose")], ids=["text", "json"])
+def test_no_message_has_the_key(quoting: Noxcli, turn: Turn, options: tuple[str, ...]) -> None:
+    with raw_server(turn) as server:
+        result = quoting("run", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--base-url", server.url, *options)
+    assert keys(server)[0] == KEY
+    assert result.err
+    assert KEY not in result.err + result.text
+
+
+def test_settings_do_not_show_the_key() -> None:
+    settings = Settings("https://h", KEY)
+    assert KEY not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize(
+    "turn", [answer(401), answer(503), hang_up, b"\xff\r\n\r\n"], ids=["401", "503", "drop", "odd"]
+)
+def test_no_traceback_shows_the_key(turn: Turn) -> None:
+    with raw_server(turn) as server:
+        error = failure(server.url)
+    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+    assert KEY not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://user:url-secret@host", "ftp://user:url-secret@host", "https://user:url-secret@host:99999"],
+)
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigProblem) as caught:
+        check_url(url)
+    assert "url-secret" not in caught.value.line()

@@ -1,0 +1,800 @@
+"""The API layer over real sockets: what each call sends, and what becomes of every kind of answer."""
+
+import gzip
+import io
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from noxcli import __version__
+from noxcli.api import Exchange, NoxusApi, client
+from noxcli.api.detail import LONGEST, describe
+from noxcli.api.failures import parse_retry_after
+from noxcli.config.settings import Settings
+from noxcli.errors import (
+    CursorRefused,
+    ExitCode,
+    NotFound,
+    NoxError,
+    Phase,
+    Refused,
+    StreamClosed,
+    StreamUnsupported,
+    Unauthorized,
+    Unavailable,
+)
+from tests.rawserver import (
+    RawServer,
+    Turn,
+    answer,
+    hang_up,
+    json_answer,
+    raw_server,
+    redirect,
+    reset,
+    stay_silent,
+    trickle,
+)
+
+KEY = "key with spaces & =signs"
+Call = Callable[[NoxusApi], Any]
+# Enough of everything for any call to be content with it.
+RECORD = {"id": "r", "workflow_id": "w", "status": "running", "name": "n", "items": [], "pages": 1}
+
+
+def connect(server: RawServer, **options: Any) -> NoxusApi:
+    return NoxusApi(Settings(server.url, KEY), **options)
+
+
+def find(api: NoxusApi) -> Any:
+    return api.find_run("r")
+
+
+def start(api: NoxusApi) -> Any:
+    return api.create_run("w", {"q": "?"})
+
+
+def failure(*turns: Turn, call: Call = find) -> NoxError:
+    """Return the error that the call ends with."""
+    with raw_server(*turns) as server:
+        return failure_at(server, call)
+
+
+def failure_at(server: RawServer, call: Call = find) -> NoxError:
+    with connect(server) as api, pytest.raises(NoxError) as caught:
+        call(api)
+    return caught.value
+
+
+# What is sent.
+
+CALLS: list[tuple[str, Call, str]] = [
+    ("create_run", lambda api: api.create_run("w/1", {"q": 1}), "POST /v1/workflows/w%2F1/runs"),
+    ("get_run", lambda api: api.get_run("w 1", "r"), "GET /v1/workflows/w%201/runs/r"),
+    ("get_run within", lambda api: api.get_run("w", "r", within=5), "GET /v1/workflows/w/runs/r"),
+    ("find_run", lambda api: api.find_run("r"), "GET /v1/runs/r"),
+    ("run_data", lambda api: api.run_data("r"), "GET /v1/runs/r/data?fetch_structured_data=true"),
+    ("stop_run", lambda api: api.stop_run("r"), "POST /v1/runs/r/stop"),
+    ("list_runs", lambda api: list(api.list_runs()), "GET /v1/runs?page=1&size=100"),
+    ("list_runs of", lambda api: list(api.list_runs("w")), "GET /v1/workflows/w/runs?page=1&size=100"),
+    ("get_workflow", lambda api: api.get_workflow("w"), "GET /v1/workflows/w"),
+    ("list_workflows", lambda api: list(api.list_workflows()), "GET /v1/workflows?type=flow&page=1&size=100"),
+    ("me", lambda api: api.me(), "GET /v1/admin/me"),
+    ("upload", lambda api: api.upload("a.txt", io.BytesIO(b"hi"), "text/plain"), "POST /v1/file"),
+    ("download", lambda api: api.download("f").__exit__(None, None, None), "GET /v1/file/f"),
+]
+BY_NAME = [pytest.param(call, line, id=name) for name, call, line in CALLS]
+
+
+@pytest.mark.parametrize(("call", "line"), BY_NAME)
+def test_a_call_is_one_request_with_key_and_name(call: Call, line: str) -> None:
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        call(api)
+    (request,) = server.requests
+    assert f"{request.method} {request.target}" == line
+    assert request.headers["x-api-key"] == KEY
+    assert request.headers["user-agent"] == f"noxcli/{__version__}"
+    assert request.headers["accept"] == ("*/*" if line == "GET /v1/file/f" else "application/json")
+    assert "authorization" not in request.headers
+
+
+def test_a_start_carries_the_input_and_only_the_options_that_were_given() -> None:
+    values = {"Frage": "Grüße\n🌱", "n": 12345678901234567890123, "none": None, "deep": [{"x": 1.5}]}
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        api.create_run("w", values)
+        api.create_run("w", {}, version_id="v", callback_url="https://c")
+    first, second = server.requests
+    assert json.loads(first.body) == {"input": values}
+    assert first.headers["content-type"] == "application/json"
+    assert json.loads(second.body) == {"input": {}, "workflow_version_id": "v", "callback_url": "https://c"}
+
+
+def test_an_upload_is_one_part_named_file() -> None:
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        api.upload("a.txt", io.BytesIO(b"hello"), "text/plain")
+    (request,) = server.requests
+    assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b'form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n' in request.body
+
+
+def test_the_event_stream_is_asked_for_uncompressed_and_from_the_cursor() -> None:
+    stream = answer(200, b"", Content_Type="text/event-stream")
+    with raw_server(stream) as server, connect(server) as api:
+        for cursor in (None, "1-0 &x"):
+            with pytest.raises(StreamClosed):
+                api.open_events("r/1", cursor).take(5)
+    first, second = server.requests
+    assert (first.target, second.target) == ("/v1/runs/r%2F1/events", "/v1/runs/r%2F1/events?etag=1-0+%26x")
+    assert first.headers["accept"] == "text/event-stream"
+    assert first.headers["accept-encoding"] == "identity"
+    assert first.headers["x-api-key"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("a/b", "a%2Fb"),
+        ("../x", "..%2Fx"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("%2e%2e", "%252e%252e"),
+        ("ü 世", "%C3%BC%20%E4%B8%96"),
+        ("a\r\nX: y", "a%0D%0AX%3A%20y"),
+        ("@;&=+", "%40%3B%26%3D%2B"),
+    ],
+)
+def test_an_odd_id_stays_one_path_segment(text: str, quoted: str) -> None:
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        with pytest.raises(Unavailable, match="answered with run r"):
+            api.find_run(text)
+        with pytest.raises(Unavailable, match="answered with run r"):
+            api.get_run(text, text)
+    assert [request.target for request in server.requests] == [
+        f"/v1/runs/{quoted}",
+        f"/v1/workflows/{quoted}/runs/{quoted}",
+    ]
+
+
+RUN_ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+OTHER_ID = "3c90c3cc-0d44-4b50-8888-8dd25736052b"
+READS: list[tuple[str, Call]] = [
+    ("get_run", lambda api: api.get_run("w", RUN_ID)),
+    ("find_run", lambda api: api.find_run(RUN_ID)),
+    ("stop_run", lambda api: api.stop_run(RUN_ID)),
+]
+
+
+@pytest.mark.parametrize("call", [call for _, call in READS], ids=[name for name, _ in READS])
+def test_another_runs_record_is_no_answer(call: Call) -> None:
+    other = json_answer({**RECORD, "id": OTHER_ID})
+    with raw_server(other) as server, connect(server) as api, pytest.raises(Unavailable, match=OTHER_ID):
+        call(api)
+    for same in (RUN_ID.upper(), RUN_ID.replace("-", "")):
+        with raw_server(json_answer({**RECORD, "id": same})) as server, connect(server) as api:
+            call(api)
+
+
+ODD_STATUSES = (300, 304, 400, 402, 405, 409, 413, 418, 421, 422, 426, 451, 499)
+
+
+@pytest.mark.parametrize("status", ODD_STATUSES)
+def test_whoever_refuses_a_read_knows_nothing_of_the_run(status: int) -> None:
+    with raw_server(answer(status)) as server, connect(server) as api:
+        for _, read in READS[:2]:
+            with pytest.raises(Unavailable) as caught:
+                read(api)
+            assert caught.value.http_status == status
+        with pytest.raises(Refused):
+            api.find_run("123")  # which no run can be called
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "..."])
+def test_dots_are_no_id_and_nothing_is_sent(text: str) -> None:
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        for call in (api.find_run, api.stop_run, api.get_workflow, api.download):
+            with pytest.raises(NotFound, match="is no id"):
+                call(text)
+    assert server.requests == []
+
+
+def test_an_id_of_undecodable_bytes_is_no_id() -> None:
+    # What a shell's `noxcli wait $'\xff'` hands over.
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api, pytest.raises(NoxError):
+        api.find_run("\udcff")
+    assert server.requests == []
+
+
+def test_the_answer_about_the_key_leaves_the_key_out() -> None:
+    with raw_server(json_answer({"id": "1", "name": "ci", "value": KEY})) as server, connect(server) as api:
+        assert api.me() == {"id": "1", "name": "ci"}
+
+
+def test_the_log_sees_method_path_outcome_and_request_id_only() -> None:
+    seen: list[Exchange] = []
+    turns = json_answer(RECORD, X_Request_Id="req-1"), hang_up
+    with raw_server(*turns) as server, connect(server, observe=seen.append) as api:
+        list(api.list_runs("w"))
+        with pytest.raises(Unavailable):
+            api.find_run("r")
+    assert [(one.method, one.path, one.outcome, one.request_id) for one in seen] == [
+        ("GET", "/v1/workflows/w/runs", "200", "req-1"),
+        ("GET", "/v1/runs/r", "no answer", None),
+    ]
+    assert all(one.seconds >= 0 for one in seen)
+    assert KEY not in repr(seen)
+
+
+# Lists.
+
+
+def page(count: int, first: int = 0, **envelope: Any) -> bytes:
+    items = [{"id": f"r{first + n}", "status": "queued"} for n in range(count)]
+    return json_answer({"items": items, **envelope})
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked", "found"),
+    [
+        pytest.param([page(3, pages=2), page(1, 3, pages=2)], 2, 4, id="as the envelope says"),
+        pytest.param([page(100), page(7, 100)], 2, 107, id="until a page is not full"),
+        pytest.param([page(100), page(0)], 2, 100, id="until a page is empty"),
+        pytest.param([page(20, size=20), page(7, 20, size=20)], 2, 27, id="until a page is not full by its own size"),
+        pytest.param([page(3, pages=9), page(5, 1, pages=9), page(2, 4, pages=9)], 3, 6, id="until nothing is new"),
+        pytest.param([page(3, pages=9), page(0, pages=9)], 2, 3, id="no further than there are items"),
+        pytest.param([json_answer([{"id": "r", "status": "queued"}])], 1, 1, id="a bare list"),
+        pytest.param([json_answer([{"id": "r", "status": "queued"}] * 150)], 1, 150, id="a long bare list"),
+        pytest.param([json_answer({"total": 0})], 1, 0, id="no items"),
+        pytest.param([json_answer({"items": None})], 1, 0, id="null items"),
+    ],
+)
+def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -> None:
+    # Whoever asks beyond the end is told so: a list that never ends would hang here.
+    with raw_server(*pages, answer(404)) as server, connect(server) as api:
+        runs = list(api.list_runs())
+    assert (len(server.requests), len(runs)) == (asked, found)
+    assert [request.target for request in server.requests] == [
+        f"/v1/runs?page={number}&size=100" for number in range(1, asked + 1)
+    ]
+
+
+def test_a_server_that_ignores_the_page_is_asked_twice() -> None:
+    with raw_server(page(100, pages=10**400)) as server, connect(server) as api:
+        assert len(list(api.list_runs())) == 100
+    assert len(server.requests) == 2
+
+
+def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MOST_PAGES", 3)
+    with raw_server(*(page(100, 100 * number) for number in range(9))) as server, connect(server) as api:
+        runs = api.list_runs()
+        with pytest.raises(Refused, match="the list has more than 3 pages"):
+            list(runs)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("refusals", "sizes"), [(1, ["size=100", "size=50", "size=50"]), (2, ["size=100", "size=50", "", ""])]
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_smaller_page_limit_is_kept_to(refusals: int, sizes: list[str], status: int) -> None:
+    whole = page(50, pages=2), page(3, 50, pages=2)
+    with raw_server(*[answer(status)] * refusals, *whole) as server, connect(server) as api:
+        assert len(list(api.list_runs())) == 53
+    asked = [request.target.partition("?")[2].partition("&")[2] for request in server.requests]
+    assert asked == sizes
+
+
+def test_a_list_that_is_refused_at_any_size_is_refused() -> None:
+    with raw_server(answer(422)) as server:
+        assert isinstance(failure_at(server, lambda api: list(api.list_runs())), Refused)
+    assert len(server.requests) == 3
+
+
+# What the answers mean: by status.
+
+HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>nginx</h1></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code", "hint"),
+    [
+        (300, Refused, 2, None),
+        (304, Refused, 2, None),
+        (400, Refused, 2, None),
+        (401, Unauthorized, 4, "NOXUS_API_KEY"),
+        (403, Unauthorized, 4, "flows_run"),
+        (404, NotFound, 5, "workspace"),
+        (405, Refused, 2, None),
+        (408, Unavailable, 75, None),
+        (409, Refused, 2, None),
+        (410, NotFound, 5, "workspace"),
+        (422, Refused, 2, None),
+        (425, Unavailable, 75, None),
+        (429, Unavailable, 75, None),
+        (500, Unavailable, 75, None),
+        (502, Unavailable, 75, None),
+        (503, Unavailable, 75, None),
+        (504, Unavailable, 75, None),
+        (599, Unavailable, 75, None),
+    ],
+)
+@pytest.mark.parametrize("header", ["X-Request-Id", "x-noxus-request-id"])
+def test_a_status_has_its_error_code_and_hint(
+    status: int, kind: type[NoxError], code: int, hint: str | None, header: str
+) -> None:
+    body = b"" if status == 304 else b'{"detail": "because"}'
+    with raw_server(answer(status, body, **{header: "req-7"})) as server:
+        error = failure_at(server)
+    assert (type(error), error.exit_code, error.http_status, error.request_id) == (kind, code, status, "req-7")
+    reason = "" if status == 304 else ": because"
+    assert error.message == f"127.0.0.1:{server.port} answered {status}{reason}"
+    assert hint in (error.hint or "") if hint else error.hint is None
+    assert error.line().endswith("(request id req-7)")
+    assert error.phase is (Phase.AUTH if code == ExitCode.AUTH else None)
+
+
+def test_every_2xx_is_a_success() -> None:
+    with raw_server(*(json_answer(RECORD, status) for status in (200, 201, 202))) as server, connect(server) as api:
+        assert [start(api).id for _ in range(3)] == ["r"] * 3
+
+
+def test_an_error_that_breaks_off_is_told_by_its_status() -> None:
+    error = failure(b"HTTP/1.1 503 Busy\r\nContent-Length: 500\r\nConnection: close\r\n\r\nwait a")
+    assert (type(error), error.http_status) == (Unavailable, 503)
+
+
+def test_a_gateways_page_is_told_by_its_title() -> None:
+    assert failure(answer(502, HTML)).message.endswith("answered 502: 502 Bad Gateway")
+
+
+def test_a_compressed_error_is_read() -> None:
+    body = gzip.compress(b'{"detail": "no such thing"}')
+    assert failure(answer(404, body, Content_Encoding="gzip")).message.endswith("404: no such thing")
+
+
+def test_an_undecodable_error_is_told_by_its_status() -> None:
+    assert failure(answer(404, b"no gzip", Content_Encoding="gzip")).message.endswith("answered 404")
+
+
+# What an error body says.
+
+DEEP = json.dumps({"detail": "x"}).encode()
+for _ in range(400):
+    DEEP = b'{"detail": [' + DEEP + b"]}"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b'{"detail": "gone"}', "gone"),
+        (b'{"detail": "two\\n  lines\\t"}', "two lines"),
+        (b'{"detail": [{"loc": ["body", 0], "msg": "Field required", "type": "x"}]}', "body.0: Field required"),
+        (b'{"detail": [{"loc": ["a"], "msg": "m"}, {"msg": "n"}, "o"]}', "a: m, n, o"),
+        (b'{"detail": [{"loc": "odd", "msg": "m"}]}', "m"),
+        (b'{"detail": {"message": "m", "code": 7}}', "m"),
+        (b'{"detail": {"msg": 7, "code": "c"}}', '{"msg": 7, "code": "c"}'),
+        (b'{"detail": {"code": "\xc3\xbc"}}', '{"code": "\xfc"}'),
+        (b'{"detail": 7}', "7"),
+        (b'{"message": "m"}', "m"),
+        (b'{"error": {"message": "m"}}', "m"),
+        (b'{"detail": null, "message": "", "error": "e"}', "e"),
+        (b'{"code": 1}', '{"code": 1}'),
+        (b'"just text"', "just text"),
+        (b'["a", {"msg": "b"}]', "a, b"),
+        (b"{}", ""),
+        (b"null", ""),
+        (b"", ""),
+        (b" \r\n ", ""),
+        (b"upstream\r\nfailed", "upstream failed"),
+        (b'{"detail": "cut of', '{"detail": "cut of'),
+        (b"<html><title>\n 502 Bad  Gateway</title><body>x</body>", "502 Bad Gateway"),
+        (b"<p>a &amp; b</p><script>evil()</script><style>p{}</style><p>c</p>", "a & b c"),
+        (b"<TITLE lang=en>Caf&eacute; &lt;3</TITLE>", "Caf\xe9 <3"),
+        (b"bad \xff\xfe bytes", "bad \ufffd\ufffd bytes"),
+        (b'{"detail": "\xff"}', "\ufffd"),
+    ],
+)  # fmt: skip
+def test_an_error_body_becomes_one_readable_line(body: bytes, line: str) -> None:
+    assert describe(body) == line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"x" * 100_000, id="text"),
+        pytest.param(b'{"detail": "' + b"y " * 50_000 + b'"}', id="detail"),
+        pytest.param(b'{"detail": [' + b'{"msg": "m"},' * 9000 + b'"z"]}', id="list"),
+        pytest.param(DEEP, id="nested"),
+        pytest.param(b"[" * 60_000, id="brackets"),
+        pytest.param(b'{"detail":' * 6_000, id="braces"),
+    ],
+)
+def test_a_huge_or_deep_error_body_is_cut_to_one_line(body: bytes) -> None:
+    line = failure(answer(500, body)).message
+    assert "answered 500: " in line
+    assert "\n" not in line
+    assert len(line) <= LONGEST + 60
+
+
+@pytest.mark.parametrize("piece", [b"<", b"<script ", b"<style>", b"<title "])
+def test_a_hostile_page_costs_no_time(piece: bytes) -> None:
+    page = (piece * 65536)[:65536]
+    began = time.process_time()
+    describe(page)
+    assert time.process_time() - began < 0.2
+
+
+# Retry-After.
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("120", 120.0),
+        ("-5", None),
+        ("1.5", None),
+        ("٣", None),
+        ("soon", None),
+        ("7, 8", None),
+        ("Mon, 99 Foo 2026 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+        ("Mon, 01 Jan 2024 00:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 2024 00:00:00", 0.0),
+    ],
+)
+def test_retry_after_is_read_or_ignored(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value) == seconds
+
+
+@pytest.mark.parametrize("usegmt", [True, False])
+def test_retry_after_may_be_a_date(usegmt: bool) -> None:
+    seconds = parse_retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=usegmt))
+    assert seconds is not None
+    assert 98 <= seconds <= 100
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_reaches_whoever_retries(status: int) -> None:
+    error = failure(answer(status, Retry_After="3"))
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == 3.0
+
+
+# A success that is none.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>please sign in</html>",
+        b'{"id": "x", "status": "run',
+        b"\xff\xfe\x00",
+        b"[" * 100,
+    ],
+    ids=["empty", "html", "cut", "binary", "open"],
+)
+def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:
+    error = failure(answer(200, body, x_request_id="req-9"))
+    assert isinstance(error, Unavailable)
+    assert "answered 200 with something that is not JSON" in error.message
+    assert "base URL" in (error.hint or "")
+    assert (error.http_status, error.request_id, error.sent) == (200, "req-9", True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], "text", 7, {}, {"id": "x"}, {"status": "queued"}, {"id": 7, "status": "x"}, {"id": "", "status": "x"}],
+)
+def test_a_record_without_id_or_status_is_no_run(body: Any) -> None:
+    for call in (find, start, lambda api: api.get_run("w", "r"), lambda api: api.stop_run("r")):
+        assert "the answer is no run" in failure(json_answer(body), call=call).message
+
+
+@pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])
+def test_an_answer_without_id_is_no_workflow_and_no_upload(body: Any) -> None:
+    upload: Call = lambda api: api.upload("a", io.BytesIO(b"x"), "text/plain")  # noqa: E731
+    assert isinstance(failure(json_answer(body), call=lambda api: api.get_workflow("w")), Unavailable)
+    assert isinstance(failure(json_answer(body), call=upload), Unavailable)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"progress": "50"},
+        {"progress": True},
+        {"progress_details": [1]},
+        {"output": "bare"},
+        {"input": None},
+        {"workflow": {"name": "no id"}},
+        {"workflow": "text"},
+        {"node_ids": {}},
+        {"created_at": 7},
+        {"workflow": {"id": "w", "definition": {"nodes": [None, {"id": 7}, {"id": "n", "node_config": []}]}}},
+    ],
+)
+def test_odd_fields_do_not_spoil_a_record(odd: dict[str, Any]) -> None:
+    with raw_server(json_answer({"id": "x", "status": "brand_new", **odd})) as server, connect(server) as api:
+        run = api.get_run("w", "x")
+    assert (run.id, run.workflow_id, run.status, run.settled) == ("x", "w", "brand_new", False)
+
+
+# Connections that break.
+
+
+def refused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def broken(call: Call, url: str, **options: Any) -> Unavailable:
+    with NoxusApi(Settings(url, KEY), **options) as api, pytest.raises(Unavailable) as caught:
+        call(api)
+    return caught.value
+
+
+@pytest.mark.parametrize("call", [find, start])
+def test_a_refused_connection_is_told_and_nothing_was_sent(call: Call) -> None:
+    error = broken(call, f"http://127.0.0.1:{(port := refused_port())}")
+    assert error.message == f"no answer from 127.0.0.1:{port}: connection refused"
+    assert error.exit_code == ExitCode.TEMPORARY
+    if call is start:
+        assert error.sent is False
+
+
+def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Asked in earnest, the name would leave the machine where the resolver passes it on.
+    def resolve(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    error = broken(start, "https://noxus.invalid")
+    assert (error.message, error.sent) == ("no answer from noxus.invalid: the host name is unknown", False)
+
+
+def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)  # a queue that is full leaves the next one unanswered
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(listener.getsockname())
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        error = broken(start, f"http://{host}", connect_timeout=0.1)
+    assert (error.message, error.sent) == (f"no answer from {host}: timed out while connecting", False)
+
+
+def test_tls_to_a_server_without_it_sends_nothing() -> None:
+    # The answer comes unasked: nothing says that a line end, or anything else, is in a TLS hello.
+    with raw_server(hang_up, greeting=answer(400)) as server:
+        error = broken(start, f"https://127.0.0.1:{server.port}")
+    assert error.sent is False
+    assert server.requests == []
+    assert "ssl" in error.message.lower()
+    assert "HTTPSConnectionPool" not in error.message
+
+
+def test_a_request_without_an_answer_may_have_been_taken() -> None:
+    for turn in (hang_up, reset, lambda peer: peer.sendall(b"HTTP/1.1 2")):
+        error = failure(turn, call=start)
+        assert isinstance(error, Unavailable)
+        assert error.sent is True
+        assert error.message.startswith("no answer from 127.0.0.1:")
+
+
+@pytest.mark.parametrize("how", [hang_up, reset], ids=["close", "reset"])
+def test_an_answer_that_breaks_off_leaves_doubt(how: Callable[[socket.socket], None]) -> None:
+    def turn(peer: socket.socket) -> None:
+        peer.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"id": ')
+        how(peer)
+
+    error = failure(turn, call=start)
+    assert isinstance(error, Unavailable)
+    assert error.sent is True
+
+
+def test_garbage_instead_of_http_is_told_in_one_line() -> None:
+    error = failure(b"SSH-2.0-OpenSSH_9.6\r\nConnection: close\r\n\r\n")
+    assert isinstance(error, Unavailable)
+    assert "\n" not in error.message
+
+
+def test_a_start_is_sent_once_and_over_a_connection_of_its_own() -> None:
+    with raw_server(json_answer(RECORD), hang_up) as server, connect(server) as api:
+        find(api)
+        with pytest.raises(Unavailable):
+            start(api)
+    assert [(request.method, request.connection) for request in server.requests] == [("GET", 1), ("POST", 2)]
+
+
+def test_reads_share_a_connection() -> None:
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        for _ in range(3):
+            find(api)
+    assert [request.connection for request in server.requests] == [1, 1, 1]
+
+
+def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> None:
+    def answer_and_close(peer: socket.socket) -> None:
+        peer.sendall(json_answer(RECORD))
+
+    with raw_server(answer_and_close, json_answer(RECORD)) as server, connect(server) as api:
+        find(api)
+        time.sleep(0.05)
+        assert find(api).id == "r"
+        assert start(api).id == "r"
+    assert len(server.requests) == 3
+
+
+# Limits.
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        pytest.param(stay_silent, id="silence"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), id="slow body"),
+        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nX-Slow: "), id="slow headers"),
+        pytest.param(trickle(b"HTTP/1.1 500 No\r\nContent-Length: 99999\r\n\r\n"), id="slow error"),
+    ],
+)
+def test_within_bounds_the_whole_exchange(turn: Turn) -> None:
+    with raw_server(turn) as server, connect(server) as api:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match=r"no answer within 0\.2 s|timed out while reading|answered 500"):
+            api.get_run("w", "r", within=0.2)
+        assert time.monotonic() - began < 1
+
+
+def test_no_time_at_all_is_unavailable_whoever_is_faster() -> None:
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        for _ in range(50):
+            with pytest.raises(Unavailable):
+                api.get_run("w", "r", within=0)
+
+
+def test_a_redirects_body_is_not_read() -> None:
+    with (
+        raw_server(
+            b"HTTP/1.1 302 On\r\nLocation: /v1/elsewhere\r\nContent-Length: 99999\r\n\r\nnot all of it",
+            json_answer(RECORD),
+        ) as server,
+        connect(server) as api,
+    ):
+        assert api.get_run("w", "r", within=1).id == "r"
+    assert [request.target for request in server.requests] == ["/v1/workflows/w/runs/r", "/v1/elsewhere"]
+
+
+def test_the_kernel_is_asked_to_notice_a_dead_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    original = socket.socket.setsockopt
+
+    class Noting(socket.socket):
+        def setsockopt(self, *args: Any) -> None:
+            asked.append(args)
+            original(self, *args)
+
+    monkeypatch.setattr(socket, "socket", Noting)
+    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
+        api.get_run("w", "r")
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in asked
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in asked
+
+
+# Redirects; where the key goes is in test_api_security.py.
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_read_follows_a_redirect(status: int) -> None:
+    with raw_server(redirect("/other?x=1", status), json_answer(RECORD)) as server, connect(server) as api:
+        list(api.list_runs())
+    assert [request.target for request in server.requests] == ["/v1/runs?page=1&size=100", "/other?x=1"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("call", [start, lambda api: api.stop_run("r")], ids=["start", "stop"])
+def test_a_post_is_never_redirected(call: Call, status: int) -> None:
+    with raw_server(redirect("https://api.example/v1", status)) as server:
+        error = failure_at(server, call)
+    doubt = call is start and status not in {307, 308}
+    assert (type(error), error.message) == (Unavailable if doubt else Refused, "POST was redirected to api.example")
+    assert "base URL" in (error.hint or "")
+    assert len(server.requests) == 1
+
+
+def test_an_upload_is_never_redirected() -> None:
+    upload: Call = lambda api: api.upload("a", io.BytesIO(b"x"), "text/plain")  # noqa: E731
+    assert isinstance(failure(redirect("https://api.example/", 307), call=upload), Refused)
+
+
+def test_redirects_in_circles_end() -> None:
+    with raw_server(redirect("/again")) as server:
+        error = failure_at(server)
+    assert (type(error), error.message) == (Refused, f"127.0.0.1:{server.port} redirects in circles")
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize(
+    "target", ["ftp://example.invalid/x", "file:///etc/passwd", "javascript:1", "http://[bad/", "http://h:99999/", "//"]
+)
+def test_a_redirect_to_nowhere_is_refused(target: str) -> None:
+    assert isinstance(failure(redirect(target)), NoxError)
+
+
+def test_a_redirect_without_a_target_is_refused() -> None:
+    assert isinstance(failure(answer(302)), Refused)
+
+
+# The event stream and files.
+
+
+@pytest.mark.parametrize(
+    ("turn", "cursor", "kind"),
+    [
+        (answer(404), None, StreamUnsupported),
+        (answer(405), None, StreamUnsupported),
+        (answer(406), None, StreamUnsupported),
+        (answer(501), None, StreamUnsupported),
+        (b"HTTP/1.1 204 None\r\n\r\n", None, StreamUnsupported),
+        (json_answer({}), None, StreamUnsupported),
+        (answer(404), "1-0", CursorRefused),
+        (answer(410), "1-0", CursorRefused),
+        (answer(422), "1-0", CursorRefused),
+        (answer(401), "1-0", Unauthorized),
+        (answer(429), "1-0", Unavailable),
+        (answer(503), None, Unavailable),
+    ],
+)
+def test_a_stream_that_is_none_says_what_to_do(turn: bytes, cursor: str | None, kind: type[NoxError]) -> None:
+    assert type(failure(turn, call=lambda api: api.open_events("r", cursor).take(5))) is kind
+
+
+def download(*turns: Turn) -> bytes:
+    with raw_server(*turns) as server, connect(server) as api, api.download("f") as opened:
+        return b"".join(opened.pieces())
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        answer(200, b"all of it"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it",
+        answer(200, gzip.compress(b"all of it"), Content_Encoding="gzip"),
+    ],
+    ids=["length", "chunked", "until the end", "compressed all the same"],
+)
+def test_a_download_is_whole(turn: bytes) -> None:
+    assert download(turn) == b"all of it"
+
+
+def test_a_download_is_asked_for_uncompressed() -> None:
+    with raw_server(answer(200, b"x")) as server, connect(server) as api, api.download("f") as opened:
+        assert (b"".join(opened.pieces()), opened.length) == (b"x", 1)
+    assert server.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\nnot all",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nnot \r\n",
+    ],
+    ids=["length", "chunked"],
+)
+def test_a_download_that_breaks_off_is_told(turn: bytes) -> None:
+    with pytest.raises(Unavailable, match="the download broke after"):
+        download(turn)

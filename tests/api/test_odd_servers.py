@@ -1,0 +1,108 @@
+"""Whole commands against servers that answer oddly: one line, a code of the table, and never a bug."""
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.api import limit
+from noxcli.errors import ExitCode
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Clock
+from tests.api.test_answers import ODD_ANSWERS, SLOW_BODY
+from tests.conftest import Noxcli
+from tests.faults.gate import Gate, kind_of
+from tests.rawserver import Request, raw_server
+
+ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+COMMANDS = {
+    "wait": ("wait", ID),
+    "wait for several": ("wait", ID, f"w/{ID}"),
+    "fetch-output": ("fetch-output", f"w/{ID}"),
+    "stream": ("stream", f"w/{ID}", "--format", "ndjson", "--idle-timeout", "1"),
+    "stop": ("stop", f"w/{ID}"),
+    "run": ("run", ID, "--no-check", "q=x", "--json"),
+    "run by name": ("run", "a name", "q=x"),
+    "inputs": ("inputs", ID),
+    "runs": ("runs",),
+    "workflows": ("workflows", "--json"),
+    "doctor": ("doctor",),
+}
+# One for each place that may choke on it; all of them are tried call by call in test_answers.py.
+ODDEST = [
+    *("chunk size -5", "chunk size of 5,000 digits", "length of 5,000 digits", "lengths that conflict", "not gzip"),
+    *("encodings without end", "status 999", "version 9", "odd location", "retry after of 5,000 digits"),
+    *("progress of 400 digits", "progress NaN", "progress of 5,000 digits"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("name", ODDEST)
+def test_no_odd_answer_is_a_bug_in_a_command(name: str, command: tuple[str, ...], noxcli: Noxcli) -> None:
+    def turn(peer: socket.socket) -> None:
+        peer.sendall(ODD_ANSWERS[name])
+
+    with raw_server(turn) as server:
+        result = noxcli(*command, "--base-url", server.url, *(() if command[0] == "doctor" else ("--timeout", "3")))
+    assert result.code in {int(code) for code in ExitCode} - {ExitCode.BUG}, result.err
+    assert "Traceback" not in result.err
+
+
+class BendingGate(Gate):
+    """A gate before the sandbox that gives an odd answer of its own to the second request of one kind."""
+
+    def __init__(self, url: str, kind: str, odd: bytes) -> None:
+        super().__init__(url)
+        self._kind, self._odd, self._count = kind, odd, 0
+
+    def _relay(self, peer: socket.socket, request: Request) -> None:
+        self._count += kind_of(request) == self._kind
+        if kind_of(request) == self._kind and self._count == 2:
+            peer.sendall(self._odd)
+        else:
+            super()._relay(peer, request)
+
+
+@pytest.mark.parametrize("kind", ["start", "record", "events"])
+@pytest.mark.parametrize("name", ["chunk size -5", "lengths that conflict"])
+def test_an_odd_answer_costs_a_batch_its_own_row_alone(
+    name: str, kind: str, noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps({'Q': row})}\n" for row in "abcd"))
+    line = "batch", plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]}), "rows.jsonl"
+    with BendingGate(sandbox.url, kind, ODD_ANSWERS[name]) as gate:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gate.url
+        first = noxcli(*line, "--max-parallel", "1")
+        resumed = noxcli(*line, "--resume")
+    assert {first.code, resumed.code} <= {0, 7}, first.err + resumed.err
+    done = [row["row"] for row in first.lines + resumed.lines if row["result"]["exit_code"] == 0]
+    assert len(set(done)) == len(done) >= (3 if kind == "start" else 4)
+
+
+TRICKLED = {name: words for name, words in COMMANDS.items() if name not in {"doctor", "stream", "stop"}}
+
+
+@pytest.mark.parametrize("command", TRICKLED.values(), ids=TRICKLED)
+def test_a_body_that_trickles_holds_no_command(
+    command: tuple[str, ...], noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limit, "JSON_SECONDS", 0.1)
+    noxcli.clock = Clock()
+    with raw_server(SLOW_BODY) as server:
+        result = noxcli(*command, "--base-url", server.url, "--retry-for", "0")
+    assert result.code in {6, 7, 75}, result.err
+    assert "timed out while reading" in result.err or "lost contact" in result.err
+
+
+@pytest.mark.parametrize("command", TRICKLED.values(), ids=TRICKLED)
+def test_a_body_that_trickles_does_not_outlast_the_commands_limit(command: tuple[str, ...], noxcli: Noxcli) -> None:
+    noxcli.clock = Clock()
+    with raw_server(SLOW_BODY) as server:
+        began = time.monotonic()
+        result = noxcli(*command, "--base-url", server.url, "--timeout", "0.2")
+        assert time.monotonic() - began < limit.JSON_SECONDS / 4
+    assert result.code in {6, 7, 75, 124}, result.err

@@ -1,0 +1,228 @@
+"""Reading SSE: the conformance cases whole, byte by byte and cut at every position, and over real HTTP bodies."""
+
+import base64
+import gzip
+import json
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.api import NoxusApi
+from noxcli.api.sse import Framer, parse_events, read_frames
+from noxcli.config.settings import Settings
+from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
+from noxcli.models import RunEvent
+
+CASES = json.loads((Path(__file__).parents[1] / "data" / "sse_cases.json").read_text())
+BY_NAME = [pytest.param(case, id=case["name"]) for case in CASES]
+
+
+def read(pieces: list[bytes]) -> list[tuple[str, str]]:
+    framer = Framer()
+    return [event for piece in pieces for event in read_frames(framer.feed(piece))]
+
+
+def expected(case: dict[str, Any]) -> list[tuple[str, str]]:
+    # Ids are left out: a Noxus stream's position is `redisId` in the JSON.
+    return [(event["event"], event["data"]) for event in case["expected"]]
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) == 87
+    assert sum(bool(case["expected"]) for case in CASES) > 60
+
+
+@pytest.mark.parametrize("case", BY_NAME)
+def test_a_case_reads_the_same_however_it_is_cut(case: dict[str, Any]) -> None:
+    raw = base64.b64decode(case["bytes_b64"])
+
+    assert read([raw]) == expected(case), "whole"
+    assert read([raw[place : place + 1] for place in range(len(raw))]) == expected(case), "byte by byte"
+    for place in range(len(raw) + 1):
+        assert read([raw[:place], raw[place:]]) == expected(case), f"cut at {place}"
+
+
+def test_an_empty_piece_between_cr_and_lf_changes_nothing() -> None:
+    assert read([b"data: a\r", b"", b"\n\r\ndata: b\r\n\r\n"]) == [("message", "a"), ("message", "b")]
+
+
+def test_a_frame_over_the_limit_is_refused_before_it_is_whole() -> None:
+    framer = Framer(limit=1000)
+    framer.feed(b"data: " + b"x" * 900)
+    with pytest.raises(StreamUnsupported, match="longer"):
+        framer.feed(b"x" * 200)
+
+
+def test_a_large_event_in_small_pieces_is_read_once() -> None:
+    text = "ä" * 300_000
+    raw = f"data: {text}\n\n".encode()
+    assert read([raw[place : place + 64] for place in range(0, len(raw), 64)]) == [("message", text)]
+
+
+def envelope(kind: str, data: Any, redis_id: str | None = "1-0") -> bytes:
+    return b"data: " + json.dumps({"type": kind, "data": data, "redisId": redis_id}).encode() + b"\n\n"
+
+
+def test_an_envelope_becomes_an_event_with_its_data_untouched() -> None:
+    data = {"id": "n", "content": "Hel", "big": 123456789012345678901234567890, "new": [None, 1.5]}
+    events, ending = parse_events(envelope("content", data, "1234567890-0"))
+    assert (events, ending) == ([RunEvent("content", data, "1234567890-0")], None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "event"),
+    [
+        (envelope("state", None), RunEvent("state", None, "1-0")),
+        (envelope("content", {}, None), RunEvent("content", {}, None)),
+        (b'data: {"type":"content","data":1}\n\n', RunEvent("content", 1, None)),
+        (b'data: {"type":"x","data":{},"redisId":7}\n\n', RunEvent("x", {}, "7")),
+        (b"data: [1]\n\n", RunEvent("message", [1], None)),
+        (b"event: news\ndata: hello\n\n", RunEvent("news", "hello", None)),
+    ],
+)
+def test_odd_events_are_passed_on(frame: bytes, event: RunEvent) -> None:
+    assert parse_events(frame) == ([event], None)
+
+
+def test_keep_alives_are_no_events() -> None:
+    assert parse_events(b": hello\n\nevent: ping\ndata: 1\n\n") == ([], None)
+
+
+@pytest.mark.parametrize("name", ["done", "timeout", "error"])
+def test_the_servers_own_endings_end_the_stream_after_what_came_before(name: str) -> None:
+    frames = envelope("state", {}) + f'event: {name}\ndata: {{"message": "worker lost"}}\n\n'.encode()
+    events, ending = parse_events(frames + envelope("state", {}))
+    assert len(events) == 1
+    assert ending is not None
+    assert name in ending.message
+    assert "worker lost" in ending.message
+
+
+def test_a_message_that_is_no_json_counts_as_a_broken_connection() -> None:
+    events, ending = parse_events(envelope("state", {}) + b"data: {oops\n\n" + envelope("state", {}))
+    assert len(events) == 1
+    assert isinstance(ending, Unavailable)
+
+
+# -- over real sockets ---------------------------------------------------------------------------------------------
+
+Body = Callable[[bytes], list[bytes]]
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+
+def chunked(raw: bytes) -> list[bytes]:
+    step = max(1, len(raw) // 7)
+    parts = [raw[place : place + step] for place in range(0, len(raw), step)]
+    return [
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        *(b"%x\r\n%s\r\n" % (len(part), part) for part in parts),
+        b"0\r\n\r\n",
+    ]
+
+
+def one_byte_chunks(raw: bytes) -> list[bytes]:
+    chunks = [b"1\r\n" + raw[place : place + 1] + b"\r\n" for place in range(len(raw))]
+    return [HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"".join(chunks), b"0\r\n\r\n"]
+
+
+def close_delimited(raw: bytes) -> list[bytes]:
+    return [HEAD + b"Connection: close\r\n\r\n", raw]
+
+
+def content_length(raw: bytes) -> list[bytes]:
+    return [HEAD + b"Content-Length: %d\r\n\r\n" % len(raw), raw[: len(raw) // 2], raw[len(raw) // 2 :]]
+
+
+def gzipped(raw: bytes) -> list[bytes]:
+    packer = zlib.compressobj(wbits=31)
+    flushed = [packer.compress(raw[:10]) + packer.flush(zlib.Z_SYNC_FLUSH), packer.compress(raw[10:]) + packer.flush()]
+    assert gzip.decompress(b"".join(flushed)) == raw
+    return [HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n", *flushed]
+
+
+@contextmanager
+def serving(answers: list[list[bytes]]) -> Iterator[str]:
+    """Serve each answer, piece by piece, to one connection after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for pieces in answers:
+                connection, _ = listener.accept()
+                # A client that has seen an end does not wait for the rest.
+                with connection, suppress(ConnectionError):
+                    request = b""
+                    while b"\r\n\r\n" not in request:
+                        request += connection.recv(65536)
+                    for piece in pieces:
+                        connection.sendall(piece)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def take_all(url: str) -> tuple[list[RunEvent], Exception]:
+    with NoxusApi(Settings(url, "key")) as api:
+        feed = api.open_events("run")
+        events: list[RunEvent] = []
+        while True:
+            try:
+                events += feed.take(5)
+            except (Unavailable, StreamUnsupported) as ending:
+                return events, ending
+
+
+@pytest.mark.parametrize("body", [chunked, one_byte_chunks, close_delimited, content_length, gzipped])
+def test_all_cases_over_real_http(body: Body) -> None:
+    with serving([body(base64.b64decode(case["bytes_b64"])) for case in CASES]) as url:
+        for case in CASES:
+            events, ending = take_all(url)
+            assert_same(case, events, ending)
+
+
+def assert_same(case: dict[str, Any], events: list[RunEvent], ending: Exception) -> None:
+    """Compare with what the parser makes of the whole case: the transport must add and lose nothing."""
+    parsed, ended = parse_events(Framer().feed(base64.b64decode(case["bytes_b64"])))
+    assert events == parsed, case["name"]
+    assert isinstance(ending, StreamClosed) or (ended is not None and str(ended) == str(ending)), case["name"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (close_delimited(envelope("state", {"n": 1}) + b'data: {"type": "con'), StreamClosed),
+        (chunked(envelope("state", {"n": 1}) + b'data: {"type": "con')[:-1], Unavailable),
+        (content_length(envelope("state", {"n": 1}) + b'data: {"type": "con')[:-1], Unavailable),
+        ([*content_length(envelope("state", {"n": 1}) + b"data: x")[:-1], b"data: {}\n"], Unavailable),
+    ],
+    ids=["close", "chunked", "length", "newline"],
+)
+def test_a_torn_last_frame_is_never_an_event(answer: list[bytes], kind: type[Exception]) -> None:
+    with serving([answer]) as url:
+        events, ending = take_all(url)
+    assert [event.data for event in events] in ([{"n": 1}], [])
+    assert type(ending) is kind
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>hi</html>",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: 1\n\n",
+        b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_what_is_no_event_stream_is_not_read_as_one(head: bytes) -> None:
+    with serving([[head]]) as url:
+        events, ending = take_all(url)
+    assert events == []
+    assert type(ending) is StreamUnsupported

@@ -1,0 +1,308 @@
+"""`noxcli doctor`: each check with good and bad surroundings, its mend, and the exit code of the worst."""
+
+import re
+import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.api import checkup
+from noxcli.commands import doctor
+from noxcli.sandbox.faults import NO_EVENTS
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep
+from noxcli.sandbox.workspace import LIMITED_KEY
+from tests.buffering import proxy
+from tests.conftest import Noxcli, Result
+from tests.rawserver import Turn, json_answer, raw_server, redirect
+
+FOR_EVER = [Sleep(600_000)]
+ALL = ["config", "address", "key", "proxy", "server", "tls", "clock", "access", "events"]
+
+
+def checks(result: Result) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in result.json["checks"]}
+
+
+def verdicts(result: Result) -> dict[str, str]:
+    return {name: check["verdict"] for name, check in checks(result).items()}
+
+
+# The report.
+
+
+def test_all_is_well(noxcli: Noxcli, plays: Any) -> None:
+    noxcli("run", plays(script=FOR_EVER), "--detach")
+    result = noxcli("doctor", "--json")
+    assert (result.code, result.json["schema"], result.json["ok"]) == (0, "noxcli.doctor/1", True)
+    assert verdicts(result) == dict.fromkeys(ALL, "ok")
+
+
+def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("doctor")
+    assert result.code == 0
+    assert [line.split()[1] for line in result.text.splitlines()] == ALL
+    assert re.search(r"^ok +server +answers in \d+ ms; \d+ ms with connecting$", result.text, re.MULTILINE)
+    assert "unchecked  events   there is no run to look at; noxcli doctor --run RUN" in result.text
+    assert sandbox.key not in result.text + result.err
+    assert result.err == ""
+
+
+def test_nothing_is_started_or_changed(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    noxcli("doctor")
+    assert {request.method for request in sandbox.requests} == {"GET"}
+
+
+# Settings and key.
+
+
+def test_a_broken_file_is_the_first_finding(noxcli: Noxcli, tmp_path: Path) -> None:
+    (tmp_path / ".noxcli.toml").write_text('base_url = "https://elsewhere"')
+    result = noxcli("doctor", "--json")
+    assert result.code == 2
+    assert verdicts(result) == {"config": "failed"}
+    assert ".noxcli.toml:base_url" in checks(result)["config"]["message"]
+    assert "profile" in checks(result)["config"]["hint"]
+
+
+@pytest.mark.parametrize("verb", ["doctor", "config"])
+def test_a_default_that_its_option_would_not_take_is_a_finding(noxcli: Noxcli, verb: str) -> None:
+    result = noxcli(verb, environ={"NOXCLI_ON_INTERRUPT": "perhaps"})
+    assert result.code == 2
+    assert "env NOXCLI_ON_INTERRUPT, for --on-interrupt: " in result.text + result.err
+
+
+def test_a_missing_profile_is_a_finding(noxcli: Noxcli) -> None:
+    result = noxcli("doctor", "--profile", "nope")
+    assert (result.code, result.err) == (2, "")
+    assert re.match(r"failed +config +\S+ has no profile 'nope'", result.text)
+
+
+def test_a_bad_address_is_a_finding(noxcli: Noxcli) -> None:
+    result = noxcli("doctor", "--json", "--base-url", "http://h")
+    assert (result.code, verdicts(result)) == (2, {"config": "ok", "address": "failed"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "code", "told"),
+    [
+        ({"NOXUS_API_KEY": ""}, 4, "NOXUS_API_KEY is empty"),
+        ({"NOXCLI_API_KEY_FILE": "no-such"}, 4, "can't read the key file no-such"),
+    ],
+)
+def test_a_key_that_cannot_be_read_is_a_finding(noxcli: Noxcli, environ: dict[str, str], code: int, told: str) -> None:
+    result = noxcli("doctor", "--json", environ=environ)
+    assert (result.code, verdicts(result)["key"]) == (code, "failed")
+    assert told in checks(result)["key"]["message"]
+
+
+def test_a_key_file_open_to_others_is_a_warning(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(sandbox.key)
+    (tmp_path / "k").chmod(0o644)
+    result = noxcli("doctor", "--json", "--api-key-file", "k")
+    assert (result.code, verdicts(result)["key"]) == (0, "warning")
+    assert "chmod 600 k" in checks(result)["key"]["message"]
+
+
+def test_a_profiles_key_is_not_tried_elsewhere(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("default_profile = 'p'\n[profile.p]\napi_key_command = ['touch', 'ran']\n")
+    result = Noxcli({"NOXCLI_CONFIG": "c.toml"})("doctor", "--json", "--base-url", sandbox.url)
+    assert (result.code, verdicts(result)["key"]) == (2, "failed")
+    assert not (tmp_path / "ran").exists()
+    assert not sandbox.requests
+
+
+def test_a_refused_key_is_a_finding(noxcli: Noxcli) -> None:
+    result = noxcli("doctor", "--json", environ={"NOXUS_API_KEY": "wrong-S3CRET"})
+    assert (result.code, verdicts(result)["access"]) == (4, "failed")
+    assert "events" not in verdicts(result)
+    assert b"S3CRET" not in result.out
+
+
+def test_a_key_that_may_not_run_anything_is_a_warning(noxcli: Noxcli) -> None:
+    result = noxcli("doctor", "--json", environ={"NOXUS_API_KEY": LIMITED_KEY})
+    assert (result.code, verdicts(result)["access"]) == (0, "warning")
+    assert checks(result)["access"]["hint"] == "give the key the permission flows_run"
+
+
+ME = {"id": "1", "name": "ci", "value": "S3CRET", "permissions": ["flows_run"]}
+NO_RUNS = json_answer({"items": [], "pages": 0})
+
+
+def against(*turns: Turn, tls: ssl.SSLContext | None = None) -> Result:
+    """Ask a server of raw bytes: twice about its connection, then about the key, then for runs."""
+    with raw_server(*turns, tls=tls) as server:
+        return Noxcli({"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": server.url})("doctor", "--json")
+
+
+def test_the_key_itself_is_not_shown_where_the_server_tells_it() -> None:
+    result = against(*[json_answer(ME)] * 3, NO_RUNS)
+    assert result.code == 0
+    assert "(ci)" in checks(result)["access"]["message"]
+    assert b"S3CRET" not in result.out
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> None:
+    unknown = json_answer({"detail": "no"}, status)
+    assert verdicts(against(unknown, unknown, unknown, NO_RUNS))["access"] == "ok"
+    refused = against(unknown, unknown, unknown, json_answer({"detail": "no"}, 401))
+    assert (refused.code, verdicts(refused)["access"]) == (4, "failed")
+
+
+# The connection.
+
+
+def test_a_server_out_of_reach_is_temporary_trouble(noxcli: Noxcli) -> None:
+    result = noxcli("doctor", "--json", "--base-url", "http://127.0.0.1:9")
+    assert (result.code, verdicts(result)["server"]) == (75, "failed")
+    assert "connection refused" in checks(result)["server"]["message"]
+
+
+def test_a_server_in_trouble_is_temporary_trouble() -> None:
+    result = against(json_answer({"detail": "down"}, 503))
+    assert (result.code, verdicts(result)["access"]) == (75, "failed")
+
+
+def test_a_server_that_has_moved_is_named() -> None:
+    result = against(redirect("https://u:S3CRET@moved.example/"))
+    assert (result.code, verdicts(result)["server"]) == (2, "failed")
+    assert checks(result)["server"]["message"] == "it redirects to https://moved.example/"
+
+
+def test_tls_and_the_end_of_the_certificate_are_told(tls: ssl.SSLContext) -> None:
+    result = against(*[json_answer(ME)] * 3, NO_RUNS, tls=tls)
+    assert (result.code, verdicts(result)["tls"]) == (0, "warning")  # it is made for two days
+    assert re.fullmatch(r"TLSv1\.3, certificate until \d{4}-\d\d-\d\d: 1 days", checks(result)["tls"]["message"])
+
+
+def test_a_certificate_that_nobody_trusts_is_told_with_the_mend(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    result = against(json_answer(ME), tls=tls)
+    assert (result.code, verdicts(result)["server"]) == (75, "failed")
+    assert checks(result)["server"]["hint"] == "for a private CA, name its file in REQUESTS_CA_BUNDLE"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "message"),
+    [
+        (0, "ok", "agrees with the server's"),
+        (25, "ok", "agrees with the server's"),
+        (-25, "ok", "agrees with the server's"),
+        (100, "warning", r"1m(3[5-9]|40|41)s behind the server's"),
+        (-100, "warning", r"1m(3[5-9]|40|41)s ahead of the server's"),
+        (None, "unchecked", "the server tells no time"),
+    ],
+)
+def test_the_clock_is_held_against_the_servers(seconds: float | None, verdict: str, message: str) -> None:
+    answer = json_answer(ME)
+    if seconds is not None:
+        answer = json_answer(ME, Date=format_datetime(datetime.now(UTC) + timedelta(seconds=seconds)))
+    result = against(answer, answer, answer, NO_RUNS)
+    assert verdicts(result)["clock"] == verdict
+    assert re.fullmatch(message, checks(result)["clock"]["message"])
+
+
+def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(json_answer(ME), json_answer(ME), json_answer(ME), NO_RUNS) as server:
+        monkeypatch.setenv("http_proxy", f"http://user:S3CRET@127.0.0.1:{server.port}")
+        environ = {"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": "http://api.example", "NOXCLI_ALLOW_HTTP": "1"}
+        result = Noxcli(environ)("doctor", "--json")
+    assert result.code == 0
+    assert checks(result)["proxy"]["message"] == f"http://127.0.0.1:{server.port}"
+    assert verdicts(result)["tls"] == "warning"
+    assert b"S3CRET" not in result.out
+
+
+# The event stream.
+
+
+@pytest.mark.parametrize(
+    ("way", "verdict", "message"),
+    [
+        ("passes", "ok", r"come as they are sent: the first after \d+ ms"),
+        ("holds", "warning", "nothing came from run RUN, which is running: something on the way holds events back"),
+        ("fills", "warning", "run RUN fell silent in the middle of an event: something on the way holds the rest back"),
+        ("compresses", "warning", "something on the way collects or compresses the stream before it passes it on"),
+    ],
+)
+def test_a_proxy_that_holds_a_running_runs_events_is_found(
+    noxcli: Noxcli,
+    sandbox: Sandbox,
+    plays: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Any,
+    verdict: str,
+    message: str,
+) -> None:
+    if way == "holds":  # the only one that is waited for in vain
+        monkeypatch.setattr(doctor, "LOOK", 0.6)
+    talk = [Emit("Talker", content="word " * 20) for _ in range(60)]
+    run = noxcli("run", plays(script=[*(talk if way == "fills" else []), *FOR_EVER]), "--detach").text.strip()
+    with proxy(sandbox.url, way) as url:
+        result = noxcli("doctor", "--json", "--base-url", url)
+    assert result.code == 0
+    assert verdicts(result)["events"] == verdict
+    assert re.fullmatch(message.replace("RUN", run), checks(result)["events"]["message"])
+    assert ("proxy_buffering off" in str(checks(result)["events"]["hint"])) is (verdict == "warning")
+    assert noxcli("stop", run).code == 0  # which also ends the proxy's reading
+
+
+def test_events_that_all_come_at_the_runs_end_were_held_back(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "HELD", 0.3)
+    with proxy(sandbox.url, "holds") as url:
+        noxcli("run", plays(script=[Sleep(1500)]), "--detach")
+        result = noxcli("doctor", "--json", "--base-url", url)
+    assert verdicts(result)["events"] == "warning"
+    assert "came together at its end" in checks(result)["events"]["message"]
+
+
+def test_a_stream_with_a_length_was_collected(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    run = noxcli("run", plays(), "--json").json["run"]["id"]
+    with proxy(sandbox.url, "collects") as url:
+        result = noxcli("doctor", "--json", "--base-url", url, "--run", run)
+    assert verdicts(result)["events"] == "warning"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_run_that_has_ended_tells_nothing(noxcli: Noxcli, plays: Any, named: bool) -> None:
+    run = noxcli("run", plays(), "--json").json["run"]["id"]
+    result = noxcli("doctor", "--json", *(["--run", run] if named else []))
+    assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
+    assert f"run {run} is completed" in checks(result)["events"]["message"]
+
+
+def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
+    run = noxcli("run", plays(script=FOR_EVER, faults={"events": [NO_EVENTS]}), "--detach").text.strip()
+    result = noxcli("doctor", "--json", "--run", run)
+    assert (result.code, verdicts(result)["events"]) == (0, "warning")
+    assert checks(result)["events"]["hint"] == "noxcli polls instead"
+
+
+def test_a_run_that_does_not_exist_is_a_finding(noxcli: Noxcli) -> None:
+    result = noxcli("doctor", "--json", "--run", "00000000-0000-4000-8000-000000000000")
+    assert (result.code, verdicts(result)["events"]) == (5, "failed")
+
+
+def test_remote_words_act_on_no_terminal() -> None:
+    with raw_server(*[json_answer({**ME, "name": "\x1b[2J::error::"})] * 3, NO_RUNS) as server:
+        result = Noxcli({"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": server.url})("doctor")
+    assert "\x1b" not in result.text
+    assert "\\x1b[2J" in result.text
+
+
+def test_a_mistake_on_the_command_line_stays_one(noxcli: Noxcli) -> None:
+    assert noxcli("doctor", "--nope", "--json").json["error"]["phase"] == "usage"
+
+
+def test_a_list_that_fails_is_a_finding(noxcli: Noxcli) -> None:
+    with raw_server(*[json_answer(ME)] * 3, json_answer({}, 500)) as server:
+        result = noxcli("doctor", "--json", "--base-url", server.url)
+    assert (result.code, verdicts(result)["events"]) == (75, "failed")

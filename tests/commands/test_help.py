@@ -1,0 +1,174 @@
+"""`--help`: what it says fits, is in order, is complete, and its examples run."""
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from noxcli.app import VERBS
+from noxcli.cli.context import Context
+from noxcli.cli.usage import HEADINGS, OWN, nearest
+from noxcli.main import run
+from noxcli.render.terminal import Terminal
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+from tests.process import environment
+
+PAGES = ["", *VERBS]
+
+
+def page_of(*argv: str) -> str:
+    """What `--help` prints, for noxcli or for a verb."""
+    out = io.BytesIO()
+    assert run([*argv, "--help"], Context(Terminal(out, io.StringIO()))) == 0
+    return out.getvalue().decode()
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return {page: page_of(*page.split()) for page in PAGES}
+
+
+def sections(page: str) -> dict[str, list[str]]:
+    """The lines under each heading."""
+    found: dict[str, list[str]] = {}
+    for part in page.split("\n\n")[1:]:
+        heading, _, body = part.partition("\n")
+        if heading.endswith(":") and not heading.startswith(" "):
+            found[heading[:-1]] = [line.strip() for line in body.splitlines()]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_help_fits_a_terminal_of_80_columns(page: str, pages: dict[str, str]) -> None:
+    assert all(len(line) <= 80 for line in pages[page].splitlines())
+    assert pages[page].startswith(f"Usage: noxcli {page}")
+    assert not {"{", "..."} & {*pages[page].splitlines()[0].replace("[ARGS]...", "").split()}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_options_stand_under_headings_in_one_order(verb: str, pages: dict[str, str]) -> None:
+    found = [heading for heading in sections(pages[verb]) if heading not in {"Arguments", OWN, "Examples"}]
+    assert found == [heading for heading in HEADINGS if heading in found]
+    assert "General" in found
+
+
+def test_each_shared_option_has_a_heading_and_each_heading_its_options(pages: dict[str, str]) -> None:
+    placed = [name for names in HEADINGS.values() for name in names]
+    assert len(placed) == len({*placed})
+    everywhere = " ".join(pages.values())
+    assert all(re.search(rf"{name}\b", everywhere) for name in placed), "an option that there is not has a place"
+    own = [
+        re.findall(r"^ +(?:-., )?(--[a-z-]+)", page.partition(f"{OWN}:")[2].partition("\n\n")[0], re.M)
+        for name, page in pages.items()
+        if name
+    ]
+    once = [name for names in own for name in names]
+    assert len(once) == len({*once}), "what several verbs share has a heading"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_table_says_what_the_verb_says(verb: str) -> None:
+    name = verb.replace("-", "_")
+    said = getattr(import_module(f"noxcli.commands.{name}"), name).__doc__
+    assert said.partition("\n")[0] == VERBS[verb][1]
+
+
+def test_the_verbs_stand_under_headings(pages: dict[str, str]) -> None:
+    listed = sections(pages[""])
+    for verb, (heading, does) in VERBS.items():
+        assert f"{verb} {does}" in " ".join(" ".join(listed[heading]).split())
+
+
+def test_help_for_all_loads_no_verb() -> None:
+    code = (
+        "import sys\n"
+        "from noxcli.__main__ import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stderr.split()
+    assert "noxcli.app" in loaded
+    assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & {*loaded}
+
+
+def test_a_duration_that_is_the_default_is_written_as_it_would_be_typed(pages: dict[str, str]) -> None:
+    assert "[default: 30s]" in pages["stop"]
+    assert ".0]" not in "".join(pages.values())
+
+
+# Examples.
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[Sandbox]:
+    """A sandbox in which a slow run is still going when an example looks."""
+    with Sandbox(BUILT_IN, speed=30) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
+    lines = sections(pages[verb])["Examples"]
+    assert any(line.startswith("noxcli") for line in lines)
+    env = {**environment(lively.url), "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
+    for number in range(len(lines)):
+        assert lines[number].startswith(("noxcli", "#")), "a line for each command"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
+        cwd=tmp_path,
+        env={**env, "HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
+    assert done.stdout.strip()
+
+
+# Slips.
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["fetch"], "no such command 'fetch'; did you mean fetch-output?"),
+        (["rnu", "demo"], "no such command 'rnu'; did you mean run?"),
+        (["xyzzy"], "no such command 'xyzzy'; see noxcli --help"),
+        ([""], "no such command ''; see noxcli --help"),
+        (
+            ["run", "demo", "--tiemout=3"],
+            "no such option: --tiemout; did you mean --timeout? noxcli run --help has them all",
+        ),
+        (["wait", "x", "--zzz"], "no such option: --zzz; see noxcli wait --help"),
+        (["--vrsion"], "no such option: --vrsion; did you mean --version? noxcli --help has them all"),
+        (["run"], "missing argument 'WORKFLOW'; see noxcli run --help"),
+        (["no\x1b[2Jpe"], "no such command 'no\\x1b[2Jpe'; see noxcli --help"),
+    ],
+)
+def test_a_slip_names_what_was_probably_meant(noxcli: Noxcli, argv: list[str], line: str) -> None:
+    result = noxcli(*argv)
+    assert (result.code, result.err, result.out) == (2, f"noxcli: {line}\n", b"")
+
+
+def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
+    error = noxcli("fetch", "x", "--json").json["error"]
+    assert (error["phase"], error["hint"]) == ("usage", "did you mean fetch-output?")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("wor", "workflows"), ("run", "run"), ("strem", "stream"), ("", None), ("q", None)]
+)
+def test_the_nearest_is_what_begins_so_or_looks_alike(word: str, meant: str | None) -> None:
+    assert nearest(word, VERBS) == meant

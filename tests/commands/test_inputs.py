@@ -1,0 +1,144 @@
+"""`noxcli inputs`: the table, the line to paste, the schema."""
+
+import io
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.cli.context import Context
+from noxcli.main import run
+from noxcli.render.terminal import Terminal
+from noxcli.sandbox.faults import Answer
+from noxcli.sandbox.scenario import Node, fixed_input, input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+from tests.process import environment
+
+EVERYTHING = [
+    input_node("Question"),
+    input_node("Count", type="int"),
+    input_node("Ratio", type="float"),
+    input_node("Flag", type="bool"),
+    input_node("Data", type="dict"),
+    input_node("Tags", type="list"),
+    input_node("a=b:@\\ it's $HOME"),
+    input_node("-x"),
+    input_node("Tone", default="dry"),
+    fixed_input("Prompt", "Be kind.\nAlways.\t!"),
+    Node("bare", "InputNode", {}),
+    Node("doc", "FileInputNode", {"label": "Doc"}),
+]
+
+
+def sample_of(err: str) -> str:
+    return next(line.removeprefix("try: ") for line in err.splitlines() if line.startswith("try: "))
+
+
+def test_a_line_for_each_input_with_tabs_between(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(nodes=EVERYTHING)
+    result = noxcli("inputs", workflow)
+    rows = [line.split("\t") for line in result.text.splitlines()]
+    assert rows[0] == ["LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT"]
+    assert {row[0]: row[2:] for row in rows[1:]} == {
+        "Question": ["str", "yes", "", ""],
+        "Count": ["int", "yes", "", ""],
+        "Ratio": ["float", "yes", "", ""],
+        "Flag": ["bool", "yes", "", ""],
+        "Data": ["dict", "yes", "", ""],
+        "Tags": ["list", "yes", "", ""],
+        "a=b:@\\ it's $HOME": ["str", "yes", "", ""],
+        "-x": ["str", "yes", "", ""],
+        "Tone": ["str", "no", "", "dry"],
+        "Prompt": ["str", "no", "Be kind. Always. !", ""],
+        "": ["", "yes", "", ""],
+        "Doc": ["File", "yes", "", ""],
+    }
+    assert len(sandbox.requests) == 1
+
+
+class Screen(io.BytesIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_the_columns_are_aligned_and_harmless(noxcli: Noxcli, plays: Any) -> None:
+    hostile = fixed_input("\x1b[31mred\u202e", "x" * 100)
+    workflow = plays(nodes=[input_node("A"), hostile])
+    screen = Screen()
+    code = run(["inputs", workflow], Context(Terminal(screen, io.StringIO(), environ=noxcli.environ)))
+    lines = screen.getvalue().decode().splitlines()
+    assert code == 0
+    assert len({line.find(" str ") for line in lines[1:]}) == 1
+    assert "\x1b" not in screen.getvalue().decode()
+    assert "\u202e" not in screen.getvalue().decode()
+    assert lines[2].endswith("x…")
+
+
+def test_the_line_can_be_pasted_and_runs(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    workflow = plays(nodes=EVERYTHING, output={"A": "done"}, switches={"missing_input": "accept"})
+    line = sample_of(noxcli("inputs", workflow).err)
+    script = 'noxcli() { python -m noxcli "$@"; }\n' + line
+    env = {**environment(sandbox.url), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", script], env=env, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"done\n"), done.stderr
+    given = sandbox.runs(workflow)[0].input
+    assert (given["Question"], given["Count"], given["Ratio"], given["Flag"]) == ("hello", 3, 0.5, True)
+    assert (given["Data"], given["Tags"], given["-x"]) == ({"key": "value"}, ["one", "two"], "hello")
+    assert given["a=b:@\\ it's $HOME"] == "hello"
+    assert given["Doc"]["uri"].startswith("spot://")
+
+
+@pytest.mark.parametrize("name", ["demo", "v2", "qa", "fixed-inputs", "structured", "many-nodes"])
+def test_the_samples_of_the_sandboxes_own_workflows_run(noxcli: Noxcli, name: str) -> None:
+    words = shlex.split(sample_of(noxcli("inputs", name).err))
+    assert words[0] == "noxcli"
+    result = noxcli(*words[1:])
+    assert result.code == 0
+    assert "mistake" not in result.err
+
+
+def test_a_label_that_could_act_on_a_terminal_goes_by_its_id(noxcli: Noxcli, plays: Any) -> None:
+    line = sample_of(noxcli("inputs", plays(nodes=[input_node("a\x1b[2J\nb")])).err)
+    assert shlex.split(line)[3].removesuffix("=hello").count("-") == 4
+
+
+def test_the_schema_describes_what_inputs_takes(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=EVERYTHING[:10], output={"A": "x"})
+    schema = noxcli("inputs", workflow, "--json").json
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert (schema["type"], schema["additionalProperties"]) == ("object", False)
+    assert {key: value.get("type") for key, value in schema["properties"].items()} == {
+        "Question": "string",
+        "Count": "integer",
+        "Ratio": "number",
+        "Flag": "boolean",
+        "Data": "object",
+        "Tags": "array",
+        "a=b:@\\ it's $HOME": "string",
+        "-x": "string",
+        "Tone": "string",
+        "Prompt": "string",
+    }
+    assert schema["required"] == [*schema["properties"]][:8]
+    assert (schema["properties"]["Tone"]["default"], schema["title"]) == ("dry", schema["title"])
+    assert noxcli("run", workflow, "--inputs", json.dumps(schema["examples"][0])).code == 0
+
+
+def test_a_mistake_is_told_in_the_document(noxcli: Noxcli) -> None:
+    result = noxcli("inputs", "dema", "--json")
+    assert (result.code, result.json["error"]["hint"]) == (5, "did you mean 'demo'?")
+
+
+def test_a_definition_that_cannot_be_read_is_an_error_here(noxcli: Noxcli, plays: Any) -> None:
+    odd = plays(faults={"workflow": [Answer(200, {"id": "w"}, repeat=True)]})
+    assert noxcli("inputs", odd).code == 75
+    assert noxcli("inputs", plays(faults={"workflow": [Answer(403)]})).code == 4
+
+
+def test_a_version_has_its_own_inputs(noxcli: Noxcli) -> None:
+    assert noxcli("inputs", "demo", "--version-id", "nope").code == 5

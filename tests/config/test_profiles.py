@@ -1,0 +1,396 @@
+"""The user's config file and a project's: which profile counts, what each may say, and what is wrong in a bad one."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from noxcli.app import VERBS
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, Result
+
+
+@pytest.fixture
+def bare(sandbox: Sandbox, tmp_path: Path) -> Noxcli:
+    """noxcli with nothing in its environment that says where to connect or with which key."""
+    assert sandbox.url
+    return Noxcli({"NOXCLI_STATE_DIR": str(tmp_path / "state")})
+
+
+def user_file(text: str) -> Path:
+    path = Path.home() / ".config" / "noxcli" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def profile(sandbox: Sandbox, rest: str = "", name: str = "work") -> str:
+    return f'[profile.{name}]\nbase_url = "{sandbox.url}"\napi_key_command = "echo {sandbox.key}"\n{rest}\n'
+
+
+def asks(noxcli: Noxcli, *more: str, environ: dict[str, str] | None = None) -> Result:
+    return noxcli("inputs", "demo", "--retry-for", "0", *more, environ=environ)
+
+
+# Which profile.
+
+
+def test_a_profile_has_all_it_takes(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(f'default_profile = "work"\n{profile(sandbox)}')
+    assert asks(bare).code == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "variable", "default", "chosen"),
+    [
+        ("a", "b", "c", "a"),
+        (None, "b", "c", "b"),
+        (None, None, "c", "c"),
+        (None, "", "c", "c"),
+    ],
+)
+def test_flag_then_variable_then_file_choose_the_profile(
+    bare: Noxcli, sandbox: Sandbox, flag: str | None, variable: str | None, default: str, chosen: str
+) -> None:
+    others = "".join(f'[profile.{name}]\nbase_url = "https://{name}"\n' for name in "abc" if name != chosen)
+    user_file(f'default_profile = "{default}"\n{profile(sandbox, name=chosen)}{others}')
+    environ = {} if variable is None else {"NOXCLI_PROFILE": variable}
+    assert asks(bare, *([] if flag is None else ["--profile", flag]), environ=environ).code == 0
+
+
+def test_without_a_choice_no_profile_counts(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(profile(sandbox))
+    result = asks(bare)
+    assert (result.code, "no API key" in result.err) == (4, True)
+
+
+def test_another_file_may_be_named(bare: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(profile(sandbox))
+    assert asks(bare, "--profile", "work", environ={"NOXCLI_CONFIG": "other.toml"}).code == 0
+
+
+def test_a_named_file_that_is_missing_is_told(noxcli: Noxcli) -> None:
+    result = asks(noxcli, environ={"NOXCLI_CONFIG": "no/such.toml"})
+    assert result.code == 2
+    assert "no/such.toml; check NOXCLI_CONFIG" in result.err
+
+
+def test_a_profile_that_is_missing_is_told_with_those_there_are(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(profile(sandbox) + profile(sandbox, name="home"))
+    result = asks(bare, "--profile", "wrok")
+    assert result.code == 2
+    assert "no profile 'wrok' (flag --profile); there are: home, work" in result.err
+
+
+def test_the_environment_is_stronger_than_a_profile_and_says_so_to_a_flag(noxcli: Noxcli) -> None:
+    user_file('[profile.work]\nbase_url = "https://127.0.0.1:9"\napi_key_command = "false"\n')
+    result = asks(noxcli, "--profile", "work")
+    assert result.code == 0
+    assert "NOXUS_BACKEND_URL and NOXUS_API_KEY in the environment: stronger than --profile" in result.err
+    assert "stronger" not in asks(noxcli, environ={"NOXCLI_PROFILE": "work"}).err
+
+
+def test_help_reads_no_file(noxcli: Noxcli) -> None:
+    user_file("this is no TOML")
+    assert noxcli("run", "--help").code == 0
+    assert noxcli("help").code == 0
+    assert asks(noxcli).code == 2
+
+
+def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(profile(sandbox, name="'my work'"))
+    detached = bare("run", "pauses", "--detach", "--profile", "my work")
+    run = detached.text.strip()
+    assert f"follow it with: noxcli stream --profile 'my work' {run}\n" in detached.err
+    paused = bare("wait", run, "--on-pause", "exit", "--profile", "my work", "--json")
+    assert paused.json["error"]["hint"] == f"afterwards: noxcli wait --profile 'my work' {run}"
+    elsewhere = bare("wait", run, "--base-url", sandbox.url, environ={"NOXUS_API_KEY": sandbox.key})
+    assert f"noxcli wait --base-url {sandbox.url} {run}\n" in elsewhere.err
+    assert f"noxcli wait {run}\n" in bare("wait", run, environ={"NOXCLI_PROFILE": "my work"}).err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_that_connects_takes_a_profile(noxcli: Noxcli, verb: str) -> None:
+    page = noxcli(verb, "--help").text
+    assert ("--profile" in page) is ("--base-url" in page)
+
+
+# A key goes to its own server only.
+
+
+@pytest.mark.parametrize("source", ['api_key_command = "echo work-key"', 'api_key_file = "work.key"'])
+def test_a_profiles_key_does_not_go_to_another_server(bare: Noxcli, sandbox: Sandbox, source: str) -> None:
+    path = user_file(f'default_profile = "work"\n[profile.work]\nbase_url = "https://work.example/api"\n{source}\n')
+    path.with_name("work.key").write_text("work-key")
+    path.with_name("work.key").chmod(0o600)
+    for elsewhere in (
+        asks(bare, "--base-url", sandbox.url),
+        asks(bare, environ={"NOXUS_BACKEND_URL": sandbox.url}),
+        asks(bare, environ={"NOXCLI_BASE_URL": "https://work.example:444/api"}),
+    ):
+        assert elsewhere.code == 2
+        assert "is for work.example, and is not sent to " in elsewhere.err
+        assert "work-key" not in elsewhere.err
+
+
+def test_a_profile_without_a_server_means_the_default_one(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file('default_profile = "p"\n[profile.p]\napi_key_command = "echo k"\n')
+    assert "is for backend.noxus.ai" in asks(bare, "--base-url", sandbox.url).err
+
+
+def test_another_path_on_the_same_server_is_the_same_server(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(f'default_profile = "work"\n{profile(sandbox)}')
+    assert asks(bare, "--base-url", f"{sandbox.url}/elsewhere").code == 5  # it was asked
+
+
+def test_a_key_from_the_environment_may_go_to_a_profiles_server(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(f'default_profile = "p"\n[profile.p]\nbase_url = "{sandbox.url}"\n')
+    assert asks(bare, environ={"NOXUS_API_KEY": sandbox.key}).code == 0
+
+
+# What is wrong in the user's file.
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = ", "is no TOML: "),
+        ("profile = 1", "config.toml:profile is no table; begin it with [profile]"),
+        ("default_profle = 'p'", "config.toml:default_profle: there is no such setting; did you mean default_profile?"),
+        ("default_profile = 1", 'config.toml:default_profile is no text; write it like default_profile = "..."'),
+        ("default_profile = 'q'", "has no profile 'q' ("),
+        ("[profile.p]\nbase_ulr = 'https://h'", "config.toml:profile.p.base_ulr: there is no such setting; did you"),
+        ("[profile.p]\nbase_url = 7", "config.toml:profile.p.base_url is no text"),
+        ("[profile.p]\napi_key = 'S3CRET'", "config.toml:profile.p.api_key: keys don't stand in config files; use api"),
+        ("[profile.p]\napi_key_command = []", "config.toml:profile.p.api_key_command is no command"),
+        ("[profile.p]\napi_key_command = [1]", "config.toml:profile.p.api_key_command is no command"),
+        ("[profile.p]\napi_key_command = 'a \"S3CRET'", "config.toml:profile.p.api_key_command is no command"),
+        ("[profile.p]\napi_key_command = 'a'\napi_key_file = 'b'", "api_key_file are both given"),
+        ("[profile.p]\napi_key_file = '~nobody-by-this-name/k'", "config.toml:profile.p.api_key_file: nobody here has"),
+        ("[profile.p.defaults]\ntimeuot = '5'", "config.toml:profile.p.defaults.timeuot: there is no such setting"),
+        ("[profile.p.defaults]\nformat = 'json'", "defaults.format: there is no such setting; these may have defaults"),
+        ("[profile.p.defaults]\ntimeout = true", "config.toml:profile.p.defaults.timeout is no text and no number"),
+        ("[profile.p.defaults]\ntimeout = 'S3CRE'", "config.toml:profile.p.defaults.timeout, for --timeout: "),
+        ("[profile.p.aliases]\na = ''", "config.toml:profile.p.aliases.a is no text"),
+        ("[profile.p]\nbase_url = 'http://h'\napi_key_command = 'a'", "plain http to h"),
+        ("[profile.p]\nbase_url = 'h'\napi_key_command = 'a'", "base URL 'h' is not a valid http(s) address"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(bare: Noxcli, text: str, told: str) -> None:
+    user_file(text)
+    result = asks(bare, *(["--profile", "p"] if "[profile.p" in text else []))
+    assert (result.code, result.out) == (2, b"")
+    assert told in result.err
+    assert result.err.count("\n") == 1
+    assert "S3CRET" not in result.err
+
+
+def test_a_file_that_is_no_text_is_told(bare: Noxcli) -> None:
+    user_file("").write_bytes(b"\xff\xfe")
+    assert "it is no UTF-8 text" in asks(bare).err
+
+
+def test_a_file_that_is_a_directory_is_told(bare: Noxcli, tmp_path: Path) -> None:
+    assert "is a directory" in asks(bare, environ={"NOXCLI_CONFIG": str(tmp_path)}).err
+
+
+def test_a_mistake_in_another_profile_harms_nobody(bare: Noxcli, sandbox: Sandbox) -> None:
+    user_file(profile(sandbox) + "[profile.other]\nnope = 1\n")
+    assert asks(bare, "--profile", "work").code == 0
+
+
+def test_a_bad_file_is_told_in_the_document_too(bare: Noxcli) -> None:
+    user_file("a = ")
+    error = bare("run", "demo", "--json").json["error"]
+    assert error["phase"] == "config"
+
+
+# The project's file.
+
+
+def project(text: str, directory: Path) -> None:
+    (directory / ".noxcli.toml").write_text(text)
+
+
+@pytest.mark.parametrize("marker", ["directory", "file"])
+def test_the_nearest_file_up_to_the_repositorys_root_counts(
+    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str
+) -> None:
+    root, below = tmp_path / "root", tmp_path / "root" / "a" / "b"
+    below.mkdir(parents=True)
+    (root / ".git").mkdir() if marker == "directory" else (root / ".git").write_text("gitdir: elsewhere")
+    monkeypatch.chdir(below)
+    project('[aliases]\nd = "demo"', tmp_path)
+    assert noxcli("inputs", "d").code == 5, "above the root nothing is looked for"
+    project('[aliases]\nd = "demo"', root)
+    assert noxcli("inputs", "d").code == 0
+    project('[aliases]\nd = "nothing"', root / "a")
+    assert noxcli("inputs", "d").code == 5
+
+
+def test_without_a_repository_the_search_ends_at_home(
+    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home" / "a").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    project('[aliases]\nd = "demo"', tmp_path)
+    monkeypatch.chdir(tmp_path / "home" / "a")
+    assert noxcli("inputs", "d").code == 5
+    project('[aliases]\nd = "demo"', tmp_path / "home")
+    assert noxcli("inputs", "d").code == 0
+
+
+def test_outside_of_repository_and_home_only_here_is_looked_at(
+    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "shared" / "a").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    project('[aliases]\nd = "demo"', tmp_path / "shared")
+    monkeypatch.chdir(tmp_path / "shared" / "a")
+    assert noxcli("inputs", "d").code == 5
+    monkeypatch.chdir(tmp_path / "shared")
+    assert noxcli("inputs", "d").code == 0
+
+
+def test_a_directory_that_is_gone_has_no_project(
+    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert asks(noxcli).code == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'base_url = "https://elsewhere"',
+        'api_key_command = "curl https://elsewhere"',
+        'api_key_file = "/etc/passwd"',
+        'api_key = "S3CRET"',
+        'NOXUS_API_KEY = "S3CRET"',
+        'default_profile = "other"',
+        "[profile.work]\nbase_url = 'https://elsewhere'",
+        'secret = "S3CRET"',
+    ],
+)
+def test_a_project_has_no_say_in_where_keys_go(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, text: str) -> None:
+    project(text, tmp_path)
+    result = asks(noxcli)
+    assert (result.code, result.out) == (2, b"")
+    assert ".noxcli.toml:" in result.err
+    assert "a project's file holds no key and says nothing of where keys go" in result.err
+    assert "S3CRET" not in result.err
+    assert not sandbox.requests
+
+
+def test_other_mistakes_in_a_projects_file_are_told(noxcli: Noxcli, tmp_path: Path) -> None:
+    project('[alias]\nd = "demo"', tmp_path)
+    assert ".noxcli.toml:alias: there is no such setting; did you mean aliases?" in asks(noxcli).err
+
+
+# Aliases.
+
+
+def workflow_id(noxcli: Noxcli, name: str) -> str:
+    return str(noxcli("run", name, "User Input=x", "--json").json["run"]["workflow_id"])
+
+
+def test_an_alias_stands_for_an_id_or_a_name(noxcli: Noxcli, tmp_path: Path) -> None:
+    demo = workflow_id(noxcli, "demo")
+    project(f'[aliases]\nby-id = "{demo}"\n"by name" = "demo"\n', tmp_path)
+    assert workflow_id(noxcli, "by-id") == workflow_id(noxcli, "by name") == demo
+
+
+def test_an_id_wins_over_an_alias_and_an_alias_over_a_name(noxcli: Noxcli, tmp_path: Path) -> None:
+    demo = workflow_id(noxcli, "demo")
+    project('[aliases]\nfails = "demo"\n', tmp_path)
+    assert workflow_id(noxcli, "fails") == demo
+    project(f'[aliases]\n{demo} = "fails"\n', tmp_path)
+    assert "an id always means itself" in asks(noxcli).err
+
+
+def test_an_alias_is_never_looked_up_twice(noxcli: Noxcli, tmp_path: Path) -> None:
+    project('[aliases]\na = "b"\nb = "demo"\n', tmp_path)
+    assert noxcli("inputs", "a").code == 5
+
+
+def test_a_mistyped_alias_is_named(noxcli: Noxcli, tmp_path: Path) -> None:
+    project('[aliases]\nquarterly-report = "demo"\n', tmp_path)
+    assert "did you mean 'quarterly-report'?" in noxcli("inputs", "quarterly-reprot").err
+
+
+def test_a_projects_alias_wins_over_the_profiles(noxcli: Noxcli, tmp_path: Path) -> None:
+    user_file('default_profile = "p"\n[profile.p.aliases]\nd = "nothing"\ne = "demo"\n')
+    project('[aliases]\nd = "demo"\n', tmp_path)
+    assert noxcli("inputs", "d").code == noxcli("inputs", "e").code == 0
+
+
+# Defaults.
+
+LAYERS = ["flag", "variable", "project", "profile"]
+
+
+@pytest.mark.parametrize("strongest", LAYERS)
+def test_flag_then_variable_then_project_then_profile(noxcli: Noxcli, tmp_path: Path, strongest: str) -> None:
+    # The strongest says to leave a paused run, all weaker ones to wait for it.
+    says = dict.fromkeys(LAYERS[LAYERS.index(strongest) :], "wait") | {strongest: "exit"}
+    user_file(f"default_profile = 'p'\n[profile.p.defaults]\non_pause = '{says['profile']}'\n")
+    if "project" in says:
+        project(f"[defaults]\non_pause = '{says['project']}'\n", tmp_path)
+    environ = {"NOXCLI_ON_PAUSE": says["variable"]} if "variable" in says else {}
+    flag = ["--on-pause", says["flag"]] if "flag" in says else []
+    assert noxcli("run", "pauses", "--timeout", "20", *flag, environ=environ).code == 10
+
+
+def test_defaults_reach_their_options(noxcli: Noxcli, tmp_path: Path) -> None:
+    project('[defaults]\non_pause = "wait"\ntimeout = 0.4\npoll_interval = "50ms"\n', tmp_path)
+    assert noxcli("run", "pauses").code == 124
+    assert noxcli("run", "pauses", "--on-pause", "exit", "--timeout", "20").code == 10
+
+
+def test_how_long_to_follow_is_not_how_long_to_wait_for_a_stop(noxcli: Noxcli) -> None:
+    started = noxcli("run", "slow", "--detach").text.strip()
+    result = noxcli("stop", started, environ={"NOXCLI_TIMEOUT": "1ms"})
+    assert result.code == 0
+
+
+def test_a_bad_default_in_the_environment_is_told(noxcli: Noxcli) -> None:
+    result = noxcli("run", "demo", environ={"NOXCLI_ON_PAUSE": "perhaps"})
+    assert result.code == 2
+    assert "env NOXCLI_ON_PAUSE, for --on-pause: 'perhaps' is not one of" in result.err
+
+
+def test_json_is_json_whatever_the_files_say(noxcli: Noxcli, tmp_path: Path) -> None:
+    project('[defaults]\ntimeout = "1h"\n', tmp_path)
+    assert json.loads(noxcli("run", "demo", "User Input=x", "--json").out)["ok"]
+
+
+# The documentation.
+
+DOCS = Path(__file__).parents[2]
+EXAMPLES = re.findall(
+    r"```toml\n(.*?)```", (DOCS / "README.md").read_text() + (DOCS / "docs/configuration.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_an_example_is_a_file_that_counts(noxcli: Noxcli, tmp_path: Path, text: str) -> None:
+    if "profile" in text:
+        user_file(text)
+    else:
+        project(text, tmp_path)
+    result = noxcli("config", "--json")
+    assert result.code == 0, result.err
+    assert {row["name"]: row["value"] for row in result.json["settings"]}["timeout"] in {"10m", "30m"}
+
+
+def test_the_examples_are_there() -> None:
+    assert len(EXAMPLES) == 3
+
+
+def test_an_empty_file_switches_profiles_off(noxcli: Noxcli) -> None:
+    user_file("default_profile = 'nope'")
+    assert asks(noxcli, environ={"NOXCLI_CONFIG": "/dev/null"}).code == 0

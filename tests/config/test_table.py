@@ -1,0 +1,148 @@
+"""Config and project files that are too large, too deep, too slow to parse, or no files at all."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.config.project import LARGEST, NAME, read_project_file
+from noxcli.config.table import MOST_DOTS, read_table
+from noxcli.errors import ConfigProblem
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, Result
+from tests.process import environment
+
+DOTS = ".".join("a" * MOST_DOTS)
+
+
+def asks(noxcli: Noxcli, **environ: str) -> Result:
+    return noxcli("inputs", "demo", environ=environ)
+
+
+def filled(unit: str) -> str:
+    """Return the unit as often as it fits, numbered where it has a place for that."""
+    lines: list[str] = []
+    size = 0
+    while size + len(unit) + 5 < LARGEST:
+        lines.append(unit.replace("#", str(len(lines))))
+        size += len(lines[-1])
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (".".join("a" * 30_000) + " = 1", "line 1 has more than 32 dots"),
+        ("\n[" + ".".join("a" * 30_000) + "]", "line 2 has more than 32 dots"),
+        ("x = {" + ".".join("a" * 30_000) + " = 1}", "line 1 has more than 32 dots"),
+        ("x = " + "[" * 60_000, "is nested too deeply"),
+        ("x = " + "{a=" * 20_000, "is nested too deeply"),
+        ("[defaults]\ntimeout = " + "9" * 60_000, "is no TOML: Exceeds the limit"),
+        ("[defaults]\ntimeout = 0x" + "f" * 60_000, "timeout is too large a number"),
+        ("x" * 60_000 + " = 1", "xxx...: there is no such setting"),
+        ("a = 1\n" * 20_000, "it is larger than 64 KiB"),
+    ],
+    ids=["key", "header", "inline", "arrays", "tables", "digits", "hexadecimal", "name", "size"],
+)
+def test_a_project_file_that_asks_for_too_much_is_refused_in_one_line(
+    noxcli: Noxcli, sandbox: Sandbox, text: str, told: str
+) -> None:
+    Path(NAME).write_text(text)
+    result = asks(noxcli)
+    assert (result.code, result.out, result.err.count("\n"), sandbox.requests) == (2, b"", 1, [])
+    assert NAME in result.err
+    assert told in result.err
+    assert len(result.err) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        filled(f"{DOTS}.k# = 1\n"),
+        filled(f"[{DOTS}.k#]\n"),
+        filled(f"[[{DOTS}]]\n"),
+        f"[{DOTS}]\n{filled(f'{DOTS}.k# = 1{chr(10)}')[: LARGEST // 2]}",
+        filled(f"[{DOTS}.k#]\n{DOTS} = 1\n"),
+        f"x = [\n{filled(f'{{{DOTS} = 1}},{chr(10)}')[: LARGEST // 2]}",
+        filled("[[a]]\n[a.b]\n[[a.b.c]]\n"),
+        'x = """' + "\\n" * 30_000 + '"""',
+        'x = """' + '"\n' * 30_000 + '"""',
+        "x = [" + "[]," * 20_000 + "]",
+        "\n" * 60_000 + "x",
+    ],
+)
+def test_the_slowest_that_is_let_through_is_not_slow(text: str) -> None:
+    """Half a second would be much on an idle machine; a bound that a busy one keeps, too."""
+    Path(NAME).write_text(text)
+    began = time.process_time()
+    with pytest.raises(ConfigProblem):
+        read_project_file(Path(NAME))
+    assert time.process_time() - began < 2
+
+
+def test_a_sparse_file_is_not_read(sandbox: Sandbox) -> None:
+    Path(NAME).touch()
+    os.truncate(NAME, 1 << 32)
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "import runpy\n"
+        "sys.argv = ['noxcli', 'inputs', 'demo']\n"
+        "runpy.run_module('noxcli', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(sandbox.url), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "it is larger than 64 KiB" in done.stderr
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "pipe", "socket"])
+def test_a_config_file_that_is_no_file_is_refused(noxcli: Noxcli, device: str) -> None:
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    result = asks(noxcli, NOXCLI_CONFIG=device)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert ("larger than 256 KiB" if device == "/dev/zero" else "it is not a regular file") in result.err
+
+
+def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
+    text = f'[profile.p]\\nbase_url = "{sandbox.url}"\\n'
+    command = f"{sys.executable} -m noxcli config --json --profile p"
+    done = subprocess.run(
+        ["bash", "-c", f"f() {{ NOXCLI_CONFIG=$1 {command}; }}; f <(printf '{text}')"],
+        env=environment(sandbox.url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, '"p"' in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("size", [70_000, 1 << 34])
+def test_a_key_file_is_as_large_as_a_key(noxcli: Noxcli, size: int) -> None:
+    Path("k").touch(0o600)
+    os.truncate("k", size)
+    result = noxcli("inputs", "demo", "--api-key-file", "k")
+    assert (result.code, "holds more than a key; check --api-key-file" in result.err) == (4, True)
+    assert "holds more than a key" in noxcli("inputs", "demo", "--api-key-file", "/dev/zero").err
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(st.text(max_size=200) | st.text("[]{}.=\"'a1 \n\\,#-_:", max_size=200) | st.binary(max_size=200))
+def test_whatever_is_in_it_a_file_is_a_table_or_a_problem(
+    tmp_path_factory: pytest.TempPathFactory, content: str | bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+    for read in (read_table, read_project_file):
+        with suppress(ConfigProblem):
+            read(path)

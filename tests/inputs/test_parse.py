@@ -1,0 +1,314 @@
+"""The input language: what each form sends, and how a mistake in it is told."""
+
+import io
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.errors import ExitCode, Phase, UsageProblem
+from noxcli.inputs import parse as inputs
+from noxcli.inputs.parse import ESCAPABLE, split_item
+from tests.conftest import Noxcli
+
+PIPED = io.StringIO
+
+
+def read_inputs(items: Sequence[str], whole: str | None = None, stdin: TextIO | None = None) -> dict[str, Any]:
+    return inputs.read_inputs(items, whole, stdin).values
+
+
+def problem(*items: str, whole: str | None = None, stdin: str = "") -> UsageProblem:
+    with pytest.raises(UsageProblem) as caught:
+        read_inputs(items, whole, PIPED(stdin))
+    assert (caught.value.exit_code, caught.value.phase) == (ExitCode.USAGE, Phase.USAGE)
+    return caught.value
+
+
+# Keys and operators.
+
+
+@pytest.mark.parametrize(
+    ("item", "parts"),
+    [
+        ("k=v", ("k", "=", "v")),
+        ("k:=1", ("k", ":=", "1")),
+        ("k=@f", ("k", "=@", "f")),
+        ("k:=@f", ("k", ":=@", "f")),
+        ("k@f", ("k", "@", "f")),
+        ("k@f;type=text/plain;name=x", ("k", "@", "f;type=text/plain;name=x")),
+        # The first one wins, the longest first.
+        ("k=a=b", ("k", "=", "a=b")),
+        ("k=:=1", ("k", "=", ":=1")),
+        ("k=a:=@b", ("k", "=", "a:=@b")),
+        ("k@a=b", ("k", "@", "a=b")),
+        ("k:=@a=b", ("k", ":=@", "a=b")),
+        ("k==v", ("k", "=", "=v")),
+        # A colon alone is none.
+        ("a:b=c", ("a:b", "=", "c")),
+        ("a: =c", ("a: ", "=", "c")),
+        ("node::input=x", ("node::input", "=", "x")),
+        ("node::input:=3", ("node::input", ":=", "3")),
+        ("node::input=@f", ("node::input", "=@", "f")),
+        ("node::input@f", ("node::input", "@", "f")),
+        ("a:b@f", ("a:b", "@", "f")),
+        # Escapes in the key.
+        (r"a\=b=c", ("a=b", "=", "c")),
+        (r"a\:=1", ("a:", "=", "1")),
+        (r"a\:\=1=x", ("a:=1", "=", "x")),
+        (r"a\@b=c", ("a@b", "=", "c")),
+        (r"a\\=c", ("a\\", "=", "c")),
+        (r"a\\\=b=c", ("a\\=b", "=", "c")),
+        (r"a\nb=c", (r"a\nb", "=", "c")),
+        (r"\=\:\@\\:=1", ("=:@\\", ":=", "1")),
+        # Everything else belongs to the key.
+        ("User Question=x", ("User Question", "=", "x")),
+        ("a[0].b{c}=x", ("a[0].b{c}", "=", "x")),
+        (" k =v", (" k ", "=", "v")),
+        ("-k=v", ("-k", "=", "v")),
+        ("世界 🌱=x", ("世界 🌱", "=", "x")),
+        ("a\nb=c", ("a\nb", "=", "c")),
+        ("k=", ("k", "=", "")),
+    ],
+)
+def test_an_item_is_a_key_an_operator_and_the_rest(item: str, parts: tuple[str, str, str]) -> None:
+    assert split_item(item) == parts
+
+
+@pytest.mark.parametrize("item", ["", "k", "k:v", r"k\=v", r"k\:\=v", r"a\@b", "k\\", "User Question"])
+def test_a_word_without_an_operator_is_no_input(item: str) -> None:
+    error = problem(item)
+    assert error.message == f"{item!r} is no input"
+    assert "KEY=VALUE" in (error.hint or "")
+
+
+@pytest.mark.parametrize("item", ["=v", ":=1", "@f", "=@f", ":=@f"])
+def test_an_item_needs_a_key(item: str) -> None:
+    assert problem(item).message == f"the input {item!r} has no key"
+
+
+# Values.
+
+
+@pytest.mark.parametrize(
+    ("item", "value"),
+    [
+        # Text stays text.
+        ("k=1.10", "1.10"),
+        ("k=true", "true"),
+        ("k=null", "null"),
+        ("k=[1]", "[1]"),
+        ("k=", ""),
+        ("k= v ", " v "),
+        ("k=two\nlines\r\n", "two\nlines\r\n"),
+        (r"k=C:\\x", r"C:\\x"),
+        (r"k=C:\new", r"C:\new"),
+        (r"k=a\=b\\c\@d", r"a\=b\\c\@d"),
+        (r"k=\@alice", "@alice"),
+        (r"k=\\@alice", r"\\@alice"),
+        (r"k=a\@b", r"a\@b"),
+        ("k=a@b", "a@b"),
+        ("k=\u0065\u0301 \u00e9", "\u0065\u0301 \u00e9"),
+        ("k=\ufeffx\u200b", "\ufeffx\u200b"),
+        # JSON.
+        ("k:=3", 3),
+        ("k:=-0.5e3", -500.0),
+        ("k:=true", True),
+        ("k:=null", None),
+        ('k:="3"', "3"),
+        ("k:=[1, {}]", [1, {}]),
+        ('k:= {"a": {"a": []}} ', {"a": {"a": []}}),
+        ("k:=12345678901234567890123456789", 12345678901234567890123456789),
+        ('k:="\\ud83c\\udf31"', "🌱"),
+        ('k:=""', ""),
+    ],
+)
+def test_a_value_is_sent_as_it_is_written(item: str, value: Any) -> None:
+    read = read_inputs([item])["k"]
+    assert (read, type(read)) == (value, type(value))
+
+
+def test_a_key_is_not_normalised() -> None:
+    assert list(read_inputs(["e\u0301=1", "\u00e9=2"])) == ["e\u0301", "\u00e9"]
+
+
+def test_a_files_text_is_sent_to_the_last_byte(tmp_path: Path) -> None:
+    text = "ü\r\n世界\n\n\ttail \x00"
+    (tmp_path / "a=b.txt").write_bytes(text.encode())
+    assert read_inputs(["k=@a=b.txt"]) == {"k": text}
+    assert read_inputs([f"k=@{tmp_path}/a=b.txt", "l=@~/a=b.txt"]) == {"k": text, "l": text}
+
+
+def test_a_json_file_is_parsed(tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text('\n{"n": 12345678901234567890}\n')
+    assert read_inputs(["k:=@v.json"]) == {"k": {"n": 12345678901234567890}}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "line 1, column 1"),
+        ("{", "line 1, column 2"),
+        ("hello", "line 1, column 1"),
+        ("1 2", "line 1, column 3"),
+        ('{\n  "a": 1,\n}', "line 3, column 1"),
+        ("'x'", "line 1, column 1"),
+        ("NaN", "NaN is not part of JSON"),
+        ("[-Infinity]", "-Infinity is not part of JSON"),
+        ('{"a": 1, "b": 2, "a": 3}', "the key 'a' appears twice"),
+        ('[{"x": {"b": 1, "b": 1}}]', "the key 'b' appears twice"),
+        ("[" * 100_000, "nested too deep"),
+        ('{"a":' * 100_000, "nested too deep"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_bad_json_is_told_with_its_place_wherever_it_stands(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text(text)
+    errors = [
+        (problem(f"k:={text}"), "the value of 'k'"),
+        (problem("k:=@v.json"), "the file v.json for 'k'"),
+        (problem(whole="@v.json"), "--inputs @v.json"),
+        (problem(whole="-", stdin=text), "--inputs from stdin"),
+        *([(problem(whole=text), "--inputs")] if text[:1] != "-" else []),
+    ]
+    for error, source in errors:
+        assert error.message.startswith(source)
+        assert told in error.message
+        assert len(error.line()) < 300
+
+
+def test_a_number_too_long_to_read_is_told() -> None:
+    assert "set_int_max_str_digits" not in problem("k:=" + "9" * 5000).line()
+
+
+@pytest.mark.parametrize("item", ["k=@no/such.txt", "k:=@no/such.txt", "k=@.", "k=@", "k=@~nobody-by-this-name/x"])
+def test_a_file_that_cannot_be_read_is_named_with_its_input(item: str) -> None:
+    error = problem(item)
+    assert error.message.startswith("can't read the file ")
+    assert "'k'" in error.message
+    assert item.rpartition("@")[2] in error.message
+
+
+@pytest.mark.parametrize("operator", ["=@", ":=@"])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"ab\xc3", b"%PDF-1.7\xe2\xe3"])
+def test_a_file_that_is_no_text_points_to_uploads(operator: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "f.bin").write_bytes(content)
+    error = problem(f"k{operator}f.bin")
+    assert error.message == "the file f.bin for 'k' is not UTF-8 text"
+    assert "k@f.bin" in (error.hint or "")
+
+
+# Several inputs.
+
+
+def test_items_come_in_their_order() -> None:
+    assert list(read_inputs(["b=1", "a=2", "c=3"])) == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize("again", ["k=2", "k:=2", r"k=", "k:=null"])
+def test_a_key_twice_is_a_mistake(again: str) -> None:
+    assert problem("k=1", "x=y", again).message == "the input 'k' is given twice"
+
+
+def test_an_escaped_key_is_the_same_key() -> None:
+    assert problem("a:b=1", r"a\:b=2").message == "the input 'a:b' is given twice"
+
+
+def test_items_override_the_whole() -> None:
+    whole = '{"a": 1, "b": [2], "c": null}'
+    assert read_inputs(["b=two", "d:=4"], whole) == {"a": 1, "b": "two", "c": None, "d": 4}
+
+
+def test_the_whole_comes_from_the_command_line_a_file_or_stdin(tmp_path: Path) -> None:
+    text = '{"q": "Grüße", "n": 12345678901234567890}'
+    (tmp_path / "in.json").write_text(text)
+    sources = [text, "@in.json", "@~/in.json", f"@{tmp_path}/in.json", "-"]
+    assert [read_inputs([], source, PIPED(text)) for source in sources] == [json.loads(text)] * 5
+
+
+def test_only_a_dash_reads_stdin() -> None:
+    stdin = PIPED("{}")
+    read_inputs(["k=-", "l:=1"], '{"m": "-"}', stdin)
+    read_inputs(["k=v"], None, stdin)
+    assert stdin.tell() == 0
+
+
+@pytest.mark.parametrize("text", ["[]", "[1]", '"text"', "7", "null", "true"])
+def test_the_whole_has_to_be_an_object(text: str) -> None:
+    assert problem(whole=text).message == "--inputs is no JSON object"
+    assert problem(whole="-", stdin=text).message == "--inputs from stdin is no JSON object"
+
+
+@pytest.mark.parametrize("source", ["@no/such.json", "@", "@.", "@~nobody-by-this-name/x"])
+def test_a_whole_that_cannot_be_read_is_named(source: str) -> None:
+    assert problem(whole=source).message.startswith(f"can't read --inputs {source}: ")
+
+
+def test_a_whole_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_bytes(b'{"a": "\xff"}')
+    assert "--inputs @in.json" in problem(whole="@in.json").message
+
+
+def test_stdin_that_is_no_text_is_told() -> None:
+    piped = io.TextIOWrapper(io.BytesIO(b'{"a": "\xff"}'), encoding="utf-8")
+    with pytest.raises(UsageProblem, match="stdin"):
+        read_inputs([], "-", piped)
+
+
+def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)  # how Python shows `<&-`
+    with pytest.raises(UsageProblem, match="stdin"):
+        read_inputs([], "-")
+
+
+def test_files_and_stdin_cannot_both_be_stdin(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", PIPED("{}"))
+    assert noxcli("run", "demo", "k=@-", "--inputs", "-").code == 2
+
+
+@pytest.mark.parametrize("depth", [300, 900, 940, 960, 980, 990, 995])
+def test_what_was_read_can_be_sent_or_is_refused_before(noxcli: Noxcli, plays: Any, depth: int) -> None:
+    result = noxcli("run", plays(output={"A": "x"}), "k:=" + "[" * depth + "]" * depth, "--detach", "--no-check")
+    assert result.code in {0, 2}, result.err
+
+
+# Whatever people write.
+
+quickly = settings(max_examples=200, deadline=None, database=None)
+texts = st.text(st.characters(codec="utf-8"))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def escaped(key: str) -> str:
+    return "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
+
+
+@quickly
+@given(texts.filter(bool), texts.filter(lambda text: not text.startswith("\\@")))
+def test_any_key_and_text_can_be_written(key: str, text: str) -> None:
+    value = f"\\{text}" if text.startswith("@") else text
+    assert read_inputs([f"{escaped(key)}={value}"]) == {key: text}
+
+
+@quickly
+@given(texts.filter(bool), values)
+def test_any_json_can_be_written(key: str, value: Any) -> None:
+    text = json.dumps(value)
+    assert read_inputs([f"{escaped(key)}:={text}"]) == {key: value}
+    assert read_inputs([], json.dumps({key: value}, ensure_ascii=False)) == {key: value}
+
+
+@quickly
+@given(st.text(), st.none() | st.text().filter(lambda text: not text.startswith("@")))
+def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
+    with suppress(UsageProblem):
+        read_inputs([item], whole, PIPED(item))

@@ -1,0 +1,229 @@
+"""Uploads: `key@path` becomes a stored file, or nothing is started."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.errors import UsageProblem
+from noxcli.inputs.uploads import Reading, Upload, guess_type, read_upload
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.faults import RATE_LIMITED, Answer, Drop
+from noxcli.sandbox.scenario import Node
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, QuickClock
+from tests.process import NOXCLI, environment
+
+DOC = Node("input Doc", "InputNode", {"label": "Doc", "type": "File"})
+MORE = Node("input More", "FileInputNode", {"label": "More"})
+
+
+def uploads(sandbox: Sandbox) -> int:
+    return sum(request.path == "/v1/file" for request in sandbox.requests)
+
+
+def starts(sandbox: Sandbox) -> int:
+    return sum(request.path.endswith("/runs") and request.method == "POST" for request in sandbox.requests)
+
+
+def test_a_file_is_stored_and_its_address_is_the_input(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    content = os.urandom(300_000)
+    (tmp_path / "q3 Grüße.pdf").write_bytes(content)
+    workflow = plays(nodes=[DOC], output={"A": "x"})
+    assert noxcli("run", workflow, "Doc@q3 Grüße.pdf").code == 0
+    value = sandbox.runs(workflow)[0].input["Doc"]
+    assert set(value) == {"uri", "name", "content_type", "id"}
+    assert (value["uri"], value["name"]) == (f"spot://{value['id']}", "q3 Grüße.pdf")
+    assert value["content_type"] == "application/pdf"
+    stored = sandbox._workspace.files[value["id"]]
+    assert stored.content.content == content
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "content_type"),
+    [
+        ("", "a.txt", "text/plain"),
+        (";name=b.csv", "b.csv", "text/csv"),
+        (";type=text/x-log", "a.txt", "text/x-log"),
+        (";name=b c;type=text/plain;charset=utf-8", "b c", "text/plain;charset=utf-8"),
+        (";type=a/b;name=c.pdf", "c.pdf", "a/b"),
+        (";name=plain", "plain", "text/plain"),
+    ],
+)
+def test_type_and_name_can_be_given(tmp_path: Path, options: str, name: str, content_type: str) -> None:
+    (tmp_path / "a.txt").write_text("abc")
+    assert read_upload(f"a.txt{options}", "k") == Upload("a.txt", name, content_type, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.PDF", "application/pdf"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.csv.bz2", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+        ("https://x/a.png", "image/png"),
+    ],
+)
+def test_the_type_follows_from_the_ending(name: str, kind: str) -> None:
+    assert guess_type(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no.txt", "can't read the file no.txt for 'k': no such file or directory"),
+        (".", "no regular file"),
+        ("", "no regular file"),
+        ("~nobody-by-this-name/x", "can't read"),
+        ("/dev/null", "no regular file"),
+        ("pipe", "no regular file"),
+        ("-", "only --inputs - reads stdin"),
+        ("a.txt;type=pdf", "no media type"),
+        ("a.txt;type=", "no media type"),
+        ("a.txt;type=a/b\r\nX: y", "no media type"),
+        ("a.txt;name=", "no usable name"),
+        ("a.txt;name=a\r\nb", "no usable name"),
+        ("a.txt;name=a;name=b", "two names"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_told_before_anything_is_sent(
+    noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "a.txt").write_text("abc")
+    os.mkfifo(tmp_path / "pipe")
+    result = noxcli("run", "demo", "first@a.txt", f"k@{text}")
+    assert (result.code, told in result.err, sandbox.requests) == (2, True, []), result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_stdin_is_never_a_file(noxcli: Noxcli) -> None:
+    for item in ("k=@-", "k:=@-", "k@-"):
+        result = noxcli("run", "demo", item)
+        assert (result.code, "--inputs -" in result.err) == (2, True)
+
+
+def test_nothing_is_uploaded_where_an_input_is_wrong(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    Path("a.txt").write_text("abc")
+    result = noxcli("run", plays(nodes=[DOC, MORE]), "Doc@a.txt")
+    assert (result.code, uploads(sandbox)) == (2, 0)
+    assert "'More' is missing" in result.err
+    text = plays(nodes=[Node("t", "InputNode", {"label": "T", "type": "str"})])
+    assert "'T' takes text, not a file (T=TEXT)" in noxcli("run", text, "T@a.txt").err
+
+
+def test_an_empty_file_is_a_file(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    Path("empty.txt").touch()
+    workflow = plays(nodes=[DOC], output={"A": "x"})
+    assert noxcli("run", workflow, "Doc@empty.txt").code == 0
+    assert [file.content.content for file in sandbox._workspace.files.values()] == [b""]
+
+
+def test_a_file_for_two_inputs_is_stored_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    Path("a.txt").write_text("abc")
+    workflow = plays(nodes=[DOC, MORE], output={"A": "x"})
+    assert noxcli("run", workflow, "Doc@a.txt", "More@a.txt", "--quiet").code == 0
+    assert uploads(sandbox) == 1
+    given = sandbox.runs(workflow)[0].input
+    assert given["Doc"] == given["More"]
+
+
+@pytest.fixture
+def storage() -> Any:
+    """A sandbox whose uploads fail as told."""
+
+    def serve(*faults: Any) -> Sandbox:
+        return Sandbox(BUILT_IN, speed=1000, faults={"upload": faults})
+
+    return serve
+
+
+def with_file(noxcli: Noxcli, sandbox: Sandbox, *argv: str) -> Any:
+    Path("a.txt").write_text("abc")
+    return noxcli("run", "qa", "Question@a.txt", "--no-check", "--json", "--base-url", sandbox.url, *argv)
+
+
+def test_an_upload_is_tried_again(noxcli: Noxcli, storage: Any) -> None:
+    with storage(RATE_LIMITED, Answer(500), Drop(), Answer(200, {"odd": 1})) as sandbox:
+        assert with_file(noxcli, sandbox).code == 0
+        assert (uploads(sandbox), starts(sandbox)) == (5, 1)
+        assert [file.content.content for file in sandbox._workspace.files.values()] == [b"abc"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Answer(503, repeat=True), 75),
+        (Answer(413, {"detail": "too large"}, repeat=True), 2),
+        (Answer(403, repeat=True), 4),
+    ],
+)
+def test_a_failed_upload_starts_nothing(noxcli: Noxcli, storage: Any, fault: Answer, code: int) -> None:
+    with storage(fault) as sandbox:
+        result = with_file(noxcli, sandbox)
+        assert (result.code, starts(sandbox)) == (code, 0)
+    assert (result.json["error"]["phase"], result.json["retry_safe"]) == ("upload", True)
+    assert "a.txt, for 'Question', was not uploaded and nothing started: " in result.err
+
+
+def test_a_dry_run_shows_what_would_be_uploaded(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    Path("a.txt").write_text("abc")
+    result = noxcli("run", plays(nodes=[DOC]), "Doc@a.txt;name=b.md", "--dry-run")
+    assert result.json == {
+        "input": {"Doc": {"$upload": "a.txt", "name": "b.md", "content_type": "text/markdown", "bytes": 3}}
+    }
+    assert uploads(sandbox) == 0
+
+
+def reading(size: int, clock: Clock, said: list[str]) -> Reading:
+    Path("big.bin").write_bytes(bytes(3 << 20))
+    return Reading(Path("big.bin").open("rb"), Upload("big.bin", "big.bin", "a/b", size), clock, said.append)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_long_upload_tells_how_far_it_is() -> None:
+    clock, said = QuickClock(), list[str]()
+    file = reading(3 << 20, clock, said)
+    for _ in range(3):
+        clock.sleep(6)
+        file.read(1 << 20)
+    assert [line.partition(",")[0] for line in said] == [
+        "uploading big.bin: 1.0 of 3.0 MiB (33 %)",
+        "uploading big.bin: 3.0 of 3.0 MiB (100 %)",
+    ]
+    assert "left" in said[0]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_file_keeps_to_the_length_that_was_announced() -> None:
+    longer = reading(10, Clock(), [])
+    assert (len(longer.read()), longer.len) == (10, 0)
+    shorter = reading((3 << 20) + 1, Clock(), [])
+    shorter.read()
+    with pytest.raises(UsageProblem, match="became shorter"):
+        shorter.read()
+
+
+def test_a_large_file_takes_no_memory(tmp_path: Path) -> None:
+    size = 150 << 20
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.truncate(size)
+    with Sandbox(BUILT_IN, speed=1000) as sandbox:
+        argv = [*NOXCLI, "run", "qa", "Question@large.bin", "--no-check", "--quiet"]
+        code = (
+            "import resource, subprocess, sys\n"
+            f"code = subprocess.run({argv!r}).returncode\n"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+            "sys.exit(code)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(sandbox.url), capture_output=True, check=True, cwd=tmp_path
+        )
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(done.stdout.splitlines()[-1]) * unit < 100 << 20

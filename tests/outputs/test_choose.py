@@ -1,0 +1,175 @@
+"""`--raw KEY`: one output or several, exactly; keys checked before anything is started."""
+
+import shlex
+from typing import Any
+
+import pytest
+
+from noxcli.errors import Undelivered, UsageProblem
+from noxcli.inputs.definition import OutputNode
+from noxcli.models import Run
+from noxcli.outputs.choose import check_keys, keys_in, require_one
+from noxcli.sandbox.scenario import File
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, Result
+from tests.rawserver import Turn, answer, json_answer, raw_server
+
+WORKFLOW = "11111111-1111-4111-8111-111111111111"
+RECORD = {"id": "run-1", "workflow_id": WORKFLOW, "status": "completed"}
+ESSAY = "Grüße, 世界 🌱. " * 1500
+
+
+def starts(sandbox: Sandbox) -> int:
+    return sum(request.method == "POST" for request in sandbox.requests)
+
+
+def definition(*labels: str | None, type: str = "OutputNodeV2") -> dict[str, Any]:
+    return {"nodes": [{"id": f"n{n}", "type": type, "node_config": {"label": one}} for n, one in enumerate(labels)]}
+
+
+# Before the start.
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("answer", "did you mean 'Answer'?"), ("Anwser", "did you mean 'Answer'?"), ("Zzz", "its outputs: 'Answer', 'B'")],
+)
+def test_a_wrong_key_starts_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str, hint: str) -> None:
+    result = noxcli("run", plays(output={"Answer": "x", "B": "y"}), "--raw", "B", "--raw", key)
+    assert (result.code, result.out, starts(sandbox)) == (2, b"", 0)
+    assert f"noxcli: the workflow has no output {key!r}; {hint}" in result.err
+
+
+def test_a_wrong_key_is_left_to_the_output_where_nothing_is_checked(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    result = noxcli("run", plays(output={"Answer": "x", "B b": "y"}), "--raw", "Bb", "--no-check")
+    assert (result.code, result.out, starts(sandbox)) == (9, b"", 1)
+    run = sandbox.requests[-1].path.rpartition("/")[2]
+    assert "the output has no key 'Bb', its keys: 'Answer', 'B b'; fetch it with: noxcli fetch-output" in result.err
+    line = result.err.partition("fetch it with: noxcli ")[2].splitlines()[0]
+    assert run in line or "--raw 'B b'" in line
+    assert noxcli(*shlex.split(line)).out == b"y"
+
+
+@pytest.mark.parametrize("verb", ["stream", "fetch-output"])
+def test_a_run_that_exists_ends_in_undelivered(noxcli: Noxcli, plays: Any, verb: str) -> None:
+    run = noxcli("run", plays(output={"Answer": "x", "B": "y"}), "--detach").text.strip()
+    noxcli("wait", run)
+    result = noxcli(verb, run, "--raw", "answer")
+    assert (result.code, result.out) == (9, b"")
+    assert f"; fetch it with: noxcli fetch-output {run} --raw Answer\n" in result.err
+
+
+def test_what_a_definition_says_of_keys() -> None:
+    for key in ("A", "n0", "n0::output", "n1"):
+        assert check_keys([key], definition("A", "B")) == []
+        assert check_keys([key], definition("A", "B", type="OutputNode")) == []
+    with pytest.raises(UsageProblem, match="no output 'n2'"):
+        check_keys(["A", "n2"], definition("A", "B"))
+    assert "without labels" in check_keys(["A", "Output 1"], definition("A", None))[0]
+    assert check_keys(["x"], {}) == check_keys(["x"], {"nodes": 7}) == check_keys([], definition("A")) == []
+    inner = {"id": "n9", "type": "OutputNode", "node_config": {"label": "x"}, "parent_id": "loop"}
+    with pytest.raises(UsageProblem) as caught:
+        check_keys(["x"], {"nodes": [inner, {"id": 7, "type": "OutputNode"}]})
+    assert caught.value.hint == "its outputs: none"
+
+
+# Keys and how a server keys.
+
+
+@pytest.mark.parametrize("output_keys", ["label", "node_id", "node_id::name"])
+@pytest.mark.parametrize("verb", ["run", "stream", "fetch-output"])
+def test_a_key_is_found_however_the_server_keys(noxcli: Noxcli, plays: Any, verb: str, output_keys: str) -> None:
+    workflow = plays(output={"Answer": "x", "B": "y"}, switches={"output_keys": output_keys})
+    document = noxcli("run", workflow, "--json").json
+    run = document["run"]["id"]
+    (node,) = [node["id"] for node in document["nodes"] if node["name"] == "Answer"]
+    for key in ("Answer", node, f"{node}::output"):
+        result = noxcli(verb, workflow if verb == "run" else run, "--raw", key)
+        assert (result.code, result.out) == (0, b"x"), (key, result.err)
+
+
+NODES = [OutputNode("n0", "A"), OutputNode("n1", "B"), OutputNode("n2", "B"), OutputNode("n3", None)]
+
+
+@pytest.mark.parametrize(
+    ("own", "key", "fitting"),
+    [
+        (["A", "B"], "A", ["A"]),
+        (["A"], "n0", ["A"]),
+        (["A"], "n0::output", ["A"]),
+        (["n0"], "A", ["n0"]),
+        (["n0"], "n0::output", ["n0"]),
+        (["n0::output"], "A", ["n0::output"]),
+        (["n0::output"], "n0", ["n0::output"]),
+        (["n0::output"], "n0::other", []),
+        (["n0::a", "n0::b"], "n0", ["n0::a", "n0::b"]),
+        (["n0::a", "n0::b"], "n0::b", ["n0::b"]),
+        (["n1", "n2"], "B", ["n1", "n2"]),
+        (["B"], "n1", []),
+        (["A", "B"], "n3", []),
+        (["n3"], "n3", ["n3"]),
+        (["A::x"], "A", []),
+        (["A", "A::x"], "A", ["A"]),
+        ([""], "", [""]),
+    ],
+)
+def test_a_key_means_one_output_or_none(own: list[str], key: str, fitting: list[str]) -> None:
+    assert keys_in(dict.fromkeys(own), [key], NODES) == [fitting]
+
+
+@pytest.mark.parametrize("output", [None, [], "x", {}])
+def test_an_output_without_keys_has_none(output: Any) -> None:
+    run = Run("run-1", "w", "completed", output=output)
+    with pytest.raises(Undelivered, match="no key 'A', its keys: none") as caught:
+        require_one(run, "A", keys_in(output, ["A"])[0])
+    assert caught.value.hint == "fetch it with: noxcli fetch-output run-1"
+
+
+def test_a_label_of_two_outputs_is_not_guessed() -> None:
+    run = Run("run-1", "w", "completed", output={"n1": "x", "n2": "y"})
+    with pytest.raises(Undelivered, match="'B' means several outputs: 'n1', 'n2'"):
+        require_one(run, "B", keys_in(run.output, ["B"], NODES)[0])
+
+
+def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result, int]:
+    with raw_server(*turns) as server:
+        result = noxcli("fetch-output", f"{WORKFLOW}/run-1", *argv, environ={"NOXUS_BACKEND_URL": server.url})
+        return result, len(server.requests)
+
+
+def test_the_definition_is_read_only_where_keys_differ(noxcli: Noxcli) -> None:
+    turns: list[Turn] = [
+        json_answer({**RECORD, "output": {"n0::output": "x"}}),
+        json_answer({"id": WORKFLOW, "definition": definition("Answer")}),
+    ]
+    for key, requests in (("n0::output", 1), ("n0", 1), ("Answer", 2)):
+        result, asked = fetch_output(noxcli, "--raw", key, turns=turns)
+        assert (result.out, asked) == (b"x", requests), result.err
+    result, _ = fetch_output(noxcli, "--raw", "Answer", turns=[turns[0], answer(404)])
+    assert (result.code, result.out) == (9, b"")
+
+
+# Several.
+
+
+def test_one_is_printed_exactly_and_several_each_end_their_line(noxcli: Noxcli, plays: Any) -> None:
+    values = {"A": "no newline", "B": [1, 2], "C": "line\n", "D": ESSAY, "E": File("e.bin", b"\0\1"), "F": ""}
+    workflow = plays(output=values)
+    assert noxcli("run", workflow, "--raw", "A").out == b"no newline"
+    assert noxcli("run", workflow, "--raw", "F").out == b""
+    result = noxcli("run", workflow, *[word for key in "CADEFB" for word in ("--raw", key)])
+    expected = b"line\nno newline\n" + ESSAY.encode() + b"\n\0\1\n\n[\n  1,\n  2\n]\n"
+    assert (result.code, result.out) == (0, expected)
+    assert noxcli("run", workflow, "--raw", "A", "--raw", "A").out == b"no newline\n" * 2
+    assert noxcli("run", workflow, "--raw", "A", "--raw", "F", "--no-expand").out == b"no newline\n\n"
+    assert noxcli("run", workflow, "--raw", "F", "--no-expand").out == b""
+
+
+def test_none_of_several_is_printed_where_one_is_not_whole(noxcli: Noxcli) -> None:
+    preview = {"has_preview": True, "text": ESSAY[:99], "file": {"id": "f-1"}}
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": "x", "B": preview}}), answer(500)]
+    result, _ = fetch_output(noxcli, "--raw", "A", "--raw", "B", "--retry-for", "0", turns=turns)
+    assert (result.code, result.out) == (9, b"")
+    assert "is not whole: /B: " in result.err

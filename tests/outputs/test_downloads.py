@@ -1,0 +1,264 @@
+"""Downloads over connections that break: resumed by range, begun anew, checked, never taken for what they are not."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.errors import NoxError, Unavailable, Undelivered
+from noxcli.outputs.download import Transfer, fetch
+from noxcli.outputs.partial import Part
+from noxcli.outputs.values import Remote
+from noxcli.render import downloads
+from noxcli.render.downloads import show_bytes, summary
+from noxcli.retry import Patience
+from noxcli.sandbox.faults import Answer, CutBody, Hold
+from noxcli.sandbox.scenario import File
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Deadline
+from tests.api.test_client import connect
+from tests.conftest import Noxcli, QuickClock
+from tests.outputs.test_files import left
+from tests.process import NOXCLI, environment, on_terminal
+from tests.rawserver import Request, Turn, answer, hang_up, raw_server
+
+BODY = bytes(range(256)) * 4000
+FILE = File("a.bin", BODY)
+PAGE = "<html>Please sign in</html>"
+
+
+def ranges(sandbox: Sandbox) -> list[str | None]:
+    """The range that each request for a file asked for, in order."""
+    return [request.headers.get("range") for request in sandbox.requests if "/v1/file/" in request.path]
+
+
+@pytest.mark.parametrize("download", ["direct", "redirect", "chunked"])
+@pytest.mark.parametrize("ranges_are", ["honoured", "ignored", "refused"])
+def test_a_download_that_is_cut_three_times_is_whole(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, ranges_are: str, download: str
+) -> None:
+    kind = "storage" if download == "redirect" else "file"
+    faults = {kind: [CutBody(300_000), CutBody(300_000), CutBody(300_000)]}
+    workflow = plays(output={"A": FILE}, faults=faults, switches={"ranges": ranges_are, "download": download})
+    result = noxcli("run", workflow, "--output-dir", "out")
+    assert result.code == 0, result.err
+    assert Path("out/A.bin").read_bytes() == BODY
+    assert left(Path("out")) == ["A.bin", "manifest.json"]
+    asked = ranges(sandbox)
+    assert asked[0] is None
+    assert asked[1] is not None
+    if ranges_are == "honoured":
+        places = [int((one or "").removeprefix("bytes=").removesuffix("-")) for one in asked[1:]]
+        assert places == sorted(set(places)), "each goes on where the last one broke"
+
+
+def test_a_download_that_gets_further_each_time_is_not_given_up(noxcli: Noxcli, plays: Any) -> None:
+    faults = {"file": [CutBody(20_000, repeat=True)]}
+    workflow = plays(output={"A": FILE}, faults=faults, switches={"ranges": "honoured"})
+    assert noxcli("run", workflow, "--output-dir", "out", "--retry-for", "20s").code == 0
+    assert Path("out/A.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_is_gone_halfway_leaves_no_part(noxcli: Noxcli, plays: Any, status: int) -> None:
+    faults = {"file": [CutBody(300_000), Answer(status)]}
+    workflow = plays(output={"A": FILE, "B": "b"}, faults=faults, switches={"ranges": "honoured"})
+    result = noxcli("run", workflow, "--output-dir", "out")
+    assert (result.code, left(Path("out"))) == (9, ["B.txt", "manifest.json"])
+
+
+def test_the_key_stays_home_in_every_part_of_a_download(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(
+        output={"A": FILE}, faults={"storage": [CutBody(9)]}, switches={"download": "redirect", "ranges": "honoured"}
+    )
+    assert noxcli("run", workflow, "--output-dir", "out").code == 0
+    stored = [request for request in sandbox.requests if request.path.startswith("/storage/")]
+    assert len(stored) == 2
+    assert not [request for request in stored if "x-api-key" in request.headers]
+
+
+def test_downloads_run_side_by_side_and_are_listed_in_order(noxcli: Noxcli, plays: Any) -> None:
+    output = {f"F{number}": File(f"{number}.bin", bytes([number]) * 50_000) for number in range(9)}
+    workflow = plays(output=output, faults={"file": [Hold(200)]})
+    document = noxcli("run", workflow, "--output-dir", "out", "--json").json
+    assert [entry["pointer"] for entry in document["files"]] == [f"/F{number}" for number in range(9)]
+    for number in range(9):
+        assert Path(f"out/F{number}.bin").read_bytes() == bytes([number]) * 50_000
+
+
+# Answers that are not the file.
+
+
+@pytest.mark.parametrize("output", [FILE, File("a.pdf", BODY, "application/pdf"), "long " * 4000])
+@pytest.mark.parametrize("options", [("--output-dir", "out"), ("--json",), ("--raw", "A")])
+def test_a_page_is_not_the_file(noxcli: Noxcli, plays: Any, output: Any, options: tuple[str, ...]) -> None:
+    workflow = plays(output={"A": output}, faults={"file": [Answer(200, PAGE, repeat=True)]})
+    result = noxcli("run", workflow, *options)
+    if options == ("--json",) and not isinstance(output, str):
+        assert result.code == 0, "a file value stays as it is, and nothing is fetched"
+        return
+    assert result.code == 9
+    assert "the server answered with a page (text/html" in result.err
+    assert options[0] == "--json" or result.out == b""
+    assert not Path("out").exists() or left(Path("out")) == ["manifest.json"]
+
+
+def test_a_page_that_is_the_file_is_the_file(noxcli: Noxcli, plays: Any) -> None:
+    output = {"A": File("a.html", PAGE.encode(), "text/html; charset=utf-8")}
+    assert noxcli("run", plays(output=output), "--raw", "A").out == PAGE.encode()
+
+
+# Straight from the server's mouth.
+
+
+def fetched(*turns: Turn, remote: Remote | None = None, retry_for: float = 30) -> tuple[bytes, list[Request]]:
+    clock = QuickClock()
+    patience = Patience(clock, Deadline(clock, None), retry_for, lambda _: None)
+    remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
+    with raw_server(*turns) as server, connect(server) as api, Part.nameless() as part:
+        fetch(api, Transfer(remote, "f"), part, patience)
+        return part.read_back().read(), server.requests
+
+
+def cut(body: bytes, length: int, *headers: str, status: str = "200 OK") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {length}", "Connection: close", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+FIRST = cut(b"all ", 9, 'ETag: "v1"')
+REST = answer(206, b"of it", Content_Range="bytes 4-8/9", ETag='"v1"')
+
+
+def test_a_range_is_asked_for_with_the_etag() -> None:
+    body, requests = fetched(FIRST, REST)
+    assert body == b"all of it"
+    assert (requests[1].headers["range"], requests[1].headers["if-range"]) == ("bytes=4-", '"v1"')
+
+
+@pytest.mark.parametrize("headers", [(), ('ETag: W/"v1"',)], ids=["none", "weak"])
+def test_without_a_strong_etag_the_size_has_to_agree(headers: tuple[str, ...]) -> None:
+    body, requests = fetched(cut(b"all ", 9, *headers), answer(206, b"of it", Content_Range="bytes 4-8/9"))
+    assert body == b"all of it"
+    assert "if-range" not in requests[1].headers
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        answer(206, b"xx of it", Content_Range="bytes 1-8/9", ETag='"v1"'),
+        answer(206, b"of itx", Content_Range="bytes 4-9/10", ETag='"v1"'),
+        answer(206, b"of it", Content_Range="bytes 4-8/9", ETag='"v2"'),
+        answer(206, b"of it"),
+        answer(206, b"of it", Content_Range="nonsense"),
+        answer(416, b"", Content_Range="bytes */9"),
+        answer(403),
+        answer(400),
+        hang_up,
+    ],
+    ids=["other place", "other size", "other etag", "no place", "odd place", "416", "403", "400", "cut again"],
+)
+def test_a_part_that_does_not_fit_is_not_joined(wrong: Turn) -> None:
+    assert fetched(FIRST, wrong, answer(200, b"all of it"))[0] == b"all of it"
+
+
+@pytest.mark.parametrize("body", [b"other one", b"longer than before", b"x"])
+def test_a_whole_answer_to_a_range_begins_anew(body: bytes) -> None:
+    assert fetched(FIRST, answer(200, body, ETag='"v2"'))[0] == body
+
+
+def test_a_short_part_is_gone_on_from() -> None:
+    short = cut(b"of", 5, "Content-Range: bytes 4-8/9", 'ETag: "v1"', status="206 Partial")
+    body, requests = fetched(FIRST, short, answer(206, b" it", Content_Range="bytes 6-8/9", ETag='"v1"'))
+    assert body == b"all of it"
+    assert requests[2].headers["range"] == "bytes=6-"
+
+
+def test_a_compressed_answer_has_no_places_to_go_on_from() -> None:
+    packed = gzip.compress(BODY)
+    body, requests = fetched(
+        cut(packed[:-9], len(packed), "Content-Encoding: gzip"),
+        answer(200, packed, Content_Encoding="gzip"),
+    )
+    assert body == BODY
+    assert "range" not in requests[1].headers
+
+
+def test_what_follows_the_announced_end_is_no_part_of_the_file() -> None:
+    body, _ = fetched(answer(200, b"all of it" + b"and more", Content_Length="9"))
+    assert body == b"all of it"
+
+
+@pytest.mark.parametrize("size", [8, 10])
+def test_a_size_that_the_output_announced_has_to_agree(size: int) -> None:
+    remote = Remote("/A", ("A",), "f", "a.bin", is_text=False, size=size)
+    with pytest.raises(Undelivered, match=f"9 bytes instead of {size}"):
+        fetched(answer(200, b"all of it"), remote=remote)
+
+
+@pytest.mark.parametrize("turn", [cut(b"never more", 99), hang_up, answer(500), answer(429)])
+def test_patience_ends(turn: Turn) -> None:
+    with pytest.raises(Unavailable):
+        fetched(turn, retry_for=5)
+
+
+def test_a_file_of_a_few_bytes_a_connection_ends_with_patience() -> None:
+    places = range(9, 9 * 150, 9)
+    pieces = [cut(b"x" * 9, 10**4 - n, f"Content-Range: bytes {n}-9999/10000", status="206 OK") for n in places]
+    rest = answer(206, b"x" * (10**4 - places.stop), Content_Range=f"bytes {places.stop}-9999/10000")
+    with pytest.raises(Unavailable):
+        fetched(cut(b"x" * 9, 10**4), *pieces, rest, retry_for=5)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>x"])
+def test_html_instead_of_a_text_is_known_by_its_beginning(body: bytes) -> None:
+    remote = Remote("/A", ("A",), "f", "", is_text=True, text="<p>my own page")
+    html = {"Content_Type": "text/html"}
+    with pytest.raises(NoxError, match="a page"):
+        fetched(answer(200, body, **html), remote=remote)
+    assert fetched(answer(200, b"<p>my own page</p>", **html), remote=remote)[0] == b"<p>my own page</p>"
+
+
+# Progress.
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2e6, "2.0 MB"), (3.25e9, "3.2 GB"), (5e12, "5.0 TB")],
+)
+def test_bytes_are_shown_short(count: float, text: str) -> None:
+    assert show_bytes(count) == text
+
+
+def test_a_line_tells_bytes_rate_and_time_left() -> None:
+    remote = Remote("/A", ("A",), "f", "", is_text=False)
+    known = Transfer(remote, "f", done=25_000_000, total=100_000_000)
+    assert summary([known], 5.0) == "downloading 1 file: 25.0 MB of 100.0 MB, 5.0 MB/s, 15s left"
+    open_end = Transfer(remote, "g", done=5_000_000)
+    assert summary([known, open_end], 5.0) == "downloading 2 files: 30.0 MB, 6.0 MB/s"
+    known.finished = True
+    assert summary([known], 0.0) == "downloading 0 files: 25.0 MB of 100.0 MB, 0 bytes/s"
+
+
+@pytest.mark.parametrize("options", [(), ("--quiet",)])
+def test_a_line_now_and_then_off_a_terminal(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(downloads, "FIRST_LINE", 0.2)
+    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
+    result = noxcli("run", workflow, "--output-dir", "out", "--timeout", "1s", *options)
+    lines = [line for line in result.err.splitlines() if line.startswith("downloading 1 file: ")]
+    assert len(lines) == (0 if options else 1), "the next one after five seconds"
+    assert all("MB of 1.1 TB, " in line and "s left" in line for line in lines)
+
+
+def test_a_bar_on_a_terminal_and_nothing_of_it_on_stdout(plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
+    with (tmp_path / "stdout").open("wb") as out:
+        argv = [*NOXCLI, "run", workflow, "--output-dir", "out", "--timeout", "3s"]
+        with on_terminal(argv, environment(sandbox.url), stdout=out.fileno()) as seen:
+            seen.wait_for(b"MB/s")
+            seen.wait_for(b"/A")
+    assert seen.process.returncode == 124
+    assert (tmp_path / "stdout").read_bytes() == b""
+    assert left(Path("out")) == ["manifest.json"]

@@ -1,0 +1,135 @@
+"""What the workflow wrote is what comes out, byte for byte, in every form and at any size."""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, CutBody
+from noxcli.sandbox.scenario import File
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import node_runs
+from tests.conftest import Noxcli
+from tests.outputs.test_files import left
+from tests.process import NOXCLI, environment
+
+EDGES = ["x", "é", "世", "🌱", "\n", "\r\n", "e\u0301"]
+SIZES = [15_999, 16_000, 16_001, 5_000_000]
+
+
+def text(size: int, edge: str) -> str:
+    """A text of so many characters, with the same at its end, at the 16,000th and across blocks."""
+    base = ("Grüße 世界 🌱\r\n \t" + edge) * (size // 15 + 1)
+    return (base[: min(size, 15_999) - len(edge)] + edge + base)[: size - len(edge)] + edge
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=ascii)
+@pytest.mark.parametrize("size", SIZES)
+def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int, edge: str) -> None:
+    original = text(size, edge)
+    assert len(original) == size
+    run = noxcli("run", plays(output={"A": original}), "--detach").text.strip()
+    assert noxcli("wait", run).code == 0
+    Path("original").write_bytes(original.encode())
+    newline = "" if original.endswith("\n") else "\n"
+    assert noxcli("fetch-output", run, "--raw", "A").out == original.encode()
+    assert noxcli("fetch-output", run).out == (original + newline).encode()
+    assert noxcli("fetch-output", run, "--json").json["output"] == {"A": original}
+    assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
+    assert subprocess.run(["diff", "original", "out/A.txt"], check=False).returncode == 0
+
+
+def test_content_is_the_pieces_and_nothing_is_fetched(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    pieces = ["Grü", "ße\r\n", " 世", "\x1b[31m", "\u202e", ""]
+    workflow = plays(script=node_runs("Write", pieces), output={"A": "x" * 20_000})
+    assert noxcli("run", workflow, "--format", "content").out == "".join(pieces).encode()
+    assert not [request for request in sandbox.requests if "/v1/file/" in request.path]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00", b"\r\n\r\n", bytes(range(256)) * 2000])
+def test_a_files_bytes_are_what_raw_prints(noxcli: Noxcli, plays: Any, content: bytes) -> None:
+    workflow = plays(output={"A": File("a.bin", content), "B": "b"})
+    assert noxcli("run", workflow, "--raw", "A").out == content
+
+
+@pytest.mark.parametrize("options", [("--raw", "A"), (), ("--json",), ("--output-dir", "out")])
+def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
+    bad = "é" * 300_000 + "\ud800"
+    result = noxcli("run", plays(output={"A": bad}), *options)
+    if options == ("--output-dir", "out"):
+        assert Path("out/A.txt").read_bytes() == bad.encode("utf-8", "surrogatepass")
+        return
+    assert result.code == 9
+    assert "is not UTF-8 text (byte 600,000)" in result.err
+    assert options == ("--json",) or result.out == b""
+
+
+@pytest.mark.parametrize("options", [("--raw", "A"), ()])
+@pytest.mark.parametrize("fault", [Answer(404), Answer(500), CutBody(17_000)], ids=repr)
+def test_half_a_text_never_reaches_stdout(noxcli: Noxcli, plays: Any, options: tuple[str, ...], fault: Any) -> None:
+    repeated = type(fault)(fault.after_bytes, repeat=True) if isinstance(fault, CutBody) else None
+    workflow = plays(output={"A": "x" * 20_000}, faults={"file": [repeated or Answer(fault.status, repeat=True)]})
+    result = noxcli("run", workflow, *options, "--retry-for", "1s")
+    assert (result.code, result.out) == (9, b"")
+    assert "is not whole: /A: " in result.err
+
+
+def test_stdout_on_a_full_disk_is_told(plays: Any, sandbox: Sandbox) -> None:
+    for options in ([], ["--raw", "A"], ["--json"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [*NOXCLI, "run", plays(output={"A": "x" * 20_000}), *options, "--quiet"],
+                env=environment(sandbox.url),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        assert done.returncode == 9, done.stderr
+        assert done.stderr.startswith(b"noxcli: can't write to stdout: No space left on device")
+        assert b"Exception" not in done.stderr
+
+
+def test_no_place_for_a_temporary_file_is_told(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    result = noxcli("run", plays(output={"A": "x" * 20_000}), "--raw", "A")
+    assert (result.code, result.out) == (9, b"")
+    assert "can't make a temporary file: no such file or directory; set TMPDIR" in result.err
+
+
+MEASURE = """
+import os, subprocess, sys, hashlib
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+digest = hashlib.sha256()
+while piece := process.stdout.read(1 << 20):
+    digest.update(piece)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss // 1024, os.waitstatus_to_exitcode(status), digest.hexdigest())
+"""
+
+
+def measured(*argv: str, env: dict[str, str]) -> tuple[int, int, str]:
+    """Return peak memory in MiB, the exit code and the hash of stdout."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", MEASURE, *NOXCLI, *argv], env=env, capture_output=True, check=True
+    )
+    memory, code, digest = done.stdout.split()
+    return int(memory), int(code), digest.decode()
+
+
+def test_memory_does_not_grow_with_the_size(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
+    big = "Wörter 🌱 " * 2_000_000
+    env = environment(sandbox.url)
+    run = noxcli("run", plays(output={"A": big, "B": File("b.bin", b"abc", size=300_000_000)}), "--detach").text.strip()
+    assert noxcli("wait", run).code == 0
+    small = measured("fetch-output", run, "--no-expand", "--json", "--quiet", env=env)[0]
+    memory, code, digest = measured("fetch-output", run, "--raw", "A", "--quiet", env=env)
+    assert (code, digest) == (0, hashlib.sha256(big.encode()).hexdigest())
+    assert memory - small < 12
+    memory, code, _ = measured("fetch-output", run, "--output-dir", "out", "--quiet", env=env)
+    assert (code, (Path("out") / "B.bin").stat().st_size) == (0, 300_000_000)
+    assert memory - small < 16
+    assert left(Path("out")) == ["A.txt", "B.bin", "manifest.json"]

@@ -1,0 +1,302 @@
+"""What counts as the whole of a text or a file, whichever server answers: with raw bytes from the other side."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.api.bodies import codings_of, decoded
+from noxcli.errors import Unavailable, Undelivered
+from noxcli.outputs.values import Remote
+from tests.conftest import Noxcli, Result
+from tests.outputs.test_downloads import cut, fetched
+from tests.rawserver import Turn, answer, json_answer, raw_server
+
+TEXT = "Grüße, 世界 🌱. " * 1500
+WHOLE = TEXT.encode()
+PREVIEW = TEXT[:16_000]
+RECORD = {"id": "run-1", "workflow_id": "wf-1", "status": "completed"}
+
+
+def chunked(body: bytes, *headers: str, ends: bool = True) -> bytes:
+    """An answer in one chunk; it `ends` properly, or the connection just closes."""
+    head = "\r\n".join(["HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Connection: close", *headers, "", ""])
+    return head.encode() + f"{len(body):x}\r\n".encode() + body + b"\r\n" + (b"0\r\n\r\n" if ends else b"")
+
+
+def closed(body: bytes, *headers: str, version: str = "1.0") -> bytes:
+    """An answer that the end of the connection ends."""
+    return "\r\n".join([f"HTTP/{version} 200 OK", "Connection: close", *headers, "", ""]).encode() + body
+
+
+def raw_deflated(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "Deflate": raw_deflated,
+}
+FRAMES: dict[str, Callable[[bytes, str], bytes]] = {
+    "length": lambda body, coding: answer(200, body, Content_Encoding=coding),
+    "chunked": lambda body, coding: chunked(body, f"Content-Encoding: {coding}"),
+    "closed": lambda body, coding: closed(body, f"Content-Encoding: {coding}"),
+}
+
+
+# Compressed bodies.
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("coding", PACKERS)
+def test_a_compressed_file_is_whole_only_with_its_trailer(coding: str, frame: str) -> None:
+    packed, framed = PACKERS[coding](WHOLE), FRAMES[frame]
+    for kept in (0, 5, len(packed) // 2, len(packed) - 1):
+        assert fetched(framed(packed[:kept], coding), framed(packed, coding))[0] == WHOLE, kept
+        with pytest.raises(Unavailable, match="before its trailer"):
+            fetched(framed(packed[:kept], coding), retry_for=1)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_damaged_body_is_not_the_file(frame: str) -> None:
+    packed = gzip.compress(WHOLE)
+    with pytest.raises(Unavailable, match="damaged"):
+        fetched(FRAMES[frame](packed[:-8] + bytes(8), "gzip"), retry_for=1)
+    with pytest.raises(Unavailable, match="damaged"):
+        fetched(FRAMES[frame](WHOLE, "gzip"), retry_for=1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(WHOLE[:1000]) + gzip.compress(WHOLE[1000:]),
+        gzip.compress(WHOLE) + bytes(512),
+        gzip.compress(WHOLE) + b"padding",
+    ],
+    ids=["members", "zeros", "rubbish"],
+)
+def test_a_gzip_body_may_have_members_and_padding(body: bytes) -> None:
+    assert fetched(answer(200, body, Content_Encoding="gzip"))[0] == WHOLE
+
+
+def test_a_second_member_has_to_be_whole_as_well() -> None:
+    body = gzip.compress(WHOLE[:1000]) + gzip.compress(WHOLE[1000:])[:-4]
+    with pytest.raises(Unavailable, match="before its trailer"):
+        fetched(answer(200, body, Content_Encoding="gzip"), retry_for=1)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
+def test_a_coding_that_cannot_be_read_is_not_the_file(coding: str) -> None:
+    with pytest.raises(Unavailable, match="compressed as"):
+        fetched(answer(200, gzip.compress(WHOLE), Content_Encoding=coding), retry_for=1)
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity", "gzip, gzip", "gzip, identity, deflate"])
+def test_codings_are_undone_from_the_last(coding: str) -> None:
+    body = WHOLE
+    for name in codings_of(coding):
+        body = PACKERS[name](body)
+    assert fetched(answer(200, body, Content_Encoding=coding))[0] == WHOLE
+
+
+def test_a_few_compressed_bytes_come_out_a_little_at_a_time() -> None:
+    bomb = gzip.compress(bytes(64 << 20), 9)
+    sizes = [len(piece) for piece in decoded(iter([bomb]), ["gzip"])]
+    assert (sum(sizes), max(sizes)) == (64 << 20, 256 << 10)
+
+
+def test_what_is_left_in_the_unpacker_at_the_end_is_not_lost() -> None:
+    for more in range(0, 600, 7):
+        body = bytes((256 << 10) + more)
+        assert b"".join(decoded(iter([raw_deflated(body)]), ["deflate"])) == body
+
+
+def test_single_bytes_are_pieces_too() -> None:
+    packed = gzip.compress(WHOLE[:300]) * 3
+    pieces = (packed[place : place + 1] for place in range(len(packed)))
+    assert b"".join(decoded(pieces, ["gzip"])) == WHOLE[:300] * 3
+
+
+def test_no_cut_of_compressed_json_reads_as_another_record(noxcli: Noxcli) -> None:
+    whole = json.dumps({**RECORD, "output": {"A": "x" * 50}}).encode()
+    packed = gzip.compress(whole)
+    for kept in range(1, len(packed), 7):
+        with raw_server(answer(200, packed[:kept], Content_Encoding="gzip")) as server:
+            environ = {"NOXUS_BACKEND_URL": server.url}
+            result = noxcli("fetch-output", "wf-1/run-1", "--retry-for", "0", environ=environ)
+        assert (result.code, result.out) in {(6, b""), (0, b"x" * 50 + b"\n")}, kept
+
+
+# Cut texts.
+
+
+def record(text: str = PREVIEW, **more: Any) -> bytes:
+    file = {"id": "f-1", "uri": "spot://f-1", "name": "A.txt", "content_type": "text/plain", **more}
+    return json_answer({**RECORD, "output": {"A": {"has_preview": True, "text": text, "file": file}}})
+
+
+NOT_THE_TEXT: dict[str, Turn] = {
+    "empty": answer(200),
+    "empty chunks": chunked(b""),
+    "202 pending": answer(202, b'{"status": "pending"}', Content_Type="application/json"),
+    "202 with the text": answer(202, WHOLE),
+    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "error JSON": json_answer({"detail": "not found"}),
+    "less than the preview": answer(200, PREVIEW.encode()[:-1]),
+    "the preview": answer(200, PREVIEW.encode()),
+    "HTTP/1.0 cut": closed(WHOLE[:9_000]),
+    "another text": answer(200, b"x" + WHOLE),
+    "chunks without an end": chunked(WHOLE, ends=False),
+    "gzip cut": answer(200, gzip.compress(WHOLE)[:-8], Content_Encoding="gzip"),
+}
+
+
+def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> Result:
+    with raw_server(*turns) as server:
+        return noxcli("fetch-output", "wf-1/run-1", *argv, environ={"NOXUS_BACKEND_URL": server.url})
+
+
+@pytest.mark.parametrize("wrong", NOT_THE_TEXT.values(), ids=NOT_THE_TEXT)
+def test_what_is_not_the_whole_text_is_tried_again(noxcli: Noxcli, wrong: Turn) -> None:
+    result = fetch_output(noxcli, "--json", turns=[record(), wrong, wrong, answer(200, WHOLE)])
+    assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {"A": TEXT}), result.err
+
+
+@pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out")], ids=repr)
+@pytest.mark.parametrize("wrong", NOT_THE_TEXT.values(), ids=NOT_THE_TEXT)
+def test_what_stays_less_than_the_text_is_never_handed_over(
+    noxcli: Noxcli, wrong: Turn, options: tuple[str, ...]
+) -> None:
+    result = fetch_output(noxcli, *options, "--retry-for", "1s", turns=[record(), wrong])
+    assert result.code == 9
+    assert "noxcli: the output of run run-1 is not whole: /A: " in result.err
+    if options == ("--json",):
+        assert (result.json["complete"], result.json["ok"]) == (False, False)
+    else:
+        assert result.out == b""
+    assert not Path("out").exists() or not Path("out/A.txt").exists()
+
+
+@pytest.mark.parametrize("mark", ["...", "\u2026", "\ufffd"])
+def test_a_preview_may_end_in_a_mark(noxcli: Noxcli, mark: str) -> None:
+    preview = PREVIEW + mark
+    whole = TEXT[:16_001].encode()
+    assert fetch_output(noxcli, "--raw", "A", turns=[record(preview), answer(200, whole)]).out == whole
+    for less in (preview, PREVIEW):
+        result = fetch_output(noxcli, "--retry-for", "1s", turns=[record(preview), answer(200, less.encode())])
+        assert (result.code, result.out) == (9, b"")
+
+
+def test_a_text_has_at_least_as_many_bytes_as_its_file() -> None:
+    def remote(size: int) -> Remote:
+        return Remote("/A", ("A",), "f", "", is_text=True, text=PREVIEW, size=size)
+
+    for size in (len(TEXT), len(WHOLE), 3):  # which of them a server counts is not known
+        assert fetched(answer(200, WHOLE), remote=remote(size))[0] == WHOLE
+        assert fetched(closed(WHOLE[:-9]), answer(200, WHOLE), remote=remote(len(WHOLE)))[0] == WHOLE
+    with pytest.raises(Unavailable, match="not the whole text"):
+        fetched(closed(WHOLE[:-9]), remote=remote(len(WHOLE)), retry_for=1)
+
+
+def test_what_is_not_the_text_is_not_gone_on_from() -> None:
+    remote = Remote("/A", ("A",), "f", "", is_text=True, text=PREVIEW)
+    body, requests = fetched(answer(200, PREVIEW.encode(), ETag='"v1"'), answer(200, WHOLE), remote=remote)
+    assert body == WHOLE
+    assert "range" not in requests[1].headers
+
+
+def test_two_previews_of_one_file_have_to_agree(noxcli: Noxcli) -> None:
+    def preview(text: str) -> dict[str, Any]:
+        return {"has_preview": True, "text": text, "file": {"id": "f-1"}}
+
+    output = {"A": preview(PREVIEW), "B": preview("another text")}
+    for argv in (("--json",), ("--output-dir", "out")):
+        turns: list[Turn] = [json_answer({**RECORD, "output": output}), answer(200, WHOLE)]
+        result = fetch_output(noxcli, *argv, "--retry-for", "1s", turns=turns)
+        assert result.code == 9
+        assert "/B: the server's answer is not the text" in result.err
+        assert "/A: " not in result.err
+
+
+@pytest.mark.parametrize("true", [True, 1, 1.0, "true", "True"])
+def test_a_preview_is_known_by_the_truth_of_its_mark(noxcli: Noxcli, true: Any) -> None:
+    value = {"has_preview": true, "text": PREVIEW, "file": {"id": "f-1"}}
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": value}}), answer(200, WHOLE)]
+    assert fetch_output(noxcli, "--json", turns=turns).json["output"] == {"A": TEXT}
+
+
+def test_a_bomb_does_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 1 << 20)
+    bomb = answer(200, gzip.compress(PREVIEW.encode() + bytes(2 << 20)), Content_Encoding="gzip")
+    result = fetch_output(noxcli, "--json", turns=[record(), bomb])
+    assert result.code == 9
+    assert "the text has more than 1 MiB; write it to a file: --output-dir DIR" in result.err
+
+
+# Files.
+
+FILE = {"id": "f-1", "uri": "spot://f-1", "name": "a.csv", "content_type": "text/csv"}
+NO_FILE: dict[str, Turn] = {name: NOT_THE_TEXT[name] for name in ("202 pending", "202 with the text", "204")}
+
+
+@pytest.mark.parametrize("wrong", [*NO_FILE.values(), answer(200)], ids=[*NO_FILE, "empty"])
+def test_a_file_that_is_not_there_yet_is_tried_again(noxcli: Noxcli, wrong: Turn) -> None:
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": FILE}}), wrong, wrong, answer(200, b"a,b\n")]
+    assert fetch_output(noxcli, "--raw", "A", turns=turns).out == b"a,b\n"
+
+
+@pytest.mark.parametrize("wrong", NO_FILE.values(), ids=NO_FILE)
+def test_a_file_that_never_comes_is_undelivered(noxcli: Noxcli, wrong: Turn) -> None:
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": FILE}}), wrong]
+    result = fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns)
+    assert (result.code, result.out) == (9, b"")
+    assert "instead of the file" in result.err
+
+
+def test_a_file_that_stays_empty_is_an_empty_file(noxcli: Noxcli) -> None:
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": FILE}}), answer(200)]
+    result = fetch_output(noxcli, "--raw", "A", turns=turns)
+    assert (result.code, result.out) == (0, b"")
+    turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 3}}}), answer(200)]
+    assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 9
+    turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 4}}}), *[answer(200)] * 8, answer(200, b"a,b\n")]
+    assert fetch_output(noxcli, "--raw", "A", turns=turns).out == b"a,b\n"
+    turns = [json_answer({**RECORD, "output": {"A": {**FILE, "size": 0}}}), answer(200), answer(500)]
+    assert fetch_output(noxcli, "--raw", "A", "--retry-for", "1s", turns=turns).code == 0
+
+
+@pytest.mark.parametrize("uri", ["https://bucket.example/f-1?sig=x", "s3://bucket/f-1", "gs://bucket/f-1"])
+def test_a_file_may_have_any_address_and_is_fetched_by_its_id(noxcli: Noxcli, uri: str) -> None:
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": {**FILE, "uri": uri}}}), answer(200, b"a,b\n")]
+    assert fetch_output(noxcli, "--output-dir", "out", turns=turns).code == 0
+    assert Path("out/A.csv").read_bytes() == b"a,b\n"
+
+
+def test_a_preview_inside_of_a_file_is_completed(noxcli: Noxcli) -> None:
+    file = {**FILE, "source_metadata": {"summary": {"has_preview": True, "text": PREVIEW, "file": {"id": "f-2"}}}}
+    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": file}}), answer(200, WHOLE)]
+    document = fetch_output(noxcli, "--json", turns=turns).json
+    assert document["complete"] is True
+    assert document["output"] == {"A": {**FILE, "source_metadata": {"summary": TEXT}}}
+    assert fetch_output(noxcli, "--json", "--no-expand", turns=turns).json["complete"] is False
+    result = fetch_output(noxcli, "--json", "--retry-for", "0", turns=[turns[0], answer(500)])
+    assert (result.code, result.json["complete"]) == (9, False)
+    turns = [turns[0], answer(200, b"a,b\n")]
+    document = fetch_output(noxcli, "--json", "--output-dir", "out", turns=turns).json
+    assert (document["complete"], document["output"]) == (True, {"A": {"$file": "out/A.csv"}})
+
+
+def test_a_range_and_a_trailer_keep_their_own_counts() -> None:
+    packed = gzip.compress(WHOLE)
+    remote = Remote("/A", ("A",), "f", "a.bin", is_text=False, size=9)
+    with pytest.raises(Undelivered, match="bytes instead of 9"):
+        fetched(answer(200, packed, Content_Encoding="gzip"), remote=remote)
+    broken = cut(packed[:50], len(packed), "Content-Encoding: gzip")
+    assert fetched(broken, answer(200, WHOLE))[0] == WHOLE

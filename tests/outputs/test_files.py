@@ -1,0 +1,323 @@
+"""File names that are safe everywhere, and files that appear whole or not at all."""
+
+import hashlib
+import os
+import stat
+import subprocess
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.errors import ExitCode, Phase, Unavailable, Undelivered
+from noxcli.files import prepare_directory, save
+from noxcli.outputs.filenames import LONGEST, Names, safe_extension, safe_stem
+from tests.conftest import Noxcli
+
+RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+
+HOSTILE = [
+    "",
+    " ",
+    ".",
+    "..",
+    "...",
+    " . . ",
+    "../../etc/passwd",
+    "..\\..\\windows\\system32",
+    "/etc/passwd",
+    "//server/share",
+    "C:\\Users\\x",
+    "C:x",
+    "~/.ssh/id_ed25519",
+    ".hidden",
+    "..hidden",
+    "trailing.",
+    "trailing ",
+    "a/b/../../../c",
+    "a\x00b",
+    "a\nb\rc\td",
+    "\x1b[2Jclear",
+    "\x7f\x80\x9f",
+    "\u202egnp.exe",
+    "\u2066a\u2069\u200b\ufeff",
+    "a\u2028b\u2029c",
+    "\ud800lone",
+    "e\u0301",
+    "CON",
+    "con.txt",
+    "nul.tar.gz",
+    "Aux ",
+    " aux",
+    "aux.",
+    "PRN" + " " * 400 + "x",
+    "COM1",
+    "lpt9.x.y",
+    "COM¹",
+    'a<b>c:d"e|f?g*h',
+    "$(reboot)`x`;&",
+    "%2e%2e%2f",
+    "x" * 400,
+    "ü" * 400,
+    "🌱" * 400,
+    "a" * 119 + "é",
+    "x" * 119 + ". . .",
+    "manifest.json",
+    "世界",
+    "ﷺ",
+    "\u0301",
+]
+
+
+def check_stem(stem: str) -> None:
+    assert stem
+    assert len(stem.encode()) <= LONGEST
+    assert not set(stem) & set('/\\:*?"<>|')
+    assert not [letter for letter in stem if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+    assert stem == stem.strip(" .")
+    assert unicodedata.is_normalized("NFC", stem)
+    assert stem.partition(".")[0].rstrip().casefold() not in RESERVED
+
+
+@pytest.mark.parametrize("key", HOSTILE, ids=lambda key: ascii(key)[:30])
+def test_a_hostile_key_becomes_a_safe_name(key: str) -> None:
+    check_stem(safe_stem(key))
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.text() | st.sampled_from(sorted(RESERVED)).map(lambda name: f" {name} .") | st.text("./\\ aux:", max_size=9))
+def test_any_key_becomes_a_safe_name(key: str) -> None:
+    check_stem(safe_stem(key))
+
+
+@pytest.mark.parametrize("key", ["Answer", "User Question", "a-b_c (1)", "v1.2", "Größe", "世界 🌱", "a'b", "x" * 120])
+def test_an_ordinary_key_is_its_own_name(key: str) -> None:
+    assert safe_stem(key) == key
+
+
+def claimed(*keys: str, extension: str = ".txt") -> list[str]:
+    names = Names()
+    return [names.claim(key, extension) for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        (["a", "a", "a"], ["a.txt", "a-2.txt", "a-3.txt"]),
+        (["a", "A"], ["a.txt", "A-2.txt"]),
+        (["straße", "STRASSE"], ["straße.txt", "STRASSE-2.txt"]),
+        (["\u00e9", "e\u0301"], ["\u00e9.txt", "\u00e9-2.txt"]),
+        (["a/b", "a_b", "a\\b"], ["a_b.txt", "a_b-2.txt", "a_b-3.txt"]),
+        (["a-2", "a", "a"], ["a-2.txt", "a.txt", "a-3.txt"]),
+        (["", ".", ".."], ["output.txt", "output-2.txt", "output-3.txt"]),
+    ],
+)
+def test_names_that_collide_are_numbered(keys: list[str], names: list[str]) -> None:
+    assert claimed(*keys) == names
+
+
+def test_long_keys_that_differ_late_get_names_of_their_own() -> None:
+    names = claimed(*("x" * 300 + str(number) for number in range(12)))
+    assert len(set(names)) == 12
+    assert all(len(name.encode()) <= 255 for name in names)
+
+
+@pytest.mark.parametrize("key", ["manifest", "MANIFEST", " manifest. "])
+def test_the_manifests_name_is_taken(key: str) -> None:
+    assert claimed(key, extension=".json")[0].casefold() == "manifest-2.json"
+
+
+def test_two_extensions_are_two_names() -> None:
+    names = Names()
+    assert [names.claim("a", ".txt"), names.claim("a", ".json"), names.claim("a", "")] == ["a.txt", "a.json", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("report.pdf", ".pdf"),
+        ("a.tar.gz", ".gz"),
+        ("REPORT.PDF", ".PDF"),
+        ("../../x.csv", ".csv"),
+        ("..\\x.csv", ".csv"),
+        ("no-extension", ""),
+        ("", ""),
+        (".", ""),
+        ("..", ""),
+        (".bashrc", ""),
+        ("x.", ""),
+        ("x.p/../../df", ""),
+        ("x.a b", ""),
+        ("x.exe\u202e", ""),
+        ("x.\x00", ""),
+        ("x.ünï", ""),
+        ("x." + "y" * 20, ""),
+    ],
+)
+def test_only_a_plain_extension_is_kept(name: str, extension: str) -> None:
+    assert safe_extension(name) == extension
+
+
+# Saving.
+
+
+def left(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def breaking(error: BaseException) -> Iterator[bytes]:
+    yield b"half of"
+    raise error
+
+
+def test_a_file_is_saved_with_its_size_and_hash(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    saved = save(target, [b"all ", b"", b"of it"])
+    assert target.read_bytes() == b"all of it"
+    assert (saved.path, saved.bytes, saved.sha256) == (target, 9, hashlib.sha256(b"all of it").hexdigest())
+    assert left(tmp_path) == ["a.txt"]
+
+
+def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
+    assert save(tmp_path / "a", []).bytes == 0
+    assert (tmp_path / "a").read_bytes() == b""
+
+
+@pytest.mark.parametrize("error", [Unavailable("cut"), OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old: bytes | None, tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    if old is not None:
+        target.write_bytes(old)
+    expected = Undelivered if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected):
+        save(target, breaking(error))
+    assert left(tmp_path) == ([] if old is None else ["a.txt"])
+    assert old is None or target.read_bytes() == old
+
+
+def test_the_target_does_not_change_before_all_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_bytes(b"old")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"new"
+        assert target.read_bytes() == b"old"
+        yield b" text"
+
+    save(target, pieces())
+    assert target.read_bytes() == b"new text"
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_replaced_and_not_followed(exists: bool, tmp_path: Path) -> None:
+    outside, directory = tmp_path / "outside.txt", tmp_path / "out"
+    directory.mkdir()
+    if exists:
+        outside.write_bytes(b"precious")
+    (directory / "a.txt").symlink_to(outside)
+    save(directory / "a.txt", [b"new"])
+    assert not (directory / "a.txt").is_symlink()
+    assert (directory / "a.txt").read_bytes() == b"new"
+    assert outside.exists() is exists
+    assert not exists or outside.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_files_mode_follows_the_umask(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        save(tmp_path / "a", [b"x"])
+        assert os.umask(umask) == umask, "it is as it was"
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("target", ["a directory", "missing/a.txt", "file/a.txt", "x" * 300])
+def test_a_place_that_cannot_be_written_is_told_and_nothing_left(target: str, tmp_path: Path) -> None:
+    (tmp_path / "a directory").mkdir()
+    (tmp_path / "a directory" / "kept").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(Undelivered) as caught:
+        save(tmp_path / target, [b"x"])
+    assert caught.value.message.startswith(f"can't write {tmp_path / target}: ")
+    assert (caught.value.exit_code, caught.value.phase) == (ExitCode.UNDELIVERED, Phase.DELIVER)
+    assert left(tmp_path) == ["a directory", "file"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB, where this user may mount one."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("may not mount")
+    yield directory
+    subprocess.run(["umount", directory], check=True)
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(small_disk: Path) -> None:
+    (small_disk / "a").write_bytes(b"old")
+    with pytest.raises(Undelivered, match="no space left on device"):
+        save(small_disk / "a", (b"x" * 8192 for _ in range(20)))
+    assert left(small_disk) == ["a"]
+    assert (small_disk / "a").read_bytes() == b"old"
+
+
+def test_what_fits_on_a_full_disk_is_delivered(noxcli: Noxcli, plays: Any, small_disk: Path) -> None:
+    workflow = plays(output={"Big": "x" * 100_000, "Small": "y"})
+    result = noxcli("run", workflow, "--output-dir", str(small_disk), "--retry-for", "1ms")
+    assert result.code == 9
+    assert "no space left on device" in result.err
+    assert left(small_disk) == ["Small.txt", "manifest.json"]
+
+
+# The directory.
+
+
+def test_a_directory_is_made_with_its_parents_and_nothing_in_it(tmp_path: Path) -> None:
+    prepare_directory(tmp_path / "a" / "b")
+    prepare_directory(tmp_path / "a" / "b")
+    assert left(tmp_path / "a" / "b") == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/under", "/proc/noxcli", "x" * 300])
+def test_a_directory_that_cannot_be_used_is_told(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Undelivered) as caught:
+        prepare_directory(tmp_path / place)
+    assert caught.value.message.startswith(f"can't write to the directory {tmp_path / place}: ")
+    assert "--output-dir" in (caught.value.hint or "")
+
+
+def test_a_read_only_directory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write anywhere
+    with pytest.raises(Undelivered, match="permission denied"):
+        prepare_directory(tmp_path)
+
+
+def test_nothing_leaves_the_directory_whatever_the_outputs_are_called(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
+    keys = [key for key in HOSTILE if key and "\ud800" not in key]
+    long = "long " * 4000
+    workflow = plays(output={key: long if number % 2 else "x" for number, key in enumerate(keys)})
+    before = left(tmp_path)
+    result = noxcli("run", workflow, "--output-dir", "out", "--json")
+    assert result.code == 0, result.err
+    assert left(tmp_path) == [*before, "out"]
+    inside = list((tmp_path / "out").iterdir())
+    assert all(path.is_file() and not path.is_symlink() for path in inside)
+    assert len(inside) == len(result.json["files"]) + 1
+    assert {path.read_text() for path in inside if path.suffix == ".txt"} == {long, "x"}

@@ -1,0 +1,383 @@
+"""`--output-dir`: what is written, what is left alone, what a second call does, and where nothing can be written."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.errors import UsageProblem
+from noxcli.outputs.filenames import Names, check_template
+from noxcli.sandbox.faults import Answer, CutBody
+from noxcli.sandbox.scenario import File
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.conftest import Noxcli
+from tests.outputs.test_files import HOSTILE, left, small_disk
+from tests.process import environment, running
+
+__all__ = ["small_disk"]
+
+LONG = "Grüße, 世界 🌱. " * 1500
+PDF = File("q3.pdf", b"%PDF 123", "application/pdf")
+
+
+def finished(noxcli: Noxcli, workflow: str) -> str:
+    run = noxcli("run", workflow, "--detach").text.strip()
+    assert noxcli("wait", run).code == 0
+    return run
+
+
+def fetched(sandbox: Sandbox) -> int:
+    return sum("/v1/file/" in request.path for request in sandbox.requests)
+
+
+def manifest(directory: str = "out") -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((Path(directory) / "manifest.json").read_text())
+    return document
+
+
+# A second call.
+
+
+def test_a_second_call_fetches_nothing_that_is_right(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = finished(noxcli, plays(output={"A": LONG, "B": PDF, "C": "short", "D": {"deep": [LONG, 3]}}))
+    first = noxcli("fetch-output", run, "--output-dir", "out", "--json").json
+    before = fetched(sandbox)
+    times = {path.name: path.stat().st_mtime_ns for path in Path("out").iterdir() if path.name != "manifest.json"}
+    again = noxcli("fetch-output", run, "--output-dir", "out", "--json")
+    assert (again.code, again.json["files"], again.json["output"]) == (0, first["files"], first["output"])
+    assert fetched(sandbox) == before
+    assert {path: (Path("out") / path).stat().st_mtime_ns for path in times} == times
+    assert "saved 5 files in out, 5 of them there before" in again.err
+
+
+@pytest.mark.parametrize("damage", ["shorter", "same size", "gone"])
+@pytest.mark.parametrize("name", ["A.txt", "B.pdf", "C.txt"])
+def test_a_second_call_repairs_what_is_not_right(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, name: str, damage: str
+) -> None:
+    run = finished(noxcli, plays(output={"A": LONG, "B": PDF, "C": "short"}))
+    noxcli("fetch-output", run, "--output-dir", "out")
+    path, before = Path("out") / name, fetched(sandbox)
+    good = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(good[:-1] if damage == "shorter" else good[:-1] + b"?")
+    assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
+    assert path.read_bytes() == good
+    assert fetched(sandbox) - before == (0 if name == "C.txt" else 1)
+
+
+def test_the_next_run_replaces_what_the_last_one_wrote(noxcli: Noxcli, plays: Any) -> None:
+    assert noxcli("run", plays(output={"A": LONG, "B": "one"}), "--output-dir", "out").code == 0
+    assert noxcli("run", plays(output={"A": LONG + "!", "B": "two"}), "--output-dir", "out").code == 0
+    assert (Path("out/A.txt").read_text(), Path("out/B.txt").read_text()) == (LONG + "!", "two")
+
+
+def test_a_call_without_a_manifest_takes_over_the_same_bytes(noxcli: Noxcli, plays: Any) -> None:
+    run = finished(noxcli, plays(output={"A": LONG, "B": "short"}))
+    noxcli("fetch-output", run, "--output-dir", "out")
+    Path("out/manifest.json").unlink()  # as after kill -9
+    assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
+
+
+def test_a_manifest_is_found_from_another_directory(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = finished(noxcli, plays(output={"A": LONG}))
+    noxcli("fetch-output", run, "--output-dir", "out")
+    before, here = fetched(sandbox), Path("out").absolute()
+    assert noxcli("fetch-output", run, "--output-dir", str(here)).code == 0
+    assert fetched(sandbox) == before
+
+
+def test_files_of_other_runs_stay_known(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": LONG})
+    runs = [finished(noxcli, workflow) for _ in range(2)]
+    argv = ("--output-dir", "out", "--name", "{run_id}/{key}{ext}")
+    assert [noxcli("fetch-output", run, *argv).code for run in runs] == [0, 0]
+    before = fetched(sandbox)
+    assert noxcli("fetch-output", runs[0], *argv).code == 0
+    assert fetched(sandbox) == before
+    assert [entry["run_id"] for entry in manifest()["earlier"]] == [runs[1]]
+    Path("out", runs[1], "A.txt").unlink()
+    noxcli("fetch-output", runs[0], *argv)
+    assert manifest()["earlier"] == []
+
+
+# What noxcli did not write.
+
+
+@pytest.mark.parametrize("output", [LONG, "short", PDF], ids=["text", "inline", "file"])
+def test_a_file_of_the_users_is_not_replaced(noxcli: Noxcli, plays: Any, output: Any) -> None:
+    Path("out").mkdir()
+    path = Path("out/A.pdf" if output is PDF else "out/A.txt")
+    path.write_text("precious")
+    workflow = plays(output={"A": output, "B": "b"})
+    result = noxcli("run", workflow, "--output-dir", "out", "--json")
+    assert (result.code, result.json["complete"]) == (9, False)
+    assert f"{path} exists and noxcli did not write it; add --overwrite" in result.err
+    assert path.read_text() == "precious"
+    assert left(Path("out")) == sorted([path.name, "B.txt", "manifest.json"])
+    assert noxcli("run", workflow, "--output-dir", "out", "--overwrite").code == 0
+    assert path.read_text(errors="replace") != "precious"
+
+
+def test_a_file_in_the_way_of_a_big_one_is_told_before_that_is_fetched(noxcli: Noxcli, plays: Any) -> None:
+    Path("out").mkdir()
+    Path("out/A.bin").write_text("precious")
+    result = noxcli("run", plays(output={"A": File("a.bin", size=1 << 40)}), "--output-dir", "out")
+    assert (result.code, left(Path("out"))) == (9, ["A.bin", "manifest.json"])
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "not JSON", '{"schema": "other/1"}', "[" * 100_000])
+def test_a_manifest_of_somebody_else_is_told_before_anything_starts(
+    noxcli: Noxcli, sandbox: Sandbox, content: str
+) -> None:
+    Path("out").mkdir()
+    Path("out/manifest.json").write_text(content)
+    result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out")
+    assert (result.code, sandbox.requests) == (2, [])
+    assert "out/manifest.json exists and noxcli did not write it; add --overwrite" in result.err
+    assert noxcli("run", "demo", "User Input=hi", "--output-dir", "out", "--overwrite").code == 0
+    assert manifest()["complete"] is True
+
+
+@pytest.mark.parametrize("name", ["../precious", "/precious", "a/../../precious", "a\0b", 7, None])
+def test_a_manifest_is_not_trusted(noxcli: Noxcli, plays: Any, name: Any) -> None:
+    run = finished(noxcli, plays(output={"A": LONG}))
+    noxcli("fetch-output", run, "--output-dir", "out")
+    document = manifest()
+    document["files"].append({"name": name, "bytes": 1, "sha256": "x", "file_id": 3})
+    document["earlier"] = [{"name": name, "bytes": 1, "sha256": "x"}, 3]
+    Path("out/manifest.json").write_text(json.dumps(document))
+    Path("precious").touch()
+    assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
+    assert manifest()["earlier"] == []
+
+
+# Links.
+
+
+def test_a_link_at_the_target_is_not_followed(noxcli: Noxcli, plays: Any) -> None:
+    Path("out").mkdir()
+    Path("precious").write_text("precious")
+    Path("out/A.txt").symlink_to(Path("precious").absolute())
+    workflow = plays(output={"A": LONG})
+    assert noxcli("run", workflow, "--output-dir", "out").code == 9
+    assert noxcli("run", workflow, "--output-dir", "out", "--overwrite").code == 0
+    assert (Path("precious").read_text(), Path("out/A.txt").is_symlink()) == ("precious", False)
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_a_link_on_the_way_is_not_followed(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
+    Path("out").mkdir()
+    Path("elsewhere").mkdir()
+    Path("out/sub").symlink_to(Path("elsewhere").absolute())
+    workflow = plays(output={"A": LONG, "B": "b"})
+    result = noxcli("run", workflow, "--output-dir", "out", "--name", "sub/{key}{ext}", *options)
+    assert result.code == 9
+    assert "sub is a link, and links are not followed" in result.err
+    assert left(Path("elsewhere")) == []
+
+
+def test_the_directory_itself_may_be_a_link_of_the_users(noxcli: Noxcli, plays: Any) -> None:
+    Path("real").mkdir()
+    Path("out").symlink_to("real")
+    assert noxcli("run", plays(output={"A": LONG}), "--output-dir", "out").code == 0
+    assert left(Path("real")) == ["A.txt", "manifest.json"]
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo"])
+def test_what_is_no_file_is_not_replaced(noxcli: Noxcli, plays: Any, kind: str) -> None:
+    Path("out").mkdir()
+    Path("out/A.txt").mkdir() if kind == "directory" else os.mkfifo("out/A.txt")
+    result = noxcli("run", plays(output={"A": LONG, "B": "b"}), "--output-dir", "out")
+    assert result.code == 9
+    assert left(Path("out")) == ["A.txt", "B.txt", "manifest.json"]
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{key}{ext}", "A b.txt"),
+        ("{index}-{key}{ext}", "7-A b.txt"),
+        ("{run_id}/{key}{ext}", "r/A b.txt"),
+        ("{workflow_id}/{run_id}/{index}{ext}", "w/r/7.txt"),
+        ("{key}", "A b"),
+        ("out put", "out put"),
+        ("{{{key}}}{ext}", "{A b}.txt"),
+        ("{ext}", "output.txt"),
+        (".{key}{ext}", "A b.txt"),
+        ("CON/{key}{ext}", "CON_/A b.txt"),
+        ("manifest.json/{key}", "_manifest.json/A b"),
+        ("manifest.json", "manifest.json-2"),
+    ],
+)
+def test_a_template_is_filled(template: str, name: str) -> None:
+    check_template(template)
+    assert Names(template, run_id="r", workflow_id="w").claim("A b", ".txt", 7) == name
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{nope}", "{}", "{key", "key}", "{key!r}", "{key:>9}", "{key.upper}", "{0}", "", "/a", "a/", "a//b", "..",
+     "a/../b", "./a", "../{key}", "{run_id}/../../{key}"],
+)  # fmt: skip
+def test_a_template_that_cannot_be_filled_is_told_before_anything_starts(
+    noxcli: Noxcli, sandbox: Sandbox, template: str
+) -> None:
+    with pytest.raises(UsageProblem):
+        check_template(template)
+    result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out", "--name", template)
+    assert (result.code, sandbox.requests, Path("out").exists()) == (2, [], False)
+
+
+@pytest.mark.parametrize("options", [("--name", "{key}"), ("--overwrite",)])
+def test_options_about_files_need_a_directory(noxcli: Noxcli, sandbox: Sandbox, options: tuple[str, ...]) -> None:
+    result = noxcli("run", "demo", "User Input=hi", *options)
+    assert (result.code, sandbox.requests) == (2, [])
+    assert "add --output-dir" in result.err
+
+
+@pytest.mark.parametrize("template", ["{key}{ext}", "{key}/{index}{ext}", "{key}", "{run_id}-{key}{ext}"])
+def test_hostile_keys_stay_inside_under_any_template(noxcli: Noxcli, plays: Any, template: str) -> None:
+    keys = [key for key in HOSTILE if key and "\ud800" not in key]
+    workflow = plays(output={key: LONG if number % 2 else "x" for number, key in enumerate(keys)})
+    before = left(Path())
+    result = noxcli("run", workflow, "--output-dir", "out", "--json", "--name", template)
+    assert result.code == 0, result.err
+    assert left(Path()) == [*before, "out"]
+    inside = [path for path in Path("out").rglob("*") if path.is_file()]
+    assert len(inside) == len(keys) + 1
+    assert not [path for path in inside if path.is_symlink() or ".." in path.parts]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (File("photo.jpeg", b"x", "image/jpeg"), "A.jpeg"),
+        (File("photo", b"x", "image/png"), "A.png"),
+        (File("", b"x", "audio/mpeg"), "A.mp3"),
+        (File("sound.wav", b"x", "application/octet-stream"), "A.wav"),
+        (File("x.../../../etc/passwd", b"x", "application/x-unknown"), "A"),
+        (File("evil.sh\n", b"x", "text/csv; charset=utf-8"), "A.csv"),
+    ],
+)
+def test_a_file_has_its_own_extension(noxcli: Noxcli, plays: Any, file: File, name: str) -> None:
+    assert noxcli("run", plays(output={"A": file}), "--output-dir", "out").code == 0
+    assert left(Path("out")) == sorted([name, "manifest.json"])
+
+
+# The same file twice.
+
+
+def naming(file_id: str, *names: str) -> Any:
+    """An output that names a stored file several times; the sandbox passes such values on as they are."""
+    return [{"id": file_id, "uri": f"spot://{file_id}", "name": name, "content_type": "text/csv"} for name in names]
+
+
+def test_the_same_file_is_fetched_once_and_each_name_has_its_own_copy(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    file = noxcli("run", plays(output={"A": File("a.csv", b"a,b", "text/csv")}), "--json").json["output"]["A"]["id"]
+    workflow = plays(output={"One": naming(file, "a.csv", "b.CSV"), "Two": naming(file, "c.txt")[0]})
+    before = fetched(sandbox)
+    document = noxcli("run", workflow, "--output-dir", "out", "--json").json
+    assert fetched(sandbox) - before == 1
+    names = ["One-0.csv", "One-1.CSV", "One.json", "Two.txt", "manifest.json"]
+    assert left(Path("out")) == names
+    copies = [Path("out") / name for name in names if name not in {"One.json", "manifest.json"}]
+    assert {path.read_bytes() for path in copies} == {b"a,b"}
+    assert len({path.stat().st_ino for path in copies}) == 3, "to edit one is not to edit all"
+    assert [entry["pointer"] for entry in document["files"]] == ["/One", "/One/0", "/One/1", "/Two"]
+    assert document["output"]["Two"] == {"$file": "out/Two.txt"}
+    copies[0].unlink()
+    assert noxcli("run", workflow, "--output-dir", "out").code == 0
+    assert (copies[0].read_bytes(), fetched(sandbox) - before) == (b"a,b", 1), "the other copy is as good"
+
+
+def test_a_file_in_the_way_of_one_copy_leaves_the_others(noxcli: Noxcli, plays: Any) -> None:
+    file = noxcli("run", plays(output={"A": PDF}), "--json").json["output"]["A"]["id"]
+    Path("out").mkdir()
+    Path("out/A-0.csv").write_text("precious")
+    result = noxcli("run", plays(output={"A": naming(file, "a.csv", "b.csv")}), "--output-dir", "out")
+    assert (result.code, Path("out/A-0.csv").read_text()) == (9, "precious")
+    assert Path("out/A-1.csv").read_bytes() == PDF.content
+
+
+# Where nothing can be written.
+
+
+def test_a_full_disk_leaves_no_part(noxcli: Noxcli, plays: Any, small_disk: Path) -> None:
+    workflow = plays(output={"Big": File("a.bin", b"x", size=1_000_000), "Small": "y"})
+    result = noxcli("run", workflow, "--output-dir", str(small_disk), "--json")
+    assert result.code == 9
+    assert "no space left on device" in result.json["error"]["message"]
+    assert left(small_disk) == ["Small.txt", "manifest.json"]
+
+
+def test_a_directory_that_vanishes_is_told(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": LONG}, script=[Sleep(1)])
+    Path("out").mkdir()
+    os.chdir("out")
+    Path("../out").rmdir()
+    result = noxcli("run", workflow, "--output-dir", ".")
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+
+
+def test_an_interrupted_download_leaves_nothing_and_the_rest_is_known(plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"Small": LONG, "Big": File("a.bin", b"x", size=1 << 40)})
+    with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
+        while not list(Path().glob("out/Small.txt")) or not list(Path().glob("out/.noxcli-out-*")):
+            assert process.poll() is None
+        process.terminate()
+        process.communicate(timeout=15)
+    assert process.returncode == 143
+    assert left(Path("out")) == ["Small.txt", "manifest.json"]
+    assert (manifest()["complete"], [entry["name"] for entry in manifest()["files"]]) == (False, ["Small.txt"])
+
+
+def test_what_a_killed_call_left_is_removed_by_the_next(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
+    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
+    with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
+        while not list(Path().glob("out/.noxcli-out-*")):
+            assert process.poll() is None
+        other = noxcli("run", plays(output={"B": LONG}), "--output-dir", "out")
+        assert (other.code, len(left(Path("out")))) == (0, 3), "one that grows is left alone"
+        process.kill()
+        process.communicate()
+    for part in Path().glob("out/.noxcli-out-*"):
+        os.utime(part, (1, 1))
+    assert noxcli("run", plays(output={"B": LONG + "!"}), "--output-dir", "out").code == 0
+    assert left(Path("out")) == ["B.txt", "manifest.json"]
+
+
+def test_a_limit_ends_a_download_and_leaves_nothing(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40), "B": LONG})
+    result = noxcli("run", workflow, "--output-dir", "out", "--timeout", "1s")
+    assert result.code == 124
+    assert left(Path("out")) == ["B.txt", "manifest.json"]
+
+
+@pytest.mark.parametrize("status", [404, 410, 400, 401, 403])
+def test_a_file_that_cannot_be_had_is_told_and_the_rest_delivered(noxcli: Noxcli, plays: Any, status: int) -> None:
+    faults = {"file": [Answer(status, {"detail": "so it is"})]}
+    workflow = plays(output={"A": LONG, "B": "b"}, faults=faults)
+    result = noxcli("run", workflow, "--output-dir", "out", "--json")
+    assert (result.code, result.json["complete"]) == (9, False)
+    assert "/A: 127.0.0.1" in result.err
+    assert "so it is" in result.err
+    assert left(Path("out")) == ["B.txt", "manifest.json"]
+    assert manifest()["problems"]
+
+
+def test_a_server_that_fails_is_asked_again_for_a_while(noxcli: Noxcli, plays: Any) -> None:
+    faults = {"file": [Answer(500), Answer(429, headers={"Retry-After": "2"}), CutBody(10), Answer(503)]}
+    assert noxcli("run", plays(output={"A": LONG}, faults=faults), "--output-dir", "out").code == 0
+    result = noxcli("run", plays(output={"A": LONG}, faults={"file": [Answer(500, repeat=True)]}), "--output-dir", "o2")
+    assert (result.code, left(Path("o2"))) == (9, ["manifest.json"])

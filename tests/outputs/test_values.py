@@ -1,0 +1,281 @@
+"""What an output holds: cut texts and files wherever they sit, their ids and places, and values as text."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.encode import to_json
+from noxcli.outputs.values import (
+    as_text,
+    file_id_of,
+    find_remote,
+    is_file,
+    is_preview,
+    outermost,
+    pointer_to,
+    replaced,
+    text_of,
+)
+
+CUT = {"has_preview": True, "text": "the beginn", "file": {"id": "f-1", "name": "x.txt"}}
+FILE = {"id": "f-2", "uri": "spot://f-2", "name": "cities.csv", "content_type": "text/csv"}
+
+
+def resolve(document: Any, pointer: str) -> Any:
+    """Follow an RFC 6901 pointer."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    return document
+
+
+# What is remote.
+
+TRUE: list[Any] = [1, 1.0, "true", "True", " TRUE ", "1"]
+FALSE: list[Any] = [0, 0.0, "false", "False", "", "0", None, [], {}]
+
+
+@pytest.mark.parametrize(
+    ("value", "cut"),
+    [
+        (CUT, True),
+        ({"has_preview": True}, True),
+        ({"has_preview": False, "text": "x", "file": {"id": "f"}}, False),
+        *[({"has_preview": mark, "text": "x"}, True) for mark in TRUE],
+        *[({"has_preview": mark, "text": "x"}, False) for mark in FALSE],
+        ({"text": "x"}, False),
+        ({"text": "x", "file": {"id": "f"}}, False),
+        ("x", False),
+        ([CUT], False),
+        (None, False),
+    ],
+)
+def test_only_a_true_has_preview_marks_a_cut_text(value: Any, cut: bool) -> None:
+    assert is_preview(value) is cut
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (FILE, True),
+        ({"uri": "spot://x"}, True),
+        ({"uri": "https://host/a.pdf", "name": "a.pdf"}, False),
+        ({"uri": "data:text/plain;base64,eA=="}, False),
+        ({"uri": 7}, False),
+        ({"id": "f", "name": "x"}, False),
+        ("spot://x", False),
+        ({**FILE, "uri": "https://bucket.example/f-2?sig=x"}, True),
+        ({**FILE, "uri": "s3://bucket/f-2"}, True),
+        (
+            {**FILE, "uri": "gs://bucket/f-2", "content_type": "text/csv; charset=utf-8", "source_type": "Document"},
+            True,
+        ),
+        ({**FILE, "uri": "/v1/file/f-2"}, False),
+        ({**FILE, "uri": "https://x", "id": None}, False),
+        ({**FILE, "uri": "https://x", "id": ""}, False),
+        ({**FILE, "uri": "https://x", "id": 7}, False),
+        ({**FILE, "uri": "https://x", "name": None}, False),
+        ({**FILE, "uri": "https://x", "content_type": "article"}, False),
+        ({"id": "7", "uri": "https://x", "name": "A page"}, False),
+        ({"id": "7", "uri": "https://x", "name": "A page", "source_type": "Website"}, False),
+    ],
+)
+def test_only_what_the_platform_stores_is_a_file(value: Any, stored: bool) -> None:
+    assert is_file(value) is stored
+
+
+@pytest.mark.parametrize(
+    ("file", "file_id"),
+    [
+        ({"id": "f"}, "f"),
+        ({"id": "f", "uri": "spot://other"}, "f"),
+        ({"id": None, "uri": "spot://f"}, "f"),
+        ({"id": "", "uri": "spot://f"}, "f"),
+        ({"id": 7, "uri": "spot://f"}, "f"),
+        ({"uri": "spot://bucket/f"}, None),
+        ({"uri": "spot://f/"}, None),
+        ({"uri": "spot://"}, None),
+        ({"uri": "https://host"}, None),
+        ({"uri": ["spot://f"]}, None),
+        ({}, None),
+        (None, None),
+        ("f", None),
+        ([], None),
+    ],
+)
+def test_a_files_id_is_given_or_unambiguous_in_its_address(file: Any, file_id: str | None) -> None:
+    assert file_id_of(file) == file_id
+
+
+def test_what_is_remote_is_found_at_any_depth_in_order() -> None:
+    output = {"A": CUT, "B": {"x": [1, [CUT, {"y": FILE}]]}, "C": "text", "D": None, "E": [[]], "F": {"text": "x"}}
+    found = list(find_remote(output))
+    assert [(one.pointer, one.is_text, one.file_id, one.name) for one in found] == [
+        ("/A", True, "f-1", ""),
+        ("/B/x/1/0", True, "f-1", ""),
+        ("/B/x/1/1/y", False, "f-2", "cities.csv"),
+    ]
+    assert [resolve(output, one.pointer) for one in found] == [CUT, CUT, FILE]
+
+
+def test_a_cut_text_inside_of_a_file_is_found_after_the_file() -> None:
+    output = {"A": {**FILE, "source_metadata": {"notes": [CUT]}}, "B": CUT}
+    found = list(find_remote(output))
+    assert [one.pointer for one in found] == ["/A", "/A/source_metadata/notes/0", "/B"]
+    assert [one.pointer for one in outermost(found)] == ["/A", "/B"]
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning"),
+    [
+        ("cut", b"cut"),
+        ("cut...", b"cut"),
+        ("cut\u2026", b"cut"),
+        ("cut....", b"cut."),
+        ("cut \ufffd", b"cut "),
+        ("cut\ud83c...", b"cut"),
+        ("...", b""),
+        ("", b""),
+    ],
+)
+def test_what_a_server_puts_behind_a_cut_is_not_of_the_text(text: str, beginning: bytes) -> None:
+    assert next(find_remote({**CUT, "text": text})).beginning == beginning
+
+
+@pytest.mark.parametrize("output", [None, "x", 7, [], {}, {"a": {"b": [True]}}])
+def test_nothing_is_remote_in_plain_values(output: Any) -> None:
+    assert list(find_remote(output)) == []
+
+
+def test_an_output_may_be_remote_as_a_whole_or_be_a_list() -> None:
+    assert [one.pointer for one in find_remote(CUT)] == [""]
+    assert [one.pointer for one in find_remote([FILE, "x", CUT])] == ["/0", "/2"]
+
+
+@pytest.mark.parametrize("name", [None, 7, ["x"], {}])
+def test_an_odd_name_is_no_name(name: Any) -> None:
+    assert [one.name for one in find_remote({**FILE, "name": name})] == [""]
+
+
+@pytest.mark.parametrize("depth", [100, 400, 800])
+def test_no_depth_that_json_can_have_is_too_deep(depth: int) -> None:
+    output: Any = CUT
+    for _ in range(depth // 2):
+        output = {"k": [output]}
+    (found,) = find_remote(output)
+    assert found.pointer == "/k/0" * (depth // 2)
+    assert to_json(replaced(output, {found.keys: "whole"})).count("whole") == 1
+    assert to_json(output).count("has_preview") == 1
+
+
+# Pointers.
+
+
+@pytest.mark.parametrize(
+    ("keys", "pointer"),
+    [
+        ((), ""),
+        (("a",), "/a"),
+        (("a", 0, "b"), "/a/0/b"),
+        (("a/b", "c~d"), "/a~1b/c~0d"),
+        (("~1",), "/~01"),
+        (("~/",), "/~0~1"),
+        (("",), "/"),
+        (("", ""), "//"),
+        (("ü 世", 'q"'), '/ü 世/q"'),
+    ],
+)
+def test_a_pointer_is_escaped_as_rfc_6901_says(keys: tuple[str | int, ...], pointer: str) -> None:
+    assert pointer_to(keys) == pointer
+
+
+texts = st.text("ab~/01 ü")
+trees = st.recursive(
+    st.none() | texts | st.just(CUT) | st.just(FILE),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=10,
+)
+quickly = settings(max_examples=200, deadline=None, database=None)
+
+
+@quickly
+@given(trees)
+def test_every_pointer_leads_to_its_value_and_nothing_is_left_over(output: Any) -> None:
+    found = list(find_remote(output))
+    for one in found:
+        assert resolve(output, one.pointer) == (CUT if one.is_text else FILE)
+    before = json.dumps(output)
+    whole = replaced(output, {one.keys: "whole" for one in found})
+    assert list(find_remote(whole)) == []
+    assert json.dumps(whole) == before.replace(json.dumps(CUT), '"whole"').replace(json.dumps(FILE), '"whole"')
+    assert json.dumps(output) == before, "the given one stays as it is"
+
+
+def test_what_is_replaced_may_be_the_whole_and_what_is_not_stays() -> None:
+    assert replaced(CUT, {(): "whole"}) == "whole"
+    output = {"A": CUT, "B": {"x": [CUT, "y"]}, "C": [1]}
+    assert replaced(output, {}) == output
+    assert replaced(output, {("B", "x", 0): {"$file": "p"}}) == {
+        "A": CUT,
+        "B": {"x": [{"$file": "p"}, "y"]},
+        "C": [1],
+    }
+
+
+def test_a_key_of_a_cut_text_is_not_walked_into() -> None:
+    cut = {**CUT, "file": FILE}
+    assert [one.pointer for one in find_remote({"A": cut})] == ["/A"]
+
+
+# As text.
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x", "x"),
+        ("", ""),
+        ({"text": "x\n"}, "x\n"),
+        ({"text": ""}, ""),
+        ({"text": None}, None),
+        ({"text": "x", "more": 1}, None),
+        (CUT, None),
+        (7, None),
+        (None, None),
+        ([], None),
+        (["x"], None),
+    ],
+)
+def test_a_text_has_two_forms(value: Any, text: str | None) -> None:
+    assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    "value", [7, 1.5, True, None, [], {}, ["ü", {"a": None}], CUT, 12345678901234567890123, {"k": "世界 🌱"}]
+)
+def test_any_other_value_is_its_json(value: Any) -> None:
+    assert json.loads(as_text(value)) == value
+    assert "\\u" not in as_text(value)
+
+
+def test_a_text_is_never_touched() -> None:
+    text = '\r\n\x1b[31m\u202e\ufeff {"a": 1} e\u0301\n\n'
+    assert as_text(text) == as_text({"text": text}) == text
+
+
+def test_a_lone_surrogate_stays_escaped_in_json() -> None:
+    assert to_json({"k": ["ü", "\ud800"]}) == '{"k":["\\u00fc","\\ud800"]}'
+    assert to_json({"k": "ü"}) == '{"k":"ü"}'
+
+
+def test_looking_for_remote_values_costs_less_than_reading_the_output_does() -> None:
+    text = json.dumps({"A": {f"k{n}": n for n in range(200_000)}, "B": [1, [CUT, FILE]]})
+    began = time.process_time()
+    output = json.loads(text)
+    read = time.process_time()
+    assert [remote.pointer for remote in find_remote(output)] == ["/B/1/0", "/B/1/1"]
+    assert time.process_time() - read < read - began

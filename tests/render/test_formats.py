@@ -1,0 +1,257 @@
+"""The renderers side by side: the same recording, live, plain, as NDJSON and as content."""
+
+import io
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyte
+import pytest
+
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.render import Renderer, play, progress_renderer
+from noxcli.render.live import Live
+from noxcli.render.picture import choose
+from noxcli.render.pipe import Content, Ndjson
+from noxcli.render.plain import Plain
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
+from noxcli.runs.progress import Node, Progress
+from noxcli.timing import Clock
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+QUEUED = Run("run-1", "wf-1", "queued", 0, "2026-01-01T00:00:00Z")
+RUNNING = Run("run-1", "wf-1", "running", 50, "2026-01-01T00:00:00Z")
+DONE = Run("run-1", "wf-1", "completed", 100, "2026-01-01T00:00:00Z", "2026-01-01T00:00:03Z", output={"A": "x"})
+WORKFLOW = Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write", "n3": "Check"})
+
+
+def content(node: str, status: str, text: str | None = None, **more: Any) -> RunEvent:
+    return RunEvent(
+        "content", {"id": node, "status": status, **({} if text is None else {"content": text}), **more}, "1-0"
+    )
+
+
+def state(status: str, **details: list[str]) -> RunEvent:
+    return RunEvent("state", {"status": status, "progress_details": details}, None)
+
+
+RECORDING: list[list[Update]] = [
+    [Started(QUEUED)],
+    [
+        state("running", running_nodes=["n1"], remaining_nodes=["n2", "n3"], executed_nodes=[]),
+        content("n1", "completed"),
+    ],
+    [],
+    [content("n2", "running", "Hel"), content("n2", "running", "lo ")],
+    [Reconnecting(1, 0.5, "the stream closed without an end")],
+    [content("n2", "running", "wörld"), content("n2", "completed")],
+    [Gap("the server no longer knows the position"), Paused(RUNNING), Polled(RUNNING)],
+    [
+        state("running", executed_nodes=["n1", "n2"], skipped_nodes=["n3"], running_nodes=[], remaining_nodes=[]),
+        content("n2", "completed", workflow_status="completed"),
+    ],
+    [Finished(DONE)],
+]
+
+
+class Still(Clock):
+    """Two seconds into the run, for ever."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def monotonic(self) -> float:
+        self._calls += 1
+        return 100.0 if self._calls == 1 else 102.0
+
+
+def terminal() -> Terminal:
+    return Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm", "NO_COLOR": "1"})
+
+
+def written(shown: Terminal) -> str:
+    assert isinstance(shown.out, io.BytesIO)
+    return shown.out.getvalue().decode()
+
+
+def said(shown: Terminal) -> str:
+    assert isinstance(shown.err, io.StringIO)
+    return shown.err.getvalue()
+
+
+def render(kind: str, recording: Sequence[Sequence[Update]] = RECORDING) -> str:
+    shown = terminal()
+    progress = Progress(QUEUED, Still(), WORKFLOW)
+    renderers: dict[str, Renderer] = {
+        "ndjson": Ndjson(shown),
+        "content": Content(shown),
+        "plain": Plain(shown, progress),
+    }
+    play(recording, progress, [renderers[kind]])
+    return written(shown) if kind in {"ndjson", "content"} else said(shown)
+
+
+def settled(text: str) -> str:
+    """Leave out what no two runs share: times of day."""
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("{"):
+            event = json.loads(line)
+            assert event.pop("ts").endswith("Z")
+            lines.append(json.dumps(event, ensure_ascii=False))
+        else:
+            lines.append(line[9:] if line[2:3] == ":" else line)
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("kind", ["plain", "ndjson", "content"])
+def test_one_recording_through_each_renderer(kind: str) -> None:
+    golden = GOLDEN / f"{kind}.txt"
+    shown = settled(render(kind))
+    assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
+
+
+def test_quiet_leaves_the_warning_that_events_may_be_missing() -> None:
+    shown = terminal()
+    shown.quiet = True
+    progress = Progress(QUEUED, Still(), WORKFLOW)
+    play(RECORDING, progress, [progress_renderer(shown, progress)])
+    assert said(shown) == "noxcli: gap: the server no longer knows the position\n"
+
+
+def test_an_unknown_status_is_named_once() -> None:
+    shown = terminal()
+    progress = Progress(QUEUED, Still(), WORKFLOW)
+    odd: list[list[Update]] = [
+        [state("warming_up")],
+        [state("warming_up"), Polled(replace(QUEUED, status="warming_up"))],
+        [state("running")],
+    ]
+    play(odd, progress, [Plain(shown, progress)])
+    lines = [line[9:] for line in said(shown).splitlines()]
+    assert lines == ["run warming_up (a status that noxcli does not know; it waits on)", "run running"]
+
+
+def screen_of(text: str, columns: int = 80, rows: int = 24) -> list[str]:
+    screen = pyte.Screen(columns, rows)
+    pyte.Stream(screen).feed(text.replace("\n", "\r\n"))
+    return [line.rstrip() for line in screen.display]
+
+
+def live_until(
+    count: int, monkeypatch: pytest.MonkeyPatch, workflow: Workflow = WORKFLOW, columns: int = 80, rows: int = 24
+) -> tuple[list[str], list[str]]:
+    """Return the screen after so many bursts, and after the end."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(rows))
+    shown = terminal()
+    progress = Progress(QUEUED, Still(), workflow)
+    live = Live(shown, progress)
+    with live:
+        for burst in RECORDING[:count]:
+            live.show([(update, progress.fold(update)) for update in burst])
+        live.refresh()
+        midway = screen_of(said(shown), columns, rows)
+    return midway, screen_of(said(shown), columns, rows)
+
+
+def test_the_live_view_shows_each_node_and_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    midway, _ = live_until(4, monkeypatch)
+    assert midway[0].startswith("Report run run-1 running")
+    assert "Read" in midway[1]
+    assert "Write" in midway[2]
+    assert midway[2].endswith("Hello")
+    assert "Check" in midway[3]
+    assert "2.0s" in midway[4]
+
+
+def test_the_live_view_notes_a_reconnect_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    midway, _ = live_until(5, monkeypatch)
+    assert "the stream closed without an end" in midway[4]
+
+
+def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, end = live_until(9, monkeypatch)
+    assert [line for line in end if line] == [
+        "gap: the server no longer knows the position",
+        "its output again: noxcli fetch-output run-1",
+        "run run-1 completed in 2.0s; 2 done, 1 skipped; 1 reconnect",
+    ]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 24), (200, 50), (80, 10)])
+def test_sixty_nodes_stay_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns: int, rows: int) -> None:
+    names = {"n1": "Read", "n2": "Write 世界 " * 20, **{f"m{n}": f"Step {n}" for n in range(58)}}
+    midway, end = live_until(4, monkeypatch, Workflow("wf-1", "Report", names), columns, rows)
+    shown = [line for line in midway if line]
+    assert len(shown) <= rows
+    assert shown[0].startswith("Report run run-1"), "the header has not scrolled away"
+    assert any("Write" in line for line in shown), "the running node has a line"
+    assert "2.0s" in shown[-1], "the footer is the last line"
+    if rows < 60:
+        assert any("waiting" in line for line in shown)
+    assert not any("Step" in line for line in end)
+
+
+def test_the_live_view_needs_no_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    raw = io.BytesIO()
+    ascii_only = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace", write_through=True)
+    shown = Terminal(io.BytesIO(), ascii_only, interactive=True, environ={"TERM": "xterm"})
+    progress = Progress(QUEUED, Still(), WORKFLOW)
+    play(RECORDING, progress, [Live(shown, progress)])
+    assert b"2 done, 1 skipped" in raw.getvalue()
+    assert raw.getvalue().isascii()
+
+
+def test_the_live_view_draws_ten_times_a_second_at_most() -> None:
+    shown = terminal()
+    progress = Progress(QUEUED, Clock(), WORKFLOW)
+    began = time.monotonic()
+    with Live(shown, progress) as live:
+        while time.monotonic() - began < 0.5:
+            event = content("n2", "running", "word ")
+            live.show([(event, progress.fold(event))])
+        took = time.monotonic() - began
+    drawn = said(shown).count("\x1b[?7h")
+    assert 1 <= drawn <= 10 * took + 3
+
+
+def test_failed_and_running_nodes_come_first_when_lines_are_few() -> None:
+    nodes = [Node(str(n), f"Step {n}") for n in range(50)]
+    nodes[40].status, nodes[45].status = "failed", "running"
+    nodes[30].status = "completed"
+    assert [node.id for node in choose(nodes, 4)] == ["30", "40", "45"]
+    assert choose(nodes[:4], 4) == nodes[:4]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain äöü 世界 🌱", "plain äöü 世界 🌱"),
+        ("a\nb\r\nc\td", "a b  c d"),
+        ("\x1b[31mred\x1b]8;;http://x\x07", "\\x1b[31mred\\x1b]8;;http://x\\x07"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("::error::x", ": :error::x"),
+        (" \t\ufe0f::error::x", "  \ufe0f: :error::x"),
+        (":::error::x", ": ::error::x"),
+        ("a ::error::x", "a ::error::x"),
+        ("a ##[group]x ##vso[task.y]", "a ## [group]x ##vso [task.y]"),
+        ("\ud800", "\\ud800"),
+        ("\x00\x7f", "\\x00\\x7f"),
+    ],
+)
+def test_remote_text_is_made_harmless(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_cumulative_text_is_not_repeated() -> None:
+    progress = Progress(QUEUED, Clock(), WORKFLOW)
+    for text in ("Hel", "Hello", "Hello world"):
+        progress.fold(content("n2", "running", text))
+    assert progress.nodes["n2"].tail == "Hello world"

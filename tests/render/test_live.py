@@ -1,0 +1,395 @@
+"""The live view on terminals: real processes on pseudo-terminals, looked at through a terminal emulator."""
+
+import io
+import os
+import re
+import signal
+import sys
+import threading
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyte
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
+from noxcli.render.line import Look
+from noxcli.render.live import Live
+from noxcli.render.picture import worth_keeping
+from noxcli.render.region import Region
+from noxcli.render.terminal import Terminal
+from noxcli.runs.progress import Node as ProgressNode
+from noxcli.runs.progress import Progress
+from noxcli.sandbox.faults import Cut
+from noxcli.sandbox.scenario import Node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped, words
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
+from tests.process import NOXCLI, Seen, environment, on_terminal
+
+RUNNING = Run("run-1", "wf-1", "running")
+FOREVER = Sleep(600_000)
+# Listed against the order of their work.
+NODES = [Node("Publish"), Node("Check"), Node("Draft"), Node("Ask"), Node("Plan")]
+EDGES = [("Plan", "Draft"), ("Plan", "Ask"), ("Plan", "Check"), ("Draft", "Publish"), ("Check", "Publish")]
+SCRIPT = [
+    *node_runs("Plan", seconds=100),
+    *node_skipped("Ask"),
+    *alongside([*node_runs("Check", seconds=60)], [Emit("Draft"), Emit("Draft", "first words of the draft")]),
+]
+CUTTING = {"XTERM_VERSION": "XTerm(390)"}  # a terminal that cuts lines off when it gets narrower, as pyte does
+
+
+@pytest.fixture
+def env(sandbox: Sandbox) -> dict[str, str]:
+    return environment(sandbox.url)
+
+
+def lines_of(screen: pyte.Screen) -> list[str]:
+    return [line.rstrip() for line in screen.display if line.strip()]
+
+
+def screen_of(raw: bytes, columns: int = 80, rows: int = 24) -> pyte.Screen:
+    screen = pyte.Screen(columns, rows)
+    pyte.ByteStream(screen).feed(raw)
+    return screen
+
+
+def shown(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
+    return lines_of(screen_of(bytes(seen.raw), columns, rows))
+
+
+def leave(seen: Seen) -> None:
+    """Press Ctrl-C."""
+    os.kill(seen.process.pid, signal.SIGINT)
+
+
+def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
+    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
+        seen.wait_for(b"of the draft")
+        header, *nodes, footer = shown(seen)[1:]
+        leave(seen)
+    assert re.fullmatch(r"test_nodes\S+ run [0-9a-f-]{36} running", header) is not None
+    marks = ["".join(line.split()[:2]) if line[0] != " " else line.split()[0] for line in nodes]
+    assert [marks[0], *(mark[0] for mark in marks[1:4]), marks[4]] == ["✓", "┌", "│", "└", "·"]
+    assert [re.sub(r"\W+", " ", line).split()[0] for line in nodes] == ["Plan", "Check", "Draft", "Ask", "Publish"]
+    assert "first words of the draft" in nodes[2]
+    assert nodes[3] == "└ - Ask" + " " * 12 + "skipped"
+    assert re.fullmatch(r"━+─+  [46]0% \d\.\ds", footer), footer
+
+
+class Turning(Clock):
+    """Stands still until a test moves it on."""
+
+    def __init__(self) -> None:
+        self.now_is = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_is
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    err = io.TextIOWrapper(raw := io.BytesIO(), encoding="utf-8", newline="\r\n")
+    terminal = Terminal(io.BytesIO(), err, interactive=True, environ={"TERM": "xterm"})
+    edges = [{"source": "Plan", "target": target} for target in ("Check", "Draft", "Ask")]
+    names = dict.fromkeys(["Draft", "Ask", "Check", "Plan"])
+    definition = {"nodes": [{"id": name} for name in names], "edges": edges}
+    progress = Progress(RUNNING, clock := Turning(), Workflow("wf-1", "W", {name: name for name in names}, definition))
+    with Live(terminal, progress) as live:
+        for seconds, name, status, text in [
+            (1, "Plan", "running", "once upon a time"),
+            (2.5, "Plan", "completed", ""),
+            (0, "Draft", "running", "first words"),
+            (0, "Check", "running", "still at it"),
+            (0, "Ask", "skipped", ""),
+            (72, "Draft", "failed", "no ink left, and no paper either"),
+        ]:
+            clock.now_is += seconds
+            event = RunEvent("content", {"id": name, "status": status, "content": text})
+            live.show([(event, progress.fold(event))])
+        progress.fold(Finished(replace(RUNNING, status="completed")))
+    failed = "┌ ✗ Draft  1m12s no ink left, and no paper either"
+    kept = [
+        "  ✓ Plan    2.5s",
+        failed if columns == 80 else f"{failed[:38]}…",
+        "└ • Check  1m12s",
+        "its output again: noxcli fetch-output run-1",
+        "run run-1 completed in 1m16s; 1 done, 1 failed, 1 running, 1 skipped",
+    ]
+    wrapped = [line[at : at + columns].rstrip() for line in kept for at in range(0, len(line), columns)]
+    assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
+
+
+def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
+    nodes = [ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20)) for n in range(60)]
+    nodes[0].status = "failed"
+    assert [node.id for node in worth_keeping(nodes, 60.0, measured=True)] == sorted(
+        ["0", *(str(n) for n in range(60) if n % 20 >= 16 and n != 56)], key=int
+    )
+    assert [node.id for node in worth_keeping(nodes, 60.0, measured=False)] == ["0"]
+
+
+def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, plays: Any) -> None:
+    run = noxcli("run", plays(script=node_runs("Write", seconds=1200), output={"A": "x"}), "--detach").text.strip()
+    noxcli("wait", run)
+    err = noxcli("stream", run, tty=True).err
+    took = re.search(r"completed\S* in (\d\.\d)s", err)
+    assert took is not None
+    assert float(took[1]) >= 1.2
+    assert "+ Write" not in err.partition("its output again")[0].splitlines()[-1], "nobody saw how long it took"
+
+
+@pytest.mark.parametrize("reflows", [True, False])
+def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bool) -> None:
+    workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
+    with on_terminal([*NOXCLI, "run", workflow], env if reflows else env | CUTTING) as seen:
+        seen.wait_for(b"of the draft")
+        seen.resize(45, 24)
+        before = bytes(seen.raw)
+        seen.wait_for(b"\x1b[K\x1b[J\x1b[?7h", after=len(before))
+        after = bytes(seen.raw[len(before) :])
+        leave(seen)
+    screen = screen_of(before)
+    if reflows:
+        screen = reflowed(screen, 45)
+    else:
+        screen.resize(24, 45)
+    pyte.ByteStream(screen).feed(after[: after.rindex(b"\x1b[?7h")])
+    text = "\n".join(lines_of(screen))
+    assert [text.count(name) for name in ("Plan", "Check", "Draft", "Ask", "Publish", "%", "test_a_resize")] == [1] * 7
+    assert "started run" in lines_of(screen)[0]
+    assert len(lines_of(screen)) == 8 + reflows, "a wrapped line above, and the whole picture"
+
+
+def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
+    """Wrap what has become too long, as most terminals do; the cursor stays with its text."""
+    rows = [line.rstrip() for line in screen.display[: screen.cursor.y + 1]]
+    pieces = [row[at : at + columns] for row in rows for at in range(0, max(1, len(row)), columns)]
+    return screen_of("\r\n".join(pieces).encode(), columns, screen.lines)
+
+
+def test_ctrl_z_gives_the_screen_to_the_shell_and_fg_takes_it_back(env: dict[str, str], plays: Any) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+        seen.wait_for(b"hello")
+        seen.process.send_signal(signal.SIGTSTP)
+        _, status = os.waitpid(seen.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        seen.wait_for(b"\x1b[?25h")
+        screen, stopped_at = screen_of(bytes(seen.raw)), len(seen.raw)
+        seen.process.send_signal(signal.SIGCONT)
+        seen.wait_for(b"hello", after=stopped_at)
+        leave(seen)
+    assert [line[:11] for line in lines_of(screen)] == ["started run"]
+    assert not screen.cursor.hidden
+    assert b"\x1b[?25l" in seen.raw[stopped_at:]
+
+
+BEHIND = """
+import fcntl, os, sys, termios
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os.setpgid(0, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(script=node_runs("Write", ["hello"], seconds=500), output={"A": "the output"})
+    with on_terminal([sys.executable, "-c", BEHIND, *NOXCLI, "run", workflow], env) as seen:
+        pass
+    assert seen.process.returncode == 0
+    lines = shown(seen)
+    assert (lines[0][:11], lines[-1]) == ("started run", "the output")
+    assert b"\x1b[?7l" not in seen.raw
+
+
+def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str], plays: Any) -> None:
+    text = "Every piece comes once. " * 5
+    workflow = plays(
+        script=[*node_runs("Write", words(text), seconds=600)],
+        output={"A": "the end"},
+        faults={"events": [Cut(3), Cut(3, "torn"), Cut(2, "abort")]},
+    )
+    with on_terminal([*NOXCLI, "run", workflow, "--verbose"], env, columns=300, rows=60) as seen:
+        pass
+    lines = shown(seen, 300, 60)
+    requests = [line for line in lines if "GET " in line or "POST " in line]
+    assert sum("/events" in line for line in requests) >= 2
+    for line in requests:
+        assert re.fullmatch(r"(GET|POST) /v1/\S+ 20\d \d+ ms \(request id \w+\)", line), line
+    assert re.search(r"; [1-3] reconnects?$", lines[lines.index("the end") - 1])
+    assert not any("%" in line for line in lines), "nothing of the picture is left"
+
+
+def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "30")
+    terminal = Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    progress = Progress(RUNNING, Clock(), Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write"}))
+    with Live(terminal, progress) as live:
+        speakers = [
+            threading.Thread(target=lambda who=who: list(map(terminal.note, (f"{who} says {n}" for n in range(100)))))
+            for who in ("one", "two")
+        ]
+        for speaker in speakers:
+            speaker.start()
+        for number in range(200):
+            event = RunEvent("content", {"id": "n2", "status": "running", "content": f"word {number} "})
+            live.show([(event, progress.fold(event))])
+            live.refresh()
+        for speaker in speakers:
+            speaker.join()
+    assert isinstance(terminal.err, io.StringIO)
+    screen = pyte.HistoryScreen(60, 30, history=1000)
+    pyte.Stream(screen).feed(terminal.err.getvalue().replace("\n", "\r\n"))
+    past = ["".join(row[column].data for column in range(60)).rstrip() for row in screen.history.top]
+    lines = [line for line in [*past, *lines_of(screen)] if line]
+    assert lines.pop().startswith("run run-1 running in ")
+    lines = [line for line in lines if not line.startswith("  * Write")]
+    assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
+
+
+@given(st.lists(st.text(max_size=30), max_size=4), st.integers(1, 40), st.booleans())
+@example(["世界", "\N{FAMILY}\u200d\N{ROCKET}", "大", "e\u0301"], 5, True)
+def test_a_line_is_never_wider_than_it_may_be(texts: list[str], width: int, unicode: bool) -> None:
+    line = Look(color=False, unicode=unicode).line(width)
+    for place, text in enumerate(texts):
+        _ = line.add_end(text) if place % 3 == 2 else line.add(text, cells=4 if place % 3 == 1 else None)
+    assert cell_len(str(line)) <= line.cells <= width
+    assert not re.search("[\x00-\x1f\x7f-\x9f]", str(line))
+    assert unicode or str(line).isascii()
+
+
+def test_a_region_takes_fewer_lines_back_and_none_as_well() -> None:
+    terminal = Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    look = Look(color=False, unicode=True)
+    assert isinstance(terminal.err, io.StringIO)
+    with Region(terminal) as region:
+        for texts in (["one", "two", "three"], ["one", "2"], [], ["four"], []):
+            region.draw([look.line(20).add(text) for text in texts])
+            terminal.note(f"{len(texts)} lines")
+            raw = terminal.err.getvalue().replace("\n", "\r\n").encode()
+            assert [line for line in lines_of(screen_of(raw)) if "lines" not in line] == texts
+
+
+@pytest.mark.parametrize(("count", "columns", "rows"), [(60, 80, 24), (60, 40, 10), (500, 80, 24), (500, 40, 10)])
+def test_many_nodes_leave_header_and_footer_and_keep_their_order(
+    monkeypatch: pytest.MonkeyPatch, count: int, columns: int, rows: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(rows))
+    names = [f"Step {number}" for number in range(count)]
+    definition = {
+        "nodes": [{"id": name} for name in reversed(names)],
+        "edges": [{"source": source, "target": target} for source, target in pairwise(names)],
+    }
+    workflow = Workflow("wf-1", "Report", {name: name for name in reversed(names)}, definition)
+    terminal = Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    progress = Progress(RUNNING, Clock(), workflow)
+    details = {"executed_nodes": names[:30], "running_nodes": names[30:33], "remaining_nodes": names[33:]}
+    updates: list[Update] = [
+        Started(RUNNING),
+        RunEvent("state", {"status": "running", "progress_details": details}),
+        RunEvent("content", {"id": names[5], "status": "failed", "content": "no good"}),
+    ]
+    live = Live(terminal, progress)
+    with live:
+        live.show([(update, progress.fold(update)) for update in updates])
+        live.refresh()
+        assert isinstance(terminal.err, io.StringIO)
+        lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
+    assert len(lines) == rows - 2
+    assert lines[0] == "Report run run-1 running"
+    assert re.search(r"%  ?\d\.\ds", lines[-1]), lines
+    assert re.fullmatch(rf"  \d+ done, {count - 33} waiting", lines[-2]), lines
+    chosen = [int(line.split()[2]) for line in lines[1:-2]]
+    assert chosen == sorted(chosen)
+    assert {5, 30, 31, 32} <= set(chosen)
+    assert "no good" in next(line for line in lines if "Step 5 " in line)
+
+
+@pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LC_ALL": "C", "LANG": "en_US.UTF-8"}, {"LC_ALL": "POSIX"}])
+def test_a_plain_c_locale_gets_plain_characters(env: dict[str, str], plays: Any, locale: dict[str, str]) -> None:
+    workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, Emit("Draft", "Größe 大"), FOREVER])
+    with on_terminal([*NOXCLI, "run", workflow], env | locale) as seen:
+        seen.wait_for(b"Gr")
+        lines = shown(seen)
+        leave(seen)
+    assert bytes(seen.raw).isascii()
+    assert [line[0] for line in lines[2:-1]] == [" ", "/", "|", "\\", " "]
+    assert "Gr\\xf6\\xdfe \\u5927" in lines[4]
+    assert lines[-1].startswith("#")
+
+
+def test_a_coerced_locale_alone_says_nothing_against_unicode(env: dict[str, str], plays: Any) -> None:
+    env = {name: value for name, value in env.items() if name != "LANG"}
+    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write"), FOREVER])], env) as seen:
+        seen.wait_for("─".encode())
+        leave(seen)
+
+
+@pytest.mark.parametrize("term", ["dumb", ""])
+def test_a_dumb_terminal_gets_the_log(env: dict[str, str], plays: Any, term: str) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=SCRIPT, output={"A": "x"})], env | {"TERM": term}) as seen:
+        pass
+    assert b"\x1b" not in seen.raw
+    assert re.search(rb"\d\d:\d\d:\d\d   Plan +completed", seen.raw)
+
+
+@pytest.mark.parametrize(
+    ("more", "argv", "colored"),
+    [
+        ({}, [], True),
+        ({"NO_COLOR": "1"}, [], False),
+        ({"NO_COLOR": "1"}, ["--color", "always"], True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, [], False),
+        ({"FORCE_COLOR": "1"}, ["--color", "never"], False),
+    ],
+)
+def test_colours_are_the_users(
+    env: dict[str, str], plays: Any, more: dict[str, str], argv: list[str], colored: bool
+) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
+        pass
+    assert bool(re.search(rb"\x1b\[[0-9;]*m", seen.raw)) is colored
+    assert b"\x1b[?7l" in seen.raw, "it is drawn all the same"
+
+
+@pytest.mark.parametrize("form", ["content", "ndjson"])
+def test_events_on_the_same_screen_are_the_picture(env: dict[str, str], plays: Any, form: str) -> None:
+    workflow = plays(script=node_runs("Write", ["one ", "two ", "three"], seconds=300), output={"A": "x"})
+    with on_terminal([*NOXCLI, "run", workflow, "--format", form], env) as seen:
+        pass
+    assert b"\x1b" not in seen.raw
+    lines = bytes(seen.raw).decode().splitlines()[1:]
+    assert lines == ["one two three"] if form == "content" else all(line[0] == "{" for line in lines)
+
+
+def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], plays: Any, tmp_path: Path) -> None:
+    workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=100), output={"A": "x"})
+    with (
+        (tmp_path / "out").open("wb") as out,
+        on_terminal([*NOXCLI, "run", workflow, "--format", "content"], env, stdout=out.fileno()) as seen,
+    ):
+        pass
+    assert (tmp_path / "out").read_bytes() == b"one two"
+    assert b"\x1b[?7l" in seen.raw
+
+
+def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
+    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env) as seen:
+        seen.wait_for(b"waiting for a person")
+        footers = [line for line in shown(seen) if "%" in line]
+        leave(seen)
+    assert footers[0].endswith("waiting for a person")

@@ -1,0 +1,149 @@
+"""The log off a terminal: a line for each change, none of them twice, and a sign of life now and then."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from noxcli.models import Finished, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.render import play
+from noxcli.render.plain import Plain
+from noxcli.render.terminal import Terminal
+from noxcli.runs.progress import Progress
+from noxcli.sandbox.steps import Emit, Sleep
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
+
+RUNNING = Run("run-1", "wf-1", "running")
+WORKFLOW = Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write it down"})
+
+
+class Turning(Clock):
+    """Moves on by as many seconds as each burst takes."""
+
+    def __init__(self) -> None:
+        self.now_is = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_is
+
+
+def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFLOW) -> list[str]:
+    """Return the lines without their times of day."""
+    err = io.StringIO()
+    clock = Turning()
+    progress = Progress(RUNNING, clock, workflow)
+
+    def bursts() -> Any:
+        for seconds, burst in timed:
+            clock.now_is += seconds
+            yield burst
+
+    terminal = Terminal(io.BytesIO(), err)
+    play(bursts(), progress, [Plain(terminal, progress)])
+    lines = err.getvalue().splitlines()
+    assert all(line[2] == line[5] == ":" and line[8] == " " for line in lines)
+    return [line[9:] for line in lines]
+
+
+def node(name: str, status: str, text: str | None = None) -> RunEvent:
+    return RunEvent("content", {"id": name, "status": status, "content": text})
+
+
+def test_columns_are_aligned() -> None:
+    changes: list[tuple[float, list[Update]]] = [
+        (0, [node("n1", "running")]),
+        (1, [node("n1", "completed"), node("n2", "running")]),
+        (75, [node("n2", "failed", "no [paper]\nleft")]),
+    ]
+    assert log(changes) == [
+        "  Read           running",
+        "  Read           completed   1.0s",
+        "  Write it down  running",
+        "  Write it down  failed     1m15s  no [paper] left",
+    ]
+
+
+def test_a_silent_minute_ends_with_who_is_at_work() -> None:
+    quiet: list[tuple[float, list[Update]]] = [(1.0, []) for _ in range(125)]
+    assert log([(0, [Started(RUNNING)]), (1, [node("n1", "running")]), *quiet, (1, [Finished(RUNNING)])]) == [
+        "run run-1 running",
+        "  Read           running",
+        "run running for 1m01s: 'Read' has been running for 1m00s; waiting behind: 'Write it down'",
+        "run running for 2m01s: 'Read' has been running for 2m00s; waiting behind: 'Write it down'",
+        "run running after 2m07s",
+    ]
+
+
+def test_streamed_text_is_no_sign_of_life_but_a_line_is() -> None:
+    talk: list[tuple[float, list[Update]]] = [(1.0, [node("n1", "running", "word ")]) for _ in range(59)]
+    lines = log([(0, [node("n1", "running")]), *talk, (0, [node("n1", "completed")]), (1, []), (59, [])])
+    assert [line for line in lines if "for" in line] == ["run running for 1m59s: waiting behind: 'Write it down'"]
+
+
+def test_many_nodes_at_work_are_named_in_part() -> None:
+    names = {f"n{number}": f"Step {number}" for number in range(500)}
+    details = RunEvent("state", {"status": "running", "progress_details": {"running_nodes": list(names)[:100]}})
+    last = log([(0, [details]), (60, [])], Workflow("wf-1", "Report", names))[-1]
+    assert last.count("has been running") == 10
+    assert "; 90 more; waiting behind: 'Step 100', " in last
+    assert last.endswith(", 'Step 109', 390 more")
+
+
+def test_a_node_that_flips_is_told_once_and_then_counted() -> None:
+    flips: list[tuple[float, list[Update]]] = [
+        (0.1, [node("n1", status)]) for _ in range(1000) for status in ("running", "completed")
+    ]
+    lines = log([*flips, (0, [Finished(RUNNING)])])
+    assert lines[:2] == ["  Read           running", "  Read           completed   0.1s"]
+    assert len(lines) == 2 + 4 * 2 + 1, "two each minute, and at the end"
+    assert sum(int(line.split("(")[1].split()[0]) for line in lines if "times more)" in line) == 2 * 999
+    assert lines[-1] == "run running after 3m20s"
+
+
+def test_a_reconnect_storm_is_told_once_and_then_counted() -> None:
+    storm: list[tuple[float, list[Update]]] = [
+        (0.5, [Reconnecting(number, 0.01 * number, "the stream broke: reset")]) for number in range(1, 101)
+    ]
+    assert log([*storm, (0, [Finished(RUNNING)])]) == [
+        "the stream broke: reset; next try in 0.0s",
+        "the stream broke: reset (99 times more)",
+        "run running after 50.0s",
+    ]
+
+
+def test_another_reason_is_another_line() -> None:
+    failures: list[Update] = [
+        node("n1", "failed", "too long"),
+        node("n1", "running", "once upon a time "),
+        node("n1", "failed", "too short"),
+        node("n1", "running"),
+    ]
+    assert log([(0, failures)]) == [
+        "  Read           failed            too long",
+        "  Read           running",
+        "  Read           failed            too short",
+        "  Read           running (once more)",
+    ]
+
+
+def test_lines_that_came_again_are_told_in_part() -> None:
+    names = {f"n{number}": f"Step {number}" for number in range(50)}
+    flips: list[Update] = [node(name, status) for _ in range(3) for name in names for status in ("running", "done")]
+    lines = log([(0, flips)], Workflow("wf-1", "Report", names))
+    assert len(lines) == 100 + 10 + 1
+    assert lines[-1] == "90 other lines came again"
+
+
+def test_what_came_again_is_told_when_a_limit_ends_the_log(noxcli: Noxcli, plays: Any) -> None:
+    flips = [Emit("Write", status=status) for _ in range(3) for status in ("running", "waking_up")]
+    result = noxcli("run", plays(script=[*flips, Sleep(600_000)]), "--timeout", "2s")
+    assert result.code == 124
+    assert "  Write  waking_up (2 times more)" in result.err
+
+
+def test_a_sign_of_life_while_polling(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=[Emit("Write"), Sleep(600_000)], output={"A": "x"})
+    result = noxcli("run", workflow, "--no-stream", "--poll-interval", "20s", "--timeout", "3m")
+    beats = [line for line in result.err.splitlines() if "run running for " in line]
+    assert len(beats) == 2
+    assert all("'Write' has been running for " in line for line in beats)

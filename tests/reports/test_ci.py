@@ -1,0 +1,355 @@
+"""What CI systems are told: whole, within their limits, and nothing that the remote side could have smuggled in."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.errors import ExitCode, RunFailed
+from noxcli.models import Run
+from noxcli.redaction import Mask
+from noxcli.reports.ci.base import Ended
+from noxcli.reports.ci.summary import LARGEST, summary
+from noxcli.reports.result import Outcome
+from noxcli.sandbox.faults import Answer, Cut
+from noxcli.sandbox.scenario import Node, Scenario, input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
+from tests.conftest import Noxcli
+from tests.process import NOXCLI, environment, running
+from tests.runner import Command, commands, outputs, page, sections
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "ci"
+OUT, SUMMARY = Path("github_output"), Path("step_summary")
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(OUT), "GITHUB_STEP_SUMMARY": str(SUMMARY)}
+GITLAB = {"GITLAB_CI": "true"}
+ENVIRON = {"github": GITHUB, "gitlab": GITLAB}
+WORKFLOW = "00000000-0000-4000-8000-000000000001"
+TAGS = {"h3", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "pre"}
+FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
+HOSTILE = [
+    "::error::x",
+    " \t::add-mask::e",
+    "\u3000::stop-commands::x",
+    "##[error]x",
+    "\r::set-output name=run_id::evil",
+    "\n::set-output name=run_id::evil\n",
+    "%0A::error::x",
+    "run_id=evil\nrun_id<<x\nevil\nx\n",
+    "</code></pre></table></details><script>alert(1)</script><!--",
+    "@everyone #1 https://example.invalid www.example.invalid a@example.invalid :tada:",
+    "| a | b |\n|---|---|",
+    "``` `x` ```\n\n# x\n\n- x\n\n[x](https://example.invalid) ![x](x) **x** $x$",
+    "&lt;b&gt; &#64;x \\| \\`",
+    "\x1b[0Ksection_end:1:noxcli\r\x1b[0K",
+    "\u202e\x1b]8;;http://x\x07",
+]
+
+
+def names(log: str) -> list[str]:
+    """The commands in effect, by name; the token that starts them again is told as such."""
+    found = commands(log)
+    tokens = {command.data for command in found if command.name == "stop-commands"}
+    return ["resume" if command.name in tokens else command.name for command in found]
+
+
+def settled(text: str) -> str:
+    """Leave out what no two runs share: ids, tokens, times and durations."""
+    known: dict[str, str] = {}
+    text = re.sub(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda m: known.setdefault(m[0], f"<id {len(known) + 1}>"), text
+    )
+    text = re.sub(r"\b[0-9a-f]{32}\b|noxcli_[0-9a-f]{8,32}", "<token>", text)
+    text = re.sub(r"^\d\d:\d\d:\d\d .*", _settled_line, text, flags=re.MULTILINE)
+    text = re.sub(r"(section_\w+):\d+", r"\1:<time>", text)
+    text = re.sub(r"(</code>|after|<td>|,) ?\d+\.\d+s?", r"\1 <seconds>", text)
+    return text.replace("\x1b", "\\e").replace("\r", "\\r")
+
+
+def _settled_line(line: re.Match[str]) -> str:
+    """A line of the plain log, whose columns and durations are no concern of this test."""
+    return f"<time> {' '.join(re.sub(r' [(]?[0-9.]+s[)]?', '', line[0][9:]).split())}"
+
+
+SITUATIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "success": ({"script": [*node_runs("Read"), *node_runs("Write", ["Hello"])], "output": {"Answer": "a\n| <b>"}}, ()),
+    "failure": ({"script": [*node_runs("Read"), *node_fails("Write", "too long")], "status": "failed"}, ()),
+    "timeout": ({"script": FOREVER}, ("--timeout", "2s")),
+    "pause": ({"script": [Emit("Approve")], "status": "awaiting_human_feedback"}, ()),
+    "cancel": ({"script": FOREVER}, ()),
+}
+
+
+def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, bytes]:
+    """Run one situation in a process of its own, as a CI system does; return code, log and stdout."""
+    scenario, options = SITUATIONS[situation]
+    sandbox.add(Scenario(situation, **scenario))
+    env = environment(sandbox.url) | ENVIRON[platform]
+    with running("run", situation, *options, "--dotenv", "run.env", "--json", env=env) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        log = b""
+        while situation == "cancel" and not re.search(rb"Write +running", log):
+            log += process.stderr.readline()
+        if situation == "cancel":
+            process.send_signal(signal.SIGINT)
+        log += process.stderr.read()
+        out = process.stdout.read()
+        return process.wait(20), log.decode(), out
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("platform", ["github", "gitlab"])
+def test_each_ending_on_each_platform(sandbox: Sandbox, platform: str, situation: str) -> None:
+    code, log, out = act(sandbox, platform, situation)
+    left = {"exit code": str(code), "log": log, "dotenv": Path("run.env").read_text()}
+    if platform == "github":
+        ended = ["group", "stop-commands", "resume", "endgroup", *([] if code == 0 else ["error"])]
+        assert names(log) == ended
+        told = outputs(OUT)
+        assert (told["exit_code"], told["run_id"]) == (str(code), sandbox.runs(situation)[0].id)
+        left |= {"outputs": "\n".join(f"{name}={value}" for name, value in told.items()), "page": SUMMARY.read_text()}
+        assert page(SUMMARY.read_text())[0] <= TAGS
+    else:
+        assert [what for what, _, _ in sections(log)] == ["start", "end"]
+        assert len({name for _, name, _ in sections(log)}) == 1
+        assert not OUT.exists()
+    shown = settled("".join(f"--- {name}\n{text.rstrip()}\n" for name, text in left.items()))
+    golden = GOLDEN / f"{platform}-{situation}.txt"
+    assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
+    assert b'"schema":"noxcli.result/1"' in out
+    assert out.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("platform", ["github", "gitlab"])
+def test_nothing_remote_takes_effect(noxcli: Noxcli, sandbox: Sandbox, platform: str, hostile: str) -> None:
+    sandbox.add(
+        Scenario(
+            hostile,
+            nodes=[Node(hostile)],
+            script=[Emit(hostile, hostile), *node_fails(hostile, hostile)],
+            status="failed",
+            workflow_id=WORKFLOW,
+        )
+    )
+    options = ("--junit", "r.xml", "--dotenv", "d.env", "--verbose")
+    result = noxcli("run", WORKFLOW, *options, environ=ENVIRON[platform])
+    assert result.code == 1
+    if platform == "gitlab":
+        assert names(result.err) == []
+        assert len(sections(result.err)) == 2
+        return
+    assert names(result.err) == ["group", "stop-commands", "resume", "endgroup", "error"]
+    assert sections(result.err) == []
+    run = sandbox.runs(WORKFLOW)[-1]
+    assert outputs(OUT) == {"run_id": run.id, "workflow_id": WORKFLOW, "status": "failed", "exit_code": "1"}
+    told, code, rest = page(SUMMARY.read_text())
+    assert told <= TAGS
+    assert rest == "noxcli: run failed , run " + rest.partition(", run ")[2]
+    assert not re.search("evil|example|script|everyone|tada", rest)
+    assert len(code) == 3 + 1 + 2 * 1, "name, id, status, reason, and a row for the node"
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_output_stays_data(noxcli: Noxcli, plays: Any, hostile: str) -> None:
+    output = {hostile: hostile, "whole": {"deep": [hostile]}}
+    result = noxcli("run", plays(output=output), "--json", environ=GITHUB)
+    assert result.code == 0
+    assert set(outputs(OUT)) == {"run_id", "workflow_id", "status", "exit_code", "output"}
+    assert outputs(OUT)["output"].encode() in result.out
+    tags, _, rest = page(SUMMARY.read_text())
+    assert tags <= TAGS
+    assert not re.search("evil|example|alert|everyone|tada", rest)
+    assert names(result.err) == ["group", "stop-commands", "resume", "endgroup"]
+
+
+def test_a_hostile_workflow_id_sets_one_output(noxcli: Noxcli, plays: Any) -> None:
+    hostile = "a\nstatus<<x\nevil\nx\n::error::x $(id)"
+    started = Answer(200, {"id": "r", "workflow_id": hostile, "status": "queued"})
+    workflow = plays(faults={"start": [started]})
+    result = noxcli("run", workflow, "--detach", "--quiet", "--dotenv", "d.env", environ=GITHUB)
+    assert result.code == 0
+    assert outputs(OUT) == {"run_id": "r", "workflow_id": hostile, "status": "queued", "exit_code": "0"}
+    assert names(result.err) == []
+    assert Path("d.env").read_text().splitlines()[1] == "NOXCLI_WORKFLOW_ID=a_status__x_evil_x_::error::x___id_"
+
+
+def test_secrets_are_masked_line_by_line_before_anything_is_said(noxcli: Noxcli, plays: Any) -> None:
+    secret = '{\n  "token": "100%:secret"\n}\n'
+    workflow = plays(nodes=[input_node("Key"), input_node("Pin")], output={"A": "x"})
+    argv = ("run", workflow, "--secret", "Key=KEY", "--secret", "Pin=PIN")
+    result = noxcli(*argv, environ=GITHUB | {"KEY": secret, "PIN": "123"})
+    masks = [command.data for command in commands(result.err) if command.name == "add-mask"]
+    assert masks == ['"token": "100%:secret"', "123"], "a brace alone would hide every brace of the log"
+    assert result.err.startswith("::add-mask::")
+    left = result.err.replace('::add-mask::"token": "100%25:secret"', "") + OUT.read_text() + SUMMARY.read_text()
+    assert "100%" not in left
+    assert noxcli.environ["NOXUS_API_KEY"] not in left, "the key is never said, not even to be masked"
+
+
+@pytest.mark.parametrize("options", [("--ci", "off"), ("--ci", "gitlab"), ("--ci", "github")])
+def test_a_secret_is_said_to_a_runner_alone(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
+    argv = ("run", plays(nodes=[input_node("Key")], output={"A": "x"}), "--secret", "Key=KEY", *options)
+    assert "s3cret" not in noxcli(*argv, environ={"KEY": "s3cret"}).err
+
+
+def test_a_secret_is_not_said_into_a_file(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Key")], output={"A": "x"})
+    with Path("log").open("wb") as log:
+        subprocess.run(
+            [*NOXCLI, "run", workflow, "--secret", "Key=KEY"],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=environment(sandbox.url) | GITHUB | {"KEY": "s3cret"},
+            check=True,
+        )
+    assert b"::group::" in Path("log").read_bytes()
+    assert b"s3cret" not in Path("log").read_bytes()
+
+
+def test_tokens_and_delimiters_are_new_each_time(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": "x"})
+    logs = [noxcli("run", workflow, environ=GITHUB).err for _ in range(2)]
+    tokens = [command.data for log in logs for command in commands(log) if command.name == "stop-commands"]
+    delimiters = re.findall("<<(.*)", OUT.read_text())
+    assert len(set(tokens)) == 2
+    assert len(set(delimiters)) == 4, "one for the start and one for the end of each run"
+    assert all(re.fullmatch("[0-9a-f]{32}", token.removeprefix("noxcli_")) for token in [*tokens, *delimiters])
+
+
+@pytest.mark.parametrize("count", [3, 10, 13])
+def test_annotations_stay_within_the_limit(noxcli: Noxcli, plays: Any, count: int) -> None:
+    workflow = plays(status="failed")
+    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(count)]
+    result = noxcli("wait", *runs, environ=GITHUB)
+    errors = [command for command in commands(result.err) if command.name == "error"]
+    assert len(errors) == min(count, 10)
+    assert (errors[-1].data == f"and {count - 9} more: see the log") is (count > 10)
+    assert outputs(OUT) == {"exit_code": "1"}
+
+
+def test_an_annotation_is_escaped(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    sandbox.add(Scenario("50%: a,b", script=node_fails("N", "100%0A, a:b"), status="failed"))
+    error = commands(noxcli("run", "50%: a,b", environ=GITHUB).err)[-1]
+    run = sandbox.runs("50%: a,b")[-1]
+    assert error == Command("error", f"run {run.id} failed at 'N': 100%0A, a:b", {"title": "50%: a,b: run failed"})
+
+
+def test_missing_events_are_a_warning(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=node_runs("W", ["a", "b"]), output={"A": "x"}, faults={"events": [Cut(0, repeat=True)]})
+    log = noxcli("run", workflow, "--format", "ndjson", environ=GITHUB).err
+    assert names(log) == ["group", "stop-commands", "resume", "endgroup", "warning"]
+    assert commands(log)[-1].properties == {"title": "events may be missing"}
+    assert names(noxcli("run", workflow, "--format", "ndjson", "--quiet", environ=GITHUB).err) == ["warning"]
+
+
+def test_outputs_and_page_are_appended_to_what_is_there(noxcli: Noxcli, plays: Any) -> None:
+    OUT.write_text("mine=1")
+    SUMMARY.write_text("mine")
+    assert noxcli("run", plays(output={"A": "x"}), "--output-dir", "out", environ=GITHUB).code == 0
+    assert (outputs(OUT)["mine"], outputs(OUT)["outputs_path"]) == ("1", "out")
+    assert SUMMARY.read_text().startswith("mine\n<h3>")
+
+
+def test_a_large_output_is_no_step_output(noxcli: Noxcli, plays: Any) -> None:
+    for output in ({"A": "ä" * 40_000}, {"A": ["ä" * 9_000] * 4}):
+        for options in ((), ("--json",), ("--no-expand",)):
+            OUT.unlink(missing_ok=True)
+            assert noxcli("run", plays(output=output), *options, environ=GITHUB).code == 0
+            assert "output" not in outputs(OUT), "neither cut nor too long for GitHub"
+
+
+def test_a_full_page_is_left_as_it_is(noxcli: Noxcli, plays: Any) -> None:
+    SUMMARY.write_text("x" * (1024 * 1024 - 100))
+    assert noxcli("run", plays(output={"A": "x"}), environ=GITHUB).code == 0
+    assert SUMMARY.stat().st_size == 1024 * 1024 - 100, "of a larger one, GitHub would show nothing"
+
+
+def test_files_out_of_reach_are_told_and_fail_nothing(noxcli: Noxcli, plays: Any) -> None:
+    environ = GITHUB | {"GITHUB_OUTPUT": "/nowhere/out", "GITHUB_STEP_SUMMARY": ""}
+    result = noxcli("run", plays(output={"A": "x"}), environ=environ)
+    assert (result.code, result.out) == (0, b"x\n")
+    assert "noxcli: can't write GITHUB_OUTPUT: no such file or directory\n" in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "github", "gitlab"),
+    [
+        ((), {}, False, False),
+        ((), GITHUB, True, False),
+        ((), GITLAB, False, True),
+        ((), {"GITHUB_ACTIONS": "false", "GITLAB_CI": "1"}, False, False),
+        ((), GITHUB | {"NOXCLI_CI": "off"}, False, False),
+        ((), {"NOXCLI_CI": "gitlab"}, False, True),
+        (("--ci", "auto"), GITLAB | {"NOXCLI_CI": "off"}, False, True),
+        (("--ci", "github"), {"NOXCLI_CI": "gitlab"}, True, False),
+        (("--quiet",), GITLAB, False, False),
+    ],
+)
+def test_the_option_goes_before_the_environment(
+    noxcli: Noxcli, plays: Any, options: tuple[str, ...], environ: dict[str, str], github: bool, gitlab: bool
+) -> None:
+    result = noxcli("run", plays(output={"A": "x"}), *options, environ=environ)
+    assert (result.code, result.out) == (0, b"x\n")
+    assert ("::group::" in result.err, "section_start" in result.err) == (github, gitlab)
+
+
+def test_a_wrong_default_is_told(noxcli: Noxcli) -> None:
+    result = noxcli("run", "demo", "--json", environ={"NOXCLI_CI": "jenkins"})
+    assert (result.code, result.json["error"]["phase"]) == (2, "config")
+    assert "NOXCLI_CI=jenkins is not known; write one of auto, github, gitlab, off" in result.err
+
+
+def test_in_ci_a_terminal_gets_lines_too(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(output={"A": "x"}), "--ci", "gitlab", tty=True)
+    assert re.search(r"^\d\d:\d\d:\d\d run completed", result.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("option", "words"), [("--dry-run", "checked"), ("--detach", "started")])
+def test_what_did_not_run_to_its_end_is_not_called_completed(
+    noxcli: Noxcli, plays: Any, option: str, words: str
+) -> None:
+    assert noxcli("run", plays(), option, environ=GITHUB).code == 0
+    assert SUMMARY.read_text().startswith(f"<h3>noxcli: {words}</h3>")
+    assert outputs(OUT)["exit_code"] == "0"
+
+
+@pytest.mark.parametrize("verb", ["stream", "fetch-output", "wait"])
+def test_other_verbs_tell_it_too(noxcli: Noxcli, plays: Any, verb: str) -> None:
+    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    assert noxcli(verb, run, environ=GITHUB).code == 0
+    assert (outputs(OUT)["run_id"], outputs(OUT)["status"]) == (run, "completed")
+    assert "<h3>noxcli: completed</h3>" in SUMMARY.read_text()
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=50) | st.sampled_from([*HOSTILE, "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(output=ANYTHING, name=st.text(max_size=300))
+def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
+    run = Run(name, name, "completed", output=output)
+    ended = Ended(name, Outcome(name, run).document(ExitCode.OK))
+    tags, _, rest = page(summary([ended], Mask()))
+    assert tags <= TAGS
+    assert rest.startswith("noxcli: completed , run")
+
+
+def test_a_page_stays_within_its_size() -> None:
+    run = Run("r", "w", "failed", output={"<" * 99: "&" * 99_999})
+    failed = Outcome("w", run, error=RunFailed("&" * 10_000)).document(ExitCode.RUN_FAILED)
+    runs = [Ended(str(number), failed) for number in range(100)]
+    text = summary(runs, Mask())
+    assert len(text.encode()) < LARGEST + 100
+    assert text.endswith("<p>There is more in the log.</p>\n\n")
+    assert page(text)[0] <= TAGS

@@ -1,0 +1,146 @@
+"""docs/ci.md: its jobs run, as far as a shell can play a runner, and clean up behind a run that somebody cancelled."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.server import Sandbox
+from tests.reports.test_junit import valid
+from tests.reports.test_writer import variables
+from tests.runner import outputs
+
+PAGE = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
+GITHUB, GITLAB = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+GITLAB_SHELL = ["bash", "-c"]
+RUNNER_SHELL = ["bash", "-e"]
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[Sandbox]:
+    """A sandbox in which a run takes its time."""
+    with Sandbox(BUILT_IN, speed=30) as sandbox:
+        yield sandbox
+
+
+def machine(sandbox: Sandbox, **more: str) -> dict[str, str]:
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(Path.cwd()),
+        "LANG": "C.UTF-8",
+        "NOXUS_BACKEND_URL": sandbox.url,
+        "NOXUS_API_KEY": sandbox.key,
+        **more,
+    }
+
+
+class Step:
+    """A step of the job, run the way GitHub's runner does it: a file of its own, with files of its own for outputs."""
+
+    def __init__(self, text: str) -> None:
+        self.id = (re.findall(r"^ +id: (.+)", text, re.MULTILINE) or [""])[0]
+        self.always = "if: always()" in text
+        self.env = dict(re.findall(r"^ +([A-Z_]+): (.+)", text, re.MULTILINE))
+        self.script = textwrap.dedent(text.partition("run: |\n")[2])
+
+    def start(self, sandbox: Sandbox, told: dict[str, str]) -> "subprocess.Popen[bytes]":
+        assert self.script.strip()
+        Path("script.sh").write_text(self.script)
+        Path("step_outputs").write_text("")
+        env = {
+            name: re.sub(r"\$\{\{ steps\.(\w+\.outputs\.\w+) \}\}", lambda match: told[match[1]], value)
+            for name, value in self.env.items()
+        }
+        files = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "step_outputs", "GITHUB_STEP_SUMMARY": "step_summary"}
+        return subprocess.Popen(
+            [*RUNNER_SHELL, "script.sh"],
+            env=machine(sandbox, **files, **env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, sandbox: Sandbox, told: dict[str, str]) -> tuple[int, str]:
+        with self.start(sandbox, told) as process:
+            log = process.communicate(timeout=30)[0].decode()
+        told |= {f"{self.id}.outputs.{name}": value for name, value in outputs(Path("step_outputs")).items()}
+        return process.returncode, log
+
+
+def steps(workflow: str = "demo") -> list[Step]:
+    parts = GITHUB.partition("steps:\n")[2].replace("run demo", f"run {workflow}")
+    return [Step(part) for part in re.split(r"^      - ", parts, flags=re.MULTILINE)[1:]]
+
+
+def test_the_github_job_runs(lively: Sandbox) -> None:
+    told: dict[str, str] = {}
+    first, use, clean_up = steps()
+    assert (first.id, [step.always for step in (first, use, clean_up)]) == ("noxus", [False, False, True])
+    for step, shown in ((first, "::group::demo"), (use, "You asked: hello"), (clean_up, "had ended by itself")):
+        code, log = step.run(lively, told)
+        assert (code, shown in log) == (0, True), log
+    assert told["noxus.outputs.outputs_path"] == "out"
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| `.*", PAGE, re.MULTILINE))))
+    assert named == {name.removeprefix("noxus.outputs.") for name in told}, "the page lists the outputs there are"
+    assert len(valid(Path("reports/noxcli.xml"))) == 1
+    assert "<h3>noxcli: completed</h3>" in Path("step_summary").read_text()
+
+
+def test_a_failing_github_job_still_tells_and_cleans_up(lively: Sandbox) -> None:
+    told: dict[str, str] = {}
+    first, _, clean_up = steps("fails")
+    assert first.run(lively, told)[0] == 2, "it takes no input, which is told before the start"
+    assert told == {"noxus.outputs.exit_code": "2"}
+    assert clean_up.run(lively, told)[0] == 0
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["signal", "kill"])
+def test_a_cancelled_github_job_leaves_nothing_running(lively: Sandbox, hard: bool) -> None:
+    first, _, clean_up = steps("slow")
+    first.script = first.script.replace("'User Input=hello'", "")
+    before = len(lively.runs("slow"))
+    with first.start(lively, {}) as process:
+        end = time.monotonic() + 10
+        while not Path("run.state").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL if hard else signal.SIGINT)
+        process.communicate(timeout=10)
+    run = lively.runs("slow")[before]
+    assert outputs(Path("step_outputs"))["run_id"] == run.id
+    assert (run.status == "stopped") is not hard, "the signal reached noxcli itself"
+    assert clean_up.run(lively, {})[0] == 0
+    assert run.status == "stopped"
+
+
+def gitlab(job: str, part: str) -> str:
+    """Return the lines of a job's script as GitLab's runner hands them to bash."""
+    text = GITLAB.partition(f"{job}:\n")[2].partition(f"  {part}:\n")[2]
+    lines = re.findall(r"\A(?:    - .*\n)+", text)[0]
+    return f"set -eo pipefail\n{lines.replace('    - ', '')}"
+
+
+def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
+    def play(job: str, part: str, **more: str) -> str:
+        env = machine(lively, GITLAB_CI="true", **more)
+        script = [*GITLAB_SHELL, gitlab(job, part)]
+        done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert "section_start:" in play("summarise", "script")
+    assert "had ended by itself" in play("summarise", "after_script")
+    passed_on = variables("run.env")
+    log = play("use", "script", **passed_on)
+    assert f"run {passed_on['NOXCLI_RUN_ID']} of {passed_on['NOXCLI_WORKFLOW_ID']} ended with 0, completed" in log
+    assert "You asked: hello" in log
+    for kind, file in re.findall(r"      (junit|dotenv): (.+)", GITLAB):
+        assert Path(file).exists(), kind

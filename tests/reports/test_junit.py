@@ -1,0 +1,161 @@
+"""The JUnit report: what CI systems' parsers expect, whatever stands in it, in memory that does not grow."""
+
+import resource
+import tracemalloc
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from noxcli.errors import Undelivered, UsageProblem
+from noxcli.files import check_target
+from noxcli.reports.junit import Case, JunitReport, Verdict
+
+# After junit-10.xsd of Jenkins' xUnit plug-in: the attributes there are, and in which order elements may come.
+ATTRIBUTES = {
+    "testsuites": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
+    "testcase": {"name", "classname", "time"},
+    "failure": {"type", "message"},
+    "error": {"type", "message"},
+    "skipped": {"type", "message"},
+    "system-out": set(),
+}
+INSIDE = {"testsuites": {"testsuite"}, "testsuite": {"testcase"}}
+IN_CASE = [[], ["failure"], ["error"], ["skipped"]]
+HOSTILE = "a\x00b\x1b[31m\r\n\t\ud800\udfff\ufffe]]><x y='\"'>&amp; ü🙂 </testsuite>"
+LEGAL = "a\ufffdb\ufffd[31m\r\n\t\ufffd\ufffd\ufffd]]><x y='\"'>&amp; ü🙂 </testsuite>"
+
+
+def valid(path: Path) -> ET.Element:
+    """Return the suite of a report that keeps to the rules."""
+    root = ET.fromstring(path.read_bytes())
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        assert set(element.keys()) == ATTRIBUTES[element.tag]
+        inner = [child.tag for child in element]
+        if element.tag == "testcase":
+            assert [tag for tag in inner if tag != "system-out"] in IN_CASE
+            assert "system-out" not in inner[:-1], "it comes last"
+        else:
+            assert set(inner) <= INSIDE.get(element.tag, set())
+        if "time" in element.keys():  # noqa: SIM118 - of an element, not of a dict
+            assert float(element.attrib["time"]) >= 0
+    suite = root[0]
+    for kind, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        assert len(suite.findall(f"testcase/{kind}")) == int(suite.attrib[attribute]) == int(root.attrib[attribute])
+    assert len(suite) == int(suite.attrib["tests"]) == int(root.attrib["tests"])
+    return suite
+
+
+def test_a_time_that_was_not_measured_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    with JunitReport(path, "nightly") as report:
+        report.add(Case("a", "wf", None))
+        report.add(Case("b", "wf", 1.5))
+    suite = ET.fromstring(path.read_bytes())[0]
+    assert [case.get("time") for case in suite] == [None, "1.500"]
+    assert suite.attrib["time"] == "1.500"
+
+
+def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    with JunitReport(path, "nightly") as report:
+        report.add(Case("a", "wf", 1.5))
+        report.add(Case("b", "wf", 2.25, Verdict.FAILURE, "RunFailed", "it failed", "at length", "said"))
+        report.add(Case("c", "wf", 0.0, Verdict.ERROR, "TimedOut", "too slow"))
+        report.add(Case("d", "wf", verdict=Verdict.SKIPPED, message="not now"))
+    suite = valid(path)
+    totals = [suite.attrib[name] for name in ("name", "tests", "failures", "errors", "skipped", "time")]
+    assert totals == ["nightly", "4", "1", "1", "1", "3.750"]
+    assert [case.attrib["name"] for case in suite] == ["a", "b", "c", "d"]
+    assert (suite[1][0].attrib, suite[1][0].text) == ({"type": "RunFailed", "message": "it failed"}, "at length")
+    assert suite.findtext("testcase/system-out") == "said"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    with JunitReport(tmp_path / "r.xml", HOSTILE) as report:
+        report.add(Case(HOSTILE, HOSTILE, 1, Verdict.ERROR, HOSTILE, HOSTILE, HOSTILE, HOSTILE))
+    suite = valid(tmp_path / "r.xml")
+    assert suite.attrib["name"] == LEGAL
+    assert suite[0].attrib == {"name": LEGAL, "classname": LEGAL, "time": "1.000"}
+    assert suite[0][0].attrib == {"type": LEGAL, "message": LEGAL}
+    assert [child.text for child in suite[0]] == [LEGAL, LEGAL]
+
+
+def test_an_exception_leaves_what_is_known(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with JunitReport(tmp_path / "r.xml", "x") as report:
+            report.add(Case("a", "wf"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert len(valid(tmp_path / "r.xml")) == 1
+
+
+def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "r.xml"
+    path.write_text("old")
+    with JunitReport(path, "x") as report:
+        report.add(Case("a", "wf"))
+        assert path.read_text() == "old"
+    assert len(valid(path)) == 1
+
+
+@contextmanager
+def little_disk(size: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("count", [1, 2_000])
+def test_a_full_disk_is_told_at_the_end_and_leaves_the_old_report(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "r.xml"
+    path.write_text("old")
+    added = 0
+
+    def fill() -> None:
+        nonlocal added
+        with little_disk(100), JunitReport(path, "x") as report:
+            for number in range(count):
+                report.add(Case(f"row {number}", "wf"))
+                added += 1
+
+    with pytest.raises(Undelivered, match=r"can't write .*r\.xml: file too large"):
+        fill()
+    assert (added, path.read_text(), list(tmp_path.iterdir())) == (count, "old", [path])
+
+
+def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
+    case = Case("row", "wf", 0.1, Verdict.FAILURE, "RunFailed", "x" * 100, "y" * 500, "z" * 500)
+    with JunitReport(tmp_path / "r.xml", "x") as report:
+        tracemalloc.start()
+        for _ in range(10_000):
+            report.add(case)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 100_000
+    assert (tmp_path / "r.xml").stat().st_size > 10_000_000
+
+
+def test_a_path_that_cannot_be_written_is_found_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "r.xml", tmp_path, Path("/dev/null")):
+        with pytest.raises(UsageProblem, match="can't write") as refused:
+            check_target(path, "--junit")
+        assert refused.value.hint == "check --junit"
+    check_target(tmp_path / "new" / "r.xml", "--junit")
+
+
+def test_a_directory_that_went_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Undelivered, match="no such file"):
+        JunitReport(tmp_path / "gone" / "r.xml", "x").__enter__()

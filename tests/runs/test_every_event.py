@@ -1,0 +1,182 @@
+"""Every event once with an honest label, from servers of raw bytes whose positions or memory are worth little."""
+
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.steps import Emit
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, Result
+from tests.otherside import RUN, STREAM, WORKFLOW, Streams, by_turns, end, other_side, piece, record, sends
+from tests.rawserver import answer
+
+START = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "ndjson")
+COUNT = 51
+POSITIONS: dict[str, Callable[[int], Any]] = {
+    "empty": lambda _: "",
+    "constant": lambda _: "0-0",
+    "zero": lambda _: 0,
+    "pairs": lambda n: f"{n // 2}-0",
+    "same millisecond": lambda n: f"{n // 10}",
+    "going round": lambda n: f"{n % 10}",
+    "none": lambda _: None,
+    "good": lambda n: f"{n}-0",
+}
+kinds = pytest.mark.parametrize("kind", POSITIONS)
+
+
+def log_of(kind: str) -> list[bytes]:
+    name = POSITIONS[kind]
+    return [*(piece(n, name(n)) for n in range(COUNT)), end(name(COUNT))]
+
+
+def numbers(result: Result) -> list[int]:
+    """The pieces that were shown, by number."""
+    return [int(one["data"]["content"].split()[1]) for one in result.events if "content" in one["data"]]
+
+
+def label(result: Result) -> str:
+    return str(result.lines[-1]["data"]["stream"]["continuity"])
+
+
+def followed(streams: Streams, noxcli: Noxcli, *argv: str, reads: int = 3) -> Result:
+    with other_side(reads=by_turns(*[record("running")] * reads, record("completed")), events=streams) as (_, environ):
+        return noxcli(*(argv or START), environ=environ)
+
+
+# Positions that are worth nothing.
+
+
+@kinds
+def test_no_event_is_lost_for_its_position(noxcli: Noxcli, kind: str) -> None:
+    result = followed(sends(log_of(kind)), noxcli, reads=0)
+    assert (result.code, numbers(result)) == (0, list(range(COUNT)))
+    assert (label(result), "gap" in result.own) == ("proven", False)
+
+
+@kinds
+@pytest.mark.parametrize("cut", [1, 2, 7, 30])
+def test_a_replay_shows_nothing_again_whatever_the_positions(noxcli: Noxcli, kind: str, cut: int) -> None:
+    log = log_of(kind)
+    result = followed(sends(log[:cut], log[:cut], log[: cut + 5], log), noxcli)
+    assert (result.code, numbers(result)) == (0, list(range(COUNT)))
+    assert label(result) == "proven"
+
+
+@kinds
+def test_a_short_memory_is_told_from_news(noxcli: Noxcli, kind: str) -> None:
+    log = log_of(kind)
+    result = followed(sends(log[:20], log[10:30], log[25:40], log[35:]), noxcli)
+    assert (result.code, numbers(result)) == (0, list(range(COUNT)))
+    assert label(result) in ({"proven", "assumed"} if kind == "good" else {"assumed"})
+
+
+def test_the_same_words_under_the_same_position_are_all_told(noxcli: Noxcli) -> None:
+    result = followed(sends([*[piece(7, "0-0")] * 40, end("0-0")]), noxcli, reads=0)
+    assert numbers(result) == [7] * 40
+
+
+# Long replays.
+
+
+def long(start: int, stop: int) -> bytes:
+    """Many events of some bytes each."""
+    return b"".join(
+        b'data: {"type":"content","data":{"content":"p %d"},"redisId":"%d-0"}\n\n' % (n, n) for n in range(start, stop)
+    )
+
+
+def test_a_long_replay_is_not_shown_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.runs.marks.RECENT", 1_000)
+    whole = [long(0, 11_000), end("end")]
+    result = followed(sends(whole[:1], whole), noxcli, reads=1)
+    assert numbers(result) == list(range(11_000))
+    assert label(result) == "proven"
+
+
+def test_a_long_replay_after_a_refused_position_is_no_gap(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.runs.ledger.HELD_AT_MOST", 500)
+
+    def stream(number: int, peer: socket.socket) -> None:
+        peer.sendall(answer(410) if number == 2 else STREAM + long(0, 3_000 if number == 1 else 4_000))
+        if number > 2:
+            peer.sendall(end("end"))
+
+    result = followed(stream, noxcli, reads=2)
+    assert numbers(result) == list(range(4_000))
+    assert (label(result), "gap" in result.own) == ("proven", False)
+
+
+@pytest.mark.parametrize(("cursor", "first", "known"), [("2000-0", 2_001, True), ("9-9", 0, False)])
+def test_a_refused_position_from_outside_is_looked_for_in_a_long_replay(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, cursor: str, first: int, known: bool
+) -> None:
+    monkeypatch.setattr("noxcli.runs.ledger.HELD_AT_MOST", 500)
+
+    def stream(number: int, peer: socket.socket) -> None:
+        peer.sendall(answer(410) if number == 1 else STREAM + long(0, 4_000) + end("end"))
+
+    result = followed(stream, noxcli, "stream", RUN, "--etag", cursor, "--format", "ndjson", reads=0)
+    assert numbers(result) == list(range(first, 4_000))
+    assert (label(result), "gap" in result.own) == (("proven", False) if known else ("broken", True))
+
+
+# The search for the rest ends.
+
+
+@pytest.mark.parametrize("kind", ["none", "constant", "good"])
+@pytest.mark.parametrize("kept", [1, 5, COUNT])
+def test_a_stream_that_never_says_the_end_is_left_after_a_few_tries(noxcli: Noxcli, kind: str, kept: int) -> None:
+    log = log_of(kind)[:-1]
+    streams = sends(log[:30], log[30 - kept if kept < 30 else 0 :], log[-kept:])
+    with other_side(reads=by_turns(record("running"), record("completed")), events=streams) as (side, environ):
+        result = noxcli(*START, environ=environ)
+    assert (result.code, numbers(result)) == (0, list(range(COUNT)))
+    assert (label(result), result.own.count("gap")) == ("broken", 1)
+    assert side.count("events") <= 7
+
+
+@pytest.mark.parametrize("redis_ids", ["none", "all"])
+def test_a_server_with_a_short_memory_that_announces_nothing(noxcli: Noxcli, plays: Any, redis_ids: str) -> None:
+    switches = {"redis_ids": redis_ids, "end_announced_by": "none", "retained_events": 5}
+    workflow = plays(script=[Emit("Write", f"piece {n} ") for n in range(30)], output={"A": "x"}, switches=switches)
+    result = noxcli("run", workflow, "--format", "ndjson")
+    told = [(one["type"], json.dumps(one["data"])) for one in result.events]
+    assert result.code == 0
+    assert len(told) == len(set(told)), "nothing is told twice"
+    assert label(result) in {"assumed", "broken"}
+
+
+def test_a_stream_that_goes_on_for_ever_does_not_hold_the_verdict_back(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noxcli.runs.events.LONGEST_REST", 0.3)
+    noxcli.clock = Clock()
+
+    def stream(_number: int, peer: socket.socket) -> None:
+        peer.sendall(STREAM)
+        for n in range(10_000):
+            peer.sendall(piece(n, f"{n}-0"))
+            peer.settimeout(0.01)
+            try:
+                peer.recv(1)
+            except TimeoutError:
+                continue
+
+    result = followed(stream, noxcli, "stream", RUN, "--format", "ndjson", reads=0)
+    assert (result.code, result.own[-1], label(result)) == (0, "result", "broken")
+
+
+# What a cursor is worth.
+
+
+def test_a_worthless_position_is_not_what_the_server_is_asked_to_go_on_from(noxcli: Noxcli) -> None:
+    log = log_of("constant")
+    reads = by_turns(record("running"), record("completed"))
+    with other_side(reads=reads, events=sends(log[:9], log)) as (side, environ):
+        result = noxcli(*START, environ=environ)
+    assert [target for kind, target in side.asked if kind == "events"] == [f"/v1/runs/{RUN}/events"] * 2
+    assert result.lines[-1]["data"]["stream"]["cursor"] is None

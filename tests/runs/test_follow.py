@@ -1,0 +1,898 @@
+"""The engine against a scripted server on a scripted clock: what it shows, when it asks, and when it gives up."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from noxcli.errors import (
+    CursorRefused,
+    LostContact,
+    NotFound,
+    NoxError,
+    Refused,
+    StreamClosed,
+    StreamUnsupported,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Update
+from noxcli.runs import events as reader
+from noxcli.runs import follow, record
+from noxcli.runs import ledger as continuity
+from noxcli.runs.events import SHORT_GRACE
+from noxcli.runs.follow import Follower, Policy
+from noxcli.runs.ledger import Continuity
+from noxcli.timing import Deadline
+from tests.faults.fake import (
+    RUN,
+    Connection,
+    FakeServer,
+    KeepAlive,
+    Read,
+    end,
+    ends_at,
+    every,
+    now,
+    piece,
+    pieces,
+    state,
+)
+
+BROKEN = Unavailable("connection reset")
+CLOSED = StreamClosed("closed")
+COMPLETED = now("completed")
+EVERY_EVENT = Policy(every_event=True)
+
+
+@dataclass
+class Followed:
+    """What a follower said, with the moment of each word."""
+
+    server: FakeServer
+    follower: Follower
+    said: list[tuple[float, Update]] = field(default_factory=list)
+    error: NoxError | None = None
+    longest_pause: float = 0.0
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [update for _, update in self.said if isinstance(update, kind)]
+
+    @property
+    def events(self) -> list[RunEvent]:
+        return self.of(RunEvent)
+
+    @property
+    def run(self) -> Run:
+        """The verdict: the last update, and the only one of its kind."""
+        assert self.error is None
+        assert [update for _, update in self.said if isinstance(update, Finished)] == [self.said[-1][1]]
+        finished = self.said[-1][1]
+        assert isinstance(finished, Finished)
+        return finished.run
+
+    @property
+    def delays(self) -> list[float]:
+        return [update.delay for update in self.of(Reconnecting)]
+
+    @property
+    def label(self) -> Continuity:
+        return self.follower.ledger.label
+
+
+def followed(
+    server: FakeServer,
+    policy: Policy | None = None,
+    *,
+    run: Run = RUN,
+    timeout: float | None = None,
+    cursor: str | None = None,
+    just_started: bool = False,
+    stuck: str = "",
+) -> Followed:
+    """Follow to the end, whichever it is."""
+    follower = Follower(
+        server,
+        run,
+        policy=policy or Policy(),
+        clock=server.clock,
+        deadline=Deadline(server.clock, timeout),
+        cursor=cursor,
+        just_started=just_started,
+        stuck=lambda: stuck,
+    )
+    result = Followed(server, follower)
+    before = server.clock.time
+    try:
+        for burst in follower.updates():
+            result.longest_pause = max(result.longest_pause, server.clock.time - before)
+            before = server.clock.time
+            result.said += [(before, update) for update in burst]
+    except NoxError as error:
+        result.error = error
+    assert all(feed.closed for feed in server.feeds)
+    return result
+
+
+@pytest.fixture
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each delay is as long as it can be."""
+    monkeypatch.setattr(random.Random, "uniform", lambda _self, _low, high: high)
+
+
+# The plain case.
+
+
+def test_events_come_as_they_are_and_the_record_judges() -> None:
+    server = FakeServer([[(1, pieces(3)), (1, [piece(3), end(4)])]], [COMPLETED])
+    result = followed(server)
+    assert result.events == [*pieces(4), end(4)]
+    assert result.run is COMPLETED
+    assert (server.openings, server.reads) == ([(0, None)], [2])
+    assert (result.label, result.follower.connects, result.follower.confirmed) == (Continuity.PROVEN, 1, True)
+
+
+def test_what_comes_together_is_shown_together() -> None:
+    server = FakeServer([[(1, pieces(3)), (1, [end(3)])]], [COMPLETED])
+    follower = Follower(server, RUN, clock=server.clock, deadline=Deadline(server.clock, None))
+    assert follower.confirmed
+    assert pieces(3) in [list(burst) for burst in follower.updates()]
+
+
+def test_nothing_behind_the_end_is_shown() -> None:
+    server = FakeServer([[(1, [piece(0), end(1), piece(2)])]], [COMPLETED])
+    assert followed(server, EVERY_EVENT).events == [piece(0), end(1)]
+
+
+def test_a_run_that_is_over_is_not_read_again_and_its_events_only_where_they_are_wanted() -> None:
+    server = FakeServer([[(0, [piece(0), end(1)])]])
+    assert followed(server, run=COMPLETED).run is COMPLETED
+    assert (server.openings, server.reads) == ([], [])
+    result = followed(server, EVERY_EVENT, run=COMPLETED)
+    assert result.events == [piece(0), end(1)]
+    assert (server.openings, server.reads) == ([(0, None)], [])
+
+
+def test_whoever_shows_the_updates_gets_a_turn_every_second_or_two() -> None:
+    server = FakeServer([[(100, [end(0)])]], ends_at(99))
+    result = followed(server)
+    assert result.run.status == "completed"
+    assert result.longest_pause <= 2
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped", "completed"])
+def test_an_end_event_alone_is_no_verdict(status: str) -> None:
+    server = FakeServer([[(1, [end(0, "completed")])]], [now(status)])
+    assert followed(server).run.status == status
+
+
+def test_an_unknown_status_is_still_going() -> None:
+    server = FakeServer([[(1, [state(0, "reticulating")]), *every(1, KeepAlive())]], ends_at(70))
+    result = followed(server)
+    assert result.run.status == "completed"
+    assert [polled.run.status for polled in result.of(Polled)] == ["completed"]
+    server = FakeServer([[]], [now("reticulating"), now("reticulating"), COMPLETED])
+    assert [polled.run.status for polled in followed(server).of(Polled)] == ["reticulating", "completed"]
+
+
+# Breaking and reconnecting.
+
+
+@pytest.mark.usefixtures("no_jitter")
+@pytest.mark.parametrize("broken", [BROKEN, CLOSED])
+def test_delays_double_until_polling_takes_over(broken: NoxError) -> None:
+    server = FakeServer([[(0, broken)]], ends_at(20))
+    result = followed(server)
+    assert result.delays == [0.5, 1, 2, 4, 8, 0]
+    assert [update.attempt for update in result.of(Reconnecting)] == [1, 2, 3, 4, 5, 5]
+    assert "polling" in result.of(Reconnecting)[-1].reason
+    assert all("polling" not in update.reason for update in result.of(Reconnecting)[:-1])
+    assert [at for at, _ in server.openings] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 17.5]
+
+
+@pytest.mark.usefixtures("no_jitter")
+def test_a_delivered_event_starts_the_delays_anew() -> None:
+    broken = [(0.0, BROKEN)]
+    server = FakeServer([broken, broken, [(0, [piece(0)]), (0, BROKEN)], broken, broken], ends_at(6))
+    assert followed(server).delays[:5] == [0.5, 1, 0, 0.5, 1]
+
+
+@pytest.mark.usefixtures("no_jitter")
+@pytest.mark.parametrize("nothing_new", [KeepAlive(), [], [piece(0)]])
+def test_a_connection_alone_does_not(nothing_new: Any) -> None:
+    first: list[tuple[float, Any]] = [(0, [piece(0)]), (0, BROKEN)]
+    server = FakeServer([first, [(0, nothing_new), (0, BROKEN)]], ends_at(6))
+    assert followed(server).delays[:4] == [0, 0.5, 1, 2]
+
+
+def test_the_delays_are_jittered() -> None:
+    delays = {followed(FakeServer([[(0, BROKEN)]], ends_at(0.01))).delays[0:1] == [] for _ in range(3)}
+    assert delays == {False}
+    first = {followed(FakeServer([[(0, BROKEN)]], ends_at(0.6))).delays[0] for _ in range(8)}
+    assert len(first) > 1
+    assert all(0 <= delay <= 0.5 for delay in first)
+
+
+def test_the_server_says_when_to_come_back() -> None:
+    server = FakeServer([[(0, Unavailable("busy", retry_after=7))], [(0, [end(0)])]], ends_at(7))
+    result = followed(server)
+    assert result.delays == [7]
+    assert [at for at, _ in server.openings] == [0, 7]
+    assert result.longest_pause <= 1
+
+
+def test_a_long_retry_after_does_not_hide_an_ended_run() -> None:
+    server = FakeServer([[(0, Unavailable("busy", retry_after=3600))]], ends_at(5))
+    assert followed(server).run.status == "completed"
+    assert server.clock.time <= 60
+
+
+def test_a_break_is_followed_by_a_read_which_may_be_the_verdict() -> None:
+    server = FakeServer([[(1, pieces(2)), (1, CLOSED)]], [COMPLETED])
+    result = followed(server)
+    assert result.run is COMPLETED
+    assert (len(server.openings), server.reads, result.of(Reconnecting)) == (1, [2], [])
+    assert result.label is Continuity.ASSUMED
+
+
+def test_reconnecting_goes_on_from_the_last_event() -> None:
+    server = FakeServer(
+        [[(0, pieces(2)), (0, BROKEN)], [(0, [piece(1), piece(2)]), (0, BROKEN)], [(0, [piece(3), end(4)])]],
+        [RUN, RUN, COMPLETED],
+    )
+    result = followed(server)
+    assert result.events == [*pieces(4), end(4)]
+    assert [cursor for _, cursor in server.openings] == [None, "1-0", "2-0"]
+    assert result.label is Continuity.ASSUMED
+    assert [update.reason for update in result.of(Reconnecting)] == [BROKEN.message] * 2
+
+
+def test_a_cursor_from_outside_is_where_it_starts() -> None:
+    server = FakeServer([[(0, [piece(3), end(4)])]], [COMPLETED])
+    result = followed(server, cursor="2-0")
+    assert server.openings == [(0, "2-0")]
+    assert result.events == [piece(3), end(4)]
+
+
+# Without a stream.
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [StreamUnsupported("no stream"), Unauthorized("key?"), Refused("no"), NotFound("gone", http_status=410)],
+)
+def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) -> None:
+    server = FakeServer([[(0, refusal)]], ends_at(9))
+    result = followed(server, Policy(poll_interval=3))
+    assert result.run.status == "completed"
+    assert server.reads == [0, 2, 5, 6, 9]
+    assert [at for at, _ in server.openings] == [0, 2, 6]
+    assert [(told.attempt, told.delay, "polling" in told.reason) for told in result.of(Reconnecting)] == [(1, 0, True)]
+    assert result.label is Continuity.NONE
+
+
+@pytest.mark.parametrize(
+    "refusal", [StreamUnsupported("no"), Unauthorized("no"), Refused("no"), NotFound("no"), BROKEN]
+)
+def test_a_stream_that_is_refused_after_the_verdict_is_a_gap_and_no_other_verdict(refusal: NoxError) -> None:
+    result = followed(FakeServer([[(0, refusal)]]), EVERY_EVENT, run=COMPLETED)
+    assert result.run is COMPLETED
+    assert len(result.of(Gap)) == 1
+    assert result.label is Continuity.BROKEN
+
+
+def test_polling_goes_back_to_streaming_soon() -> None:
+    server = FakeServer([[(0, StreamUnsupported("no"))], [(0, [piece(0), end(1)])]], ends_at(3))
+    result = followed(server)
+    assert [at for at, _ in server.openings] == [0, follow.STREAM_AGAIN_AFTER]
+    assert result.events == [piece(0), end(1)]
+
+
+@pytest.mark.usefixtures("no_jitter")
+def test_after_too_many_breaks_the_stream_is_tried_at_growing_intervals() -> None:
+    server = FakeServer([[(0, BROKEN)]], ends_at(300))
+    result = followed(server, Policy(poll_interval=10))
+    opened = [at for at, _ in server.openings]
+    assert opened[:6] == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
+    assert [later - earlier for earlier, later in pairwise(opened[5:])] == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert len(result.delays) == 6, "what is tried in vain while the run is polled is not told each time"
+
+
+def test_an_event_after_many_breaks_starts_the_intervals_anew() -> None:
+    broken: Connection = [(0.0, BROKEN)]
+    server = FakeServer([*[broken] * 9, [(0, [piece(0)]), (0, BROKEN)], broken], ends_at(100))
+    opened = [at for at, _ in followed(server).server.openings]
+    assert opened[10] == opened[9], "a stream that brings something is opened again at once"
+    assert [round(later - earlier) for earlier, later in pairwise(opened[15:18])] == [2, 4]
+
+
+def test_a_stream_that_is_closed_after_each_event_costs_no_time() -> None:
+    connections: list[Connection] = [[(0, [piece(n)]), (0, CLOSED)] for n in range(300)]
+    server = FakeServer([*connections, [(0, [end(300)])]], [*[RUN] * 300, COMPLETED])
+    result = followed(server)
+    assert (result.events, server.clock.time) == ([*pieces(300), end(300)], 0)
+
+
+def test_no_stream_means_no_stream() -> None:
+    server = FakeServer([[(0, [end(0)])]], ends_at(200))
+    result = followed(server, Policy(stream=False, every_event=True, poll_interval=50))
+    assert (server.openings, server.reads) == ([], [50, 100, 150, 200])
+    assert (result.events, result.label, result.follower.connects) == ([], Continuity.NONE, 0)
+
+
+def test_polls_may_be_as_close_as_was_asked_for() -> None:
+    server = FakeServer(record=ends_at(2))
+    followed(server, Policy(stream=False, poll_interval=0.5))
+    assert server.reads == [0.5, 1, 1.5, 2]
+
+
+def test_single_polls_may_fail() -> None:
+    reads: list[Read] = [BROKEN, RUN, BROKEN, BROKEN, COMPLETED]
+    result = followed(FakeServer(record=reads), Policy(stream=False))
+    assert result.run is COMPLETED
+
+
+def test_polling_obeys_the_server_about_when_to_come_back() -> None:
+    server = FakeServer(record=[Unavailable("busy", retry_after=20), COMPLETED])
+    assert followed(server, Policy(stream=False)).run is COMPLETED
+    assert server.reads[1] - server.reads[0] >= 20
+
+
+def test_polls_that_change_something_are_told() -> None:
+    half = now("running", progress=50)
+    nodes = now("running", progress=50, progress_details={"running_nodes": ["B"]})
+    result = followed(FakeServer(record=[RUN, half, half, nodes, nodes, COMPLETED]), Policy(stream=False))
+    assert [polled.run for polled in result.of(Polled)] == [half, nodes, COMPLETED]
+
+
+# Silence.
+
+
+def test_silence_is_answered_with_a_read_and_a_new_connection() -> None:
+    server = FakeServer([[(0, pieces(1))], [(0, [end(1)])]], ends_at(11))
+    result = followed(server, Policy(idle_timeout=10))
+    assert server.reads[:3] == [3, 9, 10]
+    assert [cursor for _, cursor in server.openings] == [None, "0-0"]
+    assert 10 <= server.openings[1][0] <= 10.5
+    assert "silent for 10.0s" in result.of(Reconnecting)[0].reason
+
+
+def test_silence_never_hides_an_ended_run() -> None:
+    server = FakeServer([[(0, pieces(1))]], ends_at(3))
+    assert followed(server).run.status == "completed"
+    assert (server.clock.time, len(server.openings)) == (3, 1)
+
+
+def test_keep_alives_do_not_hide_an_ended_run_and_keep_the_connection() -> None:
+    server = FakeServer([[(0, pieces(1)), *every(1, KeepAlive())]], ends_at(65))
+    result = followed(server)
+    assert result.run.status == "completed"
+    assert (server.reads, len(server.openings)) == ([3, 9, 21, 30, 60, 90], 1)
+    assert result.of(Reconnecting) == []
+
+
+def test_events_keep_the_record_from_being_read_often() -> None:
+    server = FakeServer([[*((25.0, [piece(n)]) for n in range(4)), (25, [end(4)])]], ends_at(125))
+    followed(server)
+    assert server.reads == [3, 9, 21, 49, 125]
+
+
+def test_silence_is_told_once_and_what_the_record_says_meanwhile() -> None:
+    half = now("running", progress=50)
+    server = FakeServer([[(0, pieces(1))]], lambda time: RUN if time < 5 else half if time < 20 else COMPLETED)
+    result = followed(server)
+    assert [(at, type(update)) for at, update in result.said if isinstance(update, Silent | Polled)] == [
+        (3, Silent),
+        (9, Polled),
+        (21, Polled),
+    ]
+
+
+def test_events_in_quick_succession_are_no_silence() -> None:
+    server = FakeServer([[*((2.9, [piece(n)]) for n in range(20)), (1, [end(20)])]], ends_at(50))
+    result = followed(server)
+    assert (result.of(Silent), len(server.reads)) == ([], 1)
+
+
+# Limits.
+
+
+@pytest.mark.parametrize("connection", [[], [*every(0.3, KeepAlive())], [*every(0.4, [state(0)])], [(0, BROKEN)]])
+@pytest.mark.parametrize("timeout", [0.2, 5.0, 33.3])
+def test_the_deadline_is_met(connection: Any, timeout: float) -> None:
+    server = FakeServer([connection])
+    result = followed(server, timeout=timeout)
+    assert isinstance(result.error, TimedOut)
+    assert RUN.id in str(result.error.hint)
+    assert f"still running after {timeout}s" in result.error.message
+    assert timeout <= server.clock.time <= timeout + 0.5
+
+
+def test_what_came_with_the_limit_is_shown_and_an_end_is_no_timeout() -> None:
+    result = followed(FakeServer([[(5, [piece(0)])]]), timeout=5)
+    assert (result.events, type(result.error)) == ([piece(0)], TimedOut)
+    result = followed(FakeServer([[(5, [piece(0), end(1)])]], ends_at(5)), timeout=5)
+    assert (result.run.status, result.label) == ("completed", Continuity.PROVEN)
+
+
+def test_a_stalled_run_that_moved_after_all_is_followed_on() -> None:
+    half = now("running", progress=50)
+    server = FakeServer([[(0, pieces(1)), *every(1, KeepAlive())]], lambda time: RUN if time < 6 else half)
+    result = followed(server, Policy(stall_timeout=7))
+    assert isinstance(result.error, TimedOut)
+    assert 13 <= server.clock.time <= 17
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_read_that_hangs_does_not_move_the_deadline(stream: bool) -> None:
+    server = FakeServer([[(0, BROKEN)]], hang=1000)
+    result = followed(server, Policy(stream=stream), timeout=10)
+    assert isinstance(result.error, TimedOut)
+    assert 10 <= server.clock.time <= 11
+
+
+def test_the_commands_own_limit_comes_before_lost_contact() -> None:
+    server = FakeServer(hang=1000)
+    assert isinstance(followed(server, Policy(stream=False, retry_for=10), timeout=10).error, TimedOut)
+
+
+def test_a_read_that_hangs_is_given_up() -> None:
+    server = FakeServer(hang=1000)
+    result = followed(server, Policy(stream=False, retry_for=100))
+    assert isinstance(result.error, LostContact)
+    assert server.reads[:2] == [2, 34]
+
+
+@pytest.mark.parametrize("rest", [[], [*every(0.3, KeepAlive())], [(0, BROKEN)], [(0, CLOSED)]])
+def test_fetching_the_rest_keeps_to_the_deadline(rest: Any) -> None:
+    server = FakeServer([[(0, pieces(1)), (3.5, BROKEN)], rest], ends_at(3))
+    followed(server, EVERY_EVENT, timeout=4)
+    assert server.clock.time <= 5
+
+
+def test_a_stall_is_told_with_the_place() -> None:
+    server = FakeServer([[(2, pieces(1)), *every(1, KeepAlive())]])
+    result = followed(server, Policy(stall_timeout=7), stuck="'Write' is running")
+    assert isinstance(result.error, TimedOut)
+    assert result.error.message.endswith("has not moved for 7.0s: 'Write' is running")
+    assert 9 <= server.clock.time <= 9.5
+
+
+def test_the_same_state_again_and_again_is_a_stall() -> None:
+    said = ([state(n)] for n in range(1000))
+    server = FakeServer([[(0, pieces(1)), *((1.0, one) for one in said)]])
+    result = followed(server, Policy(stall_timeout=10))
+    assert isinstance(result.error, TimedOut)
+    assert result.error.message.endswith("has not moved for 10.0s")
+    assert 10 <= server.clock.time <= 12
+
+
+def test_content_and_changed_states_are_no_stall() -> None:
+    events = [[piece(n)] if n % 2 else [state(n, progress=n)] for n in range(9)]
+    server = FakeServer([[*((9.0, one) for one in events), (9, [end(9)])]], ends_at(89))
+    assert followed(server, Policy(stall_timeout=10)).run.status == "completed"
+
+
+def test_a_replay_is_no_movement() -> None:
+    server = FakeServer([[(0, pieces(3)), (0, BROKEN)], [(1, pieces(3)), (1, BROKEN)]])
+    result = followed(server, Policy(stall_timeout=20))
+    assert isinstance(result.error, TimedOut)
+    assert server.clock.time <= 21
+
+
+def test_movement_in_the_record_is_movement() -> None:
+    server = FakeServer(record=lambda time: now("running", progress=time // 8) if time < 50 else COMPLETED)
+    assert followed(server, Policy(stream=False, stall_timeout=10)).run is COMPLETED
+
+
+def test_a_hanging_read_does_not_move_the_stall_limit() -> None:
+    server = FakeServer([[(0, BROKEN)]], hang=1000)
+    result = followed(server, Policy(stall_timeout=10))
+    assert isinstance(result.error, TimedOut)
+    assert server.clock.time <= 11
+
+
+def test_a_run_that_ended_does_not_stall() -> None:
+    # Three tries for the rest take longer than the limit; but it is for runs, and this one is over.
+    server = FakeServer([[(0, pieces(1)), (0.5, BROKEN)], [*every(0.1, KeepAlive(), 15), (0.1, BROKEN)]], [COMPLETED])
+    result = followed(server, Policy(every_event=True, stall_timeout=2))
+    assert result.run is COMPLETED
+
+
+def test_lost_contact_is_told_when_patience_ends() -> None:
+    server = FakeServer([[(0, BROKEN)]], [BROKEN])
+    result = followed(server, Policy(retry_for=60))
+    assert isinstance(result.error, LostContact)
+    assert BROKEN.message in result.error.message
+    assert RUN.id in str(result.error.hint)
+    assert 60 <= server.clock.time <= 76
+    assert not result.of(Finished)
+
+
+def test_any_answer_is_contact() -> None:
+    reads: list[Read] = [BROKEN, BROKEN, RUN] * 20
+    server = FakeServer([[(0, BROKEN)]], [*reads, COMPLETED])
+    assert followed(server, Policy(stream=False, poll_interval=2, retry_for=7)).run is COMPLETED
+    said: list[tuple[float, Any]] = []
+    for n in range(9):
+        said += [*every(1, KeepAlive(), 4), (1, [piece(n)])]
+    server = FakeServer([[*said, (0, [end(9)])]], [*[BROKEN] * 9, COMPLETED])
+    assert followed(server, Policy(idle_timeout=3, retry_for=7)).run is COMPLETED
+    assert len(server.openings) == 1
+
+
+# The record says no.
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reads"),
+    [
+        (Unauthorized("key?", http_status=401), 1),
+        (Unauthorized("no permission", http_status=403), 2),
+        (NotFound("gone"), 2),
+    ],
+)
+def test_what_the_record_refuses_is_final_when_it_is_said_twice(refusal: NoxError, reads: int) -> None:
+    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [refusal])
+    result = followed(server)
+    assert result.error is refusal
+    assert (result.events, len(server.reads)) == (pieces(2), reads)
+
+
+@pytest.mark.parametrize(
+    "slip", [Unauthorized("no", http_status=403), NotFound("gone"), Refused("no", http_status=400)]
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_one_odd_answer_to_a_read_is_forgiven(slip: NoxError, stream: bool) -> None:
+    server = FakeServer([[(0, BROKEN)]], [RUN, slip, RUN, slip, COMPLETED])
+    assert followed(server, Policy(stream=stream)).run is COMPLETED
+
+
+def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
+    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [Refused("no", http_status=418)])
+    result = followed(server)
+    assert isinstance(result.error, LostContact)
+    assert (result.error.http_status, result.error.exit_code) == (418, 6)
+
+
+def test_a_new_run_may_not_be_found_at_once() -> None:
+    server = FakeServer([[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else NotFound("no run"))
+    result = followed(server, just_started=True)
+    assert result.run is COMPLETED
+    assert result.follower.confirmed
+
+
+def test_a_new_run_that_stays_unknown_is_not_found() -> None:
+    server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
+    result = followed(server, Policy(poll_interval=0.1), just_started=True)
+    assert isinstance(result.error, NotFound)
+    assert 10 <= server.clock.time <= 10.2
+    assert not result.follower.confirmed
+
+
+def test_somebody_elses_run_that_is_unknown_is_not_found_at_once() -> None:
+    server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
+    assert isinstance(followed(server).error, NotFound)
+    assert server.reads == [0, record.SECOND_LOOK]
+
+
+# Ends that are announced late, wrongly or never.
+
+
+def test_a_record_that_lags_behind_its_end_is_read_again_soon() -> None:
+    server = FakeServer([[(1, [end(0)])]], [RUN, RUN, RUN, COMPLETED])
+    assert followed(server).run is COMPLETED
+    assert server.reads == pytest.approx([1, 1.2, 1.6, 2.4])
+    assert len(server.openings) == 1
+
+
+def test_a_record_that_lags_for_long_is_polled_and_no_faster_than_was_asked_for() -> None:
+    server = FakeServer([[(0, [end(0)])]], ends_at(300))
+    assert followed(server, Policy(poll_interval=10)).run.status == "completed"
+    assert len(server.openings) == 1
+    assert server.reads[:5] == pytest.approx([0, 0.2, 0.6, 1.4, 3.0])
+    pauses = [later - earlier for earlier, later in pairwise(server.reads[5:])]
+    assert pauses == pytest.approx([10] * len(pauses))
+
+
+@pytest.mark.parametrize("hint", [state(1, "completed"), state(1, "stopped"), state(1, "failed")])
+def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
+    server = FakeServer([[(1, [piece(0), hint])]], [now(str(hint.data["status"]))])
+    result = followed(server)
+    assert result.run.status == hint.data["status"]
+    # Where events are not the product, there is nothing to wait for any more.
+    assert (server.reads, len(server.openings)) == ([1], 1)
+    assert server.clock.time <= 1 + SHORT_GRACE
+
+
+def test_a_hint_that_the_record_does_not_bear_out_yet_is_looked_into_again() -> None:
+    server = FakeServer([[(1, [state(0, "completed")])]], ends_at(1.5))
+    assert followed(server).run.status == "completed"
+    assert server.reads == [1, 2]
+
+
+def test_a_hint_that_stays_untrue_does_not_speed_up_the_reads() -> None:
+    server = FakeServer([[(1, [state(0, "completed")]), *every(1, KeepAlive())]], ends_at(70))
+    followed(server)
+    assert server.reads == [1, 2, 8, 20, 32, 62, 92]
+
+
+@pytest.mark.parametrize(
+    "event", [RunEvent("content", {"id": "A", "status": "completed"}, "0-0"), state(0), state(0, "reticulating")]
+)
+def test_a_node_that_completed_or_a_run_that_goes_on_is_no_hint(event: RunEvent) -> None:
+    server = FakeServer([[(1, [event]), (1, [end(1)])]], ends_at(2))
+    followed(server)
+    assert server.reads == [2]
+
+
+@pytest.mark.parametrize(
+    "data", [None, "text", 7, [], {"status": 7}, {"workflow_status": None}, {"workflow_status": 1}]
+)
+def test_odd_data_is_passed_on(data: Any) -> None:
+    odd = RunEvent("state", data, "0-0")
+    server = FakeServer([[(1, [odd]), (1, [end(1)])]], ends_at(2))
+    result = followed(server)
+    assert result.events == [odd, end(1)]
+    assert server.reads == [2]
+
+
+def test_after_the_verdict_the_events_on_their_way_are_waited_for() -> None:
+    server = FakeServer([[(1, [state(0, "completed")]), (1.5, [piece(1)]), (1.5, [end(2)])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.events == [state(0, "completed"), piece(1), end(2)]
+    assert (result.of(Gap), result.label, len(server.openings)) == ([], Continuity.PROVEN, 1)
+
+
+def test_a_connection_that_fell_silent_is_not_the_last_word() -> None:
+    server = FakeServer([[(1, [piece(0), state(1, "completed")])], [(0, [end(2)])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.events == [piece(0), state(1, "completed"), end(2)]
+    assert (result.of(Gap), len(server.openings)) == ([], 2)
+
+
+def test_an_end_that_is_never_announced_is_a_gap_where_it_should_have_been() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, CLOSED)], [(0, CLOSED)]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.run is COMPLETED
+    assert [gap.reason for gap in result.of(Gap)] == [
+        "the run is completed, but its stream never said so: events may be missing"
+    ]
+    assert result.label is Continuity.BROKEN
+    assert len(server.openings) == 1 + 1 + 3
+
+
+def test_a_stop_may_go_without_a_word() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, CLOSED)], [(0, CLOSED)]], [now("stopped")])
+    result = followed(server, EVERY_EVENT)
+    assert (result.run.status, result.of(Gap), result.label) == ("stopped", [], Continuity.ASSUMED)
+    assert len(server.openings) == 2
+
+
+def test_a_stop_whose_stream_breaks_is_a_gap() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [now("stopped")])
+    result = followed(server, EVERY_EVENT)
+    assert len(result.of(Gap)) == 1
+    assert len(server.openings) == 1 + 1 + 3
+
+
+def test_a_stop_whose_last_events_there_was_no_time_for_is_a_gap() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], []], [now("stopped")])
+    assert len(followed(server, EVERY_EVENT, timeout=3).of(Gap)) == 1
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], []], [now("stopped")])
+    assert followed(server, EVERY_EVENT, timeout=30).of(Gap) == []
+
+
+def test_the_rest_is_fetched_as_long_as_it_comes() -> None:
+    rest: list[Connection] = [[(0, [piece(n)]), (0, BROKEN)] for n in range(1, 30)]
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], *rest, [(0, [end(30)])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.events == [*pieces(30), end(30)]
+    assert (result.of(Gap), len(server.reads)) == ([], 1)
+
+
+@pytest.mark.usefixtures("no_jitter")
+def test_tries_for_the_rest_are_told_and_spaced() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert [(told.attempt, told.delay) for told in result.of(Reconnecting)] == [(1, 0.5), (2, 1), (3, 2)]
+    assert [at for at, _ in server.openings] == [0, 2, 2.5, 3.5, 5.5]
+
+
+def test_a_position_that_was_the_last_one_leaves_nothing_to_miss() -> None:
+    server = FakeServer([[(0, CLOSED)]])
+    result = followed(server, EVERY_EVENT, run=COMPLETED, cursor="9-0")
+    assert (result.events, result.of(Gap), len(server.openings)) == ([], [], 1)
+    result = followed(FakeServer([[(0, CLOSED)]]), EVERY_EVENT, run=COMPLETED)
+    assert len(result.of(Gap)) == 1
+
+
+def test_text_and_json_do_not_fetch_the_rest() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, [end(1)])]], [COMPLETED])
+    result = followed(server)
+    assert (result.events, len(server.openings)) == ([piece(0)], 1)
+
+
+def test_the_rest_is_waited_for_two_seconds_after_the_last_event() -> None:
+    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(1.9, [piece(1)]), (1.9, [piece(2)])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.events == pieces(3)
+    assert server.clock.time == pytest.approx(2 + 1.9 + 1.9 + reader.LAST_EVENTS_GRACE)
+
+
+# Pauses.
+
+
+def test_a_pause_is_left_where_asked() -> None:
+    paused = now("awaiting_human_feedback")
+    server = FakeServer([[(1, [state(0, "awaiting_human_feedback")])]], [paused])
+    result = followed(server)
+    assert result.run is paused
+    assert [update.run for update in result.of(Paused)] == [paused]
+
+
+def test_a_run_found_paused_is_told_and_left_at_once() -> None:
+    paused = now("awaiting_human_feedback")
+    server = FakeServer()
+    result = followed(server, run=paused)
+    assert [type(update) for _, update in result.said] == [Paused, Finished]
+    assert (server.openings, server.reads) == ([], [])
+
+
+def test_a_pause_that_is_waited_for_is_told_each_time() -> None:
+    paused = now("awaiting_human_feedback")
+
+    def record(time: float) -> Run:
+        return paused if time < 20 or 30 <= time < 50 else RUN if time < 60 else COMPLETED
+
+    result = followed(FakeServer(record=record), Policy(stream=False, leave_when_paused=False), run=paused)
+    assert result.run is COMPLETED
+    assert [type(update) for _, update in result.said] == [Paused, Polled, Polled, Paused, Polled, Polled, Finished]
+
+
+def test_a_paused_run_goes_on_over_its_stream() -> None:
+    paused = now("awaiting_human_feedback")
+    server = FakeServer(
+        [[(1, [state(0, "awaiting_human_feedback")]), (9, [state(1, "running")]), (1, [piece(2), end(3)])]],
+        lambda time: paused if time < 10 else RUN if time < 11 else COMPLETED,
+    )
+    result = followed(server, Policy(leave_when_paused=False))
+    assert result.run is COMPLETED
+    assert result.events == [state(0, "awaiting_human_feedback"), state(1, "running"), piece(2), end(3)]
+    assert len(result.of(Paused)) == 1
+
+
+# A position that the server does not know.
+
+
+def test_a_refused_position_is_replayed_from_the_start_and_found() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer([[(0, pieces(3)), (0, BROKEN)], refused, [(0, [*pieces(5), end(5)])]], [RUN, RUN, COMPLETED])
+    result = followed(server)
+    assert result.events == [*pieces(5), end(5)]
+    assert [cursor for _, cursor in server.openings] == [None, "2-0", None]
+    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
+    assert "the position was refused: expired" in result.of(Reconnecting)[1].reason
+
+
+def test_the_next_connection_after_a_replay_resumes_again() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer(
+        [[(0, pieces(3)), (0, BROKEN)], refused, [(0, pieces(5)), (0, BROKEN)], [(0, [end(5)])]],
+        [RUN, RUN, RUN, COMPLETED],
+    )
+    result = followed(server)
+    assert [cursor for _, cursor in server.openings] == [None, "2-0", None, "4-0"]
+    assert result.events == [*pieces(5), end(5)]
+
+
+REPLAY: list[tuple[float, Any]] = [(0, pieces(2, 7))]
+CLOSED_REPLAY: list[tuple[float, Any]] = [*REPLAY, (0, CLOSED)]
+
+
+# Closed once, a replay may have been cut; closed at the same place again, it was whole.
+@pytest.mark.parametrize("replays", [[REPLAY], [CLOSED_REPLAY, CLOSED_REPLAY]], ids=["silent", "closed twice"])
+def test_a_replay_without_the_position_is_a_gap_before_what_is_left(replays: Any) -> None:
+    server = FakeServer([[(0, CursorRefused("expired"))], *replays, [(0, [end(9)])]], ends_at(35))
+    result = followed(server, cursor="2-0")
+    gap = next(at for at, (_, update) in enumerate(result.said) if isinstance(update, Gap))
+    assert [update for _, update in result.said[gap + 1 : gap + 3]] == pieces(2, 7)
+    assert len(result.of(Gap)) == 1
+    assert result.label is Continuity.BROKEN
+
+
+def test_a_replay_without_the_position_that_reaches_the_end_is_a_gap() -> None:
+    server = FakeServer([[(0, CursorRefused("expired"))], [(0, [piece(7), end(8)])]], [RUN, COMPLETED])
+    result = followed(server, EVERY_EVENT, cursor="2-0")
+    assert [type(update) for _, update in result.said if isinstance(update, RunEvent | Gap)] == [
+        Gap,
+        RunEvent,
+        RunEvent,
+    ]
+    assert result.label is Continuity.BROKEN
+
+
+def test_a_replay_after_the_verdict_without_the_position_is_a_gap_as_well() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer([refused, CLOSED_REPLAY, CLOSED_REPLAY, [(0, [end(9)])]])
+    result = followed(server, EVERY_EVENT, run=COMPLETED, cursor="2-0")
+    assert result.events == [*pieces(2, 7), end(9)]
+    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+
+
+def test_a_replay_that_was_cut_before_the_position_is_no_gap() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    cut: list[tuple[float, Any]] = [(0, pieces(1)), (0, CLOSED)]
+    server = FakeServer([refused, cut, [(0, [*pieces(4), end(4)])]], [RUN, COMPLETED])
+    result = followed(server, EVERY_EVENT, cursor="2-0")
+    assert (result.events, result.of(Gap)) == ([piece(3), end(4)], [])
+    assert result.label is Continuity.PROVEN
+
+
+def test_a_replay_that_falls_silent_after_the_verdict_is_given_up() -> None:
+    for ending in ([], [(0.0, CLOSED)]):
+        server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(2, 7)), *ending]], [now("stopped")])
+        result = followed(server, EVERY_EVENT, run=now("stopped"), cursor="2-0")
+        assert result.events == pieces(2, 7)
+        assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+
+
+def test_a_replay_that_is_reset_is_tried_again() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer(
+        [[(0, pieces(3)), (0, BROKEN)], refused, [(0, pieces(2)), (0, BROKEN)], refused, [(0, [*pieces(4), end(4)])]],
+        [RUN, RUN, RUN, RUN, COMPLETED],
+    )
+    result = followed(server)
+    assert result.events == [*pieces(4), end(4)]
+    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
+
+
+def test_a_replay_that_takes_its_time_to_begin_is_no_gap() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer([refused, [(3, [*pieces(4), end(4)])]], [RUN, COMPLETED])
+    result = followed(server, cursor="2-0")
+    assert result.events == [piece(3), end(4)]
+    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
+
+
+def test_a_position_that_is_refused_after_the_verdict_is_replayed_as_well() -> None:
+    refused: list[tuple[float, Any]] = [(0, CursorRefused("expired"))]
+    server = FakeServer([[(1, pieces(3)), (0, BROKEN)], refused, [(0, [*pieces(5), end(5)])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert result.events == [*pieces(5), end(5)]
+    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
+    assert [cursor for _, cursor in server.openings] == [None, "2-0", None]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_replay_that_stops_short_of_the_position_is_given_up_soon(count: int) -> None:
+    server = FakeServer([[(0, CursorRefused("expired"))], [(0, pieces(count, 7)), (8, [end(20)])]], ends_at(8))
+    result = followed(server, cursor="2-0")
+    assert result.events == [*pieces(count, 7), end(20)]
+    assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
+
+
+def test_a_search_that_would_have_to_hold_too_much_reads_the_replay_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "HELD_AT_MOST", 4)
+    replay: Connection = [(0, pieces(5, 9)), (0, pieces(5, 14))]
+    for ending in ([], [(0.0, [end(19)])]):
+        server = FakeServer(
+            [[(0, CursorRefused("expired"))], [*replay, *ending], [*replay, (0, [end(19)])]], ends_at(2)
+        )
+        result = followed(server, EVERY_EVENT, cursor="2-0")
+        assert result.events == [*pieces(10, 9), end(19)]
+        assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+        assert [cursor for _, cursor in server.openings] == ["2-0", None, None]
+
+
+def test_a_long_replay_that_has_the_position_is_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "HELD_AT_MOST", 4)
+    found: Sequence[RunEvent] = [*pieces(30, 9), RunEvent("content", {}, "2-0"), piece(3), end(4)]
+    server = FakeServer([[(0, CursorRefused("expired"))], [(0, found[:4]), (0, found[4:])]], [RUN, COMPLETED])
+    result = followed(server, cursor="2-0")
+    assert (result.events, result.of(Gap), result.label) == ([piece(3), end(4)], [], Continuity.PROVEN)

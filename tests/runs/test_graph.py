@@ -1,0 +1,70 @@
+"""The order of nodes: by their edges, in both versions of a definition, and by the definition where those fail."""
+
+from typing import Any
+
+import pytest
+
+from noxcli.models import Run, Started, Workflow
+from noxcli.runs.graph import layers_of
+from noxcli.runs.progress import Progress
+from noxcli.timing import Clock
+
+DIAMOND = [("a", "c"), ("a", "b"), ("b", "d"), ("c", "d")]
+
+
+def old(source: str, target: str) -> dict[str, Any]:
+    return {"id": "e", "from_id": {"node_id": source}, "to_id": {"node_id": target}}
+
+
+def new(source: str, target: str) -> dict[str, Any]:
+    return {"id": "e", "source": source, "target": target}
+
+
+def definition(names: str, edges: list[Any]) -> dict[str, Any]:
+    return {"nodes": [{"id": name, "name": name.upper()} for name in names], "edges": edges}
+
+
+@pytest.mark.parametrize("edge", [old, new], ids=["v1", "v2"])
+def test_nodes_come_in_the_order_of_their_work(edge: Any) -> None:
+    edges = [edge(*ends) for ends in DIAMOND]
+    assert layers_of(definition("dcba", edges)) == [["a"], ["c", "b"], ["d"]]
+
+
+def test_a_node_waits_for_the_last_of_those_it_needs() -> None:
+    edges = [new("a", "b"), new("b", "c"), new("a", "c"), new("x", "c")]
+    assert layers_of(definition("cbax", edges)) == [["a", "x"], ["b"], ["c"]]
+
+
+def test_what_is_inside_a_loop_comes_after_the_loop() -> None:
+    known = definition("alb", [new("a", "l")])
+    known["nodes"].insert(0, {"id": "inner", "parent_id": "l"})
+    assert layers_of(known) == [["a", "b"], ["l"], ["inner"]]
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        [],
+        None,
+        "edges",
+        [new("a", "b"), new("b", "a")],
+        [new("a", "a")],
+        [{"id": "e"}, 7, {"from_id": "a", "to_id": "b"}, {"source": ["a"], "target": {}}, new("a", "nobody")],
+    ],
+    ids=["none", "missing", "text", "circle", "itself", "odd"],
+)
+def test_edges_that_say_nothing_leave_the_order_to_the_definition(edges: Any) -> None:
+    known = definition("cab", edges)
+    assert layers_of(known) == []
+    workflow = Workflow("w", "W", {"c": "C", "a": "A", "b": "B"}, known)
+    nodes = Progress(Run("r", "w", "queued"), Clock(), workflow).nodes
+    assert [(node.name, node.layer) for node in nodes.values()] == [("C", None), ("A", None), ("B", None)]
+
+
+def test_progress_keeps_that_order_and_knows_who_can_work_side_by_side() -> None:
+    names = {name: name.upper() for name in "dcba"}
+    workflow = Workflow("w", "W", names, definition("dcba", [new(*ends) for ends in DIAMOND]))
+    progress = Progress(Run("r", "w", "queued", progress_details={"running_nodes": ["late"]}), Clock(), workflow)
+    progress.fold(Started(progress.run))
+    shown = [(node.name, node.layer) for node in progress.nodes.values()]
+    assert shown == [("A", 0), ("C", 1), ("B", 1), ("D", 2), ("late", None)]

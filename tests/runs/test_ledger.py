@@ -1,0 +1,457 @@
+"""The ledger: each event once and in order, whatever a server repeats, and an honest word about what is missing."""
+
+import tracemalloc
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.models import RunEvent
+from noxcli.runs import marks
+from noxcli.runs.ledger import Continuity, Ledger
+
+
+def event(number: int, *, position: bool = True, text: str | None = None) -> RunEvent:
+    """One piece of content; without a text of its own it can be told from every other piece."""
+    return RunEvent("content", {"content": text or f"piece {number}"}, f"{number}-0" if position else None)
+
+
+def events(count: int, start: int = 0) -> list[RunEvent]:
+    return [event(number) for number in range(start, start + count)]
+
+
+def shown(ledger: Ledger, connections: Iterable[Sequence[RunEvent]]) -> list[RunEvent]:
+    """What comes out over several connections from the cursor."""
+    fresh: list[RunEvent] = []
+    for connection in connections:
+        ledger.opened()
+        fresh += ledger.accept(connection)
+    return fresh
+
+
+def test_nothing_was_read_nothing_is_claimed() -> None:
+    ledger = Ledger()
+    ledger.opened()
+    assert (ledger.label, ledger.cursor, ledger.accepted) == (Continuity.NONE, None, 0)
+    assert ledger.accept([]) == []
+
+
+def test_one_connection_from_the_start_proves_itself() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(3)]) == events(3)
+    assert (ledger.label, ledger.cursor, ledger.accepted) == (Continuity.PROVEN, "2-0", 3)
+
+
+def test_an_inclusive_cursor_is_an_overlap_and_proves_continuity() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(3), events(3, 2)]) == events(5)
+    assert ledger.label is Continuity.PROVEN
+    assert ledger.accepted == 5
+
+
+def test_an_exclusive_cursor_can_only_be_believed() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(3), events(2, 3)]) == events(5)
+    assert ledger.label is Continuity.ASSUMED
+
+
+def test_an_overlap_after_a_leap_of_faith_does_not_prove_the_leap() -> None:
+    ledger = Ledger()
+    shown(ledger, [events(3), events(2, 3), events(3, 4)])
+    assert ledger.label is Continuity.ASSUMED
+
+
+def test_a_connection_that_brings_nothing_changes_nothing() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(3), [], [], events(2, 2)]) == events(4)
+    assert ledger.label is Continuity.PROVEN
+
+
+def test_a_rewind_is_recognised_event_by_event() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(6), events(7), events(9)]) == events(9)
+    assert (ledger.accepted, ledger.label) == (9, Continuity.PROVEN)
+
+
+def test_an_id_that_is_repeated_at_once_is_one_event() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [[event(0), event(0), event(1), event(0), event(1)]]) == events(2)
+    assert (ledger.cursor, ledger.label) == ("1-0", Continuity.PROVEN)
+
+
+def test_positions_are_never_ordered() -> None:
+    ledger = Ledger()
+    odd = [RunEvent("content", {"n": n}, position) for n, position in enumerate(["zebra", "9-9", "10-0", "", "A"])]
+    assert shown(ledger, [odd[:3], odd[3:]]) == odd
+    assert ledger.cursor == "A"
+
+
+def test_a_cursor_from_outside_is_known_and_not_shown_again() -> None:
+    ledger = Ledger("2-0")
+    assert shown(ledger, [events(4, 2)]) == events(3, 3)
+    assert (ledger.label, ledger.cursor) == (Continuity.PROVEN, "5-0")
+
+
+def test_a_cursor_from_outside_that_is_taken_without_overlap_is_assumed() -> None:
+    ledger = Ledger("2-0")
+    assert shown(ledger, [events(3, 3)]) == events(3, 3)
+    assert ledger.label is Continuity.ASSUMED
+
+
+def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "RECENT", 3)
+    ledger = Ledger()
+    shown(ledger, [events(50)])
+    assert shown(ledger, [events(55)]) == events(5, 50)
+    assert shown(ledger, [events(20, 20), events(60, 7)]) == events(12, 55)
+    assert (ledger.label, ledger.accepted) == (Continuity.PROVEN, 67)
+
+
+def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "RECENT", 100)
+    ledger = Ledger()
+    tracemalloc.start()
+    try:
+        for start in range(0, 20_000, 1000):
+            ledger.accept(events(1000, start))
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 24 * 20_000
+
+
+# Events that carry no position.
+
+
+def test_events_without_positions_are_recognised_by_their_order_in_a_replay() -> None:
+    ledger = Ledger()
+    bare = [event(number, position=False, text="same") for number in range(5)]
+    assert shown(ledger, [bare[:2], bare[:4], bare[:3], bare]) == bare
+    assert (ledger.cursor, ledger.label, ledger.accepted) == (None, Continuity.PROVEN, 5)
+
+
+def test_a_server_that_goes_on_without_positions_is_believed() -> None:
+    ledger = Ledger()
+    bare = [event(number, position=False) for number in range(5)]
+    assert shown(ledger, [bare[:2], bare[2:]]) == bare
+    assert ledger.label is Continuity.ASSUMED
+
+
+def test_a_replay_that_goes_another_way_is_new_from_there() -> None:
+    ledger = Ledger()
+    bare = [event(number, position=False) for number in range(6)]
+    assert shown(ledger, [bare[:3], [bare[0], bare[4], bare[1]]]) == [*bare[:3], bare[4], bare[1]]
+    assert ledger.label is Continuity.ASSUMED
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_a_tail_without_positions_is_not_shown_twice(inclusive: bool) -> None:
+    ledger = Ledger()
+    log = [event(0), event(1), event(2, position=False), event(3, position=False), event(4)]
+    assert shown(ledger, [log[:4], log[1 if inclusive else 2 :]]) == log
+    assert ledger.label is (Continuity.PROVEN if inclusive else Continuity.ASSUMED)
+
+
+def test_kind_and_data_tell_events_without_positions_apart() -> None:
+    ledger = Ledger()
+    told = [RunEvent("state", {"n": 1}), RunEvent("content", {"n": 1}), RunEvent("state", {"n": 2})]
+    assert shown(ledger, [told, told]) == told
+    other = [RunEvent("state", {"n": 1}), RunEvent("state", {"n": 1})]
+    assert shown(ledger, [other]) == other[1:]
+
+
+def test_a_rewind_is_recognised_where_only_some_events_carry_positions() -> None:
+    # The first thing that comes again carries a position from long before: until the cursor all of it is old.
+    ledger = Ledger()
+    log = [event(number, position=number % 2 == 0) for number in range(8)]
+    assert shown(ledger, [log[:6], log]) == log
+
+
+def test_past_the_cursor_a_repeated_position_makes_nothing_old() -> None:
+    ledger = Ledger()
+    new = event(4, position=False)
+    assert shown(ledger, [events(3), [event(3), event(1), new]]) == [*events(4), new]
+
+
+def test_the_next_connection_may_go_on_where_the_last_one_went_back() -> None:
+    ledger = Ledger()
+    bare = event(9, position=False)
+    assert shown(ledger, [events(3), [event(0)], [bare]]) == [*events(3), bare]
+
+
+def test_what_follows_a_new_position_is_new() -> None:
+    ledger = Ledger()
+    bare = event(9, position=False)
+    assert shown(ledger, [events(3), [event(0), event(3), bare]]) == [*events(4), bare]
+    ledger = Ledger()
+    assert shown(ledger, [[event(0), bare], [event(1), bare]]) == [event(0), bare, event(1), bare]
+
+
+def test_a_tail_that_goes_another_way_is_new_from_there() -> None:
+    ledger = Ledger()
+    one, two, other = (event(number, position=False) for number in (1, 2, 3))
+    assert shown(ledger, [[event(0), one, two], [event(0), other, one]]) == [event(0), one, two, other, one]
+
+
+# Positions that are worth nothing.
+
+
+def repeating(kind: str, count: int = 51) -> list[RunEvent]:
+    """Events whose positions come again and again."""
+    name = {"empty": "", "zero": "0", "constant": "0-0", "pairs": None}[kind]
+    return [RunEvent("content", {"content": f"piece {n}"}, f"{n // 2}" if name is None else name) for n in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["empty", "zero", "constant", "pairs"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_events_whose_position_is_repeated_are_all_shown(kind: str, at_once: bool) -> None:
+    ledger, told = Ledger(), repeating(kind)
+    ledger.opened()
+    got = ledger.accept(told) if at_once else [one for event in told for one in ledger.accept([event])]
+    assert got == told
+    assert (ledger.label, ledger.accepted) == (Continuity.PROVEN, 51)
+    assert ledger.cursor is None or kind == "pairs"
+
+
+@pytest.mark.parametrize("kind", ["empty", "zero", "constant", "pairs"])
+@pytest.mark.parametrize("first", [1, 2, 3, 20])
+def test_a_replay_with_repeated_positions_is_told_by_what_it_says(kind: str, first: int) -> None:
+    ledger, told = Ledger(), repeating(kind)
+    assert shown(ledger, [told[:first], told[:first], told, told]) == told
+    assert ledger.label is Continuity.PROVEN
+
+
+def test_the_same_words_under_one_position_are_shown_once_it_is_known_to_be_worthless() -> None:
+    ledger = Ledger()
+    ledger.opened()
+    told = [RunEvent("content", {"content": text}, "0-0") for text in ("ha", "ha", "ha", "!", "ha", "ha")]
+    assert ledger.accept(told) == told
+
+
+def test_a_thousand_copies_are_no_repetition() -> None:
+    ledger = Ledger()
+    ledger.opened()
+    told = [RunEvent("content", {"content": "."}, "0-0") for _ in range(1500)]
+    assert ledger.accept(told) == told
+
+
+def test_another_text_under_a_known_position_proves_nothing() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [events(3), [event(1, text="other"), *events(2, 2)]]) == events(4)
+    assert ledger.label is Continuity.ASSUMED
+
+
+# A short memory and no positions.
+
+
+def bare(text: str) -> list[RunEvent]:
+    return [RunEvent("content", {"content": letter}) for letter in text]
+
+
+def came(ledger: Ledger, *connections: str) -> str:
+    got = ""
+    for connection in connections:
+        ledger.opened()
+        for piece in bare(connection):
+            got += "".join(one.data["content"] for one in ledger.accept([piece]))
+        got += "".join(one.data["content"] for one in ledger.settle())
+    return got
+
+
+@pytest.mark.parametrize(
+    ("connections", "expected"),
+    [
+        (["abcdefgh", "defgh", "defgh"], "abcdefgh"),
+        (["abcdefgh", "defghij", "ghijk"], "abcdefghijk"),
+        (["ababab", "abab", "babc"], "abababc"),
+        (["aaaaaa", "aaaa"], "aaaaaa"),
+        (["abcabd", "abd", "bde"], "abcabde"),
+        (["abcd", "efg"], "abcdefg"),
+        (["abcd", "bxy"], "abcdbxy"),
+        (["abc", "ab", "abcd"], "abcd"),
+    ],
+)
+def test_the_last_events_again_are_known_by_where_they_fit(connections: list[str], expected: str) -> None:
+    ledger = Ledger()
+    assert came(ledger, *connections) == expected
+    assert ledger.label in {Continuity.ASSUMED, Continuity.PROVEN}
+    assert ledger.accepted == len(expected)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=st.text("ab", min_size=1, max_size=30), data=st.data())
+def test_any_short_memory_never_shows_its_events_again(text: str, data: st.DataObject) -> None:
+    """Whatever is left of a replay is the end of what was shown: it is told so, and nothing else is claimed."""
+    ledger = Ledger()
+    came(ledger, text)
+    kept = data.draw(st.integers(1, len(text)))
+    assert came(ledger, text[-kept:]) == ""
+
+
+# A refused cursor and its full replay.
+
+
+def replayed(ledger: Ledger, events: Sequence[RunEvent]) -> list[RunEvent]:
+    ledger.opened(replay=True)
+    return ledger.accept(events)
+
+
+def test_a_replay_is_held_back_until_it_comes_to_the_cursor() -> None:
+    ledger = Ledger("2-0")
+    ledger.opened(replay=True)
+    assert ledger.searching
+    assert ledger.accept(events(2)) == []
+    assert (ledger.held, ledger.accepted, ledger.searching) == (2, 0, True)
+    assert ledger.accept(events(3, 2)) == events(2, 3)
+    assert (ledger.held, ledger.accepted, ledger.searching) == (0, 2, False)
+    assert ledger.label is Continuity.PROVEN
+    assert ledger.release() == []
+
+
+def test_a_replay_that_lacks_the_cursor_is_a_broken_record() -> None:
+    ledger = Ledger("nowhere")
+    assert replayed(ledger, events(3)) == []
+    assert ledger.release() == events(3)
+    assert (ledger.label, ledger.accepted, ledger.held, ledger.searching) == (Continuity.BROKEN, 3, 0, False)
+    assert ledger.accept(events(2, 3)) == events(2, 3)
+    assert ledger.label is Continuity.BROKEN
+
+
+def test_what_was_shown_before_is_not_released_again() -> None:
+    ledger = Ledger()
+    shown(ledger, [events(5)])
+    assert replayed(ledger, events(3, 5)) == []
+    assert ledger.release() == events(3, 5)
+    assert ledger.cursor == "7-0"
+    assert shown(ledger, [events(3, 7)]) == events(2, 8)
+    assert ledger.label is Continuity.BROKEN
+
+
+def test_a_replay_that_breaks_early_holds_nothing_over() -> None:
+    ledger = Ledger()
+    shown(ledger, [events(5)])
+    assert replayed(ledger, events(3)) == []
+    assert replayed(ledger, events(7)) == events(2, 5)
+    assert ledger.label is Continuity.PROVEN
+
+
+def test_what_an_earlier_replay_held_back_is_not_released_with_a_later_one() -> None:
+    ledger = Ledger("nowhere")
+    bare = [event(number, position=False) for number in range(2)]
+    assert replayed(ledger, bare) == []
+    assert replayed(ledger, bare) == []
+    assert ledger.release() == bare
+
+
+def test_what_was_shown_before_is_not_released_again_without_positions_either() -> None:
+    # Between positions that were seen everything was seen, whether or not the replay comes to the cursor.
+    ledger = Ledger()
+    log = [event(number, position=number % 2 == 0) for number in range(7)]
+    shown(ledger, [log])
+    assert replayed(ledger, log[:4]) == []
+    assert ledger.release() == []
+
+
+def test_after_a_release_what_comes_without_a_position_is_new() -> None:
+    ledger = Ledger()
+    log = [event(number, position=number % 2 == 0) for number in range(7)]
+    shown(ledger, [log])
+    replayed(ledger, log[:3])
+    ledger.release()
+    later = [event(7, position=False), event(0), event(8, position=False)]
+    assert ledger.accept(later) == [later[0], later[2]]
+    assert ledger.label is Continuity.BROKEN
+
+
+def test_without_a_cursor_a_replay_is_the_plain_start() -> None:
+    ledger = Ledger()
+    assert replayed(ledger, events(3)) == events(3)
+    assert not ledger.searching
+    bare = [event(number, position=False) for number in range(3)]
+    ledger = Ledger()
+    shown(ledger, [bare])
+    assert replayed(ledger, bare) == []
+    assert ledger.release() == []
+
+
+def test_behind_the_cursor_a_replay_meets_the_tail_without_positions() -> None:
+    ledger = Ledger()
+    log = [event(0), event(1), event(2, position=False), event(3, position=False), event(4)]
+    shown(ledger, [log[:3]])
+    assert replayed(ledger, log) == log[3:]
+    assert ledger.label is Continuity.PROVEN
+
+
+def test_once_broken_is_broken_for_good() -> None:
+    ledger = Ledger()
+    shown(ledger, [events(3)])
+    ledger.lost()
+    assert ledger.label is Continuity.BROKEN
+    shown(ledger, [events(3, 2), events(3, 5)])
+    ledger.ended_unannounced()
+    assert ledger.label is Continuity.BROKEN
+
+
+def test_an_end_without_a_word_leaves_no_proof() -> None:
+    ledger = Ledger()
+    shown(ledger, [events(3)])
+    ledger.ended_unannounced()
+    assert ledger.label is Continuity.ASSUMED
+    untouched = Ledger()
+    untouched.ended_unannounced()
+    assert untouched.label is Continuity.NONE
+
+
+# Any pattern of cuts and replays.
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[RunEvent]:
+    """A run's events; texts repeat often, positions never."""
+    texts = draw(st.lists(st.sampled_from(["a", "b", "a b"]), min_size=1, max_size=30))
+    positions = draw(st.sampled_from(["all", "none", "any"]))
+    have = [positions == "all" or (positions == "any" and draw(st.booleans())) for _ in texts]
+    return [event(number, position=have[number], text=text) for number, text in enumerate(texts)]
+
+
+def place(log: Sequence[RunEvent], cursor: str | None) -> int | None:
+    return next((at for at, one in enumerate(log) if cursor is not None and one.redis_id == cursor), None)
+
+
+@settings(deadline=None, max_examples=300)
+@given(log=logs(), inclusive=st.booleans(), data=st.data())
+def test_any_cuts_yield_each_event_once_and_in_order(log: list[RunEvent], inclusive: bool, data: st.DataObject) -> None:
+    ledger, got = Ledger(), list[RunEvent]()
+    lengths = data.draw(st.lists(st.integers(0, len(log)), max_size=12))
+    for length in [*lengths, len(log) + 1]:
+        # The last connection, and one without anything to go on from, is told all.
+        refused = data.draw(st.booleans()) and ledger.cursor is not None
+        at = None if refused else place(log, ledger.cursor)
+        start = 0 if at is None else at if inclusive else at + 1
+        ledger.opened(replay=refused)
+        stop = start + length if length <= len(log) else len(log)
+        cuts = sorted({*data.draw(st.lists(st.integers(start, max(start, stop)), max_size=3)), start, stop})
+        for here, there in pairwise(cuts):
+            got += ledger.accept(log[here:there])
+    assert got == log
+    assert ledger.accepted == len(log)
+    assert ledger.label in {Continuity.PROVEN, Continuity.ASSUMED}
+
+
+@settings(deadline=None, max_examples=200)
+@given(count=st.integers(1, 40), data=st.data())
+def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.DataObject) -> None:
+    """A server that goes back as far as it likes, and says some of it twice."""
+    log, ledger, got, reached = events(count), Ledger(), list[RunEvent](), 0
+    while reached < count:
+        start, stop = data.draw(st.integers(0, reached)), data.draw(st.integers(reached, count))
+        again = data.draw(st.lists(st.sampled_from(log[:reached]), max_size=3)) if reached else []
+        ledger.opened()
+        got += ledger.accept([*again, *log[start:stop]])
+        reached = stop if data.draw(st.booleans()) else max(stop, min(count, reached + 1))
+        if reached > stop:
+            got += ledger.accept(log[stop:reached])
+    assert got == log
+    assert len({one.redis_id for one in got}) == count

@@ -1,0 +1,343 @@
+"""Why a run failed: the node and the reason from every verb, wherever the server keeps them."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from noxcli.batch.pace import Gated, Pace
+from noxcli.errors import Unavailable
+from noxcli.models import Reconnecting, Run, RunEvent, Workflow
+from noxcli.runs.progress import Progress
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.steps import node_fails, node_runs
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, Result
+from tests.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
+from tests.rawserver import stay_silent
+from tests.runner import commands
+
+WHY = "the model refused: no paper left"
+SAID = f"failed at 'Write': {WHY}"
+LISTED = {"executed_nodes": [READ, WRITE], "running_nodes": [], "remaining_nodes": []}
+VERBS = {
+    "run": ("run", WORKFLOW),
+    "run --no-stream": ("run", WORKFLOW, "--no-stream"),
+    "run --quiet --no-check": ("run", WORKFLOW, "--quiet", "--no-check"),
+    "stream": ("stream", RUN),
+    "stream --no-stream": ("stream", RUN, "--no-stream"),
+    "stream --format content": ("stream", RUN, "--format", "content"),
+    "wait": ("wait", RUN),
+    "wait, by both ids": ("wait", f"{WORKFLOW}/{RUN}"),
+    "wait --no-stream": ("wait", RUN, "--no-stream"),
+    "wait --timeout 0": ("wait", RUN, "--timeout", "0"),
+    "wait for many": ("wait", RUN, f"{WORKFLOW}/{RUN}"),
+    "fetch-output": ("fetch-output", RUN),
+    "fetch-output --wait": ("fetch-output", RUN, "--wait"),
+    "batch": ("batch", WORKFLOW, "rows.jsonl"),
+}
+SOURCES: dict[str, dict[str, Any]] = {
+    "events": {"events": failing_events(WHY)},
+    "run_logs": {"details": {**LISTED, "run_logs": {WRITE: [{"level": "error", "message": WHY}]}}},
+    "data": {"data": {"nodes": [{"id": READ, "error": None}, {"id": WRITE, "status": "failed", "error": WHY}]}},
+}
+
+
+def call(noxcli: Noxcli, server: FailedRun, *argv: str) -> Result:
+    Path("rows.jsonl").write_text("{}\n")
+    return noxcli(*argv, "--base-url", server.url)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_tells_node_and_reason(noxcli: Noxcli, verb: str, source: str) -> None:
+    with failed_run(**SOURCES[source]) as server:
+        result = call(noxcli, server, *VERBS[verb])
+    assert result.code == 1
+    assert f"run {RUN} {SAID}" in result.err
+    assert "Once upon" not in result.err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_nobody_tells_is_left_out(noxcli: Noxcli, verb: str) -> None:
+    with failed_run() as server:
+        result = call(noxcli, server, *VERBS[verb])
+    assert result.code == 1
+    assert f"run {RUN} failed" in result.err
+    assert "failed at" not in result.err
+
+
+@pytest.mark.parametrize("detail", ["everywhere", "content", "run_logs", "data", "none"])
+def test_wherever_the_sandbox_keeps_it(noxcli: Noxcli, plays: Any, detail: str) -> None:
+    script = [*node_runs("Read"), *node_fails("Write", WHY)]
+    workflow = plays(
+        nodes=[input_node("Q", default="")], script=script, status="failed", switches={"failure_detail": detail}
+    )
+    expected = "failed at 'Write'" if detail == "none" else SAID
+    Path("rows.jsonl").write_text('{"Q": "a"}\n')
+    lines = [noxcli("run", workflow, "--json"), noxcli("run", workflow, "--no-stream", "--json")]
+    ended = lines[0].json["run"]["id"]
+    for argv in (("stream",), ("stream", "--no-stream"), ("wait",), ("wait", "--no-stream"), ("fetch-output",)):
+        lines.append(noxcli(argv[0], ended, *argv[1:], "--json"))
+    for result in lines:
+        error = result.json["error"]
+        assert (result.code, error["message"]) == (1, f"run {result.json['run']['id']} {expected}")
+        nodes = {node["name"]: node for node in result.json["nodes"]}
+        assert nodes["Write"]["status"] == "failed"
+        assert nodes["Write"]["error"] == (None if detail == "none" else WHY)
+        assert (nodes["Read"]["status"], nodes["Read"]["error"]) == ("completed", None), "a replayed event called it so"
+    batch = noxcli("batch", workflow, "rows.jsonl")
+    assert batch.lines[0]["result"]["error"]["message"].endswith(expected)
+
+
+LOGS = {
+    "a list of entries by node": {
+        WRITE: [{"level": "info", "message": "starting"}, {"level": "ERROR", "message": WHY}]
+    },
+    "lines by node": {READ: ["error: retrying"], WRITE: ["starting", f"Error: {WHY}"]},
+    "one text by node": {WRITE: f"Error: {WHY}"},
+    "lines without a word for errors": {WRITE: ["starting", WHY]},
+    "entries without a level": {WRITE: [{"message": "starting", "timestamp": "1"}, {"message": WHY, "timestamp": "2"}]},
+    "a list of entries that name the node": [{"node_id": WRITE, "severity": "error", "msg": WHY}],
+    "an error by node": {WRITE: {"error": {"type": "ModelError", "message": WHY}}},
+    "by the node's name": {"Write": [{"status": "error", "detail": WHY}]},
+    "a trace": {WRITE: f'Traceback (most recent call last):\n  File "x.py", line 1, in f\nModelError: {WHY}\n'},
+    "nested": {"nodes": {WRITE: {"attempts": [{"log": [{"level": "error", "message": WHY}]}]}}},
+}
+
+
+@pytest.mark.parametrize("shape", LOGS)
+def test_run_logs_of_any_shape(noxcli: Noxcli, shape: str) -> None:
+    details = {**LISTED, "per_node_progress": {WRITE: {"status": "failed"}}, "run_logs": LOGS[shape]}
+    with failed_run(details=details) as server:
+        result = call(noxcli, server, "fetch-output", RUN, "--json")
+    message = result.json["error"]["message"]
+    assert message.startswith(f"run {RUN} failed at 'Write': ")
+    assert message.endswith(WHY)
+    assert server.asked("/data") == 0, "nothing was left open"
+
+
+DATA = {
+    "a list of nodes": {"nodes": [{"id": WRITE, "name": "Write", "error": WHY}]},
+    "nodes by id": {"data": {READ: {"outputs": {}}, WRITE: {"error_message": WHY}}},
+    "a bare list": [{"node_id": READ, "status": "completed"}, {"node_id": WRITE, "status": "failed", "message": WHY}],
+    "an object as error": {"nodes": {WRITE: {"status": "error", "error": {"code": 429, "detail": WHY}}}},
+    "errors by node": {"errors": {WRITE: WHY}},
+    "errors that name the node": {"errors": [{"node": {"id": WRITE}, "reason": WHY}]},
+    "in the outputs of the failed node": {"nodes": [{"id": WRITE, "status": "failed", "outputs": {"error": WHY}}]},
+    "camel case": {"nodeExecutions": [{"nodeId": WRITE, "state": "FAILED", "errorMessage": WHY}]},
+    "a trace": {WRITE: {"traceback": f"Traceback (most recent call last):\n  x\nModelError: {WHY}"}},
+    "an exception": {"io": {WRITE: {"success": False, "exception": {"type": "E", "args": [1], "message": WHY}}}},
+    "beside an error that was overcome": [
+        {"id": READ, "status": "completed", "error": "timed out, tried again"},
+        {"id": WRITE, "status": "failed", "error": WHY},
+    ],
+    "with an output of that name": [{"id": READ, "outputs": {"error": "none found"}}, {"id": WRITE, "error": WHY}],
+    "under the name alone": {"steps": [{"name": "Write", "status": "failed", "error": WHY}]},
+}
+
+
+@pytest.mark.parametrize("shape", DATA)
+def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
+    with failed_run(data=DATA[shape]) as server:
+        result = call(noxcli, server, "wait", RUN, "--json")
+    assert result.json["error"]["message"].endswith(WHY)
+    assert f"run {RUN} failed at 'Write': " in result.json["error"]["message"]
+    assert "fetch_structured_data=true" in [request.target for request in server.requests][-1]
+
+
+def test_a_node_that_the_definition_lacks_goes_by_what_the_data_call_it(noxcli: Noxcli) -> None:
+    with failed_run(data={"nodes": [{"id": "x-1", "name": "Inner", "status": "failed", "error": WHY}]}) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert f"failed at 'Inner': {WHY}" in result.err
+
+
+def test_a_part_that_fails_is_told_of_the_node_that_it_belongs_to(noxcli: Noxcli) -> None:
+    events = [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]
+    with failed_run(events=events) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert SAID in result.err
+
+
+@pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}, {"detail": [{"msg": WHY}]}])
+def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, Any]) -> None:
+    with failed_run(events=[said_by(WRITE, "failed", 1, workflow_status="failed", **more)]) as server:
+        result = call(noxcli, server, "run", WORKFLOW)
+    assert SAID in result.err
+    assert f"Write  failed            {WHY}" in result.err
+
+
+def test_without_a_definition_the_id_has_to_do(noxcli: Noxcli) -> None:
+    with failed_run(workflow=b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", **SOURCES["events"]) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert f"failed at '{WRITE}': {WHY}" in result.err
+
+
+def test_a_reason_of_the_whole_run_is_told_without_a_node(noxcli: Noxcli) -> None:
+    state = {"type": "state", "data": {"status": "failed", "error": "out of credits"}, "redisId": "1-0"}
+    with failed_run(events=[state]) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert f"run {RUN} failed: out of credits" in result.err
+
+
+def test_what_one_source_says_of_the_place_another_may_say_of_the_reason(noxcli: Noxcli) -> None:
+    with failed_run(events=failing_events(None), data={READ: {"error": "no matter"}, WRITE: {"error": WHY}}) as server:
+        result = call(noxcli, server, "run", WORKFLOW)
+    assert SAID in result.err
+
+
+def test_another_nodes_trouble_is_not_the_reason(noxcli: Noxcli) -> None:
+    with failed_run(events=failing_events(None), data={READ: {"error": "no matter"}}) as server:
+        result = call(noxcli, server, "run", WORKFLOW)
+    assert f"run {RUN} failed at 'Write'\n" in result.err
+
+
+def test_events_that_were_seen_are_not_asked_for_again(noxcli: Noxcli) -> None:
+    with failed_run(**SOURCES["events"], data=DATA["a list of nodes"]) as server:
+        assert call(noxcli, server, "run", WORKFLOW).code == 1
+    assert (server.asked("/events"), server.asked("/data")) == (1, 0)
+
+
+def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, sandbox: Any) -> None:
+    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    noxcli("wait", run)
+    before = len(sandbox.requests)
+    assert noxcli("wait", run).code == noxcli("fetch-output", run).code == 0
+    asked = [request.path for request in sandbox.requests[before:]]
+    assert not [path for path in asked if path.endswith(("/data", "/events"))]
+
+
+def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> None:
+    noxcli.clock = Clock()
+    with failed_run(events=stay_silent, data=stay_silent) as server:
+        result = call(noxcli, server, "fetch-output", RUN, "--timeout", "500ms", "--json")
+    assert result.code == 1
+    assert result.json["error"]["message"] == f"run {RUN} failed"
+
+
+def test_odd_answers_are_passed_over(noxcli: Noxcli) -> None:
+    deep: Any = WHY
+    for _ in range(200):
+        deep = [deep]
+    odd = {"executed_nodes": 7, "per_node_progress": [1], "run_logs": {"": [None, 1, True, {}, [[]]], "error": deep}}
+    no_json = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops"
+    answers: list[Any] = [[], {"error": True}, {"error": {}}, [None] * 1000, no_json]
+    for data in answers:
+        with failed_run(details=odd, data=data) as server:
+            result = call(noxcli, server, "fetch-output", RUN)
+        assert (result.code, f"run {RUN} failed" in result.err) == (1, True), data
+
+
+def test_a_reason_is_one_line_of_limited_length(noxcli: Noxcli) -> None:
+    with failed_run(data={WRITE: {"error": "no\npaper\x1b[31m " + "x" * 100_000}}) as server:
+        result = call(noxcli, server, "wait", RUN, "--json")
+    document = result.json
+    assert document["error"]["message"].startswith(f"run {RUN} failed at 'Write': no paper")
+    assert len(document["error"]["message"]) < 400
+    assert len(document["nodes"][1]["error"]) <= 2000
+    assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize("source", ["events", "data"])
+def test_a_secret_in_a_reason_is_hidden(noxcli: Noxcli, source: str) -> None:
+    secret = "hunter2-hunter2"
+    said = f"{'x' * 290} wrong password {secret}"
+    told: dict[str, Any] = (
+        {"events": failing_events(said)} if source == "events" else {"data": {WRITE: {"error": said}}}
+    )
+    with failed_run(**told) as server:
+        argv = ("run", WORKFLOW, "--no-check", "--secret", "password=PASSWORD", "--junit", "r.xml", "--json")
+        result = noxcli(*argv, "--base-url", server.url, environ={"PASSWORD": secret})
+    assert result.code == 1
+    assert result.json["nodes"][1]["error"].endswith("wrong password ***")
+    for text in (result.text, result.err, Path("r.xml").read_text()):
+        assert "hunter2" not in text
+
+
+def test_reports_name_node_and_reason(noxcli: Noxcli) -> None:
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "page.md"}
+    with failed_run(**SOURCES["data"]) as server:
+        result = noxcli("wait", RUN, "--junit", "r.xml", "--base-url", server.url, environ=environ)
+    failure = ET.parse("r.xml").find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.attrib["message"].endswith(SAID)
+    assert [command.data for command in commands(result.err) if command.name == "error"] == [f"run {RUN} {SAID}"]
+    assert SAID in Path("page.md").read_text()
+
+
+def test_many_runs_are_explained_at_once(noxcli: Noxcli, plays: Any) -> None:
+    bad = plays(script=node_fails("Write", WHY), status="failed", switches={"failure_detail": "data"})
+    runs = [noxcli("run", bad, "--detach").text.strip() for _ in range(5)]
+    result = noxcli("wait", *runs, "--json")
+    assert [one["error"]["message"] for one in result.json["results"]] == [f"run {run} {SAID}" for run in runs]
+
+
+def test_a_node_that_only_a_list_names_is_called_executed(noxcli: Noxcli) -> None:
+    with failed_run(details=LISTED) as server:
+        result = call(noxcli, server, "run", WORKFLOW, "--no-stream", "--json")
+    assert [(node["status"], node["duration_s"], node["error"]) for node in result.json["nodes"]] == [
+        ("executed", None, None),
+        ("executed", None, None),
+    ]
+    assert "completed" not in result.err
+
+
+def test_a_failed_node_among_those_that_a_list_names(noxcli: Noxcli) -> None:
+    with failed_run(details={**LISTED, "run_logs": {WRITE: [{"level": "error", "message": WHY}]}}) as server:
+        result = call(noxcli, server, "run", WORKFLOW, "--no-stream", "--json")
+    assert [(node["name"], node["status"], node["error"]) for node in result.json["nodes"]] == [
+        ("Read", "executed", None),
+        ("Write", "failed", WHY),
+    ]
+
+
+def test_polling_measures_no_times(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=[*node_runs("Read", seconds=300), *node_runs("Write", seconds=300)], output={"A": "x"})
+    result = noxcli("run", workflow, "--no-stream", "--poll-interval", "50ms", "--json")
+    assert {(node["status"], node["duration_s"]) for node in result.json["nodes"]} == {("completed", None)}
+
+
+def test_events_that_come_after_a_break_measure_no_times() -> None:
+    progress = Progress(Run(RUN, WORKFLOW, "running"), Clock(), Workflow(WORKFLOW, "W", {READ: "Read", WRITE: "Write"}))
+    progress.take([RunEvent("content", {"id": READ, "status": "running"})])
+    progress.take([Reconnecting(1, 0.5, "reset")])
+    progress.take([])
+    progress.take([RunEvent("content", {"id": READ, "status": "completed"})])
+    progress.take([RunEvent("content", {"id": WRITE, "status": "running"})])
+    progress.take([RunEvent("content", {"id": WRITE, "status": "completed"})])
+    assert progress.nodes[READ].duration(0) is None
+    assert progress.nodes[WRITE].duration(0) is not None
+
+
+def test_the_reason_of_a_cumulative_stream_lacks_what_was_said_before(noxcli: Noxcli) -> None:
+    text = ["Once upon a time", "Once upon a time there was", "Once upon a time there was a model"]
+    events = [said_by(WRITE, "running", n, content=piece) for n, piece in enumerate(text)]
+    events.append(said_by(WRITE, "failed", 9, content=f"{text[-1]} {WHY}", workflow_status="failed"))
+    with failed_run(events=events) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert SAID in result.err
+
+
+def test_the_data_of_another_run_say_nothing(noxcli: Noxcli) -> None:
+    with failed_run(data={"run_id": "another", "nodes": [{"id": WRITE, "error": WHY}]}) as server:
+        result = call(noxcli, server, "wait", RUN)
+    assert f"run {RUN} failed\n" in result.err
+
+
+def test_a_batch_that_is_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
+    with failed_run(events=stay_silent, data=stay_silent) as server:
+        result = call(noxcli, server, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms")
+    assert [line["result"]["exit_code"] for line in result.lines] == [1]
+
+
+def test_data_that_are_out_of_reach_slow_no_batch_down() -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise Unavailable("HTTP 503", http_status=503)
+
+    pace = Pace()
+    gated = Gated(SimpleNamespace(run_data=fails), pace)
+    with pytest.raises(Unavailable):
+        gated.run_data(RUN)
+    assert (pace.rate, pace.silent_for) == (None, 0.0)

@@ -1,0 +1,247 @@
+"""The verdict is a fresh read of this run's record, whatever else answers; each server here is raw bytes."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, QuickClock, Result
+from tests.otherside import (
+    OTHER,
+    RUN,
+    STREAM,
+    WORKFLOW,
+    by_turns,
+    end,
+    event,
+    falls_silent,
+    other_side,
+    piece,
+    record,
+    sends,
+)
+from tests.rawserver import answer
+
+START = ("run", WORKFLOW, "--no-check", "Q=x")
+VERBS: list[tuple[str, ...]] = [
+    START,
+    ("stream", RUN),
+    ("wait", RUN),
+    ("wait", f"{WORKFLOW}/{RUN}"),
+    ("wait", RUN, OTHER.replace("2b", "2c"), "--any"),
+    ("fetch-output", RUN, "--wait"),
+]
+named = pytest.mark.parametrize("argv", VERBS, ids=[" ".join(verb)[:9] + str(n) for n, verb in enumerate(VERBS)])
+
+
+# What the start is answered with.
+
+
+@pytest.mark.parametrize("claimed", ["completed", "failed", "stopped", "awaiting_human_feedback"])
+@pytest.mark.parametrize(("truth", "code"), [("completed", 0), ("failed", 1), ("stopped", 3)])
+@pytest.mark.parametrize("form", ["text", "ndjson"])
+def test_the_answer_to_the_start_is_no_verdict(noxcli: Noxcli, claimed: str, truth: str, code: int, form: str) -> None:
+    with other_side(started=record(claimed), reads=by_turns(record(truth)), events=sends([end()])) as (side, environ):
+        result = noxcli(*START, "--format", form, environ=environ)
+    assert result.code == code, result.err
+    assert side.count("record") >= 1
+
+
+def test_what_the_start_claims_is_not_confirmed(noxcli: Noxcli) -> None:
+    gone = answer(503)
+    with other_side(started=record("completed"), reads=by_turns(gone)) as (_, environ):
+        result = noxcli(*START, "--json", "--retry-for", "3s", environ=environ)
+    assert (result.code, result.json["run"]["status"], result.json["run"]["confirmed"]) == (6, "unknown", False)
+
+
+# Another run's record.
+
+
+@named
+def test_another_runs_record_is_never_a_verdict(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
+    with other_side(reads=by_turns(record("completed", OTHER))) as (_, environ):
+        result = noxcli(*argv, "--retry-for", "5s", environ=environ)
+    assert (result.code, result.text) == (6, ""), result.err
+
+
+@named
+def test_another_runs_record_now_and_then_is_forgiven(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
+    mixed = by_turns(
+        record("failed", OTHER), record("running", RUN.upper()), record("failed", OTHER), record("completed")
+    )
+    with other_side(reads=mixed) as (_, environ):
+        result = noxcli(*argv, environ=environ)
+    assert result.code == 0, result.err
+
+
+# Odd refusals of a read.
+
+
+@named
+@pytest.mark.parametrize("status", [300, 304, 400, 405, 418, 422, 499])
+def test_one_odd_refusal_of_a_read_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...], status: int) -> None:
+    reads = by_turns(answer(status), record("running"), answer(status), record("completed"))
+    with other_side(reads=reads) as (_, environ):
+        result = noxcli(*argv, environ=environ)
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("argv", [START, ("stream", RUN), ("wait", RUN), ("wait", RUN, RUN.upper())])
+def test_a_slip_in_the_middle_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...], status: int) -> None:
+    running = [record("running")] * 3
+    with other_side(reads=by_turns(*running, answer(status), *running, record("completed"))) as (_, environ):
+        result = noxcli(*argv, environ=environ)
+    assert result.code == 0, result.err
+
+
+@named
+def test_refusals_without_end_are_lost_contact_and_not_a_mistake_of_the_caller(
+    noxcli: Noxcli, argv: tuple[str, ...]
+) -> None:
+    with other_side(reads=by_turns(answer(418)), events=sends([piece(0), end()])) as (_, environ):
+        result = noxcli(*argv, "--json", "--retry-for", "5s", environ=environ)
+    assert result.code == 6, result.err
+
+
+# The status of now.
+
+
+def test_a_limit_tells_what_the_run_does_now(noxcli: Noxcli) -> None:
+    noxcli.clock = Clock()
+    with other_side(reads=by_turns(record("queued")), events=falls_silent(piece(0, "1-0"))) as (_, environ):
+        result = noxcli(*START, "--json", "--timeout", "500ms", environ=environ)
+    assert result.code == 124
+    assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("running", False)
+    assert "was still running" in result.err
+
+
+def test_states_say_how_far_the_run_is(noxcli: Noxcli) -> None:
+    noxcli.clock = Clock()
+    told = event({"status": "running", "progress": 40, "progress_details": {"running_nodes": ["A"]}}, "1-0", "state")
+    with other_side(reads=by_turns(answer(503)), events=falls_silent(told)) as (_, environ):
+        result = noxcli(*START, "--json", "--timeout", "500ms", environ=environ)
+    assert (result.code, result.json["run"]["status"], result.json["run"]["progress"]) == (124, "running", 40)
+
+
+def test_lost_contact_tells_what_events_have_said(noxcli: Noxcli) -> None:
+    with other_side(reads=by_turns(answer(503)), events=sends([piece(0, "1-0")])) as (_, environ):
+        result = noxcli(*START, "--json", "--retry-for", "5s", environ=environ)
+    assert (result.code, result.json["run"]["status"]) == (6, "running")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("awaiting_human_feedback", 10)]
+)
+def test_at_the_limit_a_run_that_has_ended_gets_its_verdict(noxcli: Noxcli, status: str, code: int) -> None:
+    noxcli.clock = Clock()
+    reads = by_turns(record(status))
+    with other_side(reads=reads, events=falls_silent(piece(0, "1-0"))) as (side, environ):
+        result = noxcli(*START, "--timeout", "400ms", environ=environ)
+    assert (result.code, side.count("record")) == (code, 1), result.err
+
+
+def test_several_runs_at_the_limit_get_a_line_each(noxcli: Noxcli) -> None:
+    with other_side(reads=by_turns(record("running"))) as (_, environ):
+        both = [f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}"]
+        result = noxcli("wait", *both, "--timeout", "5s", environ=environ)
+        one = noxcli("wait", both[0], "--timeout", "5s", environ=environ)
+    assert (result.code, result.text) == (124, f"{RUN}\trunning\n" * 2)
+    assert (one.code, one.text) == (124, f"{RUN}\trunning\n")
+    assert "no answer" not in result.err
+
+
+def test_several_runs_that_end_at_the_limit_get_their_verdicts(noxcli: Noxcli) -> None:
+    with other_side(reads=by_turns(*[record("running")] * 2, record("completed"))) as (_, environ):
+        both = [f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}"]
+        result = noxcli("wait", *both, "--timeout", "1s", "--poll-interval", "10s", environ=environ)
+    assert (result.code, result.text) == (0, f"{RUN}\tcompleted\n" * 2)
+
+
+# What counts as a reconnect.
+
+
+def test_a_server_without_streams_is_polled_and_nothing_is_called_a_reconnect(noxcli: Noxcli) -> None:
+    reads = by_turns(*[record("running")] * 9, record("completed"))
+    with other_side(reads=reads) as (_, environ):
+        result = noxcli(*START, "--json", environ=environ)
+        shown = noxcli(*START, tty=True, environ=environ)
+    assert (result.json["stream"]["connects"], result.json["stream"]["reconnects"]) == (0, 0)
+    assert "reconnect" not in shown.err
+
+
+def test_a_stream_that_closes_during_a_pause_is_no_reconnect(noxcli: Noxcli) -> None:
+    told = event({"status": "awaiting_human_feedback"}, "1-0", "state")
+    reads = by_turns(*[record("awaiting_human_feedback")] * 6, record("running"), record("completed"))
+    with other_side(reads=reads, events=sends([told], [])) as (_, environ):
+        result = noxcli(*START, "--format", "ndjson", "--on-pause", "wait", environ=environ)
+    assert result.code == 0
+    assert result.own.count("reconnecting") <= 4, "only the search for the rest is told"
+
+
+# Silence.
+
+
+def test_a_silent_stream_says_so_and_shows_what_the_record_says(noxcli: Noxcli, monkeypatch: Any) -> None:
+    monkeypatch.setattr("noxcli.runs.events.FIRST_LOOK", 0.05)
+    noxcli.clock = Clock()
+    busy = record("running", progress_details={"running_nodes": ["Write"], "executed_nodes": ["Read"]})
+    with other_side(reads=by_turns(busy, busy, record("completed")), events=falls_silent()) as (side, environ):
+        result = noxcli(*START, environ=environ)
+    assert result.code == 0
+    assert "no event for" in result.err
+    assert "Write" in result.err
+    assert side.count("events") == 1
+
+
+def test_a_stream_that_is_closed_after_each_event_is_opened_again_at_once(noxcli: Noxcli) -> None:
+    log = [piece(n, f"{n}-0") for n in range(60)]
+
+    def stream(number: int, peer: socket.socket) -> None:
+        peer.sendall(STREAM + (log[number - 1] if number <= len(log) else end("60-0")))
+
+    done = by_turns(*[record("running")] * 60, record("completed"))
+    with other_side(reads=done, events=stream) as (_, environ):
+        result = noxcli(*START, "--format", "ndjson", environ=environ)
+    assert (result.code, len(result.events)) == (0, 61)
+    assert isinstance(noxcli.clock, QuickClock)
+    assert not [pause for pause in noxcli.clock.slept if pause > 0.01]
+
+
+# Batches.
+
+
+def batch(noxcli: Noxcli, tmp_path: Path, environ: dict[str, str], *argv: str) -> Result:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"Q": "x"}\n')
+    place = ("--output-dir", str(tmp_path / "out"), "--no-check", "--poll-interval", "50ms")
+    return noxcli("batch", WORKFLOW, str(rows), *place, *argv, environ=environ)
+
+
+@pytest.mark.parametrize("odd", [record("failed", OTHER), answer(418), answer(304)])
+def test_odd_answers_end_no_row(noxcli: Noxcli, tmp_path: Path, odd: bytes) -> None:
+    with other_side(reads=by_turns(odd, record("running"), odd, record("completed"))) as (_, environ):
+        result = batch(noxcli, tmp_path, environ)
+    assert (result.code, result.lines[0]["result"]["run"]["status"]) == (0, "completed"), result.err
+
+
+def test_a_row_whose_record_is_never_its_own_is_left(noxcli: Noxcli, tmp_path: Path) -> None:
+    with other_side(started=record("completed"), reads=by_turns(record("completed", OTHER))) as (_, environ):
+        result = batch(noxcli, tmp_path, environ, "--retry-for", "300ms")
+    assert (result.code, result.lines[0]["result"]["exit_code"]) == (6, 6), result.err
+    assert result.lines[0]["result"]["run"]["confirmed"] is False
+
+
+# Stopping.
+
+
+def test_a_stop_is_confirmed_by_this_runs_record(noxcli: Noxcli) -> None:
+    reads = by_turns(record("running"), record("stopped", OTHER), record("running"), record("stopped"))
+    with other_side(reads=reads) as (side, environ):
+        result = noxcli("stop", RUN, environ=environ)
+    assert (result.code, result.text, side.count("record")) == (0, f"{RUN}\tstopped\n", 4)
+    with other_side(reads=by_turns(record("stopped", OTHER))) as (_, environ):
+        result = noxcli("stop", RUN, "--timeout", "2s", environ=environ)
+    assert (result.code, result.text) == (6, "")

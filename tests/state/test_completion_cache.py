@@ -1,0 +1,132 @@
+"""What commands note for Tab: as they learn it, in plain lines, and never at a command's cost."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.inputs.definition import InputNode
+from noxcli.models import PLAIN_ID, Workflow
+from noxcli.sandbox.scenario import Node, Version, input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.state.completion_cache import KEPT, MOST, PRUNE_AT, Known
+from tests.conftest import Noxcli
+
+
+def cache_of(noxcli: Noxcli) -> Path:
+    return Path(noxcli.environ["NOXCLI_CACHE_DIR"])
+
+
+def noted(noxcli: Noxcli, ending: str) -> list[str]:
+    """The lines of the one file that ends so."""
+    [path] = cache_of(noxcli).glob(f"*.{ending}")
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_run_by_name_notes_the_workflows_and_the_keys(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    assert noxcli("run", "demo", "User Input=a value of mine", "--quiet").code == 0
+
+    lines = dict(line.split("\t") for line in noted(noxcli, "workflows"))
+    assert lines.keys() >= {"demo", "document", "qa"}
+    assert "User Input=" in noted(noxcli, f"{lines['demo']}.inputs")
+    host = sandbox.url.replace(":", "_").replace("/", "_")
+    for path in cache_of(noxcli).iterdir():
+        assert path.name.startswith(f"{host}.")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert "a value of mine" not in path.read_text()
+
+
+@pytest.mark.parametrize("argv", [["inputs"], ["run", "--dry-run", "nope=1"]], ids=["inputs", "a run with a typo"])
+def test_reading_a_definition_is_enough(noxcli: Noxcli, plays: Any, argv: list[str]) -> None:
+    verb, *rest = argv
+    nodes = [input_node("a:b"), input_node("N", type="int"), Node("doc", "FileInputNode", {"label": "Doc"})]
+    workflow = plays(nodes=[*nodes, input_node("-x"), input_node("two\nlines")])
+
+    noxcli(verb, workflow, *rest)
+
+    *keys, dash, lines = noted(noxcli, f"{workflow}.inputs")
+    assert keys == ["a\\:b=", "N:=", "Doc@"]
+    assert all(PLAIN_ID.fullmatch(word.removesuffix("=")) for word in (dash, lines))  # node ids
+
+
+def test_a_saved_version_has_keys_of_its_own(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Question")], versions=[Version("old")])
+
+    noxcli("inputs", workflow, "--version-id", "unknown")
+
+    assert not list(cache_of(noxcli).glob("*.inputs"))
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("daily report", "daily report"),
+        ("$(x) `y` 'z'", "$(x) `y` 'z'"),
+        ("--help", "w-1"),
+        ("~", "w-1"),
+        ("a\tb", "w-1"),
+        ("a\nb", "w-1"),
+        ("a\x1b[31m", "w-1"),
+        ("a\u202eb", "w-1"),
+        ("a\ud800", "w-1"),
+        ("x" * 201, "w-1"),
+        ("", "w-1"),
+    ],
+)
+def test_a_name_that_cannot_be_typed_is_its_id(tmp_path: Path, name: str, word: str) -> None:
+    at(tmp_path).workflows([Workflow("w-1", name)])
+
+    assert only(tmp_path).read_text(encoding="utf-8") == f"{word}\tw-1\n"
+
+
+def test_a_name_that_means_two_is_their_ids(tmp_path: Path) -> None:
+    at(tmp_path).workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("../x", "odd")])
+
+    assert only(tmp_path).read_text() == "w-1\tw-1\nw-2\tw-2\n"
+
+
+def test_an_id_that_is_no_file_name_is_left_out(tmp_path: Path) -> None:
+    at(tmp_path).inputs("../../w", [InputNode("n-1", "Question", "str")])
+
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+    at(tmp_path).workflows([Workflow("w-1", "demo")])
+    os.utime(only(tmp_path), (1, 1))
+
+    at(tmp_path).workflows([Workflow("w-1", "demo")])
+    assert only(tmp_path).stat().st_mtime == 1
+
+    at(tmp_path).workflows([Workflow("w-1", "other")])
+    assert only(tmp_path).read_text() == "other\tw-1\n"
+
+
+def test_it_stays_small(tmp_path: Path) -> None:
+    at(tmp_path).workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST + 10)])
+    assert only(tmp_path).read_text().count("\n") == MOST
+
+    for number in range(PRUNE_AT + 10):
+        at(tmp_path).inputs(f"w-{number}", [InputNode("n-1", "Question", "str")])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert KEPT <= len(left) < PRUNE_AT
+    assert f"http___x.w-{PRUNE_AT + 9}.inputs" in left
+
+
+def test_where_it_cannot_be_written_the_command_goes_on(noxcli: Noxcli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    result = noxcli("run", "demo", "User Input=x", "--quiet", environ={"NOXCLI_CACHE_DIR": str(tmp_path / "file")})
+
+    assert (result.code, result.err) == (0, "")
+
+
+def at(directory: Path) -> Known:
+    return Known({"NOXCLI_CACHE_DIR": str(directory)}, "http://x")
+
+
+def only(directory: Path) -> Path:
+    [path] = directory.iterdir()
+    return path

@@ -1,0 +1,174 @@
+"""The journal: what was started, how far it was read, and that it never fails a command."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.models import Run, RunEvent
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep
+from noxcli.state.history import KEPT, PRUNE_AT, Journal
+from tests.conftest import Noxcli
+from tests.process import environment, running
+
+
+def state_of(noxcli: Noxcli) -> Path:
+    return Path(noxcli.environ["NOXCLI_STATE_DIR"])
+
+
+def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output=lambda values: {"A": values.get("n", "-")})
+    assert noxcli("fetch-output", "@last").code == 5
+    for n in "123":
+        assert noxcli("run", workflow, f"n={n}", "--no-check").code == 0
+    assert noxcli("fetch-output", "@last").out == b"3\n"
+    assert noxcli("wait", "@last").text == f"{sandbox.runs(workflow)[-1].id}\tcompleted\n"
+    elsewhere = noxcli("wait", "@last", "--base-url", sandbox.other_url)
+    assert (elsewhere.code, "on record" in elsewhere.err) == (5, True)
+
+
+def test_no_value_and_no_key_is_written_and_nobody_else_can_read(noxcli: Noxcli, plays: Any) -> None:
+    noxcli("run", plays(output={"A": "secret-output"}), "k=secret-input", "--no-check", "--format", "ndjson")
+    files = list(state_of(noxcli).iterdir())
+    assert sorted(path.suffix for path in files) == [".cursor", ".json"]
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        text = path.read_text()
+        assert "secret" not in text
+        assert noxcli.environ["NOXUS_API_KEY"] not in text
+
+
+def test_resume_goes_on_where_stdout_was_left(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=[Emit("Write", f"{n} ") for n in range(20)], output={"A": "x"})
+    first = noxcli("run", workflow, "--format", "ndjson")
+    again = noxcli("stream", "@last", "--resume", "--format", "ndjson")
+    assert again.own == ["started", "result"]
+    assert again.events == []
+    assert first.events == sandbox.runs(workflow)[0].events
+    assert len(noxcli("stream", "@last", "--format", "ndjson").events) == len(first.events)
+
+
+def test_what_only_a_picture_showed_is_not_counted_as_read(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=[Emit("Write", f"{n} ") for n in range(20)], output={"A": "x"})
+    noxcli("run", workflow)
+    assert noxcli("stream", "@last", "--resume", "--format", "ndjson").events == sandbox.runs(workflow)[0].events
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, tmp_path: Path, seed: int) -> None:
+    """Nothing is lost. Only what was written in the very instant of the kill, before its position was, comes again."""
+    steps = [step for n in range(150) for step in (Emit("Write", f"piece {n} "), Sleep(4))]
+    workflow = plays(script=steps, output={"A": "x"})
+    env = environment(sandbox.url)
+    with running("run", workflow, "--format", "ndjson", "--quiet", env=env) as process:
+        while not list(tmp_path.rglob("*.cursor")):
+            assert process.poll() is None
+        time.sleep(seed * 0.05)
+        process.send_signal(signal.SIGKILL)
+        out, _ = process.communicate(timeout=10)
+    with running("stream", "@last", "--resume", "--format", "ndjson", "--quiet", env=env) as process:
+        rest, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    first, second = positions(out), positions(rest)
+    again = next(count for count in range(len(second), -1, -1) if first[len(first) - count :] == second[:count])
+    assert first + second[again:] == [event["redisId"] for event in sandbox.runs(workflow)[0].events]
+    assert again <= 4, "a burst"
+
+
+def positions(out: bytes) -> list[str]:
+    """The positions of the server's events, in the order of the lines."""
+    events = map(json.loads, out.splitlines())
+    return [event["redis_id"] for event in events if not event["type"].startswith("noxcli.")]
+
+
+@pytest.mark.parametrize("damage", ["missing", "file", "garbage", "read-only"])
+def test_a_journal_that_is_no_use_fails_nothing(noxcli: Noxcli, plays: Any, damage: str, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    noxcli.environ["NOXCLI_STATE_DIR"] = str(state)
+    workflow = plays(script=[Emit("Write", "hi")], output={"A": "x"})
+    if damage == "file":
+        state.write_text("no directory")
+    elif damage == "garbage":
+        state.mkdir()
+        noxcli("run", workflow, "--format", "ndjson")
+        for path in state.iterdir():
+            path.write_bytes(b"\x00\xff{[")
+    elif damage == "read-only":
+        state.mkdir(mode=0o500)
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert (result.code, result.own[-1]) == (0, "result")
+    run = result.lines[0]["run_id"]
+    if damage != "missing":
+        for path in state.iterdir() if state.is_dir() else ():
+            path.write_bytes(b"\x00\xff{[")
+    assert noxcli("stream", run, "--resume", "--format", "ndjson").events == result.events[-len(result.events) :] or (
+        damage in {"missing", "read-only"}
+    )
+    assert noxcli("wait", "@last").code in {0, 5}
+
+
+def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
+    journal = Journal({"NOXCLI_STATE_DIR": str(tmp_path)})
+    journal.begin(Run("one", "w", "queued"), "http://h", {})
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"host": "http://h"}'), ("d", "")):
+        (tmp_path / f"{name}.json").write_text(text)
+    last = journal.last("http://h")
+    assert last is not None
+    assert last.run_id == "one"
+
+
+def test_old_entries_go(tmp_path: Path) -> None:
+    journal = Journal({"NOXCLI_STATE_DIR": str(tmp_path)})
+    for number in range(PRUNE_AT):
+        journal.begin(Run(f"run-{number}", "w", "queued"), "http://h", {})
+        os.utime(tmp_path / f"run-{number}.json", (number + 1, number + 1))
+    journal.begin(Run("newest", "w", "queued"), "http://h", {})
+    assert KEPT <= len(list(tmp_path.glob("*.json"))) < PRUNE_AT
+    assert not (tmp_path / "run-0.json").exists()
+    last = journal.last("http://h")
+    assert last is not None
+    assert last.run_id == "newest"
+
+
+@pytest.mark.parametrize("run_id", ["../outside", "a/b", "", ".hidden", "x" * 300, "a\x00b"])
+def test_an_id_that_is_no_file_name_is_not_journalled(tmp_path: Path, run_id: str) -> None:
+    state = tmp_path / "state"
+    journal = Journal({"NOXCLI_STATE_DIR": str(state)})
+    journal.begin(Run(run_id, "w", "queued"), "http://h", {})
+    with journal.keep_cursor(run_id) as keeper:
+        keeper.show([(RunEvent("state", {}, "1-0"), ())])
+    assert journal.cursor(run_id) is None
+    assert [path for path in tmp_path.rglob("*") if path != state] == []
+
+
+def test_a_shorter_cursor_leaves_nothing_of_the_longer(tmp_path: Path) -> None:
+    journal = Journal({"NOXCLI_STATE_DIR": str(tmp_path)})
+    with journal.keep_cursor("run") as keeper:
+        for cursor in ("1234567890123-15", "x", 'with "quotes" and ünïcode'):
+            keeper.show([(RunEvent("state", {}, cursor), ()), (RunEvent("state", {}, None), ())])
+            assert journal.cursor("run") == cursor
+
+
+def test_several_at_once(plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=[Emit("Write", f"{n} ") for n in range(50)], output={"A": "x"})
+    env = environment(sandbox.url)
+    line = [*("-m", "noxcli", "run", workflow, "--format", "ndjson", "--quiet")]
+    processes = [
+        subprocess.Popen([sys.executable, *line], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in processes:
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        run = json.loads(out.splitlines()[0])["run_id"]
+        with running("stream", run, "--resume", "--format", "ndjson", "--quiet", env=env) as follower:
+            rest, _ = follower.communicate(timeout=30)
+        assert [json.loads(one)["type"] for one in rest.splitlines()] == ["noxcli.started", "noxcli.result"]
