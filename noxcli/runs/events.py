@@ -20,6 +20,7 @@ LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
 ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
 FIRST_LOOK = 3.0  # seconds without an event until the record is looked at meanwhile; each time twice as long
 LONGEST_REST = 60.0  # seconds of waiting for the rest in all: a stream that never ends does not hold the verdict back
+CONNECTION = 0.05  # seconds that each connection for the rest counts as: a stream that begins anew for ever ends, too
 UNCONFIRMED_HINT = 1.0  # seconds until the record is looked at again that lacks an end which an event named
 
 
@@ -126,6 +127,7 @@ class EventReader:
     def fetch_rest(self) -> Generator[Burst, None, None]:
         """Read, on a connection of its own, the events that the record has outrun."""
         feed = self._open(replay=self.replay)
+        self._waited += CONNECTION
         try:
             yield from self._drain(feed, LAST_EVENTS_GRACE)
         except CursorRefused:

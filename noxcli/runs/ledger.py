@@ -77,9 +77,13 @@ class Ledger:
         return fresh
 
     def settle(self) -> list[RunEvent]:
-        """Return what is new of events that waited for more to tell them by: no more comes."""
+        """Return what is new of events that waited for more to tell them by: no more comes.
+
+        Where all that waits may have been shown before, nothing is new: a later event, or another connection, tells.
+        """
         fresh: list[RunEvent] = []
-        self._settle(fresh)
+        if not (self._pending and self._may_be_old()):
+            self._settle(fresh)
         self.accepted += len(fresh)
         return fresh
 

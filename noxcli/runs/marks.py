@@ -8,6 +8,8 @@ from noxcli.models import RunEvent
 RECENT = 100_000  # positions that are found at once; older ones are searched for
 SEARCHES = 50  # on one connection: each looks through everything
 NO_POSITION = 0
+# So many events in a row that are the last ones of all are no coincidence; and so many are compared.
+SHORTEST_RUN, LONGEST_RUN = 3, 64
 WIDTH = 8  # bytes of one mark
 
 
@@ -72,8 +74,19 @@ class Marks:
             if fits and whole.endswith(part[: length * WIDTH]):
                 break
         else:
-            length = 0
+            length = self._known_up_to(again)
         return length, _stands_in(whole[:-WIDTH], part)
+
+    def _known_up_to(self, again: "array[int]") -> int:
+        """Return how many of these end where what is remembered ends, though they begin with something that is not."""
+        best = known = 0
+        for place in range(len(again)):
+            run = 0
+            while run <= min(place, len(self) - 1, LONGEST_RUN) and self._contents[-1 - run] == again[place - run]:
+                run += 1
+            if run >= max(best, SHORTEST_RUN):
+                best, known = run, place + 1
+        return known
 
 
 def content_mark(event: RunEvent) -> int:

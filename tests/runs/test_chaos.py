@@ -204,7 +204,7 @@ def counted(plan: Plan, result: Result, truth: list[dict[str, Any]], tally: Tall
     elif gap:
         tally.false_gaps += 1
         refused = any(isinstance(one, Answer) and one.status in CURSOR_REFUSALS for one in plan.faults)
-        if not (refused or plan.may_lack_its_end):
+        if not (refused or plan.may_lack_its_end or plan.forgets):
             problems.append("a gap was said and nothing is missing")
     if not extra and not is_subsequence(got, truth):
         tally.out_of_order += 1

@@ -455,3 +455,22 @@ def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.Dat
             got += ledger.accept(log[stop:reached])
     assert got == log
     assert len({one.redis_id for one in got}) == count
+
+
+def test_a_connection_that_is_cut_within_what_was_shown_brings_nothing() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [bare("abkl")]) == bare("abkl")
+    for again in ("k", "bk", "a"):
+        assert shown(ledger, [bare(again)]) == []
+        assert ledger.settle() == []
+    assert shown(ledger, [bare("klm")]) == bare("m")
+    assert ledger.label is Continuity.ASSUMED
+
+
+def test_a_memory_that_begins_with_something_that_was_not_shown_is_known_by_its_end() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [bare("ab"), bare("uvwx")]) == bare("abuvwx")
+    for _ in range(3):
+        assert shown(ledger, [bare("tuvwx")]) == []
+        assert ledger.settle() == []
+    assert shown(ledger, [bare("tuvwxy")]) == bare("y")
