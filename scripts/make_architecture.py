@@ -1,0 +1,109 @@
+"""Write the picture of the rooms in docs/architecture.md, from what the modules of noxcli/ import."""
+
+import argparse
+import ast
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "noxcli"
+PAGE = ROOT / "docs" / "architecture.md"
+BEGIN = "<!-- Written by scripts/make_architecture.py; changes are lost. -->\n"
+END = "<!-- The picture ends here. -->\n"
+APART = {"__init__", "sandbox"}  # the version alone; and the server, which shares no code with the client
+
+Arrows = Mapping[str, frozenset[str]]
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the full name of each module that a module imports, also of those that it loads by name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.Call(
+                func=ast.Name(id="import_module"), args=[ast.JoinedStr(values=[ast.Constant(value=start), *_])]
+            ):
+                yield str(start)
+
+
+def rooms() -> Arrows:
+    """Return the rooms, each with those that it imports: the packages and root modules of noxcli/."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        names = [name.split(".") for name in imported(ast.parse(path.read_text(encoding="utf-8")))]
+        found.setdefault(room, set()).update(name[1] for name in names if name[0] == "noxcli" and len(name) > 1)
+    wanted = found.keys() - APART
+    return {room: frozenset(found[room] & wanted - {room}) for room in sorted(wanted)}
+
+
+def ground_of(arrows: Arrows) -> frozenset[str]:
+    """Return the ground floor: the root modules that import no package, straight or by way of others."""
+    packages = {room for room in arrows if (PACKAGE / room).is_dir()}
+    return frozenset(room for room in arrows if not reachable(arrows, {room}) & packages)
+
+
+def reachable(arrows: Arrows, starts: set[str] | frozenset[str]) -> set[str]:
+    """Return the rooms that the arrows lead to from these, and these."""
+    seen, left = set[str](), list(starts)
+    while left:
+        room = left.pop()
+        if room not in seen:
+            seen.add(room)
+            left += arrows[room]
+    return seen
+
+
+def reduced(arrows: Arrows) -> Arrows:
+    """Return the arrows without those that a longer way replaces. There must be no circle."""
+    return {
+        room: frozenset(seen for seen in all_seen if seen not in reachable(arrows, all_seen - {seen}))
+        for room, all_seen in arrows.items()
+    }
+
+
+def picture() -> str:
+    """Return the rooms as a Mermaid flowchart, from argv at the top to the ground floor."""
+    everything = rooms()
+    ground = ground_of(everything)
+    arrows = reduced({room: seen - ground for room, seen in everything.items() if room not in ground})
+    lines = ["```mermaid", "flowchart TD"]
+    for room, seen in arrows.items():
+        # Where no arrow leads on, a link that is not drawn keeps the ground floor at the bottom.
+        lines += [f"    {room} --> {target}" for target in sorted(seen)] or [f"    {room} ~~~ ground"]
+    lines += [f'    ground["ground floor:<br>{", ".join(sorted(ground))}"]', "```"]
+    return "\n".join(lines) + "\n"
+
+
+def page(now: str) -> str:
+    """Return the page with its picture drawn anew."""
+    before, begin, rest = now.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert begin, f"{PAGE.name} has lost the line before its picture"
+    assert end, f"{PAGE.name} has lost the line after its picture"
+    return f"{before}{begin}{picture()}{end}{after}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the picture, or with --check only say whether it is stale; 1 says that it was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the picture is stale")
+    arguments = parser.parse_args(argv)
+    now = PAGE.read_text(encoding="utf-8")
+    wanted = page(now)
+    if now == wanted:
+        return 0
+    if arguments.check:
+        print(f"{PAGE.name} is stale: run python scripts/make_architecture.py", file=sys.stderr)
+        return 1
+    PAGE.write_text(wanted, encoding="utf-8")
+    print(f"wrote {PAGE.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
