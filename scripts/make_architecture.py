@@ -71,7 +71,8 @@ def picture() -> str:
     everything = rooms()
     ground = ground_of(everything)
     arrows = reduced({room: seen - ground for room, seen in everything.items() if room not in ground})
-    lines = ["```mermaid", "flowchart TD"]
+    # A label is Markdown to Mermaid, which would show __main__ as a bold main.
+    lines = ["```mermaid", "flowchart TD", '    __main__["#95;#95;main#95;#95;"]']
     for room, seen in arrows.items():
         # Where no arrow leads on, a link that is not drawn keeps the ground floor at the bottom.
         lines += [f"    {room} --> {target}" for target in sorted(seen)] or [f"    {room} ~~~ ground"]
