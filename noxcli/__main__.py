@@ -21,14 +21,19 @@ def main() -> None:
     import threading
 
     from noxcli.cli.context import Context
+    from noxcli.errors import ExitCode
     from noxcli.main import run, tell_stray
     from noxcli.render.terminal import Terminal
 
     context = Context(Terminal.of_process())
-    sys.excepthook = lambda _, error, __: tell_stray(context, error)
     threading.excepthook = lambda ended: tell_stray(context, ended.exc_value)
     context.signals.install()
-    code = run(sys.argv[1:], context)
+    try:
+        code = run(sys.argv[1:], context)
+    except Exception as error:
+        # Even the telling went wrong; Python's own code for that would say that the run failed.
+        tell_stray(context, error)
+        code = ExitCode.BUG
     context.terminal.let_go()
     sys.exit(code)  # noqa: TID251 - the one place
 

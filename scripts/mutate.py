@@ -42,7 +42,9 @@ TESTS = {
     "runs.marks": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py"],
     "runs.start": ["tests/faults/test_start.py", "tests/faults/test_gateway.py"],
     "runs.doubt": ["tests/runs/test_doubt.py", "tests/faults/test_start.py", "tests/faults/test_gateway.py"],
-    "outputs.expand": ["tests/outputs/test_expand.py", "tests/outputs/test_await_output.py"],
+    "outputs.expand": [
+        f"tests/outputs/test_{name}.py" for name in ("expand", "await_output", "downloads", "exact_bytes")
+    ],
     "retry": ["tests/test_timing.py", "tests/faults/test_patience.py"],
 }
 SLOWEST = 60  # seconds for one mutant: whoever takes longer hangs, and counts as noticed

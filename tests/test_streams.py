@@ -202,3 +202,15 @@ def test_what_is_raised_while_the_ending_is_told_leaves_one_line_one_code_and_on
     document = document if form == "json" else document["data"]
     assert (document["exit_code"], document["complete"], document["run"]["status"]) == (code, complete, "completed")
     assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
+
+
+def test_an_ending_that_cannot_even_be_told_is_a_bug_and_no_failed_run(sandbox: Sandbox) -> None:
+    broken = "def broken(*a): raise ZeroDivisionError('boom')\nending.tell = ending.tell_briefly = broken"
+    line = f"import noxcli.main as ending, sys\n{broken}\nsys.argv = ['noxcli', 'runs', 'no such workflow']\n"
+    line += "from noxcli.__main__ import main; main()\n"
+    done = subprocess.run(
+        [NOXCLI[0], "-c", line], env=environment(sandbox.url), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 70
+    assert done.stderr.endswith("noxcli: ZeroDivisionError: boom; please report it, with --verbose\n")
+    assert "Traceback" not in done.stderr
