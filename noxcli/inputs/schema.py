@@ -44,7 +44,8 @@ def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
         "type": "object",
         "properties": {key: _property(node) for key, node in keys.items()},
         "required": required,
-        "additionalProperties": False,
+        # An input without a label may go by a key that the definition does not tell.
+        "additionalProperties": any(node.label is None for node in nodes),
         "examples": [{key: SAMPLES[keys[key].kind or "text"] for key in required}],
     }
 

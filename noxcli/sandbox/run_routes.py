@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from noxcli.sandbox import params, records
 from noxcli.sandbox.answers import Json
-from noxcli.sandbox.errors import ApiError
+from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import PAUSED, Run
@@ -88,6 +88,8 @@ async def search(request: Request) -> Response:
     asked = await params.body(request)
     query = str(asked.get("query", "")).lower()
     where = asked.get("search_in") or ["input", "output", "run_id"]
+    if not (isinstance(where, list) and all(isinstance(each, str) for each in where)):
+        raise Invalid(["body", "search_in"], "Input should be a valid list", "list_type")
     found = [run for run in list(workspace.runs.values())[::-1] if query in _searchable(run, where)]
     runs, envelope = params.page(request, found, workspace.switches)
     return Json({"items": [records.full(run) for run in runs], **envelope})

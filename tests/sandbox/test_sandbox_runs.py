@@ -142,6 +142,8 @@ def test_search_looks_where_it_is_told(api: Api) -> None:
     assert found(query="PIN") == [by_input["id"]]
     assert found(query="needle", search_in=["output"]) == [by_input["id"]]
     assert found(query="needle", search_in=["input"]) == []
+    for odd in ("input", 3, [["input"]]):
+        assert api.post("/v1/runs/search", {"query": "x", "search_in": odd}).status_code == 422
 
 
 def test_stop_is_immediate_and_safe_to_repeat(api: Api) -> None:
