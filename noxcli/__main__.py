@@ -21,14 +21,14 @@ def main() -> None:
     import threading
 
     from noxcli.cli.context import Context
-    from noxcli.main import run, tell_stray
+    from noxcli.main import run_argv, tell_stray
     from noxcli.render.terminal import Terminal
 
     context = Context(Terminal.of_process())
     sys.excepthook = lambda _, error, __: tell_stray(context, error)
     threading.excepthook = lambda ended: tell_stray(context, ended.exc_value)
     context.signals.install()
-    code = run(sys.argv[1:], context)
+    code = run_argv(sys.argv[1:], context)
     context.terminal.let_go()
     sys.exit(code)  # noqa: TID251 - the one place
 
