@@ -15,7 +15,7 @@ from noxcli.reports.junit import Case
 from noxcli.reports.testcase import verdict_on
 
 NOBODY = 0xFFFF
-MOST_DIRECTORIES = 1000  # directories
+MOST_DIRECTORIES = 1000
 TELLING = frozenset({"intent", "started", "withdrawn", "left", "finished"})
 
 

@@ -20,7 +20,7 @@ from noxcli.redaction import Mask
 CACHE_VARIABLE = "NOXCLI_CACHE_DIR"
 LONGEST_WORD = 200  # characters of a word
 MOST_WORDS = 2000  # words in a file
-KEPT_FILES = 300  # files
+KEPT_FILES = 300
 PRUNE_FILES_AT = 350
 
 

@@ -26,7 +26,7 @@ STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
 CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # bytes of a file that is read
-KEPT_RUNS = 500  # runs
+KEPT_RUNS = 500
 PRUNE_RUNS_AT = 600
 
 

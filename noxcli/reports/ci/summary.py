@@ -15,7 +15,7 @@ from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
 LARGEST_SUMMARY = 64 * 1024
-LARGEST_SHOWN = 4 * 1024
+LARGEST_BLOCK = 4 * 1024
 MASKED = 4  # times as much is searched for secrets: what takes their place is shorter
 MOST_NODES = 100
 MOST_OUTPUTS = 8
@@ -79,9 +79,9 @@ def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
 def _block(value: Any, mask: Mask) -> str:
     """Return the beginning of a value as text, in its lines, and how long it is in all."""
     text = as_text(value)
-    lines = mask.torn(text[: MASKED * LARGEST_SHOWN])[: LARGEST_SHOWN + 1].splitlines()
+    lines = mask.torn(text[: MASKED * LARGEST_BLOCK])[: LARGEST_BLOCK + 1].splitlines()
     shown = escape("\n".join(map(visible, lines)), quote=False).encode("utf-8", "replace")
-    if len(text) <= LARGEST_SHOWN and len(shown) <= LARGEST_SHOWN:
+    if len(text) <= LARGEST_BLOCK and len(shown) <= LARGEST_BLOCK:
         return f"<pre><code>{shown.decode()}</code></pre>"
-    begun = re.sub(r"&[a-z]*$", "", shown[:LARGEST_SHOWN].decode("utf-8", "ignore"))
+    begun = re.sub(r"&[a-z]*$", "", shown[:LARGEST_BLOCK].decode("utf-8", "ignore"))
     return f"<pre><code>{begun}…</code></pre>\n<p>{len(text):,} characters in all</p>"
