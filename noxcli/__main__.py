@@ -22,14 +22,14 @@ def main() -> None:
 
     from noxcli.cli.context import Context
     from noxcli.errors import ExitCode
-    from noxcli.main import run, tell_stray
+    from noxcli.main import run_argv, tell_stray
     from noxcli.render.terminal import Terminal
 
     context = Context(Terminal.of_process())
     threading.excepthook = lambda ended: tell_stray(context, ended.exc_value)
     context.signals.install()
     try:
-        code = run(sys.argv[1:], context)
+        code = run_argv(sys.argv[1:], context)
     except Exception as error:
         # Even the telling went wrong; Python's own code for that would say that the run failed.
         tell_stray(context, error)

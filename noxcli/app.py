@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from noxcli import __version__
-from noxcli.cli.usage import Told, Verb, end_with, nearest
+from noxcli.cli.usage import HelpOnStdout, Verb, end_with, nearest
 from noxcli.errors import UsageProblem
 
 # Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
@@ -32,7 +32,7 @@ VERBS = {
 EPILOG = "Exit codes, environment and recipes: README.md. A try without an account: noxcli sandbox -- noxcli run demo"
 
 
-class Verbs(Told, TyperGroup):
+class Verbs(HelpOnStdout, TyperGroup):
     """The verbs, each loaded when it is called for: a third of the time that `--help` would take otherwise."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is theirs

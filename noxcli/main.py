@@ -16,7 +16,7 @@ from noxcli.signals import Interrupted
 PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
 
 
-def run(argv: Sequence[str], context: Context) -> int:
+def run_argv(argv: Sequence[str], context: Context) -> int:
     """Run one command line and return its exit code."""
     try:
         context.argv, context.format = argv, format_in(argv)

@@ -10,7 +10,7 @@ from uuid import UUID
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
-# Runs have UUIDs. Whatever else an id may be, it names files of the journal and stands in command lines to copy.
+# Runs have UUIDs. Whatever else an id may be, it names files of the history and stands in command lines to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -12,7 +12,7 @@ ESCAPES = (
     re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);"),
 )
 MISREAD = 3  # times that UTF-8 may have been taken for Latin-1
-NAMED = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
+NAMED_ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
 CONTROLS = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f"}
 BLANKS = re.compile(r"\s+")
 # One case, since host names are told in small letters, and the two alphabets of base64 as one.
@@ -77,8 +77,8 @@ def _plain(match: re.Match[str]) -> str:
     escape = match[0]
     if escape.isspace():
         return ""
-    if escape in NAMED or escape in CONTROLS:
-        return NAMED.get(escape) or CONTROLS[escape]
+    if escape in NAMED_ESCAPES or escape in CONTROLS:
+        return NAMED_ESCAPES.get(escape) or CONTROLS[escape]
     if escape[0] == "&":
         digits = escape[2:-1]
         code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)

@@ -11,10 +11,10 @@ from noxcli.errors import Unavailable
 
 T = TypeVar("T")
 # A call's value, or the error that it raised.
-Outcome = tuple[T | None, BaseException | None]
+Result = tuple[T | None, BaseException | None]
 
 
-def outcome_of(call: Callable[[], T]) -> Outcome[T]:
+def result_of(call: Callable[[], T]) -> Result[T]:
     """Return the value or the error, for another thread to take up."""
     try:
         return call(), None
@@ -22,7 +22,7 @@ def outcome_of(call: Callable[[], T]) -> Outcome[T]:
         return None, error
 
 
-def value_of(outcome: Outcome[T]) -> T:
+def value_of(outcome: Result[T]) -> T:
     """Return the value or raise the error."""
     value, error = outcome
     if error is not None:
@@ -30,10 +30,10 @@ def value_of(outcome: Outcome[T]) -> T:
     return value  # type: ignore[return-value]  # without an error there is a value
 
 
-def in_background(call: Callable[[], T]) -> SimpleQueue[Outcome[T]]:
+def in_background(call: Callable[[], T]) -> SimpleQueue[Result[T]]:
     """Call in a daemon thread; its outcome comes in the queue."""
-    outcomes: SimpleQueue[Outcome[T]] = SimpleQueue()
-    threading.Thread(target=lambda: outcomes.put(outcome_of(call)), daemon=True).start()
+    outcomes: SimpleQueue[Result[T]] = SimpleQueue()
+    threading.Thread(target=lambda: outcomes.put(result_of(call)), daemon=True).start()
     return outcomes
 
 
@@ -68,12 +68,12 @@ def run_within(seconds: float, call: Callable[[], T]) -> T:
     return value_of(outcome)
 
 
-def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Outcome[T]]:
+def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Result[T]]:
     """Return each call's value or error, in the order of the calls; those not done in time have an Unavailable."""
-    answers: SimpleQueue[tuple[int, Outcome[T]]] = SimpleQueue()
-    share_out(len(calls), at_once, lambda place: answers.put((place, outcome_of(calls[place]))))
+    answers: SimpleQueue[tuple[int, Result[T]]] = SimpleQueue()
+    share_out(len(calls), at_once, lambda place: answers.put((place, result_of(calls[place]))))
     end = time.monotonic() + seconds
-    results: list[Outcome[T]] = [(None, Unavailable(f"no answer within {seconds:.1f} s"))] * len(calls)
+    results: list[Result[T]] = [(None, Unavailable(f"no answer within {seconds:.1f} s"))] * len(calls)
     for _ in calls:
         try:
             place, outcome = answers.get(timeout=max(0.0, end - time.monotonic()))

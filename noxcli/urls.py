@@ -17,8 +17,8 @@ URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]
 PROXY = re.compile(rf"(?:(?P<scheme>[A-Za-z0-9]+)://)?(?:[^@/\\?#\s]*@)?{AUTHORITY}/?")
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
-LONGEST_NAME, LONGEST_LABEL = 253, 63
+IPV4_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
+LONGEST_HOST, LONGEST_LABEL = 253, 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,9 @@ def _host(text: str) -> str:
     if text.startswith("["):
         return f"[{IPv6Address(text[1:-1]).compressed}]"
     labels = text.removesuffix(".").split(".")
-    if NUMBER.fullmatch(labels[-1]):
+    if IPV4_NUMBER.fullmatch(labels[-1]):
         return str(IPv4Address(text))
-    if len(text) > LONGEST_NAME or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+    if len(text) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
         raise ValueError("not a valid host name")
     return text.lower()
 

@@ -14,8 +14,8 @@ import pyte
 from noxcli.config.settings import DEFAULT_URL
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run, Workflow
-from noxcli.state.completion_cache import Known
-from noxcli.state.history import Journal
+from noxcli.state.completion_cache import CompletionCache
+from noxcli.state.history import History
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.completions.tab import Typed, start
@@ -34,13 +34,13 @@ SHOWN = ["noxcli run daily\\ report\\ 000\t\t", "noxcli run daily\\ report\\ 099
 
 def furnish(home: Path) -> None:
     """Leave what many commands would have left."""
-    known = Known({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, DEFAULT_URL)
+    known = CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, DEFAULT_URL)
     known.workflows([Workflow(f"w-{number:04}", f"daily report {number:04}") for number in range(WORKFLOWS)])
     known.inputs("w-0999", [InputNode("n-1", "User Input", "str"), InputNode("n-2", "Document", "file")])
-    journal = Journal({"NOXCLI_STATE_DIR": str(home / ".local" / "state" / "noxcli")})
+    history = History({"NOXCLI_STATE_DIR": str(home / ".local" / "state" / "noxcli")})
     for number in range(RUNS):
         run = Run(f"run-{number:04}", f"w-{number:04}", "completed", created_at="2026-01-01T00:00:00Z")
-        journal.begin(run, DEFAULT_URL, {})
+        history.begin(run, DEFAULT_URL, {})
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from noxcli.cli.context import Context
-from noxcli.main import run
+from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Scenario
@@ -85,7 +85,7 @@ class Noxcli:
     def __call__(self, *argv: str, tty: bool = False, environ: dict[str, str] | None = None) -> Result:
         out, err = io.BytesIO(), io.StringIO()
         terminal = Terminal(out, err, interactive=tty, environ={**self.environ, **(environ or {})})
-        code = run(argv, Context(terminal, clock=self.clock))
+        code = run_argv(argv, Context(terminal, clock=self.clock))
         return Result(int(code), out.getvalue(), err.getvalue())
 
 

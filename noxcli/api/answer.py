@@ -5,7 +5,7 @@ import socket
 from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 
-from noxcli.api.limit import CURRENT, Limit
+from noxcli.api.limit import CURRENT, AnswerLimit
 
 HEAD_LIMIT = 256 * 1024  # bytes until the body, all interim answers included
 SWITCHING_PROTOCOLS = 101
@@ -14,7 +14,7 @@ SWITCHING_PROTOCOLS = 101
 class Timed(io.RawIOBase):
     """The reading end of a socket, which asks the limit before each read; a head has a size limit as well."""
 
-    def __init__(self, sock: socket.socket, raw: Any, limit: Limit) -> None:
+    def __init__(self, sock: socket.socket, raw: Any, limit: AnswerLimit) -> None:
         self.in_head = True
         self._sock = sock
         self._raw = raw

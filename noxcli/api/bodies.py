@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from noxcli.errors import Unavailable
 
-PIECE = 256 * 1024
+BODY_PIECE = 256 * 1024
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 GZIP_MAGIC = 0x1F
 MOST_CODINGS = 5
@@ -20,7 +20,7 @@ def codings_of(header: str | None) -> list[str]:
     return [name for name in names if name not in NO_CODING]
 
 
-def decoded(pieces: Iterator[bytes], codings: Sequence[str]) -> Iterator[bytes]:
+def decompressed(pieces: Iterator[bytes], codings: Sequence[str]) -> Iterator[bytes]:
     """Yield the body without its codings, a little at a time: a few bytes may stand for gigabytes.
 
     Raises Unavailable for a coding that was not asked for and that nothing here can undo, for a damaged body, and for
@@ -65,10 +65,10 @@ def _unpacked(pieces: Iterator[bytes], window: Callable[[int], int], again: int 
 
 def _through(decoder: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
     while True:
-        unpacked = decoder.decompress(piece, PIECE)
+        unpacked = decoder.decompress(piece, BODY_PIECE)
         if unpacked:
             yield unpacked
         piece = decoder.unconsumed_tail
         # A full piece may leave more behind although all input is used up.
-        if decoder.eof or (not piece and len(unpacked) < PIECE):
+        if decoder.eof or (not piece and len(unpacked) < BODY_PIECE):
             return

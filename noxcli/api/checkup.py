@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 MOST_SKEW = 30.0  # seconds
 SLOW = 2.0  # seconds for an answer on an open connection
 SOON = 14  # days until a certificate ends
-AT_ONCE = 0.3  # seconds between first bytes and end: less can't be told from nothing
+LEAST_SPREAD = 0.3  # seconds between first bytes and end: less can't be told from nothing
 HELD = 1.0  # seconds of silence that a replay would not have without somebody holding it back
 MEND_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
 )
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """What became of a check."""
 
     OK = "ok"
@@ -37,7 +37,7 @@ class Check:
     """One line of the report; `error` is what a failed check came from, and gives the exit code."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckVerdict
     message: str
     hint: str | None = None
     error: NoxError | None = None
@@ -45,7 +45,7 @@ class Check:
     @classmethod
     def failed(cls, name: str, error: NoxError) -> "Check":
         """Return the check that this error failed."""
-        return cls(name, Verdict.FAILED, error.message, error.hint, error)
+        return cls(name, CheckVerdict.FAILED, error.message, error.hint, error)
 
 
 def judge_server(first: "Probe", second: "Probe") -> Check:
@@ -55,36 +55,38 @@ def judge_server(first: "Probe", second: "Probe") -> Check:
         return Check.failed("server", error)
     told = f"answers in {_milliseconds(second.took)}; {_milliseconds(first.took)} with connecting"
     if second.took > SLOW:
-        return Check("server", Verdict.WARNING, told, "is the network or the server overloaded?")
-    return Check("server", Verdict.OK, told)
+        return Check("server", CheckVerdict.WARNING, told, "is the network or the server overloaded?")
+    return Check("server", CheckVerdict.OK, told)
 
 
 def judge_tls(probe: "Probe", url: str, *, to_this_machine: bool) -> Check:
     """Judge the encryption and how long the certificate lasts."""
     if url.startswith("http:"):
         if to_this_machine:
-            return Check("tls", Verdict.OK, "none needed: it is this machine")
-        return Check("tls", Verdict.WARNING, "the key travels in plain text", "use https, outside of a closed network")
+            return Check("tls", CheckVerdict.OK, "none needed: it is this machine")
+        return Check(
+            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, outside of a closed network"
+        )
     told = probe.tls or "encrypted by the proxy"
     if probe.certificate_ends is None:
-        return Check("tls", Verdict.OK, told)
+        return Check("tls", CheckVerdict.OK, told)
     days = (probe.certificate_ends - datetime.now(UTC)).days
     told = f"{told}, certificate until {probe.certificate_ends:%Y-%m-%d}"
     if days < SOON:
-        return Check("tls", Verdict.WARNING, f"{told}: {days} days", "tell whoever runs the server")
-    return Check("tls", Verdict.OK, told)
+        return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "tell whoever runs the server")
+    return Check("tls", CheckVerdict.OK, told)
 
 
 def judge_clock(probe: "Probe") -> Check:
     """Judge this machine's clock by the server's."""
     if probe.clock_ahead is None:
-        return Check("clock", Verdict.UNCHECKED, "the server tells no time")
+        return Check("clock", CheckVerdict.UNCHECKED, "the server tells no time")
     skew = abs(probe.clock_ahead)
     if skew <= MOST_SKEW:
-        return Check("clock", Verdict.OK, "agrees with the server's")
+        return Check("clock", CheckVerdict.OK, "agrees with the server's")
     side = "behind" if probe.clock_ahead > 0 else "ahead of"
     return Check(
-        "clock", Verdict.WARNING, f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)"
+        "clock", CheckVerdict.WARNING, f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)"
     )
 
 
@@ -96,8 +98,8 @@ def judge_access(me: Mapping[str, Any], host: str) -> Check:
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
         hint = "give the key the permission flows_run"
-        return Check("access", Verdict.WARNING, f"{told}, but it may not run workflows", hint)
-    return Check("access", Verdict.OK, told)
+        return Check("access", CheckVerdict.WARNING, f"{told}, but it may not run workflows", hint)
+    return Check("access", CheckVerdict.OK, told)
 
 
 def judge_stream(look: "StreamLook", run: Run) -> Check:
@@ -105,20 +107,20 @@ def judge_stream(look: "StreamLook", run: Run) -> Check:
     going = run.status == "running"
     if look.collected:
         told = "something on the way collects or compresses the stream before it passes it on"
-        return Check("events", Verdict.WARNING, told, MEND_BUFFERING)
+        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     if look.torn:
         told = f"run {run.id} fell silent in the middle of an event: something on the way holds the rest back"
-        return Check("events", Verdict.WARNING, told, MEND_BUFFERING)
-    if look.first is not None and (look.ended is None or look.ended - look.first >= AT_ONCE):
-        return Check("events", Verdict.OK, f"come as they are sent: the first after {_milliseconds(look.first)}")
+        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
+    if look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
+        return Check("events", CheckVerdict.OK, f"come as they are sent: the first after {_milliseconds(look.first)}")
     if going and look.first is None and look.ended is None:
         told = f"nothing came from run {run.id}, which is running: something on the way holds events back"
-        return Check("events", Verdict.WARNING, told, MEND_BUFFERING)
+        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     if going and look.first is not None and look.first >= HELD:
         told = f"all events of run {run.id} came together at its end: something on the way holds them back"
-        return Check("events", Verdict.WARNING, told, MEND_BUFFERING)
+        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     told = f"run {run.id} is {run.status}, from which buffering can't be told"
-    return Check("events", Verdict.UNCHECKED, told, "noxcli doctor --run RUN, while that one is running")
+    return Check("events", CheckVerdict.UNCHECKED, told, "noxcli doctor --run RUN, while that one is running")
 
 
 def _milliseconds(seconds: float) -> str:

@@ -13,7 +13,7 @@ import requests
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
-from noxcli.api.limit import READ_TIMEOUT, Limit
+from noxcli.api.limit import AnswerLimit
 from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
@@ -22,6 +22,7 @@ from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsu
 from noxcli.models import Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
+from noxcli.timing import READ_TIMEOUT
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
 # is refused, 50 is asked for, and then whatever the server gives by itself.
@@ -172,7 +173,7 @@ class NoxusApi:
             if etag is not None:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
-        limit = Limit.of_file(read_timeout)
+        limit = AnswerLimit.of_file(read_timeout)
         answer = self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True)
         return Download(answer, self._http.mask)
 
@@ -201,7 +202,7 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         try:
-            response = self._http.send("GET", path, params=params, headers=headers, limit=Limit.of_stream())
+            response = self._http.send("GET", path, params=params, headers=headers, limit=AnswerLimit.of_stream())
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

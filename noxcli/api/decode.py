@@ -9,8 +9,8 @@ from typing import Any
 SHALLOW = 500  # brackets, and so levels at most, that need no care
 SPARE_FRAMES = 300
 LONGEST_INT = 20_000  # digits; the time to read one grows with the square
-DEEPEST = 5_000  # levels, whatever the thread's stack and the interpreter would allow
-BLANKS = re.compile(r"[ \t\n\r]*")
+DEEPEST_JSON = 5_000  # levels, whatever the thread's stack and the interpreter would allow
+JSON_BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 class TooMuch(ValueError):
@@ -41,7 +41,7 @@ class DeepDict(dict[str, Any]):
         return not _same(self, other)
 
 
-def parse_json(document: bytes | str) -> Any:
+def decode_json(document: bytes | str) -> Any:
     """Return the value; integers of up to 20,000 digits and 5,000 levels are read by every Python in every thread.
 
     Raises TooMuch for integers and nesting beyond our limits, ValueError for what is not JSON.
@@ -132,15 +132,15 @@ def _parse_deep(text: str) -> Any:
         wants_comma = not isinstance(value, list | dict)
         if isinstance(value, list | dict):
             stack.append(value)
-            if len(stack) > DEEPEST:
-                raise TooMuch(f"values nested deeper than {DEEPEST:,} levels")
+            if len(stack) > DEEPEST_JSON:
+                raise TooMuch(f"values nested deeper than {DEEPEST_JSON:,} levels")
     if _blanks(text, place) != len(text):
         raise ValueError("not JSON")
     return document[0]
 
 
 def _blanks(text: str, place: int) -> int:
-    match = BLANKS.match(text, place)
+    match = JSON_BLANKS.match(text, place)
     return match.end() if match else place
 
 

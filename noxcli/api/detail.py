@@ -5,13 +5,13 @@ import re
 from html import unescape
 from typing import Any
 
-from noxcli.api.decode import parse_json
+from noxcli.api.decode import decode_json
 from noxcli.redaction import Mask
 
-LONGEST = 300
+LONGEST_DETAIL = 300
 PAGE_START = 4096  # the reason stands at the top, and the patterns below must not meet a megabyte of `<`
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+SCRIPT_OR_STYLE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 
 
@@ -24,11 +24,11 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     mask = mask or Mask()
     text = body.decode("utf-8", "replace").strip()
     try:
-        reason = _from_json(parse_json(text))
+        reason = _from_json(decode_json(text))
     except (ValueError, RecursionError):
         reason = _from_html(text, mask) if text.startswith("<") else text
     line = " ".join(mask.torn(reason).split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+    return line if len(line) <= LONGEST_DETAIL else f"{line[:LONGEST_DETAIL]}…"
 
 
 def is_own_form(content_type: str, body: bytes) -> bool:
@@ -82,4 +82,4 @@ def _problem(item: Any) -> str:
 def _from_html(page: str, mask: Mask) -> str:
     page = mask.torn(page[:PAGE_START])
     title = TITLE.search(page)
-    return unescape(title[1] if title else TAG.sub(" ", HIDDEN.sub(" ", page)))
+    return unescape(title[1] if title else TAG.sub(" ", SCRIPT_OR_STYLE.sub(" ", page)))

@@ -7,7 +7,7 @@ from typing import Self
 
 import requests
 
-from noxcli.api.bodies import PIECE, codings_of, decoded
+from noxcli.api.bodies import BODY_PIECE, codings_of, decompressed
 from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
 from noxcli.errors import Unavailable
 from noxcli.redaction import Mask
@@ -63,13 +63,13 @@ class Download:
 
         Raises Unavailable where the connection breaks, and where the body is not whole.
         """
-        return decoded(self._pieces(), self._codings)
+        return decompressed(self._pieces(), self._codings)
 
     def _pieces(self) -> Iterator[bytes]:
         raw = self._response.raw
         try:
             # Not read(): that would lose what had come before a break.
-            while piece := raw.read1(PIECE, decode_content=False):
+            while piece := raw.read1(BODY_PIECE, decode_content=False):
                 yield piece
         except BROKEN as error:
             raise Unavailable(

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from noxcli.api.decode import TooMuch, parse_json
+from noxcli.api.decode import TooMuch, decode_json
 from noxcli.api.failures import BROKEN, cause_of, failure_of, masked, never_connected, request_id_of, unavailable
-from noxcli.api.limit import CURRENT, Limit
+from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.serverclock import ServerClock
-from noxcli.api.session import Body, Key, new_session, proxy_for
+from noxcli.api.session import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
 from noxcli.redaction import Mask
@@ -85,7 +85,7 @@ class Http:
         end = time.monotonic() + within
 
         def read() -> Any:
-            return self._json(self.send("GET", path, params=params, limit=Limit(within)), largest, end)
+            return self._json(self.send("GET", path, params=params, limit=AnswerLimit(within)), largest, end)
 
         # A name server that does not answer is bounded by nothing else.
         return run_within(within, read)
@@ -121,7 +121,7 @@ class Http:
         params: Mapping[str, Any] | None = None,
         body: Body | Any = None,
         headers: Mapping[str, str] | None = None,
-        limit: Limit | None = None,
+        limit: AnswerLimit | None = None,
         fresh: bool = False,
         elsewhere: bool = False,
     ) -> requests.Response:
@@ -130,7 +130,7 @@ class Http:
         With `elsewhere`, a redirect may lead to another origin, which never gets the key.
         """
         url = read_url(self.settings.url + path)
-        limit = limit or Limit.of_json()
+        limit = limit or AnswerLimit.of_json()
         session = new_session() if fresh else self._session
         for _ in range(MOST_REDIRECTS + 1):
             response = self._exchange(session, method, url, params, body, headers, limit)
@@ -148,7 +148,7 @@ class Http:
     def ask(self, path: str) -> requests.Response:
         """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
         url = read_url(self.settings.url + path)
-        return self._exchange(self._session, "GET", url, None, None, None, Limit.of_json())
+        return self._exchange(self._session, "GET", url, None, None, None, AnswerLimit.of_json())
 
     def _exchange(
         self,
@@ -158,7 +158,7 @@ class Http:
         params: Mapping[str, Any] | None,
         body: Any,
         headers: Mapping[str, str] | None,
-        limit: Limit,
+        limit: AnswerLimit,
     ) -> requests.Response:
         proxy_for(url)  # which refuses an odd one
         began = time.monotonic()
@@ -171,7 +171,7 @@ class Http:
                 params=params,
                 data=body,
                 headers=headers,
-                auth=Key(self.settings.key, self._home),
+                auth=KeyHeader(self.settings.key, self._home),
                 proxies=NO_PROXY if is_loopback(url.host) else None,
                 timeout=(min(self._connect_timeout, limit.for_a_read()), limit.each),
                 stream=True,
@@ -222,7 +222,7 @@ class Http:
         if time.monotonic() + len(text) / PARSED_PER_SECOND > end:
             raise Unavailable("the answer came too late")
         try:
-            return parse_json(text)
+            return decode_json(text)
         except ValueError as error:
             what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"
             hint = None if isinstance(error, TooMuch) else "is the base URL that of the API?"

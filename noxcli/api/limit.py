@@ -4,14 +4,15 @@ import time
 from contextvars import ContextVar
 from typing import Self
 
-READ_TIMEOUT = 30.0
+from noxcli.timing import READ_TIMEOUT
+
 JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
 FILE_PACE = 1024
 # Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
 STREAM_READ_TIMEOUT = 300.0
 
 
-class Limit:
+class AnswerLimit:
     """So many seconds, and `per_byte` more for each byte that arrives, but never more than at first. Counts from now.
 
     No single read takes longer than `each` seconds.
@@ -54,4 +55,4 @@ class Limit:
 
 
 # The limit of the exchange that goes on in this thread: the libraries between here and the socket pass none on.
-CURRENT: ContextVar[Limit] = ContextVar("limit")
+CURRENT: ContextVar[AnswerLimit] = ContextVar("limit")

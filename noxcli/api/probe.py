@@ -12,14 +12,14 @@ from queue import Empty, SimpleQueue
 import requests
 
 from noxcli.api.failures import BROKEN, unavailable
+from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http, read_at_most
 from noxcli.errors import NoxError
 from noxcli.urls import shown_url
 
-READ_SIZE = 64 * 1024
 MOST_BODY = 1024 * 1024
 STAYS_OPEN = 0.5  # seconds that a stream has to stay open behind its first bytes
-QUIET = 0.2  # seconds after which what is missing of an event is not just under way
+PROBE_QUIET = 0.2  # seconds after which what is missing of an event is not just under way
 FRAME_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
@@ -112,7 +112,7 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
         pass
     finally:
         _let_go(opened)
-    silent = first is not None and ended is None and time.monotonic() - last >= QUIET
+    silent = first is not None and ended is None and time.monotonic() - last >= PROBE_QUIET
     return StreamLook(first, ended, any(map(_collected, opened)), silent and not tail.endswith(FRAME_ENDS))
 
 

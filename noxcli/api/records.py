@@ -10,7 +10,7 @@ from noxcli.models import PLAIN_ID, Run, Version, Workflow
 LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
 LIVE_POINTERS = ("live_version_id", "published_version_id", "active_version_id", "workflow_version_id")
 
-MOST = 10**9  # far beyond every count and every percentage
+MOST_COUNTED = 10**9  # far beyond every count and every percentage
 
 
 def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
@@ -112,5 +112,5 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> int | float | None:
     """Return a number that can be reckoned with; NaN, infinities and 400 digits are none."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and -MOST < value < MOST
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and -MOST_COUNTED < value < MOST_COUNTED
     return value if usable else None

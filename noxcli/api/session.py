@@ -29,7 +29,7 @@ class Body(io.BytesIO):
         return super().read(size)
 
 
-class Key(AuthBase):
+class KeyHeader(AuthBase):
     """Puts the key on a request to its own server, read as it is going to be sent.
 
     Being an auth object, it also keeps requests from looking into .netrc.

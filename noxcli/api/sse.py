@@ -5,7 +5,7 @@ from typing import Any
 
 from sseclient import SSEClient
 
-from noxcli.api.decode import parse_json
+from noxcli.api.decode import decode_json
 from noxcli.api.detail import describe
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
@@ -82,7 +82,7 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
             said = describe(text.encode(), mask)
             return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
         try:
-            events.append(_event(name, parse_json(text)))
+            events.append(_event(name, decode_json(text)))
         except ValueError:
             if name == "message":
                 return events, Unavailable("an event was no JSON")

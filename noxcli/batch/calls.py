@@ -16,10 +16,10 @@ from noxcli.outputs.expand import require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.record import JUST_STARTED
 from noxcli.runs.start import ServerTime, surely_nothing_started
-from noxcli.threads import outcome_of
+from noxcli.threads import result_of
 
 
-class Api(ServerTime, Protocol):
+class CallsApi(ServerTime, Protocol):
     """What starting and looking need of the API."""
 
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
@@ -38,7 +38,7 @@ class Going:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class RowStarted:
     row: Row
     run: Run
     trouble: NoxError | None = None
@@ -81,7 +81,7 @@ class Looked:
     trouble: NoxError | None = None
 
 
-News = Started | Over | Failed | Doubted | Unsent | Looked
+News = RowStarted | Over | Failed | Doubted | Unsent | Looked
 
 
 class Calls:
@@ -90,7 +90,7 @@ class Calls:
     Whatever one raises becomes news of its row, and touches no other.
     """
 
-    def __init__(self, api: Api, plan: Plan, journal: Journal, pace: Pace, still: Callable[[], bool]) -> None:
+    def __init__(self, api: CallsApi, plan: Plan, journal: Journal, pace: Pace, still: Callable[[], bool]) -> None:
         self._api = api
         self._plan = plan
         self._journal = journal
@@ -99,7 +99,7 @@ class Calls:
 
     def start(self, row: Row) -> News:
         sending = _Sending()
-        news, error = outcome_of(lambda: self._start(row, sending))
+        news, error = result_of(lambda: self._start(row, sending))
         return news if news is not None else self._not_started(row, sending, error)
 
     def _start(self, row: Row, sending: "_Sending") -> News:
@@ -120,7 +120,7 @@ class Calls:
                     return Doubted(row, error)
                 self._journal.withdraw(row.number, row.id, error)
             else:
-                return Started(row, run, self._note_start(row, run))
+                return RowStarted(row, run, self._note_start(row, run))
 
     def _not_started(self, row: Row, sending: "_Sending", error: BaseException | None) -> News:
         if isinstance(error, Closed):
@@ -146,9 +146,7 @@ class Calls:
 
     def look(self, going: Going) -> News:
         """Read the row's record; what is refused or can't be read once may be there the next time."""
-        run, error = outcome_of(
-            lambda: self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, going.run.id))
-        )
+        run, error = result_of(lambda: self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, going.run.id)))
         if run is None:
             return self._unread(going, error)
         if not (run.settled or run.paused):
@@ -179,7 +177,7 @@ class Calls:
     def explain(self, failed: Failed) -> News:
         """Find out why the run failed: its record does not say."""
         outcome = Outcome(run=failed.run, confirmed=True, phase=Phase.RUN, error=verdict_of(failed.run))
-        progress, _ = outcome_of(lambda: self._plan.explain(failed.run))
+        progress, _ = result_of(lambda: self._plan.explain(failed.run))
         if progress is not None:
             outcome.progress = progress
             outcome.error = verdict_of(failed.run, progress.why)
@@ -192,7 +190,7 @@ class Calls:
             outcome.delivered = self._plan.deliver(row, run)
             require_whole(outcome.delivered, run)
 
-        _, error = outcome_of(deliver)
+        _, error = result_of(deliver)
         match error:
             case None:
                 pass

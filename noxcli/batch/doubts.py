@@ -7,7 +7,7 @@ from typing import Protocol
 
 from noxcli.batch.journal import Pending, lines_of
 from noxcli.models import Run
-from noxcli.runs.doubt import Doubt, Finding, Known, Search
+from noxcli.runs.doubt import Doubt, Finding, KnownStarts, Search
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.timing import parse_time
 
@@ -34,11 +34,11 @@ def doubt_about(row: Pending) -> Doubt:
     return Doubt(row.number, Likeness(row.input_digest, row.input_shape), sent, by_server is not None)
 
 
-def recall_from(journal: Path) -> Callable[[Collection[str]], Known]:
+def recall_from(journal: Path) -> Callable[[Collection[str]], KnownStarts]:
     """Return a function that reads what the journal tells; it keeps no more than the runs that are asked for."""
 
-    def recall(run_ids: Collection[str]) -> Known:
-        known = Known()
+    def recall(run_ids: Collection[str]) -> KnownStarts:
+        known = KnownStarts()
         intents: dict[int, tuple[datetime | None, datetime | None, str]] = {}
         for _, line in lines_of(journal):
             match line.get("step"):

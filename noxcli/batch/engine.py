@@ -12,12 +12,11 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.calls import Api as CallsApi
-from noxcli.batch.calls import Calls, Doubted, Failed, Going, Looked, News, Over, Started, Unsent
+from noxcli.batch.calls import Calls, CallsApi, Doubted, Failed, Going, Looked, News, Over, RowStarted, Unsent
 from noxcli.batch.doubts import RunList, look_for
 from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
 from noxcli.batch.pace import Pace
-from noxcli.batch.plan import Counts, Plan, Told
+from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
 from noxcli.batch.workers import Workers
 from noxcli.errors import (
@@ -39,13 +38,13 @@ from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-FIRST_LOOK, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
+FIRST_POLL, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
 LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
 MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
 
-class Api(CallsApi, RunList, Protocol):
+class BatchApi(CallsApi, RunList, Protocol):
     """What a batch needs of the API."""
 
 
@@ -54,7 +53,7 @@ class Engine:
 
     def __init__(
         self,
-        api: Api,
+        api: BatchApi,
         plan: Plan,
         rows: Iterator[Row],
         journal: Journal,
@@ -63,7 +62,7 @@ class Engine:
         deadline: Deadline,
         counts: Counts,
         *,
-        tell: Callable[[Told], None],
+        tell: Callable[[RowResult], None],
         tick: Callable[[], bool],
     ) -> None:
         self.counts = counts
@@ -90,7 +89,7 @@ class Engine:
         self._failing: set[int] = set()  # rows that have failed, and are asked why
         self._usual: float | None = None
         self._starts_no_more = False
-        self._waiting: dict[int, Told] = {}  # --ordered: results ahead of their turn
+        self._waiting: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
         self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
         self._left = False
 
@@ -184,7 +183,7 @@ class Engine:
 
     def _follow(self, going: Going) -> None:
         self.going[going.row.number] = going
-        first = FIRST_LOOK if self._usual is None else max(SHORTEST, self._usual / 2)
+        first = FIRST_POLL if self._usual is None else max(SHORTEST, self._usual / 2)
         self._look_in(going.row.number, 0.0 if going.found else min(first, self._plan.poll_interval))
 
     def _look_in(self, number: int, seconds: float) -> None:
@@ -221,7 +220,7 @@ class Engine:
 
     def _take(self, news: News) -> None:
         match news:
-            case Started(row, run, trouble):
+            case RowStarted(row, run, trouble):
                 del self._starting[row.number]
                 if trouble is not None:
                     self._give_up(trouble)
@@ -291,14 +290,14 @@ class Engine:
         self.counts.codes[code] += 1
         self._failing.discard(row.number)
         self._count_failures()
-        told = Told(row, result, code)
+        told = RowResult(row, result, code)
         if not self._plan.ordered or row.number not in self._turns:
             self._say(told)
             return
         self._waiting[row.number] = told
         self._say_in_turn()
 
-    def _say(self, told: Told) -> None:
+    def _say(self, told: RowResult) -> None:
         """Print the line, then write it down: a kill in between may print a line twice, but leaves none out.
 
         Where stdout does not take it, neither this row nor any that finishes from here on is written down as finished.

@@ -31,8 +31,8 @@ try:
 except ImportError:  # Windows has no such lock; there, two batches on one directory are the user's care
     fcntl = None  # type: ignore[assignment]
 
-NAME = "batch.jsonl"
-SCHEMA = "noxcli.batch/1"
+JOURNAL_NAME = "batch.jsonl"
+BATCH_SCHEMA = "noxcli.batch/1"
 # A row with one of these has had its run, for better or worse; with any other code it is looked at again.
 FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 NEW, INTENDED, STARTED, FINISHED = range(4)
@@ -153,14 +153,14 @@ class Journal:
 
         Raises UsageProblem where it can't be opened, or another process has it.
         """
-        self.path = directory / NAME
+        self.path = directory / JOURNAL_NAME
         self._clock = clock
         self._mask = mask or Mask()
         self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._written = self._synced = 0
         try:
             self.place = (Place.named if named else Place.derived)(directory, make=True)
-            self._file = self.place.opened(NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._file = self.place.opened(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise UsageProblem(
                 f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
@@ -200,7 +200,7 @@ class Journal:
         return past
 
     def begin(self, header: Header) -> None:
-        self._add({"batch": SCHEMA, **asdict(header), "at": self._time()}, durable=True)
+        self._add({"batch": BATCH_SCHEMA, **asdict(header), "at": self._time()}, durable=True)
 
     def intend(
         self,

@@ -19,7 +19,7 @@ SLOWEST = 0.5  # requests per second
 GROWTH = 0.1
 UNLIMITED = 1000.0  # a rate that has grown so far is no limit any more
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; so many are an outage
-LOOK_EVERY = 0.5  # seconds
+GATE_LOOK_EVERY = 0.5  # seconds
 T = TypeVar("T")
 
 
@@ -91,10 +91,10 @@ class Pace:
                 now = time.monotonic()
                 wait = self._not_before - now
                 if self._trying and self._tried_at is not None:
-                    wait = LOOK_EVERY  # somebody else is finding out
+                    wait = GATE_LOOK_EVERY  # somebody else is finding out
                 if wait <= 0:
                     break
-                self._gate.wait(min(wait, LOOK_EVERY))
+                self._gate.wait(min(wait, GATE_LOOK_EVERY))
             if self._trying:
                 self._tried_at = now
             elif self._rate is not None:

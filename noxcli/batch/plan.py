@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RowResult:
     """A row's last word of this call."""
 
     row: Row

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batch.journal import NAME, Header, header_in, lines_of, opened
+from noxcli.batch.journal import JOURNAL_NAME, Header, header_in, lines_of, opened
 from noxcli.batch.rows import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.reports.junit import Case
 from noxcli.reports.testcase import verdict_on
 
 NOBODY = 0xFFFF
-MOST = 1000  # directories
+MOST_DIRECTORIES = 1000
 TELLING = frozenset({"intent", "started", "withdrawn", "left", "finished"})
 
 
@@ -71,21 +71,21 @@ class Joined:
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """
         directories = list({directory.resolve(): directory for directory in directories}.values())
-        if len(directories) > MOST:
-            raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST} at most")
+        if len(directories) > MOST_DIRECTORIES:
+            raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST_DIRECTORIES} at most")
         headers = [_header_of(directory) for directory in directories]
         joined = cls(directories, headers[0])
         for directory, header in zip(directories, headers, strict=True):
             joined._require_same(directory, header)
         joined._find_absent([Shard.parse(header.shard) for header in headers])
         for owner, directory in enumerate(directories):
-            joined._take(owner, directory / NAME)
+            joined._take(owner, directory / JOURNAL_NAME)
         return joined
 
     def reports(self) -> Iterator[RowReport]:
         """Yield every row from the first to the last."""
         with ExitStack() as stack:
-            files = [stack.enter_context(opened(directory / NAME)) for directory in self.directories]
+            files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
             for number in range(1, self.rows + 1):
                 owner = self._owners[number] if number < len(self._owners) else NOBODY
                 if owner == NOBODY:
@@ -159,7 +159,7 @@ class Joined:
 
 
 def _header_of(directory: Path) -> Header:
-    header = header_in(directory / NAME)
+    header = header_in(directory / JOURNAL_NAME)
     if header is None:
         raise UsageProblem(f"{directory} has no batch in it", "give the --output-dir of each shard")
     return header

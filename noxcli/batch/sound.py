@@ -8,13 +8,13 @@ from typing import Any
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 MOST_ROWS = 20_000_000
 TEXT, MAYBE_TEXT, NUMBER, MAYBE_NUMBER = (str,), (str, type(None)), (int,), (int, type(None))
-KINDS: Mapping[str, tuple[type, ...]] = {
+FIELD_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("step", "row_digest", "input_digest", "input_shape", "at"), TEXT),
     **dict.fromkeys(("id", "run_id", "workflow_id", "created_at", "server_at", "status", "message"), MAYBE_TEXT),
     **dict.fromkeys(("row", "exit_code"), NUMBER),
     "duration_s": (int, float, type(None)),
 }
-HEADER: Mapping[str, tuple[type, ...]] = {
+HEADER_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
     "rows": MAYBE_NUMBER,
     "digest": MAYBE_TEXT,
@@ -40,8 +40,8 @@ def parsed(raw: bytes) -> dict[str, Any] | None:
 
 def _is_sound(line: Mapping[str, Any]) -> bool:
     """Raises ValueError for texts that stand for no number and no time."""
-    kinds = {**KINDS, **HEADER} if "batch" in line else {**KINDS, "rows": NUMBER}
-    needed = HEADER if "batch" in line else NEEDED.get(str(line.get("step")), ())
+    kinds = {**FIELD_TYPES, **HEADER_TYPES} if "batch" in line else {**FIELD_TYPES, "rows": NUMBER}
+    needed = HEADER_TYPES if "batch" in line else NEEDED.get(str(line.get("step")), ())
     if not all(name in line for name in needed):
         return False
     if not all(type(line[name]) in kind for name, kind in kinds.items() if name in line):  # True is not a number here

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from noxcli.threads import Outcome, outcome_of
+from noxcli.threads import Result, result_of
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ class Workers(Generic[T]):
         self._most = most
         self._started = self.busy = 0
         self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
-        self._outcomes: SimpleQueue[Outcome[T]] = SimpleQueue()
+        self._outcomes: SimpleQueue[Result[T]] = SimpleQueue()
 
     def call(self, work: Callable[[], T]) -> None:
         """Have it called as soon as a thread is free."""
@@ -27,7 +27,7 @@ class Workers(Generic[T]):
             self._started += 1
             threading.Thread(target=self._work, daemon=True).start()
 
-    def next_outcome(self, within: float) -> Outcome[T] | None:
+    def next_outcome(self, within: float) -> Result[T] | None:
         """Return a call's value or error, None where none has come in so many seconds."""
         try:
             outcome = self._outcomes.get(timeout=max(0.0, within))
@@ -38,4 +38,4 @@ class Workers(Generic[T]):
 
     def _work(self) -> None:
         while True:
-            self._outcomes.put(outcome_of(self._calls.get()))
+            self._outcomes.put(result_of(self._calls.get()))

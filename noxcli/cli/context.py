@@ -25,10 +25,9 @@ from noxcli.reports.result import Outcome, document_of
 from noxcli.reports.writer import Reports
 from noxcli.retry import Patience
 from noxcli.signals import Signals
-from noxcli.state.completion_cache import Known
-from noxcli.state.history import Journal
-from noxcli.state.logfile import VARIABLE as LOG_VARIABLE
-from noxcli.state.logfile import Level, Logbook, LogKeeper, own_words
+from noxcli.state.completion_cache import CompletionCache
+from noxcli.state.history import History
+from noxcli.state.logfile import LOG_VARIABLE, Level, Logbook, LogKeeper, own_words
 from noxcli.timing import Clock, Deadline, show_seconds
 
 if TYPE_CHECKING:
@@ -168,16 +167,16 @@ class Context:
         return self._configured or self.configure(None)
 
     @property
-    def journal(self) -> Journal:
+    def history(self) -> History:
         """What this user started, wherever the environment says that it is kept."""
-        return Journal(
+        return History(
             self.terminal.environ, self.terminal.mask, lambda line: self.terminal.complain(f"warning: {line}")
         )
 
     @property
-    def known(self) -> Known:
+    def cache(self) -> CompletionCache:
         """What completion may offer for the address in force."""
-        return Known(self.terminal.environ, self.base_url, self.terminal.mask)
+        return CompletionCache(self.terminal.environ, self.base_url, self.terminal.mask)
 
     def stops_runs(self, on_interrupt: str | None) -> bool:
         """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
@@ -185,8 +184,8 @@ class Context:
 
     def noted_run(self, text: str) -> tuple[str, str] | None:
         """Return workflow and run id of what was started from here at this address: the last one, or by its id."""
-        journal = self.journal
-        entry = journal.last(self.base_url) if text == "@last" else journal.entry(text, self.base_url)
+        history = self.history
+        entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
 
     def line_to_stream(self, run: str) -> str:

@@ -16,7 +16,7 @@ from noxcli.outputs.await_output import output_nodes, with_output
 from noxcli.outputs.choose import keys_in, require_one
 from noxcli.outputs.expand import (
     DELIVERABLE,
-    PIECE,
+    TEXT_PIECE,
     Delivered,
     complete_inline,
     is_complete,
@@ -167,7 +167,7 @@ def _print_exactly(
 
 def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
     last = b""
-    while piece := content.read(PIECE):
+    while piece := content.read(TEXT_PIECE):
         context.terminal.write(piece)
         last = piece[-1:]
     if end_line and last != b"\n":

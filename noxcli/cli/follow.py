@@ -77,7 +77,7 @@ def attend(
     outcome.ledger = follower.ledger
     writer = context.event_writer()
     # The cursor comes last: it may only name what stdout has.
-    keeper = context.journal.keep_cursor(run.id) if writer is not None else None
+    keeper = context.history.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
     picture = progress_renderer(context.terminal, progress, writes_events=writer is not None)
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]

@@ -13,20 +13,20 @@ from noxcli.render.table import in_columns, with_tabs
 from noxcli.timing import parse_time, show_age
 
 DEFAULT_LIMIT = 30
-Item = TypeVar("Item")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[Item]):
+class Listing(Generic[T]):
     """How one kind of thing is listed. `row` gets a way to write times, and true where eyes will read it."""
 
     name: str  # in the document, where it is also the schema's
     header: Sequence[str]
     cut: Sequence[str]  # columns that give way on a narrow terminal
-    row: Callable[[Item, Callable[[str | None], str], bool], Sequence[str]]
-    record: Callable[[Item], Mapping[str, Any]]  # under the API's names
+    row: Callable[[T, Callable[[str | None], str], bool], Sequence[str]]
+    record: Callable[[T], Mapping[str, Any]]  # under the API's names
 
-    def show(self, context: Context, items: Sequence[Item], limit: int) -> None:
+    def show(self, context: Context, items: Sequence[T], limit: int) -> None:
         """Write the list to stdout; what else there is to say goes to stderr."""
         terminal = context.terminal
         if context.format is Format.JSON:

@@ -72,7 +72,7 @@ Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resu
 FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
-Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RawOption = Annotated[
     list[str] | None,
@@ -158,7 +158,7 @@ ApiKeyFile = Annotated[
 ]
 PROFILE_HELP = "Server and key as the config file has them under NAME [NOXCLI_PROFILE]."
 UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="PROFILE", help=PROFILE_HELP)]
-Profile = Annotated[
+ProfileOption = Annotated[
     str | None,
     typer.Option(
         "--profile",

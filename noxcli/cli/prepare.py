@@ -27,7 +27,7 @@ from noxcli.timing import Deadline
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-LONGEST_LOOK = 10.0  # seconds for one read of the definition
+LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
 
@@ -50,7 +50,7 @@ def checked(
     if known is None:
         return workflow, inputs
     if version is None and (nodes := inputs_of(known.definition)) is not None:
-        context.known.inputs(workflow.id, nodes)
+        context.cache.inputs(workflow.id, nodes)
     result = check(inputs, known.definition, named)
     for line in result.notes:
         context.terminal.note(line)
@@ -75,7 +75,7 @@ def read_workflow(
         return version.workflow
     if "nodes" in workflow.definition:
         return workflow
-    found = _look(lambda: api.get_workflow(workflow.id, within=deadline.left(LONGEST_LOOK)), patience)
+    found = _look(lambda: api.get_workflow(workflow.id, within=deadline.left(LONGEST_LOOK_UP)), patience)
     if isinstance(found, Workflow):
         return found
     if isinstance(found, NotFound):
@@ -106,7 +106,7 @@ def chosen_version(
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
     if is_uuid(asked) and not checks:
         return unread
-    found = _look(lambda: list(api.list_versions(workflow.id, within=deadline.left(LONGEST_LOOK))), patience)
+    found = _look(lambda: list(api.list_versions(workflow.id, within=deadline.left(LONGEST_LOOK_UP))), patience)
     if isinstance(found, list):
         return resolve_version(found, asked)
     if not is_uuid(asked):

@@ -32,7 +32,7 @@ WIDEST = 28  # characters of an option that its help still stands beside
 EXAMPLES = "Examples:\n"
 
 
-class Told:
+class HelpOnStdout:
     """A command whose help goes where all output goes, so that a full disk or a reader that left is told alike."""
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -58,7 +58,7 @@ def end_with(ctx: Any, page: str) -> None:
     ctx.exit(code)
 
 
-class Verb(Told, TyperCommand):
+class Verb(HelpOnStdout, TyperCommand):
     """A verb whose docstring ends in examples: lines for a shell, which every test run tries."""
 
     def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noxcli.batch.engine import Engine
-from noxcli.batch.journal import FINISHED, NAME, Header, Journal, Past
+from noxcli.batch.journal import FINISHED, JOURNAL_NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
-from noxcli.batch.plan import Counts, Plan, Told
+from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Columns, Row, RowFile, Shard
 from noxcli.batch.summary import Summary
 from noxcli.batch.survey import Checker, Survey, require_same, survey
@@ -50,7 +50,7 @@ from noxcli.render.batch_bar import counting
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.resolve import resolve_workflow
-from noxcli.runs.stop import stop_run
+from noxcli.runs.stop import LONGEST_STOP, stop_run
 from noxcli.signals import Interrupted
 from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, show_seconds
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 ROWS_TOLD = 8
-ANSWER_WITHIN = LONGEST_STOP = 5.0  # seconds
+ANSWER_WITHIN = 5.0  # seconds
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
 InputFormat = Annotated[
@@ -89,7 +89,7 @@ ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Go on altho
 MaxFailures = Annotated[
     int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start nothing more after N failed rows.")
 ]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="The same as --max-failures 1.")]
+FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="The same as --max-failures 1.")]
 Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
 ShardOption = Annotated[
     str | None, typer.Option("--shard", metavar="I/N", help="Only every N-th row, from the I-th on.")
@@ -112,7 +112,7 @@ def batch(
     retry_failed: RetryFailed = False,
     changed_input: ChangedInput = False,
     max_failures: MaxFailures = None,
-    fail_fast: FailFast = False,
+    fail_fast: FailFastOption = False,
     ordered: Ordered = False,
     shard: ShardOption = None,
     junit: options.Junit = None,
@@ -130,7 +130,7 @@ def batch(
     color: options.Color = "auto",
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
@@ -160,14 +160,14 @@ def batch(
         api = stack.enter_context(context.connect(base_url, api_key_file, connect_timeout))
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
         version = chosen_version(context, api, found, version_id, deadline, patience, checks=not no_check)
         version_id = version.id if version else None
         known = None if no_check else read_workflow(context, api, found, deadline, patience, version)
         checker = Checker(known.definition if known else None, workflow, context.terminal.note)
         header = Header(found.id, context.base_url, rows.name, str(part))
         journal, past = None, Past()
-        if (directory / NAME).exists():
+        if (directory / JOURNAL_NAME).exists():
             journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
             past = journal.past(retry_failed=retry_failed)
             _require_resumable(past, header, directory, resume=resume)
@@ -212,7 +212,7 @@ def batch(
         )
         summary, began = Summary(past.codes), context.clock.monotonic()
 
-        def tell(told: Told) -> None:
+        def tell(told: RowResult) -> None:
             line = {"row": told.row.number, "id": told.row.id, "result": told.result}
             summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
             context.terminal.write(f"{to_json(line)}\n")

@@ -14,16 +14,16 @@ from noxcli.encode import to_json
 from noxcli.errors import Unauthorized
 from noxcli.render import Format
 from noxcli.render.table import in_columns, with_tabs
-from noxcli.state.history import VARIABLE as STATE_VARIABLE
+from noxcli.state.history import STATE_VARIABLE
 from noxcli.urls import shown_url
 
-SCHEMA = "noxcli.config/1"
-HIDDEN = "(hidden)"
-HEADER = ("SETTING", "VALUE", "FROM")
+CONFIG_SCHEMA = "noxcli.config/1"
+KEY_SHOWN = "(hidden)"
+SETTING_COLUMNS = ("SETTING", "VALUE", "FROM")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Setting:
     """A setting; None is no value."""
 
     name: str
@@ -36,7 +36,7 @@ def config(
     as_json: options.DocumentOption = False,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Show the settings in force, and where each comes from.
 
@@ -48,44 +48,50 @@ def config(
     context.present(as_json=as_json, quiet=False, verbose=False, color="auto", log_file=None)
     check_defaults(ctx, context.configured.preferences)
     settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
-    aliases = [Row(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()]
+    aliases = [
+        Setting(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()
+    ]
     if as_json:
-        document = {"schema": SCHEMA, "settings": [*map(asdict, settings)], "aliases": [*map(asdict, aliases)]}
+        document = {"schema": CONFIG_SCHEMA, "settings": [*map(asdict, settings)], "aliases": [*map(asdict, aliases)]}
         context.terminal.write(f"{to_json(document)}\n")
         context.format = Format.TEXT  # the settings are the document
         return
     rows = [(row.name, row.value or "-", row.source) for row in settings]
     rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]
-    context.terminal.write(in_columns(HEADER, rows) if context.terminal.read_by_eyes else with_tabs([HEADER, *rows]))
+    context.terminal.write(
+        in_columns(SETTING_COLUMNS, rows) if context.terminal.read_by_eyes else with_tabs([SETTING_COLUMNS, *rows])
+    )
 
 
-def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Row]:
+def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Setting]:
     environ, profile = context.terminal.environ, context.configured.profile
-    yield Row("profile", profile.name.value, profile.name.source) if profile else Row("profile", None, "default")
+    yield (
+        Setting("profile", profile.name.value, profile.name.source) if profile else Setting("profile", None, "default")
+    )
     url = find_url(base_url, environ, profile)
-    yield Row("base_url", shown_url(url.value), url.source)
+    yield Setting("base_url", shown_url(url.value), url.source)
     try:
-        yield Row("api_key", HIDDEN, find_key(api_key_file, environ, profile).source)
+        yield Setting("api_key", KEY_SHOWN, find_key(api_key_file, environ, profile).source)
     except Unauthorized:
-        yield Row("api_key", None, "nowhere: set NOXUS_API_KEY or give --api-key-file FILE")
+        yield Setting("api_key", None, "nowhere: set NOXUS_API_KEY or give --api-key-file FILE")
     allowed = allows_http(environ)
-    yield Row("allow_http", "yes" if allowed else "no", "env NOXCLI_ALLOW_HTTP" if allowed else "default")
+    yield Setting("allow_http", "yes" if allowed else "no", "env NOXCLI_ALLOW_HTTP" if allowed else "default")
 
 
-def _places(context: Context) -> Iterator[Row]:
+def _places(context: Context) -> Iterator[Setting]:
     configured = context.configured
-    yield Row("config_file", configured.path.value, configured.path.source)
-    yield Row("project_file", str(configured.project) if configured.project else None, "working directory")
+    yield Setting("config_file", configured.path.value, configured.path.source)
+    yield Setting("project_file", str(configured.project) if configured.project else None, "working directory")
     from_variable = context.terminal.environ.get(STATE_VARIABLE)
-    yield Row("state_dir", str(context.journal.directory), f"env {STATE_VARIABLE}" if from_variable else "default")
+    yield Setting("state_dir", str(context.history.directory), f"env {STATE_VARIABLE}" if from_variable else "default")
 
 
-def _defaults(ctx: typer.Context, context: Context) -> Iterator[Row]:
+def _defaults(ctx: typer.Context, context: Context) -> Iterator[Setting]:
     built_in = {param.name: param.default for param in run_command(ctx).params}
     for name in DEFAULTS:
         chosen = context.configured.preferences.defaults.get(name)
         if chosen is not None:
-            yield Row(name, chosen.value, chosen.source)
+            yield Setting(name, chosen.value, chosen.source)
         else:
             seconds = built_in[name]
-            yield Row(name, f"{seconds:g}" if isinstance(seconds, float) else None, "default")
+            yield Setting(name, f"{seconds:g}" if isinstance(seconds, float) else None, "default")

@@ -8,7 +8,7 @@ import typer
 
 from noxcli.api.checkup import (
     Check,
-    Verdict,
+    CheckVerdict,
     judge_access,
     judge_clock,
     judge_server,
@@ -31,16 +31,16 @@ from noxcli.models import Run
 from noxcli.redaction import Mask
 from noxcli.render import Format
 from noxcli.runs.resolve import resolve_run
-from noxcli.state.history import VARIABLE as STATE_VARIABLE
+from noxcli.state.history import STATE_VARIABLE
 from noxcli.timing import Deadline
 from noxcli.urls import check_url, is_loopback, read_url, shown_url
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-SCHEMA = "noxcli.doctor/1"
+DOCTOR_SCHEMA = "noxcli.doctor/1"
 LOOK = 5.0  # seconds at a stream
-RECENT = 100  # runs among which one that is running is looked for
+LATEST_RUNS = 100  # runs among which one that is running is looked for
 RunOption = Annotated[
     str | None, typer.Option("--run", metavar="RUN", help="Look at this run's events; best while it is running.")
 ]
@@ -86,7 +86,7 @@ def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, obje
         for check in checks
     ]
     told = mask.whole(listed)
-    return {"schema": SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
+    return {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
 
 
 def _checks(
@@ -102,19 +102,19 @@ def _checks(
     try:
         name = "config"
         yield _files(ctx, context, profile)
-        if trouble := context.journal.trouble():
-            yield Check("state", Verdict.WARNING, trouble, f"set {STATE_VARIABLE} to a directory of your own")
+        if trouble := context.history.trouble():
+            yield Check("state", CheckVerdict.WARNING, trouble, f"set {STATE_VARIABLE} to a directory of your own")
         name = "address"
         chosen, environ = context.configured.profile, context.terminal.environ
         url = find_url(base_url, environ, chosen)
         address = check_url(url.value, allow_http=allows_http(environ))
-        yield Check(name, Verdict.OK, f"{address} ({url.source})")
+        yield Check(name, CheckVerdict.OK, f"{address} ({url.source})")
         name = "key"
         source = find_key(api_key_file, environ, chosen)
         check_server(source, address)
         warnings: list[str] = []
         settings = Settings(address, source.read(warnings.append))
-        yield Check(name, Verdict.WARNING if warnings else Verdict.OK, "; ".join([source.source, *warnings]))
+        yield Check(name, CheckVerdict.WARNING if warnings else CheckVerdict.OK, "; ".join([source.source, *warnings]))
     except NoxError as error:
         yield Check.failed(name, error)
         return
@@ -128,7 +128,7 @@ def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
     read = [str(configured.project)] if configured.project else []
     if configured.profile is not None:
         read.insert(0, f"profile {configured.profile.name.value} ({configured.profile.name.source})")
-    return Check("config", Verdict.OK, ", ".join(read) or "no profile and no project file")
+    return Check("config", CheckVerdict.OK, ", ".join(read) or "no profile and no project file")
 
 
 def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:
@@ -140,7 +140,7 @@ def _connection(context: Context, api: "NoxusApi", address: str, run: str | None
     except NoxError as error:
         yield Check.failed("proxy", error)
         return
-    yield Check("proxy", Verdict.OK, shown_url(proxy) if proxy else "none")
+    yield Check("proxy", CheckVerdict.OK, shown_url(proxy) if proxy else "none")
     try:
         first, second = api.probe(), api.probe()
     except NoxError as error:
@@ -179,10 +179,10 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
         run = _run_to_look_at(context, api, named)
         if run is None:
             hint = "noxcli doctor --run RUN, while that one is running"
-            return Check("events", Verdict.UNCHECKED, "there is no run to look at", hint)
+            return Check("events", CheckVerdict.UNCHECKED, "there is no run to look at", hint)
         return judge_stream(api.look_at_events(run.id, LOOK), run)
     except StreamUnsupported as error:
-        return Check("events", Verdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")
+        return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")
     except NoxError as error:
         return Check.failed("events", error)
 
@@ -190,5 +190,5 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
 def _run_to_look_at(context: Context, api: "NoxusApi", named: str | None) -> Run | None:
     if named is not None:
         return resolve_run(api, named, context.patience(Deadline(context.clock, None), 0.0), context.noted_run)
-    recent = list(islice(api.list_runs(), RECENT))
+    recent = list(islice(api.list_runs(), LATEST_RUNS))
     return next((run for run in recent if run.status == "running"), recent[0] if recent else None)

@@ -19,7 +19,7 @@ from noxcli.render.text import visible
 from noxcli.runs.resolve import resolve_version, resolve_workflow
 from noxcli.timing import Deadline
 
-HEADER = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
+INPUT_COLUMNS = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
 SAMPLE_FILE = "noxcli-sample.txt"
 
 
@@ -37,7 +37,7 @@ def inputs(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Show what a workflow takes, and a command line to start from.
 
@@ -52,7 +52,7 @@ def inputs(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for))
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
         if version_id is not None:
             versions = patience.keep_trying(lambda: list(api.list_versions(found.id)))
             found = replace(resolve_version(versions, version_id).workflow, name=found.name)
@@ -62,7 +62,7 @@ def inputs(
     if nodes is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if version_id is None:
-        context.known.inputs(found.id, nodes)
+        context.cache.inputs(found.id, nodes)
     if as_json:
         context.terminal.write(f"{to_json(schema_of(nodes, found.name), indent=2)}\n")
         context.format = Format.TEXT  # the schema is the document
@@ -75,8 +75,8 @@ def table(nodes: Sequence[InputNode], *, aligned: bool) -> str:
     """Return a line for each input: in columns for eyes, with tabs and nothing cut for programs."""
     rows = [_row(node) for node in nodes]
     if aligned:
-        return in_columns(HEADER, rows, cut=("DEFAULT", "FIXED"))
-    return with_tabs([HEADER, *([visible(cell, None) for cell in row] for row in rows)])
+        return in_columns(INPUT_COLUMNS, rows, cut=("DEFAULT", "FIXED"))
+    return with_tabs([INPUT_COLUMNS, *([visible(cell, None) for cell in row] for row in rows)])
 
 
 def _row(node: InputNode) -> tuple[str, ...]:

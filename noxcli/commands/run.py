@@ -20,11 +20,11 @@ from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.render import Format
 from noxcli.retry import Patience
-from noxcli.runs.doubt import Known
+from noxcli.runs.doubt import KnownStarts
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.resolve import resolve_workflow
 from noxcli.runs.start import Moment, Wanted, start_run
-from noxcli.runs.stop import stop_run
+from noxcli.runs.stop import LONGEST_STOP, stop_run
 from noxcli.signals import Interrupted
 from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
-LONGEST_STOP = 5.0
 
 
 def run(
@@ -73,7 +72,7 @@ def run(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Start a workflow, follow it live, and print its output.
 
@@ -112,7 +111,7 @@ def run(
             check_target(Path(state_file), "--state-file")
         context.enter(Phase.PREFLIGHT)
         patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
         known = found if found.nodes else None  # a list of workflows has told it all
         version = chosen_version(context, api, found, version_id, deadline, patience, checks=not no_check)
         version_id = version.id if version else None
@@ -146,7 +145,7 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start and all that it needs; `shown` is the input without its secrets, for the journal."""
+    """One start and all that it needs; `shown` is the input without its secrets, for the history."""
 
     context: Context
     api: "NoxusApi"
@@ -176,7 +175,7 @@ class Start:
                 )
                 context.outcome.run = started
                 context.log.note_run(started)
-                context.journal.begin(started, context.base_url, self.shown, wanted.input.digest, moment.by_server())
+                context.history.begin(started, context.base_url, self.shown, wanted.input.digest, moment.by_server())
                 _note_state(context, self.state_file, started)
                 _note_for_others(context, started)
                 context.way_back = context.line_to_stream(started.id)
@@ -185,10 +184,10 @@ class Start:
 
         return start_run(api, send, wanted, patience=patience, clock=context.clock, deadline=deadline)
 
-    def _recall(self, _: Collection[str]) -> Known:
-        """Return what this user's journal knows of earlier runs."""
-        known = Known()
-        for run in self.context.journal.earlier(self.context.base_url, self.workflow_id):
+    def _recall(self, _: Collection[str]) -> KnownStarts:
+        """Return what this user's history knows of earlier runs."""
+        known = KnownStarts()
+        for run in self.context.history.earlier(self.context.base_url, self.workflow_id):
             known.digests[run.run_id] = run.input_digest
             known.note(run.run_id, run.created_at, parse_time(run.sent_at), None)
         return known

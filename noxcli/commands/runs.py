@@ -28,7 +28,7 @@ def runs(
     ctx: typer.Context,
     workflow: OfWorkflow = None,
     status: Statuses = None,
-    limit: options.Limit = DEFAULT_LIMIT,
+    limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
@@ -39,7 +39,7 @@ def runs(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """List runs, newest first.
 
@@ -58,7 +58,7 @@ def runs(
         context.enter(Phase.DELIVER)
         patience = context.patience(deadline, options.before(retry_for))
         of = (
-            resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+            resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
             if workflow is not None
             else None
         )

@@ -14,7 +14,7 @@ Command = Annotated[
 Port = Annotated[
     int | None, typer.Option(metavar="PORT", help="8765 by default; any free one around a command.", show_default=False)
 ]
-Key = Annotated[
+KeyOption = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Accept this API key instead of a fresh one for each start.", show_default=False),
 ]
@@ -32,7 +32,7 @@ def sandbox(
     ctx: typer.Context,
     command: Command = None,
     port: Port = None,
-    key: Key = None,
+    key: KeyOption = None,
     speed: Speed = 1.0,
     scenario: Scenarios = None,
     replay: Replays = None,

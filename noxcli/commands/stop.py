@@ -19,22 +19,22 @@ from noxcli.timing import Deadline
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-LONGEST = 30.0
-Runs = Annotated[
+STOP_TIMEOUT = 30.0
+RunsToStop = Annotated[
     list[str] | None,
     typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
 ]
-StateFile = Annotated[
+StateFileToRead = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Stop what `noxcli run --state-file` started.")
 ]
 
 
 def stop(
     ctx: typer.Context,
-    runs: Runs = None,
-    state_file: StateFile = None,
+    runs: RunsToStop = None,
+    state_file: StateFileToRead = None,
     as_json: options.JsonOption = False,
-    timeout: options.Timeout = LONGEST,
+    timeout: options.Timeout = STOP_TIMEOUT,
     connect_timeout: options.ConnectTimeout = 10.0,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -42,7 +42,7 @@ def stop(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Stop runs, and print RUN_ID<TAB>STATUS for each.
 
@@ -86,7 +86,7 @@ def stop(
 
 
 def _stop_one(context: Context, api: "NoxusApi", text: str, outcome: Outcome, deadline: Deadline) -> None:
-    patience = context.patience(deadline, deadline.left(LONGEST), gave_up=LostContact)
+    patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
     run: Run = resolve_run(api, text, patience, context.noted_run)
     outcome.run, outcome.confirmed = run, True
     if run.settled:

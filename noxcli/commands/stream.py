@@ -44,7 +44,7 @@ def stream(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Follow a run that was started elsewhere, and print its output.
 
@@ -81,7 +81,7 @@ def stream(
         found = resolve_run(api, run, patience, context.noted_run)
         found = context.outcome.run = own_record(api, found, patience)
         if resume:
-            etag = context.journal.cursor(found.id)
+            etag = context.history.cursor(found.id)
         finished = attend(context, api, found, deadline, policy, cursor=etag)
         judge(context, api, finished, deadline)
         after = context.patience(deadline, options.before(retry_for))

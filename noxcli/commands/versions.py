@@ -20,13 +20,13 @@ from noxcli.timing import Deadline
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-WORDS = {True: "yes", False: "no", None: "-"}
+YES_OR_NO = {True: "yes", False: "no", None: "-"}
 
 
 def versions(
     ctx: typer.Context,
     workflow: options.WorkflowArgument,
-    limit: options.Limit = DEFAULT_LIMIT,
+    limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
@@ -37,7 +37,7 @@ def versions(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """List the saved versions of a workflow, newest first.
 
@@ -54,10 +54,10 @@ def versions(
     with context.connect(base_url, api_key_file, connect_timeout) as api:
         context.enter(Phase.DELIVER)
         patience = context.patience(deadline, options.before(retry_for))
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.known.workflows)
+        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
         listed = patience.keep_trying(lambda: list(newest_first(api.list_versions(found.id))))
         shown = list(islice(_marked(api, found, listed), limit))
-    LISTING.show(context, shown, limit)
+    VERSION_LISTING.show(context, shown, limit)
 
 
 def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> Sequence[Version]:
@@ -74,7 +74,7 @@ def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> S
 
 
 def _row(version: Version, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001
-    return version.id, version.name or "", time(version.created_at), WORDS[version.live]
+    return version.id, version.name or "", time(version.created_at), YES_OR_NO[version.live]
 
 
 def _record(version: Version) -> dict[str, Any]:
@@ -88,4 +88,4 @@ def _record(version: Version) -> dict[str, Any]:
     }
 
 
-LISTING = Listing("versions", ("ID", "NAME", "CREATED", "LIVE"), ("NAME",), _row, _record)
+VERSION_LISTING = Listing("versions", ("ID", "NAME", "CREATED", "LIVE"), ("NAME",), _row, _record)

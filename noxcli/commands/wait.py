@@ -20,8 +20,8 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
 from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
-from noxcli.runs.reasons import LONGEST, Explainer
-from noxcli.runs.record import LAST_LOOK
+from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
+from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs, resolve_run
 from noxcli.threads import run_all_within
 from noxcli.timing import Deadline
@@ -58,7 +58,7 @@ def wait(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 
@@ -149,7 +149,7 @@ def _wait_for_all(
     while True:
         # "Check once" is worth one read, which a limit of no time at all would not allow.
         last = deadline.passed
-        within = deadline.left(LONGEST_READ) if not last else LAST_LOOK if deadline.seconds else LONGEST_READ
+        within = deadline.left(LONGEST_READ) if not last else LAST_READ if deadline.seconds else LONGEST_READ
         going = [one for one in waited if not one.over]
         reads = run_all_within(within, [partial(_read, context, api, one) for one in going])
         _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
@@ -206,7 +206,7 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
     """Find out why runs failed, of all at once: none shall wait for another's reason."""
     failed = [(one, run) for one, run in read if run.status == "failed"]
     if failed:
-        within = LONGEST if deadline.seconds == 0 else deadline.left(LONGEST)
+        within = EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.left(EXPLAIN_WITHIN)
         known = run_all_within(within, [partial(explains.explain, run, deadline) for _, run in failed])
         for (one, _), (progress, error) in zip(failed, known, strict=True):
             if error is not None and not isinstance(error, NoxError):

@@ -17,7 +17,7 @@ from noxcli.timing import Deadline
 
 def workflows(
     ctx: typer.Context,
-    limit: options.Limit = DEFAULT_LIMIT,
+    limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
     timeout: options.Timeout = None,
     retry_for: options.RetryFor = None,
@@ -28,7 +28,7 @@ def workflows(
     log_file: options.LogFile = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
-    _profile: options.Profile = None,
+    _profile: options.ProfileOption = None,
 ) -> None:
     """List workflows, last changed first.
 
@@ -44,8 +44,8 @@ def workflows(
         patience = context.patience(deadline, options.before(retry_for))
         found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), limit)))
         if len(found) < limit:
-            context.known.workflows(found)
-    LISTING.show(context, found, limit)
+            context.cache.workflows(found)
+    WORKFLOW_LISTING.show(context, found, limit)
 
 
 def _row(workflow: Workflow, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001
@@ -64,4 +64,4 @@ def _record(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-LISTING = Listing("workflows", ("ID", "NAME", "UPDATED"), ("NAME",), _row, _record)
+WORKFLOW_LISTING = Listing("workflows", ("ID", "NAME", "UPDATED"), ("NAME",), _row, _record)

@@ -11,8 +11,8 @@ from noxcli.config.preferences import TABLES, Preferences, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
 
-NAME = ".noxcli.toml"
-LARGEST = 64 * 1024  # bytes
+PROJECT_FILE = ".noxcli.toml"
+LARGEST_PROJECT_FILE = 64 * 1024  # bytes
 # What only the user's own file may say, in the words of this project's files and of others.
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
@@ -23,7 +23,7 @@ def find_project_file(start: Path, home: Path) -> Path | None:
 
     Outside of both, only `start` itself is looked at: anybody may write to a directory above, like /tmp.
     """
-    return next((place / NAME for place in _upwards(start, home) if (place / NAME).is_file()), None)
+    return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
 
 
 def read_project_file(path: Path) -> Preferences:
@@ -31,7 +31,7 @@ def read_project_file(path: Path) -> Preferences:
 
     Raises ConfigProblem for anything else in the file.
     """
-    table = read_table(path, LARGEST)
+    table = read_table(path, LARGEST_PROJECT_FILE)
     if table is None:
         return Preferences()
     _refuse_users_own(table)

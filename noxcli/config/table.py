@@ -9,9 +9,9 @@ from noxcli.errors import ConfigProblem
 from noxcli.files import reason_of
 from noxcli.place import read_named
 
-LARGEST = 256 * 1024  # bytes
+LARGEST_TABLE = 256 * 1024  # bytes
 MOST_DOTS = 32  # in a line: what tomllib does for a dotted key grows with the square of its parts
-LONGEST_REASON = 200  # characters
+LONGEST_MISTAKE = 200  # characters
 LONGEST_KEY = 80  # characters, where one is shown
 
 
@@ -63,7 +63,7 @@ class Table:
         return value
 
 
-def read_table(path: Path, most: int = LARGEST) -> Table | None:
+def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
     """Return what a file of at most so many bytes holds, or None where there is no such file.
 
     Raises ConfigProblem where it can't be read or is no TOML.
@@ -86,5 +86,5 @@ def read_table(path: Path, most: int = LARGEST) -> Table | None:
     except RecursionError:
         raise ConfigProblem(f"{path} is nested too deeply", "check its brackets") from None
     except ValueError as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
-        told = str(error)[:LONGEST_REASON]
+        told = str(error)[:LONGEST_MISTAKE]
         raise ConfigProblem(f"{path} is no TOML: {told}", "strings need quotes, tables a [name]") from None

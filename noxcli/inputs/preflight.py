@@ -14,7 +14,7 @@ from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.redaction import HIDDEN
 
-WORDS = {
+KIND_WORDS = {
     "text": "text",
     "int": "an int",
     "number": "a number",
@@ -135,9 +135,9 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
             parsed = parse_json(value.lower() if kind == "bool" else value, "")
             if parsed is not None and fits(parsed, kind):
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
-                checked.notes.append(f"{key!r} takes {WORDS[kind]}: its text is sent as such, like {key}:={shown}")
+                checked.notes.append(f"{key!r} takes {KIND_WORDS[kind]}: its text is sent as such, like {key}:={shown}")
                 return parsed
-    problems.append(f"{key!r} takes {WORDS[kind]}, not {_named(value)} ({MENDS[kind].format(key=key)})")
+    problems.append(f"{key!r} takes {KIND_WORDS[kind]}, not {_named(value)} ({MENDS[kind].format(key=key)})")
     return value
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from noxcli.errors import UsageProblem
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ESCAPED = re.compile(r"\\([=:@\\])")
 
 
@@ -18,7 +18,7 @@ def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
     key = ESCAPED.sub(r"\1", key)
     if not key:
         raise UsageProblem("--secret takes KEY=ENVNAME", "write the name of an environment variable, not the secret")
-    shown = f"variable {name}" if NAME.fullmatch(name) and name.isupper() else "environment variable it names"
+    shown = f"variable {name}" if VARIABLE_NAME.fullmatch(name) and name.isupper() else "environment variable it names"
     what = f"--secret {key!r}: the {shown}"
     if name not in environ:
         raise UsageProblem(f"{what} is not set", "write KEY=ENVNAME, and export ENVNAME")

@@ -9,19 +9,19 @@ from noxcli.errors import LostContact, NoxError, Refused, Undelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import Patience
+from noxcli.runs.record import RecordSource
 
 LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
 READ_WITHIN = 10.0  # seconds
 
 
-class RecordSource(Protocol):
-    """What reading needs of the API."""
+class OutputSource(RecordSource, Protocol):
+    """What reading needs of the API, the workflow included: its nodes tell whether there will be an output."""
 
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
 
 
-def own_record(source: RecordSource, run: Run, patience: Patience) -> Run:
+def own_record(source: OutputSource, run: Run, patience: Patience) -> Run:
     """Return an ended run as its own record has it: what is found by its id alone may lack the output, or be older.
 
     Raises LostContact where the server refuses to show it; what `patience` raises.
@@ -36,7 +36,7 @@ def own_record(source: RecordSource, run: Run, patience: Patience) -> Run:
     return replace(own, workflow=own.workflow or run.workflow)
 
 
-def with_output(source: RecordSource, run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
+def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
     """Return the completed run with its output, which is waited for where the workflow has output nodes.
 
     `workflow` is what was read of it before. Raises Undelivered where the output stays empty.
@@ -64,7 +64,7 @@ def with_output(source: RecordSource, run: Run, patience: Patience, workflow: Wo
 
 
 def output_nodes(
-    source: RecordSource, run: Run, patience: Patience, workflow: Workflow | None = None
+    source: OutputSource, run: Run, patience: Patience, workflow: Workflow | None = None
 ) -> Sequence[OutputNode] | None:
     """Return the output nodes of the run's workflow, None where its definition can't be read."""
     for known in (workflow, run.workflow):

@@ -19,7 +19,7 @@ from noxcli.place import Place
 
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
 STALE = 60.0  # seconds
-PIECE = 1024 * 1024
+COPY_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Folder:
             return part.keep()
         with self.part(name) as copy:
             content = part.read_back()
-            while piece := content.read(PIECE):
+            while piece := content.read(COPY_PIECE):
                 copy.write(piece)
             if copy.sha256 != part.sha256:
                 raise Undelivered(f"{part.what} changed while it was copied to {copy.what}")

@@ -9,8 +9,8 @@ from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.partial import Part
 from noxcli.outputs.values import Remote
 from noxcli.retry import Patience
+from noxcli.timing import READ_TIMEOUT
 
-READ_TIMEOUT = 30.0
 BEGINNING = 64  # bytes of a cut text that tell whether a page of HTML is that text
 PROGRESS = 32 * 1024  # bytes; a server that sends less before it stalls is not worth new patience
 EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file

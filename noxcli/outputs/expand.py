@@ -16,7 +16,7 @@ from noxcli.outputs.transfers import Watching, run_transfers, silent
 from noxcli.outputs.values import Remote, find_remote, replaced
 from noxcli.retry import Patience
 
-PIECE = 256 * 1024
+TEXT_PIECE = 256 * 1024
 LONGEST_INLINE = 256 * 1024 * 1024  # bytes: held in memory, where a few compressed bytes may turn into any number
 # What is wrong with one file; the others may be had all the same.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
@@ -69,7 +69,7 @@ def complete_inline(source: FileSource, output: Any, patience: Patience, watchin
 def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
     with Part(io.BytesIO(), "the text", LONGEST_INLINE) as part:
         fetch(source, transfer, part, patience)
-        text = decoded(part.read_back().read(), transfer.file_id)
+        text = utf8_text(part.read_back().read(), transfer.file_id)
         return text, _entry(transfer.file_id, part)
 
 
@@ -116,7 +116,7 @@ def required_id(remote: Remote) -> str:
     return remote.file_id
 
 
-def decoded(content: bytes, file_id: str) -> str:
+def utf8_text(content: bytes, file_id: str) -> str:
     """Return the text.
 
     Raises Undelivered where it is not UTF-8: it would not be what the workflow wrote.
@@ -130,7 +130,7 @@ def decoded(content: bytes, file_id: str) -> str:
 def _check_text(content: IO[bytes], file_id: str) -> None:
     decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
     while True:
-        piece = content.read(PIECE)
+        piece = content.read(TEXT_PIECE)
         held = len(decoder.getstate()[0])
         try:
             decoder.decode(piece, final=not piece)

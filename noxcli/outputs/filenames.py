@@ -13,11 +13,11 @@ from noxcli.errors import UsageProblem
 TEMPLATE = "{key}{ext}"
 FIELDS = ("run_id", "workflow_id", "key", "index", "ext")
 LONGEST_SEGMENT = 220  # bytes; most systems take 255
-LONGEST = 120  # bytes, so that a number and an extension still fit everywhere
+LONGEST_STEM = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
 # A name that begins with a dash is an option to whoever says `tar c *`.
 EDGES = re.compile(r"^[\s.-]+|[\s.]+$")
-HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+UNPRINTABLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
 class Names:
@@ -70,11 +70,11 @@ def check_template(template: str) -> None:
         raise UsageProblem(f"--name {template} is no path inside the directory", "write it like {run_id}/{key}{ext}")
 
 
-def safe_stem(key: str, longest: int = LONGEST) -> str:
+def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:
     """Return what is left of a key that may stand in a file name on any system: NFC, one path segment, visible."""
     from pathvalidate import sanitize_filename  # loaded where files are written, not by every command
 
-    shown = "".join("_" if unicodedata.category(letter) in HIDDEN or letter in "/\\" else letter for letter in key)
+    shown = "".join("_" if unicodedata.category(letter) in UNPRINTABLE or letter in "/\\" else letter for letter in key)
     plain = EDGES.sub("", unicodedata.normalize("NFC", shown)).encode()[:longest].decode(errors="ignore")
     # Edges first: `AUX ` is a reserved name only without its blank.
     clean = sanitize_filename(EDGES.sub("", plain), replacement_text="_", platform="universal")

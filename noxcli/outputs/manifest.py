@@ -12,7 +12,7 @@ from noxcli.outputs.directory import Written, in_the_way
 from noxcli.outputs.filenames import MANIFEST
 from noxcli.place import Place
 
-SCHEMA = "noxcli.manifest/1"
+MANIFEST_SCHEMA = "noxcli.manifest/1"
 LIMIT = 64 * 1024 * 1024
 
 
@@ -36,7 +36,7 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
         return Manifest()
     except (OSError, ValueError, RecursionError):
         pass
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         if overwrite:
             return Manifest()
         raise in_the_way(place.path / MANIFEST)
@@ -59,7 +59,7 @@ def manifest_of(
 ) -> bytes:
     """Return the new manifest; `earlier` has the files of other runs in the same directory."""
     document = {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
         "complete": complete,
         "files": list(files),

@@ -10,13 +10,13 @@ from typing import Protocol, TypeVar
 
 from noxcli.outputs.download import Transfer
 from noxcli.retry import Patience
-from noxcli.threads import Outcome, outcome_of, share_out
+from noxcli.threads import Result, result_of, share_out
 
-AT_ONCE = 4
-LOOK_EVERY = 0.1  # seconds
+DOWNLOADS_AT_ONCE = 4
+SHOW_EVERY = 0.1  # seconds
 FAREWELL = 1.0  # seconds for a download to notice that it was given up
 T = TypeVar("T")
-Told = str | tuple[int, object, BaseException | None]
+Message = str | tuple[int, object, BaseException | None]
 
 
 class Watch(Protocol):
@@ -27,7 +27,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class SilentWatch:
     """Shows nothing; what has to be said goes to `say`."""
 
     say: Callable[[str], None]
@@ -40,27 +40,27 @@ Watching = Callable[[], AbstractContextManager[Watch]]
 
 
 def silent() -> AbstractContextManager[Watch]:
-    return nullcontext(Silent(lambda _: None))
+    return nullcontext(SilentWatch(lambda _: None))
 
 
 def run_transfers(
     jobs: Sequence[tuple[Transfer, Callable[[Patience], T]]], patience: Patience, watching: Watching = silent
-) -> list[Outcome[T]]:
+) -> list[Result[T]]:
     """Return each job's value or error, in the order of the jobs.
 
     Raises what the command's limit raises; then, and for a signal, the downloads are given up.
     """
-    told: SimpleQueue[Told] = SimpleQueue()
+    told: SimpleQueue[Message] = SimpleQueue()
     quiet = patience.saying(told.put)  # said from the main thread, between two pictures
 
     def work(place: int) -> None:
         transfer, call = jobs[place]
         if not transfer.cancelled.is_set():
-            told.put((place, *outcome_of(lambda: call(quiet))))
+            told.put((place, *result_of(lambda: call(quiet))))
             transfer.finished = True
 
     transfers = [transfer for transfer, _ in jobs]
-    threads = share_out(len(jobs), AT_ONCE, work)
+    threads = share_out(len(jobs), DOWNLOADS_AT_ONCE, work)
     try:
         with watching() as watch:
             return _collect(told, len(jobs), patience, transfers, watch)
@@ -69,14 +69,14 @@ def run_transfers(
 
 
 def _collect(
-    told: SimpleQueue[Told], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
-) -> list[Outcome[T]]:
-    results: dict[int, Outcome[T]] = {}
+    told: SimpleQueue[Message], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
+) -> list[Result[T]]:
+    results: dict[int, Result[T]] = {}
     limit, shown = patience.limit(), time.monotonic()
     while len(results) < count:
-        news: Told | None = None
+        news: Message | None = None
         with suppress(Empty):
-            news = told.get(timeout=LOOK_EVERY)
+            news = told.get(timeout=SHOW_EVERY)
         if isinstance(news, str):
             watch.say(news)
         elif news is not None:
@@ -84,7 +84,7 @@ def _collect(
             results[place] = (value, error)  # type: ignore[assignment]
         elif limit.passed:
             raise patience.out_of_time("the download was not done")
-        if time.monotonic() - shown >= LOOK_EVERY:
+        if time.monotonic() - shown >= SHOW_EVERY:
             shown = time.monotonic()
             watch.show(transfers)
     return [results[place] for place in range(count)]

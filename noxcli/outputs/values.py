@@ -12,7 +12,7 @@ from noxcli.encode import to_json
 CUT_MARK = re.compile("[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z")
 TRUE = frozenset({"true", "1"})
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.+", re.DOTALL)
-MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+*-]+(?:\s*;.*)?", re.DOTALL)
+ANY_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+*-]+(?:\s*;.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def is_file(value: Any) -> bool:
     if value["uri"].startswith("spot://"):
         return True
     words = [_word(value, name) for name in ("id", "name", "content_type")]
-    return all(words) and ADDRESS.fullmatch(value["uri"]) is not None and MEDIA_TYPE.fullmatch(words[2]) is not None
+    return all(words) and ADDRESS.fullmatch(value["uri"]) is not None and ANY_MEDIA_TYPE.fullmatch(words[2]) is not None
 
 
 def file_id_of(file: Any) -> str | None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from noxcli.render.line import Line
     from noxcli.render.region import Region
 
+FIRST_BAR = 0.5  # seconds: what is over sooner needs none
+BAR_WIDTH = 20  # cells
+
 
 class Plainly:
     """Nothing to set up, nothing to take down."""

@@ -3,14 +3,12 @@
 import time
 from typing import Protocol
 
-from noxcli.render.base import AtBottom, Plainly
+from noxcli.render.base import BAR_WIDTH, FIRST_BAR, AtBottom, Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.timing import show_seconds
 
-FIRST_BAR = 0.5  # seconds: what is over sooner needs none
-REDRAW_EVERY = 0.1
-BAR = 20  # cells
-LINE_EVERY = 10.0
+REDRAW_EVERY = 0.1  # seconds
+BATCH_LINE_EVERY = 10.0
 
 
 class Tally(Protocol):
@@ -29,32 +27,32 @@ class Tally(Protocol):
     def failed(self) -> int: ...
 
 
-def counting(terminal: Terminal) -> "Bar | Lines":
+def counting(terminal: Terminal) -> "BatchBar | BatchLines":
     """Return what shows a batch on this terminal."""
-    return Bar(terminal) if terminal.can_redraw() and not terminal.quiet else Lines(terminal)
+    return BatchBar(terminal) if terminal.can_redraw() and not terminal.quiet else BatchLines(terminal)
 
 
-class Lines(Plainly):
+class BatchLines(Plainly):
     """Plain lines on stderr, each only if something has changed since the last."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._began = time.monotonic()
-        self._next = self._began + LINE_EVERY
+        self._next = self._began + BATCH_LINE_EVERY
         self._last = ""
 
     def show(self, tally: Tally, note: str) -> None:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + LINE_EVERY
+        self._next = now + BATCH_LINE_EVERY
         line = f"{counted(tally)}, {speed(tally, now - self._began)}" + (f"; {note}" if note else "")
         if counted(tally) + note != self._last:
             self._last = counted(tally) + note
             self._terminal.note(line)
 
 
-class Bar(AtBottom):
+class BatchBar(AtBottom):
     """A bar at the bottom of a terminal, once a batch takes its time."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -68,7 +66,7 @@ class Bar(AtBottom):
         self._shown = now
         line = self._line()
         if tally.total:
-            line.add_bar(tally.done / tally.total, min(BAR, line.left // 4)).add(" ")
+            line.add_bar(tally.done / tally.total, min(BAR_WIDTH, line.left // 4)).add(" ")
         line.add(f"{counted(tally)}, {speed(tally, now - self._began)}", "dim")
         self._draw([line.add(f"; {note}" if note else "", "yellow")])
 

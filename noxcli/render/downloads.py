@@ -3,42 +3,25 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from noxcli.render.base import AtBottom, Plainly
+from noxcli.render.base import BAR_WIDTH, FIRST_BAR, AtBottom, Plainly
 from noxcli.render.terminal import Terminal
 
 if TYPE_CHECKING:
+    from noxcli.outputs.download import Transfer
     from noxcli.render.line import Line
 
-FIRST_BAR = 0.5  # seconds
-FIRST_LINE = LINE_EVERY = 5.0
-NAME_WIDTH = 40
-BAR = 20  # cells
+FIRST_LINE = DOWNLOAD_LINE_EVERY = 5.0  # seconds
+POINTER_WIDTH = 40  # cells
 
 
-class Remote(Protocol):
-    @property
-    def pointer(self) -> str: ...
-
-
-class Transfer(Protocol):
-    """How far one file has come."""
-
-    @property
-    def remote(self) -> Remote: ...
-
-    done: int
-    total: int | None
-    finished: bool
-
-
-def watching(terminal: Terminal) -> AbstractContextManager["Lines | Bars"]:
+def watching(terminal: Terminal) -> AbstractContextManager["DownloadLines | DownloadBars"]:
     """Return what shows downloads on this terminal."""
-    return Bars(terminal) if terminal.can_redraw() and not terminal.quiet else Lines(terminal)
+    return DownloadBars(terminal) if terminal.can_redraw() and not terminal.quiet else DownloadLines(terminal)
 
 
-class Lines(Plainly):
+class DownloadLines(Plainly):
     """Plain lines on stderr."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -49,37 +32,37 @@ class Lines(Plainly):
     def say(self, line: str) -> None:
         self._terminal.note(line)
 
-    def show(self, transfers: Sequence[Transfer]) -> None:
+    def show(self, transfers: Sequence["Transfer"]) -> None:
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + LINE_EVERY
-            self._terminal.note(summary(transfers, now - self._began))
+            self._next = now + DOWNLOAD_LINE_EVERY
+            self._terminal.note(download_summary(transfers, now - self._began))
 
 
-class Bars(AtBottom):
+class DownloadBars(AtBottom):
     """A bar a file, at the bottom of a terminal, once a download takes its time."""
 
     def say(self, line: str) -> None:
         self._terminal.note(line)
 
-    def show(self, transfers: Sequence[Transfer]) -> None:
+    def show(self, transfers: Sequence["Transfer"]) -> None:
         took = time.monotonic() - self._began
         if took < FIRST_BAR:
             return
         going = [transfer for transfer in transfers if not transfer.finished]
         longest = max((len(transfer.remote.pointer) for transfer in going), default=0)
-        cells = min(longest, NAME_WIDTH, self._terminal.size().columns // 3)
+        cells = min(longest, POINTER_WIDTH, self._terminal.size().columns // 3)
         self._draw([_bar(transfer, took, self._line(), cells) for transfer in going])
 
 
-def _bar(transfer: Transfer, seconds: float, line: "Line", name_cells: int) -> "Line":
+def _bar(transfer: "Transfer", seconds: float, line: "Line", name_cells: int) -> "Line":
     line.add(transfer.remote.pointer, cells=name_cells).add(" ")
     if transfer.total:
-        line.add_bar(transfer.done / transfer.total, min(BAR, line.left // 4)).add(" ")
+        line.add_bar(transfer.done / transfer.total, min(BAR_WIDTH, line.left // 4)).add(" ")
     return line.add(_facts(transfer.done, transfer.total, seconds), "dim")
 
 
-def summary(transfers: Sequence[Transfer], seconds: float) -> str:
+def download_summary(transfers: Sequence["Transfer"], seconds: float) -> str:
     """Return one line about all of them: bytes, rate, time left."""
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
     total = sum(totals) if len(totals) == len(transfers) else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.spinner import Spinner
 
+from noxcli.render.base import BAR_WIDTH
 from noxcli.render.line import Line, Look
 from noxcli.render.text import visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
@@ -32,7 +33,7 @@ SUMMED_UP = 12  # nodes that keep a line when all is over
 ENDLESS = 10_000  # cells: what stays may wrap, so that it can be copied whole
 FRAMES_PER_SECOND = 10
 LEAST_COLUMNS = 20
-BAR, LEAST_BAR = 20, 4  # cells
+LEAST_BAR = 4  # cells
 
 
 class Picture:
@@ -127,7 +128,7 @@ class Picture:
         percent, took = self._progress.percent, show_seconds(now - self._progress.began)
         told = f" {took}" if percent is None else f" {min(100.0, percent):3.0f}% {took}"
         note = f"  {visible(note)}" if note else ""
-        bar = min(BAR, width // 4, width - cell_len(told) - cell_len(note))  # a note has the right of way
+        bar = min(BAR_WIDTH, width // 4, width - cell_len(told) - cell_len(note))  # a note has the right of way
         line = self._look.line(width)
         if percent is not None and bar >= LEAST_BAR:
             line.add_bar(percent / 100, bar)

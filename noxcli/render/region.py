@@ -13,8 +13,9 @@ from rich.segment import ControlType
 
 from noxcli.render.line import Line
 from noxcli.render.terminal import Terminal
+from noxcli.signals import SHOW_CURSOR
 
-HIDE_CURSOR, SHOW_CURSOR = str(Control.show_cursor(False)), str(Control.show_cursor(True))
+HIDE_CURSOR = str(Control.show_cursor(False))
 # Without auto-wrap, a character that is wider here than anybody knows costs a cell, and not a row.
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 CLEAR_LINE, CLEAR_BELOW = "\x1b[K", "\x1b[J"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from unicodedata import category
 
-LONGEST = 4000  # characters of a line; a name may have a million
+LONGEST_SHOWN = 4000  # characters of a line; a name may have a million
 MOST_MARKS = 4  # on one letter; no script needs more, and a pile of them covers the lines around it
 ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
 # Printable by the book, but nobody sees them (Unicode: Default_Ignorable_Code_Point), and they can carry messages.
@@ -27,7 +27,7 @@ _WEIGHTY = re.compile(r"[\w!-~]")
 _HALF_COMMAND = re.compile(r"(?:##?|##[A-Za-z]{1,20}|:)$")
 
 
-def visible(text: str, longest: int | None = LONGEST) -> str:
+def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
     """Return one line in which nothing acts on a terminal or a CI log; newlines become spaces.
 
     Of what is longer than `longest` characters the middle is left out: the end of a line often says what to do.

@@ -13,7 +13,7 @@ from noxcli.files import save
 from noxcli.redaction import Mask
 
 NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.:/@+-]")
-LONGEST = 200  # characters of a value
+LONGEST_VALUE = 200  # characters of a value
 
 
 def write_dotenv(path: Path, variables: Mapping[str, object], mask: Mask | None = None) -> None:
@@ -27,4 +27,4 @@ def write_dotenv(path: Path, variables: Mapping[str, object], mask: Mask | None 
 
 
 def _plain(value: str) -> str:
-    return NOT_PLAIN.sub("_", value[:LONGEST])
+    return NOT_PLAIN.sub("_", value[:LONGEST_VALUE])

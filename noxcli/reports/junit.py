@@ -21,10 +21,10 @@ from noxcli.redaction import Mask
 
 # What XML 1.0 can't hold, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-MOST = 10**9  # cases of a kind, and seconds, that the head has room for
+MOST_CASES = 10**9  # cases of a kind, and seconds, that the head has room for
 
 
-class Verdict(StrEnum):
+class CaseVerdict(StrEnum):
     """What became of a case; all but `passed` are elements of the format."""
 
     PASSED = "passed"
@@ -43,7 +43,7 @@ class Case:
     name: str
     classname: str
     seconds: float | None = 0.0
-    verdict: Verdict = Verdict.PASSED
+    verdict: CaseVerdict = CaseVerdict.PASSED
     type: str = ""
     message: str = ""
     text: str = ""
@@ -62,7 +62,7 @@ class JunitReport:
         self._mask = mask or Mask()
         self._name = _attribute(name)
         self._began = datetime.now(UTC)
-        self._counts: Counter[Verdict] = Counter()
+        self._counts: Counter[CaseVerdict] = Counter()
         self._seconds = 0.0
         self._stack = ExitStack()
         self._file: IO[bytes] | None = None
@@ -96,7 +96,7 @@ class JunitReport:
 
     def _room(self) -> bytes:
         """Return a head of the greatest length: the totals are known at the end, and stand at the beginning."""
-        return _head(self._name, Counter(dict.fromkeys(Verdict, MOST)), MOST, self._began) + b"\n"
+        return _head(self._name, Counter(dict.fromkeys(CaseVerdict, MOST_CASES)), MOST_CASES, self._began) + b"\n"
 
     def _write(self, piece: bytes, at: int | None = None) -> None:
         if self._file is None or self._trouble is not None:
@@ -109,10 +109,10 @@ class JunitReport:
             self._trouble = Undelivered(f"can't write {self._path}: {reason_of(error)}")
 
 
-def _head(name: str, counts: Counter[Verdict], seconds: float, began: datetime) -> bytes:
+def _head(name: str, counts: Counter[CaseVerdict], seconds: float, began: datetime) -> bytes:
     totals = (
-        f'tests="{counts.total()}" failures="{counts[Verdict.FAILURE]}" errors="{counts[Verdict.ERROR]}"'
-        f' skipped="{counts[Verdict.SKIPPED]}" time="{seconds:.3f}"'
+        f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
+        f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
     )
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name={name} {totals}>\n'
@@ -123,7 +123,7 @@ def _head(name: str, counts: Counter[Verdict], seconds: float, began: datetime) 
 def _testcase(case: Case) -> str:
     name, classname = _attribute(case.name), _attribute(case.classname)
     inner = ""
-    if case.verdict is not Verdict.PASSED:
+    if case.verdict is not CaseVerdict.PASSED:
         about = f"type={_attribute(case.type)} message={_attribute(case.message)}"
         inner += f"<{case.verdict} {about}>{_text(case.text)}</{case.verdict}>\n"
     if case.system_out:

@@ -13,7 +13,7 @@ from noxcli.runs.ledger import Continuity, Ledger
 from noxcli.runs.progress import Progress
 from noxcli.timing import seconds_between
 
-SCHEMA = "noxcli.result/1"
+RESULT_SCHEMA = "noxcli.result/1"
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Outcome:
         mask = mask or Mask()
         output = self.delivered.output if self.delivered else (self.run.output if self.run else None)
         return {
-            "schema": SCHEMA,
+            "schema": RESULT_SCHEMA,
             "ok": exit_code == ExitCode.OK,
             "exit_code": int(exit_code),
             "retry_safe": self.run is None and not self.may_exist and not (self.error and self.error.leaves_doubt),

@@ -1,7 +1,7 @@
 """What became of a run, as a JUnit test case."""
 
 from noxcli.errors import ExitCode
-from noxcli.reports.junit import Case, Verdict
+from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.reports.result import Outcome
 from noxcli.timing import seconds_between
 
@@ -9,11 +9,11 @@ from noxcli.timing import seconds_between
 FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 
-def verdict_on(exit_code: ExitCode) -> Verdict:
+def verdict_on(exit_code: ExitCode) -> CaseVerdict:
     """Return what a code says of the run behind it."""
     if exit_code == ExitCode.OK:
-        return Verdict.PASSED
-    return Verdict.FAILURE if exit_code in FAILURES else Verdict.ERROR
+        return CaseVerdict.PASSED
+    return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
 
 
 def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:

@@ -31,7 +31,7 @@ class Doubt:
 
 
 @dataclass(slots=True)
-class Known:
+class KnownStarts:
     """What we know of other starts, whose runs we know.
 
     `lead` is how much later runs are created than they are sent, at least, by the server's clock, and `own_lead` by
@@ -76,7 +76,7 @@ class Search:
     """
 
     def __init__(
-        self, doubts: Sequence[Doubt], comparison: Comparison, recall: Callable[[Collection[str]], Known]
+        self, doubts: Sequence[Doubt], comparison: Comparison, recall: Callable[[Collection[str]], KnownStarts]
     ) -> None:
         self._doubts = doubts
         self._comparison = comparison

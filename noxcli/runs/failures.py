@@ -29,8 +29,8 @@ VALUES = frozenset({"input", "inputs", "output", "outputs"})  # a workflow's own
 NOT_OF_A_RUN = frozenset({"definition", "definitions", "workflow", "nodeconfig", "configdefinition", "settings"})
 NOTHING = frozenset({"", "none", "null", "false", "no", "ok", "n/a"})
 ERROR_WORD = re.compile(r"\b(?:error|exception|traceback|fail(?:ed|ure)?|fatal)\b|(?:Error|Exception)\b", re.IGNORECASE)
-LONGEST = 2000  # characters of a reason
-DEEPEST = 30
+LONGEST_REASON = 2000  # characters of a reason
+DEEPEST_SEARCH = 30
 MOST_VALUES = 200_000
 
 
@@ -76,7 +76,7 @@ def worst_of(faults: list[Fault], failed: frozenset[str]) -> Fault | None:
     return [fault for fault in same if fault.node == same[0].node][-1]
 
 
-def one_line(text: str, longest: int = LONGEST) -> str:
+def one_line(text: str, longest: int = LONGEST_REASON) -> str:
     """Return a reason in one line of limited length: of a trace only the end, which names the error."""
     if text.lstrip().startswith("Traceback (most recent call last)"):
         text = text[-4 * longest :].rstrip().rsplit("\n", 1)[-1]
@@ -95,7 +95,7 @@ class _Search:
 
     def walk(self, value: Any, node: str | None, depth: int) -> Iterator[Fault]:
         self._left -= 1
-        if self._left < 0 or depth > DEEPEST:
+        if self._left < 0 or depth > DEEPEST_SEARCH:
             return
         if isinstance(value, dict):
             yield from self._in_object(value, node, depth)
@@ -130,7 +130,7 @@ class _Search:
     def _texts(self, value: Any, node: str | None, rank: Rank, depth: int) -> Iterator[Fault]:
         """Yield the texts of something that is called an error."""
         self._left -= 1
-        if self._left < 0 or depth > DEEPEST:
+        if self._left < 0 or depth > DEEPEST_SEARCH:
             return
         if isinstance(value, str):
             if text := _text(value):

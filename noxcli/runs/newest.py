@@ -10,10 +10,10 @@ from noxcli.timing import parse_time
 
 EVIDENCE = 50  # items, half a page: enough to see an order in
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-Item = TypeVar("Item", bound=Run | Workflow | Version)
+Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
-def newest_first(items: Iterable[Item]) -> Iterator[Item]:
+def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
     """Yield runs and versions by their creation and workflows by their last change, the newest first.
 
     Where the list begins in that order, it is passed on as it comes, and no page is read that nobody asks for;
@@ -28,7 +28,7 @@ def newest_first(items: Iterable[Item]) -> Iterator[Item]:
         yield from _sorted([*first, *rest])
 
 
-def _sorted(items: Iterable[Item]) -> list[Item]:
+def _sorted(items: Iterable[Listed]) -> list[Listed]:
     return sorted(items, key=moment_of, reverse=True)
 
 
@@ -37,7 +37,7 @@ def moment_of(item: Run | Workflow | Version) -> datetime:
     return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
 
 
-def _distinct(items: Iterable[Item]) -> Iterator[Item]:
+def _distinct(items: Iterable[Listed]) -> Iterator[Listed]:
     """Yield each item once: what starts while pages are read pushes others onto the next."""
     seen: set[str] = set()
     for item in items:

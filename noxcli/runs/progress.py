@@ -17,7 +17,7 @@ SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
 ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
 EXECUTED = "executed"  # listed as worked through, which failed nodes are as well
-NAMED = 10  # nodes in one message
+MOST_NAMED = 10  # nodes in one message
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
@@ -306,8 +306,8 @@ def _nodes(workflow: Workflow) -> dict[str, Node]:
 
 def _some(named: Sequence[str], separator: str) -> str:
     """Return the first ones, and how many more there are."""
-    left = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
-    return separator.join([*named[:NAMED], *left])
+    left = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+    return separator.join([*named[:MOST_NAMED], *left])
 
 
 def _ids(details: Mapping[str, Any], name: str) -> list[str]:

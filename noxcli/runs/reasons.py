@@ -14,7 +14,7 @@ from noxcli.runs.progress import Progress
 from noxcli.timing import Clock, Deadline
 
 EACH_WITHIN = 3.0  # seconds for one source
-LONGEST = 8.0  # seconds for all of them, and for several runs side by side
+EXPLAIN_WITHIN = 8.0  # seconds for all of them, and for several runs side by side
 FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay has told what it knows
 
 
@@ -46,7 +46,7 @@ class Explainer:
         self, run: Run, deadline: Deadline, *, seen: Progress | None = None, workflow: Workflow | None = None
     ) -> Progress:
         """Return what is known of a failed run's nodes, `why` among it; `seen` is what its events told so far."""
-        limit = Deadline(self._clock, LONGEST if deadline.seconds == 0 else deadline.left(LONGEST))
+        limit = Deadline(self._clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.left(EXPLAIN_WITHIN))
         progress = seen or Progress(run, self._clock, from_start=False, shown=self._shown)
         progress.fold(Finished(run))
         if not progress.title:

@@ -10,7 +10,7 @@ from noxcli.runs.limits import Limits
 from noxcli.timing import Clock, Deadline
 
 JUST_STARTED = 10.0  # seconds for which a new run may not be readable yet
-LAST_LOOK = 0.7  # seconds past a limit of time; 1 s is what may be taken
+LAST_READ = 0.7  # seconds past a limit of time; 1 s is what may be taken
 SECOND_LOOK = 0.5  # seconds after an answer that would end it all: once may be a slip
 
 
@@ -69,7 +69,7 @@ class Record:
     def look_once_more(self) -> Generator[Sequence[Update], None, None]:
         """Read the run although the time is up; what fails now changes nothing."""
         try:
-            latest = self._get(LAST_LOOK)
+            latest = self._get(LAST_READ)
         except NoxError:
             return
         yield from self._take_in(latest)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.models import Run
 from noxcli.retry import Patience
-from noxcli.runs.doubt import SETTLING, Doubt, Finding, Known, Search
+from noxcli.runs.doubt import SETTLING, Doubt, Finding, KnownStarts, Search
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.signals import Interrupted
 from noxcli.threads import run_within
@@ -58,7 +58,7 @@ class Wanted:
     workflow_id: str
     input: Likeness
     comparison: Comparison
-    recall: Callable[[Collection[str]], Known]
+    recall: Callable[[Collection[str]], KnownStarts]
 
 
 class _Attempt:

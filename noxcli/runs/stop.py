@@ -7,6 +7,7 @@ from noxcli.models import Run
 from noxcli.timing import Clock, Deadline
 
 LOOKS_APART = 0.3
+LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
 
 
 class Stopper(Protocol):

@@ -2,7 +2,7 @@
 
 Plain text files in the cache directory, so that a shell can read them with nothing started and nobody asked:
 HOST.workflows with lines WORD<TAB>ID, HOST.ID.inputs with lines KEY=, KEY:= or KEY@. A word is what noxcli is to be
-given; each shell quotes it in its own way. Nothing here ever fails a command, as in the journal.
+given; each shell quotes it in its own way. Nothing here ever fails a command, as in the history.
 """
 
 import re
@@ -17,14 +17,14 @@ from noxcli.models import PLAIN_ID, Workflow
 from noxcli.place import Place
 from noxcli.redaction import Mask
 
-VARIABLE = "NOXCLI_CACHE_DIR"
-LONGEST = 200  # characters of a word
-MOST = 2000  # words in a file
-KEPT = 300  # files
-PRUNE_AT = 350
+CACHE_VARIABLE = "NOXCLI_CACHE_DIR"
+LONGEST_WORD = 200  # characters of a word
+MOST_WORDS = 2000  # words in a file
+KEPT_FILES = 300
+PRUNE_FILES_AT = 350
 
 
-class Known:
+class CompletionCache:
     """What is known of one server."""
 
     def __init__(self, environ: Mapping[str, str], base_url: str, mask: Mask | None = None) -> None:
@@ -36,8 +36,8 @@ class Known:
     @property
     def directory(self) -> Path:
         """Where the files are; platformdirs knows each system's place."""
-        if self._environ.get(VARIABLE):
-            return Path(self._environ[VARIABLE])
+        if self._environ.get(CACHE_VARIABLE):
+            return Path(self._environ[CACHE_VARIABLE])
         from platformdirs import user_cache_path  # loaded where something was learnt, not by --help
 
         return user_cache_path("noxcli", appauthor=False)
@@ -57,7 +57,7 @@ class Known:
 
     def _note(self, name: str, lines: Iterable[str]) -> None:
         told = (line for line in lines if self._mask(line) == line)
-        text = "".join(f"{line}\n" for line, _ in zip(told, range(MOST), strict=False)).encode()
+        text = "".join(f"{line}\n" for line, _ in zip(told, range(MOST_WORDS), strict=False)).encode()
         file = f"{self._host}.{name}"
         with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
             with suppress(OSError):
@@ -70,11 +70,11 @@ class Known:
 
 def _prune(place: Place) -> None:
     names = place.names()
-    if len(names) >= PRUNE_AT:
-        for name in sorted(names, key=lambda name: place.look(name).st_mtime_ns)[:-KEPT]:
+    if len(names) >= PRUNE_FILES_AT:
+        for name in sorted(names, key=lambda name: place.look(name).st_mtime_ns)[:-KEPT_FILES]:
             place.remove(name)
 
 
 def typable(word: str) -> bool:
     """True for what fits on a line, acts on no terminal, and is neither an option nor, to fish, a home directory."""
-    return 0 < len(word) <= LONGEST and word.isprintable() and word[0] not in "-~"
+    return 0 < len(word) <= LONGEST_WORD and word.isprintable() and word[0] not in "-~"

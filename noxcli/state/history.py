@@ -22,12 +22,12 @@ from noxcli.models import PLAIN_ID, Run, RunEvent
 from noxcli.place import Place
 from noxcli.redaction import Mask
 
-VARIABLE = "NOXCLI_STATE_DIR"
+STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
 CURSOR_SIZE = 512
-LARGEST = 64 * 1024  # bytes of a file that is read
-KEPT = 500  # runs
-PRUNE_AT = 600
+LARGEST_ENTRY = 64 * 1024  # bytes of a file that is read
+KEPT_RUNS = 500
+PRUNE_RUNS_AT = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Earlier:
     input_digest: str
 
 
-class Journal:
-    """The journal in the state directory; several noxcli may use it at once, since no two write one file."""
+class History:
+    """The history of runs in the state directory; several noxcli may use it at once, since no two write one file."""
 
     def __init__(
         self, environ: Mapping[str, str], mask: Mask | None = None, warn: Callable[[str], None] = lambda _: None
@@ -66,9 +66,9 @@ class Journal:
     @property
     def directory(self) -> Path:
         """Where the files are; platformdirs knows each system's place."""
-        if self._environ.get(VARIABLE):
-            return Path(self._environ[VARIABLE])
-        from platformdirs import user_state_path  # loaded where the journal is used, not by --help
+        if self._environ.get(STATE_VARIABLE):
+            return Path(self._environ[STATE_VARIABLE])
+        from platformdirs import user_state_path  # loaded where the history is used, not by --help
 
         return user_state_path("noxcli", appauthor=False)
 
@@ -130,7 +130,7 @@ class Journal:
         with suppress(OSError), self._opened() as place:
             for name in _newest_first(place):
                 with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-                    noted = json.loads(place.read(name, LARGEST))
+                    noted = json.loads(place.read(name, LARGEST_ENTRY))
                     if (noted["host"], noted["workflow_id"]) == (host, workflow_id) and noted.get("input_digest"):
                         yield Earlier(
                             str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
@@ -141,7 +141,7 @@ class Journal:
         if not PLAIN_ID.fullmatch(run_id):
             return None
         with suppress(OSError, ValueError, RecursionError), self._opened() as place:
-            noted = json.loads(place.read(f"{run_id}.cursor", LARGEST)[:CURSOR_SIZE])
+            noted = json.loads(place.read(f"{run_id}.cursor", LARGEST_ENTRY)[:CURSOR_SIZE])
             return noted if isinstance(noted, str) and noted else None
         return None
 
@@ -156,7 +156,7 @@ class Journal:
     def _prune(self) -> None:
         with self._opened() as place:
             names = _newest_first(place)
-            for name in names[KEPT:] if len(names) >= PRUNE_AT else ():
+            for name in names[KEPT_RUNS:] if len(names) >= PRUNE_RUNS_AT else ():
                 place.remove(name)
                 place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 
@@ -196,7 +196,7 @@ class CursorKeeper:
 
 def _entry_in(place: Place, name: str, host: str) -> Entry | None:
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        noted = json.loads(place.read(name, LARGEST))
+        noted = json.loads(place.read(name, LARGEST_ENTRY))
         if noted["host"] == host:
             return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host)
     return None

@@ -24,7 +24,7 @@ from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunE
 from noxcli.place import is_device, open_regular
 from noxcli.redaction import Mask
 
-VARIABLE = "NOXCLI_LOG_FILE"
+LOG_VARIABLE = "NOXCLI_LOG_FILE"
 # An answer's status is told by us, what follows it by the server.
 QUOTED = re.compile(r"( answered \d{3}\b).*", re.DOTALL)
 

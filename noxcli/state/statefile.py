@@ -8,8 +8,8 @@ from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, save
 from noxcli.place import read_named
 
-SCHEMA = "noxcli.state/1"
-LARGEST = 64 * 1024  # bytes
+STATE_SCHEMA = "noxcli.state/1"
+LARGEST_STATE = 64 * 1024  # bytes
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 
 
@@ -27,7 +27,7 @@ def write_state(path: Path, state: State) -> None:
 
     Raises Undelivered with the reason.
     """
-    save(path, [f"{json.dumps({'schema': SCHEMA, **asdict(state)}, indent=2)}\n".encode()])
+    save(path, [f"{json.dumps({'schema': STATE_SCHEMA, **asdict(state)}, indent=2)}\n".encode()])
 
 
 def read_state(path: Path) -> State | None:
@@ -36,14 +36,14 @@ def read_state(path: Path) -> State | None:
     Raises UsageProblem for a file that is something else.
     """
     try:
-        noted = json.loads(read_named(path, LARGEST))
+        noted = json.loads(read_named(path, LARGEST_STATE))
         state = State(str(noted["run_id"]), str(noted["workflow_id"]), str(noted["base_url"]))
-        known = noted["schema"] == SCHEMA
+        known = noted["schema"] == STATE_SCHEMA
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is no state file"
         raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None
     if not known:
-        raise UsageProblem(f"can't use {path}: its schema is not {SCHEMA}", FROM_RUN)
+        raise UsageProblem(f"can't use {path}: its schema is not {STATE_SCHEMA}", FROM_RUN)
     return state

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi, limit
-from noxcli.api.decode import DEEPEST, LONGEST_INT, parse_json
-from noxcli.api.limit import Limit
+from noxcli.api.decode import DEEPEST_JSON, LONGEST_INT, decode_json
+from noxcli.api.limit import AnswerLimit
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError, Refused, Unavailable
 from noxcli.models import Run
@@ -195,7 +195,7 @@ def test_a_long_integer_is_exact(digits: int) -> None:
     assert output[0] == -(10**digits - 1) // 9 * 7
 
 
-@pytest.mark.parametrize("depth", [900, 1000, DEEPEST - 2])
+@pytest.mark.parametrize("depth", [900, 1000, DEEPEST_JSON - 2])
 @pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"a": ', "}"), ('[1, {"b": [], "a": ', ', "c": 2}, ""]')])
 def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
     levels = before.count("[") + before.count("{") - before.count("]")
@@ -209,8 +209,8 @@ def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {DEEPEST:,} levels"),
-        ('{"a":' * 100_000, f"values nested deeper than {DEEPEST:,} levels"),
+        ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {DEEPEST_JSON:,} levels"),
+        ('{"a":' * 100_000, f"values nested deeper than {DEEPEST_JSON:,} levels"),
         ("9" * (LONGEST_INT + 1), f"an integer of more than {LONGEST_INT:,} digits"),
         ("[" * 2000, "something that is not JSON"),
     ],
@@ -230,13 +230,13 @@ MISTAKES = ["]", ",", "1 1", "1,", '{"a"}', '{"a": 1,}', "{1: 2}", '{"a" 1}', "n
 def test_deep_nesting_is_held_to_the_grammar(mistake: str) -> None:
     closed = "" if mistake == "]" else "]" * 1500
     with pytest.raises(ValueError, match=r"."):
-        parse_json(f"{DEEP}{mistake}{closed}{']' if mistake == ']' else ''}")
-    assert parse_json(f"{DEEP} \r\n\t{{}} , [ ] ,1e2{']' * 1500} \n")
+        decode_json(f"{DEEP}{mistake}{closed}{']' if mistake == ']' else ''}")
+    assert decode_json(f"{DEEP} \r\n\t{{}} , [ ] ,1e2{']' * 1500} \n")
 
 
 @pytest.mark.parametrize("depth", [200, 475, 2000])
 def test_deep_values_can_be_compared(depth: int) -> None:
-    one, same, other = (parse_json('{"a": [' * depth + text + "]}" * depth) for text in ("1", "1.0", "2"))
+    one, same, other = (decode_json('{"a": [' * depth + text + "]}" * depth) for text in ("1", "1.0", "2"))
     assert one == same
     assert one != other
     assert (one, "x") == (same, "x")
@@ -330,7 +330,7 @@ def test_a_file_may_take_its_time_as_long_as_it_moves() -> None:
 
 
 def test_a_limit_counts_all_reads_and_grows_with_what_they_bring() -> None:
-    fixed, growing = Limit(5.0, each=3.0), Limit(5.0, per_byte=1.0)
+    fixed, growing = AnswerLimit(5.0, each=3.0), AnswerLimit(5.0, per_byte=1.0)
     assert fixed.for_a_read() == fixed.each == 3.0
     for bounded in (fixed, growing):
         bounded._end -= 4.0

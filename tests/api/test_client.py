@@ -15,7 +15,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.api import Exchange, NoxusApi, client
-from noxcli.api.detail import LONGEST, describe
+from noxcli.api.detail import LONGEST_DETAIL, describe
 from noxcli.api.failures import parse_retry_after
 from noxcli.config.settings import Settings
 from noxcli.errors import (
@@ -419,7 +419,7 @@ def test_a_huge_or_deep_error_body_is_cut_to_one_line(body: bytes) -> None:
     line = failure(answer(500, body)).message
     assert "answered 500: " in line
     assert "\n" not in line
-    assert len(line) <= LONGEST + 60
+    assert len(line) <= LONGEST_DETAIL + 60
 
 
 @pytest.mark.parametrize("piece", [b"<", b"<script ", b"<style>", b"<title "])

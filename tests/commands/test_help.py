@@ -13,7 +13,7 @@ import pytest
 from noxcli.app import VERBS
 from noxcli.cli.context import Context
 from noxcli.cli.usage import HEADINGS, OWN, nearest
-from noxcli.main import run
+from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
@@ -26,7 +26,7 @@ PAGES = ["", *VERBS]
 def page_of(*argv: str) -> str:
     """What `--help` prints, for noxcli or for a verb."""
     out = io.BytesIO()
-    assert run([*argv, "--help"], Context(Terminal(out, io.StringIO()))) == 0
+    assert run_argv([*argv, "--help"], Context(Terminal(out, io.StringIO()))) == 0
     return out.getvalue().decode()
 
 

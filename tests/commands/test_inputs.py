@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from noxcli.cli.context import Context
-from noxcli.main import run
+from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, fixed_input, input_node
@@ -70,7 +70,7 @@ def test_on_a_terminal_the_columns_are_aligned_and_harmless(noxcli: Noxcli, play
     hostile = fixed_input("\x1b[31mred\u202e", "x" * 100)
     workflow = plays(nodes=[input_node("A"), hostile])
     screen = Screen()
-    code = run(["inputs", workflow], Context(Terminal(screen, io.StringIO(), environ=noxcli.environ)))
+    code = run_argv(["inputs", workflow], Context(Terminal(screen, io.StringIO(), environ=noxcli.environ)))
     lines = screen.getvalue().decode().splitlines()
     assert code == 0
     assert len({line.find(" str ") for line in lines[1:]}) == 1

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.cli.context import Context
-from noxcli.main import run
+from noxcli.main import run_argv
 from noxcli.models import Run
 from noxcli.render.table import in_columns
 from noxcli.render.terminal import Terminal
@@ -35,7 +35,7 @@ class Screen(io.BytesIO):
 
 def on_screen(noxcli: Noxcli, *argv: str) -> list[str]:
     screen = Screen()
-    assert run(argv, Context(Terminal(screen, io.StringIO(), environ=noxcli.environ))) == 0
+    assert run_argv(argv, Context(Terminal(screen, io.StringIO(), environ=noxcli.environ))) == 0
     return screen.getvalue().decode().splitlines()
 
 

@@ -17,8 +17,8 @@ from noxcli.config.settings import DEFAULT_URL
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import split_item
 from noxcli.models import Run, Workflow
-from noxcli.state.completion_cache import Known
-from noxcli.state.history import Journal
+from noxcli.state.completion_cache import CompletionCache
+from noxcli.state.history import History
 from tests.completions.tab import ROOT, Typed, start
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -73,13 +73,13 @@ HOSTILE = [
 ]
 
 
-def known(home: Path, url: str = DEFAULT_URL) -> Known:
-    return Known({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, url)
+def known(home: Path, url: str = DEFAULT_URL) -> CompletionCache:
+    return CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, url)
 
 
 def started(home: Path, run_id: str, url: str = DEFAULT_URL, workflow_id: str = "w-1") -> None:
     run = Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z")
-    Journal({"NOXCLI_STATE_DIR": str(home / ".local" / "state" / "noxcli")}).begin(run, url, {})
+    History({"NOXCLI_STATE_DIR": str(home / ".local" / "state" / "noxcli")}).begin(run, url, {})
 
 
 def text_input(label: str, number: int = 1) -> InputNode:

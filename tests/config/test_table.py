@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noxcli.config.project import LARGEST, NAME, read_project_file
+from noxcli.config.project import LARGEST_PROJECT_FILE, PROJECT_FILE, read_project_file
 from noxcli.config.table import MOST_DOTS, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
@@ -30,7 +30,7 @@ def filled(unit: str) -> str:
     """Return the unit as often as it fits, numbered where it has a place for that."""
     lines: list[str] = []
     size = 0
-    while size + len(unit) + 5 < LARGEST:
+    while size + len(unit) + 5 < LARGEST_PROJECT_FILE:
         lines.append(unit.replace("#", str(len(lines))))
         size += len(lines[-1])
     return "".join(lines)
@@ -54,10 +54,10 @@ def filled(unit: str) -> str:
 def test_a_project_file_that_asks_for_too_much_is_refused_in_one_line(
     noxcli: Noxcli, sandbox: Sandbox, text: str, told: str
 ) -> None:
-    Path(NAME).write_text(text)
+    Path(PROJECT_FILE).write_text(text)
     result = asks(noxcli)
     assert (result.code, result.out, result.err.count("\n"), sandbox.requests) == (2, b"", 1, [])
-    assert NAME in result.err
+    assert PROJECT_FILE in result.err
     assert told in result.err
     assert len(result.err) < 1000
 
@@ -68,9 +68,9 @@ def test_a_project_file_that_asks_for_too_much_is_refused_in_one_line(
         filled(f"{DOTS}.k# = 1\n"),
         filled(f"[{DOTS}.k#]\n"),
         filled(f"[[{DOTS}]]\n"),
-        f"[{DOTS}]\n{filled(f'{DOTS}.k# = 1{chr(10)}')[: LARGEST // 2]}",
+        f"[{DOTS}]\n{filled(f'{DOTS}.k# = 1{chr(10)}')[: LARGEST_PROJECT_FILE // 2]}",
         filled(f"[{DOTS}.k#]\n{DOTS} = 1\n"),
-        f"x = [\n{filled(f'{{{DOTS} = 1}},{chr(10)}')[: LARGEST // 2]}",
+        f"x = [\n{filled(f'{{{DOTS} = 1}},{chr(10)}')[: LARGEST_PROJECT_FILE // 2]}",
         filled("[[a]]\n[a.b]\n[[a.b.c]]\n"),
         'x = """' + "\\n" * 30_000 + '"""',
         'x = """' + '"\n' * 30_000 + '"""',
@@ -80,16 +80,16 @@ def test_a_project_file_that_asks_for_too_much_is_refused_in_one_line(
 )
 def test_the_slowest_that_is_let_through_is_not_slow(text: str) -> None:
     """Half a second would be much on an idle machine; a bound that a busy one keeps, too."""
-    Path(NAME).write_text(text)
+    Path(PROJECT_FILE).write_text(text)
     began = time.process_time()
     with pytest.raises(ConfigProblem):
-        read_project_file(Path(NAME))
+        read_project_file(Path(PROJECT_FILE))
     assert time.process_time() - began < 2
 
 
 def test_a_sparse_file_is_not_read(sandbox: Sandbox) -> None:
-    Path(NAME).touch()
-    os.truncate(NAME, 1 << 32)
+    Path(PROJECT_FILE).touch()
+    os.truncate(PROJECT_FILE, 1 << 32)
     code = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"

@@ -10,7 +10,7 @@ import pytest
 from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
 from noxcli.models import Run
 from noxcli.retry import Patience
-from noxcli.runs.doubt import SETTLING, Known
+from noxcli.runs.doubt import SETTLING, KnownStarts
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.start import MOST_CANDIDATES, Wanted, start_run
 from noxcli.signals import Interrupted
@@ -41,7 +41,7 @@ class Server:
 
     answers: list[Run | BaseException]
     runs: list[Run] | NoxError = field(default_factory=list)
-    known: Known = field(default_factory=Known)
+    known: KnownStarts = field(default_factory=KnownStarts)
     now: datetime | None = None
     sent: int = 0
     threads: set[threading.Thread] = field(default_factory=set)
@@ -167,7 +167,7 @@ BEFORE = run("before", timedelta(seconds=-90), input={"Question": "what"})
 
 def proving(*answers: Run | BaseException) -> Server:
     """A server whose list shows no run of ours, and one that we know."""
-    known = Known(digests={"before": COMPARISON.of(BEFORE.input).digest})
+    known = KnownStarts(digests={"before": COMPARISON.of(BEFORE.input).digest})
     known.note("before", BEFORE.created_at, NOW - timedelta(seconds=91), None)
     return Server(list(answers), [BEFORE], known, NOW)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.util import parse_url
 
-from noxcli.api.decode import parse_json
+from noxcli.api.decode import decode_json
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, read_frames
 from noxcli.batch.journal import Past, lines_of
@@ -19,7 +19,7 @@ from noxcli.errors import NoxError
 from noxcli.inputs.parse import parse_json as parse_input
 from noxcli.inputs.parse import split_item
 from noxcli.outputs.values import find_remote, outermost, replaced
-from noxcli.state.history import Journal
+from noxcli.state.history import History
 from noxcli.urls import read_url
 
 PLACE = Path(tempfile.mkdtemp(prefix="noxcli-fuzz-"))
@@ -69,10 +69,10 @@ def state_files(data: bytes) -> None:
     """What stands in the state directory never fails a command."""
     stored("r.json", data)
     stored("r.cursor", data)
-    journal = Journal({"NOXCLI_STATE_DIR": str(PLACE)})
-    journal.entry("r", "h")
-    journal.last("h")
-    journal.cursor("r")
+    history = History({"NOXCLI_STATE_DIR": str(PLACE)})
+    history.entry("r", "h")
+    history.last("h")
+    history.cursor("r")
 
 
 def config_file(data: bytes) -> None:
@@ -90,7 +90,7 @@ def config_file(data: bytes) -> None:
 def record(data: bytes) -> None:
     """A record is taken or refused, and its output can be walked and changed."""
     try:
-        value = parse_json(data)
+        value = decode_json(data)
     except ValueError:
         return
     with suppress(NoxError):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.render.text import LONGEST, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
+from noxcli.render.text import LONGEST_SHOWN, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
 from tests.hostile.corpus import PAYLOADS
 
 # Any character, with those that matter far more often than chance would have them.
@@ -64,11 +64,11 @@ def test_what_people_write_is_left_alone(text: str) -> None:
 
 def test_of_a_long_line_the_middle_is_left_out() -> None:
     line = visible(f"run failed at {'x' * 1_000_000}; come back with: noxcli wait run-1")
-    assert len(line) < LONGEST + 40
+    assert len(line) < LONGEST_SHOWN + 40
     assert line.startswith("run failed at x")
     assert "characters left out" in line
     assert line.endswith("x; come back with: noxcli wait run-1")
-    assert visible("x" * LONGEST) == "x" * LONGEST
+    assert visible("x" * LONGEST_SHOWN) == "x" * LONGEST_SHOWN
 
 
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0)])

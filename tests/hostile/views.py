@@ -13,12 +13,13 @@ from typing import Any
 from unittest.mock import patch
 
 from noxcli.cli.context import Context
-from noxcli.main import run
+from noxcli.main import run_argv
 from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
-from noxcli.outputs.filenames import HIDDEN
+from noxcli.outputs.download import Transfer
+from noxcli.outputs.filenames import UNPRINTABLE
 from noxcli.outputs.values import Remote
 from noxcli.render import play
-from noxcli.render.downloads import Bars, Lines
+from noxcli.render.downloads import DownloadBars, DownloadLines
 from noxcli.render.live import Live
 from noxcli.render.plain import WarningsOnly
 from noxcli.render.terminal import Terminal
@@ -100,7 +101,7 @@ class Theatre:
             "TERM": "xterm-256color",
         }
         terminal = Terminal(out, err, interactive=err_tty, environ=environ)
-        code = run(argv, Context(terminal, clock=QuickClock()))
+        code = run_argv(argv, Context(terminal, clock=QuickClock()))
         return code, out.getvalue(), err.getvalue().encode("utf-8", "surrogatepass")
 
     def add(self, name: str, *, nodes: Sequence[Node] = (), output: Iterable[tuple[str, Any]] = (), **more: Any) -> str:
@@ -317,7 +318,7 @@ def files(theatre: Theatre) -> Iterator[View]:
     yield View("plain", err, "")
     made = [path.relative_to(into).as_posix() for path in into.rglob("*")]
     assert len(made) == len(values) + 1
-    assert not {unicodedata.category(letter) for name in made for letter in name} & HIDDEN
+    assert not {unicodedata.category(letter) for name in made for letter in name} & UNPRINTABLE
     assert not [name for name in made if "/" in name]
     json.loads((into / "manifest.json").read_text())
     said = []
@@ -371,25 +372,16 @@ def said_by(terminal: Terminal) -> bytes:
     return terminal.err.getvalue().encode("utf-8", "surrogatepass")
 
 
-@dataclass
-class Going:
-    """A download on its way."""
-
-    remote: Remote
-    done: int = 5
-    total: int | None = 10
-    finished: bool = False
-
-
 def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
     """Downloads that take their time, under hostile keys."""
-    going: Sequence[Going] = [Going(Remote(f"/{key}", (key,), "id", "", is_text=False)) for key in all_marked("g")]
+    remotes = [Remote(f"/{key}", (key,), "id", "", is_text=False) for key in all_marked("g")]
+    going = [Transfer(remote, "id", done=5, total=10) for remote in remotes]
     for columns in (40, 80):
         terminal = on_terminal()
         with (
             size(columns, 200),
             patch("noxcli.render.downloads.FIRST_BAR", 0.0),
-            Bars(terminal) as bars,
+            DownloadBars(terminal) as bars,
         ):
             bars.show(going)
             bars.show([replace(one, finished=True) for one in going])
@@ -397,7 +389,7 @@ def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
                 bars.say(reason)
         yield View(f"download bars, {columns} columns", said_by(terminal), "gt", columns)
     terminal = on_terminal()
-    with Lines(terminal) as lines:
+    with DownloadLines(terminal) as lines:
         for reason in all_marked("t"):
             lines.say(reason)
     yield View("download lines", said_by(terminal), "t")

@@ -11,7 +11,7 @@ from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.partial import Part
 from noxcli.outputs.values import Remote
 from noxcli.render import downloads
-from noxcli.render.downloads import show_bytes, summary
+from noxcli.render.downloads import download_summary, show_bytes
 from noxcli.retry import Patience
 from noxcli.sandbox.faults import Answer, CutBody, Hold
 from noxcli.sandbox.scenario import File
@@ -233,11 +233,11 @@ def test_bytes_are_shown_short(count: float, text: str) -> None:
 def test_a_line_tells_bytes_rate_and_time_left() -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=False)
     known = Transfer(remote, "f", done=25_000_000, total=100_000_000)
-    assert summary([known], 5.0) == "downloading 1 file: 25.0 MB of 100.0 MB, 5.0 MB/s, 15s left"
+    assert download_summary([known], 5.0) == "downloading 1 file: 25.0 MB of 100.0 MB, 5.0 MB/s, 15s left"
     open_end = Transfer(remote, "g", done=5_000_000)
-    assert summary([known, open_end], 5.0) == "downloading 2 files: 30.0 MB, 6.0 MB/s"
+    assert download_summary([known, open_end], 5.0) == "downloading 2 files: 30.0 MB, 6.0 MB/s"
     known.finished = True
-    assert summary([known], 0.0) == "downloading 0 files: 25.0 MB of 100.0 MB, 0 bytes/s"
+    assert download_summary([known], 0.0) == "downloading 0 files: 25.0 MB of 100.0 MB, 0 bytes/s"
 
 
 @pytest.mark.parametrize("options", [(), ("--quiet",)])

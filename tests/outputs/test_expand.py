@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api.bodies import codings_of, decoded
+from noxcli.api.bodies import codings_of, decompressed
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.outputs.values import Remote
 from tests.conftest import Noxcli, Result
@@ -108,20 +108,20 @@ def test_codings_are_undone_from_the_last(coding: str) -> None:
 
 def test_a_few_compressed_bytes_come_out_a_little_at_a_time() -> None:
     bomb = gzip.compress(bytes(64 << 20), 9)
-    sizes = [len(piece) for piece in decoded(iter([bomb]), ["gzip"])]
+    sizes = [len(piece) for piece in decompressed(iter([bomb]), ["gzip"])]
     assert (sum(sizes), max(sizes)) == (64 << 20, 256 << 10)
 
 
 def test_what_is_left_in_the_unpacker_at_the_end_is_not_lost() -> None:
     for more in range(0, 600, 7):
         body = bytes((256 << 10) + more)
-        assert b"".join(decoded(iter([raw_deflated(body)]), ["deflate"])) == body
+        assert b"".join(decompressed(iter([raw_deflated(body)]), ["deflate"])) == body
 
 
 def test_single_bytes_are_pieces_too() -> None:
     packed = gzip.compress(WHOLE[:300]) * 3
     pieces = (packed[place : place + 1] for place in range(len(packed)))
-    assert b"".join(decoded(pieces, ["gzip"])) == WHOLE[:300] * 3
+    assert b"".join(decompressed(pieces, ["gzip"])) == WHOLE[:300] * 3
 
 
 def test_no_cut_of_compressed_json_reads_as_another_record(noxcli: Noxcli) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, Phase, Unavailable, Undelivered
 from noxcli.files import prepare_directory, save
-from noxcli.outputs.filenames import LONGEST, Names, safe_extension, safe_stem
+from noxcli.outputs.filenames import LONGEST_STEM, Names, safe_extension, safe_stem
 from tests.conftest import Noxcli
 
 RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
@@ -76,7 +76,7 @@ HOSTILE = [
 
 def check_stem(stem: str) -> None:
     assert stem
-    assert len(stem.encode()) <= LONGEST
+    assert len(stem.encode()) <= LONGEST_STEM
     assert not set(stem) & set('/\\:*?"<>|')
     assert not [letter for letter in stem if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
     assert stem == stem.strip(" .")

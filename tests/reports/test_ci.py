@@ -14,7 +14,7 @@ from noxcli.errors import ExitCode, RunFailed
 from noxcli.models import Run
 from noxcli.redaction import Mask
 from noxcli.reports.ci.base import Ended
-from noxcli.reports.ci.summary import LARGEST, summary
+from noxcli.reports.ci.summary import LARGEST_SUMMARY, summary_page
 from noxcli.reports.result import Outcome
 from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node
@@ -340,7 +340,7 @@ ANYTHING = st.recursive(
 def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
     run = Run(name, name, "completed", output=output)
     ended = Ended(name, Outcome(name, run).document(ExitCode.OK))
-    tags, _, rest = page(summary([ended], Mask()))
+    tags, _, rest = page(summary_page([ended], Mask()))
     assert tags <= TAGS
     assert rest.startswith("noxcli: completed , run")
 
@@ -349,7 +349,7 @@ def test_a_page_stays_within_its_size() -> None:
     run = Run("r", "w", "failed", output={"<" * 99: "&" * 99_999})
     failed = Outcome("w", run, error=RunFailed("&" * 10_000)).document(ExitCode.RUN_FAILED)
     runs = [Ended(str(number), failed) for number in range(100)]
-    text = summary(runs, Mask())
-    assert len(text.encode()) < LARGEST + 100
+    text = summary_page(runs, Mask())
+    assert len(text.encode()) < LARGEST_SUMMARY + 100
     assert text.endswith("<p>There is more in the log.</p>\n\n")
     assert page(text)[0] <= TAGS

@@ -11,7 +11,7 @@ import pytest
 
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import check_target
-from noxcli.reports.junit import Case, JunitReport, Verdict
+from noxcli.reports.junit import Case, CaseVerdict, JunitReport
 
 # After junit-10.xsd of Jenkins' xUnit plug-in: the attributes there are, and in which order elements may come.
 ATTRIBUTES = {
@@ -64,9 +64,9 @@ def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
     with JunitReport(path, "nightly") as report:
         report.add(Case("a", "wf", 1.5))
-        report.add(Case("b", "wf", 2.25, Verdict.FAILURE, "RunFailed", "it failed", "at length", "said"))
-        report.add(Case("c", "wf", 0.0, Verdict.ERROR, "TimedOut", "too slow"))
-        report.add(Case("d", "wf", verdict=Verdict.SKIPPED, message="not now"))
+        report.add(Case("b", "wf", 2.25, CaseVerdict.FAILURE, "RunFailed", "it failed", "at length", "said"))
+        report.add(Case("c", "wf", 0.0, CaseVerdict.ERROR, "TimedOut", "too slow"))
+        report.add(Case("d", "wf", verdict=CaseVerdict.SKIPPED, message="not now"))
     suite = valid(path)
     totals = [suite.attrib[name] for name in ("name", "tests", "failures", "errors", "skipped", "time")]
     assert totals == ["nightly", "4", "1", "1", "1", "3.750"]
@@ -78,7 +78,7 @@ def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     with JunitReport(tmp_path / "r.xml", HOSTILE) as report:
-        report.add(Case(HOSTILE, HOSTILE, 1, Verdict.ERROR, HOSTILE, HOSTILE, HOSTILE, HOSTILE))
+        report.add(Case(HOSTILE, HOSTILE, 1, CaseVerdict.ERROR, HOSTILE, HOSTILE, HOSTILE, HOSTILE))
     suite = valid(tmp_path / "r.xml")
     assert suite.attrib["name"] == LEGAL
     assert suite[0].attrib == {"name": LEGAL, "classname": LEGAL, "time": "1.000"}
@@ -136,7 +136,7 @@ def test_a_full_disk_is_told_at_the_end_and_leaves_the_old_report(tmp_path: Path
 
 
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
-    case = Case("row", "wf", 0.1, Verdict.FAILURE, "RunFailed", "x" * 100, "y" * 500, "z" * 500)
+    case = Case("row", "wf", 0.1, CaseVerdict.FAILURE, "RunFailed", "x" * 100, "y" * 500, "z" * 500)
     with JunitReport(tmp_path / "r.xml", "x") as report:
         tracemalloc.start()
         for _ in range(10_000):

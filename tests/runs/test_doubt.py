@@ -8,7 +8,7 @@ import pytest
 
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
-from noxcli.runs.doubt import OLD_ENOUGH, Doubt, Finding, Known, Search
+from noxcli.runs.doubt import OLD_ENOUGH, Doubt, Finding, KnownStarts, Search
 from noxcli.runs.likeness import Comparison
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -26,9 +26,9 @@ def run(name: str, seconds: float | None, input: Any = MINE) -> Run:
 BEFORE = run("before", -100, {"Question": "what"})
 
 
-def knowing(*runs: Run, behind: float = 0, took: float = 0.3) -> Known:
+def knowing(*runs: Run, behind: float = 0, took: float = 0.3) -> KnownStarts:
     """What is known of these runs; the clock of created_at is so many seconds behind."""
-    known = Known()
+    known = KnownStarts()
     for one in runs:
         known.digests[one.id] = COMPARISON.of(one.input).digest
         sent = datetime.fromisoformat(str(one.created_at)) + (behind - took) * SECOND
@@ -42,11 +42,11 @@ def doubt(number: int = 1, seconds: float = 0, input: Any = MINE, *, by_server: 
 
 def finding(
     listed: Sequence[Run],
-    known: Known | None = None,
+    known: KnownStarts | None = None,
     doubts: Sequence[Doubt] = (),
     comparison: Comparison = COMPARISON,
 ) -> Finding:
-    def recall(_: Collection[str]) -> Known:
+    def recall(_: Collection[str]) -> KnownStarts:
         return knowing(BEFORE) if known is None else known
 
     search = Search(doubts or [doubt()], comparison, recall)
@@ -108,14 +108,14 @@ def test_how_long_other_starts_took_hides_no_run() -> None:
     ("listed", "known"),
     [
         ([], knowing(BEFORE)),
-        ([BEFORE], Known()),
+        ([BEFORE], KnownStarts()),
         ([run("before", -100, {"Question": "changed"})], knowing(BEFORE)),
         ([run("before", -100, {"Question": "what", "node-2": "more"})], None),
-        ([run("before", None, BEFORE.input)], Known(digests=knowing(BEFORE).digests)),
+        ([run("before", None, BEFORE.input)], KnownStarts(digests=knowing(BEFORE).digests)),
     ],
     ids=["empty", "nothing known", "changed inputs", "another shape", "no times"],
 )
-def test_without_a_run_to_test_the_list_by_nothing_is_proven(listed: list[Run], known: Known | None) -> None:
+def test_without_a_run_to_test_the_list_by_nothing_is_proven(listed: list[Run], known: KnownStarts | None) -> None:
     assert not finding(listed, knowing(*listed) if known is None else known).absent
 
 

@@ -11,7 +11,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.models import PLAIN_ID, Workflow
 from noxcli.sandbox.scenario import Node, Version, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.state.completion_cache import KEPT, MOST, PRUNE_AT, Known
+from noxcli.state.completion_cache import KEPT_FILES, MOST_WORDS, PRUNE_FILES_AT, CompletionCache
 from tests.conftest import Noxcli
 
 
@@ -105,14 +105,14 @@ def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
 
 
 def test_it_stays_small(tmp_path: Path) -> None:
-    at(tmp_path).workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST + 10)])
-    assert only(tmp_path).read_text().count("\n") == MOST
+    at(tmp_path).workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST_WORDS + 10)])
+    assert only(tmp_path).read_text().count("\n") == MOST_WORDS
 
-    for number in range(PRUNE_AT + 10):
+    for number in range(PRUNE_FILES_AT + 10):
         at(tmp_path).inputs(f"w-{number}", [InputNode("n-1", "Question", "str")])
     left = {path.name for path in tmp_path.iterdir()}
-    assert KEPT <= len(left) < PRUNE_AT
-    assert f"http___x.w-{PRUNE_AT + 9}.inputs" in left
+    assert KEPT_FILES <= len(left) < PRUNE_FILES_AT
+    assert f"http___x.w-{PRUNE_FILES_AT + 9}.inputs" in left
 
 
 def test_where_it_cannot_be_written_the_command_goes_on(noxcli: Noxcli, tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_where_it_cannot_be_written_the_command_goes_on(noxcli: Noxcli, tmp_path
     assert (result.code, result.err) == (0, "")
 
 
-def at(directory: Path) -> Known:
-    return Known({"NOXCLI_CACHE_DIR": str(directory)}, "http://x")
+def at(directory: Path) -> CompletionCache:
+    return CompletionCache({"NOXCLI_CACHE_DIR": str(directory)}, "http://x")
 
 
 def only(directory: Path) -> Path:

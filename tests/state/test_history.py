@@ -15,7 +15,7 @@ import pytest
 from noxcli.models import Run, RunEvent
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from noxcli.state.history import KEPT, PRUNE_AT, Journal
+from noxcli.state.history import KEPT_RUNS, PRUNE_RUNS_AT, History
 from tests.conftest import Noxcli
 from tests.process import environment, running
 
@@ -116,24 +116,24 @@ def test_a_journal_that_is_no_use_fails_nothing(noxcli: Noxcli, plays: Any, dama
 
 
 def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
-    journal = Journal({"NOXCLI_STATE_DIR": str(tmp_path)})
-    journal.begin(Run("one", "w", "queued"), "http://h", {})
+    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    history.begin(Run("one", "w", "queued"), "http://h", {})
     for name, text in (("a", "{"), ("b", "[]"), ("c", '{"host": "http://h"}'), ("d", "")):
         (tmp_path / f"{name}.json").write_text(text)
-    last = journal.last("http://h")
+    last = history.last("http://h")
     assert last is not None
     assert last.run_id == "one"
 
 
 def test_old_entries_go(tmp_path: Path) -> None:
-    journal = Journal({"NOXCLI_STATE_DIR": str(tmp_path)})
-    for number in range(PRUNE_AT):
-        journal.begin(Run(f"run-{number}", "w", "queued"), "http://h", {})
+    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    for number in range(PRUNE_RUNS_AT):
+        history.begin(Run(f"run-{number}", "w", "queued"), "http://h", {})
         os.utime(tmp_path / f"run-{number}.json", (number + 1, number + 1))
-    journal.begin(Run("newest", "w", "queued"), "http://h", {})
-    assert KEPT <= len(list(tmp_path.glob("*.json"))) < PRUNE_AT
+    history.begin(Run("newest", "w", "queued"), "http://h", {})
+    assert KEPT_RUNS <= len(list(tmp_path.glob("*.json"))) < PRUNE_RUNS_AT
     assert not (tmp_path / "run-0.json").exists()
-    last = journal.last("http://h")
+    last = history.last("http://h")
     assert last is not None
     assert last.run_id == "newest"
 
@@ -141,20 +141,20 @@ def test_old_entries_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize("run_id", ["../outside", "a/b", "", ".hidden", "x" * 300, "a\x00b"])
 def test_an_id_that_is_no_file_name_is_not_journalled(tmp_path: Path, run_id: str) -> None:
     state = tmp_path / "state"
-    journal = Journal({"NOXCLI_STATE_DIR": str(state)})
-    journal.begin(Run(run_id, "w", "queued"), "http://h", {})
-    with journal.keep_cursor(run_id) as keeper:
+    history = History({"NOXCLI_STATE_DIR": str(state)})
+    history.begin(Run(run_id, "w", "queued"), "http://h", {})
+    with history.keep_cursor(run_id) as keeper:
         keeper.show([(RunEvent("state", {}, "1-0"), ())])
-    assert journal.cursor(run_id) is None
+    assert history.cursor(run_id) is None
     assert [path for path in tmp_path.rglob("*") if path != state] == []
 
 
 def test_a_shorter_cursor_leaves_nothing_of_the_longer(tmp_path: Path) -> None:
-    journal = Journal({"NOXCLI_STATE_DIR": str(tmp_path)})
-    with journal.keep_cursor("run") as keeper:
+    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    with history.keep_cursor("run") as keeper:
         for cursor in ("1234567890123-15", "x", 'with "quotes" and ünïcode'):
             keeper.show([(RunEvent("state", {}, cursor), ()), (RunEvent("state", {}, None), ())])
-            assert journal.cursor("run") == cursor
+            assert history.cursor("run") == cursor
 
 
 def test_several_at_once(plays: Any, sandbox: Sandbox) -> None:

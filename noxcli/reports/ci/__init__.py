@@ -10,7 +10,7 @@ from noxcli.timing import Clock
 
 __all__ = ["CiSystem", "Ended", "WhichCi", "ci_system"]
 
-VARIABLE = "NOXCLI_CI"
+CI_VARIABLE = "NOXCLI_CI"
 
 
 class WhichCi(StrEnum):
@@ -43,11 +43,11 @@ def ci_system(asked: WhichCi | None, terminal: Terminal, clock: Clock) -> CiSyst
 
 
 def _configured(environ: Mapping[str, str]) -> WhichCi:
-    word = environ.get(VARIABLE) or WhichCi.AUTO
+    word = environ.get(CI_VARIABLE) or WhichCi.AUTO
     try:
         return WhichCi(word)
     except ValueError:
-        raise ConfigProblem(f"{VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
+        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
 
 
 def _found(environ: Mapping[str, str]) -> WhichCi:

@@ -20,13 +20,13 @@ from noxcli.outputs.values import find_remote
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.reports.ci.base import CiSystem, Ended, Fold
-from noxcli.reports.ci.summary import summary
+from noxcli.reports.ci.summary import summary_page
 from noxcli.runs.progress import Step
 
 MOST_ANNOTATIONS = 10  # of a kind in a step; GitHub drops the rest without a word
 LEAST_LINE = 4  # characters: hiding every `}` of a JSON secret would leave no log
 LARGEST_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows nothing of a larger one
-LARGEST_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
+LARGEST_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
 
 
 class GitHub(CiSystem):
@@ -58,7 +58,7 @@ class GitHub(CiSystem):
 
     def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
         self._set_outputs(self._results(ended, exit_code, output_dir))
-        self._append("GITHUB_STEP_SUMMARY", summary(ended, self._terminal.mask), LARGEST_PAGE)
+        self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), LARGEST_PAGE)
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
     def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
@@ -83,7 +83,7 @@ class GitHub(CiSystem):
         if output_dir is not None and one.document["files"]:
             results["outputs_path"] = output_dir
         output = to_json(one.document["output"]) if _is_whole(one) else ""
-        if output and len(output.encode()) <= LARGEST_OUTPUT:
+        if output and len(output.encode()) <= LARGEST_STEP_OUTPUT:
             results["output"] = output
         return results
 

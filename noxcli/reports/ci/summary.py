@@ -14,18 +14,18 @@ from noxcli.reports.ci.base import Ended
 from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
-LARGEST = 64 * 1024
-LARGEST_OUTPUT = 4 * 1024
+LARGEST_SUMMARY = 64 * 1024
+LARGEST_BLOCK = 4 * 1024
 MASKED = 4  # times as much is searched for secrets: what takes their place is shorter
-MOST_ROWS = 100
+MOST_NODES = 100
 MOST_OUTPUTS = 8
-NAME_WIDTH = 100
+CODE_WIDTH = 100
 REASON_WIDTH = 2000
 
 
-def summary(ended: Sequence[Ended], mask: Mask) -> str:
+def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
     """Return the page for these runs, within its size whatever they put out: a block that does not fit is left out."""
-    page, room, whole = "", LARGEST, True
+    page, room, whole = "", LARGEST_SUMMARY, True
     for block in (block for one in ended for block in _run(one, mask)):
         size = len(block.encode("utf-8", "replace")) + 2
         if size <= room:
@@ -57,12 +57,12 @@ def _run(one: Ended, mask: Mask) -> Iterator[str]:
 
 def _table(nodes: Sequence[Mapping[str, Any]], mask: Mask) -> str:
     rows = ["<table><tr><th>node</th><th>status</th><th>seconds</th></tr>"]
-    for node in nodes[:MOST_ROWS]:
+    for node in nodes[:MOST_NODES]:
         took = "" if node["duration_s"] is None else f"{node['duration_s']:.1f}"
         cells = [_code(node["name"], mask), _code(node["status"], mask), took]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    if len(nodes) > MOST_ROWS:
-        rows.append(f"<tr><td>and {len(nodes) - MOST_ROWS} more</td><td></td><td></td></tr>")
+    if len(nodes) > MOST_NODES:
+        rows.append(f"<tr><td>and {len(nodes) - MOST_NODES} more</td><td></td><td></td></tr>")
     return "\n".join([*rows, "</table>"])
 
 
@@ -72,16 +72,16 @@ def _way_back(run: Mapping[str, Any]) -> str:
     return f"noxcli {'fetch-output' if run['status'] == 'completed' else 'wait'} {run['id']}"
 
 
-def _code(text: str, mask: Mask, width: int = NAME_WIDTH) -> str:
+def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
     return f"<code>{escape(shorten(visible(mask(text)), width), quote=False)}</code>"
 
 
 def _block(value: Any, mask: Mask) -> str:
     """Return the beginning of a value as text, in its lines, and how long it is in all."""
     text = as_text(value)
-    lines = mask.torn(text[: MASKED * LARGEST_OUTPUT])[: LARGEST_OUTPUT + 1].splitlines()
+    lines = mask.torn(text[: MASKED * LARGEST_BLOCK])[: LARGEST_BLOCK + 1].splitlines()
     shown = escape("\n".join(map(visible, lines)), quote=False).encode("utf-8", "replace")
-    if len(text) <= LARGEST_OUTPUT and len(shown) <= LARGEST_OUTPUT:
+    if len(text) <= LARGEST_BLOCK and len(shown) <= LARGEST_BLOCK:
         return f"<pre><code>{shown.decode()}</code></pre>"
-    begun = re.sub(r"&[a-z]*$", "", shown[:LARGEST_OUTPUT].decode("utf-8", "ignore"))
+    begun = re.sub(r"&[a-z]*$", "", shown[:LARGEST_BLOCK].decode("utf-8", "ignore"))
     return f"<pre><code>{begun}…</code></pre>\n<p>{len(text):,} characters in all</p>"
