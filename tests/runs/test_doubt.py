@@ -133,6 +133,14 @@ def test_our_own_time_of_day_proves_nothing_and_finds_candidates() -> None:
     assert finding([run("mine", 1), BEFORE], doubts=[doubt(by_server=False)]).own[1].id == "mine"
 
 
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_where_only_our_own_clock_was_noted_known_runs_tell_how_wrong_it_was(ahead: int) -> None:
+    known = KnownStarts(digests=knowing(BEFORE).digests)
+    known.note("before", BEFORE.created_at, None, NOW + (ahead - 100) * SECOND)
+    listed = [run("mine", 1), BEFORE, run("long ago", -7200)]
+    assert names(finding(listed, known, [doubt(seconds=ahead, by_server=False)]).candidates[1]) == ["mine"]
+
+
 def test_a_list_that_is_not_newest_first_has_to_show_the_newest_known_run() -> None:
     newer = run("newer", -50, {"Question": "how"})
     known = knowing(BEFORE, newer)
