@@ -19,17 +19,17 @@ VERBS = {
     "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
     "workflows": ("Look", "List workflows, last changed first."),
     "versions": ("Look", "List the saved versions of a workflow, newest first."),
-    "inputs": ("Look", "Show what a workflow takes, and a command line to start from."),
+    "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
     "merge-batch": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
-    "config": ("Set up", "Show the settings in force, and where each comes from."),
+    "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
     "completion": ("Set up", "Print the completion script of a shell."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
-    "help": ("Set up", "Print the exit codes and what to do about each."),
+    "help": ("Set up", "Print the exit codes, and what to do about each."),
 }
-EPILOG = "Exit codes, environment and recipes: README.md. A try without an account: noxcli sandbox -- noxcli run demo"
+EPILOG = "More: man noxcli, noxcli help exit-codes. Try it without an account: noxcli sandbox -- noxcli run demo"
 
 
 class Verbs(HelpOnStdout, TyperGroup):

@@ -23,31 +23,31 @@ class ExitCode(IntEnum):
         """Return the code with this number."""
         return next(code for code in cls if code == number)
 
-    OK = 0, "completed, and what was asked for was delivered whole", "-"
-    RUN_FAILED = 1, "the run failed", "your choice"
+    OK = 0, "completed, and what was asked for was delivered in full", "not needed"
+    RUN_FAILED = 1, "the run failed", "up to you"
     USAGE = (
         2,
-        "bad usage, input or config, or the server refused the request (400, 409, 422); nothing started",
+        "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
         "fix first",
     )
     RUN_STOPPED = 3, "the run was stopped", "-"
-    AUTH = 4, "no key, key refused (401), permission missing (403)", "fix first"
+    AUTH = 4, "no key, key rejected (401), permission missing (403)", "fix first"
     NOT_FOUND = 5, "workflow, run or file not found", "-"
-    LOST_CONTACT = 6, "lost contact, verdict unknown; the run may be going on", "`wait` again, do not restart"
+    LOST_CONTACT = 6, "lost contact, result unknown; the run may still be running", "`wait` again, do not restart"
     START_UNKNOWN = (
         7,
-        "start outcome unknown: the request was sent and no usable answer came",
-        "look first (`runs`)",
+        "start outcome unknown: the request was sent but no usable response came back",
+        "check `runs` first",
     )
     NOT_FINISHED = 8, "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
     UNDELIVERED = 9, "completed, but the output could not be completed or written", "`fetch-output` again"
-    PAUSED = 10, "waiting for a person (`awaiting_human_feedback`)", "after the person"
-    BUG = 70, "a bug in noxcli (traceback only with `--verbose`)", "report"
-    TEMPORARY = 75, "temporary trouble, nothing started", "safe"
-    TIMED_OUT = 124, "`--timeout` or `--stall-timeout` hit", "`wait` again"
+    PAUSED = 10, "paused for human input (`awaiting_human_feedback`)", "after the input is given"
+    BUG = 70, "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
+    TEMPORARY = 75, "temporary failure, nothing started", "safe"
+    TIMED_OUT = 124, "`--timeout` or `--stall-timeout` reached", "`wait` again"
     HANGUP = 129, "SIGHUP", "-"
     INTERRUPTED = 130, "SIGINT (Ctrl-C)", "-"
-    READER_GONE = 141, "the reader of stdout went away", "-"
+    READER_GONE = 141, "the reader of stdout closed the pipe", "-"
     TERMINATED = 143, "SIGTERM", "-"
 
 

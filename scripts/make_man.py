@@ -46,7 +46,7 @@ def page() -> str:
         lines += section(name, verb, typer.Context(verb, info_name=name, parent=context, **verb.context_settings))
     lines.append(".SH EXIT STATUS")
     for code in map(ExitCode.of, ExitCode):
-        again = "" if code.again == "-" else f"; again: {code.again}"
+        again = "" if code.again == "-" else f"; retry: {code.again}"
         lines += [".TP", f".B {int(code)}", marked(f"{code.meaning}{again}")]
     lines.append(".SH ENVIRONMENT")
     for names, meaning in environment():

@@ -38,7 +38,7 @@ def _duration(text: str | float) -> float:
 def _some_time(text: str | float) -> float:
     seconds = _duration(text)
     if seconds <= 0:
-        raise typer.BadParameter("no time at all is too short; write 10s")
+        raise typer.BadParameter("must be more than zero; write 10s")
     return seconds
 
 
@@ -57,22 +57,22 @@ WholeInputs = Annotated[
 ]
 Secrets = Annotated[
     list[str] | None,
-    typer.Option("--secret", metavar="KEY=ENVNAME", help="Send that variable's value, and show it nowhere."),
+    typer.Option("--secret", metavar="KEY=ENVNAME", help="Send this environment variable's value, and never show it."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check, print the request, and send nothing.")]
-NoCheck = Annotated[bool, typer.Option("--no-check", help="Leave the inputs to the server to judge.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the inputs and print the request without sending it.")]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Skip local input validation.")]
 VersionId = Annotated[
     str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
 ]
 CallbackUrl = Annotated[
-    str | None, typer.Option("--callback-url", metavar="URL", help="Where the platform POSTs the result.")
+    str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
 ]
-Detach = Annotated[bool, typer.Option("--detach", help="Start only, and print the run's id.")]
-Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume behind this redis_id.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="What stdout carries.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")]
+Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
-LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List so many at most.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List at most N.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RawOption = Annotated[
     list[str] | None,
@@ -86,77 +86,94 @@ NameTemplate = Annotated[
     typer.Option(
         "--name",
         metavar="TEMPLATE",
-        help="Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}.",
+        help="Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]",
     ),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace files in DIR that noxcli did not write; without it they stay (exit 9)."),
+    typer.Option("--overwrite", help="Replace files in DIR even if noxcli did not write them; without it, exit 9."),
 ]
-NoExpand = Annotated[bool, typer.Option("--no-expand", help="Leave texts that the server cut as previews.")]
+NoExpand = Annotated[bool, typer.Option("--no-expand", help="Do not download the full text of truncated outputs.")]
 Timeout = Annotated[
     float | None,
     typer.Option(
-        "--timeout", parser=_duration, metavar="DUR", help="Give up after 90, 30s, 10m or 2h; the run goes on."
+        "--timeout",
+        parser=_duration,
+        metavar="DUR",
+        help="Give up after this long (90, 30s, 10m, 2h); the run continues.",
     ),
 ]
 PollInterval = Annotated[
-    float, typer.Option("--poll-interval", parser=_some_time, metavar="DUR", help="Wait between two reads.")
+    float, typer.Option("--poll-interval", parser=_some_time, metavar="DUR", help="Wait this long between polls.")
 ]
 IdleTimeout = Annotated[
     float,
     typer.Option(
-        "--idle-timeout", parser=_some_time, metavar="DUR", help="Read the run when no event came for so long."
+        "--idle-timeout", parser=_some_time, metavar="DUR", help="Poll the run's status after this long without events."
     ),
 ]
 RetryFor = Annotated[
     float | None,
     typer.Option(
-        "--retry-for", parser=_duration, metavar="DUR", help="Go on trying for so long while nothing answers."
+        "--retry-for", parser=_duration, metavar="DUR", help="Keep retrying this long while the server is unreachable."
     ),
 ]
 StallTimeout = Annotated[
     float | None,
-    typer.Option("--stall-timeout", parser=_some_time, metavar="DUR", help="Give up when nothing moved for so long."),
+    typer.Option("--stall-timeout", parser=_some_time, metavar="DUR", help="Give up after this long without progress."),
 ]
 OnPause = Annotated[
     WhenPaused | None,
-    typer.Option("--on-pause", help="When a person is waited for [exit; on a terminal: wait].", show_default=False),
+    typer.Option(
+        "--on-pause",
+        help="When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]",
+        show_default=False,
+    ),
 ]
 OnInterrupt = Annotated[
     WhenInterrupted | None,
     typer.Option(
-        "--on-interrupt", help="What Ctrl-C does to the run [stop; on a terminal: detach].", show_default=False
+        "--on-interrupt",
+        help="On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]",
+        show_default=False,
     ),
 ]
 StateFile = Annotated[
-    str | None, typer.Option("--state-file", metavar="FILE", help="Note the run's ids for `noxcli stop --state-file`.")
+    str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]
-Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the verdict as JUnit XML.")]
+Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
 Dotenv = Annotated[
     str | None,
     typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
 ]
 Ci = Annotated[
     WhichCi | None,
-    typer.Option("--ci", help="Whose log folds, annotations and files to write [NOXCLI_CI; auto].", show_default=False),
+    typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where the last reading from here ended.")]
-NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll only.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr; errors stay.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Add requests, tries and times; no keys, no values.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume after the last event read on this machine.")]
+NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; errors still show.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
+]
 LogFile = Annotated[
     str | None,
-    typer.Option("--log-file", metavar="FILE", help="Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]."),
+    typer.Option(
+        "--log-file", metavar="FILE", help="Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]"
+    ),
 ]
-Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stderr.")]
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
 BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", metavar="URL", help="The API's address [NOXUS_BACKEND_URL].")
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"
+    ),
 ]
 ApiKeyFile = Annotated[
-    str | None, typer.Option("--api-key-file", metavar="FILE", help="Read the key from FILE [NOXUS_API_KEY].")
+    str | None,
+    typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]"),
 ]
-PROFILE_HELP = "Server and key as the config file has them under NAME [NOXCLI_PROFILE]."
+PROFILE_HELP = "Use this profile from the config file. [env: NOXCLI_PROFILE]"
 UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="PROFILE", help=PROFILE_HELP)]
 ProfileOption = Annotated[
     str | None,
@@ -170,7 +187,10 @@ ProfileOption = Annotated[
     ),
 ]
 ConnectTimeout = Annotated[
-    float, typer.Option("--connect-timeout", parser=_some_time, metavar="DUR", help="Limit for one connection attempt.")
+    float,
+    typer.Option(
+        "--connect-timeout", parser=_some_time, metavar="DUR", help="Limit each connection attempt to this long."
+    ),
 ]
 
 

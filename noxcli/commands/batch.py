@@ -64,35 +64,46 @@ LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
 InputFormat = Annotated[
     str | None,
-    typer.Option("--input-format", metavar="jsonl|csv|tsv", help="What FILE holds [by its name, else jsonl]."),
+    typer.Option(
+        "--input-format", metavar="jsonl|csv|tsv", help="Read FILE as this format. [default: by its name, else jsonl]"
+    ),
 ]
 ColumnForms = Annotated[
     list[str] | None,
-    typer.Option(
-        "--column", metavar="KEY@", help="How a column is read: KEY@ uploads the file it names, KEY:= is JSON."
-    ),
+    typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
 ]
 BatchDirectory = Annotated[
     str | None,
     typer.Option(
-        "--output-dir", metavar="DIR", help="Files by row, and the journal; without it that is in FILE.batch."
+        "--output-dir",
+        metavar="DIR",
+        help="Write each row's files and the journal to DIR. [default: FILE.batch for the journal]",
     ),
 ]
-MaxParallel = Annotated[int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Rows at once.")]
-ResumeBatch = Annotated[bool, typer.Option("--resume", help="Go on with what an earlier call has left.")]
+MaxParallel = Annotated[
+    int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
+]
+ResumeBatch = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")]
 Adopt = Annotated[
-    bool, typer.Option("--adopt", help="Take a run with a doubtful row's input as its own; start it where none is.")
+    bool,
+    typer.Option(
+        "--adopt", help="For rows whose start is uncertain, adopt the matching run, or start one if there is none."
+    ),
 ]
-RetryInDoubt = Annotated[bool, typer.Option("--retry-in-doubt", help="Start doubtful rows again, come what may.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Start rows again whose run failed or was stopped.")]
-ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Go on although FILE is not what it was.")]
+RetryInDoubt = Annotated[
+    bool, typer.Option("--retry-in-doubt", help="Start uncertain rows again, even if that runs them twice.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Start rows again if their run failed or was stopped.")
+]
+ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Resume even though FILE has changed.")]
 MaxFailures = Annotated[
-    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start nothing more after N failed rows.")
+    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
 ]
-FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="The same as --max-failures 1.")]
+FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="Same as --max-failures 1.")]
 Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Only every N-th row, from the I-th on.")
+    str | None, typer.Option("--shard", metavar="I/N", help="Run only every N-th row, starting at row I.")
 ]
 
 

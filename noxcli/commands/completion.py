@@ -20,7 +20,9 @@ class Shell(StrEnum):
 SCRIPTS = {Shell.BASH: "noxcli.bash", Shell.ZSH: "_noxcli", Shell.FISH: "noxcli.fish", Shell.POWERSHELL: "noxcli.ps1"}
 
 
-def completion(ctx: typer.Context, shell: Annotated[Shell, typer.Argument(help="The shell to complete in.")]) -> None:
+def completion(
+    ctx: typer.Context, shell: Annotated[Shell, typer.Argument(help="The shell to print the script for.")]
+) -> None:
     """Print the completion script of a shell.
 
     Examples:

@@ -38,7 +38,7 @@ def config(
     api_key_file: options.ApiKeyFile = None,
     _profile: options.ProfileOption = None,
 ) -> None:
-    """Show the settings in force, and where each comes from.
+    """Show the current settings, and where each comes from.
 
     Examples:
         noxcli config

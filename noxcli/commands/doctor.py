@@ -42,7 +42,8 @@ DOCTOR_SCHEMA = "noxcli.doctor/1"
 LOOK = 5.0  # seconds at a stream
 LATEST_RUNS = 100  # runs among which one that is running is looked for
 RunOption = Annotated[
-    str | None, typer.Option("--run", metavar="RUN", help="Look at this run's events; best while it is running.")
+    str | None,
+    typer.Option("--run", metavar="RUN", help="Check the event stream of this run, best while it is running."),
 ]
 
 

@@ -15,7 +15,7 @@ from noxcli.render import Format
 from noxcli.runs.resolve import one_run, resolve_run
 from noxcli.timing import Deadline
 
-WaitFirst = Annotated[bool, typer.Option("--wait", help="Wait for the end first.")]
+WaitFirst = Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")]
 
 
 def fetch_output(

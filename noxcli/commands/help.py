@@ -7,11 +7,11 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.errors import ExitCode, UsageProblem
 
-Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="What to tell about.")]
+Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="The topic.")]
 
 
 def help(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
-    """Print the exit codes and what to do about each.
+    """Print the exit codes, and what to do about each.
 
     Examples:
         noxcli help exit-codes
@@ -19,8 +19,7 @@ def help(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
     context: Context = ctx.obj
     if topic != "exit-codes":
         raise UsageProblem(f"there is no help on {topic!r}", "noxcli help exit-codes, or noxcli COMMAND --help")
-    rows = [
-        f"{int(code):>3}  {code.meaning.replace('`', '')}\n     again: {code.again.replace('`', '')}\n"
-        for code in ExitCode
-    ]
-    context.terminal.write("".join(rows))
+    for code in ExitCode:
+        context.terminal.write(f"{int(code):>3}  {code.meaning}\n".replace("`", ""))
+        if code.again != "-":
+            context.terminal.write(f"     retry: {code.again}\n".replace("`", ""))

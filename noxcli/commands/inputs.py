@@ -39,7 +39,7 @@ def inputs(
     api_key_file: options.ApiKeyFile = None,
     _profile: options.ProfileOption = None,
 ) -> None:
-    """Show what a workflow takes, and a command line to start from.
+    """Show a workflow's inputs, and a command line to start from.
 
     Examples:
         noxcli inputs demo

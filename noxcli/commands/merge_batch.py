@@ -14,7 +14,7 @@ from noxcli.errors import ConfigProblem
 from noxcli.files import check_target
 
 DOUBLES_TOLD = 20
-Directories = Annotated[list[str], typer.Argument(metavar="DIR...", help="What each shard had as --output-dir.")]
+Directories = Annotated[list[str], typer.Argument(metavar="DIR...", help="Each shard's --output-dir.")]
 
 
 def merge_batch(

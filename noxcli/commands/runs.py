@@ -17,10 +17,11 @@ from noxcli.runs.resolve import resolve_workflow
 from noxcli.timing import Deadline, seconds_between, show_seconds
 
 OfWorkflow = Annotated[
-    str | None, typer.Argument(metavar="[WORKFLOW]", help="Only this one's: id or exact name.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[WORKFLOW]", help="List only this workflow's runs: id or exact name.", show_default=False),
 ]
 Statuses = Annotated[
-    list[str] | None, typer.Option("--status", metavar="STATUS", help="Only in this status; may be given again.")
+    list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
 ]
 
 

@@ -9,22 +9,29 @@ from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 
 Command = Annotated[
-    list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="Run this inside.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- COMMAND...]", help="Run this command against the sandbox, then stop.", show_default=False
+    ),
 ]
 Port = Annotated[
-    int | None, typer.Option(metavar="PORT", help="8765 by default; any free one around a command.", show_default=False)
+    int | None,
+    typer.Option(
+        metavar="PORT", help="Listen on this port. [default: 8765; with COMMAND: any free one]", show_default=False
+    ),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(metavar="KEY", help="Accept this API key instead of a fresh one for each start.", show_default=False),
+    typer.Option(metavar="KEY", help="Accept this API key. [default: a new one for each start]", show_default=False),
 ]
-Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Let time pass so many times faster.", min=0.01)]
+Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Make time pass this many times faster.", min=0.01)]
 Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
 Replays = Annotated[
     list[Path] | None, typer.Option("--replay", metavar="FILE", help="Serve a run recorded with --format ndjson.")
 ]
 Switches = Annotated[
-    list[str] | None, typer.Option("--switch", metavar="NAME=VALUE", help="Decide what the docs leave open.")
+    list[str] | None,
+    typer.Option("--switch", metavar="NAME=VALUE", help="Choose a behavior that the API's docs leave open."),
 ]
 
 

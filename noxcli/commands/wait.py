@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 LONGEST_READ = 30.0
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
-AnyOne = Annotated[bool, typer.Option("--any", help="Leave when the first run has ended.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Leave at the first run that did not complete.")]
+AnyOne = Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")]
 
 
 def wait(
@@ -66,7 +66,7 @@ def wait(
         noxcli run qa Question=one --detach > runs.txt
         noxcli run qa Question=two --detach >> runs.txt
         noxcli wait - --timeout 10m < runs.txt
-        # Leave at the first that does not complete.
+        # Exit at the first that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
     """
     context: Context = ctx.obj

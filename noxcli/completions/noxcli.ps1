@@ -104,39 +104,39 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
-                @{ Names = @('--secret'); Help = 'Send that variable''s value, and show it nowhere'; Kind = 'other'; Words = @() }
-                @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
-                @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
+                @{ Names = @('--secret'); Help = 'Send this environment variable''s value, and never show it'; Kind = 'other'; Words = @() }
+                @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
+                @{ Names = @('--no-check'); Help = 'Skip local input validation' }
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
-                @{ Names = @('--callback-url'); Help = 'Where the platform POSTs the result'; Kind = 'other'; Words = @() }
-                @{ Names = @('--detach'); Help = 'Start only, and print the run''s id' }
-                @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
-                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
+                @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
+                @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
-                @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
-                @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
-                @{ Names = @('--state-file'); Help = 'Note the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
-                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
-                @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--on-pause'); Help = 'When a person is waited for [exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
-                @{ Names = @('--on-interrupt'); Help = 'What Ctrl-C does to the run [stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
-                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
-                @{ Names = @('--no-stream'); Help = 'Poll only' }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -146,33 +146,33 @@ function __noxcli_verbs {
                 @{ Kind = 'run'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--etag'); Help = 'Resume behind this redis_id'; Kind = 'other'; Words = @() }
-                @{ Names = @('--resume'); Help = 'Go on where the last reading from here ended' }
-                @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
-                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--etag'); Help = 'Resume after this event (its redis_id)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--resume'); Help = 'Resume after the last event read on this machine' }
+                @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
-                @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
-                @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
-                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
-                @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--on-pause'); Help = 'When a person is waited for [exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
-                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
-                @{ Names = @('--no-stream'); Help = 'Poll only' }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -182,27 +182,27 @@ function __noxcli_verbs {
                 @{ Kind = 'run'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--json'); Help = 'The same as --format json' }
-                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--json'); Help = 'Same as --format json' }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--any'); Help = 'Leave when the first run has ended' }
-                @{ Names = @('--fail-fast'); Help = 'Leave at the first run that did not complete' }
-                @{ Names = @('--stall-timeout'); Help = 'Give up when nothing moved for so long'; Kind = 'other'; Words = @() }
-                @{ Names = @('--idle-timeout'); Help = 'Read the run when no event came for so long'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--on-pause'); Help = 'When a person is waited for [exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
-                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
-                @{ Names = @('--no-stream'); Help = 'Poll only' }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--any'); Help = 'Exit when the first run has ended' }
+                @{ Names = @('--fail-fast'); Help = 'Exit at the first run that did not complete' }
+                @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -212,27 +212,27 @@ function __noxcli_verbs {
                 @{ Kind = 'run'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--wait'); Help = 'Wait for the end first' }
-                @{ Names = @('--format'); Help = 'What stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
-                @{ Names = @('--json'); Help = 'The same as --format json' }
+                @{ Names = @('--wait'); Help = 'Wait until the run has ended' }
+                @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
-                @{ Names = @('--name'); Help = 'Names in DIR, of {run_id} {workflow_id} {key} {index} {ext}; default {key}{ext}'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR that noxcli did not write; without it they stay (exit 9)' }
-                @{ Names = @('--no-expand'); Help = 'Leave texts that the server cut as previews' }
-                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--ci'); Help = 'Whose log folds, annotations and files to write [NOXCLI_CI; auto]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -243,16 +243,16 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
-                @{ Names = @('--json'); Help = 'The same as --format json' }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--json'); Help = 'Same as --format json' }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -261,18 +261,18 @@ function __noxcli_verbs {
             Arguments = @(
             )
             Options = @(
-                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -282,39 +282,39 @@ function __noxcli_verbs {
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
         'inputs' = @{
-            Help = 'Show what a workflow takes, and a command line to start from'
+            Help = 'Show a workflow''s inputs, and a command line to start from'
             Arguments = @(
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print a JSON Schema of the input object' }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -324,19 +324,19 @@ function __noxcli_verbs {
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--status'); Help = 'Only in this status; may be given again'; Kind = 'other'; Words = @() }
-                @{ Names = @('--limit'); Help = 'List so many at most'; Kind = 'other'; Words = @() }
+                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -348,36 +348,36 @@ function __noxcli_verbs {
                 @{ Kind = 'input'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--secret'); Help = 'Send that variable''s value, and show it nowhere'; Kind = 'other'; Words = @() }
-                @{ Names = @('--input-format'); Help = 'What FILE holds [by its name, else jsonl]'; Kind = 'other'; Words = @('jsonl', 'csv', 'tsv') }
-                @{ Names = @('--column'); Help = 'How a column is read: KEY@ uploads the file it names, KEY:= is JSON'; Kind = 'other'; Words = @() }
-                @{ Names = @('--output-dir'); Help = 'Files by row, and the journal; without it that is in FILE.batch'; Kind = 'directory'; Words = @() }
-                @{ Names = @('--max-parallel'); Help = 'Rows at once'; Kind = 'other'; Words = @() }
-                @{ Names = @('--resume'); Help = 'Go on with what an earlier call has left' }
-                @{ Names = @('--adopt'); Help = 'Take a run with a doubtful row''s input as its own; start it where none is' }
-                @{ Names = @('--retry-in-doubt'); Help = 'Start doubtful rows again, come what may' }
-                @{ Names = @('--retry-failed'); Help = 'Start rows again whose run failed or was stopped' }
-                @{ Names = @('--changed-input'); Help = 'Go on although FILE is not what it was' }
-                @{ Names = @('--max-failures'); Help = 'Start nothing more after N failed rows'; Kind = 'other'; Words = @() }
-                @{ Names = @('--fail-fast'); Help = 'The same as --max-failures 1' }
+                @{ Names = @('--secret'); Help = 'Send this environment variable''s value, and never show it'; Kind = 'other'; Words = @() }
+                @{ Names = @('--input-format'); Help = 'Read FILE as this format. [default: by its name, else jsonl]'; Kind = 'other'; Words = @('jsonl', 'csv', 'tsv') }
+                @{ Names = @('--column'); Help = 'Read a column as files to upload (KEY@) or as JSON (KEY:=)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write each row''s files and the journal to DIR. [default: FILE.batch for the journal]'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--max-parallel'); Help = 'Run at most N rows at a time'; Kind = 'other'; Words = @() }
+                @{ Names = @('--resume'); Help = 'Continue where an earlier call stopped' }
+                @{ Names = @('--adopt'); Help = 'For rows whose start is uncertain, adopt the matching run, or start one if there is none' }
+                @{ Names = @('--retry-in-doubt'); Help = 'Start uncertain rows again, even if that runs them twice' }
+                @{ Names = @('--retry-failed'); Help = 'Start rows again if their run failed or was stopped' }
+                @{ Names = @('--changed-input'); Help = 'Resume even though FILE has changed' }
+                @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
+                @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
-                @{ Names = @('--shard'); Help = 'Only every N-th row, from the I-th on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
-                @{ Names = @('--dry-run'); Help = 'Check, print the request, and send nothing' }
-                @{ Names = @('--no-check'); Help = 'Leave the inputs to the server to judge' }
+                @{ Names = @('--shard'); Help = 'Run only every N-th row, starting at row I'; Kind = 'other'; Words = @() }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
+                @{ Names = @('--no-check'); Help = 'Skip local input validation' }
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after 90, 30s, 10m or 2h; the run goes on'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Go on trying for so long while nothing answers'; Kind = 'other'; Words = @() }
-                @{ Names = @('--on-interrupt'); Help = 'What Ctrl-C does to the run [stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
-                @{ Names = @('--poll-interval'); Help = 'Wait between two reads'; Kind = 'other'; Words = @() }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -387,22 +387,22 @@ function __noxcli_verbs {
                 @{ Kind = 'directory'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--junit'); Help = 'Write the verdict as JUnit XML'; Kind = 'file'; Words = @() }
-                @{ Names = @('--quiet', '-q'); Help = 'No progress on stderr; errors stay' }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--color'); Help = 'Colour on stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
         'config' = @{
-            Help = 'Show the settings in force, and where each comes from'
+            Help = 'Show the current settings, and where each comes from'
             Arguments = @(
             )
             Options = @(
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -411,14 +411,14 @@ function __noxcli_verbs {
             Arguments = @(
             )
             Options = @(
-                @{ Names = @('--run'); Help = 'Look at this run''s events; best while it is running'; Kind = 'run'; Words = @() }
+                @{ Names = @('--run'); Help = 'Check the event stream of this run, best while it is running'; Kind = 'run'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
-                @{ Names = @('--connect-timeout'); Help = 'Limit for one connection attempt'; Kind = 'other'; Words = @() }
-                @{ Names = @('--verbose', '-v'); Help = 'Add requests, tries and times; no keys, no values' }
-                @{ Names = @('--log-file'); Help = 'Append what happens as JSON lines, no values [NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--base-url'); Help = 'The API''s address [NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--api-key-file'); Help = 'Read the key from FILE [NOXUS_API_KEY]'; Kind = 'file'; Words = @() }
-                @{ Names = @('--profile'); Help = 'Server and key as the config file has them under NAME [NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -437,17 +437,17 @@ function __noxcli_verbs {
                 @{ Kind = 'command'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--port'); Help = '8765 by default; any free one around a command'; Kind = 'other'; Words = @() }
-                @{ Names = @('--key'); Help = 'Accept this API key instead of a fresh one for each start'; Kind = 'other'; Words = @() }
-                @{ Names = @('--speed'); Help = 'Let time pass so many times faster'; Kind = 'other'; Words = @() }
+                @{ Names = @('--port'); Help = 'Listen on this port. [default: 8765; with COMMAND: any free one]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--key'); Help = 'Accept this API key. [default: a new one for each start]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }
-                @{ Names = @('--switch'); Help = 'Decide what the docs leave open'; Kind = 'other'; Words = @() }
+                @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
         'help' = @{
-            Help = 'Print the exit codes and what to do about each'
+            Help = 'Print the exit codes, and what to do about each'
             Arguments = @(
                 @{ Kind = 'other'; Words = @('exit-codes'); Repeated = $false }
             )
