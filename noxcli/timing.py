@@ -76,7 +76,7 @@ def parse_duration(text: str) -> float:
     """
     match = DURATION.fullmatch(text.strip())
     if match is None:
-        raise UsageProblem(f"{text!r} is no duration", "write 90, 30s, 10m or 2h")
+        raise UsageProblem(f"{text!r} is not a valid duration", "write 90, 30s, 10m or 2h")
     return min(float(match[1]) * UNITS[match[2]], LONGEST_DURATION)
 
 

@@ -62,7 +62,7 @@ def test_a_duration_is_seconds(text: str, seconds: float) -> None:
      "1_000", "1s\n2s", "٣s"],
 )  # fmt: skip
 def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(UsageProblem, match="is no duration") as caught:
+    with pytest.raises(UsageProblem, match="is not a valid duration") as caught:
         parse_duration(text)
     assert "30s" in (caught.value.hint or "")
 

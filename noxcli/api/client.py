@@ -148,7 +148,7 @@ class NoxusApi:
         """Read what the key is: `GET /v1/admin/me`. The field `value` may be the key itself and is left out."""
         answer = self._http.get_json("/v1/admin/me")
         if not isinstance(answer, dict):
-            raise Unavailable("the answer about the key is no object")
+            raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
     def probe(self) -> Probe:
@@ -287,8 +287,8 @@ def _part(text: str) -> str:
     Raises NotFound for dots alone, which would climb the path, and for bytes that are no text.
     """
     if not text.strip("."):
-        raise NotFound(f"{text!r} is no id")
+        raise NotFound(f"{text!r} is not a valid id")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise NotFound(f"{text!r} is no id: it is not even text") from None
+        raise NotFound(f"{text!r} is not a valid id: it is not even text") from None

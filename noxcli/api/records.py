@@ -19,10 +19,10 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     Raises Unavailable where the answer has no plain id or no status: it says nothing that can be relied on.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not PLAIN_ID.fullmatch(record["id"]):
-        raise Unavailable("the answer is no run: it has no id")
+        raise Unavailable("the answer is not a run: it has no id")
     status = record.get("status")
     if not isinstance(status, str):
-        raise Unavailable("the answer is no run: it has no status")
+        raise Unavailable("the answer is not a run: it has no status")
     details = record.get("progress_details")
     embedded = record.get("workflow")
     return Run(
@@ -45,7 +45,7 @@ def workflow_from(record: Any) -> Workflow:
     Raises Unavailable where the answer has no id.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-        raise Unavailable("the answer is no workflow: it has no id")
+        raise Unavailable("the answer is not a workflow: it has no id")
     definition = record.get("definition")
     definition = definition if isinstance(definition, dict) else {}
     return Workflow(

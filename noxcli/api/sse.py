@@ -85,7 +85,7 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
             events.append(_event(name, decode_json(text)))
         except ValueError:
             if name == "message":
-                return events, Unavailable("an event was no JSON")
+                return events, Unavailable("an event was not valid JSON")
             events.append(RunEvent(name, text))
     return events, None
 

@@ -52,7 +52,7 @@ class Shard:
         index, slash, of = text.partition("/")
         if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
             return cls(int(index), int(of))
-        raise UsageProblem(f"--shard {text} is no share", "write 1/8 for the first of eight")
+        raise UsageProblem(f"--shard {text} is not a valid share", "write 1/8 for the first of eight")
 
     def has(self, number: int) -> bool:
         return (number - self.index) % self.of == 0
@@ -79,10 +79,10 @@ class Columns:
             name, operator, rest = split_item(text)
             if rest:
                 raise UsageProblem(
-                    f"--column {text!r} has something behind {operator}", f"write --column '{name}{operator}'"
+                    f"--column {text!r} has something after {operator}", f"write --column '{name}{operator}'"
                 )
             if operators.setdefault(name, operator) != operator:
-                raise UsageProblem(f"--column names {name!r} twice", "leave one of the two")
+                raise UsageProblem(f"--column names {name!r} twice", "remove one of them")
         return cls(operators, common)
 
     def check(self, names: Iterable[str]) -> None:
@@ -95,7 +95,7 @@ class Columns:
                 )
         for name in self.common.values:
             if name in there:
-                raise UsageProblem(f"the input {name!r} is a column and on the command line", "leave one of the two")
+                raise UsageProblem(f"the input {name!r} is a column and on the command line", "remove one of them")
 
     def inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
         """Return a row's inputs; `typed` fields have their JSON values, others are texts.
@@ -198,7 +198,7 @@ class RowFile:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(number + 1, line, 0, problem=f"it is no {self._form}: {error}; the rest can't be read")
+                yield Row(number + 1, line, 0, problem=f"it is not valid {self._form}: {error}; the rest can't be read")
                 return
             if not cells:
                 continue
@@ -217,7 +217,7 @@ class RowFile:
         try:
             header = next(reader, [])
         except csv.Error as error:
-            raise UsageProblem(f"the first line of {self.name} is no {self._form}: {error}") from None
+            raise UsageProblem(f"the first line of {self.name} is not valid {self._form}: {error}") from None
         if not header:
             raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
         header[0] = header[0].removeprefix(MARK)
@@ -250,7 +250,7 @@ def _object(content: bytes) -> dict[str, Any]:
         raise UsageProblem(f"it is not UTF-8 text (byte {error.start + 1} of the line)") from None
     fields = parse_json(text, "the line")
     if not isinstance(fields, dict):
-        raise UsageProblem("it is no JSON object")
+        raise UsageProblem("it is not a JSON object")
     return fields
 
 

@@ -92,9 +92,9 @@ class Context:
             raise UsageProblem(f"--color {color} is not known", f"write one of {', '.join(COLORS)}")
         self.terminal.color = color
         if as_json and form not in {Format.TEXT, Format.JSON}:
-            raise UsageProblem(f"--json and --format {form} contradict each other", "leave one of the two")
+            raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
         if raw and self.format is not Format.TEXT:
-            raise UsageProblem("--raw prints one output and nothing else", f"leave --raw or --format {self.format}")
+            raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {self.format}")
         if log := log_file or self.terminal.environ.get(LOG_VARIABLE):
             self.log.open(log)
 

@@ -346,7 +346,7 @@ def _require_fit(context: Context, seen: Survey, past: Past, workflow: str, *, c
     for mistake in seen.mistakes:
         context.terminal.complain(f"noxcli: {mistake}")
     if seen.wrong:
-        more = f", of which the first {len(seen.mistakes)} are told" if seen.wrong > len(seen.mistakes) else ""
+        more = f", of which the first {len(seen.mistakes)} are listed" if seen.wrong > len(seen.mistakes) else ""
         raise WrongInputs(
             f"{seen.wrong} of {seen.in_shard} rows are wrong{more}; nothing was started",
             f"see: noxcli inputs {shlex.quote(workflow)}",

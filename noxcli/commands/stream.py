@@ -61,7 +61,7 @@ def stream(
     context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
     into = destination(output_dir, name, overwrite=overwrite)
     if resume and etag is not None:
-        raise UsageProblem("--resume and --etag both say where to go on", "leave one of the two")
+        raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
     policy = following(
         context,
         stream=not no_stream,

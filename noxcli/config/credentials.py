@@ -95,7 +95,7 @@ class KeyCommand:
                 self.argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
             )
         except (OSError, ValueError) as error:
-            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no command"
+            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is not a command"
             raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
 
         def read() -> bytes:

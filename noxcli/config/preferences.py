@@ -75,7 +75,7 @@ def _workflow(aliases: Table, name: str) -> str:
 def _value(defaults: Table, name: str) -> str:
     value = defaults.values[name]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ConfigProblem(f"{defaults.place(name)} is no text and no number", f'write it like {name} = "10m"')
+        raise ConfigProblem(f"{defaults.place(name)} must be a string or a number", f'write it like {name} = "10m"')
     try:
         return str(value)
     except ValueError:  # a hexadecimal number of thousands of digits

@@ -70,14 +70,14 @@ def _profile(table: Table, name: Sourced) -> Profile:
     for key in table.values:
         if key in {"api_key", "key", "token"}:
             raise ConfigProblem(
-                f"{table.place(key)}: keys don't stand in config files", "use api_key_command or api_key_file"
+                f"{table.place(key)}: API keys do not belong in config files", "use api_key_command or api_key_file"
             )
     table.allow(SETTINGS, f"a profile has {', '.join(SETTINGS)}")
     directory = table.path.parent
     key_file = table.text("api_key_file")
     command = _command(table)
     if command and key_file is not None:
-        raise ConfigProblem(f"{table.place('api_key_command')} and api_key_file are both given", "leave one of the two")
+        raise ConfigProblem(f"{table.place('api_key_command')} and api_key_file are both given", "remove one of them")
     return Profile(
         name,
         f"{table.path}:{table.name}",
@@ -99,7 +99,7 @@ def _command(table: Table) -> tuple[str, ...]:
         words = None  # a quotation mark that is never closed
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words) or not words[0]:
         raise ConfigProblem(
-            f"{table.place('api_key_command')} is no command", 'write it like ["pass", "show", "noxus"]'
+            f"{table.place('api_key_command')} is not a valid command", 'write it like ["pass", "show", "noxus"]'
         )
     return _at_home(table, "api_key_command", words[0]), *words[1:]
 
@@ -108,6 +108,4 @@ def _at_home(table: Table, key: str, path: str) -> str:
     try:
         return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` has to stay `./x`
     except RuntimeError:
-        raise ConfigProblem(
-            f"{table.place(key)}: nobody here has that home directory", "write the whole path"
-        ) from None
+        raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the whole path") from None

@@ -52,6 +52,6 @@ def _refuse_users_own(table: Table) -> None:
     for key in table.values:
         if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
             raise ConfigProblem(
-                f"{table.place(key)}: a project's file holds no key and says nothing of where keys go",
+                f"{table.place(key)}: a project file cannot set keys or servers",
                 "put it into a profile in your own config file (noxcli config shows its path)",
             )

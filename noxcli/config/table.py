@@ -49,7 +49,9 @@ class Table:
         """
         value = self.values.get(key, {})
         if not isinstance(value, dict):
-            raise ConfigProblem(f"{self.place(key)} is no table", f"begin it with [{self.place(key).split(':')[-1]}]")
+            raise ConfigProblem(
+                f"{self.place(key)} must be a table", f"begin it with [{self.place(key).split(':')[-1]}]"
+            )
         return Table(self.path, f"{self.name}.{key}" if self.name else key, value)
 
     def text(self, key: str) -> str | None:
@@ -59,14 +61,14 @@ class Table:
         """
         value = self.values.get(key)
         if value is not None and not (isinstance(value, str) and value.strip()):
-            raise ConfigProblem(f"{self.place(key)} is no text", f'write it like {key} = "..."')
+            raise ConfigProblem(f"{self.place(key)} must be a non-empty string", f'write it like {key} = "..."')
         return value
 
 
 def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
     """Return what a file of at most so many bytes holds, or None where there is no such file.
 
-    Raises ConfigProblem where it can't be read or is no TOML.
+    Raises ConfigProblem where it can't be read or is not valid TOML.
     """
     try:
         text = read_named(path, most).decode("utf-8-sig")
@@ -75,7 +77,7 @@ def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
     except OSError as error:
         raise ConfigProblem(f"can't read {path}: {reason_of(error)}", "check it") from None
     except UnicodeDecodeError:
-        raise ConfigProblem(f"can't read {path}: it is no UTF-8 text", "save it as UTF-8") from None
+        raise ConfigProblem(f"can't read {path}: it is not UTF-8 text", "save it as UTF-8") from None
     for number, line in enumerate(text.splitlines(), 1):
         if line.count(".") > MOST_DOTS:
             raise ConfigProblem(f"{path} line {number} has more than {MOST_DOTS} dots", "split it into several lines")
@@ -87,4 +89,4 @@ def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
         raise ConfigProblem(f"{path} is nested too deeply", "check its brackets") from None
     except ValueError as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
         told = str(error)[:LONGEST_MISTAKE]
-        raise ConfigProblem(f"{path} is no TOML: {told}", "strings need quotes, tables a [name]") from None
+        raise ConfigProblem(f"{path} is not valid TOML: {told}", "strings need quotes, tables a [name]") from None

@@ -62,14 +62,14 @@ def read_inputs(
     for item in items:
         key, operator, text = split_item(item)
         if key in given:
-            raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
+            raise UsageProblem(f"the input {key!r} is given twice", "remove one of them")
         given[key] = read_value(key, operator, text)
         if operator in {"=", "=@"}:
             texts.add(key)
     for item in secrets:
         key, text = read_secret(item, environ or {})
         if key in given:
-            raise UsageProblem(f"the input {key!r} is given twice", "leave one of the two")
+            raise UsageProblem(f"the input {key!r} is given twice", "remove one of them")
         given[key] = text
         texts.add(key)
         secret.add(key)
@@ -96,7 +96,7 @@ def split_item(item: str) -> tuple[str, str, str]:
             return "".join(key), operator, item[place + len(operator) :]
         key.append(item[place])
         place += 1
-    raise UsageProblem(f"{item!r} is no input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+    raise UsageProblem(f"{item!r} is not an input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
 
 
 def item_start(key: str, kind: str | None) -> str:
@@ -114,11 +114,11 @@ def parse_json(text: str, what: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise UsageProblem(f"{what} is no JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
+        raise UsageProblem(f"{what} is not valid JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
     except ValueError as error:
         # Python names its own limit for digits, which nobody here can set.
         reason = str(error).partition(";")[0]
-        raise UsageProblem(f"{what} is no JSON to send: {reason}") from None
+        raise UsageProblem(f"{what} is not JSON that can be sent: {reason}") from None
     except RecursionError:
         raise UsageProblem(f"{what} is nested too deep") from None
 
@@ -192,5 +192,5 @@ def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
         text, what = source, "--inputs"
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
-        raise UsageProblem(f"{what} is no JSON object", 'write {"KEY": VALUE, …}')
+        raise UsageProblem(f"{what} is not a JSON object", 'write {"KEY": VALUE, …}')
     return inputs

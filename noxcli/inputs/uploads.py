@@ -50,15 +50,15 @@ def read_upload(text: str, key: str) -> Upload:
     for option in options:
         name, _, value = option.partition("=")
         if name in given:
-            raise UsageProblem(f"the upload for {key!r} has two {name}s", f"leave one of the two ;{name}=")
+            raise UsageProblem(f"the upload for {key!r} has two {name}s", f"remove one ;{name}=")
         given[name] = value
     size = _size(path, key)
     name = given.get("name", Path(path).name.encode("utf-8", "replace").decode())
     if not name or not name.isprintable():
-        raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME behind the path")
+        raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME after the path")
     content_type = given.get("type", guess_type(name if "." in name else path))
     if not MEDIA_TYPE.fullmatch(content_type):
-        raise UsageProblem(f"{content_type!r}, for {key!r}, is no media type", "write ;type=text/plain")
+        raise UsageProblem(f"{content_type!r}, for {key!r}, is not a valid media type", "write ;type=text/plain")
     return Upload(path, name, content_type, size)
 
 
@@ -81,7 +81,7 @@ def _size(path: str, key: str) -> int:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
         raise UsageProblem(f"{what}: {reason_of(error)}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise UsageProblem(f"{what}: it is no regular file", "write what it gives to a file first")
+        raise UsageProblem(f"{what}: it is not a regular file", "write what it gives to a file first")
     return status.st_size
 
 

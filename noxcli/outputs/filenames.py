@@ -67,7 +67,7 @@ def check_template(template: str) -> None:
         if field is not None and (field not in FIELDS or form or conversion):
             raise UsageProblem(f"--name {template}: {{{field}}} is not known", known)
     if any(not segment.strip(". ") for segment in template.split("/")):
-        raise UsageProblem(f"--name {template} is no path inside the directory", "write it like {run_id}/{key}{ext}")
+        raise UsageProblem(f"--name {template} is not a path inside the directory", "write it like {run_id}/{key}{ext}")
 
 
 def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:

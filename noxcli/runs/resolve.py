@@ -111,7 +111,7 @@ def resolve_run(
         raise NotFound("no run that was started from here at this address is on record", "give the run's id")
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
-        raise UsageProblem(f"{text!r} is no run", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
+        raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
         return patience.keep_trying(lambda: api.get_run(workflow_id, run_id))
     return _look_up(api, run_id, patience)

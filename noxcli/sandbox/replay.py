@@ -72,7 +72,7 @@ def _moment(path: Path, text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(str(text))
     except ValueError:
-        raise ValueError(f"{path}: {text!r} is no ISO 8601 time; correct that ts") from None
+        raise ValueError(f"{path}: {text!r} is not an ISO 8601 time; correct that ts") from None
 
 
 def _nodes(result: dict[str, Any], events: Sequence[dict[str, Any]]) -> list[Node]:

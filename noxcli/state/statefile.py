@@ -42,7 +42,7 @@ def read_state(path: Path) -> State | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = reason_of(error) if isinstance(error, OSError) else "it is no state file"
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not a state file"
         raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None
     if not known:
         raise UsageProblem(f"can't use {path}: its schema is not {STATE_SCHEMA}", FROM_RUN)

@@ -198,7 +198,7 @@ def test_whoever_refuses_a_read_knows_nothing_of_the_run(status: int) -> None:
 def test_dots_are_no_id_and_nothing_is_sent(text: str) -> None:
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
         for call in (api.find_run, api.stop_run, api.get_workflow, api.download):
-            with pytest.raises(NotFound, match="is no id"):
+            with pytest.raises(NotFound, match="is not a valid id"):
                 call(text)
     assert server.requests == []
 
@@ -498,7 +498,7 @@ def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:
 )
 def test_a_record_without_id_or_status_is_no_run(body: Any) -> None:
     for call in (find, start, lambda api: api.get_run("w", "r"), lambda api: api.stop_run("r")):
-        assert "the answer is no run" in failure(json_answer(body), call=call).message
+        assert "the answer is not a run" in failure(json_answer(body), call=call).message
 
 
 @pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])

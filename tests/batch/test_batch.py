@@ -156,7 +156,7 @@ def test_all_mistakes_are_told_before_anything_starts(
     for place, what in (
         ("row 2 (line 2)", "did you mean 'Q'?"),
         ("row 3 (line 3)", "'n' takes an int"),
-        ("row 5 (line 5)", "is no JSON"),
+        ("row 5 (line 5)", "is not valid JSON"),
     ):
         assert any(place in line and what in line for line in result.err.splitlines()), result.err
     assert "3 of 5 rows are wrong; nothing was started" in result.err
@@ -168,7 +168,7 @@ def test_all_mistakes_are_told_before_anything_starts(
 
 def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     result = noxcli("batch", echoes(), write(*[{"q": "x"}] * 50))
-    assert "50 of 50 rows are wrong, of which the first 20 are told" in result.err
+    assert "50 of 50 rows are wrong, of which the first 20 are listed" in result.err
     assert len(result.err.splitlines()) == 21
 
 

@@ -34,8 +34,8 @@ def test_json_lines_keep_their_types_ids_and_places() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"{", "the line is no JSON"),
-        (b"[1]", "it is no JSON object"),
+        (b"{", "the line is not valid JSON"),
+        (b"[1]", "it is not a JSON object"),
         (b'{"a": NaN}', "NaN is not part of JSON"),
         (b'{"a": 1, "a": 2}', "the key 'a' appears twice"),
         (b'{"a": "\xff"}', "it is not UTF-8 text (byte 8 of the line)"),
@@ -104,8 +104,8 @@ def test_columns_work_on_json_texts_only() -> None:
 @pytest.mark.parametrize(
     ("column", "what"),
     [
-        (("doc@x",), "something behind @"),
-        (("doc",), "is no input"),
+        (("doc@x",), "something after @"),
+        (("doc",), "is not an input"),
         (("doc@", "doc:="), "names 'doc' twice"),
         (("nope@",), "the file has no such column"),
     ],
@@ -133,7 +133,7 @@ def test_shards_have_each_row_once(of: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1/99999999"])
 def test_a_share_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="is no share"):
+    with pytest.raises(UsageProblem, match="is not a valid share"):
         Shard.parse(text)
 
 

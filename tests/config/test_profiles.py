@@ -92,7 +92,7 @@ def test_the_environment_is_stronger_than_a_profile_and_says_so_to_a_flag(noxcli
 
 
 def test_help_reads_no_file(noxcli: Noxcli) -> None:
-    user_file("this is no TOML")
+    user_file("this is not valid TOML")
     assert noxcli("run", "--help").code == 0
     assert noxcli("help").code == 0
     assert asks(noxcli).code == 2
@@ -155,24 +155,33 @@ def test_a_key_from_the_environment_may_go_to_a_profiles_server(bare: Noxcli, sa
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a = ", "is no TOML: "),
-        ("profile = 1", "config.toml:profile is no table; begin it with [profile]"),
+        ("a = ", "is not valid TOML: "),
+        ("profile = 1", "config.toml:profile must be a table; begin it with [profile]"),
         ("default_profle = 'p'", "config.toml:default_profle: there is no such setting; did you mean default_profile?"),
-        ("default_profile = 1", 'config.toml:default_profile is no text; write it like default_profile = "..."'),
+        (
+            "default_profile = 1",
+            'config.toml:default_profile must be a non-empty string; write it like default_profile = "..."',
+        ),
         ("default_profile = 'q'", "has no profile 'q' ("),
         ("[profile.p]\nbase_ulr = 'https://h'", "config.toml:profile.p.base_ulr: there is no such setting; did you"),
-        ("[profile.p]\nbase_url = 7", "config.toml:profile.p.base_url is no text"),
-        ("[profile.p]\napi_key = 'S3CRET'", "config.toml:profile.p.api_key: keys don't stand in config files; use api"),
-        ("[profile.p]\napi_key_command = []", "config.toml:profile.p.api_key_command is no command"),
-        ("[profile.p]\napi_key_command = [1]", "config.toml:profile.p.api_key_command is no command"),
-        ("[profile.p]\napi_key_command = 'a \"S3CRET'", "config.toml:profile.p.api_key_command is no command"),
+        ("[profile.p]\nbase_url = 7", "config.toml:profile.p.base_url must be a non-empty string"),
+        (
+            "[profile.p]\napi_key = 'S3CRET'",
+            "config.toml:profile.p.api_key: API keys do not belong in config files; use api",
+        ),
+        ("[profile.p]\napi_key_command = []", "config.toml:profile.p.api_key_command is not a valid command"),
+        ("[profile.p]\napi_key_command = [1]", "config.toml:profile.p.api_key_command is not a valid command"),
+        ("[profile.p]\napi_key_command = 'a \"S3CRET'", "config.toml:profile.p.api_key_command is not a valid command"),
         ("[profile.p]\napi_key_command = 'a'\napi_key_file = 'b'", "api_key_file are both given"),
-        ("[profile.p]\napi_key_file = '~nobody-by-this-name/k'", "config.toml:profile.p.api_key_file: nobody here has"),
+        (
+            "[profile.p]\napi_key_file = '~nobody-by-this-name/k'",
+            "config.toml:profile.p.api_key_file: there is no such user",
+        ),
         ("[profile.p.defaults]\ntimeuot = '5'", "config.toml:profile.p.defaults.timeuot: there is no such setting"),
         ("[profile.p.defaults]\nformat = 'json'", "defaults.format: there is no such setting; these may have defaults"),
-        ("[profile.p.defaults]\ntimeout = true", "config.toml:profile.p.defaults.timeout is no text and no number"),
+        ("[profile.p.defaults]\ntimeout = true", "config.toml:profile.p.defaults.timeout must be a string or a number"),
         ("[profile.p.defaults]\ntimeout = 'S3CRE'", "config.toml:profile.p.defaults.timeout, for --timeout: "),
-        ("[profile.p.aliases]\na = ''", "config.toml:profile.p.aliases.a is no text"),
+        ("[profile.p.aliases]\na = ''", "config.toml:profile.p.aliases.a must be a non-empty string"),
         ("[profile.p]\nbase_url = 'http://h'\napi_key_command = 'a'", "plain http to h"),
         ("[profile.p]\nbase_url = 'h'\napi_key_command = 'a'", "base URL 'h' is not a valid http(s) address"),
     ],
@@ -188,7 +197,7 @@ def test_a_mistake_is_told_with_its_place(bare: Noxcli, text: str, told: str) ->
 
 def test_a_file_that_is_no_text_is_told(bare: Noxcli) -> None:
     user_file("").write_bytes(b"\xff\xfe")
-    assert "it is no UTF-8 text" in asks(bare).err
+    assert "it is not UTF-8 text" in asks(bare).err
 
 
 def test_a_file_that_is_a_directory_is_told(bare: Noxcli, tmp_path: Path) -> None:
@@ -281,7 +290,7 @@ def test_a_project_has_no_say_in_where_keys_go(noxcli: Noxcli, sandbox: Sandbox,
     result = asks(noxcli)
     assert (result.code, result.out) == (2, b"")
     assert ".noxcli.toml:" in result.err
-    assert "a project's file holds no key and says nothing of where keys go" in result.err
+    assert "a project file cannot set keys or servers" in result.err
     assert "S3CRET" not in result.err
     assert not sandbox.requests
 

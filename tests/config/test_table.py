@@ -44,7 +44,7 @@ def filled(unit: str) -> str:
         ("x = {" + ".".join("a" * 30_000) + " = 1}", "line 1 has more than 32 dots"),
         ("x = " + "[" * 60_000, "is nested too deeply"),
         ("x = " + "{a=" * 20_000, "is nested too deeply"),
-        ("[defaults]\ntimeout = " + "9" * 60_000, "is no TOML: Exceeds the limit"),
+        ("[defaults]\ntimeout = " + "9" * 60_000, "is not valid TOML: Exceeds the limit"),
         ("[defaults]\ntimeout = 0x" + "f" * 60_000, "timeout is too large a number"),
         ("x" * 60_000 + " = 1", "xxx...: there is no such setting"),
         ("a = 1\n" * 20_000, "it is larger than 64 KiB"),

@@ -113,7 +113,7 @@ def test_a_run_goes_by_no_id_that_a_shell_or_a_terminal_would_obey(theatre: Thea
     with raw_server(*map(json_answer, records)) as server:
         for name in NAMES:
             code, out, err = theatre.call("wait", "some-run", "--retry-for", "0", url=server.url)
-            assert (code, out, err) == (6, b"", b"noxcli: the answer is no run: it has no id\n"), name
+            assert (code, out, err) == (6, b"", b"noxcli: the answer is not a run: it has no id\n"), name
 
 
 def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_an_item_is_a_key_an_operator_and_the_rest(item: str, parts: tuple[str, 
 @pytest.mark.parametrize("item", ["", "k", "k:v", r"k\=v", r"k\:\=v", r"a\@b", "k\\", "User Question"])
 def test_a_word_without_an_operator_is_no_input(item: str) -> None:
     error = problem(item)
-    assert error.message == f"{item!r} is no input"
+    assert error.message == f"{item!r} is not an input"
     assert "KEY=VALUE" in (error.hint or "")
 
 
@@ -240,8 +240,8 @@ def test_only_a_dash_reads_stdin() -> None:
 
 @pytest.mark.parametrize("text", ["[]", "[1]", '"text"', "7", "null", "true"])
 def test_the_whole_has_to_be_an_object(text: str) -> None:
-    assert problem(whole=text).message == "--inputs is no JSON object"
-    assert problem(whole="-", stdin=text).message == "--inputs from stdin is no JSON object"
+    assert problem(whole=text).message == "--inputs is not a JSON object"
+    assert problem(whole="-", stdin=text).message == "--inputs from stdin is not a JSON object"
 
 
 @pytest.mark.parametrize("source", ["@no/such.json", "@", "@.", "@~nobody-by-this-name/x"])

@@ -162,7 +162,10 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
         (b"{", "line 1: not JSON"),
         (b"\xff", "not UTF-8"),
         (b'{"type": "state", "data": {}}', "the recording is not complete"),
-        (b'{"type": "state", "data": {}, "ts": "noon"}\n' + json.dumps(RESULT).encode(), "'noon' is no ISO 8601 time"),
+        (
+            b'{"type": "state", "data": {}, "ts": "noon"}\n' + json.dumps(RESULT).encode(),
+            "'noon' is not an ISO 8601 time",
+        ),
     ],
 )
 def test_a_broken_recording_is_explained(tmp_path: Path, content: bytes, complaint: str) -> None:
