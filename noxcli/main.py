@@ -136,8 +136,8 @@ def come_back(context: Context) -> str | None:
     if context.way_back is None:
         return None
     if run is None or len(context.outcomes) > 1:
-        return f"come back with: {context.way_back}"
-    return f"run {run.id} goes on; come back with: {context.way_back}"
+        return f"continue with: {context.way_back}"
+    return f"run {run.id} keeps running; continue with: {context.way_back}"
 
 
 def format_in(argv: Sequence[str]) -> Format:

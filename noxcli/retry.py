@@ -97,5 +97,5 @@ class Patience:
                     self._clock.sleep(self._deadline.left())
                     raise self.out_of_time(error.message) from error
                 self._observe(error, delay)
-                self._say(f"{error.message}; trying again in {show_seconds(delay)}")
+                self._say(f"{error.message}; retrying in {show_seconds(delay)}")
                 self._clock.sleep(delay)

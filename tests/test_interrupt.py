@@ -83,7 +83,7 @@ def test_stream_and_wait_leave_the_run_alone(
         out, err = process.communicate(timeout=10)
     assert process.returncode == json.loads(out)["exit_code"] == 128 + number
     assert sandbox.runs(workflow)[0].status == "running"
-    assert f"come back with: noxcli {verb} {run}" in err.decode()
+    assert f"continue with: noxcli {verb} {run}" in err.decode()
 
 
 def test_a_stop_that_does_not_take_is_said_within_five_seconds(
@@ -166,7 +166,7 @@ def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any)
     workflow = plays(output={"A": "x"}, faults={"start": [busy]})
     with running("run", workflow, "--json", env=env) as process:
         assert process.stderr is not None
-        while b"trying again" not in process.stderr.readline():
+        while b"retrying in" not in process.stderr.readline():
             pass
         began = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -241,7 +241,7 @@ def test_trouble_is_told_and_tried_again() -> None:
     assert call.calls == 3
     assert clock.slept[0] <= 0.5
     assert clock.slept[1] == 7.0
-    assert said[1] == "busy; trying again in 7.0s"
+    assert said[1] == "busy; retrying in 7.0s"
 
 
 def test_patience_ends_with_the_last_trouble() -> None:

@@ -73,14 +73,14 @@ def judge_tls(probe: "Probe", url: str, *, to_this_machine: bool) -> Check:
     days = (probe.certificate_ends - datetime.now(UTC)).days
     told = f"{told}, certificate until {probe.certificate_ends:%Y-%m-%d}"
     if days < SOON:
-        return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "tell whoever runs the server")
+        return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "ask the server's operator to renew it")
     return Check("tls", CheckVerdict.OK, told)
 
 
 def judge_clock(probe: "Probe") -> Check:
     """Judge this machine's clock by the server's."""
     if probe.clock_ahead is None:
-        return Check("clock", CheckVerdict.UNCHECKED, "the server tells no time")
+        return Check("clock", CheckVerdict.UNCHECKED, "the server does not report its time")
     skew = abs(probe.clock_ahead)
     if skew <= MOST_SKEW:
         return Check("clock", CheckVerdict.OK, "agrees with the server's")
@@ -106,21 +106,21 @@ def judge_stream(look: "StreamLook", run: Run) -> Check:
     """Judge whether events come as they are sent. `run` is its record as it was before the stream was opened."""
     going = run.status == "running"
     if look.collected:
-        told = "something on the way collects or compresses the stream before it passes it on"
+        told = "something in between buffers or compresses the stream"
         return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     if look.torn:
-        told = f"run {run.id} fell silent in the middle of an event: something on the way holds the rest back"
+        told = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
         return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     if look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
         return Check("events", CheckVerdict.OK, f"come as they are sent: the first after {_milliseconds(look.first)}")
     if going and look.first is None and look.ended is None:
-        told = f"nothing came from run {run.id}, which is running: something on the way holds events back"
+        told = f"nothing came from run {run.id}, which is running: something in between is holding events back"
         return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     if going and look.first is not None and look.first >= HELD:
-        told = f"all events of run {run.id} came together at its end: something on the way holds them back"
+        told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
         return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
-    told = f"run {run.id} is {run.status}, from which buffering can't be told"
-    return Check("events", CheckVerdict.UNCHECKED, told, "noxcli doctor --run RUN, while that one is running")
+    told = f"cannot test buffering on run {run.id}, which is {run.status}"
+    return Check("events", CheckVerdict.UNCHECKED, told, "noxcli doctor --run RUN, while that run is running")
 
 
 def _milliseconds(seconds: float) -> str:

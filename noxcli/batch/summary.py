@@ -10,17 +10,17 @@ LINES_TOLD = 8
 BECAME = {
     0: "completed",
     1: "failed",
-    2: "refused, nothing started",
+    2: "rejected, nothing started",
     3: "stopped",
-    4: "refused for the key",
+    4: "API key rejected",
     5: "not found",
-    6: "lost contact with",
+    6: "lost contact",
     7: "in doubt",
     8: "not finished",
-    9: "completed, the output not delivered whole",
-    10: "waiting for a person",
-    75: "not started for trouble",
-    124: "still going when the time was up",
+    9: "completed, output not fully delivered",
+    10: "paused for human input",
+    75: "not started: server unavailable",
+    124: "still running at the timeout",
 }
 
 
@@ -51,7 +51,7 @@ class Summary:
         """Tell how many rows came to what."""
         for code in sorted(self._codes):
             if self._codes[code]:
-                terminal.note(f"  {self._codes[code]:>7} {BECAME.get(code, 'left going')}")
+                terminal.note(f"  {self._codes[code]:>7} {BECAME.get(code, 'left running')}")
         if not_started:
             terminal.note(f"  {not_started:>7} not started")
         for line in self._first:

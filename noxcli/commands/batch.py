@@ -282,8 +282,8 @@ def _work_off(
             return engine.unprinted
         if deadline.passed:
             engine.await_starts(ANSWER_WITHIN)
-            engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} when the time was up"))
-            return TimedOut("the time was up")
+            engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} at the timeout"))
+            return TimedOut("the timeout was reached")
         if pace.silent_for > retry_for:
             engine.await_starts(ANSWER_WITHIN)
             engine.leave(lambda run: LostContact(f"lost contact with run {run.id}"))
@@ -304,7 +304,7 @@ def _interrupted(
     left = len(engine.going)
     engine.leave(lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number))
     done = f", {len(runs) - left} stopped" if stops and runs else ""
-    return Interruption(f"interrupted by {signal}{done}, {left} runs left going", number=signal.number)
+    return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=signal.number)
 
 
 def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
@@ -323,7 +323,7 @@ def _require_resumable(past: Past, now: Header, directory: Path, *, resume: bool
     if not resume:
         raise UsageProblem(
             f"{directory} has a batch already, {past.finished} rows of which have finished",
-            "--resume goes on with it, another --output-dir begins anew",
+            "continue it with --resume, or choose another --output-dir",
         )
     for what, was, is_ in (
         ("workflow", then.workflow_id, now.workflow_id),
@@ -339,7 +339,7 @@ def _require_fit(context: Context, seen: Survey, past: Past, workflow: str, *, c
     if then is not None and then.digest not in {None, seen.digest} and not changed:
         raise UsageProblem(
             f"{then.source} had {then.rows} rows when the batch began and has {seen.rows} now, or other ones",
-            "put the old file back, or go on by row numbers with --changed-input",
+            "put the old file back, or match rows by number with --changed-input",
         )
     if not checks:
         return

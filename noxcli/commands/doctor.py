@@ -179,8 +179,8 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
     try:
         run = _run_to_look_at(context, api, named)
         if run is None:
-            hint = "noxcli doctor --run RUN, while that one is running"
-            return Check("events", CheckVerdict.UNCHECKED, "there is no run to look at", hint)
+            hint = "noxcli doctor --run RUN, while that run is running"
+            return Check("events", CheckVerdict.UNCHECKED, "there is no run to test with", hint)
         return judge_stream(api.look_at_events(run.id, LOOK), run)
     except StreamUnsupported as error:
         return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")

@@ -232,7 +232,7 @@ def _still_going(run: Run, deadline: Deadline) -> NoxError:
     hint = f"wait for it: noxcli wait {run.id}"
     if deadline.seconds == 0:
         return NotFinished(f"run {run.id} is still {run.status}", hint)
-    return TimedOut(f"run {run.id} was still {run.status} when the time was up", hint)
+    return TimedOut(f"run {run.id} was still {run.status} at the timeout", hint)
 
 
 def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:

@@ -137,7 +137,7 @@ class Reading:
         except OSError as error:
             raise UsageProblem(f"it can't be read to its end: {error.strerror}") from None
         if self.len and size and not piece:
-            raise UsageProblem("it became shorter while it was read", "try again when nobody writes to it")
+            raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
         self.len -= len(piece)
         self._tell()
         return piece

@@ -45,7 +45,7 @@ class Live:
 
     def refresh(self) -> None:
         """Draw now."""
-        note = "waiting for a person" if self._progress.status == PAUSED_STATUS else self._note
+        note = "paused for human input" if self._progress.status == PAUSED_STATUS else self._note
         self._region.draw(self._picture.lines(self._terminal.size(), note))
 
     def show(self, burst: Sequence[Step]) -> None:

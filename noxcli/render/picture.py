@@ -65,7 +65,7 @@ class Picture:
         now = progress.began + progress.elapsed()
         lines = self._node_lines(worth_keeping(nodes, now, progress.from_start), now, max(LEAST_COLUMNS, columns - 1))
         if run.status == "completed":
-            way_back = f"its output again: noxcli fetch-output {run.id}"
+            way_back = f"output: noxcli fetch-output {run.id}"
             lines.append(self._look.line(ENDLESS).add(way_back, "dim"))
         last = self._look.line(ENDLESS).add(f"run {run.id} ")
         last.add(run.status, RUN_STYLES.get(run.status, "cyan"))

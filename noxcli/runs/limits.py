@@ -51,7 +51,7 @@ class Limits:
 
     def check(self, run: Run) -> None:
         """Raise TimedOut where the time is up; the run goes on."""
-        hint = f"come back with: noxcli wait {run.id}"
+        hint = f"continue with: noxcli wait {run.id}"
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.status} after {limit}", hint)

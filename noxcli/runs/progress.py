@@ -145,7 +145,7 @@ class Progress:
             if node.running
         ]
         behind = [repr(node.name) for node in nodes if node.status == WAITING]
-        return "; ".join(filter(None, [_some(busy, "; "), f"waiting behind: {_some(behind, ', ')}" if behind else ""]))
+        return "; ".join(filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""]))
 
     def failures(self) -> list[Fault]:
         """Return what the events said of failed nodes, the first that failed first, and of the run as a whole."""

@@ -54,7 +54,7 @@ class Record:
             self._limits.check(self.now)
             if self._limits.out_of_contact:
                 what = f"lost contact with run {self.run.id}: {error.message}"
-                raise LostContact(what, f"come back with: noxcli wait {self.run.id}", **error.facts()) from error
+                raise LostContact(what, f"continue with: noxcli wait {self.run.id}", **error.facts()) from error
         except (NotFound, Unauthorized) as error:
             young = isinstance(error, NotFound) and not self._young.passed
             if error.http_status == 401 or (self._denied and not young):

@@ -128,7 +128,7 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     workflow, rows = echoes(), write("a")
     noxcli("batch", workflow, rows)
     for more, what in (
-        ((), "--resume goes on with it"),
+        ((), "continue it with --resume"),
         (("--resume", "--shard", "1/2"), "is for shard 1/1, and this is 1/2"),
     ):
         result = noxcli("batch", workflow, rows, *more)

@@ -62,7 +62,7 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=15)
     assert process.returncode == 130
-    assert b"4 runs left going" in err
+    assert b"4 runs left running" in err
     left = {json.loads(line)["row"]: json.loads(line)["result"] for line in out.splitlines()}
     assert {result["exit_code"] for result in left.values()} == {130}
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
@@ -109,6 +109,6 @@ def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, work
         seen.process.send_signal(signal.SIGINT)
     os.close(out)
     assert seen.process.returncode == 130
-    assert b"3 runs left going" in seen.raw
+    assert b"3 runs left running" in seen.raw
     assert [run.status for run in sandbox.runs(workflow)].count("running") == 3
     assert len(Path("out").read_text().splitlines()) == 5

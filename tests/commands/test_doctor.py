@@ -46,7 +46,7 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
     assert result.code == 0
     assert [line.split()[1] for line in result.text.splitlines()] == ALL
     assert re.search(r"^ok +server +answers in \d+ ms; \d+ ms with connecting$", result.text, re.MULTILINE)
-    assert "unchecked  events   there is no run to look at; noxcli doctor --run RUN" in result.text
+    assert "unchecked  events   there is no run to test with; noxcli doctor --run RUN" in result.text
     assert sandbox.key not in result.text + result.err
     assert result.err == ""
 
@@ -196,7 +196,7 @@ def test_a_certificate_that_nobody_trusts_is_told_with_the_mend(
         (-25, "ok", "agrees with the server's"),
         (100, "warning", r"1m(3[5-9]|40|41)s behind the server's"),
         (-100, "warning", r"1m(3[5-9]|40|41)s ahead of the server's"),
-        (None, "unchecked", "the server tells no time"),
+        (None, "unchecked", "the server does not report its time"),
     ],
 )
 def test_the_clock_is_held_against_the_servers(seconds: float | None, verdict: str, message: str) -> None:
@@ -226,9 +226,17 @@ def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) 
     ("way", "verdict", "message"),
     [
         ("passes", "ok", r"come as they are sent: the first after \d+ ms"),
-        ("holds", "warning", "nothing came from run RUN, which is running: something on the way holds events back"),
-        ("fills", "warning", "run RUN fell silent in the middle of an event: something on the way holds the rest back"),
-        ("compresses", "warning", "something on the way collects or compresses the stream before it passes it on"),
+        (
+            "holds",
+            "warning",
+            "nothing came from run RUN, which is running: something in between is holding events back",
+        ),
+        (
+            "fills",
+            "warning",
+            "run RUN went silent in the middle of an event: something in between is holding the rest back",
+        ),
+        ("compresses", "warning", "something in between buffers or compresses the stream"),
     ],
 )
 def test_a_proxy_that_holds_a_running_runs_events_is_found(
@@ -261,7 +269,7 @@ def test_events_that_all_come_at_the_runs_end_were_held_back(
         noxcli("run", plays(script=[Sleep(1500)]), "--detach")
         result = noxcli("doctor", "--json", "--base-url", url)
     assert verdicts(result)["events"] == "warning"
-    assert "came together at its end" in checks(result)["events"]["message"]
+    assert "arrived together at its end" in checks(result)["events"]["message"]
 
 
 def test_a_stream_with_a_length_was_collected(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
@@ -276,7 +284,7 @@ def test_a_run_that_has_ended_tells_nothing(noxcli: Noxcli, plays: Any, named: b
     run = noxcli("run", plays(), "--json").json["run"]["id"]
     result = noxcli("doctor", "--json", *(["--run", run] if named else []))
     assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
-    assert f"run {run} is completed" in checks(result)["events"]["message"]
+    assert f"cannot test buffering on run {run}, which is completed" in checks(result)["events"]["message"]
 
 
 def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:

@@ -116,7 +116,7 @@ def test_a_stall_names_the_node_and_what_waits_behind_it(noxcli: Noxcli, plays: 
     result = noxcli("stream", run, "--stall-timeout", "500ms")
     assert result.code == 124
     assert "'Write' has been running for" in result.err
-    assert "waiting behind: 'Answer'" in result.err
+    assert "waiting: 'Answer'" in result.err
 
 
 def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: Any) -> None:

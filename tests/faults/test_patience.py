@@ -84,7 +84,7 @@ def test_the_same_patience_may_be_told_elsewhere() -> None:
     assert (len(here), len(there)) == (0, 1)
     first.keep_trying(call)
     assert (len(here), len(there)) == (1, 1)
-    assert there[0].startswith("busy; trying again in ")
+    assert there[0].startswith("busy; retrying in ")
 
 
 def test_out_of_time_is_what_the_command_calls_it() -> None:

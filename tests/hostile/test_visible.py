@@ -63,11 +63,11 @@ def test_what_people_write_is_left_alone(text: str) -> None:
 
 
 def test_of_a_long_line_the_middle_is_left_out() -> None:
-    line = visible(f"run failed at {'x' * 1_000_000}; come back with: noxcli wait run-1")
+    line = visible(f"run failed at {'x' * 1_000_000}; continue with: noxcli wait run-1")
     assert len(line) < LONGEST_SHOWN + 40
     assert line.startswith("run failed at x")
     assert "characters left out" in line
-    assert line.endswith("x; come back with: noxcli wait run-1")
+    assert line.endswith("x; continue with: noxcli wait run-1")
     assert visible("x" * LONGEST_SHOWN) == "x" * LONGEST_SHOWN
 
 

@@ -178,7 +178,7 @@ def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) 
     _, end = live_until(9, monkeypatch)
     assert [line for line in end if line] == [
         "gap: the server no longer knows the position",
-        "its output again: noxcli fetch-output run-1",
+        "output: noxcli fetch-output run-1",
         "run run-1 completed in 2.0s; 2 done, 1 skipped; 1 reconnect",
     ]
 

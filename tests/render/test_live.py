@@ -122,7 +122,7 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
         "  ✓ Plan    2.5s",
         failed if columns == 80 else f"{failed[:38]}…",
         "└ • Check  1m12s",
-        "its output again: noxcli fetch-output run-1",
+        "output: noxcli fetch-output run-1",
         "run run-1 completed in 1m16s; 1 done, 1 failed, 1 running, 1 skipped",
     ]
     wrapped = [line[at : at + columns].rstrip() for line in kept for at in range(0, len(line), columns)]
@@ -145,7 +145,7 @@ def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, p
     took = re.search(r"completed\S* in (\d\.\d)s", err)
     assert took is not None
     assert float(took[1]) >= 1.2
-    assert "+ Write" not in err.partition("its output again")[0].splitlines()[-1], "nobody saw how long it took"
+    assert "+ Write" not in err.partition("output: noxcli")[0].splitlines()[-1], "nobody saw how long it took"
 
 
 @pytest.mark.parametrize("reflows", [True, False])
@@ -389,7 +389,7 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
     with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env) as seen:
-        seen.wait_for(b"waiting for a person")
+        seen.wait_for(b"paused for human input")
         footers = [line for line in shown(seen) if "%" in line]
         leave(seen)
-    assert footers[0].endswith("waiting for a person")
+    assert footers[0].endswith("paused for human input")

@@ -68,8 +68,8 @@ def test_a_silent_minute_ends_with_who_is_at_work() -> None:
     assert log([(0, [Started(RUNNING)]), (1, [node("n1", "running")]), *quiet, (1, [Finished(RUNNING)])]) == [
         "run run-1 running",
         "  Read           running",
-        "run running for 1m01s: 'Read' has been running for 1m00s; waiting behind: 'Write it down'",
-        "run running for 2m01s: 'Read' has been running for 2m00s; waiting behind: 'Write it down'",
+        "run running for 1m01s: 'Read' has been running for 1m00s; waiting: 'Write it down'",
+        "run running for 2m01s: 'Read' has been running for 2m00s; waiting: 'Write it down'",
         "run running after 2m07s",
     ]
 
@@ -77,7 +77,7 @@ def test_a_silent_minute_ends_with_who_is_at_work() -> None:
 def test_streamed_text_is_no_sign_of_life_but_a_line_is() -> None:
     talk: list[tuple[float, list[Update]]] = [(1.0, [node("n1", "running", "word ")]) for _ in range(59)]
     lines = log([(0, [node("n1", "running")]), *talk, (0, [node("n1", "completed")]), (1, []), (59, [])])
-    assert [line for line in lines if "for" in line] == ["run running for 1m59s: waiting behind: 'Write it down'"]
+    assert [line for line in lines if "for" in line] == ["run running for 1m59s: waiting: 'Write it down'"]
 
 
 def test_many_nodes_at_work_are_named_in_part() -> None:
@@ -85,7 +85,7 @@ def test_many_nodes_at_work_are_named_in_part() -> None:
     details = RunEvent("state", {"status": "running", "progress_details": {"running_nodes": list(names)[:100]}})
     last = log([(0, [details]), (60, [])], Workflow("wf-1", "Report", names))[-1]
     assert last.count("has been running") == 10
-    assert "; 90 more; waiting behind: 'Step 100', " in last
+    assert "; 90 more; waiting: 'Step 100', " in last
     assert last.endswith(", 'Step 109', 390 more")
 
 
