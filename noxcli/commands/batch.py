@@ -145,13 +145,13 @@ def batch(
 ) -> None:
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
-    Whatever ends it, the same line with --resume goes on, and starts nothing twice. More: docs/batch.md.
+    If it is interrupted, the same line with --resume continues, and starts nothing twice. More: docs/batch.md.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
         noxcli batch qa rows.jsonl --dry-run
         noxcli batch qa rows.jsonl --max-parallel 16 > results.jsonl
-        # Whatever ended it, go on.
+        # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
     """
     context: Context = ctx.obj
