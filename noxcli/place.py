@@ -128,6 +128,7 @@ class Place:
                     os.fsync(file.fileno())
                 self.move(partial, name)
             except BaseException:
+                # A signal as well: what ends the block must not leave half a file.
                 with suppress(OSError):
                     self.remove(partial)
                 raise

@@ -41,7 +41,6 @@ class Pace:
         self._silent_since: float | None = None
         self._backoff = Backoff(seed=seed)
         self._closed = False
-        self.refusals = 0
 
     @property
     def held(self) -> float:
@@ -129,7 +128,6 @@ class Pace:
                 self._tried_at = None
             if not (refused or tried or self._failures >= FAILURES_IN_A_ROW):
                 return
-            self.refusals += refused
             asked = error.retry_after or 0.0
             if turn >= self._last_cut:
                 self._cut(now)

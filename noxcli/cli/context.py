@@ -232,6 +232,7 @@ class Context:
         except NoxError as error:
             late = error
         except Exception as error:
+            # A bug in one report: the verdict still has to be told.
             late = self.unexpected(error)
         else:
             return None

@@ -58,7 +58,6 @@ from noxcli.timing import Deadline, show_seconds
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-ROWS_TOLD = 8
 ANSWER_WITHIN = 5.0  # seconds
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]

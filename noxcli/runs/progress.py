@@ -12,7 +12,6 @@ from noxcli.timing import Clock, seconds_between, show_seconds
 
 # The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
 DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
-RUNNING = frozenset({"running", "started", "in_progress", "streaming"})
 SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
 ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"

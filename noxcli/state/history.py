@@ -129,12 +129,11 @@ class History:
         """Yield the runs of a workflow whose inputs can be compared."""
         with suppress(OSError), self._opened() as place:
             for name in _newest_first(place):
-                with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-                    noted = json.loads(place.read(name, LARGEST_ENTRY))
-                    if (noted["host"], noted["workflow_id"]) == (host, workflow_id) and noted.get("input_digest"):
-                        yield Earlier(
-                            str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
-                        )
+                noted = _noted(place, name, host) or {}
+                if noted.get("workflow_id") == workflow_id and noted.get("input_digest") and "created_at" in noted:
+                    yield Earlier(
+                        str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
+                    )
 
     def cursor(self, run_id: str) -> str | None:
         """Return the position up to which the run's events were handed on, where it is known."""
@@ -195,10 +194,16 @@ class CursorKeeper:
 
 
 def _entry_in(place: Place, name: str, host: str) -> Entry | None:
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+    noted = _noted(place, name, host)
+    return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host) if noted else None
+
+
+def _noted(place: Place, name: str, host: str) -> dict[str, Any] | None:
+    """Return what a file says of a run that was started at this host; a damaged one says nothing."""
+    with suppress(OSError, ValueError, RecursionError):
         noted = json.loads(place.read(name, LARGEST_ENTRY))
-        if noted["host"] == host:
-            return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host)
+        if isinstance(noted, dict) and noted.get("host") == host and {"run_id", "workflow_id"} <= noted.keys():
+            return noted
     return None
 
 
