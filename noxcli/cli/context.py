@@ -1,18 +1,15 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
-import shlex
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.config.layers import Configured, read_configured
-from noxcli.config.settings import Settings, load_settings, overruling
+from noxcli.config.settings import Settings
 from noxcli.encode import to_json
-from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, UsageProblem
-from noxcli.files import check_target
+from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run
 from noxcli.redaction import LEAST, can_hide
@@ -20,20 +17,17 @@ from noxcli.render import Format, Renderer
 from noxcli.render.pipe import Content, Ndjson
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci import WhichCi, ci_system
 from noxcli.reports.result import Outcome, document_of
 from noxcli.reports.writer import Reports
 from noxcli.retry import Patience
 from noxcli.signals import Signals
 from noxcli.state.completion_cache import CompletionCache
 from noxcli.state.history import History
-from noxcli.state.logfile import LOG_VARIABLE, Level, Logbook, LogKeeper, own_words
+from noxcli.state.logfile import Level, Logbook, LogKeeper, own_words
 from noxcli.timing import Clock, Deadline, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import Exchange, NoxusApi
-
-COLORS = ("auto", "always", "never")
 
 
 @dataclass(slots=True)
@@ -70,62 +64,6 @@ class Context:
     def writes_text(self) -> bool:
         """True where stdout is for eyes and simple pipes, not for parsers."""
         return self.format in {Format.TEXT, Format.CONTENT}
-
-    def present(
-        self,
-        *,
-        form: Format = Format.TEXT,
-        as_json: bool = False,
-        raw: Sequence[str] | None = None,
-        quiet: bool,
-        verbose: bool,
-        color: str,
-        log_file: str | None,
-    ) -> None:
-        """Settle how things are shown, before anything can fail that would have to be shown so.
-
-        Raises UsageProblem where the options contradict each other, or the log can't be written to.
-        """
-        self.format = Format.JSON if as_json else form
-        self.terminal.quiet, self.terminal.verbose = quiet, verbose
-        if color not in COLORS:
-            raise UsageProblem(f"--color {color} is not known", f"write one of {', '.join(COLORS)}")
-        self.terminal.color = color
-        if as_json and form not in {Format.TEXT, Format.JSON}:
-            raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
-        if raw and self.format is not Format.TEXT:
-            raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {self.format}")
-        if log := log_file or self.terminal.environ.get(LOG_VARIABLE):
-            self.log.open(log)
-
-    def report(
-        self, *, ci: WhichCi | None, junit: str | None, dotenv: str | None, output_dir: str | None = None
-    ) -> None:
-        """Settle what is written for other programs, before anything can fail that would have to be in it.
-
-        Raises UsageProblem where a report could not be written, ConfigProblem for a NOXCLI_CI that is not known.
-        """
-        reports = self.reports = Reports(output_dir=output_dir)
-        reports.ci = ci_system(ci, self.terminal, self.clock)
-        if junit is not None:
-            check_target(Path(junit), "--junit")
-            reports.junit = Path(junit)
-        if dotenv is not None:
-            check_target(Path(dotenv), "--dotenv")
-            reports.dotenv = Path(dotenv)
-
-    def connect(self, base_url: str | None, api_key_file: str | None, connect_timeout: float = 10.0) -> "NoxusApi":
-        """Return the API at the settings in force."""
-        environ, profile = self.terminal.environ, self.configured.profile
-        named = profile.name.value if profile and profile.name.source.startswith("flag") else None
-        flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
-        self.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
-        settings = load_settings(
-            base_url, api_key_file, environ, profile, lambda line: self.terminal.complain(f"warning: {line}")
-        )
-        if variables := overruling(base_url, api_key_file, environ, profile):
-            self.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
-        return self.open(settings, connect_timeout)
 
     def open(self, settings: Settings, connect_timeout: float) -> "NoxusApi":
         """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
+from noxcli.cli.groups import Delivering
+from noxcli.cli.invocation import Invocation
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
 from noxcli.models import Run, Workflow
@@ -44,19 +46,20 @@ class Destination:
     overwrite: bool = False
 
 
-def destination(output_dir: str | None, name: str | None, *, overwrite: bool) -> Destination | None:
+def destination(delivering: Delivering) -> Destination | None:
     """Return where files go, None for stdout.
 
     Raises UsageProblem for a template that can't be filled, and for options that mean nothing without a directory.
     """
-    if output_dir is None:
+    name, overwrite = delivering.name, delivering.overwrite
+    if delivering.output_dir is None:
         given = [option for option, there in (("--name", name is not None), ("--overwrite", overwrite)) if there]
         if given:
             raise UsageProblem(f"{given[0]} is about files", "add --output-dir DIR")
         return None
     if name is not None:
         check_template(name)
-    return Destination(Path(output_dir), TEMPLATE if name is None else name, overwrite)
+    return Destination(Path(delivering.output_dir), TEMPLATE if name is None else name, overwrite)
 
 
 def check_directory(into: Destination | None) -> None:
@@ -75,49 +78,49 @@ def check_directory(into: Destination | None) -> None:
 
 
 def deliver(
-    context: Context,
-    api: "NoxusApi",
-    run: Run,
-    patience: Patience,
-    *,
-    raw: Sequence[str] | None = None,
-    into: Destination | None = None,
-    expand: bool = True,
-    workflow: Workflow | None = None,
+    call: Invocation, run: Run, delivering: Delivering, into: Destination | None, workflow: Workflow | None = None
 ) -> None:
-    """Hand over the output of a completed run, in the form that was asked for.
+    """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
     Raises Undelivered where not all of it could be had or written, after delivering the rest.
     """
+    context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
-    run = context.outcome.run = with_output(api, run, patience, workflow)
-    keys = _chosen(api, run, raw, patience, workflow) if raw else []
+    run = context.outcome.run = with_output(call.api, run, patience, workflow)
+    keys = _chosen(call.api, run, delivering.raw, patience, workflow) if delivering.raw else []
     output = {key: run.output[key] for key in keys} if keys else run.output
-    watch = partial(watching, context.terminal)
+    source = _Source(call.api, patience, partial(watching, context.terminal))
     if into is not None:
-        delivered = _to_files(context, api, run, patience, into, watch)
-    elif not expand or context.format is Format.CONTENT:  # whose stdout has been written already
+        delivered = _to_files(context, source, run, into)
+    elif delivering.no_expand or context.format is Format.CONTENT:  # whose stdout has been written already
         delivered = Delivered(output, complete=is_complete(output))
         if context.format is Format.TEXT:
             context.terminal.write(_as_stdout(output, keys))
     elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
-        delivered = _print_exactly(context, api, output, keys, patience, watch)
+        delivered = _print_exactly(context, source, output, keys)
     else:
-        delivered = complete_inline(api, output, patience, watch)
+        delivered = complete_inline(call.api, output, patience, source.watch)
         if context.format is Format.TEXT:
             context.terminal.write(_as_stdout(delivered.output))
     context.outcome.delivered = delivered
     require_whole(delivered, run)
 
 
-def _to_files(
-    context: Context, api: "NoxusApi", run: Run, patience: Patience, into: Destination, watch: Watching
-) -> Delivered:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where what is not in the record itself comes from, how long to try, and who watches."""
+
+    api: "NoxusApi"
+    patience: Patience
+    watch: Watching
+
+
+def _to_files(context: Context, source: _Source, run: Run, into: Destination) -> Delivered:
     from noxcli.outputs.save import Filing  # as in check_directory
 
     with prepare_directory(into.directory) as place:
-        filing = Filing(api, patience, place, into.template, into.overwrite, watch)
+        filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
     context.terminal.note(
@@ -136,9 +139,7 @@ def _only(output: Any) -> Any:
     return next(iter(output.values())) if len(output) == 1 else None
 
 
-def _print_exactly(
-    context: Context, api: "NoxusApi", output: Any, keys: Sequence[str], patience: Patience, watch: Watching
-) -> Delivered:
+def _print_exactly(context: Context, source: _Source, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout, once all of them are whole: an error must not land in somebody's answer.txt."""
     contents: list[IO[bytes]] = []
     files: list[dict[str, Any]] = []
@@ -148,13 +149,13 @@ def _print_exactly(
             if is_preview(_only(part)) or is_file(_only(part)):
                 remote = next(find_remote(part))
                 try:
-                    content, entry = stack.enter_context(spooled(api, remote, patience, watch))
+                    content, entry = stack.enter_context(spooled(source.api, remote, source.patience, source.watch))
                 except DELIVERABLE as error:
                     problems.append(problem(remote.pointer, error))
                     continue
                 files.append(entry)
             else:
-                whole = complete_inline(api, part, patience, watch)
+                whole = complete_inline(source.api, part, source.patience, source.watch)
                 content = BytesIO(_exact(_only(whole.output)))
                 files += whole.files
                 problems += whole.problems

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
+from noxcli.cli.groups import Following
+from noxcli.cli.invocation import Invocation
 from noxcli.errors import NotFinished, NoxError, Phase
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format, play, progress_renderer
@@ -12,7 +14,6 @@ from noxcli.reports.result import verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.runs.reasons import Explainer
-from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -20,33 +21,23 @@ if TYPE_CHECKING:
 NAMES_WITHIN = 5.0
 
 
-def following(
-    context: Context,
-    *,
-    stream: bool = True,
-    poll_interval: float = 2.0,
-    idle_timeout: float = 30.0,
-    stall_timeout: float | None = None,
-    retry_for: float | None = None,
-    on_pause: str | None = None,
-) -> Policy:
+def policy_of(context: Context, following: Following) -> Policy:
     """Return how to follow, from what the options say and what they leave to the surroundings."""
+    when = following.on_pause
     return Policy(
-        stream=stream,
+        stream=not following.no_stream,
         every_event=context.format in {Format.CONTENT, Format.NDJSON},
-        leave_when_paused=not context.terminal.interactive if on_pause is None else on_pause == "exit",
-        poll_interval=poll_interval,
-        idle_timeout=idle_timeout,
-        stall_timeout=stall_timeout,
-        retry_for=options.during(retry_for),
+        leave_when_paused=not context.terminal.interactive if when is None else when == "exit",
+        poll_interval=following.poll_interval,
+        idle_timeout=following.idle_timeout,
+        stall_timeout=following.stall_timeout,
+        retry_for=options.during(following.retry_for),
     )
 
 
 def attend(
-    context: Context,
-    api: "NoxusApi",
+    call: Invocation,
     run: Run,
-    deadline: Deadline,
     policy: Policy,
     *,
     cursor: str | None = None,
@@ -57,15 +48,16 @@ def attend(
 
     `workflow` is what was read of it before; None leaves that to us.
     """
+    context, deadline = call.context, call.deadline
     outcome = context.outcome
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
-    workflow = workflow or _workflow(context, api, run, deadline)
+    workflow = workflow or _workflow(call, run)
     shown = context.terminal.mask.torn
     progress = outcome.progress = Progress(run, context.clock, workflow, from_start=just_started, shown=shown)
     follower = Follower(
-        api,
+        call.api,
         run,
         policy=policy,
         clock=context.clock,
@@ -94,27 +86,28 @@ def _from_start(follower: Follower) -> Iterator[Burst]:
     yield from follower.updates()
 
 
-def _workflow(context: Context, api: "NoxusApi", run: Run, deadline: Deadline) -> Workflow | None:
+def _workflow(call: Invocation, run: Run) -> Workflow | None:
     """Fetch the workflow for its nodes' names where somebody will see them; without it, their ids do."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
-    if context.terminal.quiet and context.writes_text:
+    if call.context.terminal.quiet and call.context.writes_text:
         return None
     try:
-        return api.get_workflow(run.workflow_id, within=deadline.left(NAMES_WITHIN))
+        return call.api.get_workflow(run.workflow_id, within=call.deadline.left(NAMES_WITHIN))
     except NoxError:
         return None
 
 
-def judge(context: Context, api: "NoxusApi", run: Run, deadline: Deadline, seen: Progress | None = None) -> None:
+def judge(call: Invocation, run: Run, seen: Progress | None = None) -> None:
     """Do nothing for a completed run; `seen` is what is known from events that were not shown.
 
     Raises RunFailed, which says why as far as that can be found out, RunStopped or RunPaused for the others.
     """
-    context.enter(Phase.RUN)
-    outcome, why = context.outcome, ""
+    call.context.enter(Phase.RUN)
+    outcome, why = call.context.outcome, ""
     if run.status == "failed":
-        outcome.progress = explainer(context, api).explain(run, deadline, seen=seen or outcome.progress)
+        explains = explainer(call.context, call.api)
+        outcome.progress = explains.explain(run, call.deadline, seen=seen or outcome.progress)
         why = outcome.progress.why
     verdict = verdict_of(run, why)
     if verdict is not None:

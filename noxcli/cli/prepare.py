@@ -1,9 +1,11 @@
 """What `run` does before the start: find the workflow, check the inputs against it, store the files."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from noxcli.cli.context import Context
+from noxcli.cli.groups import Checking
+from noxcli.cli.invocation import Invocation
 from noxcli.encode import to_json
 from noxcli.errors import (
     NotFound,
@@ -24,19 +26,14 @@ from noxcli.retry import Patience
 from noxcli.runs.resolve import resolve_version
 from noxcli.timing import Deadline
 
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
-
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
 
 def checked(
-    context: Context,
-    api: "NoxusApi",
+    call: Invocation,
     workflow: Workflow,
     inputs: Inputs,
-    deadline: Deadline,
     patience: Patience,
     *,
     named: str,
@@ -46,26 +43,21 @@ def checked(
 
     Raises WrongInputs with all that is wrong; what reading raises where a start could not go better.
     """
-    known = read_workflow(context, api, workflow, deadline, patience, version)
+    known = read_workflow(call, workflow, patience, version)
     if known is None:
         return workflow, inputs
     if version is None and (nodes := inputs_of(known.definition)) is not None:
-        context.cache.inputs(workflow.id, nodes)
+        call.context.cache.inputs(workflow.id, nodes)
     result = check(inputs, known.definition, named)
     for line in result.notes:
-        context.terminal.note(line)
+        call.context.terminal.note(line)
     for line in result.warnings:
-        context.terminal.note(f"warning: {line}")
+        call.context.terminal.note(f"warning: {line}")
     return known, result.inputs
 
 
 def read_workflow(
-    context: Context,
-    api: "NoxusApi",
-    workflow: Workflow,
-    deadline: Deadline,
-    patience: Patience,
-    version: Version | None = None,
+    call: Invocation, workflow: Workflow, patience: Patience, version: Version | None = None
 ) -> Workflow | None:
     """Return the workflow with its definition, None after a warning where that can't be read but a run may start.
 
@@ -75,38 +67,33 @@ def read_workflow(
         return version.workflow
     if "nodes" in workflow.definition:
         return workflow
-    found = _look(lambda: api.get_workflow(workflow.id, within=deadline.left(LONGEST_LOOK_UP)), patience)
+    found = _look(lambda: call.api.get_workflow(workflow.id, within=call.deadline.left(LONGEST_LOOK_UP)), patience)
     if isinstance(found, Workflow):
         return found
     if isinstance(found, NotFound):
         raise found
-    context.terminal.note(f"warning: the inputs are not checked, since the workflow can't be read: {found.message}")
+    call.context.terminal.note(
+        f"warning: the inputs are not checked, since the workflow can't be read: {found.message}"
+    )
     return None
 
 
-def chosen_version(
-    context: Context,
-    api: "NoxusApi",
-    workflow: Workflow,
-    asked: str | None,
-    deadline: Deadline,
-    patience: Patience,
-    *,
-    checks: bool = True,
-) -> Version | None:
+def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, patience: Patience) -> Version | None:
     """Return the saved version that --version-id means, None where there is no such option.
 
-    Where the versions can't be read, or nobody `checks` by their definition, an id is taken as it is, and the start
+    Where the versions can't be read, or nothing is checked by their definition, an id is taken as it is, and the start
     decides.
     Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for a version that there is not;
     what reading raises where a start could not go better.
     """
+    asked = checking.version_id
     if asked is None:
         return None
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
-    if is_uuid(asked) and not checks:
+    if is_uuid(asked) and checking.no_check:
         return unread
-    found = _look(lambda: list(api.list_versions(workflow.id, within=deadline.left(LONGEST_LOOK_UP))), patience)
+    within = call.deadline.left(LONGEST_LOOK_UP)
+    found = _look(lambda: list(call.api.list_versions(workflow.id, within=within)), patience)
     if isinstance(found, list):
         return resolve_version(found, asked)
     if not is_uuid(asked):
@@ -114,7 +101,7 @@ def chosen_version(
             f"version {asked!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
             "give --version-id the version's id",
         )
-    context.terminal.note(f"warning: the workflow's versions can't be read: {found.message}")
+    call.context.terminal.note(f"warning: the workflow's versions can't be read: {found.message}")
     return unread
 
 
@@ -142,13 +129,13 @@ def show_request(context: Context, workflow: Workflow, body: dict[str, Any]) -> 
         context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
-def stored(context: Context, api: "NoxusApi", inputs: Inputs, patience: Patience) -> dict[str, Any]:
+def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, Any]:
     """Return the input object with every file stored.
 
     Raises what the API raises; nothing is started then.
     """
-    context.enter(Phase.UPLOAD)
-    uploader = Uploader(api, patience, context.clock, context.terminal.note)
+    call.context.enter(Phase.UPLOAD)
+    uploader = Uploader(call.api, patience, call.context.clock, call.context.terminal.note)
     return inputs.stored(uploader.store)
 
 

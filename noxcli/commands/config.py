@@ -8,6 +8,8 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.defaults import check_defaults, run_command
+from noxcli.cli.groups import Common, Delivering
+from noxcli.cli.invocation import present
 from noxcli.config.preferences import DEFAULTS
 from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.encode import to_json
@@ -45,7 +47,7 @@ def config(
         noxcli config --json | jq -r '.settings[] | [.name, .source] | @tsv'
     """
     context: Context = ctx.obj
-    context.present(as_json=as_json, quiet=False, verbose=False, color="auto", log_file=None)
+    present(context, Common(), Delivering(as_json=as_json))
     check_defaults(ctx, context.configured.preferences)
     settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
     aliases = [

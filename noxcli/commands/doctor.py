@@ -1,6 +1,7 @@
 """`noxcli doctor`: is everything between here and the server as it should be; a line for each check, with its mend."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,9 @@ from noxcli.api.checkup import (
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.defaults import check_defaults
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering
+from noxcli.cli.invocation import present
 from noxcli.config.settings import (
     Settings,
     allows_http,
@@ -47,16 +51,22 @@ RunOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Examined(Common):
+    """As in other verbs, but what is shown is the checks, and a wrong config file is one of their results."""
+
+    quiet: bool = False
+    color: str = "auto"
+    profile: options.UncheckedProfile = None
+
+
+@grouped
 def doctor(
     ctx: typer.Context,
+    *,
     run: RunOption = None,
     as_json: options.DocumentOption = False,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    verbose: options.Verbose = False,
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    profile: options.UncheckedProfile = None,
+    common: Examined,
 ) -> None:
     """Check settings, key, connection, clock and event stream; starts nothing.
 
@@ -67,9 +77,9 @@ def doctor(
         noxcli doctor --run @last
     """
     context: Context = ctx.obj
-    context.present(as_json=as_json, quiet=False, verbose=verbose, color="auto", log_file=log_file)
+    present(context, common, Delivering(as_json=as_json))
     checks: list[Check] = []
-    for check in _checks(ctx, context, profile, base_url, api_key_file, connect_timeout, run):
+    for check in _checks(ctx, context, common, run):
         checks.append(check)
         if not as_json:
             hint = f"; {check.hint}" if check.hint else ""
@@ -90,28 +100,20 @@ def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, obje
     return {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
 
 
-def _checks(
-    ctx: typer.Context,
-    context: Context,
-    profile: str | None,
-    base_url: str | None,
-    api_key_file: str | None,
-    connect_timeout: float,
-    run: str | None,
-) -> Iterator[Check]:
+def _checks(ctx: typer.Context, context: Context, common: Common, run: str | None) -> Iterator[Check]:
     """Yield one check after the other; what builds on a failed one is left out."""
     try:
         name = "config"
-        yield _files(ctx, context, profile)
+        yield _files(ctx, context, common.profile)
         if trouble := context.history.trouble():
             yield Check("state", CheckVerdict.WARNING, trouble, f"set {STATE_VARIABLE} to a directory of your own")
         name = "address"
         chosen, environ = context.configured.profile, context.terminal.environ
-        url = find_url(base_url, environ, chosen)
+        url = find_url(common.base_url, environ, chosen)
         address = check_url(url.value, allow_http=allows_http(environ))
         yield Check(name, CheckVerdict.OK, f"{address} ({url.source})")
         name = "key"
-        source = find_key(api_key_file, environ, chosen)
+        source = find_key(common.api_key_file, environ, chosen)
         check_server(source, address)
         warnings: list[str] = []
         settings = Settings(address, source.read(warnings.append))
@@ -119,7 +121,7 @@ def _checks(
     except NoxError as error:
         yield Check.failed(name, error)
         return
-    with context.open(settings, connect_timeout) as api:
+    with context.open(settings, common.connect_timeout) as api:
         yield from _connection(context, api, address, run)
 
 

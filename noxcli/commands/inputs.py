@@ -7,7 +7,9 @@ from dataclasses import replace
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.context import Context
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Waiting
+from noxcli.cli.invocation import begin
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of
@@ -16,28 +18,21 @@ from noxcli.inputs.schema import SAMPLES, schema_of
 from noxcli.render import Format
 from noxcli.render.table import in_columns, with_tabs
 from noxcli.render.text import visible
-from noxcli.runs.resolve import resolve_version, resolve_workflow
-from noxcli.timing import Deadline
+from noxcli.runs.resolve import resolve_version
 
 INPUT_COLUMNS = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
 SAMPLE_FILE = "noxcli-sample.txt"
 
 
+@grouped
 def inputs(
     ctx: typer.Context,
     workflow: options.WorkflowArgument,
+    *,
     version_id: options.VersionId = None,
     as_json: options.SchemaOption = False,
-    timeout: options.Timeout = None,
-    retry_for: options.RetryFor = None,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    waiting: Waiting,
+    common: Common,
 ) -> None:
     """Show a workflow's inputs, and a command line to start from.
 
@@ -46,13 +41,12 @@ def inputs(
         # A JSON Schema, whose example is an input object to start from.
         noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
     """
-    context: Context = ctx.obj
-    deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    context = call.context
+    with call.connect() as api:
         context.enter(Phase.PREFLIGHT)
-        patience = context.patience(deadline, options.before(retry_for))
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
+        patience = call.patience()
+        found = call.workflow(workflow, patience)
         if version_id is not None:
             versions = patience.keep_trying(lambda: list(api.list_versions(found.id)))
             found = replace(resolve_version(versions, version_id).workflow, name=found.name)

@@ -9,6 +9,8 @@ import typer
 from noxcli.batch.summary import Summary
 from noxcli.cli import options
 from noxcli.cli.context import Context
+from noxcli.cli.groups import Common
+from noxcli.cli.invocation import present
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem
 from noxcli.files import check_target
@@ -36,7 +38,7 @@ def merge_batch(
         noxcli merge-batch s1 s2 --junit report.xml
     """
     context: Context = ctx.obj
-    context.present(quiet=quiet, verbose=verbose, color=color, log_file=None)
+    present(context, Common(quiet=quiet, verbose=verbose, color=color))
     from noxcli.batch.report import Joined  # loaded where a report is written
     from noxcli.reports.junit import JunitReport
 

@@ -1,6 +1,6 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,19 +10,20 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.deliver import check_directory, deliver, destination
-from noxcli.cli.follow import attend, following, judge
+from noxcli.cli.follow import attend, judge, policy_of
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Following, Reporting, Starting, Waiting
+from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
 from noxcli.files import check_target
 from noxcli.inputs.definition import InputNode, inputs_of
-from noxcli.inputs.parse import read_inputs
+from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
-from noxcli.render import Format
 from noxcli.retry import Patience
 from noxcli.runs.doubt import KnownStarts
 from noxcli.runs.likeness import Comparison
-from noxcli.runs.resolve import resolve_workflow
 from noxcli.runs.start import Moment, Wanted, start_run
 from noxcli.runs.stop import LONGEST_STOP, stop_run
 from noxcli.signals import Interrupted
@@ -35,44 +36,35 @@ if TYPE_CHECKING:
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingOwn(Following):
+    """How the run is followed that the command has started itself."""
+
+    on_interrupt: options.OnInterrupt = None
+
+
+@grouped
 def run(
     ctx: typer.Context,
     workflow: options.WorkflowArgument,
-    inputs: options.InputArguments = None,
-    whole: options.WholeInputs = None,
-    secrets: options.Secrets = None,
-    dry_run: options.DryRun = False,
-    no_check: options.NoCheck = False,
-    version_id: options.VersionId = None,
-    callback_url: options.CallbackUrl = None,
-    detach: options.Detach = False,
-    form: options.FormatOption = Format.TEXT,
-    as_json: options.JsonOption = False,
-    raw: options.RawOption = None,
-    output_dir: options.OutputDirectory = None,
-    name: options.NameTemplate = None,
-    overwrite: options.Overwrite = False,
-    no_expand: options.NoExpand = False,
+    *,
+    given: Given,
+    starting: Starting,
+    delivering: Delivering,
     state_file: options.StateFile = None,
-    junit: options.Junit = None,
-    dotenv: options.Dotenv = None,
-    ci: options.Ci = None,
+    reporting: Reporting,
     timeout: options.Timeout = None,
-    stall_timeout: options.StallTimeout = None,
-    idle_timeout: options.IdleTimeout = 30.0,
-    retry_for: options.RetryFor = None,
-    on_pause: options.OnPause = None,
-    on_interrupt: options.OnInterrupt = None,
-    poll_interval: options.PollInterval = 2.0,
-    no_stream: options.NoStream = False,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    following: FollowingOwn,
+    common: Common,
 ) -> None:
     """Start a workflow, follow it live, and print its output.
 
@@ -86,61 +78,82 @@ def run(
         # Start only, and give up waiting after a while.
         noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """
-    context: Context = ctx.obj
-    deadline = Deadline(context.clock, timeout)
-    context.outcome.subject = workflow
-    context.report(ci=ci, junit=junit, dotenv=dotenv, output_dir=output_dir)
-    context.present(form=form, as_json=as_json, raw=raw, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
-    into = destination(output_dir, name, overwrite=overwrite)
+    waiting = Waiting(timeout, following.retry_for)
+    call = begin(ctx, common, waiting, delivering, reporting, subject=workflow)
+    context = call.context
+    into = destination(delivering)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
-    given = read_inputs(inputs or [], whole, secrets=secrets or [], environ=context.terminal.environ)
-    context.hide(given)
-    policy = following(
-        context,
-        stream=not no_stream,
-        poll_interval=poll_interval,
-        idle_timeout=idle_timeout,
-        stall_timeout=stall_timeout,
-        retry_for=retry_for,
-        on_pause=on_pause,
-    )
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
+    inputs = read_inputs(given.inputs or [], given.whole, secrets=given.secrets or [], environ=context.terminal.environ)
+    context.hide(inputs)
+    policy = policy_of(context, following)
+    with call.connect() as api:
         check_directory(into)
         if state_file is not None:
             check_target(Path(state_file), "--state-file")
-        context.enter(Phase.PREFLIGHT)
-        patience = context.patience(deadline, options.before(retry_for), out_of_time=TimedOutBeforeStart)
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
-        known = found if found.nodes else None  # a list of workflows has told it all
-        version = chosen_version(context, api, found, version_id, deadline, patience, checks=not no_check)
-        version_id = version.id if version else None
-        if not no_check:
-            known, given = checked(context, api, found, given, deadline, patience, named=workflow, version=version)
-            for line in check_keys(raw or [], known.definition):
-                context.terminal.note(f"warning: {line}")
-        if dry_run:
-            show_request(context, found, api.run_request(given.shown(), version_id, callback_url))
+        prepared = _prepared(call, workflow, inputs, starting, delivering.raw)
+        if starting.dry_run:
+            body = api.run_request(prepared.inputs.shown(), prepared.version_id, starting.callback_url)
+            show_request(context, prepared.found, body)
             return
-        payload = stored(context, api, given, patience)
-        require_time(deadline)
-        comparison = Comparison(_input_nodes(known, checked=not no_check), given.secret)
-        start = Start(context, api, found.id, payload, given.shown(), comparison, version_id, callback_url, state_file)
-        started = start.send(deadline, patience)
-        if detach:
+        started = _started(call, prepared, starting, state_file)
+        if starting.detach:
             context.terminal.note(f"follow it with: noxcli stream{context.route} {started.id}")
             if context.writes_text:
                 context.terminal.write(f"{started.id}\n")
             return
         try:
-            finished = attend(context, api, started, deadline, policy, just_started=True, workflow=known)
-            judge(context, api, finished, deadline)
-            after = context.patience(deadline, options.before(retry_for))
-            deliver(context, api, finished, after, raw=raw, into=into, expand=not no_expand, workflow=known)
+            finished = attend(call, started, policy, just_started=True, workflow=prepared.known)
+            judge(call, finished)
+            deliver(call, finished, delivering, into, workflow=prepared.known)
         except Interrupted as signal:
-            if not context.stops_runs(on_interrupt):
+            if not context.stops_runs(following.on_interrupt):
                 raise
             raise _stopped(context, api, signal) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that a start needs but the files; `known` is the workflow as far as it was read."""
+
+    found: Workflow
+    known: Workflow | None
+    inputs: Inputs
+    version_id: str | None
+    patience: Patience
+
+
+def _prepared(
+    call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None
+) -> _Prepared:
+    call.context.enter(Phase.PREFLIGHT)
+    patience = call.patience(out_of_time=TimedOutBeforeStart)
+    found = call.workflow(workflow, patience)
+    known = found if found.nodes else None  # a list of workflows has told it all
+    version = chosen_version(call, found, starting, patience)
+    if not starting.no_check:
+        known, inputs = checked(call, found, inputs, patience, named=workflow, version=version)
+        for line in check_keys(raw or [], known.definition):
+            call.context.terminal.note(f"warning: {line}")
+    return _Prepared(found, known, inputs, version.id if version else None, patience)
+
+
+def _started(call: Invocation, prepared: _Prepared, starting: Starting, state_file: str | None) -> Run:
+    payload = stored(call, prepared.inputs, prepared.patience)
+    require_time(call.deadline)
+    comparison = Comparison(_input_nodes(prepared.known, checked=not starting.no_check), prepared.inputs.secret)
+    start = Start(
+        call.context,
+        call.api,
+        prepared.found.id,
+        payload,
+        prepared.inputs.shown(),
+        comparison,
+        prepared.version_id,
+        starting.callback_url,
+        state_file,
+    )
+    return start.send(call.deadline, prepared.patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Waiting
+from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, Run, Workflow
 from noxcli.runs.newest import newest_first
-from noxcli.runs.resolve import resolve_workflow
-from noxcli.timing import Deadline, seconds_between, show_seconds
+from noxcli.timing import seconds_between, show_seconds
 
 OfWorkflow = Annotated[
     str | None,
@@ -25,22 +27,16 @@ Statuses = Annotated[
 ]
 
 
+@grouped
 def runs(
     ctx: typer.Context,
     workflow: OfWorkflow = None,
+    *,
     status: Statuses = None,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
-    timeout: options.Timeout = None,
-    retry_for: options.RetryFor = None,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    waiting: Waiting,
+    common: Common,
 ) -> None:
     """List runs, newest first.
 
@@ -51,25 +47,19 @@ def runs(
         # What the newest run brought.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
-    context: Context = ctx.obj
-    deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
-    wanted = _statuses(context, status or [])
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
-        context.enter(Phase.DELIVER)
-        patience = context.patience(deadline, options.before(retry_for))
-        of = (
-            resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
-            if workflow is not None
-            else None
-        )
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    wanted = _statuses(call.context, status or [])
+    with call.connect() as api:
+        call.context.enter(Phase.DELIVER)
+        patience = call.patience()
+        of = call.workflow(workflow, patience) if workflow is not None else None
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))
             return list(islice((run for run in listed if not wanted or run.status in wanted), limit))
 
         found = patience.keep_trying(read)
-    _listing(of).show(context, found, limit)
+    _listing(of).show(call.context, found, limit)
 
 
 def _statuses(context: Context, asked: Sequence[str]) -> set[str]:

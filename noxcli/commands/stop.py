@@ -2,22 +2,21 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.context import Context
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Waiting
+from noxcli.cli.invocation import Invocation, begin
 from noxcli.errors import ConfigProblem, LostContact, NotFinished, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, raise_worst
-from noxcli.runs.resolve import read_runs, resolve_run
+from noxcli.runs.resolve import read_runs
 from noxcli.runs.stop import stop_run
 from noxcli.state.statefile import read_state
 from noxcli.timing import Deadline
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
 
 STOP_TIMEOUT = 30.0
 RunsToStop = Annotated[
@@ -29,20 +28,15 @@ StateFileToRead = Annotated[
 ]
 
 
+@grouped
 def stop(
     ctx: typer.Context,
     runs: RunsToStop = None,
+    *,
     state_file: StateFileToRead = None,
     as_json: options.JsonOption = False,
     timeout: options.Timeout = STOP_TIMEOUT,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    common: Common,
 ) -> None:
     """Stop runs, and print RUN_ID<TAB>STATUS for each.
 
@@ -54,8 +48,8 @@ def stop(
         # A step that cleans up, whether or not anything was started.
         noxcli stop --state-file run.state
     """
-    context: Context = ctx.obj
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
+    call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json))
+    context = call.context
     if not runs and state_file is None:
         raise UsageProblem("no run is named", "give RUN, or --state-file FILE")
     named = read_runs(runs or [], sys.stdin, required=False)
@@ -64,7 +58,7 @@ def stop(
         missing = f"{state_file} is not there, so nothing was started" if state_file else "stdin names no run"
         context.terminal.note(f"nothing to stop: {missing}")
         return
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
+    with call.connect():
         if state is not None:
             if state.base_url != context.base_url:
                 raise ConfigProblem(
@@ -75,7 +69,7 @@ def stop(
         context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
         for text, outcome in zip(named, context.outcomes, strict=True):
             try:
-                _stop_one(context, api, text, outcome, Deadline(context.clock, timeout))
+                _stop_one(call, text, outcome)
             except Unavailable as error:
                 outcome.error = LostContact(error.message, error.hint, **error.facts())
             except NoxError as error:
@@ -85,14 +79,15 @@ def stop(
     raise_worst(context.outcomes)
 
 
-def _stop_one(context: Context, api: "NoxusApi", text: str, outcome: Outcome, deadline: Deadline) -> None:
+def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
+    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # each run has all of it
     patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
-    run: Run = resolve_run(api, text, patience, context.noted_run)
+    run: Run = call.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
         context.terminal.note(f"run {run.id} had ended by itself: {run.status}")
     else:
-        run = outcome.run = stop_run(api, run, context.clock, deadline)
+        run = outcome.run = stop_run(call.api, run, context.clock, deadline)
         if not run.settled:
             raise NotFinished(
                 f"run {run.id} was asked to stop and is still {run.status}", f"look again with: noxcli stop {run.id}"

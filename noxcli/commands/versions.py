@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.context import Context
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Waiting
+from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
 from noxcli.runs.newest import newest_first
-from noxcli.runs.resolve import resolve_workflow
-from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -23,21 +23,15 @@ if TYPE_CHECKING:
 YES_OR_NO = {True: "yes", False: "no", None: "-"}
 
 
+@grouped
 def versions(
     ctx: typer.Context,
     workflow: options.WorkflowArgument,
+    *,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
-    timeout: options.Timeout = None,
-    retry_for: options.RetryFor = None,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    waiting: Waiting,
+    common: Common,
 ) -> None:
     """List the saved versions of a workflow, newest first.
 
@@ -48,16 +42,14 @@ def versions(
         noxcli run demo 'User Input=hello' --version-id first
         noxcli versions demo --json | jq -r '.versions[] | select(.live) | .id'
     """
-    context: Context = ctx.obj
-    deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
-        context.enter(Phase.DELIVER)
-        patience = context.patience(deadline, options.before(retry_for))
-        found = resolve_workflow(api, workflow, patience, context.configured.aliases, context.cache.workflows)
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    with call.connect() as api:
+        call.context.enter(Phase.DELIVER)
+        patience = call.patience()
+        found = call.workflow(workflow, patience)
         listed = patience.keep_trying(lambda: list(newest_first(api.list_versions(found.id))))
         shown = list(islice(_marked(api, found, listed), limit))
-    VERSION_LISTING.show(context, shown, limit)
+    VERSION_LISTING.show(call.context, shown, limit)
 
 
 def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> Sequence[Version]:

@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer, following, judge
+from noxcli.cli.follow import explainer, judge, policy_of
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
+from noxcli.cli.invocation import Invocation, begin
 from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
@@ -22,12 +24,9 @@ from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
-from noxcli.runs.resolve import read_runs, resolve_run
-from noxcli.threads import run_all_within
+from noxcli.runs.resolve import read_runs
+from noxcli.threads import Result, run_all_within
 from noxcli.timing import Deadline
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
 
 LONGEST_READ = 30.0
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
@@ -35,30 +34,18 @@ AnyOne = Annotated[bool, typer.Option("--any", help="Exit when the first run has
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")]
 
 
+@grouped
 def wait(
     ctx: typer.Context,
     runs: Runs,
+    *,
     as_json: options.JsonOption = False,
-    junit: options.Junit = None,
-    dotenv: options.Dotenv = None,
-    ci: options.Ci = None,
+    reporting: Reporting,
     timeout: options.Timeout = None,
     any_one: AnyOne = False,
     fail_fast: FailFast = False,
-    stall_timeout: options.StallTimeout = None,
-    idle_timeout: options.IdleTimeout = 30.0,
-    retry_for: options.RetryFor = None,
-    on_pause: options.OnPause = None,
-    poll_interval: options.PollInterval = 2.0,
-    no_stream: options.NoStream = False,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    following: Following,
+    common: Common,
 ) -> None:
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 
@@ -69,43 +56,32 @@ def wait(
         # Exit at the first that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
     """
-    context: Context = ctx.obj
-    deadline = Deadline(context.clock, timeout)
-    context.report(ci=ci, junit=junit, dotenv=dotenv)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
+    call = begin(ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json), reporting)
+    context = call.context
     runs = read_runs(runs, sys.stdin)
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
-    policy = following(
-        context,
-        stream=not no_stream,
-        poll_interval=poll_interval,
-        idle_timeout=idle_timeout,
-        stall_timeout=stall_timeout,
-        retry_for=retry_for,
-        on_pause=on_pause,
-    )
+    policy = policy_of(context, following)
 
     def enough(ended: Outcome) -> bool:
         return any_one or (fail_fast and ended.error is not None)
 
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
+    with call.connect():
         if len(runs) == 1:
-            _wait_for_one(context, api, runs[0], deadline, policy, options.before(retry_for))
+            _wait_for_one(call, runs[0], policy)
         else:
-            _wait_for_all(context, api, runs, deadline, policy, enough)
+            _wait_for_all(call, runs, policy, enough)
 
 
-def _wait_for_one(
-    context: Context, api: "NoxusApi", text: str, deadline: Deadline, policy: Policy, retry_for: float
-) -> None:
-    patience = context.patience(deadline, retry_for, gave_up=LostContact)
-    run = context.outcome.run = _resolved(context, api, text, patience)
+def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
+    context, deadline = call.context, call.deadline
+    patience = call.patience(gave_up=LostContact)
+    run = context.outcome.run = _resolved(call, text, patience)
     context.outcome.confirmed = True
     progress = None
     if deadline.seconds != 0:
         progress = Progress(run, context.clock, run.workflow, from_start=False, shown=context.terminal.mask.torn)
-        follower = Follower(api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
+        follower = Follower(call.api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
         try:
             play(follower.updates(), progress, [context.log_keeper(run)])
         except TimedOut:
@@ -118,7 +94,7 @@ def _wait_for_one(
     context.tell(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
-    judge(context, api, run, deadline, progress)
+    judge(call, run, progress)
 
 
 @dataclass(slots=True)
@@ -132,29 +108,23 @@ class _Waited:
     over: bool = False
 
 
-def _wait_for_all(
-    context: Context,
-    api: "NoxusApi",
-    runs: Sequence[str],
-    deadline: Deadline,
-    policy: Policy,
-    enough: Callable[[Outcome], bool],
-) -> None:
+def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
     """Poll: one stream a run would hold as many connections as there are runs, and show nobody anything."""
+    context, deadline = call.context, call.deadline
     waited = [
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
-    explains = explainer(context, api)
+    explains = explainer(context, call.api)
     while True:
         # "Check once" is worth one read, which a limit of no time at all would not allow.
         last = deadline.passed
         within = deadline.left(LONGEST_READ) if not last else LAST_READ if deadline.seconds else LONGEST_READ
         going = [one for one in waited if not one.over]
-        reads = run_all_within(within, [partial(_read, context, api, one) for one in going])
+        reads = run_all_within(within, [partial(_read, call, one) for one in going])
         _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
         for one, (run, error) in zip(going, reads, strict=True):
-            _take_in(context, one, run, error, deadline, policy, last=last)
+            _take_in(call, one, (run, error), policy, last=last)
         ended = [one.outcome for one in waited if one.over]
         if len(ended) == len(waited) or any(map(enough, ended)):
             break
@@ -165,18 +135,10 @@ def _wait_for_all(
     raise_worst(ended)
 
 
-def _take_in(
-    context: Context,
-    one: _Waited,
-    run: Run | None,
-    error: BaseException | None,
-    deadline: Deadline,
-    policy: Policy,
-    *,
-    last: bool,
-) -> None:
+def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
     """Note what a read brought, and tell it where it was the `last` one."""
-    outcome = one.outcome
+    context, outcome = call.context, one.outcome
+    run, error = read
     if run is not None:
         outcome.run, outcome.confirmed = run, True
         context.log.note_run(run)
@@ -192,7 +154,7 @@ def _take_in(
             return
         outcome.error = error
     elif last or (error is not None and one.contact.passed):
-        outcome.error = _unended(outcome.run, error, deadline, last=last)
+        outcome.error = _unended(outcome.run, error, call.deadline, last=last)
     else:
         return
     one.over = True
@@ -235,18 +197,18 @@ def _still_going(run: Run, deadline: Deadline) -> NoxError:
     return TimedOut(f"run {run.id} was still {run.status} at the timeout", hint)
 
 
-def _read(context: Context, api: "NoxusApi", one: _Waited) -> Run:
+def _read(call: Invocation, one: _Waited) -> Run:
     known = one.outcome.run
     if known is not None:
-        return api.get_run(known.workflow_id, known.id)
-    return _resolved(context, api, one.text, context.patience(Deadline(context.clock, None), 0.0))
+        return call.api.get_run(known.workflow_id, known.id)
+    return _resolved(call, one.text, call.context.patience(Deadline(call.context.clock, None), 0.0))
 
 
-def _resolved(context: Context, api: "NoxusApi", text: str, patience: Patience) -> Run:
+def _resolved(call: Invocation, text: str, patience: Patience) -> Run:
     """Return the run; one that has ended with its output, where that is told."""
-    run = resolve_run(api, text, patience, context.noted_run)
-    if context.writes_text:
+    run = call.run(text, patience)
+    if call.context.writes_text:
         return run
     with suppress(NoxError):  # its status is known without
-        return own_record(api, run, patience)
+        return own_record(call.api, run, patience)
     return run

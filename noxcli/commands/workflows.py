@@ -7,28 +7,23 @@ from typing import Any
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.context import Context
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Delivering, Waiting
+from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase
 from noxcli.models import Workflow
 from noxcli.runs.newest import newest_first
-from noxcli.timing import Deadline
 
 
+@grouped
 def workflows(
     ctx: typer.Context,
+    *,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
-    timeout: options.Timeout = None,
-    retry_for: options.RetryFor = None,
-    connect_timeout: options.ConnectTimeout = 10.0,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-    log_file: options.LogFile = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
+    waiting: Waiting,
+    common: Common,
 ) -> None:
     """List workflows, last changed first.
 
@@ -36,16 +31,14 @@ def workflows(
         noxcli workflows
         noxcli workflows --json | jq -r '.workflows[] | [.name, .runs_count] | @tsv'
     """
-    context: Context = ctx.obj
-    deadline = Deadline(context.clock, timeout)
-    context.present(as_json=as_json, quiet=quiet, verbose=verbose, color=color, log_file=log_file)
-    with context.connect(base_url, api_key_file, connect_timeout) as api:
-        context.enter(Phase.DELIVER)
-        patience = context.patience(deadline, options.before(retry_for))
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    with call.connect() as api:
+        call.context.enter(Phase.DELIVER)
+        patience = call.patience()
         found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), limit)))
         if len(found) < limit:
-            context.cache.workflows(found)
-    WORKFLOW_LISTING.show(context, found, limit)
+            call.context.cache.workflows(found)
+    WORKFLOW_LISTING.show(call.context, found, limit)
 
 
 def _row(workflow: Workflow, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001

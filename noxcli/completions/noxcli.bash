@@ -118,7 +118,7 @@ __noxcli_options() { # VERB
         versions) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         runs) offered=(--status --limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --junit --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --log-file --color --base-url --api-key-file --profile --help -h) ;;
+        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --junit --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         merge-batch) offered=(--junit --quiet -q --verbose -v --color --help -h) ;;
         config) offered=(--json --base-url --api-key-file --profile --help -h) ;;
         doctor) offered=(--run --json --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;

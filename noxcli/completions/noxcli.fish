@@ -131,7 +131,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--log-file' 'batch:--color' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
         case 'merge-batch:--junit' 'merge-batch:--color'
             return 0

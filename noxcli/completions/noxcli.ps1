@@ -373,8 +373,8 @@ function __noxcli_verbs {
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
-                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }

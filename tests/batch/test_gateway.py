@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from noxcli.batch.journal import Pending
+from noxcli.batch.row_work import RowWork
 from noxcli.batch.rows import Row
-from noxcli.commands.batch import RowWork
 from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node

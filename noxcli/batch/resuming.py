@@ -1,0 +1,81 @@
+"""What an earlier call has left of a batch: whether this one may go on with it, and which rows are left to do."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from noxcli.batch.journal import FINISHED, Header, Journal, Past
+from noxcli.batch.plan import Counts
+from noxcli.batch.rows import Row, RowFile, Shard
+from noxcli.batch.survey import Checker, Survey, require_same, survey
+from noxcli.errors import ConfigProblem, UsageProblem, WrongInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The rows that one call is about; `changed` allows for a file whose rows are not those of the earlier call."""
+
+    checker: Checker
+    shard: Shard
+    past: Past
+    changed: bool
+
+    def survey(self, rows: RowFile) -> Survey:
+        """Return what the rows come to.
+
+        Raises UsageProblem for a file that can't be read, or has other rows than when the batch began.
+        """
+        seen, then = survey(rows.rows(), self.checker, self.shard, self.past), self.past.header
+        if then is not None and then.digest not in {None, seen.digest} and not self.changed:
+            raise UsageProblem(
+                f"{then.source} had {then.rows} rows when the batch began and has {seen.rows} now, or other ones",
+                "put the old file back, or match rows by number with --changed-input",
+            )
+        return seen
+
+    def to_do(self, rows: RowFile, journal: Journal, counts: Counts) -> Iterator[Row]:
+        """Yield what is left to do; runs in the thread that reads."""
+        number = mine = 0
+        for row in rows.rows():
+            number = row.number
+            if not self.shard.has(number):
+                continue
+            mine += 1
+            if not self.changed:
+                require_same(row, self.past)
+            if self.past.state(number) != FINISHED:
+                yield self.checker.checked(row)
+        counts.total = mine
+        journal.end(number)
+
+
+def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool) -> None:
+    """Raise UsageProblem where the directory has a batch and nobody said `resume`, ConfigProblem for another batch."""
+    then = past.header
+    if then is None:
+        return
+    if not resume:
+        raise UsageProblem(
+            f"{directory} has a batch already, {past.finished} rows of which have finished",
+            "continue it with --resume, or choose another --output-dir",
+        )
+    for what, was, is_ in (
+        ("workflow", then.workflow_id, now.workflow_id),
+        ("server", then.host, now.host),
+        ("shard", then.shard, now.shard),
+    ):
+        if was != is_:
+            raise ConfigProblem(f"the batch in {directory} is for {what} {was}, and this is {is_}", "see --output-dir")
+
+
+def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:
+    """List the mistakes, and raise WrongInputs where there are any."""
+    for mistake in seen.mistakes:
+        complain(f"noxcli: {mistake}")
+    if seen.wrong:
+        more = f", of which the first {len(seen.mistakes)} are listed" if seen.wrong > len(seen.mistakes) else ""
+        raise WrongInputs(
+            f"{seen.wrong} of {seen.in_shard} rows are wrong{more}; nothing was started",
+            f"see: noxcli inputs {shlex.quote(workflow)}",
+        )

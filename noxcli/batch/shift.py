@@ -1,0 +1,62 @@
+"""An engine at work under a command's signals and limits, and what becomes of the rows that it has to leave."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from noxcli.batch.engine import Engine
+from noxcli.batch.pace import Pace
+from noxcli.errors import Interruption, LostContact, NoxError, TimedOut, Unavailable
+from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
+from noxcli.signals import Interrupted, Signals
+from noxcli.threads import run_all_within
+from noxcli.timing import Clock, Deadline, show_seconds
+
+ANSWER_WITHIN = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One engine's time at work; `stops` says whether a signal is to stop the runs that are going on."""
+
+    api: Stopper
+    engine: Engine
+    pace: Pace
+    clock: Clock
+    deadline: Deadline
+    retry_for: float
+    stops: bool
+
+    def work_off(self, signals: Signals) -> NoxError | None:
+        """Have the engine work, and see to what it leaves; return what cut it off."""
+        engine, pace = self.engine, self.pace
+        # A signal is seen by `tick`: in between, nothing may get lost.
+        with signals.held():
+            engine.work()
+            number = signals.take_pending()
+            if number is not None:
+                return self._interrupted(Interrupted(number))
+            if engine.unprinted is not None:
+                engine.await_starts(ANSWER_WITHIN)
+                return engine.unprinted
+            if self.deadline.passed:
+                engine.await_starts(ANSWER_WITHIN)
+                engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} at the timeout"))
+                return TimedOut("the timeout was reached")
+            if pace.silent_for > self.retry_for:
+                engine.await_starts(ANSWER_WITHIN)
+                engine.leave(lambda run: LostContact(f"lost contact with run {run.id}"))
+                return Unavailable(f"nothing was answered for {show_seconds(pace.silent_for)}")
+        return engine.trouble
+
+    def _interrupted(self, signal: Interrupted) -> Interruption:
+        engine = self.engine
+        engine.await_starts(ANSWER_WITHIN)
+        runs = [going.run for going in engine.going.values()]
+        if self.stops and runs:
+            deadline = Deadline(self.clock, LONGEST_STOP)
+            stopping = [partial(stop_run, self.api, run, self.clock, deadline) for run in runs]
+            engine.settle(run for run, _ in run_all_within(LONGEST_STOP, stopping) if run is not None)
+        left = len(engine.going)
+        engine.leave(lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number))
+        done = f", {len(runs) - left} stopped" if self.stops and runs else ""
+        return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=signal.number)

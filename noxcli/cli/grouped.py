@@ -1,0 +1,39 @@
+"""Options in groups: a verb takes a few dataclasses, and Typer sees the options of each of their fields."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any
+
+
+def grouped(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return the verb with the fields of each dataclass that it takes as options of their own, in the same place.
+
+    A field is an option where it has Typer's annotation. One without is no option of this verb, and keeps its default:
+    so a verb that has one option more, or another default, takes a subclass that declares the field again.
+    """
+    options: list[Parameter] = []
+    groups: dict[str, tuple[Callable[..., Any], list[str]]] = {}
+    for parameter in signature(verb).parameters.values():
+        group = parameter.annotation
+        if not (isinstance(group, type) and is_dataclass(group)):
+            options.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+            continue
+        own = [_option(field) for field in fields(group) if hasattr(field.type, "__metadata__")]
+        groups[parameter.name] = group, [option.name for option in own]
+        options += own
+
+    @wraps(verb)
+    def call(**values: Any) -> None:
+        for name, (group, names) in groups.items():
+            values[name] = group(**{each: values.pop(each) for each in names})
+        verb(**values)
+
+    call.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer looks at first
+    return call
+
+
+def _option(field: "Field[Any]") -> Parameter:
+    default = Parameter.empty if field.default is MISSING else field.default
+    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=field.type)

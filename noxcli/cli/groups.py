@@ -1,0 +1,80 @@
+"""The options of the verbs in groups, each declared once; `grouped` makes them a verb's own."""
+
+from dataclasses import dataclass
+
+from noxcli.cli import options
+from noxcli.render import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Where to connect, and what is shown on the way: options of every verb that calls the server."""
+
+    connect_timeout: options.ConnectTimeout = 10.0
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
+    color: options.Color = "auto"
+    log_file: options.LogFile = None
+    base_url: options.BaseUrl = None
+    api_key_file: options.ApiKeyFile = None
+    profile: options.ProfileOption = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long the whole command, and how long an unreachable server, is waited for; in seconds."""
+
+    timeout: options.Timeout = None
+    retry_for: options.RetryFor = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """What is checked before a start, and by which version of the workflow."""
+
+    dry_run: options.DryRun = False
+    no_check: options.NoCheck = False
+    version_id: options.VersionId = None
+
+
+@dataclass(frozen=True, slots=True)
+class Starting(Checking):
+    """How one run is started."""
+
+    callback_url: options.CallbackUrl = None
+    detach: options.Detach = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """What stdout carries of a run, and which files its outputs become."""
+
+    form: options.FormatOption = Format.TEXT
+    as_json: options.JsonOption = False
+    raw: options.RawOption = None
+    output_dir: options.OutputDirectory = None
+    name: options.NameTemplate = None
+    overwrite: options.Overwrite = False
+    no_expand: options.NoExpand = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What is written for other programs beside stdout."""
+
+    junit: options.Junit = None
+    dotenv: options.Dotenv = None
+    ci: options.Ci = None
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How a run is followed; times in seconds."""
+
+    stall_timeout: options.StallTimeout = None
+    idle_timeout: options.IdleTimeout = 30.0
+    retry_for: options.RetryFor = None
+    on_pause: options.OnPause = None
+    on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
+    poll_interval: options.PollInterval = 2.0
+    no_stream: options.NoStream = False

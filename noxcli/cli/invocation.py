@@ -1,0 +1,128 @@
+"""What every verb begins with: settle what is shown and reported, connect, and know how long to go on trying."""
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.groups import Common, Delivering, Reporting, Waiting
+from noxcli.config.settings import load_settings, overruling
+from noxcli.errors import NoxError, UsageProblem
+from noxcli.files import check_target
+from noxcli.models import Run, Workflow
+from noxcli.render import Format
+from noxcli.reports.ci import ci_system
+from noxcli.reports.writer import Reports
+from noxcli.retry import Patience
+from noxcli.runs.resolve import resolve_run, resolve_workflow
+from noxcli.state.logfile import LOG_VARIABLE
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+COLORS = ("auto", "always", "never")
+AS_TEXT = Delivering()
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One call of a verb that talks to the server: its surroundings, its limits and, once connected, the API."""
+
+    context: Context
+    common: Common
+    waiting: Waiting
+    deadline: Deadline
+    api: "NoxusApi" = field(init=False)
+
+    def connect(self) -> "NoxusApi":
+        """Return the API at the settings in force, to be closed by the caller. Raises ConfigProblem, Unauthorized."""
+        self.api = connected(self.context, self.common)
+        return self.api
+
+    def patience(self, **kwargs: type[NoxError]) -> Patience:
+        """Return how long to go on trying where a person waits for a first answer."""
+        return self.context.patience(self.deadline, options.before(self.waiting.retry_for), **kwargs)
+
+    def workflow(self, text: str, patience: Patience) -> Workflow:
+        """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
+        return resolve_workflow(self.api, text, patience, self.context.configured.aliases, self.context.cache.workflows)
+
+    def run(self, text: str, patience: Patience) -> Run:
+        """Return the run by what it is called on a command line. Raises as `resolve_run`."""
+        return resolve_run(self.api, text, patience, self.context.noted_run)
+
+
+def begin(
+    ctx: typer.Context,
+    common: Common,
+    waiting: Waiting,
+    delivering: Delivering = AS_TEXT,
+    reporting: Reporting | None = None,
+    subject: str | None = None,
+) -> Invocation:
+    """Begin a call: time counts from here. `subject` is what the command line named, for reports.
+
+    Raises UsageProblem and ConfigProblem where options can't be followed.
+    """
+    context: Context = ctx.obj
+    deadline = Deadline(context.clock, waiting.timeout)
+    if subject is not None:
+        context.outcome.subject = subject
+    if reporting is not None:
+        report(context, reporting, delivering.output_dir)
+    present(context, common, delivering)
+    return Invocation(context, common, waiting, deadline)
+
+
+def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) -> None:
+    """Settle how things are shown, before anything can fail that would have to be shown so.
+
+    Raises UsageProblem where the options contradict each other, or the log can't be written to.
+    """
+    form, terminal = delivering.form, context.terminal
+    context.format = Format.JSON if delivering.as_json else form
+    terminal.quiet, terminal.verbose = common.quiet, common.verbose
+    if common.color not in COLORS:
+        raise UsageProblem(f"--color {common.color} is not known", f"write one of {', '.join(COLORS)}")
+    terminal.color = common.color
+    if delivering.as_json and form not in {Format.TEXT, Format.JSON}:
+        raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
+    if delivering.raw and context.format is not Format.TEXT:
+        raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {context.format}")
+    if log := common.log_file or terminal.environ.get(LOG_VARIABLE):
+        context.log.open(log)
+
+
+def report(context: Context, reporting: Reporting, output_dir: str | None) -> None:
+    """Settle what is written for other programs, before anything can fail that would have to be in it.
+
+    Raises UsageProblem where a report could not be written, ConfigProblem for a NOXCLI_CI that is not known.
+    """
+    reports = context.reports = Reports(output_dir=output_dir)
+    reports.ci = ci_system(reporting.ci, context.terminal, context.clock)
+    if reporting.junit is not None:
+        check_target(Path(reporting.junit), "--junit")
+        reports.junit = Path(reporting.junit)
+    if reporting.dotenv is not None:
+        check_target(Path(reporting.dotenv), "--dotenv")
+        reports.dotenv = Path(reporting.dotenv)
+
+
+def connected(context: Context, common: Common) -> "NoxusApi":
+    """Return the API at the settings in force."""
+    environ, profile = context.terminal.environ, context.configured.profile
+    base_url, api_key_file = common.base_url, common.api_key_file
+    named = profile.name.value if profile and profile.name.source.startswith("flag") else None
+    flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+    context.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
+    settings = load_settings(
+        base_url, api_key_file, environ, profile, lambda line: context.terminal.complain(f"warning: {line}")
+    )
+    if variables := overruling(base_url, api_key_file, environ, profile):
+        context.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+    return context.open(settings, common.connect_timeout)
