@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from noxcli import __version__
-from noxcli.cli.usage import HelpOnStdout, Verb, end_with, nearest
+from noxcli.cli.usage import HelpOnStdout, Verb, end_with, verb_meant
 from noxcli.errors import UsageProblem
 
 # Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
@@ -55,7 +55,7 @@ class Verbs(HelpOnStdout, TyperGroup):
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
-            near = nearest(word, VERBS)
+            near = verb_meant(word, VERBS)
             raise UsageProblem(f"no such command {word!r}", f"did you mean {near}?" if near else "see noxcli --help")
         return super().resolve_command(ctx, args)
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A room may import those above it in this list, and none that stands on the same line.
 ORDER = [
-    {"errors", "models", "encode", "spelling"},
+    {"errors", "models", "encode", "nearest", "spelling"},
     {"redaction", "timing", "place", "urls"},
     {"files", "threads"},
     {"config"},

@@ -1,12 +1,12 @@
 """How help looks: options under headings, examples as they are typed; and what is named when a name is wrong."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 from typer.core import TyperCommand
 
 from noxcli.errors import ExitCode, ReaderGone
+from noxcli.nearest import nearest
 
 # The layout of every verb's help. What stands here under no heading is the verb's own, and comes first.
 OWN = "Options"
@@ -104,8 +104,7 @@ def _heading(param: Any) -> str:
     return next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that was probably meant: one that begins so, or else a similar one."""
+def verb_meant(word: str, known: Iterable[str]) -> str | None:
+    """Return the verb that was probably meant: one that begins so, or else a similar one."""
     known = list(known)
-    begun = [name for name in known if word and name.startswith(word)]
-    return next(iter(begun or difflib.get_close_matches(word, known, n=1)), None)
+    return next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)

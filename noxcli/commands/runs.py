@@ -1,6 +1,5 @@
 """`noxcli runs`: what ran and what is running, newest first."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, Run, Workflow
+from noxcli.nearest import nearest
 from noxcli.runs.newest import newest_first
 from noxcli.timing import seconds_between, show_seconds
 
@@ -68,9 +68,9 @@ def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
     for status in asked:
         if status in KNOWN_STATUSES:
             continue
-        near = difflib.get_close_matches(status.lower(), known, n=1)
+        near = nearest(status.lower(), known)
         if near:
-            raise UsageProblem(f"--status {status} is not known", f"did you mean {near[0]}?")
+            raise UsageProblem(f"--status {status} is not known", f"did you mean {near}?")
         context.terminal.note(f"--status {status} is not known here; known are {', '.join(known)}")
     return set(asked)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from noxcli.errors import ConfigProblem
 from noxcli.files import reason_of
+from noxcli.nearest import nearest
 from noxcli.place import read_named
 
 LARGEST_TABLE = 256 * 1024  # bytes
@@ -35,11 +36,9 @@ class Table:
         """
         for key in self.values:
             if key not in known:
-                import difflib
-
-                near = difflib.get_close_matches(key, known, n=1)
+                near = nearest(key, known)
                 raise ConfigProblem(
-                    f"{self.place(key)}: there is no such setting", f"did you mean {near[0]}?" if near else hint
+                    f"{self.place(key)}: there is no such setting", f"did you mean {near}?" if near else hint
                 )
 
     def table(self, key: str) -> "Table":

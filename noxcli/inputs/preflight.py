@@ -1,6 +1,5 @@
 """Inputs against a workflow's definition: everything that is wrong, all at once, before anything is started."""
 
-import difflib
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
+from noxcli.nearest import nearest_in_any_case
 from noxcli.redaction import HIDDEN
 
 KIND_WORDS = {
@@ -96,10 +96,7 @@ def _meant(
 
 
 def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
-    names = {name.casefold(): name for name in keys_of(nodes)}
-    names |= {address.casefold(): address for node in nodes for address in node.addresses}
-    near = difflib.get_close_matches(key.casefold(), names, n=1)
-    return names[near[0]] if near else None
+    return nearest_in_any_case(key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)])
 
 
 def _unknown(key: str, nodes: Sequence[InputNode]) -> str:

@@ -1,13 +1,13 @@
 """Which outputs `--raw` means: checked against the workflow's output nodes, found in an output however it is keyed."""
 
-import difflib
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
+from noxcli.nearest import nearest_in_any_case
 
 
 def check_keys(keys: Sequence[str], definition: Mapping[str, Any]) -> list[str]:
@@ -22,7 +22,7 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any]) -> list[str]:
     if any(node.label is None for node in nodes):
         return [f"--raw {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
     names = [name for node in nodes for name in (node.label, node.id) if name]
-    near = _nearest(unknown[0], names)
+    near = nearest_in_any_case(unknown[0], names)
     outputs = ", ".join(repr(node.label) for node in nodes)
     hint = f"did you mean {near!r}?" if near else f"its outputs: {outputs or 'none'}"
     raise UsageProblem(f"the workflow has no output {unknown[0]!r}", hint)
@@ -43,7 +43,7 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
     own = [name for name in run.output if name] if isinstance(run.output, dict) else []
     listed = ", ".join(map(repr, fitting or own)) or "none"
     what = f"{key!r} means several outputs" if fitting else f"the output has no key {key!r}"
-    name = _nearest(key, fitting or own) or next(iter(fitting or own), None)
+    name = nearest_in_any_case(key, fitting or own) or next(iter(fitting or own), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
     raise Undelivered(f"{what}{'' if fitting else ', its keys'}: {listed}", f"fetch it with: {line}")
 
@@ -62,9 +62,3 @@ def _fitting(output: Mapping[str, Any], key: str, nodes: Sequence[OutputNode]) -
     mine = {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}
     whole = bool(labelled) or not name  # means all that the node gives, not one of its values
     return [own for own in output if own in mine or own in ids or (whole and own.partition("::")[0] in ids)]
-
-
-def _nearest(key: str, names: Collection[str]) -> str | None:
-    folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(key.casefold(), folded, n=1)
-    return folded[near[0]] if near else None

@@ -1,12 +1,12 @@
 """What people write becomes what the API takes: a workflow by name, a run by its id alone."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol, TextIO
 
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
 from noxcli.models import Run, Version, Workflow, is_uuid
+from noxcli.nearest import nearest
 from noxcli.retry import Patience
 
 # What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
@@ -47,8 +47,8 @@ def resolve_workflow(
         ids = ", ".join(workflow.id for workflow in matches)
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = difflib.get_close_matches(text, [*aliases, *(workflow.name for workflow in workflows)], n=1)
-        raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near[0]!r}?" if near else None)
+        near = nearest(text, [*aliases, *(workflow.name for workflow in workflows)])
+        raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near!r}?" if near else None)
     return matches[0]
 
 
@@ -63,8 +63,8 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
         ids = ", ".join(version.id for version in matches)
         raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = difflib.get_close_matches(text, [version.name or version.id for version in versions], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else None
+        near = nearest(text, [version.name or version.id for version in versions])
+        hint = f"did you mean {near!r}?" if near else None
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
 

@@ -12,7 +12,7 @@ import pytest
 
 from noxcli.app import VERBS
 from noxcli.cli.context import Context
-from noxcli.cli.usage import HEADINGS, OWN, nearest
+from noxcli.cli.usage import HEADINGS, OWN, verb_meant
 from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
@@ -171,4 +171,4 @@ def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
     ("word", "meant"), [("wor", "workflows"), ("run", "run"), ("strem", "stream"), ("", None), ("q", None)]
 )
 def test_the_nearest_is_what_begins_so_or_looks_alike(word: str, meant: str | None) -> None:
-    assert nearest(word, VERBS) == meant
+    assert verb_meant(word, VERBS) == meant
