@@ -167,7 +167,7 @@ class Unavailable(NoxError):
 
     exit_code = ExitCode.TEMPORARY
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts of one failed request: each by name, with a default
         self,
         message: str,
         hint: str | None = None,

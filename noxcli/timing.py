@@ -31,7 +31,7 @@ class Deadline:
 
     def __init__(self, clock: Clock, seconds: float | None) -> None:
         self.seconds = seconds
-        self._clock = clock
+        self.clock = clock
         self._end = None if seconds is None else clock.monotonic() + seconds
 
     @property
@@ -42,12 +42,12 @@ class Deadline:
         """Return the seconds that are left, `most` at most, never below zero."""
         if self._end is None:
             return most
-        return max(0.0, min(most, self._end - self._clock.monotonic()))
+        return max(0.0, min(most, self._end - self.clock.monotonic()))
 
     def restart(self, seconds: float | None = None) -> None:
         """Count from now again, this once `seconds` where given."""
         if self.seconds is not None:
-            self._end = self._clock.monotonic() + (self.seconds if seconds is None else seconds)
+            self._end = self.clock.monotonic() + (self.seconds if seconds is None else seconds)
 
 
 class Backoff:

@@ -206,7 +206,7 @@ def stream_all(rows: int, parallel: int) -> None:
 
         def follow(number: int) -> str:
             run = api.create_run(WORKFLOW, {"Q": f"row {number}"})
-            follower = Follower(api, run, clock=clock, deadline=Deadline(clock, None), just_started=True)
+            follower = Follower(api, run, deadline=Deadline(clock, None), just_started=True)
             for _ in follower.updates():
                 pass
             return follower.run.status

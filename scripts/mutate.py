@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies  # noqa: F401 - loaded before the forks, as the next ones
 import pytest
@@ -60,6 +61,7 @@ FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
+SWAPS: dict[type[ast.AST], Any] = {ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add}
 OPENED = "opened() sets it before anything is accepted"
 SIZE = "a size or a default, and no promise"
 NEVER = "equal to the last float, or missing where it is asked for: never happens"
@@ -149,16 +151,12 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.Compare(left, [op], rest) if type(op) in FLIPS:
             yield ast.Compare(left, [FLIPS[type(op)]()], rest)
-        case ast.BoolOp(ast.And(), values):
-            yield ast.BoolOp(ast.Or(), values)
-        case ast.BoolOp(ast.Or(), values):
-            yield ast.BoolOp(ast.And(), values)
+        case ast.BoolOp(op, values):
+            yield ast.BoolOp(SWAPS[type(op)](), values)
         case ast.UnaryOp(ast.Not(), operand):
             yield operand
-        case ast.BinOp(left, ast.Add(), right):
-            yield ast.BinOp(left, ast.Sub(), right)
-        case ast.BinOp(left, ast.Sub(), right):
-            yield ast.BinOp(left, ast.Add(), right)
+        case ast.BinOp(left, op, right) if type(op) in SWAPS:
+            yield ast.BinOp(left, SWAPS[type(op)](), right)
         case ast.Constant(bool() as value):
             yield ast.Constant(not value)
         case ast.Constant(int() | float() as value):

@@ -113,7 +113,7 @@ class Http:
         return self._json(self.send("POST", path, body=body, headers={"Content-Type": body.content_type}))
 
     @masked
-    def send(
+    def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
         method: str,
         path: str,
@@ -133,7 +133,7 @@ class Http:
         limit = limit or AnswerLimit.of_json()
         session = new_session() if fresh else self._session
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._exchange(session, method, url, params, body, headers, limit)
+            response = self._exchange(session, method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -148,18 +148,12 @@ class Http:
     def ask(self, path: str) -> requests.Response:
         """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
         url = read_url(self.settings.url + path)
-        return self._exchange(self._session, "GET", url, None, None, None, AnswerLimit.of_json())
+        return self._exchange(self._session, "GET", url, AnswerLimit.of_json())
 
     def _exchange(
-        self,
-        session: requests.Session,
-        method: str,
-        url: Url,
-        params: Mapping[str, Any] | None,
-        body: Any,
-        headers: Mapping[str, str] | None,
-        limit: AnswerLimit,
+        self, session: requests.Session, method: str, url: Url, limit: AnswerLimit, **parts: Any
     ) -> requests.Response:
+        """Return the answer to one request, whose `parts` (params, data, headers) requests takes as they are."""
         proxy_for(url)  # which refuses an odd one
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
@@ -168,9 +162,7 @@ class Http:
             response = session.request(
                 method,
                 str(url),
-                params=params,
-                data=body,
-                headers=headers,
+                **parts,
                 auth=KeyHeader(self.settings.key, self._home),
                 proxies=NO_PROXY if is_loopback(url.host) else None,
                 timeout=(min(self._connect_timeout, limit.for_a_read()), limit.each),
@@ -182,7 +174,7 @@ class Http:
             outcome, request_id = str(response.status_code), request_id_of(response)
         except BROKEN as error:
             cause = cause_of(error, self.mask)
-            raise unavailable(error, str(url), self.mask, sent=_may_have_left(body, error)) from error
+            raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
         else:
             return response
         finally:

@@ -51,7 +51,7 @@ class BatchApi(CallsApi, RunList, Protocol):
 class Engine:
     """One batch; `work()` is to be called once. `tell` gets each row's result, `tick` a turn ten times a second."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
         api: BatchApi,
         plan: Plan,

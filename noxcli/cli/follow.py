@@ -1,6 +1,7 @@
 """What `run` and `stream` share, and `wait` and `fetch-output` in part: follow and judge."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from noxcli.cli import options
@@ -10,7 +11,7 @@ from noxcli.cli.invocation import Invocation
 from noxcli.errors import NotFinished, NoxError, Phase
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format, play, progress_renderer
-from noxcli.reports.result import verdict_of
+from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.runs.reasons import Explainer
@@ -52,21 +53,10 @@ def attend(
     outcome = context.outcome
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
-        raise NotFinished(f"run {run.id} is still {run.status}", f"wait for it: noxcli wait {run.id}")
+        raise not_finished(run)
     workflow = workflow or _workflow(call, run)
-    shown = context.terminal.mask.torn
-    progress = outcome.progress = Progress(run, context.clock, workflow, from_start=just_started, shown=shown)
-    follower = Follower(
-        call.api,
-        run,
-        policy=policy,
-        clock=context.clock,
-        deadline=deadline,
-        cursor=cursor,
-        just_started=just_started,
-        stuck=progress.stuck,
-    )
-    outcome.ledger = follower.ledger
+    progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
+    outcome.progress = progress
     writer = context.event_writer()
     # The cursor comes last: it may only name what stdout has.
     keeper = context.history.keep_cursor(run.id) if writer is not None else None
@@ -74,11 +64,53 @@ def attend(
     picture = progress_renderer(context.terminal, progress, writes_events=writer is not None)
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in all_of_them if renderer is not None]
-    try:
+    with noted(outcome, follower):
         play(_from_start(follower), progress, renderers, context.signals.held)
+    return follower.run
+
+
+def follower_of(
+    call: Invocation,
+    run: Run,
+    policy: Policy,
+    workflow: Workflow | None,
+    *,
+    cursor: str | None = None,
+    just_started: bool = False,
+) -> tuple[Progress, Follower]:
+    """Return what follows the run, and the progress that its updates are to be folded into."""
+    shown = call.context.terminal.mask.torn
+    progress = Progress(run, call.context.clock, workflow, from_start=just_started, shown=shown)
+    follower = Follower(
+        call.api,
+        run,
+        policy=policy,
+        deadline=call.deadline,
+        cursor=cursor,
+        just_started=just_started,
+        stuck=progress.stuck,
+    )
+    return progress, follower
+
+
+@contextmanager
+def noted(outcome: Outcome, follower: Follower) -> Iterator[None]:
+    """Note in the outcome how far the following has come, however it ends."""
+    outcome.ledger = follower.ledger
+    try:
+        yield
     finally:
         outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
-    return follower.run
+
+
+def not_finished(run: Run, hint: str | None = None) -> NotFinished:
+    """Return the error for a run that is going on where nobody waits for it."""
+    return NotFinished(f"run {run.id} is still {run.status}", hint or wait_for(run))
+
+
+def wait_for(run: Run) -> str:
+    """Return the hint to wait for a run."""
+    return f"wait for it: noxcli wait {run.id}"
 
 
 def _from_start(follower: Follower) -> Iterator[Burst]:

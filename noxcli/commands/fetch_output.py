@@ -7,11 +7,11 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.deliver import deliver, destination
-from noxcli.cli.follow import attend, judge, policy_of
+from noxcli.cli.follow import attend, judge, not_finished, policy_of
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import begin
-from noxcli.errors import LostContact, NotFinished, Phase
+from noxcli.errors import LostContact, Phase
 from noxcli.outputs.await_output import own_record
 from noxcli.runs.resolve import one_run
 
@@ -50,6 +50,6 @@ def fetch_output(
             if wait:
                 found = attend(call, found, policy_of(context, Following(retry_for=waiting.retry_for)))
             elif not found.paused:
-                raise NotFinished(f"run {found.id} is still {found.status}", "add --wait to wait for its end")
+                raise not_finished(found, "add --wait to wait for its end")
         judge(call, found)
         deliver(call, found, delivering, into)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.follow import explainer, judge, policy_of
+from noxcli.cli.follow import explainer, follower_of, judge, not_finished, noted, policy_of, wait_for
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
@@ -20,8 +20,7 @@ from noxcli.outputs.await_output import own_record
 from noxcli.render import play
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
-from noxcli.runs.follow import Follower, Policy
-from noxcli.runs.progress import Progress
+from noxcli.runs.follow import Policy
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs
@@ -80,16 +79,13 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
     context.outcome.confirmed = True
     progress = None
     if deadline.seconds != 0:
-        progress = Progress(run, context.clock, run.workflow, from_start=False, shown=context.terminal.mask.torn)
-        follower = Follower(call.api, run, policy=policy, clock=context.clock, deadline=deadline, stuck=progress.stuck)
+        progress, follower = follower_of(call, run, policy, run.workflow)
         try:
-            play(follower.updates(), progress, [context.log_keeper(run)])
+            with noted(context.outcome, follower):
+                play(follower.updates(), progress, [context.log_keeper(run)])
         except TimedOut:
             context.tell(follower.run)
             raise
-        finally:
-            context.outcome.run, context.outcome.confirmed = follower.run, follower.confirmed
-            context.outcome.connects, context.outcome.ledger = follower.connects, follower.ledger
         run = follower.run
     context.tell(run)
     if not (run.settled or run.paused):
@@ -191,10 +187,9 @@ def _unended(run: Run | None, error: NoxError | None, deadline: Deadline, *, las
 
 
 def _still_going(run: Run, deadline: Deadline) -> NoxError:
-    hint = f"wait for it: noxcli wait {run.id}"
     if deadline.seconds == 0:
-        return NotFinished(f"run {run.id} is still {run.status}", hint)
-    return TimedOut(f"run {run.id} was still {run.status} at the timeout", hint)
+        return not_finished(run)
+    return TimedOut(f"run {run.id} was still {run.status} at the timeout", wait_for(run))
 
 
 def _read(call: Invocation, one: _Waited) -> Run:

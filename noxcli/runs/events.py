@@ -1,6 +1,6 @@
 """A run's events, over one connection after the other: what is new is passed on, and how each was left is known."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, RunEvent, Silent, 
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.limits import LONGEST_WAIT, Limits
 from noxcli.runs.record import Record
-from noxcli.timing import Clock, Deadline, show_seconds
+from noxcli.timing import Deadline, show_seconds
 
 # A burst is what arrived together; an empty one says that time has passed.
 Burst = Sequence[Update]
@@ -51,7 +51,7 @@ class Ending(Enum):
 
 
 class EventReader:
-    """Reads one run's events; `over` says whether its record leaves anything to wait for."""
+    """Reads one run's events, until its record leaves nothing to wait for."""
 
     def __init__(
         self,
@@ -59,11 +59,8 @@ class EventReader:
         record: Record,
         limits: Limits,
         *,
-        over: Callable[[], bool],
         idle_timeout: float,
         every_event: bool,
-        clock: Clock,
-        deadline: Deadline,
         cursor: str | None,
     ) -> None:
         self.ledger = Ledger(cursor)
@@ -72,11 +69,10 @@ class EventReader:
         self._source = source
         self._record = record
         self._limits = limits
-        self._over = over
+        self._over = record.over
         self._idle_timeout = idle_timeout
         self._grace = LAST_EVENTS_GRACE if every_event else SHORT_GRACE
-        self._clock = clock
-        self._deadline = deadline
+        self._clock, self._deadline = limits.clock, limits.deadline
         self._resumes = cursor is not None
         self._replayed: int | None = None  # how many events the last replay had that closed before the cursor
         self._last_state: object = None

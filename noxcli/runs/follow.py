@@ -13,7 +13,7 @@ from noxcli.runs.events import ANNOUNCED_ENDINGS, Burst, Ending, EventReader, Ev
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.limits import Limits
 from noxcli.runs.record import Record, RecordSource
-from noxcli.timing import Backoff, Clock, Deadline
+from noxcli.timing import Backoff, Deadline
 
 __all__ = ["Burst", "Follower", "Policy"]
 
@@ -49,27 +49,24 @@ class Policy:
 class Follower:
     """Follows one run; `updates()` is to be used once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what to follow, how, and where a run begins: each by name
         self,
         source: RunSource,
         run: Run,
         *,
         policy: Policy = Policy(),
-        clock: Clock,
         deadline: Deadline,
         cursor: str | None = None,
         just_started: bool = False,
         stuck: Callable[[], str] = str,
     ) -> None:
         self._policy = policy
-        self._clock = clock
-        self._deadline = deadline
-        self._limits = Limits(
-            clock, deadline, stall_timeout=policy.stall_timeout, retry_for=policy.retry_for, stuck=stuck
-        )
-        self._record = Record(source, run, self._limits, clock, just_started=just_started)
+        self._clock, self._deadline = deadline.clock, deadline
+        self._limits = Limits(deadline, stall_timeout=policy.stall_timeout, retry_for=policy.retry_for, stuck=stuck)
+        self._record = Record(source, run, self._limits, policy.over, just_started=just_started)
+        self._over = self._record.over
         self._backoff = Backoff()
-        self._poll_until: Deadline | None = None if policy.stream else Deadline(clock, None)
+        self._poll_until: Deadline | None = None if policy.stream else Deadline(self._clock, None)
         self._stream_again = STREAM_AGAIN_AFTER
         self._polling_told = False
         self._just_read = False
@@ -77,11 +74,8 @@ class Follower:
             source,
             self._record,
             self._limits,
-            over=self._over,
             idle_timeout=policy.idle_timeout,
             every_event=policy.every_event,
-            clock=clock,
-            deadline=deadline,
             cursor=cursor,
         )
 
@@ -125,9 +119,6 @@ class Follower:
         elif self._reader.ending is not Ending.ANNOUNCED:
             self.ledger.ended_unannounced()
         yield [Finished(self._record.run)]
-
-    def _over(self) -> bool:
-        return self._record.was_read and self._policy.over(self._record.run)
 
     def _follow_on(self) -> Generator[Burst, None, None]:
         """One connection or one poll, a read of the record, and the wait before the next."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 
 from noxcli.errors import TimedOut
 from noxcli.models import Run
-from noxcli.timing import Clock, Deadline, show_seconds
+from noxcli.timing import Deadline, show_seconds
 
 LONGEST_WAIT = 1.0  # so that whoever shows the updates gets a turn every second
 READ_LIMIT = 30.0  # for one read of the record
@@ -15,17 +15,16 @@ class Limits:
 
     def __init__(
         self,
-        clock: Clock,
         deadline: Deadline,
         *,
         stall_timeout: float | None,
         retry_for: float,
         stuck: Callable[[], str],
     ) -> None:
-        self._clock = clock
-        self._deadline = deadline
-        self._stall = Deadline(clock, stall_timeout)
-        self._contact = Deadline(clock, retry_for)
+        self.clock = deadline.clock
+        self.deadline = deadline
+        self._stall = Deadline(self.clock, stall_timeout)
+        self._contact = Deadline(self.clock, retry_for)
         self._stuck = stuck
 
     def moved(self) -> None:
@@ -43,17 +42,17 @@ class Limits:
 
     def wait_at_most(self, *others: Deadline) -> float:
         """Return how long to wait in one go."""
-        return min(LONGEST_WAIT, self._deadline.left(), self._stall.left(), *(other.left() for other in others))
+        return min(LONGEST_WAIT, self.deadline.left(), self._stall.left(), *(other.left() for other in others))
 
     def time_for_a_read(self) -> float:
         """Return how long one read of the record may take."""
-        return min(self._deadline.left(READ_LIMIT), self._stall.left(READ_LIMIT))
+        return min(self.deadline.left(READ_LIMIT), self._stall.left(READ_LIMIT))
 
     def check(self, run: Run) -> None:
         """Raise TimedOut where the time is up; the run goes on."""
         hint = f"continue with: noxcli wait {run.id}"
-        if self._deadline.passed:
-            limit = show_seconds(self._deadline.seconds or 0)
+        if self.deadline.passed:
+            limit = show_seconds(self.deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.status} after {limit}", hint)
         if self._stall.passed:
             still = f"run {run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"
@@ -62,9 +61,9 @@ class Limits:
 
     def pause(self, seconds: float, run: Run) -> Generator[tuple[()], None, None]:
         """Let so much time pass, giving whoever shows the updates a turn now and then."""
-        end = Deadline(self._clock, seconds)
+        end = Deadline(self.clock, seconds)
         while not end.passed:
             self.check(run)
             yield ()
-            self._clock.sleep(self.wait_at_most(end))
+            self.clock.sleep(self.wait_at_most(end))
         self.check(run)

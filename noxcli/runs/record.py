@@ -1,13 +1,13 @@
 """The run's record as the follower knows it: the only thing that a verdict is read from."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from noxcli.errors import LostContact, NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.models import FINAL_STATUSES, Paused, Polled, Run, RunEvent, Update
 from noxcli.runs.limits import Limits
-from noxcli.timing import Clock, Deadline
+from noxcli.timing import Deadline
 
 JUST_STARTED = 10.0  # seconds for which a new run may not be readable yet
 LAST_READ = 0.7  # seconds past a limit of time; 1 s is what may be taken
@@ -23,7 +23,10 @@ class RecordSource(Protocol):
 class Record:
     """The latest read of one run, and what events have said since."""
 
-    def __init__(self, source: RecordSource, run: Run, limits: Limits, clock: Clock, *, just_started: bool) -> None:
+    def __init__(
+        self, source: RecordSource, run: Run, limits: Limits, ends: Callable[[Run], bool], *, just_started: bool
+    ) -> None:
+        """`ends` says whether a record leaves anything to wait for."""
         self.run = run
         # What the start was answered with is no verdict, and no news either.
         self.now = replace(run, status="unknown") if just_started and (run.settled or run.paused) else run
@@ -31,7 +34,8 @@ class Record:
         self.was_read = not just_started
         self._source = source
         self._limits = limits
-        self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)
+        self._ends = ends
+        self._young = Deadline(limits.clock, JUST_STARTED if just_started else 0.0)
         self._denied = False  # the last read was answered with 403 or 404
         self._at_work = False  # an event came of a node
         self._pause_told = False
@@ -40,6 +44,10 @@ class Record:
     def confirmed(self) -> bool:
         """True when the status comes from a read of the record."""
         return self.was_read and self.now.status == self.run.status
+
+    def over(self) -> bool:
+        """True where there is nothing to wait for any more: a record that was read says so."""
+        return self.was_read and self._ends(self.run)
 
     def read(self) -> Generator[Sequence[Update], None, None]:
         """Read the run and yield what changed; a read that fails is forgiven, as long as contact is not lost.

@@ -99,7 +99,6 @@ def followed(
         server,
         run,
         policy=policy or Policy(),
-        clock=server.clock,
         deadline=Deadline(server.clock, timeout),
         cursor=cursor,
         just_started=just_started,
@@ -138,7 +137,7 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
 
 def test_what_comes_together_is_shown_together() -> None:
     server = FakeServer([[(1, pieces(3)), (1, [end(3)])]], [COMPLETED])
-    follower = Follower(server, RUN, clock=server.clock, deadline=Deadline(server.clock, None))
+    follower = Follower(server, RUN, deadline=Deadline(server.clock, None))
     assert follower.confirmed
     assert pieces(3) in [list(burst) for burst in follower.updates()]
 
