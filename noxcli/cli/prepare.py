@@ -59,14 +59,9 @@ def checked(
 def read_workflow(
     call: Invocation, workflow: Workflow, patience: Patience, version: Version | None = None
 ) -> Workflow | None:
-    """Return the workflow with its definition, None after a warning where that can't be read but a run may start.
-
-    A list of workflows, or of versions, may have told it already.
-    """
-    if version is not None:
-        return version.workflow
-    if "nodes" in workflow.definition:
-        return workflow
+    """Return the workflow with its definition, None after a warning where that can't be read but a run may start."""
+    if known := told(workflow, version):
+        return known
     found = _look(lambda: call.api.get_workflow(workflow.id, within=call.deadline.left(LONGEST_LOOK_UP)), patience)
     if isinstance(found, Workflow):
         return found
@@ -76,6 +71,13 @@ def read_workflow(
         f"warning: the inputs are not checked, since the workflow can't be read: {found.message}"
     )
     return None
+
+
+def told(workflow: Workflow, version: Version | None) -> Workflow | None:
+    """Return the workflow with the definition to go by, where a list of workflows or of versions has told it."""
+    if version is not None:
+        return version.workflow
+    return workflow if "nodes" in workflow.definition else None
 
 
 def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, patience: Patience) -> Version | None:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 
 import typer
 
@@ -10,6 +9,7 @@ from noxcli.cli import options
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import begin
+from noxcli.cli.prepare import told
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of
@@ -47,18 +47,18 @@ def inputs(
         context.enter(Phase.PREFLIGHT)
         patience = call.patience()
         found = call.workflow(workflow, patience)
+        version = None
         if version_id is not None:
             versions = patience.keep_trying(lambda: list(api.list_versions(found.id)))
-            found = replace(resolve_version(versions, version_id).workflow, name=found.name)
-        elif "nodes" not in found.definition:
-            found = patience.keep_trying(lambda: api.get_workflow(found.id))
-    nodes = inputs_of(found.definition)
+            version = resolve_version(versions, version_id)
+        known = told(found, version) or patience.keep_trying(lambda: api.get_workflow(found.id))
+    nodes = inputs_of(known.definition)
     if nodes is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if version_id is None:
-        context.cache.inputs(found.id, nodes)
+        context.cache.inputs(known.id, nodes)
     if as_json:
-        context.terminal.write(f"{to_json(schema_of(nodes, found.name), indent=2)}\n")
+        context.terminal.write(f"{to_json(schema_of(nodes, known.name or found.name), indent=2)}\n")
         context.format = Format.TEXT  # the schema is the document
         return
     context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))

@@ -25,7 +25,7 @@ from noxcli.retry import Patience
 from noxcli.runs.doubt import KnownStarts
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.start import Moment, Wanted, start_run
-from noxcli.runs.stop import LONGEST_STOP, stop_run
+from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.signals import Interrupted
 from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
@@ -241,8 +241,5 @@ def _stopped(context: Context, api: "NoxusApi", signal: Interrupted) -> Interrup
         )
     if run.settled:
         return Interruption(f"interrupted by {signal}; run {run.id} is {run.status}", number=signal.number)
-    return Interruption(
-        f"interrupted by {signal}; run {run.id} was asked to stop and is still {run.status}",
-        f"look again with: noxcli stop {run.id}",
-        number=signal.number,
-    )
+    still = not_stopped(run)
+    return Interruption(f"interrupted by {signal}; {still.message}", still.hint, number=signal.number)

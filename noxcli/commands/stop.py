@@ -10,11 +10,11 @@ from noxcli.cli import options
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.errors import ConfigProblem, LostContact, NotFinished, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.runs.resolve import read_runs
-from noxcli.runs.stop import stop_run
+from noxcli.runs.stop import not_stopped, stop_run
 from noxcli.state.statefile import read_state
 from noxcli.timing import Deadline
 
@@ -89,8 +89,6 @@ def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
     else:
         run = outcome.run = stop_run(call.api, run, context.clock, deadline)
         if not run.settled:
-            raise NotFinished(
-                f"run {run.id} was asked to stop and is still {run.status}", f"look again with: noxcli stop {run.id}"
-            )
+            raise not_stopped(run)
         context.terminal.note(f"run {run.id} is {run.status}")
     context.tell(run)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from noxcli.errors import Unauthorized, Unavailable
+from noxcli.files import reason_of
 from noxcli.threads import run_within
 
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock something
@@ -67,7 +68,7 @@ class KeyFile:
             if shared:
                 warn(f"others on this machine can read the key file {self.path}; chmod 600 {self.path}")
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
             raise Unauthorized(f"can't read the key file {self.path}: {reason}", f"check {self.hint}") from None
         return usable(text, f"the key file {self.path}")
 
@@ -95,7 +96,7 @@ class KeyCommand:
                 self.argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
             )
         except (OSError, ValueError) as error:
-            reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is not a command"
+            reason = reason_of(error) if isinstance(error, OSError) else "it is not a command"
             raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
 
         def read() -> bytes:

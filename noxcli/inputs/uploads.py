@@ -114,7 +114,7 @@ class Uploader:
         try:
             file = Path(upload.path).expanduser().open("rb")
         except OSError as error:
-            raise UsageProblem(f"it can't be read any more: {error.strerror}") from None
+            raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
         with file:
             return self._storage.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
 
@@ -135,7 +135,7 @@ class Reading:
         try:
             piece = self._file.read(self.len if size < 0 else min(size, self.len))
         except OSError as error:
-            raise UsageProblem(f"it can't be read to its end: {error.strerror}") from None
+            raise UsageProblem(f"it can't be read to its end: {reason_of(error)}") from None
         if self.len and size and not piece:
             raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
         self.len -= len(piece)

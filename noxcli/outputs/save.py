@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from noxcli.errors import NoxError, Undelivered
-from noxcli.files import Saved, replacing_in
+from noxcli.files import Saved, reason_of, replacing_in
 from noxcli.models import Run
 from noxcli.outputs.directory import Folder
 from noxcli.outputs.download import FileSource, Transfer, fetch
@@ -204,6 +204,6 @@ def copy(folder: Folder, item: Item, part: Part) -> None:
             while piece := file.read(1024 * 1024):
                 part.write(piece)
     except OSError as error:
-        raise Undelivered(f"can't read {item.saved.path}: {error.strerror}") from None
+        raise Undelivered(f"can't read {item.saved.path}: {reason_of(error)}") from None
     if part.sha256 != item.saved.sha256:
         raise Undelivered(f"{item.saved.path} changed while it was copied")

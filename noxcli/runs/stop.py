@@ -2,12 +2,19 @@
 
 from typing import Protocol
 
-from noxcli.errors import NotFound, NoxError, Refused, Unavailable
+from noxcli.errors import NotFinished, NotFound, NoxError, Refused, Unavailable
 from noxcli.models import Run
 from noxcli.timing import Clock, Deadline
 
 LOOKS_APART = 0.3
 LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
+
+
+def not_stopped(run: Run) -> NotFinished:
+    """Return the error for a run that was asked to stop, and goes on all the same."""
+    return NotFinished(
+        f"run {run.id} was asked to stop and is still {run.status}", f"look again with: noxcli stop {run.id}"
+    )
 
 
 class Stopper(Protocol):

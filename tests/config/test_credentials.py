@@ -180,4 +180,4 @@ def test_a_profiles_key_file_is_found_beside_its_config_file(noxcli: Noxcli, san
     (tmp_path / "conf" / "my.key").unlink()
     gone = alone("inputs", "demo")
     assert gone.code == 4
-    assert "my.key: No such file or directory; check /" in gone.err
+    assert "my.key: no such file or directory; check /" in gone.err
