@@ -1,10 +1,18 @@
 """Options in groups: a verb takes a few dataclasses, and Typer sees the options of each of their fields."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
+
+G = TypeVar("G")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def group(cls: type[G]) -> type[G]:
+    """Make a group of options: a frozen dataclass without what no verb needs, since each part costs start-up time."""
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
@@ -16,18 +24,18 @@ def grouped(verb: Callable[..., None]) -> Callable[..., None]:
     options: list[Parameter] = []
     groups: dict[str, tuple[Callable[..., Any], list[str]]] = {}
     for parameter in signature(verb).parameters.values():
-        group = parameter.annotation
-        if not (isinstance(group, type) and is_dataclass(group)):
+        kind = parameter.annotation
+        if not (isinstance(kind, type) and is_dataclass(kind)):
             options.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
             continue
-        own = [_option(field) for field in fields(group) if hasattr(field.type, "__metadata__")]
-        groups[parameter.name] = group, [option.name for option in own]
+        own = [_option(field) for field in fields(kind) if hasattr(field.type, "__metadata__")]
+        groups[parameter.name] = kind, [option.name for option in own]
         options += own
 
     @wraps(verb)
     def call(**values: Any) -> None:
-        for name, (group, names) in groups.items():
-            values[name] = group(**{each: values.pop(each) for each in names})
+        for name, (kind, names) in groups.items():
+            values[name] = kind(**{each: values.pop(each) for each in names})
         verb(**values)
 
     call.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer looks at first

@@ -1,12 +1,11 @@
 """The options of the verbs in groups, each declared once; `grouped` makes them a verb's own."""
 
-from dataclasses import dataclass
-
 from noxcli.cli import options
+from noxcli.cli.grouped import group
 from noxcli.render import Format
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Common:
     """Where to connect, and what is shown on the way: options of every verb that calls the server."""
 
@@ -20,7 +19,7 @@ class Common:
     profile: options.ProfileOption = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Waiting:
     """How long the whole command, and how long an unreachable server, is waited for; in seconds."""
 
@@ -28,7 +27,7 @@ class Waiting:
     retry_for: options.RetryFor = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Checking:
     """What is checked before a start, and by which version of the workflow."""
 
@@ -37,7 +36,7 @@ class Checking:
     version_id: options.VersionId = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Starting(Checking):
     """How one run is started."""
 
@@ -45,7 +44,7 @@ class Starting(Checking):
     detach: options.Detach = False
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Delivering:
     """What stdout carries of a run, and which files its outputs become."""
 
@@ -58,7 +57,7 @@ class Delivering:
     no_expand: options.NoExpand = False
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Reporting:
     """What is written for other programs beside stdout."""
 
@@ -67,7 +66,7 @@ class Reporting:
     ci: options.Ci = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Following:
     """How a run is followed; times in seconds."""
 

@@ -24,7 +24,7 @@ from noxcli.batch.survey import Checker
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
-from noxcli.cli.grouped import grouped
+from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Checking, Common, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
@@ -86,7 +86,7 @@ ShardOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class RowSource:
     """The rows, and what is the same in all of them."""
 
@@ -97,7 +97,7 @@ class RowSource:
     column: ColumnForms = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class AtWork:
     """Where a batch writes, and how many rows it works on at a time."""
 
@@ -105,7 +105,7 @@ class AtWork:
     max_parallel: MaxParallel = 8
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Resuming:
     """What becomes of the rows that an earlier call has begun."""
 
@@ -116,7 +116,7 @@ class Resuming:
     changed_input: ChangedInput = False
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class RowResults:
     """Which rows are run and when that ends, and where their results go."""
 
@@ -127,7 +127,7 @@ class RowResults:
     junit: options.Junit = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Looking:
     """How runs are looked after."""
 

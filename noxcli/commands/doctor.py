@@ -1,7 +1,6 @@
 """`noxcli doctor`: is everything between here and the server as it should be; a line for each check, with its mend."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,7 @@ from noxcli.api.checkup import (
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.defaults import check_defaults
-from noxcli.cli.grouped import grouped
+from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
 from noxcli.config.settings import (
@@ -51,7 +50,7 @@ RunOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Examined(Common):
     """As in other verbs, but what is shown is the checks, and a wrong config file is one of their results."""
 

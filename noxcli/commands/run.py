@@ -11,7 +11,7 @@ from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.deliver import check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
-from noxcli.cli.grouped import grouped
+from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Starting, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Given:
     """The inputs of one run, as the command line has them."""
 
@@ -45,7 +45,7 @@ class Given:
     secrets: options.Secrets = None
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class FollowingOwn(Following):
     """How the run is followed that the command has started itself."""
 

@@ -1,22 +1,22 @@
 """Options in groups: what Typer sees of them, and what the verb gets."""
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import pytest
 import typer
 
-from noxcli.cli.grouped import grouped
+from noxcli.cli.grouped import group, grouped
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Size:
     name: Annotated[str, typer.Argument()]
     width: Annotated[int, typer.Option("--width")] = 3
     height: int = 4  # no option here
 
 
-@dataclass(frozen=True, slots=True)
+@group
 class Box(Size):
     height: Annotated[int, typer.Option("--height")] = 5
     lid: Annotated[bool, typer.Option("--lid")] = False
@@ -57,7 +57,7 @@ def test_a_verb_gets_its_groups_made() -> None:
         got.extend([type(ctx).__name__, size, last])
 
     call(verb, "n", "--width", "7")
-    assert got == ["Context", Size("n", 7, 4), "x"]
+    assert [got[0], asdict(got[1]), got[2]] == ["Context", {"name": "n", "width": 7, "height": 4}, "x"]
 
 
 def test_a_subclass_declares_again_what_differs_for_its_verb() -> None:
@@ -69,7 +69,7 @@ def test_a_subclass_declares_again_what_differs_for_its_verb() -> None:
 
     assert seen(verb) == [("name", None), ("--width", 3), ("--height", 5), ("--lid", False)]
     call(verb, "n", "--height", "1", "--lid")
-    assert got == [Box("n", 3, 1, True)]
+    assert asdict(got[0]) == {"name": "n", "width": 3, "height": 1, "lid": True}
 
 
 def test_two_groups_can_not_have_one_option() -> None:
