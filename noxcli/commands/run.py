@@ -1,9 +1,8 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,7 +16,7 @@ from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
 from noxcli.files import check_target
-from noxcli.inputs.definition import InputNode, inputs_of
+from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
@@ -29,9 +28,6 @@ from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.signals import Interrupted
 from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
 
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
 
@@ -91,41 +87,83 @@ def run(
         check_directory(into)
         if state_file is not None:
             check_target(Path(state_file), "--state-file")
-        prepared = _prepared(call, workflow, inputs, starting, delivering.raw)
+        start = _prepared(call, workflow, inputs, starting, delivering.raw)
         if starting.dry_run:
-            body = api.run_request(prepared.inputs.shown(), prepared.version_id, starting.callback_url)
-            show_request(context, prepared.found, body)
+            body = api.run_request(start.inputs.shown(), start.version_id, starting.callback_url)
+            show_request(context, start.found, body)
             return
-        started = _started(call, prepared, starting, state_file)
+        started = start.send(state_file)
         if starting.detach:
             context.terminal.note(f"follow it with: noxcli stream{context.route} {started.id}")
             if context.writes_text:
                 context.terminal.write(f"{started.id}\n")
             return
         try:
-            finished = attend(call, started, policy, just_started=True, workflow=prepared.known)
+            finished = attend(call, started, policy, just_started=True, workflow=start.known)
             judge(call, finished)
-            deliver(call, finished, delivering, into, workflow=prepared.known)
+            deliver(call, finished, delivering, into, workflow=start.known)
         except Interrupted as signal:
             if not context.stops_runs(following.on_interrupt):
                 raise
-            raise _stopped(context, api, signal) from None
+            raise _stopped(call, signal) from None
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """All that a start needs but the files; `known` is the workflow as far as it was read."""
+class Start:
+    """One start with all that it needs; `known` is the workflow as far as it was read."""
 
+    call: Invocation
+    starting: Starting
     found: Workflow
     known: Workflow | None
     inputs: Inputs
     version_id: str | None
     patience: Patience
 
+    def send(self, state_file: str | None) -> Run:
+        """Store the files and start the run, once."""
+        call, context, api = self.call, self.call.context, self.call.api
+        payload = stored(call, self.inputs, self.patience)
+        require_time(call.deadline)
+        context.enter(Phase.START)
+        nodes = inputs_of(self.known.definition) if self.known is not None and not self.starting.no_check else None
+        comparison = Comparison(nodes, self.inputs.secret)
+        wanted = Wanted(self.found.id, comparison.of(payload), comparison, self._recall)
 
-def _prepared(
-    call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None
-) -> _Prepared:
+        def send() -> Run:
+            moment = Moment(api, context.clock)
+            # From the request until its id is written down, a signal waits: the id must not be lost.
+            with context.signals.held():
+                started = context.signals.finish_first(
+                    lambda: api.create_run(
+                        self.found.id, payload, version_id=self.version_id, callback_url=self.starting.callback_url
+                    ),
+                    call.deadline.left(LONGEST_START),
+                )
+                context.outcome.run = started
+                context.log.note_run(started)
+                digest, shown = wanted.input.digest, self.inputs.shown()
+                context.history.begin(started, context.base_url, shown, digest, moment.by_server())
+                _note_state(context, state_file, started)
+                _note_for_others(context, started)
+                context.way_back = context.line_to_stream(started.id)
+                context.terminal.note(f"started run {started.id}")
+            return started
+
+        return start_run(api, send, wanted, patience=self.patience, clock=context.clock, deadline=call.deadline)
+
+    def _recall(self, _: Collection[str]) -> KnownStarts:
+        """Return what this user's history knows of earlier runs."""
+        known = KnownStarts()
+        context = self.call.context
+        for run in context.history.earlier(context.base_url, self.found.id):
+            known.digests[run.run_id] = run.input_digest
+            known.note(run.run_id, run.created_at, parse_time(run.sent_at), None)
+        return known
+
+
+def _prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None) -> Start:
+    """Return the start, its inputs checked against the workflow. Raises as `checked` and `chosen_version`."""
     call.context.enter(Phase.PREFLIGHT)
     patience = call.patience(out_of_time=TimedOutBeforeStart)
     found = call.workflow(workflow, patience)
@@ -135,79 +173,7 @@ def _prepared(
         known, inputs = checked(call, found, inputs, patience, named=workflow, version=version)
         for line in check_keys(raw or [], known.definition):
             call.context.terminal.note(f"warning: {line}")
-    return _Prepared(found, known, inputs, version.id if version else None, patience)
-
-
-def _started(call: Invocation, prepared: _Prepared, starting: Starting, state_file: str | None) -> Run:
-    payload = stored(call, prepared.inputs, prepared.patience)
-    require_time(call.deadline)
-    comparison = Comparison(_input_nodes(prepared.known, checked=not starting.no_check), prepared.inputs.secret)
-    start = Start(
-        call.context,
-        call.api,
-        prepared.found.id,
-        payload,
-        prepared.inputs.shown(),
-        comparison,
-        prepared.version_id,
-        starting.callback_url,
-        state_file,
-    )
-    return start.send(call.deadline, prepared.patience)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One start and all that it needs; `shown` is the input without its secrets, for the history."""
-
-    context: Context
-    api: "NoxusApi"
-    workflow_id: str
-    payload: Mapping[str, Any]
-    shown: Mapping[str, Any]
-    comparison: Comparison
-    version_id: str | None
-    callback_url: str | None
-    state_file: str | None
-
-    def send(self, deadline: Deadline, patience: Patience) -> Run:
-        """Start the run, once."""
-        context, api = self.context, self.api
-        context.enter(Phase.START)
-        wanted = Wanted(self.workflow_id, self.comparison.of(self.payload), self.comparison, self._recall)
-
-        def send() -> Run:
-            moment = Moment(api, context.clock)
-            # From the request until its id is written down, a signal waits: the id must not be lost.
-            with context.signals.held():
-                started = context.signals.finish_first(
-                    lambda: api.create_run(
-                        self.workflow_id, self.payload, version_id=self.version_id, callback_url=self.callback_url
-                    ),
-                    deadline.left(LONGEST_START),
-                )
-                context.outcome.run = started
-                context.log.note_run(started)
-                context.history.begin(started, context.base_url, self.shown, wanted.input.digest, moment.by_server())
-                _note_state(context, self.state_file, started)
-                _note_for_others(context, started)
-                context.way_back = context.line_to_stream(started.id)
-                context.terminal.note(f"started run {started.id}")
-            return started
-
-        return start_run(api, send, wanted, patience=patience, clock=context.clock, deadline=deadline)
-
-    def _recall(self, _: Collection[str]) -> KnownStarts:
-        """Return what this user's history knows of earlier runs."""
-        known = KnownStarts()
-        for run in self.context.history.earlier(self.context.base_url, self.workflow_id):
-            known.digests[run.run_id] = run.input_digest
-            known.note(run.run_id, run.created_at, parse_time(run.sent_at), None)
-        return known
-
-
-def _input_nodes(workflow: Workflow | None, *, checked: bool) -> list[InputNode] | None:
-    return inputs_of(workflow.definition) if workflow is not None and checked else None
+    return Start(call, starting, found, known, inputs, version.id if version else None, patience)
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
@@ -226,13 +192,14 @@ def _note_for_others(context: Context, started: Run) -> None:
         context.terminal.complain(f"noxcli: {error.line()}")  # as with the state file
 
 
-def _stopped(context: Context, api: "NoxusApi", signal: Interrupted) -> Interruption:
+def _stopped(call: Invocation, signal: Interrupted) -> Interruption:
     """Stop the run and say how it ended."""
+    context = call.context
     run = context.outcome.run
     assert run is not None
     context.way_back = None
     try:
-        run = context.outcome.run = stop_run(api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+        run = context.outcome.run = stop_run(call.api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
         context.outcome.confirmed = True
     except NoxError as error:
         hint = f"stop it with: noxcli stop {run.id}"
