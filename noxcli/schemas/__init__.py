@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-SUFFIX = ".json"
-HERE = files(__name__)
+SCHEMA_SUFFIX = ".json"
+SCHEMA_FILES = files(__name__)
 
 
 def schema_names() -> list[str]:
     """Return the names of all schemas, in order."""
-    return sorted(entry.name.removesuffix(SUFFIX) for entry in HERE.iterdir() if entry.name.endswith(SUFFIX))
+    return sorted(
+        entry.name.removesuffix(SCHEMA_SUFFIX) for entry in SCHEMA_FILES.iterdir() if entry.name.endswith(SCHEMA_SUFFIX)
+    )
 
 
 def schema_named(name: str) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def schema_named(name: str) -> dict[str, Any]:
 
 
 def _read(name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((HERE / f"{name}{SUFFIX}").read_text("utf-8"))
+    schema: dict[str, Any] = json.loads((SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8"))
     return schema
 
 
@@ -44,8 +46,8 @@ def _others(part: Any) -> Iterator[str]:
     """Yield the names of the files that a part of a schema refers to."""
     if isinstance(part, Mapping):
         reference = part.get("$ref", "")
-        if isinstance(reference, str) and reference.endswith(SUFFIX):
-            yield reference.removesuffix(SUFFIX)
+        if isinstance(reference, str) and reference.endswith(SCHEMA_SUFFIX):
+            yield reference.removesuffix(SCHEMA_SUFFIX)
     for inner in part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ():
         yield from _others(inner)
 
@@ -56,6 +58,6 @@ def _rewritten(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     reference = part.get("$ref", "")
-    if isinstance(reference, str) and reference.endswith(SUFFIX):
-        part = {**part, "$ref": f"#/$defs/{reference.removesuffix(SUFFIX)}"}
+    if isinstance(reference, str) and reference.endswith(SCHEMA_SUFFIX):
+        part = {**part, "$ref": f"#/$defs/{reference.removesuffix(SCHEMA_SUFFIX)}"}
     return {key: _rewritten(inner) for key, inner in part.items()}
