@@ -60,6 +60,11 @@ class Switches:
     versions: Literal["list", "paged", "404"] = "list"
     list_order: Literal["newest", "oldest"] = "newest"  # which comes first
 
+    # A run's inside: where its data and its nodes' inputs and outputs are kept, and whether times are told.
+    run_data: Literal["nodes", "by_id", "404"] = "nodes"
+    node_io: Literal["entry", "bare", "404"] = "entry"  # bare: inputs and outputs alone
+    node_times: bool = True
+
     # Inputs.
     unknown_input: Literal["accept", "422"] = "accept"
     missing_input: Literal["422", "accept"] = "422"
