@@ -84,7 +84,8 @@ def environment() -> Iterator[tuple[str, str]]:
             yield variables, setting
     for _, variable, option, meaning in rows_under("| key | variable | option | meaning |"):
         yield variable, f"the default of {option}: {meaning[0].lower()}{meaning[1:]}"
-    yield from rows_under("| variable | meaning |")
+    for variable, meaning in rows_under("| variable | meaning |"):
+        yield variable, meaning
 
 
 def rows_under(head: str) -> Iterator[list[str]]:

@@ -97,7 +97,7 @@ When a command waits for several runs or rows, the first of these codes that occ
 
 def settings_table() -> str:
     """Return the options that may have a default, with the variable and the key of each."""
-    helps = {}
+    helps: dict[str, str] = {}
     for _, verb, context in verbs():
         for _, records in verb.sections(context):
             helps |= {re.split(r"[ ,]", names)[0]: text for names, text in records}
