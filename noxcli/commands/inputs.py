@@ -12,7 +12,7 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.prepare import told
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import item_start
 from noxcli.inputs.schema import SAMPLES, schema_of
 from noxcli.render import Format
@@ -57,6 +57,7 @@ def inputs(
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if version_id is None:
         context.cache.inputs(known.id, nodes)
+        context.cache.outputs(known.id, outputs_of(known.definition) or [])
     if as_json:
         context.terminal.write(f"{to_json(schema_of(nodes, known.name or found.name), indent=2)}\n")
         context.format = Format.TEXT  # the schema is the document
