@@ -98,7 +98,7 @@ __noxcli_known() { # KIND
             __noxcli_lines "$known.runs"
             for ((index = ${#lines[@]} - 1; index >= 0; index--)); do
                 line=${lines[index]%%$'\t'*}
-                [[ $line == "$rest"* && $line != *[!a-zA-Z0-9._-]* ]] || continue
+                [[ -n $line && $line == "$rest"* && $line != *[!a-zA-Z0-9._-]* ]] || continue
                 offered+=("$line")
                 ((++count < 20)) || [[ -n $rest ]] || break
             done

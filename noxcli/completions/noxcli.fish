@@ -82,7 +82,7 @@ function __noxcli_known --argument-names kind
             and __noxcli_lines $known.$workflow.{$kind}s
         case run
             printf '%s\t%s\n' @last 'what was started last from here'
-            set -l found (__noxcli_lines $known.runs | string match -r -- $begun'[a-zA-Z0-9._-]*\t.*')
+            set -l found (__noxcli_lines $known.runs | string match -r '^[a-zA-Z0-9._-]+\t.*' | string match -r -- $begun'.*')
             test $begun = ^; and set found $found[-20..-1]
             string replace -r '\t.*\t' '\t' -- $found[-1..1]
         case profile

@@ -318,7 +318,7 @@ def test_the_outputs_of_the_workflow_or_of_the_runs_workflow(desk: Desk) -> None
     started(desk.home, "r-51")
 
     everything = {"Full Answer", "n-9", "$(touch pwned)"}
-    for line in ["run w-1", "run 'daily report' --json", "fetch-output r-51", "fetch-output @last", "batch w-1 rows"]:
+    for line in ["run w-1", "run 'daily report' --json", "fetch-output r-51", "fetch-output @last", "stream r-51"]:
         assert desk.offers(f"noxcli {line} --raw ") == everything
     assert desk.offers("noxcli fetch-output r-50 --raw ") == desk.offers("noxcli run --raw ") == set()
     assert desk.shell.becomes("noxcli run w-1 --raw F\t") == ["run", "w-1", "--raw", "Full Answer"]
