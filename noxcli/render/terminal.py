@@ -7,16 +7,25 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from noxcli.errors import ReaderGone, Unwritten
 from noxcli.redaction import Mask
 from noxcli.render.text import Screen, visible
 
+# Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
+OF_ENGINES = (
+    *("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID"),
+    *("AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"),
+)
+
 
 @dataclass(slots=True)
 class Terminal:
-    """`interactive` means that stderr is a terminal: it decides about the live view, never about stdout."""
+    """`interactive` means that stderr is a terminal with somebody at it: it decides about the live view, the question
+    whether an interruption stops runs, and never about stdout.
+    """
 
     out: BinaryIO
     err: TextIO
@@ -39,7 +48,8 @@ class Terminal:
     def of_process(cls) -> "Terminal":
         """Return the streams that the shell gave us. To be called before anything else is opened."""
         _fill_closed_streams()
-        return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty(), os.environ)
+        interactive = sys.stderr.isatty() and not is_unattended(os.environ)
+        return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
 
     def wants_color(self) -> bool:
         """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether stderr is a terminal, in that order."""
@@ -59,6 +69,13 @@ class Terminal:
     def read_by_eyes(self) -> bool:
         """True where stdout is a terminal."""
         return self.out.isatty()
+
+    def writes_to(self, path: Path) -> bool:
+        """True where stdout is that very file."""
+        try:
+            return os.path.samestat(os.fstat(self.out.fileno()), path.stat())
+        except (OSError, ValueError):
+            return False
 
     def can_redraw(self) -> bool:
         """True where a live view works."""
@@ -145,6 +162,11 @@ class Terminal:
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it
+
+
+def is_unattended(environ: Mapping[str, str]) -> bool:
+    """True where a CI system or a job engine has started this: nobody watches, even if there is a pseudo-terminal."""
+    return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
 
 
 def _fill_closed_streams() -> None:
