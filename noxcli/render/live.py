@@ -50,7 +50,10 @@ class Live:
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
-            self._take_note(update)
+            if type(update) is RunEvent:
+                self._note = ""
+            else:
+                self._take_note(update)
 
     def _paint(self) -> None:
         self.refresh()
@@ -59,15 +62,13 @@ class Live:
 
     def _take_note(self, update: Update) -> None:
         match update:
-            case RunEvent():
-                self._note = ""
             case Reconnecting(delay=delay, reason=reason):
                 self._note = f"{reason}; next try in {show_seconds(delay)}" if delay else reason
             case Silent(seconds):
                 self._note = f"no event for {show_seconds(seconds)}; its record is read meanwhile"
             case Gap(reason):
                 self._terminal.note(f"gap: {reason}")
-            case Started() | Polled() | Paused() | Finished():
+            case Started() | RunEvent() | Polled() | Paused() | Finished():
                 pass
             case _:
                 assert_never(update)

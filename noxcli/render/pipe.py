@@ -60,7 +60,19 @@ class Ndjson(_Pipe):
         self._seq = 0
 
     def show(self, burst: Sequence[Step]) -> None:
-        lines = [line for update, _ in burst if (line := self._line(update))]
+        now, run_id = _now(), to_json(self.run_id)
+        lines = []
+        for update, _ in burst:
+            if type(update) is RunEvent and update.raw is not None:
+                self._seq += 1
+                known_as = "null" if update.redis_id is None else f'"{update.redis_id}"'
+                ends = "true" if update.is_terminal else "false"
+                lines.append(
+                    f'{{"seq":{self._seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
+                    f'"redis_id":{known_as},"is_terminal":{ends}}}\n'
+                )
+            elif line := self._line(update):
+                lines.append(line)
         if lines:
             self._terminal.write("".join(lines))
 
@@ -94,7 +106,7 @@ class Ndjson(_Pipe):
         self._seq += 1
         event = {
             "seq": self._seq,
-            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": _now(),
             "run_id": self.run_id,
             "type": kind,
             "data": data,
@@ -102,6 +114,10 @@ class Ndjson(_Pipe):
             "is_terminal": is_terminal,
         }
         return f"{to_json(event)}\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_content(update: Update) -> TypeGuard[RunEvent]:

@@ -34,6 +34,7 @@ class Terminal:
     # Puts signals off while something is being written that must not be torn.
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     _screen: Screen = field(default_factory=Screen)
+    _read_by_eyes: bool | None = None
 
     @classmethod
     def of_process(cls) -> "Terminal":
@@ -57,8 +58,10 @@ class Terminal:
 
     @property
     def read_by_eyes(self) -> bool:
-        """True where stdout is a terminal."""
-        return self.out.isatty()
+        """True where stdout is a terminal, which it stays."""
+        if self._read_by_eyes is None:
+            self._read_by_eyes = self.out.isatty()
+        return self._read_by_eyes
 
     def can_redraw(self) -> bool:
         """True where a live view works."""

@@ -34,7 +34,7 @@ class Switches:
     id_lines: bool = False  # with comments this breaks SDK 0.6.0, as it would in real life
     event_lines: bool = True
     line_end: Literal["lf", "crlf", "cr"] = "lf"
-    chunk_per_event: bool = False  # false: what is available goes out as one chunk
+    chunk_per_event: bool = True  # as real servers send; false: what is available goes out as one chunk
 
     # Events.
     content: Literal["delta", "cumulative"] = "delta"
