@@ -73,6 +73,7 @@ class Seen:
 
     process: "subprocess.Popen[bytes]"
     end: int
+    name: str = ""  # the terminal's device
     raw: bytearray = field(default_factory=bytearray)
 
     def wait_for(self, text: bytes, limit: float = 10, after: int = 0) -> None:
@@ -101,8 +102,8 @@ def on_terminal(
         env={key: value for key, value in env.items() if key != "COLUMNS"},
         start_new_session=True,
     )
+    seen = Seen(process, ours, os.ttyname(theirs))
     os.close(theirs)
-    seen = Seen(process, ours)
 
     def read() -> None:
         while True:

@@ -172,9 +172,11 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
 
 def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
     """Wrap what has become too long, as most terminals do; the cursor stays with its text."""
-    rows = [line.rstrip() for line in screen.display[: screen.cursor.y + 1]]
-    pieces = [row[at : at + columns] for row in rows for at in range(0, max(1, len(row)), columns)]
-    return screen_of("\r\n".join(pieces).encode(), columns, screen.lines)
+    rows = [line.rstrip() for line in screen.display]
+    pieces = [[row[at : at + columns] for at in range(0, max(1, len(row)), columns)] for row in rows]
+    above = sum(map(len, pieces[: screen.cursor.y]))
+    text = "\r\n".join(piece for row in pieces for piece in row).rstrip()
+    return screen_of(f"{text}\x1b[{above + 1};1H".encode(), columns, screen.lines)
 
 
 def test_ctrl_z_gives_the_screen_to_the_shell_and_fg_takes_it_back(env: dict[str, str], plays: Any) -> None:
