@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.documents import check_stdout
+
 NOXCLI = [sys.executable, "-m", "noxcli"]
 
 
@@ -50,6 +52,7 @@ def call(
         except subprocess.TimeoutExpired:
             process.kill()
             raise
+    check_stdout(out)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -32,7 +32,7 @@ def test_with_a_shell(): pass
 )
 def test_marks(tmp_path: Path, ci: str, code: int, ending: str) -> None:
     (tmp_path / "test_marked.py").write_text(MARKED)
-    command = [sys.executable, "-m", "pytest", "-v", "-n0", "-c", ROOT / "pyproject.toml", "-p", "tests.conftest"]
+    command = [sys.executable, "-m", "pytest", "-v", "-n0", "-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest"]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
         env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},

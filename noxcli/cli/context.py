@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.config.layers import Configured, read_configured
 from noxcli.config.settings import Settings
-from noxcli.encode import to_json
-from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable
+from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, Unfitting
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run
+from noxcli.query import Query, as_line
 from noxcli.redaction import LEAST, can_hide
 from noxcli.render import Format, Renderer
 from noxcli.render.pipe import Content, Ndjson
@@ -39,6 +39,7 @@ class Context:
     signals: Signals = field(default_factory=Signals)
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
+    query: Query | None = None  # what is printed of a document
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
@@ -193,15 +194,31 @@ class Context:
     def conclude(self, exit_code: ExitCode) -> None:
         """Write the result where the format promises one and it is not there yet, whatever the ending.
 
-        Raises as Terminal.write.
+        Raises Unfitting where the query can't be applied to it; as Terminal.write.
         """
         if self._concluded:
             return
         if self.format is Format.JSON:
-            self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code, self.terminal.mask))}\n")
+            self._print(document_of(self.outcomes, exit_code, self.terminal.mask))
         elif self.format is Format.NDJSON:
             self._lines().finish(document_of(self.outcomes, exit_code, self.terminal.mask))
         self._concluded = True
+
+    def write_document(self, document: Any, *, indent: int | None = None) -> None:
+        """Print the one document of a command that has one of its own.
+
+        Raises Unfitting where the query can't be applied to it; as Terminal.write.
+        """
+        self._print(document, indent)
+        self._concluded = True
+
+    def _print(self, document: Any, indent: int | None = None) -> None:
+        try:
+            found = document if self.query is None else self.query.of(document)
+        except Unfitting:
+            self._concluded = True  # no other document takes the place of this one
+            raise
+        self.terminal.write(as_line(found, indent=indent))
 
     def tell(self, run: Run) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""
@@ -215,7 +232,7 @@ class Context:
 
     def _lines(self) -> Ndjson:
         if self._ndjson is None:
-            self._ndjson = Ndjson(self.terminal)
+            self._ndjson = Ndjson(self.terminal, self.query)
         return self._ndjson
 
     def log_ending(self, exit_code: int, error: NoxError | None) -> None:

@@ -113,31 +113,33 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
-        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
+        case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
-        case 'workflows:--limit' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
+        case 'workflows:--limit' 'workflows:--query' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
             return 0
-        case 'versions:--limit' 'versions:--timeout' 'versions:--retry-for' 'versions:--connect-timeout' 'versions:--color' 'versions:--log-file' 'versions:--base-url' 'versions:--api-key-file' 'versions:--profile'
+        case 'versions:--limit' 'versions:--query' 'versions:--timeout' 'versions:--retry-for' 'versions:--connect-timeout' 'versions:--color' 'versions:--log-file' 'versions:--base-url' 'versions:--api-key-file' 'versions:--profile'
             return 0
-        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
+        case 'inputs:--version-id' 'inputs:--query' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
             return 0
-        case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
+        case 'runs:--status' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
         case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
         case 'merge-batch:--junit' 'merge-batch:--color'
             return 0
-        case 'config:--base-url' 'config:--api-key-file' 'config:--profile'
+        case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
-        case 'doctor:--run' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
+        case 'doctor:--run' 'doctor:--query' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
+            return 0
+        case 'schema:--query'
             return 0
         case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
@@ -239,11 +241,12 @@ complete -c noxcli -n '__noxcli_at 0' -a batch -d 'Run a workflow once for each 
 complete -c noxcli -n '__noxcli_at 0' -a merge-batch -d 'Join the journals of a batch\'s shards, and print one JSON line for each row'
 complete -c noxcli -n '__noxcli_at 0' -a config -d 'Show the current settings, and where each comes from'
 complete -c noxcli -n '__noxcli_at 0' -a doctor -d 'Check settings, key, connection, clock and event stream; starts nothing'
+complete -c noxcli -n '__noxcli_at 0' -a schema -d 'Print the JSON Schemas of the documents that noxcli prints'
 complete -c noxcli -n '__noxcli_at 0' -a completion -d 'Print the completion script of a shell'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes, and what to do about each'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows versions inputs runs batch merge-batch config doctor completion sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run batch' -l secret -x -d 'Send this environment variable\'s value, and never show it'
 complete -c noxcli -n '__noxcli_in run batch' -l dry-run -d 'Check the inputs and print the request without sending it'
@@ -253,6 +256,7 @@ complete -c noxcli -n '__noxcli_in run' -l callback-url -x -d 'Have the platform
 complete -c noxcli -n '__noxcli_in run' -l detach -d 'Start the run, print its id and exit'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'text content json ndjson' -d 'Choose what stdout carries'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop' -l json -d 'Same as --format json'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows versions inputs runs config doctor schema' -l query -x -d 'Print only what this JMESPath expression finds; implies --json'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -d 'Print one output exactly, by label or node id; repeatable'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'
@@ -285,7 +289,7 @@ complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run 
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait until the run has ended'
 complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List at most N'
-complete -c noxcli -n '__noxcli_in workflows versions runs config doctor' -l json -d 'Print one JSON document'
+complete -c noxcli -n '__noxcli_in workflows versions runs config doctor schema' -l json -d 'Print one JSON document'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
 complete -c noxcli -n '__noxcli_in runs' -l status -x -d 'List only runs in this status; repeatable'
 complete -c noxcli -n '__noxcli_in batch' -l input-format -x -a 'jsonl csv tsv' -d 'Read FILE as this format. [default: by its name, else jsonl]'

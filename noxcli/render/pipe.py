@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeGuard, assert_never
 
-from noxcli.encode import to_json
+from noxcli.errors import Unfitting
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
+from noxcli.query import Query, as_line
 from noxcli.render.base import Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
@@ -54,9 +55,11 @@ class Content(_Pipe):
 class Ndjson(_Pipe):
     """One event a line. What arrived together is written together, before the next wait."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
+        """With a `query`, print what it finds in each event, and nothing where that is null or does not fit."""
         super().__init__(terminal)
         self.run_id: str | None = None
+        self._query = query
         self._seq = 0
 
     def show(self, burst: Sequence[Step]) -> None:
@@ -101,7 +104,13 @@ class Ndjson(_Pipe):
             "redis_id": redis_id,
             "is_terminal": is_terminal,
         }
-        return f"{to_json(event)}\n"
+        if self._query is None:
+            return as_line(event)
+        try:
+            found = self._query.of(event)
+        except Unfitting:
+            return ""  # events differ: what fits one need not fit the next
+        return "" if found is None else as_line(found)
 
 
 def _is_content(update: Update) -> TypeGuard[RunEvent]:
