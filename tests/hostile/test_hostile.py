@@ -141,7 +141,8 @@ WRITERS = {
     "render/console.py": {"err", "Console"},  # whose every segment passes `visible`
     "render/live.py": {"err"},  # its encoding
     "reports/ci/github.py": {"err"},  # whether it is a file
-    "state/logfile.py": {"os.write"},  # to its own file, and so does the journal of a batch
+    "state/logfile.py": {"os.write"},  # to its own file, and so do the next two
+    "state/completion_cache.py": {"os.write"},
     "batch/journal.py": {"os.write"},
     "signals.py": {"sys", "os.write"},  # one fixed sequence, where nothing else can run any more
     "__main__.py": {"os.write"},  # the version
