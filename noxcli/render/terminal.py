@@ -55,6 +55,7 @@ class Terminal:
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
+    _read_by_eyes: bool | None = None
 
     def __post_init__(self) -> None:
         self.claim = Claim(self.err)
@@ -82,8 +83,10 @@ class Terminal:
 
     @property
     def read_by_eyes(self) -> bool:
-        """True where stdout is a terminal."""
-        return self.out.isatty()
+        """True where stdout is a terminal, which it stays."""
+        if self._read_by_eyes is None:
+            self._read_by_eyes = self.out.isatty()
+        return self._read_by_eyes
 
     def writes_to(self, path: Path) -> bool:
         """True where stdout is that very file."""

@@ -27,6 +27,7 @@ def theatre(sandbox: Sandbox, tmp_path: Path) -> Theatre:
     return Theatre(sandbox, tmp_path)
 
 
+@pytest.mark.long(4)
 @pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.__name__)
 def test_nothing_of_the_corpus_takes_effect(theatre: Theatre, show: Callable[[Theatre], Iterator[View]]) -> None:
     for view in show(theatre):
