@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noxcli.config.layers import Configured, read_configured
-from noxcli.config.settings import Settings
+from noxcli.config.settings import Settings, addresses_in
 from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, Unfitting
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run
@@ -71,6 +71,7 @@ class Context:
         self._hide_key(settings.key)
         self.base_url = settings.url
         self.log.note("connect", base_url=settings.url)
+        self.note_config()
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
@@ -117,6 +118,12 @@ class Context:
         """What completion may offer for the address in force."""
         return CompletionCache(self.terminal.environ, self.base_url, self.terminal.mask)
 
+    def note_config(self) -> None:
+        """Note for completion what the config files name."""
+        self.cache.servers(addresses_in(self.configured.file))
+        if self.base_url:
+            self.cache.aliases(self.configured.aliases)
+
     def stops_runs(self, on_interrupt: str | None) -> bool:
         """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
@@ -126,6 +133,11 @@ class Context:
         history = self.history
         entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
+
+    def line_to_fetch(self, run: Run) -> str:
+        """Return the command line that prints the run's output again."""
+        last = self.noted_run("@last")
+        return f"noxcli fetch-output{self.route} {'@last' if last and last[1] == run.id else run.id}"
 
     def line_to_stream(self, run: str) -> str:
         """Return the command line that follows the run from where stdout was left."""

@@ -48,6 +48,7 @@ def config(
     context: Context = ctx.obj
     present(context, Common(), Delivering(as_json=as_json, query=query))
     check_defaults(ctx, context.configured.preferences)
+    context.note_config()
     settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
     aliases = [
         Setting(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()

@@ -12,7 +12,7 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.prepare import told
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import item_start
 from noxcli.inputs.schema import SAMPLES, schema_of
 from noxcli.render.table import in_columns, with_tabs
@@ -57,6 +57,7 @@ def inputs(
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if version_id is None:
         context.cache.inputs(known.id, nodes)
+        context.cache.outputs(known.id, outputs_of(known.definition) or [])
     if not context.writes_text:
         context.write_document(schema_of(nodes, known.name or found.name), indent=2)
         return
