@@ -5,13 +5,15 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import make_man
 import typer
+from cells import code, escaped, table
+from schema_fields import documents_page
 
 from noxcli.app import VERBS, app
 from noxcli.commands.help import engines_view
@@ -23,26 +25,6 @@ from noxcli.sandbox.builtin import BUILT_IN
 ROOT = make_man.ROOT
 REFERENCE = Path("docs/reference")
 GENERATED = "<!-- Written by scripts/make_reference.py; changes are lost. -->\n\n"
-
-Cells = Sequence[str]
-
-
-def escaped(text: str) -> str:
-    """Return plain text as Markdown that shows it as it is, in a cell of a table: only `code` keeps its meaning."""
-    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    shown = [piece if place % 2 else re.sub(r"([<>*\\])", r"\\\1", piece) for place, piece in enumerate(pieces)]
-    return "".join(shown).replace("|", "\\|")
-
-
-def code(text: str) -> str:
-    """Return a text as code for a cell."""
-    return f"`{text}`".replace("|", "\\|")
-
-
-def table(head: Cells, rows: Iterable[Cells]) -> str:
-    """Return a table of Markdown; the cells are Markdown already."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"|{'|'.join(f' {cell} ' if cell != '---' else cell for cell in line)}|\n" for line in lines)
 
 
 def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
@@ -186,7 +168,12 @@ def switches_page() -> str:
     return "".join(parts)
 
 
-PAGES = {"commands.md": commands_page, "exit-codes.md": codes_page, "switches.md": switches_page}
+PAGES = {
+    "commands.md": commands_page,
+    "documents.md": documents_page,
+    "exit-codes.md": codes_page,
+    "switches.md": switches_page,
+}
 # Parts of pages that people write: the page, and what stands between the two lines that name it.
 PARTS = {
     "commands": (Path("README.md"), verbs_table),

@@ -110,9 +110,9 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'runs:--status' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
-        case 'merge-batch:--junit' 'merge-batch:--color'
+        case 'merge-batch:--results' 'merge-batch:--junit' 'merge-batch:--color'
             return 0
         case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
@@ -244,7 +244,7 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l no-expand -d 'Do 
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows versions inputs runs batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
 complete -c noxcli -n '__noxcli_in run stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
 complete -c noxcli -n '__noxcli_in run stream wait' -l idle-timeout -x -d 'Poll the run\'s status after this long without events'
@@ -278,12 +278,13 @@ complete -c noxcli -n '__noxcli_in batch' -l max-parallel -x -d 'Run at most N r
 complete -c noxcli -n '__noxcli_in batch' -l resume -d 'Continue where an earlier call stopped'
 complete -c noxcli -n '__noxcli_in batch' -l adopt -d 'For rows whose start is uncertain, adopt the matching run, or start one if there is none'
 complete -c noxcli -n '__noxcli_in batch' -l retry-in-doubt -d 'Start uncertain rows again, even if that runs them twice'
-complete -c noxcli -n '__noxcli_in batch' -l retry-failed -d 'Start rows again if their run failed or was stopped'
+complete -c noxcli -n '__noxcli_in batch' -l retry-failed -d 'Like --resume, and start rows again if their run failed or was stopped'
 complete -c noxcli -n '__noxcli_in batch' -l changed-input -d 'Resume even though FILE has changed'
 complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start no more rows after N have failed'
 complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'Same as --max-failures 1'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
-complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Run only every N-th row, starting at row I'
+complete -c noxcli -n '__noxcli_in batch' -l shard -x -a auto -d 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine\'s task. [env: NOXCLI_SHARD]'
+complete -c noxcli -n '__noxcli_in merge-batch' -l results -r -F -d 'Write every finished row\'s result, with its output'
 complete -c noxcli -n '__noxcli_in doctor' -l run -x -k -a '(__noxcli_known run)' -d 'Check the event stream of this run, best while it is running'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d 'Listen on this port. [default: 8765; with COMMAND: any free one]'
 complete -c noxcli -n '__noxcli_in sandbox' -l key -x -a '(__noxcli_known output)' -d 'Accept this API key. [default: a new one for each start]'

@@ -365,13 +365,14 @@ function __noxcli_verbs {
                 @{ Names = @('--resume'); Help = 'Continue where an earlier call stopped' }
                 @{ Names = @('--adopt'); Help = 'For rows whose start is uncertain, adopt the matching run, or start one if there is none' }
                 @{ Names = @('--retry-in-doubt'); Help = 'Start uncertain rows again, even if that runs them twice' }
-                @{ Names = @('--retry-failed'); Help = 'Start rows again if their run failed or was stopped' }
+                @{ Names = @('--retry-failed'); Help = 'Like --resume, and start rows again if their run failed or was stopped' }
                 @{ Names = @('--changed-input'); Help = 'Resume even though FILE has changed' }
                 @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
-                @{ Names = @('--shard'); Help = 'Run only every N-th row, starting at row I'; Kind = 'other'; Words = @() }
+                @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
                 @{ Names = @('--no-check'); Help = 'Skip local input validation' }
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
@@ -396,6 +397,7 @@ function __noxcli_verbs {
                 @{ Kind = 'directory'; Words = @(); Repeated = $true }
             )
             Options = @(
+                @{ Names = @('--results'); Help = 'Write every finished row''s result, with its output'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }

@@ -50,7 +50,7 @@ class Switches:
     """Whether frames have `event:` lines."""
     line_end: Literal["lf", "crlf", "cr"] = "lf"
     """How lines end."""
-    chunk_per_event: bool = False
+    chunk_per_event: bool = True
     """Whether each event is an HTTP chunk of its own; otherwise, events that are ready share one."""
 
     # The content of events
