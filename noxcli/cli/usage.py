@@ -24,7 +24,7 @@ HEADINGS = {
         "--overwrite",
         "--no-expand",
     ),
-    "Reports": ("--junit", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",
