@@ -56,6 +56,7 @@ def test_two_hundred_rows_with_expected_outputs_and_three_assertions_each(
     assert by_id["case-13"]["assertions"][0]["message"] == "/Square is 170 and not 169"
     assert '-  "Square": 169\n+  "Square": 170' in by_id["case-13"]["assertions"][0]["diff"]
     assert "4 completed, not as asserted" in result.err
+    assert "4 of 200 rows completed otherwise than asserted" in result.err
 
     (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (1000, 4, 0, 0)
