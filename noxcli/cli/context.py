@@ -1,5 +1,6 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from noxcli.config.settings import Settings
 from noxcli.encode import to_json
 from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable
 from noxcli.inputs.parse import Inputs
+from noxcli.inputs.sources import Sources
 from noxcli.models import Run
 from noxcli.redaction import LEAST, can_hide
 from noxcli.render import Format, Renderer
@@ -29,6 +31,9 @@ from noxcli.timing import Clock, Deadline, show_seconds
 if TYPE_CHECKING:
     from noxcli.api import Exchange, NoxusApi
 
+# A command line in a hint; whoever pastes it means the same server.
+PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
+
 
 @dataclass(slots=True)
 class Context:
@@ -39,12 +44,14 @@ class Context:
     signals: Signals = field(default_factory=Signals)
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
+    listed: bool = False  # True: the runs are told as a list, although there may be one or none
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
     log: Logbook = field(default_factory=Logbook)
     route: str = ""  # the flags that said where to connect, for command lines to paste
     reports: Reports = field(default_factory=Reports)
+    sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
     _ndjson: Ndjson | None = None
     _concluded: bool = False
@@ -58,7 +65,7 @@ class Context:
     @property
     def outcome(self) -> Outcome:
         """What is known of the command's only or first run."""
-        return self.outcomes[0]
+        return self.outcomes[0] if self.outcomes else Outcome()
 
     @property
     def writes_text(self) -> bool:
@@ -198,10 +205,22 @@ class Context:
         if self._concluded:
             return
         if self.format is Format.JSON:
-            self.terminal.write(f"{to_json(document_of(self.outcomes, exit_code, self.terminal.mask))}\n")
+            self.terminal.write(f"{to_json(self._document(exit_code))}\n")
         elif self.format is Format.NDJSON:
-            self._lines().finish(document_of(self.outcomes, exit_code, self.terminal.mask))
+            self._lines().finish(self._document(exit_code))
         self._concluded = True
+
+    def _document(self, exit_code: ExitCode) -> dict[str, Any]:
+        return document_of(self.outcomes, exit_code, self.terminal.mask, listed=self.listed)
+
+    def complain(self, error: NoxError) -> None:
+        """Say the error on stderr, once."""
+        if error.said:
+            return
+        error.said = True
+        error.hint = error.hint and PASTED.sub(lambda line: line[0] + self.route, error.hint)
+        error.hide(self.terminal.mask)
+        self.terminal.complain(f"noxcli: {error.line()}")
 
     def tell(self, run: Run) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""

@@ -61,7 +61,10 @@ def inputs(
         context.terminal.write(f"{to_json(schema_of(nodes, known.name or found.name), indent=2)}\n")
         context.format = Format.TEXT  # the schema is the document
         return
-    context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))
+    if nodes or not context.terminal.read_by_eyes:
+        context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))
+    if not nodes:
+        context.terminal.note("the workflow takes no inputs")
     context.terminal.note(f"try: {sample_line(workflow, nodes)}")
 
 

@@ -80,7 +80,13 @@ def run(
     into = destination(delivering)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
-    inputs = read_inputs(given.inputs or [], given.whole, secrets=given.secrets or [], environ=context.terminal.environ)
+    inputs = read_inputs(
+        given.inputs or [],
+        given.whole,
+        context.sources,
+        secrets=given.secrets or [],
+        environ=context.terminal.environ,
+    )
     context.hide(inputs)
     policy = policy_of(context, following)
     with call.connect() as api:
