@@ -25,6 +25,7 @@ VERBS = {
     "merge-batch": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
     "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
+    "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the exit codes, and what to do about each."),

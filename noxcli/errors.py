@@ -42,6 +42,8 @@ class ExitCode(IntEnum):
     NOT_FINISHED = 8, "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
     UNDELIVERED = 9, "completed, but the output could not be completed or written", "`fetch-output` again"
     PAUSED = 10, "paused for human input (`awaiting_human_feedback`)", "after the input is given"
+    NOT_AS_ASSERTED = 11, "completed, but an `--assert` or `--expect` did not hold", "up to you"
+    UNMET = 12, "ended without meeting any `--for` condition", "-"
     BUG = 70, "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
     TEMPORARY = 75, "temporary failure, nothing started", "safe"
     TIMED_OUT = 124, "`--timeout` or `--stall-timeout` reached", "`wait` again"
@@ -63,13 +65,17 @@ class Phase(StrEnum):
     FOLLOW = "follow"
     RUN = "run"
     DELIVER = "deliver"
+    ASSERT = "assert"
     INTERNAL = "internal"
 
 
 # Statuses by which a server or gateway asks its clients for patience.
 OVERLOADED = frozenset({429, 503})
+# What an engine that repeats a batch with --resume --adopt should do: try again, or give up. 137 is a kill -9.
+ENGINES_RETRY = (6, 7, 75, 124, 137, 143)
+ENGINES_FAIL = (2, 4, 5)
 # The order in which several runs' codes count, worst first.
-WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 9, 8, 0)
+WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 12, 9, 8, 0)
 
 
 def worst(codes: Iterable[int]) -> ExitCode:
@@ -270,6 +276,17 @@ class Undelivered(NoxError):
 
 class Unwritten(Undelivered):
     """stdout does not take what is written to it: its disk is full, or it was closed before the command began."""
+
+
+class NotAsAsserted(NoxError):
+    """The run completed, and its result is not what the user said that it should be."""
+
+    exit_code = ExitCode.NOT_AS_ASSERTED
+    phase = Phase.ASSERT
+
+
+class Unfitting(Undelivered):
+    """An expression (--query, --assert) asks for what its document does not allow, such as the length of a number."""
 
 
 class ReaderGone(NoxError):

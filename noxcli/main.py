@@ -7,7 +7,7 @@ import typer
 
 from noxcli.app import VERBS, app
 from noxcli.cli.context import Context
-from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unwritten, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unfitting, Unwritten, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 
@@ -72,7 +72,7 @@ def write_result(context: Context, code: ExitCode) -> NoxError | None:
     """Write the result to stdout; return why it could not be written."""
     try:
         context.conclude(code)
-    except (ReaderGone, Unwritten) as late:
+    except (ReaderGone, Unfitting, Unwritten) as late:
         return expected(late, context, ())
     return None
 

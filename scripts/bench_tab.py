@@ -15,12 +15,11 @@ from noxcli.config.settings import DEFAULT_URL
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run, Workflow
 from noxcli.state.completion_cache import CompletionCache
-from noxcli.state.history import History
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.completions.tab import Typed, start
 
-WORKFLOWS, RUNS, TIMES = 1000, 500, 15
+WORKFLOWS, RUNS, TIMES = 1000, 250, 15
 LINES = {
     "a verb": "noxcli fetch-o",
     "an option": "noxcli run demo --output-d",
@@ -37,10 +36,9 @@ def furnish(home: Path) -> None:
     known = CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, DEFAULT_URL)
     known.workflows([Workflow(f"w-{number:04}", f"daily report {number:04}") for number in range(WORKFLOWS)])
     known.inputs("w-0999", [InputNode("n-1", "User Input", "str"), InputNode("n-2", "Document", "file")])
-    history = History({"NOXCLI_STATE_DIR": str(home / ".local" / "state" / "noxcli")})
     for number in range(RUNS):
         run = Run(f"run-{number:04}", f"w-{number:04}", "completed", created_at="2026-01-01T00:00:00Z")
-        history.begin(run, DEFAULT_URL, {})
+        known.run(run, f"daily report {number:04}")
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -5,6 +5,7 @@ import json
 import os
 import ssl
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
+from tests import documents
 from tests.process import needs
 
 
@@ -86,6 +88,7 @@ class Noxcli:
         out, err = io.BytesIO(), io.StringIO()
         terminal = Terminal(out, err, interactive=tty, environ={**self.environ, **(environ or {})})
         code = run_argv(argv, Context(terminal, clock=self.clock))
+        documents.check_stdout(out.getvalue())
         return Result(int(code), out.getvalue(), err.getvalue())
 
 
@@ -152,15 +155,29 @@ def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that are marked as long first, the longest before all."""
+    items.sort(key=lambda item: -next((mark.args[0] for mark in item.iter_markers("long")), 0))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or on CI fail, what is marked with a program that is not here."""
+    for mark in item.iter_markers("engine"):
+        for program in mark.args:
+            needs(program)
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the user's own settings, proxies or files reaches a test."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing of the user's own settings, proxies or files reaches a test, and what noxcli writes fits its schema."""
     for name in list(os.environ):
         if name.startswith(("NOXUS_", "NOXCLI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    yield
+    documents.check_files(tmp_path)
 
 
 def piped(text: str) -> io.TextIOWrapper:
@@ -171,3 +188,20 @@ def piped(text: str) -> io.TextIOWrapper:
 def statuses(lines: Sequence[dict[str, Any]]) -> list[str]:
     """The run statuses that events told, in order."""
     return [line["data"]["status"] for line in lines if line["type"] == "state"]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the count of documents to the process that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["documents"] = dict(documents.counted)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    documents.counted.update(Counter(getattr(node, "workeroutput", {}).get("documents", {})))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many documents were held against their schemas."""
+    kinds = ", ".join(f"{name} {count}" for name, count in sorted(documents.counted.items()))
+    terminalreporter.write_line(f"{documents.counted.total()} documents fit their schemas: {kinds}")

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.documents import check_stdout
+
 NOXCLI = [sys.executable, "-m", "noxcli"]
 
 
@@ -50,6 +52,7 @@ def call(
         except subprocess.TimeoutExpired:
             process.kill()
             raise
+    check_stdout(out)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -73,6 +76,7 @@ class Seen:
 
     process: "subprocess.Popen[bytes]"
     end: int
+    name: str = ""  # the terminal's device
     raw: bytearray = field(default_factory=bytearray)
 
     def wait_for(self, text: bytes, limit: float = 10, after: int = 0) -> None:
@@ -101,8 +105,8 @@ def on_terminal(
         env={key: value for key, value in env.items() if key != "COLUMNS"},
         start_new_session=True,
     )
+    seen = Seen(process, ours, os.ttyname(theirs))
     os.close(theirs)
-    seen = Seen(process, ours)
 
     def read() -> None:
         while True:

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A room may import those above it in this list, and none that stands on the same line.
 ORDER = [
-    {"errors", "models", "encode", "nearest", "spelling"},
-    {"redaction", "timing", "place", "urls"},
+    {"errors", "models", "encode", "nearest", "schemas", "spelling"},
+    {"query", "redaction", "timing", "place", "urls"},
     {"files", "threads"},
     {"config"},
     {"retry", "signals"},
@@ -38,11 +38,13 @@ FOREIGN = {
     "requests_toolbelt": {"api"},
     "sseclient": {"api"},
     "rich": {"render"},
+    "jmespath": {"query"},
     "typer": {"app", "cli", "commands", "main"},
     "click": set(),
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
 }
+CROSSING = {"completions", "faults", "fuzz", "hostile", "sdk"}  # folders of tests that are not about one room
 
 
 def part_of(path: Path) -> str:
@@ -88,6 +90,12 @@ def test_every_room_has_its_place() -> None:
     assert {part_of(path) for path in MODULES} == {*RANKS, "sandbox", "__init__"}
 
 
+def test_tests_mirror_the_rooms() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
+    assert folders - CROSSING <= rooms
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
     names |= {name.removesuffix(".__init__"): path for name, path in names.items()}
@@ -100,6 +108,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 HEAVY = (
     "requests",
     "urllib3",
+    "jmespath",
     "rich",
     "pydantic",
     "sseclient",
@@ -143,4 +152,4 @@ def test_a_call_loads_neither_the_live_display_nor_the_sandbox(tmp_path: Path) -
     )
     modules = set(json.loads(done.stderr.splitlines()[-1]))
     assert "requests" in modules
-    assert modules.isdisjoint({"rich", "pydantic", "starlette", "requests_toolbelt", "noxcli.sandbox"})
+    assert modules.isdisjoint({"jmespath", "rich", "pydantic", "starlette", "requests_toolbelt", "noxcli.sandbox"})

@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noxcli.config.layers import Configured, read_configured
-from noxcli.config.settings import Settings
-from noxcli.encode import to_json
-from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable
+from noxcli.config.settings import Settings, addresses_in
+from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, Unfitting
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run
+from noxcli.query import Query, as_line
 from noxcli.redaction import LEAST, can_hide
 from noxcli.render import Format, Renderer
 from noxcli.render.pipe import Content, Ndjson
@@ -45,6 +45,7 @@ class Context:
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
     listed: bool = False  # True: the runs are told as a list, although there may be one or none
+    query: Query | None = None  # what is printed of a document
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
@@ -77,6 +78,7 @@ class Context:
         self._hide_key(settings.key)
         self.base_url = settings.url
         self.log.note("connect", base_url=settings.url)
+        self.note_config()
         from noxcli.api import NoxusApi
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
@@ -123,6 +125,12 @@ class Context:
         """What completion may offer for the address in force."""
         return CompletionCache(self.terminal.environ, self.base_url, self.terminal.mask)
 
+    def note_config(self) -> None:
+        """Note for completion what the config files name."""
+        self.cache.servers(addresses_in(self.configured.file))
+        if self.base_url:
+            self.cache.aliases(self.configured.aliases)
+
     def stops_runs(self, on_interrupt: str | None) -> bool:
         """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
@@ -132,6 +140,11 @@ class Context:
         history = self.history
         entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
+
+    def line_to_fetch(self, run: Run) -> str:
+        """Return the command line that prints the run's output again."""
+        last = self.noted_run("@last")
+        return f"noxcli fetch-output{self.route} {'@last' if last and last[1] == run.id else run.id}"
 
     def line_to_stream(self, run: str) -> str:
         """Return the command line that follows the run from where stdout was left."""
@@ -200,12 +213,12 @@ class Context:
     def conclude(self, exit_code: ExitCode) -> None:
         """Write the result where the format promises one and it is not there yet, whatever the ending.
 
-        Raises as Terminal.write.
+        Raises Unfitting where the query can't be applied to it; as Terminal.write.
         """
         if self._concluded:
             return
         if self.format is Format.JSON:
-            self.terminal.write(f"{to_json(self._document(exit_code))}\n")
+            self._print(self._document(exit_code))
         elif self.format is Format.NDJSON:
             self._lines().finish(self._document(exit_code))
         self._concluded = True
@@ -222,6 +235,22 @@ class Context:
         error.hide(self.terminal.mask)
         self.terminal.complain(f"noxcli: {error.line()}")
 
+    def write_document(self, document: Any, *, indent: int | None = None) -> None:
+        """Print the one document of a command that has one of its own.
+
+        Raises Unfitting where the query can't be applied to it; as Terminal.write.
+        """
+        self._print(document, indent)
+        self._concluded = True
+
+    def _print(self, document: Any, indent: int | None = None) -> None:
+        try:
+            found = document if self.query is None else self.query.of(document)
+        except Unfitting:
+            self._concluded = True  # no other document takes the place of this one
+            raise
+        self.terminal.write(as_line(found, indent=indent))
+
     def tell(self, run: Run) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""
         self.log.note_run(run)
@@ -234,7 +263,7 @@ class Context:
 
     def _lines(self) -> Ndjson:
         if self._ndjson is None:
-            self._ndjson = Ndjson(self.terminal)
+            self._ndjson = Ndjson(self.terminal, self.query)
         return self._ndjson
 
     def log_ending(self, exit_code: int, error: NoxError | None) -> None:

@@ -50,6 +50,7 @@ class Delivering:
 
     form: options.FormatOption = Format.TEXT
     as_json: options.JsonOption = False
+    query: options.QueryOption = None
     raw: options.RawOption = None
     output_dir: options.OutputDirectory = None
     name: options.NameTemplate = None

@@ -14,6 +14,7 @@ from noxcli.config.settings import load_settings, overruling
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.files import check_target
 from noxcli.models import Run, Workflow
+from noxcli.query import Query
 from noxcli.render import Format
 from noxcli.reports.ci import ci_system
 from noxcli.reports.writer import Reports
@@ -86,7 +87,8 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
     Raises UsageProblem where the options contradict each other, or the log can't be written to.
     """
     form, terminal = delivering.form, context.terminal
-    context.format = Format.JSON if delivering.as_json else form
+    asked = delivering.query is not None and form is Format.TEXT and not delivering.raw
+    context.format = Format.JSON if delivering.as_json or asked else form
     terminal.quiet, terminal.verbose = common.quiet, common.verbose
     if common.color not in COLORS:
         raise UsageProblem(f"--color {common.color} is not known", f"write one of {', '.join(COLORS)}")
@@ -95,6 +97,10 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
     if delivering.raw and context.format is not Format.TEXT:
         raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {context.format}")
+    if delivering.query is not None:
+        if context.writes_text:
+            raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
+        context.query = Query.read(delivering.query, "--query")
     if log := common.log_file or terminal.environ.get(LOG_VARIABLE):
         context.log.open(log)
 

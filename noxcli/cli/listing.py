@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from noxcli.cli.context import Context
-from noxcli.encode import to_json
 from noxcli.errors import ExitCode
 from noxcli.render import Format
 from noxcli.render.table import in_columns, with_tabs
@@ -31,8 +30,7 @@ class Listing(Generic[T]):
         terminal = context.terminal
         if context.format is Format.JSON:
             head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": int(ExitCode.OK), "limit": limit}
-            terminal.write(f"{to_json({**head, self.name: [self.record(item) for item in items]})}\n")
-            context.format = Format.TEXT  # the list is the document
+            context.write_document({**head, self.name: [self.record(item) for item in items]})
         elif terminal.read_by_eyes:
             now = context.clock.now()
             rows = [self.row(item, lambda text: _age(text, now), True) for item in items]

@@ -72,6 +72,10 @@ Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resu
 FormatOption = Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
 SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
+QueryOption = Annotated[
+    str | None,
+    typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds; implies --json."),
+]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List at most N.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RawOption = Annotated[

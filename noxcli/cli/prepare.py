@@ -17,7 +17,7 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
-from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Uploader
@@ -48,6 +48,7 @@ def checked(
         return workflow, inputs
     if version is None and (nodes := inputs_of(known.definition)) is not None:
         call.context.cache.inputs(workflow.id, nodes)
+        call.context.cache.outputs(workflow.id, outputs_of(known.definition) or [])
     result = check(inputs, known.definition, named)
     for line in result.notes:
         call.context.terminal.note(line)

@@ -13,7 +13,17 @@ OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
     "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt"),
-    "Output": ("--format", "--json", "--limit", "--raw", "--output-dir", "--name", "--overwrite", "--no-expand"),
+    "Output": (
+        "--format",
+        "--json",
+        "--query",
+        "--limit",
+        "--raw",
+        "--output-dir",
+        "--name",
+        "--overwrite",
+        "--no-expand",
+    ),
     "Reports": ("--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",

@@ -21,7 +21,8 @@ SCRIPTS = {Shell.BASH: "noxcli.bash", Shell.ZSH: "_noxcli", Shell.FISH: "noxcli.
 
 
 def completion(
-    ctx: typer.Context, shell: Annotated[Shell, typer.Argument(help="The shell to print the script for.")]
+    ctx: typer.Context,
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh, fish or powershell.")],
 ) -> None:
     """Print the completion script of a shell.
 

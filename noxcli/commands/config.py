@@ -12,9 +12,7 @@ from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
 from noxcli.config.preferences import DEFAULTS
 from noxcli.config.settings import allows_http, find_key, find_url
-from noxcli.encode import to_json
 from noxcli.errors import Unauthorized
-from noxcli.render import Format
 from noxcli.render.table import in_columns, with_tabs
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.urls import shown_url
@@ -36,6 +34,7 @@ class Setting:
 def config(
     ctx: typer.Context,
     as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
     base_url: options.BaseUrl = None,
     api_key_file: options.ApiKeyFile = None,
     _profile: options.ProfileOption = None,
@@ -47,16 +46,16 @@ def config(
         noxcli config --json | jq -r '.settings[] | [.name, .source] | @tsv'
     """
     context: Context = ctx.obj
-    present(context, Common(), Delivering(as_json=as_json))
+    present(context, Common(), Delivering(as_json=as_json, query=query))
     check_defaults(ctx, context.configured.preferences)
+    context.note_config()
     settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
     aliases = [
         Setting(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()
     ]
-    if as_json:
+    if not context.writes_text:
         document = {"schema": CONFIG_SCHEMA, "settings": [*map(asdict, settings)], "aliases": [*map(asdict, aliases)]}
-        context.terminal.write(f"{to_json(document)}\n")
-        context.format = Format.TEXT  # the settings are the document
+        context.write_document(document)
         return
     rows = [(row.name, row.value or "-", row.source) for row in settings]
     rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]

@@ -28,11 +28,9 @@ from noxcli.config.settings import (
     find_key,
     find_url,
 )
-from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
 from noxcli.models import Run
 from noxcli.redaction import Mask
-from noxcli.render import Format
 from noxcli.runs.resolve import resolve_run
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.timing import Deadline
@@ -65,6 +63,7 @@ def doctor(
     *,
     run: RunOption = None,
     as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
     common: Examined,
 ) -> None:
     """Check settings, key, connection, clock and event stream; starts nothing.
@@ -76,17 +75,16 @@ def doctor(
         noxcli doctor --run @last
     """
     context: Context = ctx.obj
-    present(context, common, Delivering(as_json=as_json))
+    present(context, common, Delivering(as_json=as_json, query=query))
     checks: list[Check] = []
     for check in _checks(ctx, context, common, run):
         checks.append(check)
-        if not as_json:
+        if context.writes_text:
             hint = f"; {check.hint}" if check.hint else ""
             context.terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
     code = worst(check.error.exit_code for check in checks if check.error)
-    if as_json:
-        context.terminal.write(f"{to_json(_document(checks, code, context.terminal.mask))}\n")
-        context.format = Format.TEXT  # the checks are the document
+    if not context.writes_text:
+        context.write_document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
 
 

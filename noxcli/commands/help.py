@@ -1,11 +1,12 @@
 """`noxcli help TOPIC`: what every verb shares, told once."""
 
+from textwrap import fill
 from typing import Annotated
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 
 Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="The topic.")]
 
@@ -23,3 +24,13 @@ def help(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
         context.terminal.write(f"{int(code):>3}  {code.meaning}\n".replace("`", ""))
         if code.again != "-":
             context.terminal.write(f"     retry: {code.again}\n".replace("`", ""))
+    context.terminal.write(f"\n{fill(engines_view().replace('`', ''), width=80)}\n")
+
+
+def engines_view() -> str:
+    """Return what a workflow engine should do about the codes, as one paragraph."""
+    retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
+    return (
+        f"An engine that runs `noxcli batch` with `--resume --adopt` should retry {retried} (137 is a kill -9), "
+        f"and never {final}: they fail again until something is fixed."
+    )

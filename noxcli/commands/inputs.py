@@ -12,10 +12,9 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.prepare import told
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import item_start
 from noxcli.inputs.schema import SAMPLES, schema_of
-from noxcli.render import Format
 from noxcli.render.table import in_columns, with_tabs
 from noxcli.render.text import visible
 from noxcli.runs.resolve import resolve_version
@@ -31,6 +30,7 @@ def inputs(
     *,
     version_id: options.VersionId = None,
     as_json: options.SchemaOption = False,
+    query: options.QueryOption = None,
     waiting: Waiting,
     common: Common,
 ) -> None:
@@ -41,7 +41,7 @@ def inputs(
         # A JSON Schema, whose example is an input object to start from.
         noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
     context = call.context
     with call.connect() as api:
         context.enter(Phase.PREFLIGHT)
@@ -57,9 +57,9 @@ def inputs(
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if version_id is None:
         context.cache.inputs(known.id, nodes)
-    if as_json:
-        context.terminal.write(f"{to_json(schema_of(nodes, known.name or found.name), indent=2)}\n")
-        context.format = Format.TEXT  # the schema is the document
+        context.cache.outputs(known.id, outputs_of(known.definition) or [])
+    if not context.writes_text:
+        context.write_document(schema_of(nodes, known.name or found.name), indent=2)
         return
     if nodes or not context.terminal.read_by_eyes:
         context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))

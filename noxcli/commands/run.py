@@ -150,6 +150,7 @@ class Start:
                 context.log.note_run(started)
                 digest, shown = wanted.input.digest, self.inputs.shown()
                 context.history.begin(started, context.base_url, shown, digest, moment.by_server())
+                context.cache.run(started, (self.known or self.found).name)
                 _note_state(context, state_file, started)
                 _note_for_others(context, started)
                 context.way_back = context.line_to_stream(started.id)

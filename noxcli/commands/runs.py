@@ -35,6 +35,7 @@ def runs(
     status: Statuses = None,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
     waiting: Waiting,
     common: Common,
 ) -> None:
@@ -47,7 +48,7 @@ def runs(
         # What the newest run brought.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
     wanted = _statuses(call.context, status or [])
     with call.connect() as api:
         call.context.enter(Phase.DELIVER)

@@ -35,6 +35,7 @@ def stop(
     *,
     state_file: StateFileToRead = None,
     as_json: options.JsonOption = False,
+    query: options.QueryOption = None,
     timeout: options.Timeout = STOP_TIMEOUT,
     common: Common,
 ) -> None:
@@ -48,7 +49,7 @@ def stop(
         # A step that cleans up, whether or not anything was started.
         noxcli stop --state-file run.state
     """
-    call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json))
+    call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
     context = call.context
     if not runs and state_file is None:
         raise UsageProblem("no run is named", "give RUN, or --state-file FILE")

@@ -30,6 +30,7 @@ def versions(
     *,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
     waiting: Waiting,
     common: Common,
 ) -> None:
@@ -42,7 +43,7 @@ def versions(
         noxcli run demo 'User Input=hello' --version-id first
         noxcli versions demo --json | jq -r '.versions[] | select(.live) | .id'
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
     with call.connect() as api:
         call.context.enter(Phase.DELIVER)
         patience = call.patience()

@@ -38,6 +38,7 @@ def wait(
     runs: Runs,
     *,
     as_json: options.JsonOption = False,
+    query: options.QueryOption = None,
     reporting: Reporting,
     timeout: options.Timeout = None,
     any_one: AnyOne = False,
@@ -54,7 +55,9 @@ def wait(
         # Exit at the first that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
     """
-    call = begin(ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json), reporting)
+    call = begin(
+        ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json, query=query), reporting
+    )
     context = call.context
     context.listed = "-" in runs
     runs = read_runs(runs, context.sources)

@@ -22,6 +22,7 @@ def workflows(
     *,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
     waiting: Waiting,
     common: Common,
 ) -> None:
@@ -31,7 +32,7 @@ def workflows(
         noxcli workflows
         noxcli workflows --json | jq -r '.workflows[] | [.name, .runs_count] | @tsv'
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json))
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
     with call.connect() as api:
         call.context.enter(Phase.DELIVER)
         patience = call.patience()

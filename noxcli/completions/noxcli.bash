@@ -1,127 +1,133 @@
 # bash completion for noxcli; bash 3.2 will do, and the bash-completion package is not needed.
 # Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
 
-# Sets `directory` to where noxcli keeps files of a sort, as the library platformdirs has it.
-__noxcli_directory() { # OWN XDG LINUX MACOS
-    if [[ -n $1 ]]; then
-        directory=$1
-    elif [[ $2 == /* ]]; then
-        directory=$2/noxcli
+# Sets `lines` to what a file holds.
+__noxcli_lines() { # FILE
+    local line
+    lines=()
+    [[ -f $1 && -r $1 ]] || return 0
+    while IFS= read -r line; do
+        lines+=("$line")
+    done <"$1"
+}
+
+# Sets `known` to what the paths of words about the server on the line begin with, and `servers` to the lines that say so.
+# A server is named by its address, by a profile, or not at all, and noxcli has noted what the last two mean.
+__noxcli_server() {
+    local directory server line lines
+    if [[ -n ${NOXCLI_CACHE_DIR-} ]]; then
+        directory=$NOXCLI_CACHE_DIR
+    elif [[ ${XDG_CACHE_HOME-} == /* ]]; then
+        directory=$XDG_CACHE_HOME/noxcli
     elif [[ $OSTYPE == darwin* ]]; then
-        directory=$HOME/Library/$4/noxcli
+        directory=$HOME/Library/Caches/noxcli
     else
-        directory=$HOME/$3/noxcli
+        directory=$HOME/.cache/noxcli
     fi
+    for server in \
+        "$(__noxcli_given --base-url)" \
+        "${NOXCLI_BASE_URL-}" \
+        "${NOXUS_BACKEND_URL-}" \
+        "$(__noxcli_given --profile)" \
+        "${NOXCLI_PROFILE-}" \
+        ''; do
+        [[ -z $server ]] || break
+    done
+    while [[ $server == */ ]]; do server=${server%/}; done
+    known=${server//[!a-zA-Z0-9.-]/_}
+    __noxcli_lines "$directory/servers"
+    servers=(${lines[@]+"${lines[@]}"})
+    for line in ${servers[@]+"${servers[@]}"}; do
+        [[ ${line#*$'\t'} != "$server" ]] || known=${line%%$'\t'*}
+    done
+    [[ $known != *[!a-zA-Z0-9._-]* ]] || known=
+    known=$directory/${known:-https___backend.noxus.ai}
 }
 
-# Puts the profiles of the user's config file into `offered`, and sets `found` to the address of PROFILE or, where that
-# is empty, of the file's default.
-__noxcli_profiles() { # PROFILE
-    local directory file line name='' wanted=$1 quotes="\"'"
-    local default="^ *default_profile *= *[$quotes]([^$quotes]*)"
-    local heading="^ *\[ *profile *\. *(\"([^\"]+)\"|'([^']+)'|([A-Za-z0-9_-]+)) *\]"
-    local address="^ *base_url *= *[$quotes]([^$quotes]*)"
-    __noxcli_directory '' "${XDG_CONFIG_HOME-}" .config 'Application Support'
-    file=${NOXCLI_CONFIG:-$directory/config.toml}
-    [[ -f $file && -r $file ]] || return 0
-    while IFS= read -r line || [[ -n $line ]]; do
-        if [[ $line =~ $heading ]]; then
-            name=${BASH_REMATCH[2]}${BASH_REMATCH[3]}${BASH_REMATCH[4]}
-            offered+=("$name")
-        elif [[ $line =~ ^\ *\[ ]]; then
-            name=
-        elif [[ -z $wanted && $line =~ $default ]]; then
-            wanted=${BASH_REMATCH[1]}
-        elif [[ -n $name && $name == "$wanted" && $line =~ $address ]]; then
-            found=${BASH_REMATCH[1]}
-        fi
-    done <"$file"
+# Sets `workflow` to the id of what the first argument on the line means: an alias, a name, a run or an id.
+__noxcli_workflow() {
+    local kind index line lines
+    workflow=$first
+    for kind in aliases workflows runs; do
+        __noxcli_lines "$known.$kind"
+        for ((index = ${#lines[@]} - 1; index >= 0; index--)); do # the newest run is the last
+            line=${lines[index]}
+            if [[ ${line%%$'\t'*} == "$workflow" || $kind:$workflow == runs:@last ]]; then
+                line=${line#*$'\t'}
+                workflow=${line%%$'\t'*}
+                break
+            fi
+        done
+    done
 }
 
-# Sets `url` to the API's address in force, and `host` to what files about it are called after.
-__noxcli_host() {
-    local offered=() found='' typed kept open
-    __noxcli_unquote "$given_profile"
-    __noxcli_profiles "${typed:-${NOXCLI_PROFILE-}}"
-    __noxcli_unquote "$given_url"
-    url=${typed:-${NOXCLI_BASE_URL:-${NOXUS_BACKEND_URL:-${found:-https://backend.noxus.ai}}}}
-    while [[ $url == */ ]]; do url=${url%/}; done
-    host=${url//[!a-zA-Z0-9.-]/_}
-}
-
-# Puts names that noxcli came across into `offered`. They are data: whatever they say, they are only ever compared,
-# and quoted before readline gets them.
+# Puts words that noxcli came across into `offered`. They are data: whatever they say, they are only ever compared, and
+# quoted before readline gets them.
 __noxcli_known() { # KIND
-    local url host directory file name id line ids=() count=0
+    local known servers lines line index workflow ids=() count=0
     local rest=${typed:${#prefix}}
-    if [[ $1 == profile ]]; then
-        __noxcli_profiles ''
-        return
-    fi
-    __noxcli_host
-    __noxcli_directory "${NOXCLI_CACHE_DIR-}" "${XDG_CACHE_HOME-}" .cache Caches
-    file=$directory/$host.workflows
+    __noxcli_server
     case $1 in
+        profile)
+            for line in ${servers[@]+"${servers[@]}"}; do
+                line=${line#*$'\t'}
+                [[ -z $line ]] || offered+=("$line")
+            done
+            ;;
         workflow)
-            [[ -f $file && -r $file ]] || return 0
-            while IFS=$'\t' read -r name id; do
-                [[ $name != "$rest"* ]] || offered+=("$name")
-                ids+=("$id")
-            done <"$file"
+            __noxcli_lines "$known.workflows"
+            for line in ${lines[@]+"${lines[@]}"}; do
+                [[ $line != "$rest"* ]] || offered+=("${line%%$'\t'*}")
+                ids+=("${line##*$'\t'}")
+            done
+            __noxcli_lines "$known.aliases"
+            for line in ${lines[@]+"${lines[@]}"}; do
+                [[ $line != "$rest"* ]] || offered+=("${line%%$'\t'*}")
+            done
             ((${#offered[@]})) || offered=(${ids[@]+"${ids[@]}"})
             ;;
-        input)
-            local workflow=$first typed kept open
-            __noxcli_unquote "$workflow"
-            workflow=$typed
-            if [[ -f $file && -r $file ]]; then
-                while IFS=$'\t' read -r name id; do
-                    [[ $name != "$typed" ]] || workflow=$id
-                done <"$file"
-            fi
-            file=$directory/$host.$workflow.inputs
-            [[ $workflow != *[!a-zA-Z0-9._-]* && -f $file && -r $file ]] || return 0
-            while IFS= read -r name; do
-                offered+=("$name")
-            done <"$file"
-            compopt -o nospace 2>/dev/null
+        input | output)
+            __noxcli_workflow
+            [[ -n $workflow && $workflow != *[!a-zA-Z0-9._-]* ]] || return 0
+            __noxcli_lines "$known.$workflow.$1s"
+            offered=(${lines[@]+"${lines[@]}"})
+            [[ $1 != input ]] || compopt -o nospace 2>/dev/null
             ;;
         run)
             offered=(@last)
-            __noxcli_directory "${NOXCLI_STATE_DIR-}" "${XDG_STATE_HOME-}" .local/state 'Application Support'
-            while IFS= read -r name; do
-                [[ $name == "$rest"*.json && $name != *[!a-zA-Z0-9._-]* ]] || continue
-                line=
-                { IFS= read -r line <"$directory/$name"; } 2>/dev/null
-                [[ $line == *"\"host\": \"$url\""* ]] || continue
-                offered+=("${name%.json}")
+            __noxcli_lines "$known.runs"
+            for ((index = ${#lines[@]} - 1; index >= 0; index--)); do
+                line=${lines[index]%%$'\t'*}
+                [[ -n $line && $line == "$rest"* && $line != *[!a-zA-Z0-9._-]* ]] || continue
+                offered+=("$line")
                 ((++count < 20)) || [[ -n $rest ]] || break
-            done < <(command ls -t -- "$directory" 2>/dev/null)
+            done
             compopt -o nosort 2>/dev/null
             ;;
     esac
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop workflows versions inputs runs batch merge-batch config doctor completion sandbox help)
+    offered=(run stream wait fetch-output stop workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help)
 }
 
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version --help -h) ;;
-        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --raw --output-dir --name --overwrite --no-expand --state-file --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        stream) offered=(--etag --resume --format --json --raw --output-dir --name --overwrite --no-expand --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        wait) offered=(--json --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        fetch-output) offered=(--wait --format --json --raw --output-dir --name --overwrite --no-expand --junit --dotenv --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        stop) offered=(--state-file --json --timeout --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        workflows) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        versions) offered=(--limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        inputs) offered=(--version-id --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        runs) offered=(--status --limit --json --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --junit --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        merge-batch) offered=(--junit --quiet -q --verbose -v --color --help -h) ;;
-        config) offered=(--json --base-url --api-key-file --profile --help -h) ;;
-        doctor) offered=(--run --json --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
+        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        wait) offered=(--json --query --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        fetch-output) offered=(--wait --format --json --query --raw --output-dir --name --overwrite --no-expand --junit --dotenv --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        stop) offered=(--state-file --json --query --timeout --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        workflows) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        versions) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        inputs) offered=(--version-id --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        runs) offered=(--status --limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        merge-batch) offered=(--results --junit --quiet -q --verbose -v --color --help -h) ;;
+        config) offered=(--json --query --base-url --api-key-file --profile --help -h) ;;
+        doctor) offered=(--run --json --query --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
+        schema) offered=(--json --query --help -h) ;;
         completion) offered=(--help -h) ;;
         sandbox) offered=(--port --key --speed --scenario --replay --switch --help -h) ;;
         help) offered=(--help -h) ;;
@@ -133,15 +139,17 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--raw | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--raw | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--raw | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--timeout | stop:--connect-timeout | stop:--base-url | workflows:--limit | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--status | runs:--limit | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--shard | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--base-url | doctor:--connect-timeout | doctor:--base-url | sandbox:--port | sandbox:--key | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--query | stream:--name | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
+        run:--raw | stream:--raw | fetch-output:--raw | sandbox:--key)
+            kind=output offered=() ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
             kind=file offered=() ;;
-        run:--ci | stream:--ci | wait:--ci | fetch-output:--ci)
+        run:--ci | stream:--ci | wait:--ci | fetch-output:--ci | batch:--ci)
             kind=other offered=(auto github gitlab off) ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
@@ -151,8 +159,12 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(auto always never) ;;
         run:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile)
             kind=profile offered=() ;;
+        runs:--status)
+            kind=other offered=(awaiting_human_feedback completed failed queued running stopped) ;;
         batch:--input-format)
             kind=other offered=(jsonl csv tsv) ;;
+        batch:--shard)
+            kind=other offered=(auto) ;;
         doctor:--run)
             kind=run offered=() ;;
         *) return 1 ;;
@@ -174,6 +186,7 @@ __noxcli_argument() { # VERB NUMBER
         batch:2) kind=file offered=() ;;
         batch:*) kind=input offered=() ;;
         merge-batch:*) kind=directory offered=() ;;
+        schema:1) kind=other offered=() ;;
         completion:1) kind=other offered=(bash zsh fish powershell) ;;
         sandbox:*) kind=command offered=() ;;
         help:1) kind=other offered=(exit-codes) ;;
@@ -286,7 +299,7 @@ __noxcli_files() { # PREFIX -f|-d
 __noxcli_offer() { # PREFIX: what `kind` and `offered` say, for the rest of the word
     local prefix=$1 key='^(\\.|[^\=@])+=?@'
     case $kind in
-        workflow | run | profile) __noxcli_known "$kind" ;;
+        workflow | run | profile | output) __noxcli_known "$kind" ;;
         input) [[ $typed =~ $key ]] || __noxcli_known input ;;
     esac
     __noxcli_reply "$prefix" ${offered[@]+"${offered[@]}"}
@@ -323,30 +336,41 @@ __noxcli_inner() { # INDEX: the command line that begins with that word
     __noxcli_files '' -f
 }
 
-__noxcli_given() { # OPTION VALUE, as it is typed
-    case $1 in
-        --base-url) given_url=$2 ;;
-        --profile) given_profile=$2 ;;
-    esac
+# Prints the value that the line has for an option so far.
+__noxcli_given() { # OPTION
+    local index typed='' kept open word value=''
+    for ((index = 1; index < ${#words[@]}; index++)); do
+        word=${words[index]}
+        case $word in
+            "$1") value=${words[index + 1]-} ;;
+            "$1="*) value=${word#*=} ;;
+        esac
+    done
+    __noxcli_unquote "$value"
+    printf %s "$typed"
+}
+
+__noxcli_first() { # WORD
+    local typed kept open
+    __noxcli_unquote "$1"
+    first=$typed
 }
 
 __noxcli_complete() {
-    local verb='' number=0 pending='' closed='' index word kind=other offered=() first='' given_url='' given_profile=''
+    local verb='' number=0 pending='' closed='' index word kind=other offered=() first=''
     for ((index = 1; index < ${#words[@]}; index++)); do
         word=${words[index]}
         if [[ -n $pending ]]; then
-            __noxcli_given "$pending" "$word"
             pending=
         elif [[ -z $closed && $word == -- ]]; then
             closed=yes
         elif [[ -z $closed && $word == -?* ]]; then
             ! __noxcli_value "$verb" "$word" || pending=$word
-            [[ $word != *=* ]] || __noxcli_given "${word%%=*}" "${word#*=}"
         elif [[ -z $verb ]]; then
             verb=$word
         else
             number=$((number + 1))
-            ((number > 1)) || first=$word
+            ((number > 1)) || __noxcli_first "$word"
             __noxcli_argument "$verb" "$number"
             if [[ $kind == command ]]; then
                 __noxcli_inner "$index"

@@ -1,43 +1,20 @@
 # fish completion for noxcli.
 # Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
 
-# Prints where noxcli keeps files of a sort, as the library platformdirs has it.
-function __noxcli_directory --argument-names own xdg linux macos
-    if test -n "$own"
-        printf '%s\n' $own
-    else if string match -q '/*' -- "$xdg"
-        printf '%s\n' $xdg/noxcli
+# Prints what a file holds.
+function __noxcli_lines --argument-names file
+    test -f "$file" -a -r "$file"; and string match -r '.+' <$file
+end
+
+function __noxcli_directory
+    if test -n "$NOXCLI_CACHE_DIR"
+        printf '%s\n' $NOXCLI_CACHE_DIR
+    else if string match -q '/*' -- "$XDG_CACHE_HOME"
+        printf '%s\n' $XDG_CACHE_HOME/noxcli
     else if test -d "$HOME/Library/Application Support"
-        printf '%s\n' $HOME/Library/$macos/noxcli
+        printf '%s\n' $HOME/Library/Caches/noxcli
     else
-        printf '%s\n' $HOME/$linux/noxcli
-    end
-end
-
-function __noxcli_config
-    set -l file $NOXCLI_CONFIG
-    test -n "$file"; or set file (__noxcli_directory '' "$XDG_CONFIG_HOME" .config 'Application Support')/config.toml
-    test -f "$file" -a -r "$file"; and printf '%s\n' $file
-end
-
-# Prints the profiles of the user's config file, NAME<TAB>ADDRESS each.
-function __noxcli_profiles
-    set -l file (__noxcli_config); or return
-    set -l names
-    set -l addresses
-    while read -l line
-        if set -l found (string match -rg '^ *\[ *profile *\. *(?|"([^"]+)"|\'([^\']+)\'|([\w-]+)) *\]' -- $line)
-            set -a names $found
-            set -a addresses ''
-        else if string match -qr '^ *\[' -- $line
-            set -a names '' # of some other table
-            set -a addresses ''
-        else if set -q names[1]; and set -l found (string match -rg '^ *base_url *= *["\']([^"\']*)' -- $line)
-            set addresses[-1] $found
-        end
-    end <$file
-    for index in (seq (count $names))
-        test -z "$names[$index]"; or printf '%s\t%s\n' $names[$index] $addresses[$index]
+        printf '%s\n' $HOME/.cache/noxcli
     end
 end
 
@@ -53,91 +30,95 @@ function __noxcli_given --argument-names option
     end | string match -er . | tail -n 1
 end
 
-function __noxcli_address_of_profile
-    set -l file (__noxcli_config); or return
-    for name in (__noxcli_given --profile) $NOXCLI_PROFILE (string match -rg '^ *default_profile *= *["\']([^"\']+)' <$file)
-        __noxcli_profiles | string match -rg -- '^'(string escape --style=regex -- $name)'\t(.+)'
-        return
-    end
+# Prints what the paths of words about the server on the line begin with. A server is named by its address, by a profile,
+# or not at all, and noxcli has noted what the last two mean.
+function __noxcli_server
+    set -l directory (__noxcli_directory)
+    set -l server (string match -er . -- \
+        (__noxcli_given --base-url) \
+        $NOXCLI_BASE_URL \
+        $NOXUS_BACKEND_URL \
+        (__noxcli_given --profile) \
+        $NOXCLI_PROFILE \
+        '')[1]
+    set server (string trim -r -c / -- "$server")
+    set -l known (string replace -ra '[^a-zA-Z0-9.-]' _ -- $server)
+    set -l noted (__noxcli_lines $directory/servers | string match -rg -- '^([a-zA-Z0-9._-]+)\t'(string escape --style=regex -- $server)'$')
+    test -n "$noted[1]"; and set known $noted[1]
+    test -n "$known"; or set known https___backend.noxus.ai
+    printf '%s\n' $directory/$known
 end
 
-# Prints the API's address in force.
-function __noxcli_url
-    for url in (__noxcli_given --base-url) $NOXCLI_BASE_URL $NOXUS_BACKEND_URL (__noxcli_address_of_profile) https://backend.noxus.ai
-        if test -n "$url"
-            string trim -r -c / -- $url
-            return
-        end
+# Prints the id of what the first argument on the line means: an alias, a name, a run or an id.
+function __noxcli_workflow --argument-names known
+    set -l place (__noxcli_place)
+    set -l workflow $place[3]
+    for kind in aliases workflows runs
+        set -l found (__noxcli_lines $known.$kind | string match -rg -- '^'(string escape --style=regex -- "$workflow")'\t([^\t]+)')
+        test $kind = runs -a "$workflow" = @last
+        and set found (__noxcli_lines $known.$kind | string match -rg '^[^\t]+\t([^\t]+)')
+        set -q found[1]; and set workflow $found[-1]
     end
+    string match -r '^[a-zA-Z0-9._-]+$' -- $workflow
 end
 
-# Prints names that noxcli came across, one a line, NAME<TAB>DESCRIPTION. They are data: fish quotes them.
+# Prints words that noxcli came across, one a line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
 function __noxcli_known --argument-names kind
-    set -l url (__noxcli_url)
-    set -l known (__noxcli_directory "$NOXCLI_CACHE_DIR" "$XDG_CACHE_HOME" .cache Caches)/(string replace -ra '[^a-zA-Z0-9.-]' _ -- $url)
-    set -l begun '^'(string escape --style=regex -- (__noxcli_token))
+    set -l known (__noxcli_server)
+    set -l begun '^'(string escape --style=regex -- (__noxcli_token | string replace -r -- '^--[^=]*=' ''))
     switch $kind
         case workflow
-            test -f $known.workflows -a -r $known.workflows; or return
-            if string match -qr -- $begun <$known.workflows
-                string match -r '.+' <$known.workflows
+            if begin
+                    __noxcli_lines $known.workflows
+                    __noxcli_lines $known.aliases
+                end | string match -qr -- $begun
+                __noxcli_lines $known.workflows
             else
-                string replace -r '(.*)\t(.*)' '$2\t$1' <$known.workflows
+                __noxcli_lines $known.workflows | string replace -r '(.*)\t(.*)' '$2\t$1'
             end
-        case input
-            set -l place (__noxcli_place)
-            set -l id $place[3]
-            if test -f $known.workflows -a -r $known.workflows
-                set -a id (string match -rg -- '^'(string escape --style=regex -- $id)'\t(.+)' <$known.workflows)
-            end
-            set -l file $known.$id[-1].inputs
-            string match -q '*/*' -- $id[-1]; or not test -f $file -a -r $file; or string match -r '.+' <$file
+            __noxcli_lines $known.aliases
+        case input output
+            set -l workflow (__noxcli_workflow $known)
+            and __noxcli_lines $known.$workflow.{$kind}s
         case run
             printf '%s\t%s\n' @last 'what was started last from here'
-            set -l directory (__noxcli_directory "$NOXCLI_STATE_DIR" "$XDG_STATE_HOME" .local/state 'Application Support')
-            set -l entry '"workflow_id": "([^"]+)".*"host": "'(string escape --style=regex -- $url)'".*"created_at": "([^"]+)"'
-            set -l count 0
-            for file in (command ls -t -- $directory 2>/dev/null | string match -r -- $begun'[a-zA-Z0-9._-]*\.json$')
-                set -l found (string match -rg -- $entry <$directory/$file 2>/dev/null); or continue
-                set -l name
-                test -f $known.workflows -a -r $known.workflows
-                and set name (string match -rg -- '^(.+)\t'(string escape --style=regex -- $found[1])'$' <$known.workflows)
-                printf '%s\t%s, %s\n' (string replace -r '\.json$' '' -- $file) "$name" $found[2]
-                set count (math $count + 1)
-                test $count -lt 20 -o $begun != ^; or break
-            end
+            set -l found (__noxcli_lines $known.runs | string match -r '^[a-zA-Z0-9._-]+\t.*' | string match -r -- $begun'.*')
+            test $begun = ^; and set found $found[-20..-1]
+            string replace -r '\t.*\t' '\t' -- $found[-1..1]
         case profile
-            __noxcli_profiles
+            __noxcli_lines (__noxcli_directory)/servers | string match -rg '\t(.+)'
     end
 end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
-        case 'stop:--state-file' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
+        case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
-        case 'workflows:--limit' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
+        case 'workflows:--limit' 'workflows:--query' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
             return 0
-        case 'versions:--limit' 'versions:--timeout' 'versions:--retry-for' 'versions:--connect-timeout' 'versions:--color' 'versions:--log-file' 'versions:--base-url' 'versions:--api-key-file' 'versions:--profile'
+        case 'versions:--limit' 'versions:--query' 'versions:--timeout' 'versions:--retry-for' 'versions:--connect-timeout' 'versions:--color' 'versions:--log-file' 'versions:--base-url' 'versions:--api-key-file' 'versions:--profile'
             return 0
-        case 'inputs:--version-id' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
+        case 'inputs:--version-id' 'inputs:--query' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
             return 0
-        case 'runs:--status' 'runs:--limit' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
+        case 'runs:--status' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
-        case 'merge-batch:--junit' 'merge-batch:--color'
+        case 'merge-batch:--results' 'merge-batch:--junit' 'merge-batch:--color'
             return 0
-        case 'config:--base-url' 'config:--api-key-file' 'config:--profile'
+        case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
-        case 'doctor:--run' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
+        case 'doctor:--run' 'doctor:--query' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
+            return 0
+        case 'schema:--query'
             return 0
         case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
             return 0
@@ -239,11 +220,12 @@ complete -c noxcli -n '__noxcli_at 0' -a batch -d 'Run a workflow once for each 
 complete -c noxcli -n '__noxcli_at 0' -a merge-batch -d 'Join the journals of a batch\'s shards, and print one JSON line for each row'
 complete -c noxcli -n '__noxcli_at 0' -a config -d 'Show the current settings, and where each comes from'
 complete -c noxcli -n '__noxcli_at 0' -a doctor -d 'Check settings, key, connection, clock and event stream; starts nothing'
+complete -c noxcli -n '__noxcli_at 0' -a schema -d 'Print the JSON Schemas of the documents that noxcli prints'
 complete -c noxcli -n '__noxcli_at 0' -a completion -d 'Print the completion script of a shell'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the exit codes, and what to do about each'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows versions inputs runs batch merge-batch config doctor completion sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run batch' -l secret -x -d 'Send this environment variable\'s value, and never show it'
 complete -c noxcli -n '__noxcli_in run batch' -l dry-run -d 'Check the inputs and print the request without sending it'
@@ -253,7 +235,8 @@ complete -c noxcli -n '__noxcli_in run' -l callback-url -x -d 'Have the platform
 complete -c noxcli -n '__noxcli_in run' -l detach -d 'Start the run, print its id and exit'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'text content json ndjson' -d 'Choose what stdout carries'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop' -l json -d 'Same as --format json'
-complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -d 'Print one output exactly, by label or node id; repeatable'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows versions inputs runs config doctor schema' -l query -x -d 'Print only what this JMESPath expression finds; implies --json'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -a '(__noxcli_known output)' -d 'Print one output exactly, by label or node id; repeatable'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR even if noxcli did not write them; without it, exit 9'
@@ -261,7 +244,7 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l no-expand -d 'Do 
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop workflows versions inputs runs batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
 complete -c noxcli -n '__noxcli_in run stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
 complete -c noxcli -n '__noxcli_in run stream wait' -l idle-timeout -x -d 'Poll the run\'s status after this long without events'
@@ -285,9 +268,9 @@ complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run 
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait until the run has ended'
 complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List at most N'
-complete -c noxcli -n '__noxcli_in workflows versions runs config doctor' -l json -d 'Print one JSON document'
+complete -c noxcli -n '__noxcli_in workflows versions runs config doctor schema' -l json -d 'Print one JSON document'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
-complete -c noxcli -n '__noxcli_in runs' -l status -x -d 'List only runs in this status; repeatable'
+complete -c noxcli -n '__noxcli_in runs' -l status -x -a 'awaiting_human_feedback completed failed queued running stopped' -d 'List only runs in this status; repeatable'
 complete -c noxcli -n '__noxcli_in batch' -l input-format -x -a 'jsonl csv tsv' -d 'Read FILE as this format. [default: by its name, else jsonl]'
 complete -c noxcli -n '__noxcli_in batch' -l column -x -d 'Read a column as files to upload (KEY@) or as JSON (KEY:=)'
 complete -c noxcli -n '__noxcli_in batch' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write each row\'s files and the journal to DIR. [default: FILE.batch for the journal]'
@@ -295,15 +278,16 @@ complete -c noxcli -n '__noxcli_in batch' -l max-parallel -x -d 'Run at most N r
 complete -c noxcli -n '__noxcli_in batch' -l resume -d 'Continue where an earlier call stopped'
 complete -c noxcli -n '__noxcli_in batch' -l adopt -d 'For rows whose start is uncertain, adopt the matching run, or start one if there is none'
 complete -c noxcli -n '__noxcli_in batch' -l retry-in-doubt -d 'Start uncertain rows again, even if that runs them twice'
-complete -c noxcli -n '__noxcli_in batch' -l retry-failed -d 'Start rows again if their run failed or was stopped'
+complete -c noxcli -n '__noxcli_in batch' -l retry-failed -d 'Like --resume, and start rows again if their run failed or was stopped'
 complete -c noxcli -n '__noxcli_in batch' -l changed-input -d 'Resume even though FILE has changed'
 complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start no more rows after N have failed'
 complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'Same as --max-failures 1'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
-complete -c noxcli -n '__noxcli_in batch' -l shard -x -d 'Run only every N-th row, starting at row I'
+complete -c noxcli -n '__noxcli_in batch' -l shard -x -a auto -d 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine\'s task. [env: NOXCLI_SHARD]'
+complete -c noxcli -n '__noxcli_in merge-batch' -l results -r -F -d 'Write every finished row\'s result, with its output'
 complete -c noxcli -n '__noxcli_in doctor' -l run -x -k -a '(__noxcli_known run)' -d 'Check the event stream of this run, best while it is running'
 complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d 'Listen on this port. [default: 8765; with COMMAND: any free one]'
-complete -c noxcli -n '__noxcli_in sandbox' -l key -x -d 'Accept this API key. [default: a new one for each start]'
+complete -c noxcli -n '__noxcli_in sandbox' -l key -x -a '(__noxcli_known output)' -d 'Accept this API key. [default: a new one for each start]'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Make time pass this many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --format ndjson'

@@ -1,79 +1,79 @@
 # PowerShell completion for noxcli. Where this has nothing to offer, PowerShell itself offers file names.
 # Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
 
-# Where noxcli keeps files of a sort, as the library platformdirs has it.
-function __noxcli_directory([string] $Own, [string] $Xdg, [string] $Linux, [string] $MacOS, [string] $Windows) {
-    if ($Own) { $Own }
-    elseif ($env:LOCALAPPDATA) { "$env:LOCALAPPDATA/$Windows" }
-    elseif ($Xdg -like '/*') { "$Xdg/noxcli" }
-    elseif ($IsMacOS) { "$HOME/Library/$MacOS/noxcli" }
-    else { "$HOME/$Linux/noxcli" }
-}
-
 function __noxcli_lines([string] $Path) {
-    if (Test-Path -LiteralPath $Path -PathType Leaf) { [System.IO.File]::ReadAllLines($Path) }
+    if (Test-Path -LiteralPath $Path -PathType Leaf) { [System.IO.File]::ReadAllLines($Path) | Where-Object { $_ } }
 }
 
-# The profiles of the user's config file, each with its address.
-function __noxcli_profiles {
-    $path = $env:NOXCLI_CONFIG
-    if (-not $path) {
-        $path = (__noxcli_directory '' $env:XDG_CONFIG_HOME '.config' 'Application Support' 'noxcli') + '/config.toml'
+function __noxcli_directory {
+    if ($env:NOXCLI_CACHE_DIR) { $env:NOXCLI_CACHE_DIR }
+    elseif ($env:LOCALAPPDATA) { "$env:LOCALAPPDATA/noxcli/Cache" }
+    elseif ($env:XDG_CACHE_HOME -like '/*') { "$env:XDG_CACHE_HOME/noxcli" }
+    elseif ($IsMacOS) { "$HOME/Library/Caches/noxcli" }
+    else { "$HOME/.cache/noxcli" }
+}
+
+# What the paths of words about the server on the line begin with. A server is named by its address, by a profile, or not
+# at all, and noxcli has noted what the last two mean.
+function __noxcli_server($Given) {
+    $names = @(
+        $Given['--base-url'],
+        $env:NOXCLI_BASE_URL,
+        $env:NOXUS_BACKEND_URL,
+        $Given['--profile'],
+        $env:NOXCLI_PROFILE,
+        ''
+    )
+    $server = ([string] ($names | Where-Object { $_ } | Select-Object -First 1)).TrimEnd('/')
+    $known = $server -creplace '[^a-zA-Z0-9.-]', '_'
+    foreach ($line in @(__noxcli_lines "$(__noxcli_directory)/servers")) {
+        $key, $name = $line.Split("`t")
+        if ($name -ceq $server -and $key -cmatch '^[a-zA-Z0-9._-]+$') { $known = $key }
     }
-    $found = $null
-    foreach ($line in @(__noxcli_lines $path)) {
-        if ($line -match '^ *default_profile *= *["'']([^"'']*)') {
-            @{ Default = $Matches[1] }
-        } elseif ($line -match '^ *\[ *profile *\. *(?:"([^"]+)"|''([^'']+)''|([\w-]+)) *\]') {
-            $found = @{ Name = $Matches[1] + $Matches[2] + $Matches[3]; Address = '' }
-            $found
-        } elseif ($line -match '^ *\[') {
-            $found = $null
-        } elseif ($found -and $line -match '^ *base_url *= *["'']([^"'']*)') {
-            $found.Address = $Matches[1]
+    if (-not $known) { $known = 'https___backend.noxus.ai' }
+    "$(__noxcli_directory)/$known"
+}
+
+# The id of what the first argument on the line means: an alias, a name, a run or an id.
+function __noxcli_workflow([string] $Known, $Given) {
+    $workflow = [string] $Given['']
+    foreach ($kind in 'aliases', 'workflows', 'runs') {
+        $found = $null
+        foreach ($line in @(__noxcli_lines "$Known.$kind")) {
+            $word, $id = $line.Split("`t")
+            $newest = $kind -ceq 'runs' -and $workflow -ceq '@last' # the newest run is the last
+            if ($newest -or $word -ceq $workflow) { $found = @($id)[0] }
         }
+        if ($found) { $workflow = $found }
     }
+    if ($workflow -cmatch '^[a-zA-Z0-9._-]+$') { $workflow }
 }
 
-# The API's address in force.
-function __noxcli_url($Given) {
-    $profiles = @(__noxcli_profiles)
-    $name = @($Given['--profile'], $env:NOXCLI_PROFILE) + @($profiles.Default) | Where-Object { $_ } | Select-Object -First 1
-    $address = ($profiles | Where-Object { $name -and $_.Name -ceq $name }).Address
-    $urls = $Given['--base-url'], $env:NOXCLI_BASE_URL, $env:NOXUS_BACKEND_URL, $address, 'https://backend.noxus.ai'
-    ($urls | Where-Object { $_ } | Select-Object -First 1).TrimEnd('/')
-}
-
-# Names that noxcli came across. They are data: __noxcli_quoted quotes them.
+# Words that noxcli came across. They are data: __noxcli_quoted quotes them.
 function __noxcli_known([string] $Kind, [string] $Typed, $Given) {
-    if ($Kind -eq 'profile') {
-        return @(__noxcli_profiles).Name | Where-Object { $_ }
-    }
-    $url = __noxcli_url $Given
-    $cache = __noxcli_directory $env:NOXCLI_CACHE_DIR $env:XDG_CACHE_HOME '.cache' 'Caches' 'noxcli/Cache'
-    $known = $cache + '/' + ($url -creplace '[^a-zA-Z0-9.-]', '_')
+    $known = __noxcli_server $Given
     switch ($Kind) {
+        'profile' {
+            __noxcli_lines "$(__noxcli_directory)/servers" | ForEach-Object { $_.Split("`t")[1] } | Where-Object { $_ }
+        }
         'workflow' {
             $pairs = @(__noxcli_lines "$known.workflows" | ForEach-Object { , $_.Split("`t") })
-            $begun = @($pairs | Where-Object { $_[0].StartsWith($Typed, [System.StringComparison]::Ordinal) })
-            if ($begun) { $begun | ForEach-Object { $_[0] } } else { $pairs | ForEach-Object { $_[1] } }
+            $words = @($pairs | ForEach-Object { $_[0] }) + @(__noxcli_lines "$known.aliases" | ForEach-Object { $_.Split("`t")[0] })
+            $begun = @($words | Where-Object { $_.StartsWith($Typed, [System.StringComparison]::Ordinal) })
+            if ($begun) { $begun } else { $pairs | ForEach-Object { $_[1] } }
         }
-        'input' {
-            $id = [string] $Given['']
-            foreach ($line in @(__noxcli_lines "$known.workflows")) {
-                if ($line.StartsWith("$id`t", [System.StringComparison]::Ordinal)) { $id = $line.Split("`t")[1] }
-            }
-            if ($id -cmatch '^[a-zA-Z0-9._-]+$') { __noxcli_lines "$known.$id.inputs" }
+        { $_ -in 'input', 'output' } {
+            $workflow = __noxcli_workflow $known $Given
+            if ($workflow) { __noxcli_lines "$known.$workflow.${Kind}s" }
         }
         'run' {
             '@last'
-            $state = __noxcli_directory $env:NOXCLI_STATE_DIR $env:XDG_STATE_HOME '.local/state' 'Application Support' 'noxcli'
-            $files = Get-ChildItem -LiteralPath $state -Filter '*.json' -File -ErrorAction SilentlyContinue |
-                Where-Object { $_.Name.StartsWith($Typed, [System.StringComparison]::Ordinal) } |
-                Sort-Object LastWriteTime -Descending
-            $runs = $files | Where-Object { (__noxcli_lines $_.FullName) -clike ('*"host": "' + [WildcardPattern]::Escape($url) + '"*') }
+            $runs = @(__noxcli_lines "$known.runs" | ForEach-Object { $_.Split("`t")[0] } | Where-Object {
+                    $_.StartsWith($Typed, [System.StringComparison]::Ordinal) -and $_ -cmatch '^[a-zA-Z0-9._-]+$'
+                })
+            [array]::Reverse($runs)
             if (-not $Typed) { $runs = $runs | Select-Object -First 20 }
-            $runs | ForEach-Object { $_.BaseName }
+            $runs
         }
     }
 }
@@ -112,7 +112,8 @@ function __noxcli_verbs {
                 @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
-                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
@@ -150,7 +151,8 @@ function __noxcli_verbs {
                 @{ Names = @('--resume'); Help = 'Resume after the last event read on this machine' }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
-                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
@@ -183,6 +185,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--json'); Help = 'Same as --format json' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -215,7 +218,8 @@ function __noxcli_verbs {
                 @{ Names = @('--wait'); Help = 'Wait until the run has ended' }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
-                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
@@ -244,6 +248,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
@@ -263,6 +268,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -284,6 +290,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -305,6 +312,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print a JSON Schema of the input object' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -324,9 +332,10 @@ function __noxcli_verbs {
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'queued', 'running', 'stopped') }
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -356,13 +365,14 @@ function __noxcli_verbs {
                 @{ Names = @('--resume'); Help = 'Continue where an earlier call stopped' }
                 @{ Names = @('--adopt'); Help = 'For rows whose start is uncertain, adopt the matching run, or start one if there is none' }
                 @{ Names = @('--retry-in-doubt'); Help = 'Start uncertain rows again, even if that runs them twice' }
-                @{ Names = @('--retry-failed'); Help = 'Start rows again if their run failed or was stopped' }
+                @{ Names = @('--retry-failed'); Help = 'Like --resume, and start rows again if their run failed or was stopped' }
                 @{ Names = @('--changed-input'); Help = 'Resume even though FILE has changed' }
                 @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
-                @{ Names = @('--shard'); Help = 'Run only every N-th row, starting at row I'; Kind = 'other'; Words = @() }
+                @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
                 @{ Names = @('--no-check'); Help = 'Skip local input validation' }
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
@@ -387,6 +397,7 @@ function __noxcli_verbs {
                 @{ Kind = 'directory'; Words = @(); Repeated = $true }
             )
             Options = @(
+                @{ Names = @('--results'); Help = 'Write every finished row''s result, with its output'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -400,6 +411,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
@@ -413,12 +425,24 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--run'); Help = 'Check the event stream of this run, best while it is running'; Kind = 'run'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
                 @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'schema' = @{
+            Help = 'Print the JSON Schemas of the documents that noxcli prints'
+            Arguments = @(
+                @{ Kind = 'other'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -438,7 +462,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--port'); Help = 'Listen on this port. [default: 8765; with COMMAND: any free one]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--key'); Help = 'Accept this API key. [default: a new one for each start]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--key'); Help = 'Accept this API key. [default: a new one for each start]'; Kind = 'output'; Words = @() }
                 @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }

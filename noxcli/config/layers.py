@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noxcli.config.preferences import Preferences, Sourced, read_variables
-from noxcli.config.profiles import Profile, config_path, read_profile
+from noxcli.config.profiles import Profile, choose_profile, config_path, read_users_file
 from noxcli.config.project import find_project_file, read_project_file
+from noxcli.config.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Configured:
     """What was read, and from where; `preferences` has variables over the project's file over the profile."""
 
     path: Sourced
+    file: Table  # the user's own config file
     profile: Profile | None
     project: Path | None
     preferences: Preferences
@@ -30,12 +32,13 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
     Raises ConfigProblem for a file that is wrong, or a profile that is missing.
     """
     path = config_path(environ)
-    chosen = read_profile(path, profile, environ)
+    file = read_users_file(path)
+    chosen = choose_profile(file, profile, environ)
     project = _project_file()
     preferences = read_variables(environ)
     if project is not None:
         preferences = preferences.over(read_project_file(project))
-    return Configured(path, chosen, project, preferences.over(chosen.preferences) if chosen else preferences)
+    return Configured(path, file, chosen, project, preferences.over(chosen.preferences) if chosen else preferences)
 
 
 def _project_file() -> Path | None:

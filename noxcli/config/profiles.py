@@ -36,24 +36,31 @@ def config_path(environ: Mapping[str, str]) -> Sourced:
     return Sourced(str(user_config_path("noxcli", appauthor=False) / "config.toml"), "default")
 
 
-def read_profile(path: Sourced, named: str | None, environ: Mapping[str, str]) -> Profile | None:
-    """Return the profile that counts: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
+def read_users_file(path: Sourced) -> Table:
+    """Return what the user's config file holds: nothing where there is none.
 
-    Only this one's contents are checked. Raises ConfigProblem where it is missing or wrong, and for a file that
-    NOXCLI_CONFIG names and that is missing.
+    Raises ConfigProblem for a file that is wrong, and for one that NOXCLI_CONFIG names and that is missing.
     """
     table = read_table(Path(path.value))
     if table is None and path.source != "default":
         raise ConfigProblem(f"there is no config file {path.value}", f"check {FILE_VARIABLE}")
     table = table or Table(Path(path.value), "", {})
     table.allow(("default_profile", "profile"), "there are default_profile and [profile.NAME]")
-    profiles = table.table("profile")
-    name = _chosen(table, named, environ)
+    return table
+
+
+def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -> Profile | None:
+    """Return the profile that counts: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
+
+    Only this one's contents are checked. Raises ConfigProblem where it is missing or wrong.
+    """
+    profiles = file.table("profile")
+    name = _chosen(file, named, environ)
     if name is None:
         return None
     if name.value not in profiles.values:
         there = ", ".join(sorted(profiles.values)) or "none"
-        raise ConfigProblem(f"{path.value} has no profile {name.value!r} ({name.source})", f"there are: {there}")
+        raise ConfigProblem(f"{file.path} has no profile {name.value!r} ({name.source})", f"there are: {there}")
     return _profile(profiles.table(name.value), name)
 
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 
 from noxcli.config.credentials import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
 from noxcli.config.preferences import Sourced
-from noxcli.config.profiles import Profile
+from noxcli.config.profiles import NAME_VARIABLE, Profile
+from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem, Unauthorized
 from noxcli.urls import check_url, read_url, same_origin
 
 # noxus-sdk 0.6.0, client.py: the default host and both names.
 DEFAULT_URL = "https://backend.noxus.ai"
 URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
+# What may name a server, the strongest first: an address, or a profile that has one.
+SERVER_NAMES = ("--base-url", *URL_VARIABLES, "--profile", NAME_VARIABLE)
 KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
 KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
 
@@ -55,6 +58,17 @@ def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile 
     if profile is not None and profile.base_url is not None:
         return Sourced(profile.base_url, f"{profile.place}.base_url")
     return Sourced(DEFAULT_URL, "default")
+
+
+def addresses_in(file: Table) -> dict[str, str]:
+    """Return the address of each profile in the user's config file, and under the empty name that of the default.
+
+    What is wrong in a profile that does not count is no mistake here.
+    """
+    profiles = file.values.get("profile", {})
+    written = {name: profile.get("base_url") for name, profile in profiles.items() if isinstance(profile, dict)}
+    addresses = {name: url if isinstance(url, str) and url.strip() else DEFAULT_URL for name, url in written.items()}
+    return {"": addresses.get(str(file.values.get("default_profile")), DEFAULT_URL), **addresses}
 
 
 def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None) -> KeySource:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = re.compile(r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?")
@@ -77,11 +77,14 @@ def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
     ]
 
 
-def keys_of(inputs: Iterable[InputNode]) -> dict[str, InputNode]:
-    """Return the shortest key that means each input alone: its label, or where two share it or none has one, its id."""
-    inputs = list(inputs)
-    labels = [node.label for node in inputs]
-    return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in inputs}
+N = TypeVar("N", InputNode, OutputNode)
+
+
+def keys_of(nodes: Iterable[N]) -> dict[str, N]:
+    """Return the shortest key that means each node alone: its label, or where two share it or none has one, its id."""
+    nodes = list(nodes)
+    labels = [node.label for node in nodes]
+    return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in nodes}
 
 
 def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -28,8 +28,10 @@ class Tally(Protocol):
 
 
 def counting(terminal: Terminal) -> "BatchBar | BatchLines":
-    """Return what shows a batch on this terminal."""
-    return BatchBar(terminal) if terminal.can_redraw() and not terminal.quiet else BatchLines(terminal)
+    """Return what shows a batch on this terminal; results that may come back to it through a pipe get no bar."""
+    returning = terminal.shares_screen() and not terminal.read_by_eyes
+    drawn = not (terminal.quiet or returning) and terminal.can_redraw()
+    return BatchBar(terminal) if drawn else BatchLines(terminal)
 
 
 class BatchLines(Plainly):

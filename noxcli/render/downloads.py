@@ -18,7 +18,7 @@ POINTER_WIDTH = 40  # cells
 
 def watching(terminal: Terminal) -> AbstractContextManager["DownloadLines | DownloadBars"]:
     """Return what shows downloads on this terminal."""
-    return DownloadBars(terminal) if terminal.can_redraw() and not terminal.quiet else DownloadLines(terminal)
+    return DownloadBars(terminal) if not terminal.quiet and terminal.can_redraw() else DownloadLines(terminal)
 
 
 class DownloadLines(Plainly):

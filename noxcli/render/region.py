@@ -3,8 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -12,32 +12,35 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from noxcli.render.line import Line
-from noxcli.render.terminal import Terminal
+from noxcli.render.terminal import CLEAR_BELOW, Terminal
 from noxcli.signals import SHOW_CURSOR
 
 HIDE_CURSOR = str(Control.show_cursor(False))
 # Without auto-wrap, a character that is wider here than anybody knows costs a cell, and not a row.
+CARRIAGE_RETURN = str(Control(ControlType.CARRIAGE_RETURN))
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
-CLEAR_LINE, CLEAR_BELOW = "\x1b[K", "\x1b[J"
+CLEAR_LINE = "\x1b[K"
 
 
 class Region:
     """Lines at the bottom, from `with` to its end. Any thread may draw or say something: each does one whole write.
 
-    Nothing is drawn where the shell has the terminal: after Ctrl-Z, or behind `&`.
+    Between two writes the cursor is where the lines begin. So a line of another process pushes them down and is not
+    painted over, and a resize moves the cursor along with them, however the terminal wraps lines. Nothing is drawn
+    where the shell has the terminal: after Ctrl-Z, or behind `&`.
     """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._lock = threading.RLock()  # a signal may come while its thread is drawing
-        self._drawn: list[Line] = []
-        self._size = self._seen = terminal.size()
+        self._drawn: list[str] = []
+        self._seen = terminal.size()
         self._open = False
         self._suspends = False
 
     def __enter__(self) -> Self:
         self._open = True
-        self._terminal.above = self.say
+        self._terminal.drawn = self
         ours = threading.current_thread() is threading.main_thread()
         self._suspends = ours and signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
         if self._suspends:
@@ -47,7 +50,7 @@ class Region:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._terminal.above = None
+        self._terminal.drawn = None
         with self._lock:
             self._open = False
             self._take_away()
@@ -58,74 +61,52 @@ class Region:
         """Show these lines instead of those before; while the terminal is being resized, nothing changes."""
         with self._lock:
             before, self._seen = self._seen, self._terminal.size()
-            if self._seen != before or not self._open or self._terminal.in_background():
+            if self._seen != before or not self._open or not self._may_draw():
                 return
-            lines = lines[-max(1, self._seen.lines - 1) :]
-            if not lines:
+            texts = list(map(str, lines[-max(1, self._seen.lines - 1) :]))
+            if not texts:
                 self._take_away()
-            elif not self._drawn:
-                self._terminal.draw(f"{HIDE_CURSOR}{_whole(lines)}")
-            elif self._seen == self._size and len(lines) >= len(self._drawn):
-                self._terminal.draw(self._changed(lines))
-            else:
-                self._terminal.draw(f"{_up(self._rows() - 1)}{_whole(lines)}")
-            self._drawn, self._size = list(lines), self._seen
+            elif texts != self._drawn:
+                self._terminal.draw(f"{'' if self._drawn else HIDE_CURSOR}{_whole(texts)}")
+            self._drawn = texts
 
     def say(self, text: str) -> None:
         """Print lines above."""
         with self._lock:
-            again = _whole(self._drawn) if self._drawn else ""
-            self._terminal.draw(f"{self._erased()}{text}\n{again}")
-            self._size = self._terminal.size()
+            if self._drawn:
+                self._terminal.draw(f"{CLEAR_BELOW}{text}\n{_whole(self._drawn)}")
+            else:
+                self._terminal.command(text)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the lines away until the next drawing; nobody draws meanwhile."""
+        with self._lock:
+            self._take_away()
+            yield
+
+    def _may_draw(self) -> bool:
+        if self._terminal.in_background():
+            self._terminal.claim.release()
+            return False
+        return self._terminal.claim.take()
 
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
         """Leave the terminal to the shell until it says `fg`."""
         with self._lock:
             self._take_away()
+            self._terminal.claim.release()
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def _take_away(self) -> None:
         if self._drawn:
-            self._terminal.draw(f"{self._erased()}{SHOW_CURSOR}")
+            self._terminal.draw(f"{CLEAR_BELOW}{SHOW_CURSOR}")
             self._drawn = []
 
-    def _changed(self, lines: Sequence[Line]) -> str:
-        """Return what turns the lines that are there into these; the cursor is in the last one, and ends there."""
-        texts, before = list(map(str, lines)), list(map(str, self._drawn))
-        if texts == before:
-            return ""
-        same = [text == old for text, old in zip(texts, before, strict=False)]
-        same[len(texts) - 1 :] = [False]
-        parts = ["" if kept else f"{text}{CLEAR_LINE}" for text, kept in zip_longest(texts, same)]
-        return f"{NO_WRAP}{_up(len(before) - 1)}" + "\n".join(parts) + WRAP
 
-    def _erased(self) -> str:
-        """Return what takes the lines away and leaves the cursor where the first one began."""
-        return f"{_up(self._rows() - 1)}{CLEAR_BELOW}" if self._drawn else ""
-
-    def _rows(self) -> int:
-        """Return how many rows the lines take up by now."""
-        columns = self._terminal.size().columns
-        wraps = columns < self._size.columns and _reflows(self._terminal)
-        shown = (min(line.cells, self._size.columns) for line in self._drawn)
-        return sum(max(1, -(-cells // columns)) if wraps else 1 for cells in shown)
-
-
-def _whole(lines: Sequence[Line]) -> str:
+def _whole(lines: Sequence[str]) -> str:
     # Cleared line by line: terminals take a cleared screen for something to be kept in their history.
-    return NO_WRAP + "\n".join(f"{line}{CLEAR_LINE}" for line in lines) + CLEAR_BELOW + WRAP
-
-
-def _up(rows: int) -> str:
-    above = [(ControlType.CURSOR_UP, rows)] if rows > 0 else []
-    return str(Control(ControlType.CARRIAGE_RETURN, *above))
-
-
-def _reflows(terminal: Terminal) -> bool:
-    """Tell whether lines that have become too long are wrapped when a terminal gets narrower.
-
-    Nearly all do that; xterm, GNU screen and the Linux console cut them off.
-    """
-    name = terminal.environ.get("TERM", "")
-    cuts = "XTERM_VERSION" in terminal.environ or name == "linux"
-    return not cuts and not (name.startswith("screen") and "TMUX" not in terminal.environ)
+    shown = "\n".join(f"{line}{CLEAR_LINE}" for line in lines)
+    up = [(ControlType.CURSOR_UP, len(lines) - 1)] if len(lines) > 1 else []
+    back = str(Control(ControlType.CARRIAGE_RETURN, *up))
+    return f"{CARRIAGE_RETURN}{NO_WRAP}{shown}{CLEAR_BELOW}{WRAP}{back}"

@@ -7,16 +7,37 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import BinaryIO, TextIO
+from pathlib import Path
+from typing import BinaryIO, Protocol, TextIO
 
 from noxcli.errors import ReaderGone, Unwritten
 from noxcli.redaction import Mask
+from noxcli.render.sharing import Claim, may_reach
 from noxcli.render.text import Screen, visible
+
+# Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
+OF_ENGINES = (
+    *("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID"),
+    *("AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"),
+)
+CLEAR_BELOW = "\x1b[J"
+
+
+class Drawn(Protocol):
+    """What is drawn in place at the bottom of the terminal."""
+
+    def say(self, text: str) -> None:
+        """Print lines above it."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Take it off the screen for as long as something else is written there."""
 
 
 @dataclass(slots=True)
 class Terminal:
-    """`interactive` means that stderr is a terminal: it decides about the live view, never about stdout."""
+    """`interactive` means that stderr is a terminal with somebody at it: it decides about the live view, the question
+    whether an interruption stops runs, and never about stdout.
+    """
 
     out: BinaryIO
     err: TextIO
@@ -29,17 +50,22 @@ class Terminal:
     reader_gone: bool = False
     # The gate: takes secrets out of whatever is said. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
-    # Prints a line above what is drawn in place, as long as something is.
-    above: Callable[[str], None] | None = None
+    drawn: Drawn | None = None
     # Puts signals off while something is being written that must not be torn.
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
+    claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
+    _read_by_eyes: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.claim = Claim(self.err)
 
     @classmethod
     def of_process(cls) -> "Terminal":
         """Return the streams that the shell gave us. To be called before anything else is opened."""
         _fill_closed_streams()
-        return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty(), os.environ)
+        interactive = sys.stderr.isatty() and not is_unattended(os.environ)
+        return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
 
     def wants_color(self) -> bool:
         """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether stderr is a terminal, in that order."""
@@ -52,17 +78,29 @@ class Terminal:
         return self.interactive and self.environ.get("TERM") != "dumb"
 
     def shares_screen(self) -> bool:
-        """True where stdout is a terminal as well, most likely the same one."""
-        return self.interactive and self.read_by_eyes
+        """True where stdout may come out on the same terminal, if only at the end of a pipeline."""
+        return self.interactive and may_reach(self.out, self.err)
 
     @property
     def read_by_eyes(self) -> bool:
-        """True where stdout is a terminal."""
-        return self.out.isatty()
+        """True where stdout is a terminal, which it stays."""
+        if self._read_by_eyes is None:
+            self._read_by_eyes = self.out.isatty()
+        return self._read_by_eyes
+
+    def writes_to(self, path: Path) -> bool:
+        """True where stdout is that very file."""
+        try:
+            return os.path.samestat(os.fstat(self.out.fileno()), path.stat())
+        except (OSError, ValueError):
+            return False
 
     def can_redraw(self) -> bool:
-        """True where a live view works."""
-        return self.redraws and self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
+        """True where a live view works, and no other process has one on this terminal."""
+        return self.redraws and self._moves_cursor() and (self.in_background() or self.claim.take())
+
+    def _moves_cursor(self) -> bool:
+        return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
     def in_background(self) -> bool:
         """True where the shell, or another job of it, has the terminal now."""
@@ -97,8 +135,11 @@ class Terminal:
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         try:
-            self.out.write(self._screen.take(data).encode() if self.read_by_eyes else data)
-            self.out.flush()
+            if self.read_by_eyes:
+                with self.drawn.aside() if self.drawn else nullcontext():
+                    self._put(f"{self._room()}{self._screen.take(data)}".encode())
+            else:
+                self._put(data)
         except BrokenPipeError:
             self.reader_gone = True
             raise ReaderGone("the reader of stdout went away") from None
@@ -108,6 +149,14 @@ class Terminal:
                 raise ReaderGone("the reader of stdout went away") from None
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise Unwritten(f"can't write to stdout: {reason}") from None
+
+    def _put(self, data: bytes) -> None:
+        self.out.write(data)
+        self.out.flush()
+
+    def _room(self) -> str:
+        """Return what keeps a line apart from another process's picture: its cursor is where that begins."""
+        return CLEAR_BELOW if self._moves_cursor() and self.claim.is_elsewhere() else ""
 
     def say(self, line: str) -> None:
         """Write a line of text to stdout, remote text in it made harmless. Raises as `write`."""
@@ -129,10 +178,10 @@ class Terminal:
     def complain(self, line: str) -> None:
         """Say something that must be seen: one line on stderr, remote text in it made harmless."""
         line = visible(self.mask(line))
-        if self.above is None:
-            self.command(line)
+        if self.drawn is None:
+            self.command(f"{self._room()}{line}")
         else:
-            self.above(line)
+            self.drawn.say(line)
 
     def command(self, line: str) -> None:
         """Write a line for whatever reads the log; nothing in it is made harmless here."""
@@ -145,6 +194,11 @@ class Terminal:
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it
+
+
+def is_unattended(environ: Mapping[str, str]) -> bool:
+    """True where a CI system or a job engine has started this: nobody watches, even if there is a pseudo-terminal."""
+    return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
 
 
 def _fill_closed_streams() -> None:

@@ -1,27 +1,41 @@
-"""What Tab can offer: names of workflows and keys of inputs, as the commands come across them; never a value.
+"""What Tab can offer: words that the commands come across, noted for the shells; never a value.
 
-Plain text files in the cache directory, so that a shell can read them with nothing started and nobody asked:
-HOST.workflows with lines WORD<TAB>ID, HOST.ID.inputs with lines KEY=, KEY:= or KEY@. A word is what noxcli is to be
-given; each shell quotes it in its own way. Nothing here ever fails a command, as in the history.
+Plain text files in the cache directory, so that a shell can read them with nothing started and nobody asked. A word is
+what noxcli is to be given; each shell quotes it in its own way. KEY is a server's address as a file name has it.
+
+| file | a line |
+|---|---|
+| servers | KEY<TAB>PROFILE, and KEY<TAB> alone for the server that counts where nothing names one |
+| KEY.aliases | ALIAS<TAB>WORKFLOW |
+| KEY.workflows | NAME<TAB>WORKFLOW_ID |
+| KEY.runs | RUN_ID<TAB>WORKFLOW_ID<TAB>DESCRIPTION, the newest last |
+| KEY.WORKFLOW_ID.inputs | LABEL=, LABEL:= or LABEL@ |
+| KEY.WORKFLOW_ID.outputs | LABEL |
+
+Nothing here ever fails a command, as in the history.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from noxcli.inputs.definition import InputNode, keys_of
+from noxcli.inputs.definition import InputNode, OutputNode, keys_of
 from noxcli.inputs.parse import item_start
-from noxcli.models import PLAIN_ID, Workflow
+from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.place import Place
 from noxcli.redaction import Mask
 
 CACHE_VARIABLE = "NOXCLI_CACHE_DIR"
 LONGEST_WORD = 200  # characters of a word
 MOST_WORDS = 2000  # words in a file
+LARGEST_WORDS_FILE = 4 * 1024 * 1024  # bytes: more than that many of the longest words
 KEPT_FILES = 300
 PRUNE_FILES_AT = 350
+NOTED_RUNS = 250
+PRUNE_RUNS_FILE_AT = 64 * 1024  # bytes, about 500 runs
 
 
 class CompletionCache:
@@ -30,8 +44,7 @@ class CompletionCache:
     def __init__(self, environ: Mapping[str, str], base_url: str, mask: Mask | None = None) -> None:
         self._environ = environ
         self._mask = mask or Mask()
-        # The scripts name the files in the same way.
-        self._host = re.sub(r"[^A-Za-z0-9.-]", "_", base_url)
+        self._key = server_key(base_url)
 
     @property
     def directory(self) -> Path:
@@ -42,39 +55,91 @@ class CompletionCache:
 
         return user_cache_path("noxcli", appauthor=False)
 
+    def servers(self, addresses: Mapping[str, str]) -> None:
+        """Note the address of each profile; that of the empty name counts where nothing names a server."""
+        named = {name: server_key(address) for name, address in addresses.items() if not name or typable(name)}
+        self._note("servers", (f"{key}\t{name}" for name, key in named.items()))
+
+    def aliases(self, workflows: Mapping[str, str]) -> None:
+        """Note the aliases in force, each with the workflow's name or id."""
+        pairs = ((alias, target) for alias, target in workflows.items() if typable(alias) and typable(target))
+        self._note(f"{self._key}.aliases", (f"{alias}\t{target}" for alias, target in pairs))
+
     def workflows(self, listed: Iterable[Workflow]) -> None:
         """Note the whole list, each by its name, or by its id where the name can't be typed or means several."""
         plain = [workflow for workflow in listed if PLAIN_ID.fullmatch(workflow.id)]
         named = Counter(workflow.name for workflow in plain)
         words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in plain)
-        self._note("workflows", (f"{word}\t{flow.id}" for word, flow in zip(words, plain, strict=True)))
+        lines = (f"{word}\t{flow.id}" for word, flow in zip(words, plain, strict=True))
+        self._note(f"{self._key}.workflows", lines)
 
     def inputs(self, workflow_id: str, nodes: Iterable[InputNode]) -> None:
-        """Note the keys of a workflow."""
+        """Note the keys of a workflow's inputs."""
         if PLAIN_ID.fullmatch(workflow_id):
             keys = ((key if typable(key) else node.id, node) for key, node in keys_of(nodes).items())
-            self._note(f"{workflow_id}.inputs", (item_start(key, node.kind) for key, node in keys if typable(key)))
+            lines = (item_start(key, node.kind) for key, node in keys if typable(key))
+            self._note(f"{self._key}.{workflow_id}.inputs", lines)
+
+    def outputs(self, workflow_id: str, nodes: Iterable[OutputNode]) -> None:
+        """Note the keys of a workflow's outputs."""
+        if PLAIN_ID.fullmatch(workflow_id):
+            keys = (key if typable(key) else node.id for key, node in keys_of(nodes).items())
+            self._note(f"{self._key}.{workflow_id}.outputs", filter(typable, keys))
+
+    def run(self, run: Run, workflow_name: str) -> None:
+        """Note a run that was just started. The line is added by one write, since several noxcli may do so at once."""
+        shown = workflow_name if typable(workflow_name) else run.workflow_id
+        said = ", ".join(part for part in (shown, run.created_at or "") if typable(part))
+        line = f"{run.id}\t{run.workflow_id}\t{said}\n"
+        if not all(map(PLAIN_ID.fullmatch, (run.id, run.workflow_id))) or self._mask(line) != line:
+            return
+        name = f"{self._key}.runs"
+        with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
+            file = place.opened(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(file, line.encode())
+                size = os.fstat(file).st_size
+            finally:
+                os.close(file)
+            if size > PRUNE_RUNS_FILE_AT:
+                kept = place.read(name, LARGEST_WORDS_FILE).splitlines(keepends=True)[-NOTED_RUNS:]
+                with place.replacing(name, 0o600, durable=False) as written:
+                    written.writelines(kept)
+            _prune(place)
 
     def _note(self, name: str, lines: Iterable[str]) -> None:
         told = (line for line in lines if self._mask(line) == line)
         text = "".join(f"{line}\n" for line, _ in zip(told, range(MOST_WORDS), strict=False)).encode()
-        file = f"{self._host}.{name}"
         with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
-            with suppress(OSError):
-                if place.read(file, len(text)) == text:
-                    return
-            with place.replacing(file, 0o600, durable=False) as written:
+            if _content(place, name) == text:
+                return
+            with place.replacing(name, 0o600, durable=False) as written:
                 written.write(text)
             _prune(place)
 
 
-def _prune(place: Place) -> None:
-    names = place.names()
-    if len(names) >= PRUNE_FILES_AT:
-        for name in sorted(names, key=lambda name: place.look(name).st_mtime_ns)[:-KEPT_FILES]:
-            place.remove(name)
+def server_key(base_url: str) -> str:
+    """Return what names of files about a server begin with. The shells make the same of an address."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", base_url.rstrip("/"))
 
 
 def typable(word: str) -> bool:
     """True for what fits on a line, acts on no terminal, and is neither an option nor, to fish, a home directory."""
     return 0 < len(word) <= LONGEST_WORD and word.isprintable() and word[0] not in "-~"
+
+
+def _content(place: Place, name: str) -> bytes | None:
+    """Return what a file holds. One that is not there holds nothing; None is what can't be told."""
+    try:
+        return place.read(name, LARGEST_WORDS_FILE)
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return None
+
+
+def _prune(place: Place) -> None:
+    names = [name for name in place.names() if name != "servers"]
+    if len(names) >= PRUNE_FILES_AT:
+        for name in sorted(names, key=lambda name: place.look(name).st_mtime_ns)[:-KEPT_FILES]:
+            place.remove(name)

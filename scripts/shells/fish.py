@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shells.template import fill
+from shells.template import fill, server_names
 from shells.values import Kind, Value
 from shells.vocabulary import Option, Program, Verb
 
@@ -13,13 +13,15 @@ SOURCES = {
     Kind.WORKFLOW: "(__noxcli_known workflow)",
     Kind.RUN: "(__noxcli_known run)",
     Kind.PROFILE: "(__noxcli_known profile)",
+    Kind.OUTPUT: "(__noxcli_known output)",
     Kind.DIRECTORY: "(__fish_complete_directories)",
 }
 
 
 def render(program: Program) -> str:
     """Return noxcli/completions/noxcli.fish."""
-    return fill("noxcli.fish", valued=_valued(program), completions=_completions(program))
+    server = [f"{name} \\" for name in server_names("(__noxcli_given {})", "${}")]
+    return fill("noxcli.fish", server=server, valued=_valued(program), completions=_completions(program))
 
 
 def _valued(program: Program) -> Iterator[str]:

@@ -1,43 +1,20 @@
 # fish completion for noxcli.
 # @MADE_BY@
 
-# Prints where noxcli keeps files of a sort, as the library platformdirs has it.
-function __noxcli_directory --argument-names own xdg linux macos
-    if test -n "$own"
-        printf '%s\n' $own
-    else if string match -q '/*' -- "$xdg"
-        printf '%s\n' $xdg/noxcli
+# Prints what a file holds.
+function __noxcli_lines --argument-names file
+    test -f "$file" -a -r "$file"; and string match -r '.+' <$file
+end
+
+function __noxcli_directory
+    if test -n "$NOXCLI_CACHE_DIR"
+        printf '%s\n' $NOXCLI_CACHE_DIR
+    else if string match -q '/*' -- "$XDG_CACHE_HOME"
+        printf '%s\n' $XDG_CACHE_HOME/noxcli
     else if test -d "$HOME/Library/Application Support"
-        printf '%s\n' $HOME/Library/$macos/noxcli
+        printf '%s\n' $HOME/Library/Caches/noxcli
     else
-        printf '%s\n' $HOME/$linux/noxcli
-    end
-end
-
-function __noxcli_config
-    set -l file $NOXCLI_CONFIG
-    test -n "$file"; or set file (__noxcli_directory '' "$XDG_CONFIG_HOME" .config 'Application Support')/config.toml
-    test -f "$file" -a -r "$file"; and printf '%s\n' $file
-end
-
-# Prints the profiles of the user's config file, NAME<TAB>ADDRESS each.
-function __noxcli_profiles
-    set -l file (__noxcli_config); or return
-    set -l names
-    set -l addresses
-    while read -l line
-        if set -l found (string match -rg '^ *\[ *profile *\. *(?|"([^"]+)"|\'([^\']+)\'|([\w-]+)) *\]' -- $line)
-            set -a names $found
-            set -a addresses ''
-        else if string match -qr '^ *\[' -- $line
-            set -a names '' # of some other table
-            set -a addresses ''
-        else if set -q names[1]; and set -l found (string match -rg '^ *base_url *= *["\']([^"\']*)' -- $line)
-            set addresses[-1] $found
-        end
-    end <$file
-    for index in (seq (count $names))
-        test -z "$names[$index]"; or printf '%s\t%s\n' $names[$index] $addresses[$index]
+        printf '%s\n' $HOME/.cache/noxcli
     end
 end
 
@@ -53,61 +30,59 @@ function __noxcli_given --argument-names option
     end | string match -er . | tail -n 1
 end
 
-function __noxcli_address_of_profile
-    set -l file (__noxcli_config); or return
-    for name in (__noxcli_given --profile) $NOXCLI_PROFILE (string match -rg '^ *default_profile *= *["\']([^"\']+)' <$file)
-        __noxcli_profiles | string match -rg -- '^'(string escape --style=regex -- $name)'\t(.+)'
-        return
-    end
+# Prints what the paths of words about the server on the line begin with. A server is named by its address, by a profile,
+# or not at all, and noxcli has noted what the last two mean.
+function __noxcli_server
+    set -l directory (__noxcli_directory)
+    set -l server (string match -er . -- \
+        @SERVER@
+        '')[1]
+    set server (string trim -r -c / -- "$server")
+    set -l known (string replace -ra '[^a-zA-Z0-9.-]' _ -- $server)
+    set -l noted (__noxcli_lines $directory/servers | string match -rg -- '^([a-zA-Z0-9._-]+)\t'(string escape --style=regex -- $server)'$')
+    test -n "$noted[1]"; and set known $noted[1]
+    test -n "$known"; or set known @DEFAULT_KEY@
+    printf '%s\n' $directory/$known
 end
 
-# Prints the API's address in force.
-function __noxcli_url
-    for url in (__noxcli_given --base-url) $NOXCLI_BASE_URL $NOXUS_BACKEND_URL (__noxcli_address_of_profile) @DEFAULT_URL@
-        if test -n "$url"
-            string trim -r -c / -- $url
-            return
-        end
+# Prints the id of what the first argument on the line means: an alias, a name, a run or an id.
+function __noxcli_workflow --argument-names known
+    set -l place (__noxcli_place)
+    set -l workflow $place[3]
+    for kind in aliases workflows runs
+        set -l found (__noxcli_lines $known.$kind | string match -rg -- '^'(string escape --style=regex -- "$workflow")'\t([^\t]+)')
+        test $kind = runs -a "$workflow" = @last
+        and set found (__noxcli_lines $known.$kind | string match -rg '^[^\t]+\t([^\t]+)')
+        set -q found[1]; and set workflow $found[-1]
     end
+    string match -r '^[a-zA-Z0-9._-]+$' -- $workflow
 end
 
-# Prints names that noxcli came across, one a line, NAME<TAB>DESCRIPTION. They are data: fish quotes them.
+# Prints words that noxcli came across, one a line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
 function __noxcli_known --argument-names kind
-    set -l url (__noxcli_url)
-    set -l known (__noxcli_directory "$NOXCLI_CACHE_DIR" "$XDG_CACHE_HOME" .cache Caches)/(string replace -ra '[^a-zA-Z0-9.-]' _ -- $url)
-    set -l begun '^'(string escape --style=regex -- (__noxcli_token))
+    set -l known (__noxcli_server)
+    set -l begun '^'(string escape --style=regex -- (__noxcli_token | string replace -r -- '^--[^=]*=' ''))
     switch $kind
         case workflow
-            test -f $known.workflows -a -r $known.workflows; or return
-            if string match -qr -- $begun <$known.workflows
-                string match -r '.+' <$known.workflows
+            if begin
+                    __noxcli_lines $known.workflows
+                    __noxcli_lines $known.aliases
+                end | string match -qr -- $begun
+                __noxcli_lines $known.workflows
             else
-                string replace -r '(.*)\t(.*)' '$2\t$1' <$known.workflows
+                __noxcli_lines $known.workflows | string replace -r '(.*)\t(.*)' '$2\t$1'
             end
-        case input
-            set -l place (__noxcli_place)
-            set -l id $place[3]
-            if test -f $known.workflows -a -r $known.workflows
-                set -a id (string match -rg -- '^'(string escape --style=regex -- $id)'\t(.+)' <$known.workflows)
-            end
-            set -l file $known.$id[-1].inputs
-            string match -q '*/*' -- $id[-1]; or not test -f $file -a -r $file; or string match -r '.+' <$file
+            __noxcli_lines $known.aliases
+        case input output
+            set -l workflow (__noxcli_workflow $known)
+            and __noxcli_lines $known.$workflow.{$kind}s
         case run
             printf '%s\t%s\n' @last 'what was started last from here'
-            set -l directory (__noxcli_directory "$NOXCLI_STATE_DIR" "$XDG_STATE_HOME" .local/state 'Application Support')
-            set -l entry '"workflow_id": "([^"]+)".*"host": "'(string escape --style=regex -- $url)'".*"created_at": "([^"]+)"'
-            set -l count 0
-            for file in (command ls -t -- $directory 2>/dev/null | string match -r -- $begun'[a-zA-Z0-9._-]*\.json$')
-                set -l found (string match -rg -- $entry <$directory/$file 2>/dev/null); or continue
-                set -l name
-                test -f $known.workflows -a -r $known.workflows
-                and set name (string match -rg -- '^(.+)\t'(string escape --style=regex -- $found[1])'$' <$known.workflows)
-                printf '%s\t%s, %s\n' (string replace -r '\.json$' '' -- $file) "$name" $found[2]
-                set count (math $count + 1)
-                test $count -lt @RECENT@ -o $begun != ^; or break
-            end
+            set -l found (__noxcli_lines $known.runs | string match -r '^[a-zA-Z0-9._-]+\t.*' | string match -r -- $begun'.*')
+            test $begun = ^; and set found $found[-@RECENT@..-1]
+            string replace -r '\t.*\t' '\t' -- $found[-1..1]
         case profile
-            __noxcli_profiles
+            __noxcli_lines (__noxcli_directory)/servers | string match -rg '\t(.+)'
     end
 end
 

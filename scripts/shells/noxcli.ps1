@@ -1,79 +1,75 @@
 # PowerShell completion for noxcli. Where this has nothing to offer, PowerShell itself offers file names.
 # @MADE_BY@
 
-# Where noxcli keeps files of a sort, as the library platformdirs has it.
-function __noxcli_directory([string] $Own, [string] $Xdg, [string] $Linux, [string] $MacOS, [string] $Windows) {
-    if ($Own) { $Own }
-    elseif ($env:LOCALAPPDATA) { "$env:LOCALAPPDATA/$Windows" }
-    elseif ($Xdg -like '/*') { "$Xdg/noxcli" }
-    elseif ($IsMacOS) { "$HOME/Library/$MacOS/noxcli" }
-    else { "$HOME/$Linux/noxcli" }
-}
-
 function __noxcli_lines([string] $Path) {
-    if (Test-Path -LiteralPath $Path -PathType Leaf) { [System.IO.File]::ReadAllLines($Path) }
+    if (Test-Path -LiteralPath $Path -PathType Leaf) { [System.IO.File]::ReadAllLines($Path) | Where-Object { $_ } }
 }
 
-# The profiles of the user's config file, each with its address.
-function __noxcli_profiles {
-    $path = $env:NOXCLI_CONFIG
-    if (-not $path) {
-        $path = (__noxcli_directory '' $env:XDG_CONFIG_HOME '.config' 'Application Support' 'noxcli') + '/config.toml'
+function __noxcli_directory {
+    if ($env:NOXCLI_CACHE_DIR) { $env:NOXCLI_CACHE_DIR }
+    elseif ($env:LOCALAPPDATA) { "$env:LOCALAPPDATA/noxcli/Cache" }
+    elseif ($env:XDG_CACHE_HOME -like '/*') { "$env:XDG_CACHE_HOME/noxcli" }
+    elseif ($IsMacOS) { "$HOME/Library/Caches/noxcli" }
+    else { "$HOME/.cache/noxcli" }
+}
+
+# What the paths of words about the server on the line begin with. A server is named by its address, by a profile, or not
+# at all, and noxcli has noted what the last two mean.
+function __noxcli_server($Given) {
+    $names = @(
+        @SERVER@
+        ''
+    )
+    $server = ([string] ($names | Where-Object { $_ } | Select-Object -First 1)).TrimEnd('/')
+    $known = $server -creplace '[^a-zA-Z0-9.-]', '_'
+    foreach ($line in @(__noxcli_lines "$(__noxcli_directory)/servers")) {
+        $key, $name = $line.Split("`t")
+        if ($name -ceq $server -and $key -cmatch '^[a-zA-Z0-9._-]+$') { $known = $key }
     }
-    $found = $null
-    foreach ($line in @(__noxcli_lines $path)) {
-        if ($line -match '^ *default_profile *= *["'']([^"'']*)') {
-            @{ Default = $Matches[1] }
-        } elseif ($line -match '^ *\[ *profile *\. *(?:"([^"]+)"|''([^'']+)''|([\w-]+)) *\]') {
-            $found = @{ Name = $Matches[1] + $Matches[2] + $Matches[3]; Address = '' }
-            $found
-        } elseif ($line -match '^ *\[') {
-            $found = $null
-        } elseif ($found -and $line -match '^ *base_url *= *["'']([^"'']*)') {
-            $found.Address = $Matches[1]
+    if (-not $known) { $known = '@DEFAULT_KEY@' }
+    "$(__noxcli_directory)/$known"
+}
+
+# The id of what the first argument on the line means: an alias, a name, a run or an id.
+function __noxcli_workflow([string] $Known, $Given) {
+    $workflow = [string] $Given['']
+    foreach ($kind in 'aliases', 'workflows', 'runs') {
+        $found = $null
+        foreach ($line in @(__noxcli_lines "$Known.$kind")) {
+            $word, $id = $line.Split("`t")
+            $newest = $kind -ceq 'runs' -and $workflow -ceq '@last' # the newest run is the last
+            if ($newest -or $word -ceq $workflow) { $found = @($id)[0] }
         }
+        if ($found) { $workflow = $found }
     }
+    if ($workflow -cmatch '^[a-zA-Z0-9._-]+$') { $workflow }
 }
 
-# The API's address in force.
-function __noxcli_url($Given) {
-    $profiles = @(__noxcli_profiles)
-    $name = @($Given['--profile'], $env:NOXCLI_PROFILE) + @($profiles.Default) | Where-Object { $_ } | Select-Object -First 1
-    $address = ($profiles | Where-Object { $name -and $_.Name -ceq $name }).Address
-    $urls = $Given['--base-url'], $env:NOXCLI_BASE_URL, $env:NOXUS_BACKEND_URL, $address, '@DEFAULT_URL@'
-    ($urls | Where-Object { $_ } | Select-Object -First 1).TrimEnd('/')
-}
-
-# Names that noxcli came across. They are data: __noxcli_quoted quotes them.
+# Words that noxcli came across. They are data: __noxcli_quoted quotes them.
 function __noxcli_known([string] $Kind, [string] $Typed, $Given) {
-    if ($Kind -eq 'profile') {
-        return @(__noxcli_profiles).Name | Where-Object { $_ }
-    }
-    $url = __noxcli_url $Given
-    $cache = __noxcli_directory $env:NOXCLI_CACHE_DIR $env:XDG_CACHE_HOME '.cache' 'Caches' 'noxcli/Cache'
-    $known = $cache + '/' + ($url -creplace '[^a-zA-Z0-9.-]', '_')
+    $known = __noxcli_server $Given
     switch ($Kind) {
+        'profile' {
+            __noxcli_lines "$(__noxcli_directory)/servers" | ForEach-Object { $_.Split("`t")[1] } | Where-Object { $_ }
+        }
         'workflow' {
             $pairs = @(__noxcli_lines "$known.workflows" | ForEach-Object { , $_.Split("`t") })
-            $begun = @($pairs | Where-Object { $_[0].StartsWith($Typed, [System.StringComparison]::Ordinal) })
-            if ($begun) { $begun | ForEach-Object { $_[0] } } else { $pairs | ForEach-Object { $_[1] } }
+            $words = @($pairs | ForEach-Object { $_[0] }) + @(__noxcli_lines "$known.aliases" | ForEach-Object { $_.Split("`t")[0] })
+            $begun = @($words | Where-Object { $_.StartsWith($Typed, [System.StringComparison]::Ordinal) })
+            if ($begun) { $begun } else { $pairs | ForEach-Object { $_[1] } }
         }
-        'input' {
-            $id = [string] $Given['']
-            foreach ($line in @(__noxcli_lines "$known.workflows")) {
-                if ($line.StartsWith("$id`t", [System.StringComparison]::Ordinal)) { $id = $line.Split("`t")[1] }
-            }
-            if ($id -cmatch '^[a-zA-Z0-9._-]+$') { __noxcli_lines "$known.$id.inputs" }
+        { $_ -in 'input', 'output' } {
+            $workflow = __noxcli_workflow $known $Given
+            if ($workflow) { __noxcli_lines "$known.$workflow.${Kind}s" }
         }
         'run' {
             '@last'
-            $state = __noxcli_directory $env:NOXCLI_STATE_DIR $env:XDG_STATE_HOME '.local/state' 'Application Support' 'noxcli'
-            $files = Get-ChildItem -LiteralPath $state -Filter '*.json' -File -ErrorAction SilentlyContinue |
-                Where-Object { $_.Name.StartsWith($Typed, [System.StringComparison]::Ordinal) } |
-                Sort-Object LastWriteTime -Descending
-            $runs = $files | Where-Object { (__noxcli_lines $_.FullName) -clike ('*"host": "' + [WildcardPattern]::Escape($url) + '"*') }
+            $runs = @(__noxcli_lines "$known.runs" | ForEach-Object { $_.Split("`t")[0] } | Where-Object {
+                    $_.StartsWith($Typed, [System.StringComparison]::Ordinal) -and $_ -cmatch '^[a-zA-Z0-9._-]+$'
+                })
+            [array]::Reverse($runs)
             if (-not $Typed) { $runs = $runs | Select-Object -First @RECENT@ }
-            $runs | ForEach-Object { $_.BaseName }
+            $runs
         }
     }
 }

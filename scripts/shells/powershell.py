@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from shells.template import fill
+from shells.template import fill, server_names
 from shells.values import Value
 from shells.vocabulary import Option, Program
 
 
 def render(program: Program) -> str:
     """Return noxcli/completions/noxcli.ps1."""
-    return fill("noxcli.ps1", verbs=_verbs(program))
+    server = [f"{name}," for name in server_names("$Given['{}']", "$env:{}")]
+    return fill("noxcli.ps1", server=server, verbs=_verbs(program))
 
 
 def _verbs(program: Program) -> Iterator[str]:

@@ -3,13 +3,19 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from noxcli.config.settings import DEFAULT_URL
+from noxcli.config.settings import DEFAULT_URL, SERVER_NAMES
+from noxcli.state.completion_cache import server_key
 
 CONSTANTS = {
     "@MADE_BY@": "Made by scripts/make_completions.py from the options that the commands declare: edit those instead.",
-    "@DEFAULT_URL@": DEFAULT_URL,
+    "@DEFAULT_KEY@": server_key(DEFAULT_URL),
     "@RECENT@": "20",  # runs that are offered before anything is typed; all the others afterwards
 }
+
+
+def server_names(option: str, variable: str) -> list[str]:
+    """Return what may name the server, the strongest first, each as its shell writes it: `{}` is the name."""
+    return [(option if name.startswith("-") else variable).format(name) for name in SERVER_NAMES]
 
 
 def fill(template: str, **places: Iterable[str]) -> str:

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from noxcli.app import VERBS
+from noxcli.models import KNOWN_STATUSES
+
 
 class Kind(StrEnum):
     """What the shell can offer for a value: its own files and commands, or what noxcli came across."""
@@ -17,6 +20,7 @@ class Kind(StrEnum):
     WORKFLOW = "workflow"
     RUN = "run"
     PROFILE = "profile"
+    OUTPUT = "output"
     OTHER = "other"  # free text
 
 
@@ -31,7 +35,9 @@ KINDS = {
     "WORKFLOW": Kind.WORKFLOW,
     "RUN": Kind.RUN,
     "PROFILE": Kind.PROFILE,
+    "KEY": Kind.OUTPUT,
 }
+WORDS = {"STATUS": tuple(sorted(KNOWN_STATUSES)), "TOPIC": (*VERBS, "exit-codes")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,6 @@ def value_of(metavar: str, choices: Iterable[str]) -> Value:
     """Read `DIR`, `[INPUT]...`, `auto|always|never` or `JSON|@FILE|-`: small letters stand for themselves."""
     label = re.sub(r"^-- |[\[\]]|\.\.\.|…", "", metavar.strip("[]"))
     alternatives = label.split("|")
-    words = tuple(choices) or tuple(word for word in alternatives if re.fullmatch(r"[a-z][a-z0-9-]*", word))
+    words = tuple(choices) or WORDS.get(label) or tuple(filter(re.compile(r"[a-z][a-z0-9-]*").fullmatch, alternatives))
     kinds = [KINDS[word] for word in alternatives if word in KINDS]
     return Value(label.lower(), words, kinds[0] if kinds else Kind.OTHER)

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from shells.template import fill
+from shells.template import fill, server_names
 from shells.values import Kind, Value
 from shells.vocabulary import Argument, Option, Program, Verb
 
@@ -15,6 +15,7 @@ ACTIONS = {
     Kind.WORKFLOW: "_noxcli_known workflow",
     Kind.RUN: "_noxcli_known run",
     Kind.PROFILE: "_noxcli_known profile",
+    Kind.OUTPUT: "_noxcli_known output",
     Kind.OTHER: " ",  # only the message
 }
 
@@ -23,6 +24,7 @@ def render(program: Program) -> str:
     """Return noxcli/completions/_noxcli."""
     return fill(
         "_noxcli",
+        server=[f"{name} \\" for name in server_names('"${{(Q)opt_args[{}]}}"', '"${}"')],
         verbs=[_quote(f"{_escape(verb.name, ':')}:{_escape(verb.help)}") for verb in program.verbs],
         root_options=[f"{_quote(spec)} \\" for spec in _options(program.root)],
         arguments=_cases(program),

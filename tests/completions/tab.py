@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.process import needs
@@ -131,7 +132,9 @@ class Fish(Typed):
         return {word: said for word, _, said in pairs}
 
 
-def start(name: str, home: Path, *, scripts: Path = SCRIPTS, first: str = "") -> Typed:
+def start(
+    name: str, home: Path, *, scripts: Path = SCRIPTS, first: str = "", environ: Mapping[str, str] | None = None
+) -> Typed:
     """Start the shell in an empty home, with a noxcli on PATH that writes down its arguments."""
     needs(name)
     (home / "work").mkdir()
@@ -140,6 +143,7 @@ def start(name: str, home: Path, *, scripts: Path = SCRIPTS, first: str = "") ->
     (home / ".bashrc").write_text(first + BASH)
     (home / ".zshrc").write_text(first + ZSH)
     environ = {
+        **(environ or {}),
         "HOME": str(home),
         "ZDOTDIR": str(home),
         "INPUTRC": os.devnull,

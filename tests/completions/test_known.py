@@ -3,27 +3,19 @@
 Their names come from a server. The shells read them from files that noxcli itself wrote, in the places where it does.
 """
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-import typer
 
 from noxcli.config.settings import DEFAULT_URL
-from noxcli.inputs.definition import InputNode
+from noxcli.inputs.definition import InputNode, OutputNode
 from noxcli.inputs.parse import split_item
-from noxcli.models import Run, Workflow
+from noxcli.models import KNOWN_STATUSES, Run, Workflow
 from noxcli.state.completion_cache import CompletionCache
-from noxcli.state.history import History
-from tests.completions.tab import ROOT, Typed, start
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import make_completions
-from shells.vocabulary import read_program
+from tests.completions.tab import Typed, start
+from tests.conftest import Noxcli
 
 SHELLS = ["bash", "zsh", "fish"]
 PACKAGE = "/usr/share/bash-completion/bash_completion"
@@ -79,7 +71,7 @@ def known(home: Path, url: str = DEFAULT_URL) -> CompletionCache:
 
 def started(home: Path, run_id: str, url: str = DEFAULT_URL, workflow_id: str = "w-1") -> None:
     run = Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z")
-    History({"NOXCLI_STATE_DIR": str(home / ".local" / "state" / "noxcli")}).begin(run, url, {})
+    known(home, url).run(run, "daily report")
 
 
 def text_input(label: str, number: int = 1) -> InputNode:
@@ -190,14 +182,12 @@ def test_a_file_behind_a_key(desk: Desk, name: str, key: str) -> None:
 
 
 def test_runs_are_those_of_the_server_newest_first(desk: Desk) -> None:
-    state = desk.home / ".local" / "state" / "noxcli"
-    desk.knows("daily report")
+    noted_runs(desk.home).unlink(missing_ok=True)
     for number in range(1, 31):
         started(desk.home, f"r-{number:02}")
-        os.utime(state / f"r-{number:02}.json", (number, number))
     started(desk.home, "r-elsewhere", url=OTHER_URL)
-    (state / "r-odd.json").mkdir()
-    (state / "r $(touch pwned).json").touch()
+    with noted_runs(desk.home).open("a") as file:
+        file.write("r $(touch pwned)\tw-1\t$(touch pwned)\n\t\n\nr-`touch pwned`\n../r\tw\n")
 
     recent = [f"r-{number:02}" for number in range(30, 10, -1)]
     for verb in ["wait", "stop", "stream", "fetch-output", "wait r-01"]:
@@ -211,9 +201,12 @@ def test_runs_are_those_of_the_server_newest_first(desk: Desk) -> None:
     assert desk.untouched()
 
 
+def noted_runs(home: Path) -> Path:
+    return home / ".cache" / "noxcli" / "https___backend.noxus.ai.runs"
+
+
 @pytest.mark.parametrize("desk", ["zsh", "fish"], indirect=True, scope="module")  # bash shows words alone
 def test_runs_are_told_apart(desk: Desk) -> None:
-    desk.knows("daily report")
     started(desk.home, "r-99")
 
     assert "daily report, 2026-01-01T00:00:00Z" in desk.shell.offers("noxcli wait r-9")["r-99"]
@@ -237,25 +230,22 @@ timeout = "5m"
 [profile . "my own"]  # with a comment
 base_url = "{OTHER_URL}"
 [profile.'$(touch pwned)']
-base_url = "https://default.example"
-[other]
-base_url = "https://wrong.example"
+base_url = "https://default.example/"
 """
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_profiles_are_those_of_the_config_file(name: str, tmp_path: Path) -> None:
-    scripts = tmp_path / "scripts"
-    scripts.mkdir()
-    for path, text in make_completions.stale(read_program(app_with_profiles()), scripts):
-        path.write_bytes(text)
-    (tmp_path / ".config" / "noxcli").mkdir(parents=True)
-    (tmp_path / ".config" / "noxcli" / "config.toml").write_text(CONFIG)
+def test_profiles_are_those_that_a_command_found_in_the_config_file(name: str, tmp_path: Path, noxcli: Noxcli) -> None:
+    config = tmp_path / ".config" / "noxcli" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG)
+    environ = {"NOXCLI_CONFIG": str(config), "NOXCLI_CACHE_DIR": str(tmp_path / ".cache" / "noxcli")}
+    assert noxcli("config", environ=environ).code == 0
     known(tmp_path).workflows([Workflow("w-1", "nowhere")])
     known(tmp_path, "https://default.example").workflows([Workflow("w-1", "by default")])
     known(tmp_path, OTHER_URL).workflows([Workflow("w-1", "there")])
 
-    with closing(start(name, tmp_path, scripts=scripts)) as shell:
+    with closing(start(name, tmp_path)) as shell:
         desk = Desk(shell, tmp_path)
 
         assert desk.offers("noxcli run --profile ") == {"staging", "my own", "$(touch pwned)"}
@@ -263,23 +253,81 @@ def test_profiles_are_those_of_the_config_file(name: str, tmp_path: Path) -> Non
         assert shell.becomes("noxcli run --profile \\$\t") == ["run", "--profile", "$(touch pwned)"]
         assert desk.offers("noxcli run --profile 'my own' ") == {"there"}
         assert desk.offers("noxcli run --profile=staging ") == {"nowhere"}
+        assert desk.offers("noxcli run --profile unknown ") == set()
+        assert desk.offers(f"noxcli run --profile staging --base-url {OTHER_URL} ") == {"there"}
         assert desk.offers("noxcli run ") == {"by default"}
         assert desk.untouched()
 
 
-def app_with_profiles() -> typer.Typer:
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+@pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.parametrize(
+    ("variables", "offered"),
+    [
+        ({"NOXCLI_BASE_URL": OTHER_URL, "NOXUS_BACKEND_URL": DEFAULT_URL, "NOXCLI_PROFILE": "mine"}, "other"),
+        ({"NOXUS_BACKEND_URL": f"{OTHER_URL}//", "NOXCLI_PROFILE": "mine"}, "other"),
+        ({"NOXCLI_PROFILE": "mine"}, "mine"),
+    ],
+    ids=["our variable", "the SDK's variable", "the profile's variable"],
+)
+def test_variables_name_the_server(name: str, variables: dict[str, str], offered: str, tmp_path: Path) -> None:
+    known(tmp_path).servers({"": DEFAULT_URL, "mine": "https://mine.example"})
+    known(tmp_path).workflows([Workflow("w-1", "default")])
+    known(tmp_path, "https://mine.example").workflows([Workflow("w-1", "mine")])
+    known(tmp_path, OTHER_URL).workflows([Workflow("w-1", "other")])
 
-    @app.callback()
-    def root() -> None: ...
+    with closing(start(name, tmp_path, environ=variables)) as shell:
+        assert Desk(shell, tmp_path).offers("noxcli run ") == {offered}
 
-    @app.command()
-    def run(
-        _workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
-        _profile: Annotated[str, typer.Option("--profile", metavar="PROFILE")] = "",
-    ) -> None: ...
 
-    return app
+def test_a_profile_file_that_was_tampered_with_leads_nowhere(desk: Desk) -> None:
+    (desk.home / "elsewhere.workflows").write_text("stolen\tw-1\n")
+    servers = desk.home / ".cache" / "noxcli" / "servers"
+    servers.write_text("../../elsewhere\t\n../../elsewhere\tp\n$(touch pwned)\tq\nno tab\n\n")
+    desk.knows("here")
+
+    try:
+        for profile in ["", "--profile p", "--profile q", "--profile 'no tab'"]:
+            assert "stolen" not in desk.offers(f"noxcli run {profile} ")
+        desk.offers("noxcli run --profile ")
+        assert desk.untouched()
+    finally:
+        servers.unlink()
+
+
+def test_aliases_beside_names(desk: Desk) -> None:
+    desk.knows("daily report", "$(touch pwned)")
+    known(desk.home).aliases({"daily": "daily report", "touchy": "$(touch pwned)", "direct": "w-1", "--x": "w-1"})
+    desk.takes(text_input("Question"))
+    try:
+        assert desk.offers("noxcli run d") == {"daily report", "daily", "direct"}
+        assert desk.offers("noxcli run to") == {"touchy"}
+        for named in ["daily", "direct", "'daily report'"]:
+            assert desk.offers(f"noxcli run {named} ") == {"Question="}
+        assert desk.offers("noxcli run touchy ") == set()
+        assert desk.untouched()
+    finally:
+        known(desk.home).aliases({})
+
+
+def test_the_outputs_of_the_workflow_or_of_the_runs_workflow(desk: Desk) -> None:
+    desk.knows("daily report")
+    known(desk.home).outputs(
+        "w-1", [OutputNode("n-8", "Full Answer"), OutputNode("n-9", None), OutputNode("n-7", "$(touch pwned)")]
+    )
+    started(desk.home, "r-50", workflow_id="w-2")
+    started(desk.home, "r-51")
+
+    everything = {"Full Answer", "n-9", "$(touch pwned)"}
+    for line in ["run w-1", "run 'daily report' --json", "fetch-output r-51", "fetch-output @last", "stream r-51"]:
+        assert desk.offers(f"noxcli {line} --raw ") == everything
+    assert desk.offers("noxcli fetch-output r-50 --raw ") == desk.offers("noxcli run --raw ") == set()
+    assert desk.shell.becomes("noxcli run w-1 --raw F\t") == ["run", "w-1", "--raw", "Full Answer"]
+    assert desk.untouched()
+
+
+def test_statuses_are_those_that_noxcli_knows(desk: Desk) -> None:
+    assert desk.offers("noxcli runs --status ") == KNOWN_STATUSES
+    assert desk.offers("noxcli runs --status f") == {"failed"}
 
 
 @pytest.mark.parametrize(

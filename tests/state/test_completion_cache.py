@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from noxcli.inputs.definition import InputNode
-from noxcli.models import PLAIN_ID, Workflow
+from noxcli.models import PLAIN_ID, Run, Workflow
+from noxcli.redaction import Mask
 from noxcli.sandbox.scenario import Node, Version, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.state.completion_cache import KEPT_FILES, MOST_WORDS, PRUNE_FILES_AT, CompletionCache
+from noxcli.state.completion_cache import KEPT_FILES, MOST_WORDS, NOTED_RUNS, PRUNE_FILES_AT, CompletionCache
 from tests.conftest import Noxcli
 
 
@@ -21,7 +22,7 @@ def cache_of(noxcli: Noxcli) -> Path:
 
 def noted(noxcli: Noxcli, ending: str) -> list[str]:
     """The lines of the one file that ends so."""
-    [path] = cache_of(noxcli).glob(f"*.{ending}")
+    [path] = cache_of(noxcli).glob(f"*{ending}")
     return path.read_text(encoding="utf-8").splitlines()
 
 
@@ -33,7 +34,7 @@ def test_a_run_by_name_notes_the_workflows_and_the_keys(noxcli: Noxcli, sandbox:
     assert "User Input=" in noted(noxcli, f"{lines['demo']}.inputs")
     host = sandbox.url.replace(":", "_").replace("/", "_")
     for path in cache_of(noxcli).iterdir():
-        assert path.name.startswith(f"{host}.")
+        assert path.name == "servers" or path.name.startswith(f"{host}.")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert "a value of mine" not in path.read_text()
 
@@ -121,6 +122,90 @@ def test_where_it_cannot_be_written_the_command_goes_on(noxcli: Noxcli, tmp_path
     result = noxcli("run", "demo", "User Input=x", "--quiet", environ={"NOXCLI_CACHE_DIR": str(tmp_path / "file")})
 
     assert (result.code, result.err) == (0, "")
+
+
+def test_a_start_notes_the_run_and_the_outputs(noxcli: Noxcli) -> None:
+    assert noxcli("run", "demo", "User Input=a value of mine", "--quiet", "--detach").code == 0
+    assert noxcli("run", "demo", "User Input=a value of mine", "--quiet", "--detach").code == 0
+
+    workflow = dict(line.split("\t") for line in noted(noxcli, "workflows"))["demo"]
+    first, second = (line.split("\t") for line in noted(noxcli, "runs"))
+    assert first[0] != second[0]
+    assert first[1] == second[1] == workflow
+    assert first[2].startswith("demo, 20")
+    assert noted(noxcli, f"{workflow}.outputs") == ["Answer", "Essay"]
+
+
+def test_profiles_and_aliases_are_noted_by_every_command_that_reads_them(noxcli: Noxcli, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[profile.a]\nbase_url = "https://a.example/x/"\n[profile.a.aliases]\nday = "daily report"\n')
+    environ = {"NOXCLI_CONFIG": str(config)}
+
+    noxcli("config", environ=environ)
+    assert noted(noxcli, "servers") == ["https___backend.noxus.ai\t", "https___a.example_x\ta"]
+
+    config.write_text(f'default_profile = "a"\n{config.read_text()}[profile."--b"]\n[profile.c]\nbase_url = 3\n')
+    noxcli("workflows", environ=environ)
+    assert noted(noxcli, "servers") == [
+        "https___a.example_x\t",
+        "https___a.example_x\ta",
+        "https___backend.noxus.ai\tc",
+    ]
+    assert noted(noxcli, "aliases") == ["day\tdaily report"]
+
+
+def test_where_no_alias_is_left_none_is_offered(tmp_path: Path) -> None:
+    at(tmp_path).aliases({})
+    assert not list(tmp_path.iterdir())
+
+    at(tmp_path).aliases({"a": "w-1"})
+    at(tmp_path).aliases({})
+    assert only(tmp_path).read_text() == ""
+
+
+def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
+    for number in range(1200):
+        at(tmp_path).run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "x" * 100)
+
+    runs = [line.split("\t")[0] for line in only(tmp_path).read_text().splitlines()]
+    assert NOTED_RUNS <= len(runs) < 600
+    assert runs == [f"r-{number}" for number in range(1200 - len(runs), 1200)]
+
+
+@pytest.mark.parametrize(
+    ("run", "name", "line"),
+    [
+        (Run("r-1", "w-1", "running"), "demo", "r-1\tw-1\tdemo\n"),
+        (Run("r-1", "w-1", "running", created_at="now\t$(x)\n"), "two\nlines", "r-1\tw-1\tw-1\n"),
+        (Run("../r", "w-1", "running"), "demo", None),
+        (Run("r-1", "a/b", "running"), "demo", None),
+        (Run("secret-key", "w-1", "running"), "demo", None),
+        (Run("r-1", "w-1", "running"), "my secret-key", None),
+    ],
+)
+def test_what_is_noted_of_a_run(tmp_path: Path, run: Run, name: str, line: str | None) -> None:
+    mask = Mask()
+    mask.learn_key("secret-key")
+
+    CompletionCache({"NOXCLI_CACHE_DIR": str(tmp_path)}, "http://x", mask).run(run, name)
+
+    assert [path.read_text() for path in tmp_path.iterdir()] == ([line] if line else [])
+
+
+def test_links_are_not_written_through(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("keep\n")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ["http___x.runs", "servers", "http___x.aliases"]:
+        (cache / name).symlink_to(mine)
+
+    at(cache).run(Run("r-1", "w-1", "running"), "demo")
+    at(cache).servers({"": "http://x"})
+    at(cache).aliases({"a": "b"})
+
+    assert mine.read_text() == "keep\n"
+    assert (cache / "servers").read_text() == "http___x\t\n"
 
 
 def at(directory: Path) -> CompletionCache:

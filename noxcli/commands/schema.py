@@ -1,0 +1,59 @@
+"""`noxcli schema`: the shapes of the documents that noxcli prints, for programs that read them."""
+
+from typing import Annotated
+
+import typer
+
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.groups import Common, Delivering
+from noxcli.cli.invocation import present
+from noxcli.errors import UsageProblem
+from noxcli.nearest import nearest
+from noxcli.render.table import in_columns, with_tabs
+from noxcli.schemas import schema_named, schema_names
+
+SCHEMAS_SCHEMA = "noxcli.schemas/1"
+SCHEMA_COLUMNS = ("NAME", "SCHEMA", "OF")
+Name = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="Print this schema; without it, list all.", show_default=False)
+]
+
+
+def schema(
+    ctx: typer.Context,
+    name: Name = None,
+    as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
+) -> None:
+    """Print the JSON Schemas of the documents that noxcli prints.
+
+    Examples:
+        noxcli schema
+        noxcli schema result > result.schema.json
+        noxcli schema --json | jq -r '.schemas[].name'
+    """
+    context: Context = ctx.obj
+    present(context, Common(), Delivering(as_json=as_json, query=query))
+    if name is not None:
+        context.write_document(_named(name), indent=2)
+        return
+    listed = {each: schema_named(each) for each in schema_names()}
+    about = [(each, found["title"], found["description"]) for each, found in listed.items()]
+    if context.writes_text:
+        rows = in_columns(SCHEMA_COLUMNS, about, cut=("OF",)) if context.terminal.read_by_eyes else with_tabs(about)
+        context.terminal.write(rows)
+        return
+    entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
+    context.write_document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
+
+
+def _named(name: str) -> dict[str, object]:
+    """Return the schema by its name or by what documents call it (`noxcli.result/1`). Raises UsageProblem."""
+    titles = {schema_named(each)["title"]: each for each in schema_names()}
+    try:
+        return schema_named(titles.get(name, name))
+    except KeyError:
+        near = nearest(name, schema_names())
+        hint = f"did you mean {near}?" if near else "noxcli schema lists them"
+        raise UsageProblem(f"there is no schema named {name!r}", hint) from None

@@ -1,0 +1,115 @@
+"""JMESPath expressions: read before anything starts, applied to documents (https://jmespath.org)."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from noxcli.encode import to_json
+from noxcli.errors import Unfitting, UsageProblem
+
+LONGEST_FOUND = 300  # characters of one value in a message
+MOST_FOUND = 5  # values in a message
+STEPS = frozenset({"field", "index", "subexpression", "index_expression"})
+# What stands on the right of these is looked for in each element, and not in the document.
+PER_ELEMENT = frozenset({"projection", "value_projection", "filter_projection", "pipe", "subexpression"})
+
+
+class Query:
+    """One expression. `jmespath` is loaded with the first."""
+
+    def __init__(self, text: str, tree: Any) -> None:
+        self.text = text
+        self._tree = tree
+
+    @classmethod
+    def read(cls, text: str, option: str) -> Self:
+        """Return the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
+        import jmespath
+        from jmespath.exceptions import JMESPathError
+
+        try:
+            with warnings.catch_warnings():
+                # `word`, with nothing around it in the backticks, is how older versions wrote a text.
+                warnings.simplefilter("ignore", PendingDeprecationWarning)
+                tree = jmespath.compile(text)
+            for name, count in _calls(tree.parsed):
+                _check_call(name, count)
+        except (JMESPathError, ValueError, RecursionError, IndexError) as error:
+            why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deep"
+            hint = 'an example: output.Answer, output."Long name"; see jmespath.org'
+            raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
+        return cls(text, tree)
+
+    def of(self, document: Any) -> Any:
+        """Return what the expression finds. Raises Unfitting where it can't be applied to this document."""
+        from jmespath.exceptions import JMESPathError
+
+        try:
+            return self._tree.search(document)
+        except (JMESPathError, ValueError, TypeError, RecursionError, OverflowError) as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
+
+    def operands(self, document: Any) -> str:
+        """Return the values that the expression looks at, each with its place in the document."""
+        from jmespath.visitor import TreeInterpreter
+
+        found = {_written(path): TreeInterpreter().visit(path, document) for path in _paths(self._tree.parsed)}
+        shown = [f"{place} is {_short(to_json(value))}" for place, value in found.items()]
+        left = [f"{len(shown) - MOST_FOUND} more"] if len(shown) > MOST_FOUND else []
+        return ", ".join([*shown[:MOST_FOUND], *left])
+
+
+def as_line(value: Any, *, indent: int | None = None) -> str:
+    """Return a value as a query prints it: a text as it is, anything else as JSON."""
+    return f"{value if isinstance(value, str) else to_json(value, indent=indent)}\n"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
+
+
+def _calls(tree: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield each function that is called, and with how many arguments."""
+    if tree["type"] == "function_expression":
+        yield tree["value"], len(tree["children"])
+    for child in tree["children"]:
+        if isinstance(child, Mapping):
+            yield from _calls(child)
+
+
+def _check_call(name: str, count: int) -> None:
+    from jmespath.functions import Functions
+
+    known = Functions.FUNCTION_TABLE.get(name)
+    if known is None:
+        raise ValueError(f"there is no function {name}()")
+    wanted = known["signature"]
+    variadic = bool(wanted) and wanted[-1].get("variadic", False)
+    if count < len(wanted) or (count > len(wanted) and not variadic):
+        raise ValueError(f"{name}() takes {len(wanted)} arguments, and has {count}")
+
+
+def _paths(tree: Any) -> Iterator[Any]:
+    """Yield the parts that name one place of the document each."""
+    if _is_path(tree):
+        yield tree
+        return
+    children = [child for child in tree["children"] if isinstance(child, Mapping)]
+    for child in children[:1] if tree["type"] in PER_ELEMENT else children:
+        if child["type"] != "expref":
+            yield from _paths(child)
+
+
+def _is_path(tree: Any) -> bool:
+    return tree["type"] in STEPS and all(map(_is_path, tree["children"]))
+
+
+def _written(path: Any) -> str:
+    if path["type"] == "field":
+        name = str(path["value"])
+        return name if name.isidentifier() else to_json(name)
+    if path["type"] == "index":
+        return f"[{path['value']}]"
+    first, *rest = map(_written, path["children"])
+    return first + "".join(step if step.startswith("[") else f".{step}" for step in rest)
