@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.definition import Node
+from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from tests.process import NOXCLI, environment
 
