@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from noxcli.encode import to_json
 from noxcli.models import RunEvent
 
-RECENT = 20_000  # positions that are found at once; older ones are searched for
+RECENT = 10_000  # positions that are found at once; older ones are searched for
 SEARCHES = 50  # on one connection: each looks through everything
 NO_POSITION = 0
 # So many events in a row that are the last ones of all are no coincidence; and so many are compared.
