@@ -144,6 +144,7 @@ WRITERS = {
     "state/logfile.py": {"os.write"},  # to its own file, and so do the next two
     "state/completion_cache.py": {"os.write"},
     "batch/journal.py": {"os.write"},
+    "batch/results.py": {"os.write"},  # what stdout has
     "signals.py": {"sys", "os.write"},  # one fixed sequence, where nothing else can run any more
     "__main__.py": {"os.write"},  # the version
 }
