@@ -44,6 +44,7 @@ FOREIGN = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
 }
+CROSSING = {"completions", "faults", "fuzz", "hostile", "sdk"}  # folders of tests that are not about one room
 
 
 def part_of(path: Path) -> str:
@@ -89,6 +90,12 @@ def test_every_room_has_its_place() -> None:
     assert {part_of(path) for path in MODULES} == {*RANKS, "sandbox", "__init__"}
 
 
+def test_tests_mirror_the_rooms() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
+    assert folders - CROSSING <= rooms
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
     names |= {name.removesuffix(".__init__"): path for name, path in names.items()}
@@ -131,7 +138,7 @@ def test_nothing_heavy_is_loaded_for_help_and_mistakes(argv: list[str]) -> None:
 def test_a_call_loads_neither_the_live_display_nor_the_sandbox(tmp_path: Path) -> None:
     code = (
         "import sys, json, runpy\n"
-        "sys.argv = ['noxcli', 'wait', 'x', '--base-url', 'http://127.0.0.1:9', '--retry-for', '0']\n"
+        "sys.argv = ['noxcli', 'wait', 'w/x', '--base-url', 'http://127.0.0.1:9', '--retry-for', '0']\n"
         "try: runpy.run_module('noxcli', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))\n"

@@ -74,16 +74,23 @@ def test_the_lines_of_a_page_run_one_after_another(page: str, lively: Sandbox, t
     assert shell(GUIDE[page], lively, tmp_path).strip()
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, tmp_path: Path) -> None:
-    prepare = (
-        "export WF=demo RUN CURSOR NODE\n"
+@pytest.fixture(scope="module")
+def names(lively: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the table's lines call $WF, $RUN, $CURSOR and $NODE: all of one run that has ended."""
+    script = (
         "RUN=$(noxcli run demo 'User Input=hi' --detach 2>/dev/null)\n"
         "events=$(noxcli stream $RUN --format ndjson --quiet)\n"
         "CURSOR=$(jq -rs 'map(select(.redis_id))[2].redis_id' <<<\"$events\")\n"
         'NODE=$(jq -rs \'last.data.nodes[] | select(.name == "User Input").id\' <<<"$events")\n'
+        'echo "$RUN $CURSOR $NODE"'
     )
-    assert shell(prepare + line, lively, tmp_path).strip()
+    told = shell(script, lively, tmp_path_factory.mktemp("names")).split()
+    return dict(zip(("RUN", "CURSOR", "NODE"), told, strict=True), WF="demo")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, names: dict[str, str], tmp_path: Path) -> None:
+    assert shell(line, lively, tmp_path, **names).strip()
 
 
 def test_the_tables_lines_are_lines_of_noxcli() -> None:

@@ -139,6 +139,7 @@ def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
     assert shell("sandbox -- false", ">&- 2>&-").returncode == 1
 
 
+@pytest.mark.long(5)
 def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) -> None:
     """A little less deep than Python reads, the document around it is deeper than Python writes."""
     whole = 0
@@ -171,9 +172,9 @@ noxcli.reports.testcase.case_of = broken
 BROKEN_RESULT = """
 import noxcli.cli.context as context
 whole = context.document_of
-def broken(outcomes, *others):
+def broken(outcomes, *others, **options):
     if outcomes[0].delivered.output: raise RecursionError
-    return whole(outcomes, *others)
+    return whole(outcomes, *others, **options)
 context.document_of = broken
 """
 

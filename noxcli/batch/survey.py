@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.batch.journal import FINISHED, INTENDED, STARTED, Past
-from noxcli.batch.rows import Row, Shard
+from noxcli.batch.rows import Row
+from noxcli.batch.shards import Shard
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import new_digest
 from noxcli.inputs.preflight import check
@@ -95,7 +96,7 @@ def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> S
         for value in row.inputs.values.values():
             if isinstance(value, Upload):
                 found.uploads += 1
-                found.upload_bytes += value.size
+                found.upload_bytes += value.size or 0
     found.digest = digest.hexdigest()
     return found
 

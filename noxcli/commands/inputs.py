@@ -69,7 +69,7 @@ def inputs(
     elif nodes:
         context.terminal.show(table(context.terminal, nodes))
     if not nodes:
-        context.terminal.note("no inputs")
+        context.terminal.note("the workflow takes no inputs")
     context.terminal.note(f"try: {sample_line(workflow, nodes)}")
 
 

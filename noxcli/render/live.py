@@ -51,7 +51,12 @@ class Live:
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
-            self._take_note(update)
+            if type(update) is not RunEvent:
+                self._take_note(update)
+            elif self._note or self._polls:
+                self._note, self._polls = "", False
+        if burst and type(burst[-1][0]) is RunEvent:
+            self._heard = self._progress.elapsed()
 
     def _paint(self) -> None:
         self.refresh()
@@ -67,8 +72,6 @@ class Live:
 
     def _take_note(self, update: Update) -> None:
         match update:
-            case RunEvent():
-                self._note, self._polls, self._heard = "", False, self._progress.elapsed()
             case Reconnecting(delay=delay, reason=reason):
                 self._polls = False
                 self._note = f"{reason}; next try in {show_seconds(delay)}" if delay else reason
@@ -76,7 +79,7 @@ class Live:
                 self._note, self._polls = "", True
             case Gap(reason):
                 self._terminal.note(f"gap: {reason}")
-            case Started() | Polled() | Paused() | Finished():
+            case Started() | RunEvent() | Polled() | Paused() | Finished():
                 pass
             case _:
                 assert_never(update)

@@ -50,7 +50,7 @@ class Switches:
     """Whether frames have `event:` lines."""
     line_end: Literal["lf", "crlf", "cr"] = "lf"
     """How lines end."""
-    chunk_per_event: bool = False
+    chunk_per_event: bool = True
     """Whether each event is an HTTP chunk of its own; otherwise, events that are ready share one."""
 
     # The content of events
@@ -94,6 +94,14 @@ class Switches:
     """The form of the list of saved versions."""
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
+
+    # A run's inside
+    run_data: Literal["nodes", "by_id", "404"] = "nodes"
+    """The form of a run's data: its nodes in a list, under their ids, or no data at all."""
+    node_io: Literal["entry", "bare", "404"] = "entry"
+    """The answer to a read of one node: its whole entry, inputs and outputs alone, or not found."""
+    node_times: bool = True
+    """Whether a run's data tell when its nodes worked."""
 
     # Inputs
     unknown_input: Literal["accept", "422"] = "accept"

@@ -3,10 +3,12 @@
 import base64
 import gzip
 import json
+import random
 import socket
 import threading
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi
-from noxcli.api.sse import Framer, parse_events, read_frames
+from noxcli.api.decode import decode_json
+from noxcli.api.sse import ENDINGS, KEEP_ALIVES, Framer, parse_events, read_frames
 from noxcli.config.settings import Settings
+from noxcli.encode import to_json
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
 
@@ -110,6 +114,78 @@ def test_a_message_that_is_no_json_counts_as_a_broken_connection() -> None:
     assert isinstance(ending, Unavailable)
 
 
+# -- the short way beside the long one, which is sseclient-py on each frame ------------------------------------------
+
+FORMS = [
+    'event: message\ndata: {"type":"content","data":{"id":"a","status":"running","content":"x"},"redisId":"1-0"}\n\n',
+    'data: {"type": "state", "data": {"status": "running", "n": [1, 2.5, null]}, "redisId": null}\n\n',
+    'id: 7\nevent:message\ndata:{"type":"x","data":null}\n\n',
+    'data: {"type":"content","data":"\\ud83d\\u00e4 {[","redisId":"2-0"}\n\n',
+    'data: {"redisId":"3-0","type":"content","data":{}}\n\n',
+    "event: ping\ndata: {}\n\n",
+    ": comment\n\n",
+    'event: done\ndata: {"message": "over"}\n\n',
+    'data: {"type":"content",\ndata: "data":{"id":1}}\n\n',
+    "data: [1]\n\n",
+]
+MARKS = ["\n", "\n\n", " ", "\t", '"', "\\", "{", "}", "[", ",", ":", "-", "\x00", "\x7f", "ä"]
+WORDS = ["data: ", "event: news\n", "id: \n", "retry: 1\n", "NaN", "1e999", "Infinity", "null", '"data":1,', "\\u0000"]
+STUFF = ["", *MARKS, *WORDS, "9" * 5000, "[" * 600]
+
+
+def mutated(rng: random.Random) -> str:
+    frames = "".join(rng.choices(FORMS, weights=[8, 3, 3, 2, 2, 1, 1, 0.2, 1, 1], k=rng.randint(1, 6)))
+    for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
+        place = rng.randrange(len(frames))
+        frames = frames[:place] + rng.choice(STUFF) + frames[place + rng.choice([0, 0, 1, 2]) :]
+    return frames + "\n\n"
+
+
+def told(events: list[RunEvent]) -> list[str]:
+    # By their texts: NaN is not equal to itself.
+    return [to_json([event.type, event.data, event.redis_id]) for event in events]
+
+
+def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
+    """Return the events, and whether something ended the stream."""
+    events: list[RunEvent] = []
+    for name, text in read_frames(frames):
+        if name in ENDINGS:
+            return events, True
+        try:
+            said = decode_json(text)
+        except ValueError:
+            if name == "message":
+                return events, True
+            said = text
+        if name in KEEP_ALIVES:
+            continue
+        if isinstance(said, dict) and isinstance(said.get("type"), str):
+            redis_id = said.get("redisId")
+            events.append(RunEvent(said["type"], said.get("data"), None if redis_id is None else str(redis_id)))
+        else:
+            events.append(RunEvent(name, said))
+    return events, False
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_frames_of_every_form_are_read_as_sseclient_reads_them(batch: int) -> None:
+    short = 0
+    for seed in range(batch * 5000, batch * 5000 + 5000):
+        frames = mutated(random.Random(seed)).encode()
+        events, ending = parse_events(frames)
+        expected_events, ended = by_the_long_way(frames)
+        assert (told(events), ending is not None) == (told(expected_events), ended), f"seed {seed}"
+        for event in events:
+            if event.raw is not None:
+                short += 1
+                assert "\n" not in event.raw
+                assert to_json(decode_json(event.raw)) == to_json(event.data), f"seed {seed}"
+                for plain in filter(None, (event.type, event.redis_id)):
+                    assert json.dumps(plain, ensure_ascii=False) == f'"{plain}"', f"seed {seed}"
+    assert short > 5000
+
+
 # -- over real sockets ---------------------------------------------------------------------------------------------
 
 Body = Callable[[bytes], list[bytes]]
@@ -147,7 +223,7 @@ def gzipped(raw: bytes) -> list[bytes]:
 
 
 @contextmanager
-def serving(answers: list[list[bytes]]) -> Iterator[str]:
+def serving(answers: Sequence[Iterable[bytes]]) -> Iterator[str]:
     """Serve each answer, piece by piece, to one connection after the other."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -226,3 +302,30 @@ def test_what_is_no_event_stream_is_not_read_as_one(head: bytes) -> None:
         events, ending = take_all(url)
     assert events == []
     assert type(ending) is StreamUnsupported
+
+
+def quick_chunks(count: int, apart: float) -> Iterator[bytes]:
+    """Yield the answer's head and events that are so many seconds apart, each as one chunk, and no end of the body."""
+    yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    for number in range(count):
+        time.sleep(apart)
+        frame = envelope("content", {"n": number}, f"{number}-0")
+        yield b"%x\r\n%b\r\n" % (len(frame), frame)
+
+
+def test_events_of_a_fast_stream_are_handed_on_some_at_a_time() -> None:
+    with serving([quick_chunks(200, 0.0005)]) as url, NoxusApi(Settings(url, "key")) as api:
+        feed = api.open_events("run")
+        bursts: list[list[RunEvent]] = []
+        with suppress(Unavailable):
+            while True:
+                bursts.append(list(feed.take(5)))
+    assert [event.data["n"] for burst in bursts for event in burst] == list(range(200))
+    assert len(bursts) < 120
+
+
+def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
+    with serving([quick_chunks(10, 0.05)]) as url, NoxusApi(Settings(url, "key")) as api:
+        feed = api.open_events("run")
+        bursts = [feed.take(5) for _ in range(10)]
+    assert [[event.data["n"] for event in burst] for burst in bursts] == [[number] for number in range(10)]

@@ -137,6 +137,12 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("ndjson on a terminal", out, "bcdf")
     _, out, err = theatre.call("run", workflow, "--format", "content")
     yield View("content on a terminal", out, "f", form="\n\t")
+    with size(2000, 200):
+        _, out, err = theatre.call("inspect", "@last")
+    yield View("inspect on a terminal", out, "b", 2000)
+    yield View("inspect, what is said beside it", err, "")
+    _, out, _ = theatre.call("inspect", "@last", "--logs")
+    yield View("inspect --logs on a terminal", out, "")
     one_by_one = [says("n", "running", letter) for text in all_marked("f") for letter in text]
     _, out, _ = theatre.call("run", theatre.add("letters", script=one_by_one), "--format", "content")
     yield View("content, letter by letter", out, "f", form="\n\t")
@@ -214,7 +220,7 @@ def errors(theatre: Theatre) -> Iterator[View]:
     said = []
     with raw_server(*turns) as server:
         for _ in range(len(NAMES) * (len(forms) + 2)):
-            said.append(theatre.call("stop", "some-run", "--verbose", "--timeout", "5", url=server.url)[2])
+            said.append(theatre.call("stop", "w/some-run", "--verbose", "--timeout", "5", url=server.url)[2])
     yield View("error line, retries, verbose", b"".join(said), "ijktv")
 
 
@@ -238,7 +244,7 @@ def answers(theatre: Theatre) -> Iterator[View]:
         final = json.dumps({"id": "r", "workflow_id": "w", "status": "failed"}).encode()
         going = answer(200, record)
         with raw_server(going, answer(404), stream, going, answer(200, final)) as server:
-            said.append(theatre.call("stream", "r", url=server.url)[2])
+            said.append(theatre.call("stream", "w/r", url=server.url)[2])
     yield View("plain", b"".join(said), "w")
 
 

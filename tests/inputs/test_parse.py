@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,18 +14,24 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.inputs import parse as inputs
 from noxcli.inputs.parse import ESCAPABLE, split_item
+from noxcli.inputs.sources import Sources
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 
-PIPED = io.StringIO
+
+def as_stdin(text: str) -> Any:
+    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")))
 
 
-def read_inputs(items: Sequence[str], whole: str | None = None, stdin: TextIO | None = None) -> dict[str, Any]:
-    return inputs.read_inputs(items, whole, stdin).values
+def read_inputs(items: Sequence[str], whole: str | None = None, stdin: Any = None) -> dict[str, Any]:
+    sources = Sources(lambda: stdin.buffer) if stdin is not None else None
+    return inputs.read_inputs(items, whole, sources).values
 
 
 def problem(*items: str, whole: str | None = None, stdin: str = "") -> UsageProblem:
     with pytest.raises(UsageProblem) as caught:
-        read_inputs(items, whole, PIPED(stdin))
+        read_inputs(items, whole, as_stdin(stdin))
     assert (caught.value.exit_code, caught.value.phase) == (ExitCode.USAGE, Phase.USAGE)
     return caught.value
 
@@ -162,8 +168,10 @@ def test_a_json_file_is_parsed(tmp_path: Path) -> None:
         ("[-Infinity]", "-Infinity is not part of JSON"),
         ('{"a": 1, "b": 2, "a": 3}', "the key 'a' appears twice"),
         ('[{"x": {"b": 1, "b": 1}}]', "the key 'b' appears twice"),
-        ("[" * 100_000, "nested too deep"),
-        ('{"a":' * 100_000, "nested too deep"),
+        ("[" * 100_000, "nested deeper than 500 levels"),
+        ('{"a":' * 100_000, "nested deeper than 500 levels"),
+        ("[" * 501 + "]" * 501, "nested deeper than 500 levels"),
+        ('[{"a": "\\"]"}, ' * 2 + '{"b":[' * 250 + "]}" * 250 + "]" * 2, "nested deeper than 500 levels"),
     ],
     ids=lambda text: text[:20],
 )
@@ -180,6 +188,16 @@ def test_bad_json_is_told_with_its_place_wherever_it_stands(text: str, told: str
         assert error.message.startswith(source)
         assert told in error.message
         assert len(error.line()) < 300
+
+
+@pytest.mark.parametrize("stack", [0, 300])
+def test_500_levels_are_read_however_deep_the_caller_is(stack: int) -> None:
+    texts = ["[" * 500 + "]" * 500, '{"[":' * 500 + '"\\"{[{["' + "}" * 500, "[" + "[{}]," * 600 + '"[]]"]']
+
+    def called(frames: int) -> list[dict[str, Any]]:
+        return called(frames - 1) if frames else [read_inputs([f"k:={text}"]) for text in texts]
+
+    assert called(stack) == [{"k": json.loads(text)} for text in texts]
 
 
 def test_a_number_too_long_to_read_is_told() -> None:
@@ -228,11 +246,11 @@ def test_the_whole_comes_from_the_command_line_a_file_or_stdin(tmp_path: Path) -
     text = '{"q": "Grüße", "n": 12345678901234567890}'
     (tmp_path / "in.json").write_text(text)
     sources = [text, "@in.json", "@~/in.json", f"@{tmp_path}/in.json", "-"]
-    assert [read_inputs([], source, PIPED(text)) for source in sources] == [json.loads(text)] * 5
+    assert [read_inputs([], source, as_stdin(text)) for source in sources] == [json.loads(text)] * 5
 
 
 def test_only_a_dash_reads_stdin() -> None:
-    stdin = PIPED("{}")
+    stdin = as_stdin("{}")
     read_inputs(["k=-", "l:=1"], '{"m": "-"}', stdin)
     read_inputs(["k=v"], None, stdin)
     assert stdin.tell() == 0
@@ -267,7 +285,7 @@ def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_and_stdin_cannot_both_be_stdin(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", PIPED("{}"))
+    monkeypatch.setattr("sys.stdin", as_stdin("{}"))
     assert noxcli("run", "demo", "k=@-", "--inputs", "-").code == 2
 
 
@@ -311,4 +329,18 @@ def test_any_json_can_be_written(key: str, value: Any) -> None:
 @given(st.text(), st.none() | st.text().filter(lambda text: not text.startswith("@")))
 def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
     with suppress(UsageProblem):
-        read_inputs([item], whole, PIPED(item))
+        read_inputs([item], whole, as_stdin(item))
+
+
+@pytest.mark.parametrize(("depth", "code"), [(490, 0), (501, 2)])
+def test_deep_json_is_sent_or_rejected_before_anything_starts(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, depth: int, code: int
+) -> None:
+    deep = "[" * depth + "]" * depth
+    workflow = plays(nodes=[input_node("Deep", type="list")], output={"A": "x"})
+    Path("rows.jsonl").write_text(f'{{"Deep": {deep}}}\n')
+    for argv in (["run", workflow, f"Deep:={deep}"], ["batch", workflow, "rows.jsonl"]):
+        result = noxcli(*argv)
+        assert result.code == code, result.err
+        assert ("is nested deeper than 500 levels" in result.err) is (code == 2)
+    assert [run.input for run in sandbox.runs(workflow)] == ([{"Deep": json.loads(deep)}] * 2 if code == 0 else [])
