@@ -123,9 +123,9 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
         filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
-    context.terminal.note(
-        f"saved {count} files in {into.directory}" + (f", {right} of them there before" if right else "")
-    )
+    files = f"{count} file{'' if count == 1 else 's'}"
+    before = f", {right} of them there before" if right else ""
+    context.terminal.note(f"saved {files} in {into.directory}{before}")
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))

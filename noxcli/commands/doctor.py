@@ -113,7 +113,7 @@ def _checks(ctx: typer.Context, context: Context, common: Common, run: str | Non
         source = find_key(common.api_key_file, environ, chosen)
         check_server(source, address)
         warnings: list[str] = []
-        settings = Settings(address, source.read(warnings.append))
+        settings = Settings(address, source.read(warnings.append), source.source)
         yield Check(name, CheckVerdict.WARNING if warnings else CheckVerdict.OK, "; ".join([source.source, *warnings]))
     except NoxError as error:
         yield Check.failed(name, error)

@@ -61,7 +61,10 @@ def inputs(
     if not context.writes_text:
         context.write_document(schema_of(nodes, known.name or found.name), indent=2)
         return
-    context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))
+    if nodes or not context.terminal.read_by_eyes:
+        context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))
+    if not nodes:
+        context.terminal.note("the workflow takes no inputs")
     context.terminal.note(f"try: {sample_line(workflow, nodes)}")
 
 

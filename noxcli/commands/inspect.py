@@ -1,6 +1,5 @@
 """`noxcli inspect`: a run from inside: which node did what, for how long, with which inputs, and why it failed."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -82,7 +81,7 @@ def inspect(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = call.patience()
-        found = call.run(one_run(run, sys.stdin), patience)
+        found = call.run(one_run(run, context.sources), patience)
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)

@@ -21,7 +21,7 @@ from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import show_age
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, piped
 from tests.rawserver import json_answer, raw_server
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -82,7 +82,7 @@ def test_only_those_in_a_status_and_stop_takes_them(
     noxcli("stop", stopped)
     listed = noxcli("runs", workflow, "--status", "queued", "--status", "running")
     assert {line.split("\t")[0] for line in listed.text.splitlines()} == {*going}
-    monkeypatch.setattr("sys.stdin", io.StringIO(listed.text))
+    monkeypatch.setattr("sys.stdin", piped(listed.text))
     assert noxcli("stop", "-").code == 0
     assert noxcli("runs", workflow, "--status", "running").out == b""
 

@@ -220,7 +220,7 @@ def errors(theatre: Theatre) -> Iterator[View]:
     said = []
     with raw_server(*turns) as server:
         for _ in range(len(NAMES) * (len(forms) + 2)):
-            said.append(theatre.call("stop", "some-run", "--verbose", "--timeout", "5", url=server.url)[2])
+            said.append(theatre.call("stop", "w/some-run", "--verbose", "--timeout", "5", url=server.url)[2])
     yield View("error line, retries, verbose", b"".join(said), "ijktv")
 
 
@@ -244,7 +244,7 @@ def answers(theatre: Theatre) -> Iterator[View]:
         final = json.dumps({"id": "r", "workflow_id": "w", "status": "failed"}).encode()
         going = answer(200, record)
         with raw_server(going, answer(404), stream, going, answer(200, final)) as server:
-            said.append(theatre.call("stream", "r", url=server.url)[2])
+            said.append(theatre.call("stream", "w/r", url=server.url)[2])
     yield View("plain", b"".join(said), "w")
 
 
