@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 GAP = 2  # blanks between columns
 NARROWEST = 8  # cells that a column keeps which gives way
-NOTHING = "-"
+NO_STATUS = "-"
 MARKED = 13  # cells of a status, where there is little room
 Rows = Sequence[Sequence[str]]
 # How the words of a column of statuses or verdicts are marked: in Unicode, in ASCII, and in which style.
@@ -120,7 +120,7 @@ def _mark(terminal: Terminal) -> Callable[[str], "Text"]:
     from rich.text import Text
 
     def way(word: str) -> Text:
-        if word == NOTHING:
+        if word == NO_STATUS:
             return Text(word, "dim")
         mark, ascii_mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
         return Text(f"{mark if terminal.speaks_unicode() else ascii_mark} {visible(word)}", style)
