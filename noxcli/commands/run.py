@@ -82,8 +82,7 @@ def run(
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     if reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    inputs = read_inputs(given.inputs or [], given.whole, secrets=given.secrets or [], environ=context.terminal.environ)
-    context.hide(inputs)
+    inputs = _inputs(context, given)
     policy = policy_of(context, following)
     with call.connect() as api:
         check_directory(into)
@@ -108,6 +107,13 @@ def run(
             if not context.stops_runs(following.on_interrupt):
                 raise
             raise _stopped(call, signal) from None
+
+
+def _inputs(context: Context, given: Given) -> Inputs:
+    environ, secrets = context.terminal.environ, given.secrets or []
+    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
+    context.hide(inputs)
+    return inputs
 
 
 @dataclass(frozen=True, slots=True)
