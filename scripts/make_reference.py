@@ -12,37 +12,19 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import make_man
 import typer
+from cells import code, escaped, table
+from schema_fields import documents_page
 
 from noxcli.app import VERBS, app
 from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS
-from noxcli.errors import WORST_FIRST, ExitCode
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
 from noxcli.sandbox import faults, files, switches
 from noxcli.sandbox.builtin import BUILT_IN
 
 ROOT = make_man.ROOT
 REFERENCE = Path("docs/reference")
 GENERATED = "<!-- Written by scripts/make_reference.py; changes are lost. -->\n\n"
-
-Cells = Sequence[str]
-
-
-def escaped(text: str) -> str:
-    """Return plain text as Markdown that shows it as it is, in a cell of a table: only `code` keeps its meaning."""
-    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    shown = [piece if place % 2 else re.sub(r"([<>*\\])", r"\\\1", piece) for place, piece in enumerate(pieces)]
-    return "".join(shown).replace("|", "\\|")
-
-
-def code(text: str) -> str:
-    """Return a text as code for a cell."""
-    return f"`{text}`".replace("|", "\\|")
-
-
-def table(head: Cells, rows: Iterable[Cells]) -> str:
-    """Return a table of Markdown; the cells are Markdown already."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"|{'|'.join(f' {cell} ' if cell != '---' else cell for cell in line)}|\n" for line in lines)
 
 
 def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
@@ -79,8 +61,38 @@ def commands_page() -> str:
 
 def codes_table() -> str:
     """Return the exit codes, and what an engine should do about them."""
-    rows = [[str(int(each)), each.meaning, each.again] for each in map(ExitCode.of, ExitCode)]
-    return f"{table(['code', 'meaning', 'retry?'], rows)}\n{engines_view()}\n"
+    return f"{table(['code', 'meaning', 'retry?'], code_rows())}\n{engines_view()}\n"
+
+
+def code_rows() -> list[list[str]]:
+    """Return each exit code with its meaning and what to do."""
+    return [[str(int(each)), each.meaning, each.again] for each in map(ExitCode.of, ExitCode)]
+
+
+def engines_table() -> str:
+    """Return the codes by what an engine should do about them."""
+    rest = [code for code in map(int, ExitCode) if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)]
+    rows = [
+        ("0", "done"),
+        (
+            numbers(ENGINES_RETRY),
+            "retry the same line, with `--resume --adopt`: it continues, and starts nothing twice",
+        ),
+        (
+            numbers(ENGINES_FAIL),
+            "fail at once: a retry fails again until somebody fixes the key, the input or the name",
+        ),
+        (
+            numbers(rest),
+            "stop and report; `--retry-failed` starts rows again whose run failed or was stopped",
+        ),
+    ]
+    return table(["code of `noxcli batch`", "what an engine should do"], rows)
+
+
+def numbers(codes: Iterable[int]) -> str:
+    """Return numbers as they are read."""
+    return ", ".join(map(str, codes))
 
 
 def codes_page() -> str:
@@ -89,9 +101,20 @@ def codes_page() -> str:
 
 `noxcli help exit-codes` prints this table.
 
-{codes_table()}
+{table(["code", "meaning", "retry?"], code_rows())}
+## For an engine
+
+An engine, such as Slurm or Airflow, that repeats a batch after a failure should follow this table:
+
+{engines_table()}
+137 is not a code of noxcli: it means that something killed it (`kill -9`), for example because memory ran out.
+
+[Batches on engines](../engines.md) shows how each engine is told.
+
+## Several runs
+
 When a command waits for several runs or rows, the first of these codes that occurred is the one it exits with:
-{", ".join(map(str, WORST_FIRST))}.
+{numbers(WORST_FIRST)}.
 """
 
 
@@ -186,7 +209,12 @@ def switches_page() -> str:
     return "".join(parts)
 
 
-PAGES = {"commands.md": commands_page, "exit-codes.md": codes_page, "switches.md": switches_page}
+PAGES = {
+    "commands.md": commands_page,
+    "documents.md": documents_page,
+    "exit-codes.md": codes_page,
+    "switches.md": switches_page,
+}
 # Parts of pages that people write: the page, and what stands between the two lines that name it.
 PARTS = {
     "commands": (Path("README.md"), verbs_table),

@@ -13,6 +13,7 @@ from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, files, switches
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+import cells
 import make_reference
 
 ROOT = make_reference.ROOT
@@ -57,7 +58,7 @@ def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_cell_shows_its_text(text: str, cell: str) -> None:
-    assert make_reference.escaped(text) == cell
+    assert cells.escaped(text) == cell
 
 
 def test_every_switch_stands_there_once_with_a_meaning() -> None:

@@ -261,6 +261,31 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'inspect' = @{
+            Help = 'Show a run''s nodes in the order of the work: status, times, sizes and errors'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--node'); Help = 'Print the inputs and outputs of this node: its name or id'; Kind = 'other'; Words = @() }
+                @{ Names = @('--iteration'); Help = 'With --node in a loop: its N-th time. [default: the server''s]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--logs'); Help = 'Print the run''s logs' }
+                @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'workflows' = @{
             Help = 'List workflows, last changed first'
             Arguments = @(

@@ -95,6 +95,14 @@ class Switches:
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 
+    # A run's inside
+    run_data: Literal["nodes", "by_id", "404"] = "nodes"
+    """The form of a run's data: its nodes in a list, under their ids, or no data at all."""
+    node_io: Literal["entry", "bare", "404"] = "entry"
+    """The answer to a read of one node: its whole entry, inputs and outputs alone, or not found."""
+    node_times: bool = True
+    """Whether a run's data tell when its nodes worked."""
+
     # Inputs
     unknown_input: Literal["accept", "422"] = "accept"
     """The answer to an input that the workflow does not have."""
