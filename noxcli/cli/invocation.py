@@ -78,6 +78,8 @@ def begin(
     if reporting is not None:
         report(context, reporting, delivering.output_dir)
     present(context, common, delivering)
+    source = ctx.get_parameter_source("form")
+    context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
     return Invocation(context, common, waiting, deadline)
 
 
