@@ -261,6 +261,31 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'inspect' = @{
+            Help = 'Show a run''s nodes in the order of the work: status, times, sizes and errors'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--node'); Help = 'Print the inputs and outputs of this node: its name or id'; Kind = 'other'; Words = @() }
+                @{ Names = @('--iteration'); Help = 'With --node in a loop: its N-th time. [default: the server''s]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--logs'); Help = 'Print the run''s logs' }
+                @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'workflows' = @{
             Help = 'List workflows, last changed first'
             Arguments = @(
@@ -365,13 +390,14 @@ function __noxcli_verbs {
                 @{ Names = @('--resume'); Help = 'Continue where an earlier call stopped' }
                 @{ Names = @('--adopt'); Help = 'For rows whose start is uncertain, adopt the matching run, or start one if there is none' }
                 @{ Names = @('--retry-in-doubt'); Help = 'Start uncertain rows again, even if that runs them twice' }
-                @{ Names = @('--retry-failed'); Help = 'Start rows again if their run failed or was stopped' }
+                @{ Names = @('--retry-failed'); Help = 'Like --resume, and start rows again if their run failed or was stopped' }
                 @{ Names = @('--changed-input'); Help = 'Resume even though FILE has changed' }
                 @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
-                @{ Names = @('--shard'); Help = 'Run only every N-th row, starting at row I'; Kind = 'other'; Words = @() }
+                @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
                 @{ Names = @('--no-check'); Help = 'Skip local input validation' }
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
@@ -396,6 +422,7 @@ function __noxcli_verbs {
                 @{ Kind = 'directory'; Words = @(); Repeated = $true }
             )
             Options = @(
+                @{ Names = @('--results'); Help = 'Write every finished row''s result, with its output'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -472,7 +499,7 @@ function __noxcli_verbs {
         'help' = @{
             Help = 'Print the help of a command, the exit codes, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }

@@ -71,6 +71,9 @@ class Phase(StrEnum):
 
 # Statuses by which a server or gateway asks its clients for patience.
 OVERLOADED = frozenset({429, 503})
+# What an engine that repeats a batch with --resume --adopt should do: try again, or give up. 137 is a kill -9.
+ENGINES_RETRY = (6, 7, 75, 124, 137, 143)
+ENGINES_FAIL = (2, 4, 5)
 # The order in which several runs' codes count, worst first.
 WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 12, 9, 8, 0)
 

@@ -69,13 +69,18 @@ class Version:
     live: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes each one take three times as long to build
 class RunEvent:
-    """One server event, `data` untouched (Noxus docs: running-workflows, RunEvent)."""
+    """One server event, `data` untouched (Noxus docs: running-workflows, RunEvent).
+
+    `raw` is the JSON of `data` as the server wrote it, on one line; there is one only where `type` and `redis_id` need
+    no escapes in JSON.
+    """
 
     type: str
     data: Any
     redis_id: str | None = None
+    raw: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def workflow_status(self) -> str | None:

@@ -1,34 +1,38 @@
-"""Measure streaming: noxcli beside a bare requests + sseclient-py script, on the same run of the sandbox.
+"""Measure streaming: noxcli beside a bare requests + sseclient-py script, one HTTP chunk per event as servers send it.
 
-Usage: python scripts/bench_stream.py [EVENTS]. Prints medians and ratios; the run is over before either starts, so
-both read a replay as fast as they can.
+Usage: python scripts/bench_stream.py [EVENTS [ROUNDS [JOINED]]]. All events are there at once, so each reads as fast as
+it can; JOINED puts so many events into one chunk. Contenders take turns, and medians are printed: wall-clock and
+CPU seconds of the whole process, its start included, its peak memory, and the ratios to the bare script that does the
+same. Then the latency at 100 events a second, from the server's write to the line on stdout.
 """
 
+import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
-from noxcli.sandbox.scenario import Scenario
-from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit
-
-ROUNDS = 5
-BARE = """
+RATE, PACED = 100, 1000  # events a second, and in all
+OPEN = """
 import json, os, sys, requests, sseclient
-answer = requests.get(
-    os.environ["NOXUS_BACKEND_URL"] + "/v1/runs/" + sys.argv[1] + "/events",
-    headers={"X-API-Key": os.environ["NOXUS_API_KEY"], "Accept": "text/event-stream"},
-    stream=True,
-)
-for event in sseclient.SSEClient(answer).events():
-    print(json.dumps(json.loads(event.data)), flush=True)
+session = requests.Session()
+session.headers["X-API-Key"] = os.environ["NOXUS_API_KEY"]
+url = os.environ["NOXUS_BACKEND_URL"]
+answer = session.get(url + "/v1/runs/" + sys.argv[1] + "/events", headers={"Accept": "text/event-stream"}, stream=True)
+events = (json.loads(event.data) for event in sseclient.SSEClient(answer).events())
 """
-
-
-# A process starts with the memory mark of the one that made it, and this one holds the whole sandbox: so a small one
-# in between starts the contender, and reports.
+BARE = {
+    "ndjson": f"{OPEN}\nfor event in events:\n    print(json.dumps(event), flush=True)\n",
+    "content": f"{OPEN}\nfor event in events:\n    print(event['data'].get('content', ''), end='', flush=True)\n",
+    "json": f"{OPEN}\nfor event in events:\n    pass\n"
+    "print(session.get(url + '/v1/workflows/workflow/runs/' + sys.argv[1]).json())\n",
+}
+# A process starts with the memory mark of the one that made it: so a small one in between starts the contender.
 LAUNCHER = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -37,42 +41,96 @@ lines = 0
 while piece := process.stdout.read(1 << 20):
     lines += piece.count(b"\\n")
 _, status, usage = os.wait4(process.pid, 0)
-print(time.perf_counter() - began, usage.ru_maxrss / 1024, lines, os.waitstatus_to_exitcode(status))
+cpu = usage.ru_utime + usage.ru_stime
+print(time.perf_counter() - began, cpu, usage.ru_maxrss / 1024, lines, os.waitstatus_to_exitcode(status))
 """
 
 
-def measure(argv: Sequence[str], env: dict[str, str]) -> tuple[float, float, int]:
-    """Return seconds, peak memory in MiB and lines written."""
+class Taken(NamedTuple):
+    """What one process took: seconds of the clock and of a processor, MiB, lines on stdout."""
+
+    seconds: float
+    cpu: float
+    memory: float
+    lines: int
+
+
+@contextmanager
+def serving(*args: int) -> Iterator[dict[str, str]]:
+    """Run the server in a process of its own; yields the environment to reach it."""
+    argv = [sys.executable, str(Path(__file__).with_name("bench_events.py")), *map(str, args)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert server.stdin
+        url = server.stdout.readline().strip()
+        yield {**os.environ, "NOXUS_BACKEND_URL": url, "NOXUS_API_KEY": "bench-key"}
+        server.stdin.close()
+
+
+def follower(run: str, *options: str) -> list[str]:
+    """Return the command line that follows the run."""
+    return [sys.executable, "-m", "noxcli", "stream", f"workflow/{run}", *options]
+
+
+def measure(argv: Sequence[str], env: dict[str, str]) -> Taken:
+    """Run a contender to its end."""
     done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *argv], env=env, capture_output=True, check=True)
-    seconds, memory, lines, code = done.stdout.split()
-    assert code == b"0", done.stderr
-    return float(seconds), float(memory), int(lines)
+    seconds, cpu, memory, lines, code = done.stdout.split()
+    assert code == b"0", done.stderr.decode()
+    return Taken(float(seconds), float(cpu), float(memory), int(lines))
+
+
+def median(rounds: Sequence[Taken]) -> Taken:
+    """Return the medians of each figure, and the highest mark of memory."""
+    seconds, cpu = (statistics.median(column) for column in list(zip(*rounds, strict=True))[:2])
+    return Taken(seconds, cpu, max(one.memory for one in rounds), rounds[0].lines)
+
+
+def throughput(events: int, rounds: int, joined: int) -> None:
+    """Print what each contender took."""
+    taken: dict[str, list[Taken]] = {}
+    with serving(events, 0, joined) as env:
+        for number in range(rounds):
+            for form, script in BARE.items():
+                # A run each: its record says `completed` once its events were sent, as it does behind a real stream.
+                bare = measure([sys.executable, "-c", script, f"bare-{form}-{number}"], env)
+                ours = measure(follower(f"{form}-{number}", "--format", form, "--quiet"), env)
+                taken.setdefault(f"bare script, {form}", []).append(bare)
+                taken.setdefault(f"noxcli stream --format {form}", []).append(ours)
+    print(f"{events:,} events, {joined} in a chunk, medians of {rounds}")
+    print(f"{'':32}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'ratio':>7}{'MiB':>7}{'lines':>9}")
+    middle = {name: median(each) for name, each in taken.items()}
+    for place, (name, one) in enumerate(middle.items()):
+        of = list(middle.values())[place // 2 * 2]
+        print(
+            f"{name:32}{one.seconds:9.2f}{one.seconds / of.seconds:7.2f}"
+            f"{one.cpu:8.2f}{one.cpu / of.cpu:7.2f}{one.memory:7.1f}{one.lines:9,}"
+        )
+
+
+def latency() -> None:
+    """Print how long an event takes from the server's write to the line on stdout."""
+    print(f"{RATE} events a second: milliseconds from the server to stdout")
+    print(f"{'':32}{'p50':>9}{'p99':>7}{'most':>8}")
+    contenders = {
+        "bare script, ndjson": [sys.executable, "-c", BARE["ndjson"], "run"],
+        "noxcli stream --format ndjson": follower("run", "--format", "ndjson", "--quiet"),
+    }
+    for name, argv in contenders.items():
+        with serving(PACED, RATE) as env, subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            arrivals = [(time.monotonic_ns(), line) for line in process.stdout]
+        late = sorted(
+            (at - sent) / 1e6 for at, line in arrivals if (sent := (json.loads(line).get("data") or {}).get("sent"))
+        )
+        print(f"{name:32}{late[len(late) // 2]:9.2f}{late[len(late) * 99 // 100]:7.2f}{late[-1]:8.2f}")
 
 
 def main() -> None:
-    """Run both in turn and print what they took."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    scenario = Scenario("bench", script=[Emit("Write", f"word {n} ") for n in range(events)], output={"A": "x"})
-    noxcli = [sys.executable, "-m", "noxcli"]
-    with Sandbox([scenario]) as sandbox:
-        env = {**os.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
-        started = subprocess.run([*noxcli, "run", "bench", "--detach"], env=env, capture_output=True, check=True)
-        run = started.stdout.decode().strip()
-        subprocess.run([*noxcli, "wait", run], env=env, stdout=subprocess.DEVNULL, check=True)
-        contenders = {
-            "bare requests + sseclient-py": [sys.executable, "-c", BARE, run],
-            "noxcli stream --format ndjson": [*noxcli, "stream", run, "--format", "ndjson", "--quiet"],
-        }
-        taken: dict[str, list[tuple[float, float, int]]] = {name: [] for name in contenders}
-        for _ in range(ROUNDS):
-            for name, argv in contenders.items():
-                taken[name].append(measure(argv, env))
-    base = statistics.median(seconds for seconds, _, _ in taken["bare requests + sseclient-py"])
-    print(f"{'':32}{'seconds':>9}{'events/s':>10}{'MiB':>7}{'lines':>9}{'ratio':>7}")
-    for name, rounds in taken.items():
-        seconds = statistics.median(one[0] for one in rounds)
-        memory = max(one[1] for one in rounds)
-        print(f"{name:32}{seconds:9.2f}{events / seconds:10,.0f}{memory:7.1f}{rounds[0][2]:9,}{seconds / base:7.2f}")
+    """Print all of it."""
+    events, rounds, joined = (int(text) for text in (*sys.argv[1:], *["50000", "7", "1"][len(sys.argv) - 1 :]))
+    throughput(events, rounds, joined)
+    latency()
 
 
 if __name__ == "__main__":

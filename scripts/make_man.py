@@ -1,4 +1,4 @@
-"""Write man/*.1 from what the commands declare, the exit codes, and README's tables of variables."""
+"""Write man/*.1 from what the commands declare, the exit codes, README, and the tables of settings."""
 
 import argparse
 import re
@@ -19,6 +19,7 @@ from noxcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
 DIRECTORY = ROOT / "man"
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 COMMON = {"--help", *(f"--{field.name.replace('_', '-')}" for field in fields(Common))}
 FILES = {
     "~/.config/noxcli/config.toml": "Profiles: servers, ways to their keys, aliases, defaults (`NOXCLI_CONFIG`).",
@@ -131,20 +132,22 @@ def first_paragraph() -> str:
 
 
 def environment() -> Iterator[tuple[str, str]]:
-    """Yield variables and their meaning, from README's tables of settings and of what has a variable alone."""
-    for row in rows_under("| setting | flag | variable |"):
-        setting, _, variables, *_ = row
-        if variables != "-":
+    """Yield variables and their meaning, from the tables of docs/reference/settings.md."""
+    for setting, _, variables, *_ in rows_under("| setting | option | variable |"):
+        if variables.startswith("`"):
             yield variables, setting
-    for row in rows_under("| variable | means |"):
-        yield row[0], row[1]
+    for _, variable, option, meaning in rows_under("| key | variable | option | meaning |"):
+        yield variable, f"the default of {option}: {meaning[0].lower()}{meaning[1:]}"
+    for variable, meaning in rows_under("| variable | meaning |"):
+        yield variable, meaning
 
 
 def rows_under(head: str) -> Iterator[list[str]]:
-    """Yield the cells of each row of the README table that begins so."""
-    table = readme().partition(head)[2].partition("\n\n")[0]
+    """Yield the cells of each row of the table in docs/reference/settings.md that begins so."""
+    table = SETTINGS.read_text(encoding="utf-8").partition(head)[2].partition("\n\n")[0]
     for row in table.splitlines()[2:]:
-        yield row.strip("| ").split(" | ")
+        if row.startswith("|"):
+            yield row.strip("| ").split(" | ")
 
 
 def stale() -> dict[Path, bytes | None]:

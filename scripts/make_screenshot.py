@@ -1,10 +1,9 @@
-"""Draw the pictures of README and docs/live-view.md: runs on a real pseudo-terminal of 80x24, as SVG.
+"""Draw the pictures of README and docs/live-view.md: runs on a real pseudo-terminal, as SVG.
 
-Usage: python scripts/make_screenshot.py [NAME]... (all where none is named)
+Usage: python scripts/make_screenshot.py [NAME]... (all where none is named). `live` is the demo, and moves.
 """
 
 import fcntl
-import io
 import os
 import pty
 import select
@@ -13,111 +12,202 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pyte
 from pyte.screens import Char
-from rich.console import Console
-from rich.style import Style
-from rich.text import Text
+from rich.cells import cell_len
 
-COLUMNS, ROWS = 80, 24
 DOCS = Path(__file__).parent.parent / "docs"
-NAMES = {"brown": "yellow", "default": None}
-DIM = {"default": "grey50"}
-# rich's own frame fetches a font; this one takes what the reader has.
-SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-<style>.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px;
-line-height: {line_height}px; font-variant-east-asian: full-width; }} {styles}</style>
-<defs><clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}"/></clipPath>
-{lines}</defs>
-<rect fill="#16181d" width="{width}" height="{height}" rx="8"/>
-<g transform="translate(9, 12)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g>
-</svg>
-"""
+NOXCLI = [sys.executable, "-m", "noxcli"]
+SMALL, LARGE = (80, 24), (120, 40)
+CELL, LINE, MARGIN = 8.4, 19, 12  # pixels
+FRAME = 0.25  # seconds of the demo that one picture stands for
+LAST_FRAME = 6.0  # seconds
+FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+# The colors that two common themes give to the sixteen names, and text, dim text and background.
+DARK = {
+    "fg": "#d4d7dd",
+    "dim": "#868c98",
+    "bg": "#16181d",
+    "red": "#f47067",
+    "green": "#6bc46d",
+    "brown": "#c69026",
+    "blue": "#6cb6ff",
+    "magenta": "#d2a8ff",
+    "cyan": "#56d4dd",
+    "black": "#545d68",
+    "white": "#cdd9e5",
+}
+LIGHT = {
+    "fg": "#1f2328",
+    "dim": "#6e7781",
+    "bg": "#ffffff",
+    "red": "#cf222e",
+    "green": "#116329",
+    "brown": "#7d4e00",
+    "blue": "#0969da",
+    "magenta": "#8250df",
+    "cyan": "#1b7c83",
+    "black": "#24292f",
+    "white": "#6e7781",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A command line, and the seconds after its first output at which it is taken; None for its end."""
+    """A command line, the seconds after its first output at which it is taken (None: its end), and the looks of it."""
 
-    shown: str
-    argv: tuple[str, ...]
-    seconds: float | None
+    argv: Sequence[str]
+    seconds: float | None = None
+    sizes: Sequence[tuple[int, int]] = (SMALL,)
+    shown: str = ""  # what a reader would type, where it is not just noxcli and the words of `argv`
+    moving: bool = False
+    prepare: Sequence[Sequence[str]] = ()  # commands that ran before
 
-    def take(self) -> bytes:
-        """Return what the terminal got by then."""
+    @property
+    def line(self) -> str:
+        return self.shown or " ".join(["noxcli", *self.argv])
+
+    def take(self, size: tuple[int, int]) -> Iterator[tuple[float, bytes]]:
+        """Yield what the terminal got, with the seconds since the first of it."""
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        noxcli = [sys.executable, "-m", "noxcli"]
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        quiet = "; ".join(f"noxcli {' '.join(line)} >/dev/null 2>&1" for line in self.prepare)
+        argv = ["sh", "-c", f'{quiet or ":"}; printf "\\033[H\\033[2J"; exec "$@"', "sh", *NOXCLI, *self.argv]
         process = subprocess.Popen(
-            [*noxcli, "sandbox", "--", *noxcli, "run", *self.argv],
-            stdout=subprocess.DEVNULL,
+            [*NOXCLI, "sandbox", "--", *argv],
+            stdin=theirs,
+            stdout=theirs,
             stderr=theirs,
             env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"},
         )
         os.close(theirs)
-        seen, began = bytearray(), None
+        began = None
         while began is None or self.seconds is None or time.monotonic() < began + self.seconds:
-            ready, _, _ = select.select([ours], [], [], 0.1)
+            ready, _, _ = select.select([ours], [], [], FRAME / 5)
             try:
-                seen += os.read(ours, 65536) if ready else b""
+                piece = os.read(ours, 65536) if ready else b""
             except OSError:
                 break  # how a pseudo-terminal says that nobody has it open any more
-            began = began or (time.monotonic() if seen else None)
+            began = time.monotonic() if began is None and piece else began
+            if began is not None:
+                yield time.monotonic() - began, piece
         process.terminate()
         process.wait()
         os.close(ours)
-        return bytes(seen)
 
 
+TEXT = "'User Input=hello'"
 SHOTS = {
-    "live": Shot("noxcli run demo 'User Input=hello'", ("demo", "User Input=hello"), 4.0),
-    "live-failure": Shot("noxcli run fails", ("fails",), None),
-    "live-many-nodes": Shot("noxcli run many-nodes", ("many-nodes",), 3.0),
+    "live": Shot(["run", "demo", "User Input=hello"], shown=f"noxcli run demo {TEXT}", moving=True),
+    "live-midway": Shot(["run", "demo", "User Input=hello"], 4.0, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
+    "live-end": Shot(["run", "demo", "User Input=hello"], None, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
+    "live-failure": Shot(["run", "fails"]),
+    "live-many-nodes": Shot(["run", "many-nodes"], 3.0, (SMALL, LARGE)),
+    "outputs": Shot(["run", "structured"]),
+    "runs": Shot(
+        ["runs"],
+        prepare=[["run", "structured"], ["run", "fails"], ["run", "pauses"], ["run", "slow", "--detach"]],
+    ),
+    "inputs": Shot(["inputs", "fixed-inputs"]),
+    "doctor": Shot(["doctor"]),
+    "help": Shot(["wait", "--help"], None, (SMALL,)),
 }
 
 
 class Screen(pyte.Screen):
-    """A screen that knows dim text, which the emulator leaves out; it is kept as the background's name."""
+    """A screen that knows dim text, which the emulator leaves out; it is kept as strikethrough."""
 
     def select_graphic_rendition(self, *attrs: int, **more: object) -> None:
         """Note that dim begins (2) or that all ends (0)."""
         super().select_graphic_rendition(*attrs, **more)
         if 2 in attrs:
-            self.cursor.attrs = self.cursor.attrs._replace(bg="black")
+            self.cursor.attrs = self.cursor.attrs._replace(strikethrough=True)
 
 
-def style_of(cell: Char) -> Style:
-    """Return a terminal cell's look in rich's terms."""
-    dim = cell.bg == "black"
-    return Style(color=DIM.get(cell.fg) if dim else NAMES.get(cell.fg, cell.fg), bold=cell.bold)
+def look_of(cell: Char) -> tuple[str, bool]:
+    """Return the name of a cell's color, and whether it is bold."""
+    return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold
 
 
-def draw(name: str, shot: Shot) -> None:
-    """Take one picture."""
-    screen = Screen(COLUMNS, ROWS)
-    pyte.ByteStream(screen).feed(shot.take())
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(Text(f"$ {shot.shown}"))
-    rows = [row for row in range(ROWS) if screen.display[row].strip()]
-    for row in rows:
-        line = Text()
-        for column in range(COLUMNS):
-            cell = screen.buffer[row][column]
-            line.append(cell.data, style_of(cell))
-        line.rstrip()
-        console.print(line, no_wrap=True)
-    target = DOCS / f"{name}.svg"
-    target.write_text(console.export_svg(title="noxcli", code_format=SVG, unique_id="noxcli"))
-    print(f"{target}: {len(rows)} lines")
+def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
+    """Return the rows of a screen as SVG, below the command line."""
+    parts = [text(0, 0, f"$ {first}", theme["fg"], bold=False)]
+    for row in range(screen.lines):
+        cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
+        for (color, bold), run in groupby(cells, key=lambda cell: look_of(cell[1])):
+            placed = list(run)
+            words = "".join(cell.data for _, cell in placed)
+            if words.strip():
+                lead = len(words) - len(words.lstrip())
+                fill = theme.get(color, theme["fg"])
+                parts.append(text(placed[0][0] + lead, row + 1, words.strip(), fill, bold=bold))
+    return "".join(parts)
+
+
+def text(column: int, row: int, words: str, fill: str, *, bold: bool) -> str:
+    """Return one run of text, as wide as its cells are whatever font the reader has."""
+    wide = cell_len(words) * CELL
+    weight = ' font-weight="bold"' if bold else ""
+    place = f'x="{MARGIN + column * CELL:.1f}" y="{MARGIN + (row + 0.75) * LINE:.1f}"'
+    return f'<text {place} fill="{fill}"{weight} textLength="{wide:.1f}">{escape(words)}</text>'
+
+
+def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mapping[str, str]) -> str:
+    """Return a picture; several frames, each with the seconds at which it begins, follow each other for ever."""
+    width, height = 2 * MARGIN + size[0] * CELL, 2 * MARGIN + size[1] * LINE
+    total = frames[-1][0] + LAST_FRAME
+    style, groups = "", ""
+    ends = [*(start for start, _ in frames[1:]), total]
+    for number, ((start, frame), end) in enumerate(zip(frames, ends, strict=True)):
+        if len(frames) > 1:
+            on, off = 100 * start / total, 100 * end / total
+            hidden = "" if start == 0 else f"0%,{on - 0.001:.3f}%{{visibility:hidden}}"
+            after = "" if end == total else f"{off:.3f}%,100%{{visibility:hidden}}"
+            style += f"@keyframes f{number}{{{hidden}{on:.3f}%,{off - 0.001:.3f}%{{visibility:visible}}{after}}}"
+            style += f".f{number}{{animation:f{number} {total:.2f}s step-end infinite}}"
+        groups += f'<g class="f{number}">{frame}</g>\n'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
+        f'height="{height:.0f}">\n<style>text{{font-family:{FONT};font-size:14px;white-space:pre}}{style}</style>\n'
+        f'<rect width="100%" height="100%" rx="8" fill="{theme["bg"]}"/>\n{groups}</svg>\n'
+    )
+
+
+def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
+    """Take one picture, in both themes where it stands still."""
+    screen = Screen(size[0], size[1] - 1)
+    stream = pyte.ByteStream(screen)
+    themes = {"": DARK} if shot.moving else {"-dark": DARK, "-light": LIGHT}
+    frames: dict[str, list[tuple[float, str]]] = {theme: [] for theme in themes}
+    due, seen = 0.0, 0.0
+    for seconds, piece in shot.take(size):
+        if shot.moving and seconds >= due:
+            due = seconds + FRAME
+            frames[""].append((seen, drawn(screen, DARK, shot.line)))
+        stream.feed(piece)
+        seen = seconds
+    for theme, colors in themes.items():
+        frames[theme].append((seen if shot.moving else 0.0, drawn(screen, colors, shot.line)))
+        changes = [next(same) for _, same in groupby(frames[theme], key=lambda frame: frame[1])]
+        rows = max(row for row in range(screen.lines) if screen.display[row].strip()) + 2
+        shown = (size[0], min(size[1], rows + 2 if shot.moving else rows))
+        kind = "" if shot.moving else f"-{size[0]}x{size[1]}{theme}"
+        target = DOCS / f"{name}{kind}.svg"
+        target.write_text(svg([(0.0, changes[0][1]), *changes[1:]], shown, colors))
+        print(f"{target}: {len(changes)} frames, {target.stat().st_size / 1000:.0f} kB")
 
 
 def main() -> None:
     """Take the pictures that are asked for."""
     for name in sys.argv[1:] or SHOTS:
-        draw(name, SHOTS[name])
+        for size in SHOTS[name].sizes:
+            draw(name, SHOTS[name], size)
 
 
 if __name__ == "__main__":

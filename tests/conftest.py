@@ -155,6 +155,18 @@ def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that are marked as long first, the longest before all."""
+    items.sort(key=lambda item: -next((mark.args[0] for mark in item.iter_markers("long")), 0))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or on CI fail, what is marked with a program that is not here."""
+    for mark in item.iter_markers("engine"):
+        for program in mark.args:
+            needs(program)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Nothing of the user's own settings, proxies or files reaches a test, and what noxcli writes fits its schema."""

@@ -86,6 +86,7 @@ def test_stream_and_wait_leave_the_run_alone(
     assert f"continue with: noxcli {verb} {run}" in err.decode()
 
 
+@pytest.mark.long(5)
 def test_a_stop_that_does_not_take_is_said_within_five_seconds(
     env: dict[str, str], plays: Any, sandbox: Sandbox
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_signal_waits_for_the_answer_to_the_start(env: dict[str, str], plays: 
     assert (process.returncode, document["retry_safe"]) == (130, False)
 
 
+@pytest.mark.long(5)
 def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
     env: dict[str, str], plays: Any, sandbox: Sandbox
 ) -> None:

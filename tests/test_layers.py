@@ -44,6 +44,7 @@ FOREIGN = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
 }
+CROSSING = {"completions", "faults", "fuzz", "hostile", "sdk"}  # folders of tests that are not about one room
 
 
 def part_of(path: Path) -> str:
@@ -87,6 +88,12 @@ def check_own(part: str, seen: str) -> None:
 
 def test_every_room_has_its_place() -> None:
     assert {part_of(path) for path in MODULES} == {*RANKS, "sandbox", "__init__"}
+
+
+def test_tests_mirror_the_rooms() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
+    assert folders - CROSSING <= rooms
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

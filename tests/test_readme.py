@@ -1,4 +1,4 @@
-"""README: every shell block and every line of its tables does what it says."""
+"""README and the guide: every shell block and every line of their tables does what it says."""
 
 import re
 import shlex
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.errors import ExitCode
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 
@@ -18,6 +17,11 @@ README = (ROOT / "README.md").read_text()
 RECIPES = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 SETUPS = re.findall(r"```sh\n(.*?)\n```", README)
 TABLE = README.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+# Pages whose blocks run one after another, as a reader would; those about jobs of an engine have tests of their own.
+PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if not page.name.startswith(("batch", "engines")))
+BLOCKS = {page.name: re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
+GUIDE = {name: "\n".join(blocks) for name, blocks in BLOCKS.items() if blocks}
+FILES = re.compile(r"```toml\n# (\S+)\n(.*?)```", re.DOTALL)
 LINES = [row.rpartition(" | `")[2].removesuffix("` |").replace("\\|", "|") for row in TABLE]
 
 
@@ -52,6 +56,8 @@ def lively() -> Iterator[Sandbox]:
 
 def test_there_is_something_to_test() -> None:
     assert len(RECIPES) >= 6
+    assert {"inputs.md", "outputs.md", "following.md", "rehearsing.md", "configuration.md"} <= GUIDE.keys()
+    assert len(README.splitlines()) < 200
     assert len(LINES) >= 15
     assert len(SETUPS) == 2
 
@@ -61,25 +67,34 @@ def test_a_recipe_runs(script: str, lively: Sandbox, tmp_path: Path) -> None:
     assert shell(script, lively, tmp_path).strip()
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, tmp_path: Path) -> None:
-    prepare = (
-        "export WF=demo RUN CURSOR NODE\n"
+@pytest.mark.parametrize("page", GUIDE)
+def test_the_lines_of_a_page_run_one_after_another(page: str, lively: Sandbox, tmp_path: Path) -> None:
+    for name, text in FILES.findall((ROOT / "docs" / page).read_text()):
+        (tmp_path / name).write_text(text)
+    assert shell(GUIDE[page], lively, tmp_path).strip()
+
+
+@pytest.fixture(scope="module")
+def names(lively: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the table's lines call $WF, $RUN, $CURSOR and $NODE: all of one run that has ended."""
+    script = (
         "RUN=$(noxcli run demo 'User Input=hi' --detach 2>/dev/null)\n"
         "events=$(noxcli stream $RUN --format ndjson --quiet)\n"
         "CURSOR=$(jq -rs 'map(select(.redis_id))[2].redis_id' <<<\"$events\")\n"
         'NODE=$(jq -rs \'last.data.nodes[] | select(.name == "User Input").id\' <<<"$events")\n'
+        'echo "$RUN $CURSOR $NODE"'
     )
-    assert shell(prepare + line, lively, tmp_path).strip()
+    told = shell(script, lively, tmp_path_factory.mktemp("names")).split()
+    return dict(zip(("RUN", "CURSOR", "NODE"), told, strict=True), WF="demo")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, names: dict[str, str], tmp_path: Path) -> None:
+    assert shell(line, lively, tmp_path, **names).strip()
 
 
 def test_the_tables_lines_are_lines_of_noxcli() -> None:
     assert all("noxcli" in shlex.split(line) or "noxcli" in line for line in LINES)
-
-
-def test_the_table_of_exit_codes_is_the_codes() -> None:
-    table = README.partition("## Exit codes")[2].partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
-    assert table == [f"| {code} | {code.meaning} | {code.again} |" for code in map(ExitCode.of, ExitCode)]
 
 
 def test_ci_takes_its_commands_from_here() -> None:

@@ -139,6 +139,7 @@ def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
     assert shell("sandbox -- false", ">&- 2>&-").returncode == 1
 
 
+@pytest.mark.long(5)
 def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) -> None:
     """A little less deep than Python reads, the document around it is deeper than Python writes."""
     whole = 0

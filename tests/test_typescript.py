@@ -37,6 +37,7 @@ def compiled(tools: Path, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([tools / "tsc", *options, *files], capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.long(30)
 def test_types_compile_and_fit_real_documents(tools: Path, tmp_path: Path, noxcli: Noxcli, plays: Any) -> None:
     schemas, types = tmp_path / "schemas", tmp_path / "types"
     schemas.mkdir()

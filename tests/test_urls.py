@@ -196,6 +196,7 @@ def nasty(port: int) -> Iterator[str]:
     yield f"http://{evil}:{port}/x"
 
 
+@pytest.mark.long(8)
 def test_the_key_is_never_seen_at_another_address() -> None:
     record = json_answer({"id": "r", "workflow_id": "w", "status": "completed"})
     tried = 0

@@ -1,6 +1,7 @@
 """An HTTP answer as it is read from the socket: within its limit, and without the interim answers before it."""
 
 import io
+import re
 import socket
 from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
@@ -9,6 +10,9 @@ from noxcli.api.limit import CURRENT, AnswerLimit
 
 HEAD_LIMIT = 256 * 1024  # bytes until the body, all interim answers included
 SWITCHING_PROTOCOLS = 101
+BUFFER = 64 * 1024  # bytes that one look at the socket may bring
+# From the end of one chunk to the data of the next, without what only http.client knows how to read.
+NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
 
 
 class Timed(io.RawIOBase):
@@ -16,6 +20,7 @@ class Timed(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, raw: Any, limit: AnswerLimit) -> None:
         self.in_head = True
+        self.waits = True  # False: there is nothing to read
         self._sock = sock
         self._raw = raw
         self._limit = limit
@@ -25,6 +30,8 @@ class Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if not self.waits:
+            return None
         if self.in_head and self._received > HEAD_LIMIT:
             raise HTTPException(f"the headers are longer than {HEAD_LIMIT >> 10} KiB")
         self._sock.settimeout(self._limit.for_a_read())
@@ -44,7 +51,7 @@ class Answer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._timed = Timed(sock, self.fp.detach(), CURRENT.get())
-        self.fp = io.BufferedReader(self._timed)
+        self.fp = io.BufferedReader(self._timed, BUFFER)
 
     def begin(self, **options: Any) -> None:
         super().begin(**options)
@@ -55,3 +62,28 @@ class Answer(HTTPResponse):
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:
             raise HTTPException("the headers name several lengths")
+
+    def read1(self, n: int = -1) -> bytes:
+        """Read as http.client does, which stops at the end of each chunk, and add the chunks that have arrived."""
+        piece = super().read1(n)
+        # Its own count of what a chunk still has: 0 at the end of one whose line end is not read yet.
+        if not piece or not self.chunked or self.chunk_left != 0:
+            return piece
+        return b"".join([piece, *self._arrived(n - len(piece))])
+
+    def _arrived(self, most: int) -> list[bytes]:
+        """Return the data of whole chunks that are in the buffer, so many bytes of it at most; waits for nothing."""
+        self._timed.waits = False
+        buffered = self.fp.peek()
+        self._timed.waits = True
+        pieces: list[bytes] = []
+        end = 0
+        while head := NEXT_CHUNK.match(buffered, end):
+            start, size = head.end(), int(head[1], 16)
+            most -= size
+            if not size or most < 0 or start + size > len(buffered):
+                break
+            end = start + size
+            pieces.append(buffered[start:end])
+        self.fp.read(end)
+        return pieces

@@ -1,11 +1,13 @@
 """Bytes to events: a framer for what arrives in any cut, sseclient-py on whole frames, the Noxus envelope."""
 
+import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from sseclient import SSEClient
 
-from noxcli.api.decode import decode_json
+from noxcli.api.decode import SHALLOW, decode_json
 from noxcli.api.detail import describe
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
@@ -16,6 +18,13 @@ BOM = b"\xef\xbb\xbf"
 # Seen on the sibling conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server lets go.
 ENDINGS = frozenset({"done", "timeout", "error", "end"})
 KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+# The frame that nearly all events come in, read without a detour; every other form is left to sseclient-py. Texts in it
+# have no escapes, so that they can be written as JSON again as they are.
+PLAIN = r"[^\"\\\x00-\x1f]"
+OPENING = re.compile(
+    rf'\n*(?:id:[^\n]*\n)?(?:event: ?message\n)?(?:id:[^\n]*\n)?data: ?\{{"type": ?"({PLAIN}+)", ?"data": ?'
+)
+CLOSING = re.compile(rf'(?:, ?"redisId": ?(?:"({PLAIN}*)"|null))?\}}\n\n')
 
 
 class Framer:
@@ -74,20 +83,68 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
 
     Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`.
     """
+    text = frames.decode("utf-8", "replace")
     events: list[RunEvent] = []
-    for name, text in read_frames(frames):
+    place = 0
+    while place < len(text):
+        place = _read_plain(text, place, events)
+        blank = text.find("\n\n", place)
+        if blank < 0:
+            break  # a third line end in a row, or none at all
+        ending = _read_any(text[place : blank + 2], events, mask)
+        if ending is not None:
+            return events, ending
+        place = blank + 2
+    return events, None
+
+
+def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
+    """Add events as long as they come in the usual form; return the place of the first frame that does not."""
+    opening, closing, decode = OPENING.match, CLOSING.match, DECODER.raw_decode
+    while head := opening(text, place):
+        start = head.end()
+        try:
+            data, end = decode(text, start)
+        except (ValueError, RecursionError):
+            break
+        tail = closing(text, end)
+        if tail is None or (end - start > SHALLOW and _needs_care(text[start:end])):
+            break
+        raw = text[start:end]
+        if "\n" in raw:
+            break  # between two tokens: one line of it is not the whole
+        events.append(RunEvent(head[1], data, tail[1], raw))
+        place = tail.end()
+    return place
+
+
+def _read_any(frame: str, events: list[RunEvent], mask: Mask | None) -> Unavailable | None:
+    """Add the event in one frame of whatever form; return what ended the stream in it, if anything did."""
+    for name, text in read_frames(frame.encode()):
         if name in KEEP_ALIVES:
             continue
         if name in ENDINGS:
             said = describe(text.encode(), mask)
-            return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
+            return Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
         try:
             events.append(_event(name, decode_json(text)))
         except ValueError:
             if name == "message":
-                return events, Unavailable("an event was not valid JSON")
+                return Unavailable("an event was not valid JSON")
             events.append(RunEvent(name, text))
-    return events, None
+    return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+# For what is valid JSON as it stands; the rest takes the long way.
+DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _needs_care(text: str) -> bool:
+    return text.count("[") + text.count("{") >= SHALLOW
 
 
 def _event(name: str, envelope: Any) -> RunEvent:

@@ -25,6 +25,7 @@ from noxcli.errors import (
     NoxError,
     Phase,
     ReaderGone,
+    RunStopped,
     StartUnknown,
     Unavailable,
     Unwritten,
@@ -112,13 +113,27 @@ class Engine:
         while self._starting and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
 
+    def to_stop(self) -> list[Run]:
+        """Return the runs that may be stopped, once the journal says that noxcli itself does so; none if it can't."""
+        stopping = [(number, going.row.id, going.run) for number, going in self.going.items()]
+        try:
+            self._journal.stopping(stopping)
+        except JournalTrouble as error:
+            self._give_up(error)
+            return []
+        self._past.stopping.update(self.going)
+        return [run for _, _, run in stopping]
+
     def settle(self, runs: Iterable[Run]) -> None:
         """Take these records for rows that were stopped; one that completed meanwhile is left, being undelivered."""
         settled = {run.id: run for run in runs if run.settled and run.status != "completed"}
         for going in list(self.going.values()):
             run = settled.get(going.run.id)
             if run is not None:
-                self._finish(going.row, Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run)))
+                error = verdict_of(run)
+                if isinstance(error, RunStopped):
+                    error.hint = "--resume starts the row again"
+                self._finish(going.row, Outcome(run=run, confirmed=True, phase=Phase.RUN, error=error))
 
     def leave(self, error_for: Callable[[Run], NoxError]) -> None:
         """Tell all rows that still go on, with the error that fits."""
@@ -237,7 +252,10 @@ class Engine:
                 self._starting.pop(row.number, None)
                 if stop and outcome.error is not None:
                     self._give_up(outcome.error)
-                self._finish(row, outcome)
+                if outcome.run is not None and self._stopped_here(row.number, outcome):
+                    self._start_over(row, outcome.run)
+                else:
+                    self._finish(row, outcome)
             case Failed(row, run):
                 self.going[row.number].run, self.going[row.number].read = run, True
                 self._failing.add(row.number)
@@ -247,6 +265,21 @@ class Engine:
                 self._looked(row, seen, trouble)
             case _:
                 assert_never(news)
+
+    def _stopped_here(self, number: int, outcome: Outcome) -> bool:
+        """True where noxcli itself stopped the row's run, in this call or an earlier one."""
+        return number in self._past.stopping and isinstance(outcome.error, RunStopped)
+
+    def _start_over(self, row: Row, run: Run) -> None:
+        """Start a row again whose run an interrupted batch has stopped."""
+        try:
+            self._journal.interrupted(row.number, row.id, run.id, run.status)
+        except JournalTrouble as error:
+            self._give_up(error)
+        del self.going[row.number]
+        self._past.forget(row.number)
+        self._pass_over(row.number)
+        self._again.append(row)
 
     def _give_up(self, trouble: NoxError) -> None:
         self.trouble = self.trouble or trouble
@@ -287,10 +320,11 @@ class Engine:
             self._usual = taken if self._usual is None else 0.8 * self._usual + 0.2 * taken
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         result = outcome.document(code, self._plan.mask)
+        told = RowResult(row, result, code, interrupted=self._stopped_here(row.number, outcome))
         self.counts.codes[code] += 1
+        self.counts.interrupted += told.interrupted
         self._failing.discard(row.number)
         self._count_failures()
-        told = RowResult(row, result, code)
         if not self._plan.ordered or row.number not in self._turns:
             self._say(told)
             return
@@ -310,11 +344,21 @@ class Engine:
             self.unprinted = error
             self.stop_starting()
             return
+        except JournalTrouble as error:
+            self._give_up(error)
+            return
         if not told.result["retry_safe"]:
             try:
-                self._journal.ended(told.row.number, told.row.id, told.result, told.code)
+                self._write_down(told)
             except JournalTrouble as error:
                 self._give_up(error)
+
+    def _write_down(self, told: RowResult) -> None:
+        row, run = told.row, told.result["run"]
+        if told.interrupted:
+            self._journal.interrupted(row.number, row.id, run["id"], run["status"])
+        else:
+            self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
 
     def _count_failures(self) -> None:
         most = self._plan.max_failures

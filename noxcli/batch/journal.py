@@ -8,7 +8,7 @@ import os
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -33,9 +33,8 @@ except ImportError:  # Windows has no such lock; there, two batches on one direc
 
 JOURNAL_NAME = "batch.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
-# A row with one of these has had its run, for better or worse; with any other code it is looked at again.
-FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
-NEW, INTENDED, STARTED, FINISHED = range(4)
+INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
+NEW, INTENDED, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
 
 class JournalTrouble(NoxError):
@@ -88,6 +87,7 @@ class Past:
     digests: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     pending: dict[int, Pending] = field(default_factory=dict)
     codes: Counter[int] = field(default_factory=Counter)  # of finished rows
+    stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
 
     @property
     def finished(self) -> int:
@@ -95,7 +95,7 @@ class Past:
         return sum(self.codes.values())
 
     def state(self, number: int) -> int:
-        return self.states[number] if number < len(self.states) else NEW
+        return min(FINISHED, self.states[number]) if number < len(self.states) else NEW
 
     def digest(self, number: int) -> int:
         return self.digests[number] if number < len(self.digests) else 0
@@ -103,7 +103,10 @@ class Past:
     def forget(self, number: int) -> None:
         """Let a row count as new."""
         self.pending.pop(number, None)
+        self.stopping.discard(number)
         if number < len(self.states):
+            if self.states[number] >= FINISHED:
+                self.codes[self.states[number] - FINISHED] -= 1
             self.states[number] = NEW
 
     def take(self, line: Mapping[str, Any], *, retry_failed: bool = False) -> None:
@@ -120,6 +123,7 @@ class Past:
             self.digests.extend([0] * len(self.digests))
         match step:
             case "intent":
+                self.forget(number)
                 self.states[number], self.digests[number] = INTENDED, int(line["row_digest"], 16)
                 self.pending[number] = Pending(
                     number,
@@ -133,16 +137,17 @@ class Past:
                 before = self.pending[number]
                 self.states[number] = STARTED
                 self.pending[number] = replace(before, run_id=line["run_id"], created_at=line["created_at"])
-            case "withdrawn":
-                self.states[number] = NEW
-                self.pending.pop(number, None)
+                self.stopping.discard(number)
+            case "stopping":
+                self.stopping.add(number)
+            case "withdrawn" | "interrupted":
+                self.forget(number)
             case "finished":
-                self.pending.pop(number, None)
-                if retry_failed and line["exit_code"] != ExitCode.OK:
-                    self.states[number] = NEW
-                else:
-                    self.states[number] = FINISHED
-                    self.codes[int(line["exit_code"])] += 1
+                self.forget(number)
+                code = int(line["exit_code"])
+                if not (retry_failed and code != ExitCode.OK):
+                    self.states[number] = FINISHED + code
+                    self.codes[code] += 1
 
 
 class Journal:
@@ -248,13 +253,32 @@ class Journal:
             }
         )
 
-    def ended(self, number: int, own_id: str | None, result: Mapping[str, Any], code: ExitCode) -> None:
-        """The row's result is known, for good where its code says so."""
+    def stopping(self, rows: Iterable[tuple[int, str | None, Run]]) -> None:
+        """To be called before noxcli stops these rows' runs, so that --resume can tell its own stops from others'.
+
+        It is on the disk when this returns. Raises JournalTrouble where it is not.
+        """
+        lines = [
+            {"row": number, "step": "stopping", "id": own_id, "run_id": run.id, "at": self._time()}
+            for number, own_id, run in rows
+        ]
+        for place, line in enumerate(lines, 1):
+            self._add(line, durable=place == len(lines))
+
+    def interrupted(self, number: int, own_id: str | None, run_id: str, status: str) -> None:
+        """The row's run was stopped by noxcli itself: the row is to be started again."""
+        told = {"run_id": run_id, "status": status, "exit_code": int(ExitCode.NOT_FINISHED)}
+        self._add(
+            {"row": number, "step": "interrupted", "id": own_id, **told, "message": INTERRUPTED, "at": self._time()}
+        )
+
+    def ended(self, number: int, own_id: str | None, result: Mapping[str, Any], code: ExitCode, *, final: bool) -> None:
+        """The row's result is known, for good where it is `final`."""
         run, error = result["run"] or {}, result["error"] or {}
         self._add(
             {
                 "row": number,
-                "step": "finished" if code in FINAL and run.get("confirmed") else "left",
+                "step": "finished" if final else "left",
                 "id": own_id,
                 "run_id": run.get("id"),
                 "workflow_id": run.get("workflow_id"),

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.batch.rows import Row
+from noxcli.encode import to_json
 from noxcli.errors import ExitCode
 from noxcli.models import Run
 from noxcli.outputs.expand import Delivered
 from noxcli.redaction import Mask
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.progress import Progress
+
+# A row with one of these has had its run, for better or worse; with any other code it is looked at again.
+FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,22 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A row's last word of this call."""
+    """A row's last word of this call; `interrupted` where noxcli itself stopped its run, to be started again."""
 
     row: Row
     result: dict[str, Any]
     code: ExitCode
+    interrupted: bool = False
+
+    @property
+    def final(self) -> bool:
+        """True where the row has had its run, for better or worse: --resume leaves it alone."""
+        run = self.result["run"] or {}
+        return not self.interrupted and self.code in FINAL and bool(run.get("confirmed"))
+
+    def line(self) -> str:
+        """Return the row's line of stdout and of the results."""
+        return f"{to_json({'row': self.row.number, 'id': self.row.id, 'result': self.result})}\n"
 
 
 @dataclass(slots=True)
@@ -54,6 +69,7 @@ class Counts:
     before: int = 0  # finished by an earlier call
     running: int = 0
     doubt: int = 0
+    interrupted: int = 0  # rows whose runs this call has stopped, to be started again
     codes: Counter[ExitCode] = field(default_factory=Counter)
 
     @property

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batch.journal import JOURNAL_NAME, Header, header_in, lines_of, opened
-from noxcli.batch.rows import Shard
+from noxcli.batch.shards import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.reports.junit import Case
 from noxcli.reports.testcase import verdict_on
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
-TELLING = frozenset({"intent", "started", "withdrawn", "left", "finished"})
+TELLING = frozenset({"intent", "started", "withdrawn", "left", "interrupted", "finished"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """What an earlier call has left of a batch: whether this one may go on with it, and which rows are left to do."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from noxcli.batch.journal import FINISHED, Header, Journal, Past
-from noxcli.batch.plan import Counts
-from noxcli.batch.rows import Row, RowFile, Shard
+from noxcli.batch.plan import FINAL, Counts
+from noxcli.batch.rows import Row, RowFile
+from noxcli.batch.shards import Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
-from noxcli.errors import ConfigProblem, UsageProblem, WrongInputs
+from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,20 @@ def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool)
     ):
         if was != is_:
             raise ConfigProblem(f"the batch in {directory} is for {what} {was}, and this is {is_}", "see --output-dir")
+
+
+def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:
+    """Return what to do about the rows that did not complete, `left` of which may still be finished; None if nothing.
+
+    `argv` is the command line of this call.
+    """
+    wanted = ["--resume"] if left else ["--retry-failed"] if any(codes.get(code) for code in FINAL - {0}) else []
+    if codes.get(ExitCode.START_UNKNOWN) and "--retry-in-doubt" not in argv:
+        wanted.append("--adopt")
+    if not wanted:
+        return None
+    line = shlex.join([*argv, *(flag for flag in wanted if flag not in argv)])
+    return f"{'continue' if left else 'run those that failed again'} with: noxcli {line}"
 
 
 def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:

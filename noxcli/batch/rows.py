@@ -37,31 +37,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """Every `of`-th row from `index` on, counted from 1: shares of equal size without a word between them."""
-
-    index: int = 1
-    of: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the shard for `2/8`.
-
-        Raises UsageProblem.
-        """
-        index, slash, of = text.partition("/")
-        if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
-            return cls(int(index), int(of))
-        raise UsageProblem(f"--shard {text} is not a valid share", "write 1/8 for the first of eight")
-
-    def has(self, number: int) -> bool:
-        return (number - self.index) % self.of == 0
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.of}"
-
-
-@dataclass(frozen=True, slots=True)
 class Columns:
     """How fields are read (`--column 'doc@'`), and the inputs that every row has in common."""
 
@@ -128,7 +103,7 @@ class RowFile:
         self.source = source
         self._stdin = stdin
         self._columns = columns
-        self.is_stream = source == "-" or not Path(source).expanduser().is_file()
+        self.is_stream = source == "-" or not self._there().is_file()
         suffix = Path(source).suffix.lower().removeprefix(".")
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         if self._form not in FORMATS:
@@ -137,6 +112,12 @@ class RowFile:
     def again(self, columns: Columns) -> Self:
         """Return the same rows with other columns."""
         return type(self)(self.source, self._form, columns, self._stdin)
+
+    def _there(self) -> Path:
+        path = Path(self.source).expanduser()
+        if not path.exists():
+            raise UsageProblem(f"can't read the rows in {self.source}: no such file or directory")
+        return path
 
     @property
     def name(self) -> str:

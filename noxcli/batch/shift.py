@@ -51,12 +51,12 @@ class Shift:
     def _interrupted(self, signal: Interrupted) -> Interruption:
         engine = self.engine
         engine.await_starts(ANSWER_WITHIN)
-        runs = [going.run for going in engine.going.values()]
-        if self.stops and runs:
+        runs = engine.to_stop() if self.stops else []
+        if runs:
             deadline = Deadline(self.clock, LONGEST_STOP)
             stopping = [partial(stop_run, self.api, run, self.clock, deadline) for run in runs]
             engine.settle(run for run, _ in run_all_within(LONGEST_STOP, stopping) if run is not None)
         left = len(engine.going)
         engine.leave(lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number))
-        done = f", {len(runs) - left} stopped" if self.stops and runs else ""
+        done = f", {len(runs) - left} stopped" if runs else ""
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=signal.number)

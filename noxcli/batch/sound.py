@@ -1,12 +1,18 @@
 """Which lines a journal may have: one in a repository may be anybody's, and must not break or outgrow its reader."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 MOST_ROWS = 20_000_000
+# How a line of results begins; what follows may be as large, and nested as deep, as a server has sent it.
+RESULT_HEAD = re.compile(
+    rb'\{"row":(\d{1,9}),"id":(?:null|"(?:[^"\\]|\\.)*"),"result":\{"schema":"noxcli\.result/1",'
+    rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":("(?:[^"\\]|\\.)*"))'
+)
 TEXT, MAYBE_TEXT, NUMBER, MAYBE_NUMBER = (str,), (str, type(None)), (int,), (int, type(None))
 FIELD_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("step", "row_digest", "input_digest", "input_shape", "at"), TEXT),
@@ -22,6 +28,8 @@ HEADER_TYPES: Mapping[str, tuple[type, ...]] = {
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "intent": ("row", "id", "row_digest", "input_digest", "at"),
     "started": ("row", "run_id", "created_at"),
+    "stopping": ("row",),
+    "interrupted": ("row", "exit_code"),
     "withdrawn": ("row",),
     "left": ("row", "exit_code"),
     "finished": ("row", "exit_code"),
@@ -35,6 +43,17 @@ def parsed(raw: bytes) -> dict[str, Any] | None:
         line = json.loads(raw)
         return line if isinstance(line, dict) and _is_sound(line) else None
     except (ValueError, RecursionError):
+        return None
+
+
+def parsed_result(raw: bytes) -> tuple[int, str | None] | None:
+    """Return row and run id of a line of results, or None for one that is none."""
+    head = RESULT_HEAD.match(raw)
+    if head is None or not raw.endswith(b"}}\n") or not 0 < int(head[1]) <= MOST_ROWS:
+        return None
+    try:
+        return int(head[1]), json.loads(head[2]) if head[2] else None
+    except ValueError:
         return None
 
 

@@ -38,33 +38,35 @@ class Summary:
     """Rows by exit code, and what the first ones that did not complete had to say."""
 
     def __init__(self, codes: Mapping[int, int] | None = None) -> None:
-        self._codes = Counter(codes)
-        self._first: list[str] = []
+        self.codes = Counter(codes)
+        self.first: list[str] = []
 
     def add(self, code: int, line: str) -> None:
         """Count a row; `line` is told of the first ones that did not complete."""
-        self._codes[code] += 1
-        if code != ExitCode.OK and len(self._first) < LINES_TOLD:
-            self._first.append(line)
+        self.codes[code] += 1
+        if code != ExitCode.OK and len(self.first) < LINES_TOLD:
+            self.first.append(line)
+
+    def became(self, not_started: int = 0) -> list[tuple[int, str]]:
+        """Return how many rows came to what."""
+        counts = [(self.codes[code], BECAME.get(code, "left running")) for code in sorted(self.codes)]
+        return [(count, words) for count, words in [*counts, (not_started, "not started")] if count]
 
     def say(self, terminal: Terminal, not_started: int = 0) -> None:
-        """Tell how many rows came to what."""
-        for code in sorted(self._codes):
-            if self._codes[code]:
-                terminal.note(f"  {self._codes[code]:>7} {BECAME.get(code, 'left running')}")
-        if not_started:
-            terminal.note(f"  {not_started:>7} not started")
-        for line in self._first:
+        """Tell the same on stderr, and what the first rows that did not complete had to say."""
+        for count, words in self.became(not_started):
+            terminal.note(f"  {count:>7} {words}")
+        for line in self.first:
             terminal.complain(f"noxcli: {line}")
 
     def raise_worst(self, rows: int, hint: str | None, cause: NoxError | None = None) -> None:
         """Raise the error that stands for all, with `cause` for what cut the rows off; do nothing where all is well."""
-        codes = [code for code, count in self._codes.items() if count]
+        codes = [code for code, count in self.codes.items() if count]
         if cause is not None:
             codes.append(cause.exit_code)
         code = worst(codes)
         if code == ExitCode.OK:
             return
-        failed = sum(self._codes.values()) - self._codes[ExitCode.OK]
+        failed = sum(self.codes.values()) - self.codes[ExitCode.OK]
         why = f"{cause.message}; " if cause is not None else ""
         raise RowsLeft(f"{why}{failed} of {rows} rows did not complete", hint, code)

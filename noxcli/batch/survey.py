@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.batch.journal import FINISHED, INTENDED, STARTED, Past
-from noxcli.batch.rows import Row, Shard
+from noxcli.batch.rows import Row
+from noxcli.batch.shards import Shard
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import new_digest
 from noxcli.inputs.preflight import check

@@ -134,6 +134,11 @@ class Context:
         entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
 
+    def line_to_fetch(self, run: Run) -> str:
+        """Return the command line that prints the run's output again."""
+        last = self.noted_run("@last")
+        return f"noxcli fetch-output{self.route} {'@last' if last and last[1] == run.id else run.id}"
+
     def line_to_stream(self, run: str) -> str:
         """Return the command line that follows the run from where stdout was left."""
         shown = f" --resume --format {self.format}" if self.format in {Format.NDJSON, Format.CONTENT} else ""

@@ -61,7 +61,9 @@ def attend(
     # The cursor comes last: it may only name what stdout has.
     keeper = context.history.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
-    picture = progress_renderer(context.terminal, progress, writes_events=writer is not None)
+    picture = progress_renderer(
+        context.terminal, progress, writes_events=writer is not None, line_to_fetch=context.line_to_fetch(run)
+    )
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in all_of_them if renderer is not None]
     with noted(outcome, follower):

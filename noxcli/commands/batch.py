@@ -14,10 +14,12 @@ import typer
 from noxcli.batch.engine import Engine
 from noxcli.batch.journal import JOURNAL_NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
-from noxcli.batch.plan import Counts, Plan, RowResult
-from noxcli.batch.resuming import Share, require_resumable, require_right
+from noxcli.batch.plan import FINAL, Counts, Plan, RowResult
+from noxcli.batch.results import Results
+from noxcli.batch.resuming import Share, line_to_continue, require_resumable, require_right
 from noxcli.batch.row_work import RowWork
-from noxcli.batch.rows import Columns, RowFile, Shard
+from noxcli.batch.rows import Columns, RowFile
+from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.shift import Shift
 from noxcli.batch.summary import Summary
 from noxcli.batch.survey import Checker
@@ -25,17 +27,18 @@ from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
 from noxcli.cli.grouped import group, grouped
-from noxcli.cli.groups import Checking, Common, Waiting
+from noxcli.cli.groups import Checking, Common, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
-from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.models import Workflow
 from noxcli.redaction import Mask
 from noxcli.render.batch_bar import counting
+from noxcli.reports.ci import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
 from noxcli.timing import show_seconds
@@ -73,7 +76,7 @@ RetryInDoubt = Annotated[
     bool, typer.Option("--retry-in-doubt", help="Start uncertain rows again, even if that runs them twice.")
 ]
 RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Start rows again if their run failed or was stopped.")
+    bool, typer.Option("--retry-failed", help="Like --resume, and start rows again if their run failed or was stopped.")
 ]
 ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Resume even though FILE has changed.")]
 MaxFailures = Annotated[
@@ -82,7 +85,13 @@ MaxFailures = Annotated[
 FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="Same as --max-failures 1.")]
 Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Run only every N-th row, starting at row I.")
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N|KofN|auto",
+        help="Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine's task. "
+        "[env: NOXCLI_SHARD]",
+    ),
 ]
 
 
@@ -125,6 +134,7 @@ class RowResults:
     ordered: Ordered = False
     shard: ShardOption = None
     junit: options.Junit = None
+    ci: options.Ci = None
 
 
 @group
@@ -160,7 +170,7 @@ def batch(
         # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
     """
-    call = begin(ctx, common, waiting)
+    call = begin(ctx, common, waiting, reporting=Reporting(ci=results.ci), subject=workflow)
     context = call.context
     material = _material(context, source, at_work.output_dir, results.shard)
     if results.junit is not None:
@@ -186,8 +196,9 @@ def batch(
             poll_interval=looking.poll_interval,
         )
         summary, began = Summary(begun.share.past.codes), context.clock.monotonic()
-        error = _worked(call, plan, rows, begun, summary, looking)
-    _conclude(context, begun, summary, context.clock.monotonic() - began, error)
+        with context.reports.ci.fold(f"{workflow}: {material.rows.name}"):
+            error = _worked(call, plan, rows, begun, summary, looking)
+    _conclude(call, begun, summary, context.clock.monotonic() - began, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +218,7 @@ class _Material:
 
 
 def _material(context: Context, source: RowSource, output_dir: str | None, shard: str | None) -> _Material:
-    part = Shard.parse(shard) if shard is not None else Shard()
+    part = shard_asked(shard, context.terminal.environ)
     common = read_inputs(source.inputs or [], secrets=source.secrets or [], environ=context.terminal.environ)
     context.hide(common)
     columns = Columns.parse(source.column or [], common)
@@ -249,9 +260,10 @@ def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A batch whose journal is open, and what is left to do of it."""
+    """A batch whose journal and results are open, and what is left to do of it."""
 
     journal: Journal
+    kept: Results
     share: Share
     counts: Counts
     pace: Pace = field(default_factory=Pace)
@@ -262,7 +274,7 @@ def _begun(
 ) -> _Begun | None:
     """Begin the batch or continue it; None for a dry run, which prints what there is to do.
 
-    The journal is closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
+    Its files are closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
     """
     context, rows, directory = call.context, material.rows, material.directory
     header = Header(target.found.id, context.base_url, rows.name, str(material.shard))
@@ -270,7 +282,7 @@ def _begun(
     if (directory / JOURNAL_NAME).exists():
         journal = stack.enter_context(_journal(context, material))
         past = journal.past(retry_failed=resuming.retry_failed)
-        require_resumable(past, header, directory, resume=resuming.resume)
+        require_resumable(past, header, directory, resume=resuming.resume or resuming.retry_failed)
     share = Share(target.checker, material.shard, past, resuming.changed_input)
     counts = Counts(before=past.finished)
     if not rows.is_stream:
@@ -288,7 +300,18 @@ def _begun(
         journal = stack.enter_context(_journal(context, material))
     if past.header != header:
         journal.begin(header)
-    return _Begun(journal, share, counts)
+    return _Begun(journal, _kept(stack, journal, context), share, counts)
+
+
+def _kept(stack: ExitStack, journal: Journal, context: Context) -> Results:
+    """Open the results. Raises UsageProblem."""
+    kept = Results(journal.place)
+    stack.callback(kept.close)
+    if context.terminal.writes_to(kept.path):
+        raise UsageProblem(
+            f"stdout is {kept.path}, which noxcli itself writes", "redirect stdout to another file or to /dev/null"
+        )
+    return kept
 
 
 def _journal(context: Context, material: _Material) -> Journal:
@@ -320,16 +343,17 @@ def _plan(call: Invocation, material: _Material, target: _Target, begun: _Begun)
 def _worked(
     call: Invocation, plan: Plan, rows: RowFile, begun: _Begun, summary: Summary, looking: Looking
 ) -> NoxError | None:
-    """Work off the rows, and print a line for each; return what cut that off.
+    """Work off the rows, and tell of each; return what cut that off.
 
     Raises ReaderGone and Unwritten where stdout takes no more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
 
     def tell(told: RowResult) -> None:
-        line = {"row": told.row.number, "id": told.row.id, "result": told.result}
+        if told.final:
+            begun.kept.add(told.row.number, told.line())
         summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
-        context.terminal.write(f"{to_json(line)}\n")
+        context.terminal.write(told.line())
 
     with counting(context.terminal) as shown:
 
@@ -355,13 +379,20 @@ def _news_of(pace: Pace) -> str:
     return f"held to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
 
 
-def _conclude(context: Context, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
+def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
     """Tell how it all went. Raises the error that stands for all rows, unless they completed."""
-    counts, earlier = begun.counts, begun.share.past.finished
+    context, counts, earlier = call.context, begun.counts, begun.counts.before
     before = f", {earlier} of them before" if earlier else ""
     context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")
-    summary.say(context.terminal, counts.total - counts.done if counts.total is not None else 0)
-    go_on = f"go on with: {context.way_back}"
+    not_started = counts.total - counts.done if counts.total is not None else 0
+    summary.say(context.terminal, not_started)
+    completed, became = summary.codes[ExitCode.OK], summary.became(not_started)
+    context.reports.batch = BatchEnded(
+        context.outcome.subject, completed, counts.done + not_started, became, summary.first
+    )
+    unfinished = sum(count for code, count in summary.codes.items() if code not in FINAL)
+    left = not_started + unfinished + counts.interrupted + (error is not None)
+    go_on = line_to_continue(context.argv, summary.codes, left)
     if isinstance(error, Interruption):
         raise Interruption(error.message, go_on, number=error.number)
     summary.raise_worst(counts.done, go_on, error)

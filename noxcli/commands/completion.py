@@ -12,9 +12,7 @@ from noxcli.cli.shipped import Shell, Target, script, script_target
 from noxcli.place import read_named
 
 LARGEST_RC_FILE = 1024 * 1024  # bytes
-ShellArgument = Annotated[
-    Shell, typer.Argument(metavar="bash|zsh|fish|powershell", help="The shell to print the script for.")
-]
+ShellArgument = Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh, fish or powershell.")]
 InstallScript = Annotated[
     bool, typer.Option("--install", help="Write the script to your own directory of the shell instead of printing it.")
 ]

@@ -1,5 +1,6 @@
 """`noxcli help`: the help of any command, what every verb shares, and the manual."""
 
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.shipped import manual_page, page_target
 from noxcli.cli.usage import end_with, verb_meant
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 
 EXIT_CODES = "exit-codes"
 TopicArgument = Annotated[
@@ -68,3 +69,13 @@ def _show_exit_codes(context: Context) -> None:
         context.terminal.write(f"{int(code):>3}  {code.meaning}\n".replace("`", ""))
         if code.again != "-":
             context.terminal.write(f"     retry: {code.again}\n".replace("`", ""))
+    context.terminal.write(f"\n{fill(engines_view().replace('`', ''), width=80)}\n")
+
+
+def engines_view() -> str:
+    """Return what a workflow engine should do about the codes, as one paragraph."""
+    retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
+    return (
+        f"An engine that runs `noxcli batch` with `--resume --adopt` should retry {retried} (137 is a kill -9), "
+        f"and never {final}: they fail again until something is fixed."
+    )

@@ -1,27 +1,34 @@
 """`noxcli merge-batch`: one report out of a batch's shards, with what is missing or double."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
+from noxcli.batch.report import Joined, RowReport
+from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.summary import Summary
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Common
 from noxcli.cli.invocation import present
 from noxcli.encode import to_json
-from noxcli.errors import ConfigProblem
-from noxcli.files import check_target
+from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
+from noxcli.files import check_target, replacing
 
-DOUBLES_TOLD = 20
+ROWS_TOLD = 20
+ResultsFile = Annotated[
+    str | None, typer.Option("--results", metavar="FILE", help="Write every finished row's result, with its output.")
+]
 Directories = Annotated[list[str], typer.Argument(metavar="DIR...", help="Each shard's --output-dir.")]
 
 
 def merge_batch(
     ctx: typer.Context,
     directories: Directories,
+    results: ResultsFile = None,
     junit: options.Junit = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -36,32 +43,78 @@ def merge_batch(
         noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1 > one.jsonl
         noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2 > two.jsonl
         noxcli merge-batch s1 s2 --junit report.xml
+        # Every row's result with its output, even if stdout was lost.
+        noxcli merge-batch s1 s2 --results results.jsonl > report.jsonl
     """
     context: Context = ctx.obj
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
-    from noxcli.batch.report import Joined  # loaded where a report is written
-    from noxcli.reports.junit import JunitReport
+    from noxcli.reports.junit import JunitReport  # loaded where a report is written
 
     joined = Joined.read([Path(directory) for directory in directories])
     summary = Summary()
+    kept = _Kept(joined.directories)
     with ExitStack() as stack:
         report = None
         if junit is not None:
             check_target(Path(junit), "--junit")
             report = stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
+        if results is not None:
+            kept.open(stack, Path(results))
         for row in joined.reports():
             context.terminal.write(f"{to_json(row.document())}\n")
             summary.add(row.exit_code, f"row {row.row}: {row.message}")
             if report is not None:
                 report.add(row.case(joined.header.workflow_id))
+            kept.copy(row)
     context.terminal.note(f"{joined.rows} rows in {len(joined.directories)} directories")
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: no journal is here of the shards {names}")
+    if kept.without:
+        context.terminal.complain(f"noxcli: {results} has no result of {_named(kept.without)}")
     if joined.doubled:
-        told = ", ".join(map(str, sorted(joined.doubled)[:DOUBLES_TOLD]))
+        told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
         raise ConfigProblem(
             f"{len(joined.doubled)} rows have a run in several directories: {told}", "were shards given twice?"
         )
     summary.raise_worst(joined.rows, None)
+    if kept.without:
+        raise Undelivered(
+            f"{_named(kept.without)} completed, and the result is not in {RESULTS_NAME}",
+            "noxcli fetch-output RUN has the output",
+        )
+
+
+class _Kept:
+    """The results of all directories on their way into one file; without one, nothing is copied."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self.without: list[int] = []  # rows that have no finished result
+        self._directories = directories
+        self._from: dict[str, KeptResults] = {}
+        self._to: IO[bytes] | None = None
+
+    def open(self, stack: ExitStack, target: Path) -> None:
+        """Open all files until the stack is closed, which brings the target in place. Raises UsageProblem."""
+        check_target(target, "--results")
+        if target.resolve() in {(directory / RESULTS_NAME).resolve() for directory in self._directories}:
+            raise UsageProblem(f"--results {target} is a batch's own file", "name another one")
+        self._from = {str(directory): stack.enter_context(KeptResults(directory)) for directory in self._directories}
+        self._to = stack.enter_context(replacing(target))
+
+    def copy(self, row: RowReport) -> None:
+        """Copy the row's result, or note that there is none."""
+        if self._to is None:
+            return
+        line = self._from[row.directory].line(row.row, row.run_id) if row.directory is not None else None
+        if line is None:
+            self.without.append(row.row)
+        else:
+            self._to.write(line)
+
+
+def _named(rows: Sequence[int]) -> str:
+    first = ", ".join(map(str, rows[:ROWS_TOLD]))
+    more = f" and {len(rows) - ROWS_TOLD} more" if len(rows) > ROWS_TOLD else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {first}{more}"

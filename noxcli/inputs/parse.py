@@ -1,6 +1,7 @@
 """The input language: `key=value`, `key:=json`, uploads, secrets and whole objects become what is sent."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from noxcli.redaction import HIDDEN
 OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
 MARK = "\ufeff"  # editors on Windows put it in front of JSON
+DEEPEST_INPUT = 500  # levels: what any thread of any Python can parse, compare and send
+STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,11 @@ def item_start(key: str, kind: str | None) -> str:
 def parse_json(text: str, what: str) -> Any:
     """Return the JSON in `text`.
 
-    Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities and keys that appear twice.
+    Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities, keys that appear twice, and nesting
+    deeper than 500 levels.
     """
+    if _is_deeper(text, DEEPEST_INPUT):
+        raise UsageProblem(f"{what} is nested deeper than {DEEPEST_INPUT} levels", "flatten it")
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
@@ -119,8 +125,19 @@ def parse_json(text: str, what: str) -> Any:
         # Python names its own limit for digits, which nobody here can set.
         reason = str(error).partition(";")[0]
         raise UsageProblem(f"{what} is not JSON that can be sent: {reason}") from None
-    except RecursionError:
-        raise UsageProblem(f"{what} is nested too deep") from None
+
+
+def _is_deeper(text: str, most: int) -> bool:
+    """True where the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
+    if text.count("[") + text.count("{") <= most:
+        return False
+    depth = 0
+    for match in STRING_OR_BRACKET.finditer(text):
+        mark = text[match.start()]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > most:
+            return True
+    return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -31,9 +31,12 @@ class Renderer(Protocol):
     def show(self, burst: Sequence[Step]) -> None: ...
 
 
-def progress_renderer(terminal: Terminal, progress: Progress, *, writes_events: bool = False) -> Renderer:
+def progress_renderer(
+    terminal: Terminal, progress: Progress, *, writes_events: bool = False, line_to_fetch: str = ""
+) -> Renderer:
     """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`.
 
+    `line_to_fetch` is the command line that prints the output again.
     Events that are written to the same screen leave no room for a picture, and are one themselves.
     """
     if terminal.quiet or (writes_events and terminal.shares_screen()):
@@ -41,7 +44,7 @@ def progress_renderer(terminal: Terminal, progress: Progress, *, writes_events: 
     if terminal.can_redraw():
         from noxcli.render.live import Live  # loaded only where something is drawn
 
-        return Live(terminal, progress)
+        return Live(terminal, progress, line_to_fetch)
     return Plain(terminal, progress)
 
 

@@ -11,6 +11,10 @@ from noxcli.redaction import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 
+# What a cell looks like, by whether a bar is in its left and in its right half.
+SPAN = {(True, True): "━", (True, False): "╸", (False, True): "╺", (False, False): " "}
+ASCII_SPAN = {(True, True): "=", (True, False): "=", (False, True): "=", (False, False): " "}
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -57,17 +61,26 @@ class Line:
         return self
 
     def add_end(self, text: str, style: str = "") -> Self:
-        """Add the end of the text, as much as there is room for."""
-        text = self._shown(text)
+        """Add the end of the text, as much as there is room for, from the beginning of a word where one is near."""
+        whole = text = self._shown(text)
         while (excess := cell_len(text) - self.left) > 0:
             text = text[max(1, excess // 2) :]  # a character has two cells at most
-        return self.add(text, style)
+        words = text.partition(" ")[2]
+        return self.add(words if len(text) < len(whole) and 2 * len(words) > len(text) else text, style)
 
     def add_bar(self, share: float, cells: int) -> Self:
         """Add a bar of so many cells; `share` is what is done of it, 1 at most counts."""
         full, empty = "━─" if self._look.unicode else "#."
         filled = round(cells * min(1.0, share))
         return self.add(full * filled, "green").add(empty * (cells - filled), "dim")
+
+    def add_span(self, start: float, end: float, cells: int, style: str) -> Self:
+        """Add so many cells in which a bar goes from one share of their width to another, half a cell long at least."""
+        first = min(2 * cells - 1, round(2 * cells * start))
+        last = max(first + 1, min(2 * cells, round(2 * cells * end)))
+        halves = [first <= half < last for half in range(2 * cells)]
+        pieces = SPAN if self._look.unicode else ASCII_SPAN
+        return self.add("".join(map(pieces.__getitem__, zip(halves[::2], halves[1::2], strict=True))), style, cells)
 
     def __str__(self) -> str:
         return "".join(self._pieces)

@@ -19,12 +19,14 @@ REDRAWS_PER_SECOND = 10
 class Live:
     """Whatever the event rate, it is drawn ten times a second at most, by a thread of its own."""
 
-    def __init__(self, terminal: Terminal, progress: Progress) -> None:
+    def __init__(self, terminal: Terminal, progress: Progress, line_to_fetch: str = "") -> None:
         self._terminal = terminal
         self._progress = progress
-        self._picture = Picture(progress, Look.of(terminal))
+        self._picture = Picture(progress, Look.of(terminal), line_to_fetch)
         self._region = Region(terminal)
         self._note = ""
+        self._heard = 0.0  # when the last event came, in seconds into the run
+        self._polls = False  # the status, while no event comes
         self._over = threading.Event()
         self._painter = threading.Thread(target=self._paint, daemon=True)
 
@@ -45,29 +47,39 @@ class Live:
 
     def refresh(self) -> None:
         """Draw now."""
-        note = "paused for human input" if self._progress.status == PAUSED_STATUS else self._note
-        self._region.draw(self._picture.lines(self._terminal.size(), note))
+        self._region.draw(self._picture.lines(self._terminal.size(), self._worth_noting()))
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
-            self._take_note(update)
+            if type(update) is not RunEvent:
+                self._take_note(update)
+            elif self._note or self._polls:
+                self._note, self._polls = "", False
+        if burst and type(burst[-1][0]) is RunEvent:
+            self._heard = self._progress.elapsed()
 
     def _paint(self) -> None:
         self.refresh()
         while not self._over.wait(1 / REDRAWS_PER_SECOND):
             self.refresh()
 
+    def _worth_noting(self) -> str:
+        if self._progress.status == PAUSED_STATUS:
+            return "paused for human input"
+        if not self._polls:
+            return self._note
+        return f"no event for {self._progress.elapsed() - self._heard:.0f}s; polling the status of the run"
+
     def _take_note(self, update: Update) -> None:
         match update:
-            case RunEvent():
-                self._note = ""
             case Reconnecting(delay=delay, reason=reason):
+                self._polls = False
                 self._note = f"{reason}; next try in {show_seconds(delay)}" if delay else reason
-            case Silent(seconds):
-                self._note = f"no event for {show_seconds(seconds)}; its record is read meanwhile"
+            case Silent():
+                self._note, self._polls = "", True
             case Gap(reason):
                 self._terminal.note(f"gap: {reason}")
-            case Started() | Polled() | Paused() | Finished():
+            case Started() | RunEvent() | Polled() | Paused() | Finished():
                 pass
             case _:
                 assert_never(update)

@@ -1,4 +1,4 @@
-"""What a run looks like in so many columns and lines: its nodes in the order of their work, and what is left of it."""
+"""What a run looks like in so many columns and lines, while it goes on and when it is over."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.spinner import Spinner
 
-from noxcli.render.base import BAR_WIDTH
 from noxcli.render.line import Line, Look
 from noxcli.render.text import visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
@@ -25,7 +24,7 @@ STYLES = {
     "other": "cyan",
     "executed": "dim",  # completed or failed, which is not known
 }
-RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold yellow"}
+RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold magenta"}
 # Who gets a line when there are more nodes than lines; order of the work within each group.
 IMPORTANCE = {"failed": 0, "other": 1, "done": 2, "skipped": 3, "waiting": 4}
 NOTICEABLE = 0.05  # seconds
@@ -33,15 +32,17 @@ SUMMED_UP = 12  # nodes that keep a line when all is over
 ENDLESS = 10_000  # cells: what stays may wrap, so that it can be copied whole
 FRAMES_PER_SECOND = 10
 LEAST_COLUMNS = 20
-LEAST_BAR = 4  # cells
+LEAST_BAR, MOST_BAR = 4, 40  # cells
+BARS_FROM = 60  # columns that leave room for the nodes' bars
 
 
 class Picture:
-    """Header, a line for each node that there is room for, overall progress; in the end, a summary."""
+    """A headline, a line for each node that there is room for, a note; in the end, a summary."""
 
-    def __init__(self, progress: Progress, look: Look) -> None:
+    def __init__(self, progress: Progress, look: Look, line_to_fetch: str = "") -> None:
         self._progress = progress
         self._look = look
+        self._line_to_fetch = line_to_fetch
         self._over = False
 
     def lines(self, size: os.terminal_size, note: str = "") -> list[Line]:
@@ -49,51 +50,72 @@ class Picture:
         width = max(LEAST_COLUMNS, size.columns - 1)
         nodes = list(self._progress.nodes.values())  # at once: updates come from another thread
         now = self._progress.began + self._progress.elapsed()
-        chosen = choose(nodes, max(1, size.lines - 4))
-        lines = [self._header(width), *self._node_lines(chosen, now, width)]
+        chosen = choose(nodes, max(1, size.lines - 3))
+        lines = [self._headline(width), *self._node_lines(chosen, now, width)]
         if len(chosen) < len(nodes):
             shown = {node.id for node in chosen}
             hidden = [node for node in nodes if node.id not in shown]
             lines.append(self._look.line(width).add(f"  {counts(hidden)}", "dim"))
-        return [*lines, self._footer(width, now, note)]
+        if note:
+            lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
+        return lines
 
     def summary(self, columns: int) -> list[Line]:
-        """Return what is to stay on the screen: the nodes that took time, and one line about the run."""
+        """Return what is to stay on the screen: when the nodes worked that took time, and how the run ended."""
         self._over = True
         progress, run = self._progress, self._progress.run
         nodes = list(progress.nodes.values())
         now = progress.began + progress.elapsed()
         lines = self._node_lines(worth_keeping(nodes, now, progress.from_start), now, max(LEAST_COLUMNS, columns - 1))
-        if run.status == "completed":
-            way_back = f"output: noxcli fetch-output {run.id}"
-            lines.append(self._look.line(ENDLESS).add(way_back, "dim"))
-        last = self._look.line(ENDLESS).add(f"run {run.id} ")
-        last.add(run.status, RUN_STYLES.get(run.status, "cyan"))
-        last.add(f" in {show_seconds(progress.took())}")
-        facts = [counts(nodes, run_failed=run.status == "failed")] if nodes else []
+        last = self._look.line(ENDLESS).add(self._title(), "bold").add(" ")
+        status, when = ("paused", "after") if run.paused else (run.status, "in" if run.settled else "after")
+        last.add(status, RUN_STYLES.get(run.status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
+        cut_off = run.settled and run.status != "completed"
+        facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
         if progress.reconnects:
             facts.append(f"{progress.reconnects} reconnect{'s' if progress.reconnects > 1 else ''}")
-        return [*lines, last.add("".join(f"; {fact}" for fact in facts), "dim")]
+        lines.append(last.add("".join(f"; {fact}" for fact in facts), "dim"))
+        if run.status == "completed" and self._line_to_fetch:
+            lines.append(self._look.line(ENDLESS).add(f"output: {self._line_to_fetch}", "dim"))
+        return lines
 
-    def _header(self, width: int) -> Line:
+    def _title(self) -> str:
+        return visible(self._progress.title or f"run {self._progress.run.id}")
+
+    def _headline(self, width: int) -> Line:
         progress = self._progress
-        status = f" {visible(progress.status)}"
-        line = self._look.line(width)
-        if progress.title:
-            title = visible(progress.title)
-            line.add(title, "bold", cells=min(cell_len(title), width // 3)).add(" ")
-        run_id = f"run {visible(progress.run.id)}"
-        line.add(run_id, "dim", cells=min(cell_len(run_id), max(8, line.left - cell_len(status))))
-        return line.add(status, RUN_STYLES.get(progress.status, "cyan"))
+        title = self._title()
+        line = self._look.line(width).add(title, "bold", cells=min(cell_len(title), width // 3))
+        line.add("  ").add(progress.status, RUN_STYLES.get(progress.status, "cyan"))
+        line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
+        if progress.percent:
+            told = f" {min(100.0, progress.percent):3.0f}%"
+            bar = min(MOST_BAR, line.left - cell_len(told) - 2)
+            if bar >= LEAST_BAR:
+                line.add("  ").add_bar(progress.percent / 100, bar)
+            line.add(told, "dim")
+        return line
 
     def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
+        bar_cells = 0
+        if width >= BARS_FROM - 1 and self._progress.from_start:
+            bar_cells = min(MOST_BAR, width // (3 if self._over else 4))
         longest = max((cell_len(visible(node.name)) for node in nodes), default=0)
-        name_cells = min(longest, max(10, width // 3))
+        name_cells = min(longest, max(10, width // (4 if bar_cells else 3)))
         layers = [None, *(node.layer for node in nodes), None]
-        return [
-            self._node_line(node, now, name_cells, width, self._bracket(*layers[place : place + 3]))
-            for place, node in enumerate(nodes)
-        ]
+        lines = []
+        for place, node in enumerate(nodes):
+            group = group_of(node, run_failed=self._progress.status == "failed")
+            line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
+            line.add(self._mark(node, group, now), STYLES[group]).add(" ")
+            line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
+            at_work = node.running and not self._over
+            took = node.seen_for(now) if at_work else node.duration(now)
+            line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
+            if bar_cells:
+                self._add_bar(line.add(" "), node, now, bar_cells, STYLES[group])
+            lines.append(line if self._is_told(node) else self._add_words(line, node, group, at_work=at_work))
+        return lines
 
     def _bracket(self, before: int | None, layer: int | None, after: int | None) -> str:
         if layer is None or layer not in {before, after}:
@@ -101,14 +123,17 @@ class Picture:
         place = 0 if before != layer else 2 if after != layer else 1
         return (BRACKETS if self._look.unicode else ASCII_BRACKETS)[place]
 
-    def _node_line(self, node: Node, now: float, name_cells: int, width: int, bracket: str) -> Line:
-        group = group_of(node, run_failed=self._progress.status == "failed")
-        line = self._look.line(width).add(f"{bracket} ", "dim")
-        line.add(self._mark(node, group, now), STYLES[group]).add(" ")
-        line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
-        at_work = node.running and not self._over
-        took = node.seen_for(now) if at_work else node.duration(now)
-        line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
+    def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
+        """Add when the node worked, where that was measured, on the time of the run from its start to now."""
+        began, total = self._progress.began, now - self._progress.began
+        if node.unmeasured or node.began is None or node.status in SKIPPED or total <= 0:
+            line.add("", cells=cells)
+        else:
+            ended = now if node.ended is None else node.ended
+            line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
+
+    def _add_words(self, line: Line, node: Node, group: str, *, at_work: bool) -> Line:
+        """Add a status that the mark alone does not tell, and why the node failed or what it says."""
         said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if at_work else ""
         if group in {"failed", "other", "skipped"} and node.status != "running" and not (node.failed and said):
             line.add(f" {node.status}", STYLES[group])
@@ -118,21 +143,16 @@ class Picture:
             line.add(" ").add_end(said[-2 * line.left :].strip(), "dim")
         return line
 
+    def _is_told(self, node: Node) -> bool:
+        """Return whether the command ends with a line about this node: the only failure of a run that failed."""
+        failed = [other for other in self._progress.nodes.values() if other.failed]
+        return self._over and failed == [node] and self._progress.run.status == "failed"
+
     def _mark(self, node: Node, group: str, now: float) -> str:
         if node.running and not self._over:
             frames = SPINNER if self._look.unicode else ASCII_SPINNER
             return frames[int(now * FRAMES_PER_SECOND) % len(frames)]
         return (MARKS if self._look.unicode else ASCII_MARKS)[group]
-
-    def _footer(self, width: int, now: float, note: str) -> Line:
-        percent, took = self._progress.percent, show_seconds(now - self._progress.began)
-        told = f" {took}" if percent is None else f" {min(100.0, percent):3.0f}% {took}"
-        note = f"  {visible(note)}" if note else ""
-        bar = min(BAR_WIDTH, width // 4, width - cell_len(told) - cell_len(note))  # a note has the right of way
-        line = self._look.line(width)
-        if percent is not None and bar >= LEAST_BAR:
-            line.add_bar(percent / 100, bar)
-        return line.add(told, "dim").add(note, "yellow")
 
 
 def group_of(node: Node, *, run_failed: bool = False) -> str:
@@ -157,10 +177,10 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
     return [node for node in nodes if node.id in kept]
 
 
-def counts(nodes: Sequence[Node], *, run_failed: bool = False) -> str:
-    """Return how many nodes are in which state."""
+def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> str:
+    """Return how many nodes are in which state; those at work are interrupted where the run was `cut_off`."""
     words = {group: group for group in ("done", "executed", "failed", "other", "skipped", "waiting")}
-    words["other"] = "running"
+    words["other"] = "interrupted" if cut_off else "running"
     groups = [group_of(node, run_failed=run_failed) for node in nodes]
     return ", ".join(f"{groups.count(group)} {word}" for group, word in words.items() if group in groups)
 

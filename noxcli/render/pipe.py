@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeGuard, assert_never
 
+from noxcli.encode import to_json
 from noxcli.errors import Unfitting
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
 from noxcli.query import Query, as_line
@@ -63,15 +64,32 @@ class Ndjson(_Pipe):
         self._seq = 0
 
     def show(self, burst: Sequence[Step]) -> None:
-        lines = [line for update, _ in burst if (line := self._line(update))]
-        if lines:
+        lines = self._as_sent(burst) if self._query is None else [self._line(update) for update, _ in burst]
+        if any(lines):
             self._terminal.write("".join(lines))
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; without it, a reader knows that the writer died."""
         self._terminal.write(self._own("result", document))
 
-    def _line(self, update: Update) -> str | None:
+    def _as_sent(self, burst: Sequence[Step]) -> list[str]:
+        """Return a line for each update, `data` in it as the server wrote it."""
+        now, run_id = _now(), to_json(self.run_id)
+        lines = []
+        for update, _ in burst:
+            if type(update) is not RunEvent or update.raw is None:
+                lines.append(self._line(update))
+                run_id = to_json(self.run_id)
+                continue
+            self._seq += 1
+            position = "null" if update.redis_id is None else f'"{update.redis_id}"'
+            lines.append(
+                f'{{"seq":{self._seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
+                f'"redis_id":{position},"is_terminal":{"true" if update.is_terminal else "false"}}}\n'
+            )
+        return lines
+
+    def _line(self, update: Update) -> str:
         match update:
             case RunEvent(type=kind, data=data, redis_id=redis_id):
                 return self._format(kind, data, redis_id, update.is_terminal)
@@ -86,7 +104,7 @@ class Ndjson(_Pipe):
             case Paused(run):
                 return self._own("paused", _brief(run))
             case Polled() | Silent() | Finished():
-                return None  # the result says it
+                return ""  # the result says it
             case _:
                 assert_never(update)
 
@@ -97,7 +115,7 @@ class Ndjson(_Pipe):
         self._seq += 1
         event = {
             "seq": self._seq,
-            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": _now(),
             "run_id": self.run_id,
             "type": kind,
             "data": data,
@@ -111,6 +129,10 @@ class Ndjson(_Pipe):
         except Unfitting:
             return ""  # events differ: what fits one need not fit the next
         return "" if found is None else as_line(found)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_content(update: Update) -> TypeGuard[RunEvent]:

@@ -46,6 +46,8 @@ class Plain(Plainly):
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, changes in burst:
+            if not changes and type(update) is RunEvent and update.type != "state":
+                continue
             for change in changes:
                 self._say(*self._node_line(change))
             if isinstance(update, Finished):

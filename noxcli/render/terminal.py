@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
 from noxcli.errors import ReaderGone, Unwritten
@@ -14,6 +15,11 @@ from noxcli.redaction import Mask
 from noxcli.render.sharing import Claim, may_reach
 from noxcli.render.text import Screen, visible
 
+# Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
+OF_ENGINES = (
+    *("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID"),
+    *("AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"),
+)
 CLEAR_BELOW = "\x1b[J"
 
 
@@ -29,7 +35,9 @@ class Drawn(Protocol):
 
 @dataclass(slots=True)
 class Terminal:
-    """`interactive` means that stderr is a terminal: it decides about the live view, never about stdout."""
+    """`interactive` means that stderr is a terminal with somebody at it: it decides about the live view, the question
+    whether an interruption stops runs, and never about stdout.
+    """
 
     out: BinaryIO
     err: TextIO
@@ -47,6 +55,7 @@ class Terminal:
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
+    _read_by_eyes: bool | None = None
 
     def __post_init__(self) -> None:
         self.claim = Claim(self.err)
@@ -55,7 +64,8 @@ class Terminal:
     def of_process(cls) -> "Terminal":
         """Return the streams that the shell gave us. To be called before anything else is opened."""
         _fill_closed_streams()
-        return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty(), os.environ)
+        interactive = sys.stderr.isatty() and not is_unattended(os.environ)
+        return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
 
     def wants_color(self) -> bool:
         """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether stderr is a terminal, in that order."""
@@ -73,8 +83,17 @@ class Terminal:
 
     @property
     def read_by_eyes(self) -> bool:
-        """True where stdout is a terminal."""
-        return self.out.isatty()
+        """True where stdout is a terminal, which it stays."""
+        if self._read_by_eyes is None:
+            self._read_by_eyes = self.out.isatty()
+        return self._read_by_eyes
+
+    def writes_to(self, path: Path) -> bool:
+        """True where stdout is that very file."""
+        try:
+            return os.path.samestat(os.fstat(self.out.fileno()), path.stat())
+        except (OSError, ValueError):
+            return False
 
     def can_redraw(self) -> bool:
         """True where a live view works, and no other process has one on this terminal."""
@@ -175,6 +194,11 @@ class Terminal:
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # nobody is listening, and there is no other place to say it
+
+
+def is_unattended(environ: Mapping[str, str]) -> bool:
+    """True where a CI system or a job engine has started this: nobody watches, even if there is a pseudo-terminal."""
+    return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
 
 
 def _fill_closed_streams() -> None:

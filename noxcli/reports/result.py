@@ -58,7 +58,7 @@ class Outcome:
             "ok": exit_code == ExitCode.OK,
             "exit_code": int(exit_code),
             "retry_safe": self.run is None and not self.may_exist and not (self.error and self.error.leaves_doubt),
-            "run": self._run(),
+            "run": self.document_of_run(),
             "output": output,
             "complete": self._complete(),
             "files": self.delivered.files if self.delivered else [],
@@ -82,7 +82,8 @@ class Outcome:
             and is_complete(run.output)
         )
 
-    def _run(self) -> dict[str, Any] | None:
+    def document_of_run(self) -> dict[str, Any] | None:
+        """Return what is known of the run alone."""
         if self.run is None:
             return None
         return {

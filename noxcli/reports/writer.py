@@ -1,13 +1,13 @@
 """What is written for other programs beside stdout: `--junit`, `--dotenv`, and what the CI system takes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from noxcli.errors import ExitCode
 from noxcli.models import Run
 from noxcli.redaction import Mask
-from noxcli.reports.ci import CiSystem, Ended
+from noxcli.reports.ci import BatchEnded, CiSystem, Ended
 from noxcli.reports.dotenv import write_dotenv
 from noxcli.reports.result import Outcome, own_code
 
@@ -20,6 +20,7 @@ class Reports:
     dotenv: Path | None = None
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
+    batch: BatchEnded | None = None  # told to the CI system in place of the runs
 
     def started(self, run: Run, mask: Mask) -> None:
         """Write down the ids, the moment the start has answered.
@@ -42,6 +43,10 @@ class Reports:
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Add to what the CI system takes, which can't be taken back."""
+        if self.batch is not None:
+            error = outcomes[0].error
+            self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
+            return
         self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:

@@ -106,7 +106,7 @@ class EventReader:
                     quiet.restart()
                     look.restart(self._look_after)
                     yield from self._pass_on(events)
-                    if self.ending is not Ending.ANNOUNCED and any(map(_hints_at_an_end, events)):
+                    if self.ending is not Ending.ANNOUNCED and any(map(_hints_at_an_end, filter(_is_news, events))):
                         yield from self._record.read()
                         if self._over():
                             yield from self._read_to_the_end(feed)
@@ -179,7 +179,7 @@ class EventReader:
         return self._replay_closed() if isinstance(broken, StreamClosed) else list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
-        ends = next((place for place, event in enumerate(events) if event.is_terminal), None)
+        ends = next((place for place, event in enumerate(events) if _is_news(event) and event.is_terminal), None)
         fresh: list[RunEvent] = self.ledger.accept(events if ends is None else events[: ends + 1])
         burst: list[Update] = list(fresh)
         if ends is not None:
@@ -264,3 +264,8 @@ def _hints_at_an_end(event: RunEvent) -> bool:
         return False
     said = event.workflow_status or (event.data.get("status") if event.type == "state" else None)
     return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)
+
+
+def _is_news(event: RunEvent) -> bool:
+    """False for a piece of streamed text that says nothing about the run: nearly all events are one."""
+    return event.type != "content" or type(event.data) is not dict or "workflow_status" in event.data

@@ -1,7 +1,7 @@
 """Each event once, in order, over connections that break; and what can be said about its completeness."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 
 from noxcli.models import RunEvent
@@ -61,12 +61,12 @@ class Ledger:
         self._replaying = replay and self.cursor is not None
         self._at = None if self._replaying else self._cursor_place + 1
 
-    def accept(self, events: Iterable[RunEvent]) -> list[RunEvent]:
+    def accept(self, events: Sequence[RunEvent]) -> list[RunEvent]:
         """Return those that are new, in order."""
         if self.label is Continuity.NONE and not self._resuming:
             self.label = Continuity.PROVEN
-        fresh: list[RunEvent] = []
-        for event in events:
+        fresh = self._take_new(events)
+        for event in events[len(fresh) :]:
             if self._replaying:
                 self._hold(event)
             else:
@@ -129,6 +129,16 @@ class Ledger:
     def searching(self) -> bool:
         """True while a replay has not come to the cursor."""
         return self._replaying
+
+    def _take_new(self, events: Sequence[RunEvent]) -> list[RunEvent]:
+        """Pass on the first of these events at once, which is all of them where nothing is odd: `_take` in short."""
+        if self._resuming or self._replaying or self._pending or self._at is not None or not self._trusting:
+            return []
+        fresh = list(events[: self._marks.add_new(events, self._origin)])
+        if fresh:
+            self._doubles = []
+            self.cursor, self._cursor_place = fresh[-1].redis_id, len(self._marks) - 1
+        return fresh
 
     def _hold(self, event: RunEvent) -> None:
         """Look for the cursor in a replay; what is not known to be old waits."""

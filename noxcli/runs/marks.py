@@ -1,6 +1,7 @@
 """A memory of events in sixteen bytes each: enough to recognise them when they come again."""
 
 from array import array
+from collections.abc import Sequence
 
 from noxcli.encode import to_json
 from noxcli.models import RunEvent
@@ -24,6 +25,17 @@ class Marks:
 
     def __len__(self) -> int:
         return len(self._contents)
+
+    def add_new(self, events: Sequence[RunEvent], known: str | None) -> int:
+        """Remember events as long as each has a position that is neither a recent one nor `known`; return how many."""
+        count = 0
+        for event in events:
+            position = event.redis_id
+            if not position or position == known or _hash(position) in self._recent:
+                break
+            self.add(position, content_mark(event))
+            count += 1
+        return count
 
     def add(self, position: str | None, content: int) -> None:
         """Remember one more event."""

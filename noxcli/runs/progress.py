@@ -174,7 +174,10 @@ class Progress:
 
     def take(self, burst: Sequence[Update]) -> list[Step]:
         """Take in updates that arrived together."""
-        steps: list[Step] = [(update, self.fold(update)) for update in burst]
+        steps: list[Step] = [
+            (update, () if type(update) is RunEvent and self._goes_on(update) else self.fold(update))
+            for update in burst
+        ]
         self._late = self._late and not any(isinstance(update, RunEvent) for update in burst)
         return steps
 
@@ -204,6 +207,23 @@ class Progress:
                 return []
             case _:
                 return []
+
+    def _goes_on(self, event: RunEvent) -> bool:
+        """Take in a piece of text of a node that is at work and was before: what `_content` does, in short.
+
+        Returns False where there is more to it than that, and nothing was taken in.
+        """
+        data = event.data
+        if event.type != "content" or type(data) is not dict or self.status == "queued" or "workflow_status" in data:
+            return False
+        node_id, status, text = data.get("id"), data.get("status"), data.get("content")
+        node = self.nodes.get(node_id) if type(node_id) is str else None
+        if node is None or node.status != status or node.error or type(text) is not str or status in FAILED:
+            return False
+        if self._failures:
+            return False
+        node.said.take(text)
+        return True
 
     def _content(self, data: Mapping[str, Any]) -> list[Change]:
         node_id = data.get("id")

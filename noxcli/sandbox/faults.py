@@ -3,20 +3,32 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Kind = Literal[
     "start", "sync", "events", "record", "lookup", "stop", "data", "list", "workflow", "file", "storage", "upload", "me"
 ]
-"""Kinds of request: `record` reads a run through its workflow, `lookup` by its id alone, `file` asks the API for
-a file and `storage` the other origin that a redirect leads to."""
-
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: dict[str, str] = {
+    "start": "start a run",
+    "sync": "start a run and wait for it in the same request",
+    "events": "open an event stream",
+    "record": "read a run through its workflow",
+    "lookup": "read a run by its id alone",
+    "stop": "stop a run",
+    "data": "read the data of a run",
+    "list": "list runs or workflows",
+    "workflow": "read a workflow's definition",
+    "file": "ask the API for a file",
+    "storage": "download a file from the other origin that a redirect leads to",
+    "upload": "upload a file",
+    "me": "read the record of the API key",
+}
+"""Kinds of request, each with what the client wants by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer instead of the true one. Text is served as HTML, anything else as JSON."""
+    """Another answer instead of the real one. A text is served as HTML, anything else as JSON."""
 
     status: int
     body: Any = None
@@ -26,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LostAnswer:
-    """The request takes effect, but its answer is lost: the connection drops, or nothing is ever said."""
+    """The request takes effect, but its answer is lost: the connection drops (`drop`) or stays open (`hold`)."""
 
     how: Literal["drop", "hold"] = "drop"
     repeat: bool = False
@@ -34,7 +46,7 @@ class LostAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The true answer, some seconds late."""
+    """The real answer, this many seconds late."""
 
     seconds: float
     repeat: bool = False
@@ -51,9 +63,8 @@ class Drop:
 class Cut:
     """An event stream breaks after some events of its own connection.
 
-    clean: ends as if all were said; torn: ends in the middle of a frame; abort: the connection goes down without
-    the last chunk; silent: stays open and says nothing more; keepalive: only comments from then on.
-    `parting` is sent raw before that, e.g. an `event: error` frame.
+    `clean` ends it as if it were complete, `torn` in the middle of a frame, `abort` without the last chunk. `silent`
+    keeps it open without events, `keepalive` with comments only. `parting` is sent as it is before that.
     """
 
     after: int = 0
@@ -64,7 +75,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class WrongType:
-    """An event stream answered with 200 but with something that is no event stream."""
+    """The answer to an event stream is a 200 with another content type."""
 
     content_type: str = "text/html; charset=utf-8"
     body: str = "<html><body>Please sign in</body></html>"
@@ -73,7 +84,7 @@ class WrongType:
 
 @dataclass(frozen=True, slots=True)
 class CutBody:
-    """A download that breaks after some bytes of its own connection, whatever its length said."""
+    """A download breaks after this many bytes of its own connection, although its announced length is larger."""
 
     after_bytes: int
     repeat: bool = False

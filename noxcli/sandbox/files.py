@@ -47,7 +47,7 @@ from noxcli.sandbox.switches import Switches, with_overrides
 
 __all__ = ["load_replay", "load_scenarios"]
 
-_FAULTS: dict[str, type[Any]] = {
+FAULTS: dict[str, type[Any]] = {
     "answer": faults.Answer,
     "lost-answer": faults.LostAnswer,
     "hold": faults.Hold,
@@ -56,9 +56,11 @@ _FAULTS: dict[str, type[Any]] = {
     "wrong-type": faults.WrongType,
     "cut-body": faults.CutBody,
 }
-_KEYS = {
+KEYS = {
     "name", "description", "status", "inputs", "nodes", "script", "output", "faults", "switches", "flow_version",
 }  # fmt: skip
+INPUT_KEYS = {"label", "type", "default", "fixed"}
+STEP_KEYS = {"node", "content", "status", "pieces", "seconds", "sleep", "state", "type", "data"}
 
 
 def load_scenarios(path: Path | str) -> list[Scenario]:
@@ -87,7 +89,7 @@ class _Place(str):
 
 
 def _scenario(place: _Place, table: Any) -> Scenario:
-    _known(place, table, _KEYS)
+    _known(place, table, KEYS)
     name = _field(place, table, "name", str)
     place = _Place(f"{place} ({name})")
     script = [_steps(place.at(f"step {at}"), step) for at, step in enumerate(table.get("script", []), 1)]
@@ -117,7 +119,7 @@ def _scenario(place: _Place, table: Any) -> Scenario:
 
 
 def _input(place: _Place, table: Any) -> Node:
-    _known(place, table, {"label", "type", "default", "fixed"})
+    _known(place, table, INPUT_KEYS)
     label = _field(place, table, "label", str)
     if "fixed" in table:
         return fixed_input(label, table["fixed"], type=table.get("type", "str"))
@@ -125,7 +127,7 @@ def _input(place: _Place, table: Any) -> Node:
 
 
 def _steps(place: _Place, table: Any) -> list[Step]:
-    _known(place, table, {"node", "content", "status", "pieces", "seconds", "sleep", "state", "type", "data"})
+    _known(place, table, STEP_KEYS)
     if "sleep" in table:
         return [Sleep(_field(place, table, "sleep", int, float))]
     if "state" in table:
@@ -163,9 +165,9 @@ def _fault_lists(place: _Place, table: Mapping[str, Any]) -> dict[Any, list[faul
 
 
 def _fault(place: _Place, table: Any) -> faults.Fault:
-    kind = _FAULTS.get(table.get("fault", "") if isinstance(table, dict) else "")
+    kind = FAULTS.get(table.get("fault", "") if isinstance(table, dict) else "")
     if kind is None:
-        raise place.wrong("the kind of fault is missing or unknown", f"set fault to one of {', '.join(_FAULTS)}")
+        raise place.wrong("the kind of fault is missing or unknown", f"set fault to one of {', '.join(FAULTS)}")
     _known(place, table, {"fault", *(each.name for each in fields(kind))})
     for each in fields(kind):
         if each.default is MISSING and each.default_factory is MISSING and each.name not in table:

@@ -1,10 +1,20 @@
 """How far a run is, node by node: what `progress_details` and the percentage are made from."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from noxcli.sandbox.graph import Graph
 
 DONE = ("completed", "failed", "skipped")
+
+
+@dataclass(slots=True)
+class Turn:
+    """One time that a node worked."""
+
+    began: datetime
+    ended: datetime | None = None
 
 
 class Progress:
@@ -14,6 +24,7 @@ class Progress:
         self._order = [node.id for node in graph.nodes]
         self._names = {node.id: node.name for node in graph.nodes}
         self.statuses: dict[str, str] = {}
+        self.turns: dict[str, list[Turn]] = {}
         self.logs: dict[str, list[dict[str, Any]]] = {}
 
     def note(self, node_id: str, status: str) -> bool:
@@ -24,6 +35,11 @@ class Progress:
             self._order.append(node_id)
             self._names[node_id] = node_id
         self.statuses[node_id] = status
+        now, turns = datetime.now(UTC), self.turns.setdefault(node_id, [])
+        if status != "skipped" and (not turns or turns[-1].ended):
+            turns.append(Turn(now))
+        if status in DONE and turns:
+            turns[-1].ended = now
         return True
 
     def log(self, node_id: str, message: str) -> None:

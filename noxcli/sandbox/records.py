@@ -82,15 +82,13 @@ def without_io(run: Run, siblings: int) -> dict[str, Any]:
 
 def data(run: Run) -> dict[str, Any]:
     """Inputs, outputs and errors per node. The shape is a guess: no source shows one."""
-    return {
-        "run_id": run.id,
-        "status": run.status,
-        "nodes": [node_io(run, node.id) for node in run.workflow.graph.nodes],
-    }
+    entries = {node.id: node_io(run, node.id) for node in run.workflow.graph.nodes}
+    nodes = entries if run.switches.run_data == "by_id" else list(entries.values())
+    return {"run_id": run.id, "status": run.status, "nodes": nodes}
 
 
-def node_io(run: Run, node_id: str) -> dict[str, Any]:
-    """What went into a node and came out. The shape is a guess."""
+def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:
+    """What went into a node and came out, that time. The shape is a guess."""
     node = next(node for node in run.workflow.graph.nodes if node.id == node_id)
     values = {other.id: value for other, value in run.output}
     error = run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
@@ -102,7 +100,17 @@ def node_io(run: Run, node_id: str) -> dict[str, Any]:
         "inputs": {"input": run.values.get(node.label)} if node.is_input else {},
         "outputs": {"output": values[node.id]} if node.id in values else {},
         "error": error,
+        **_times(run, node_id, iteration),
     }
+
+
+def _times(run: Run, node_id: str, iteration: int) -> dict[str, Any]:
+    turns = run.progress.turns.get(node_id, [])[iteration - 1 :][:1]
+    if not (turns and run.switches.node_times):
+        return {}
+    form = run.switches.timestamps
+    began, ended = stamp(turns[0].began, form), stamp(turns[0].ended, form)
+    return {"iteration": iteration, "started_at": began, "finished_at": ended}
 
 
 def callback(run: Run) -> dict[str, Any]:

@@ -108,16 +108,25 @@ async def stop(request: Request) -> Response:
 async def data(request: Request) -> Response:
     """GET /v1/runs/{run_id}/data"""
     params.flag(request, "fetch_structured_data")
-    return Json(records.data(workspace_of(request).run(request.path_params["run_id"])))
+    run = workspace_of(request).run(request.path_params["run_id"])
+    if run.switches.run_data == "404":
+        raise ApiError(404, "Not Found")
+    return Json(records.data(run))
 
 
 async def node_io(request: Request) -> Response:
-    """GET /v1/runs/{run_id}/io/{node_id}"""
+    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 is taken as the first"""
     run = workspace_of(request).run(request.path_params["run_id"])
     node_id = request.path_params["node_id"]
-    if node_id not in [node.id for node in run.workflow.graph.nodes]:
+    turns = run.progress.turns.get(node_id, [])
+    iteration = 1 if request.query_params.get("it") == "0" else params.number(request, "it", 1)
+    if run.switches.node_io == "404" or node_id not in [node.id for node in run.workflow.graph.nodes]:
         raise ApiError(404, "Node not found")
-    return Json(records.node_io(run, node_id))
+    if iteration > max(1, len(turns)):
+        raise ApiError(404, "Iteration not found")
+    entry = records.node_io(run, node_id, iteration)
+    bare = {key: entry[key] for key in ("inputs", "outputs")}
+    return Json(bare if run.switches.node_io == "bare" else entry)
 
 
 async def delete(request: Request) -> Response:

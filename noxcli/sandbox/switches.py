@@ -14,85 +14,151 @@ Reaction = Literal["close", "end", "silent"]
 class Switches:
     """How the sandbox decides what is unknown. One set for the server, with overrides per scenario."""
 
-    # Event stream: its end. "end" sends an event with workflow_status first, "silent" leaves the stream open.
+    # The end of the event stream
     on_stopped: Reaction = "close"
+    """When a run is stopped: close the stream, announce the end first, or leave the stream open."""
     on_paused: Reaction = "close"
-    on_ended: Literal["replay", "close", "silent", "404"] = "replay"  # a stream opened after the run ended
+    """When a run pauses for human input: the same choice."""
+    on_ended: Literal["replay", "close", "silent", "404"] = "replay"
+    """The answer to a stream that is opened after the run has ended."""
     end_announced_by: Literal["content", "state", "none"] = "content"
+    """The type of the event that announces the end."""
     after_end: Literal["close", "silent"] = "close"
-    closing_event: Literal["none", "done", "timeout", "error"] = "none"  # sent just before the server closes
+    """What the stream does after that event."""
+    closing_event: Literal["none", "done", "timeout", "error"] = "none"
+    """The event that the server sends just before it closes the stream."""
 
-    # Event stream: the cursor.
-    cursor_inclusive: bool = False  # true: the event that etag names comes again
+    # The cursor of the event stream
+    cursor_inclusive: bool = False
+    """Whether the event that the cursor names comes again."""
     on_unknown_cursor: Literal["replay", "404", "410", "422"] = "replay"
-    retained_events: int = 0  # only the newest n can be replayed, older cursors count as unknown; 0 keeps all
+    """The answer to a cursor that the server does not know."""
+    retained_events: int = 0
+    """How many of the newest events can be replayed; 0 keeps all. Older cursors count as unknown."""
     redis_ids: Literal["all", "some", "none"] = "all"
+    """Which events have a cursor."""
 
-    # Event stream: framing and keep-alives.
+    # Framing and keep-alives of the event stream
     keepalive: Literal["none", "comment", "ping"] = "none"
+    """What the server sends while nothing happens."""
     keepalive_seconds: float = 15.0
-    id_lines: bool = False  # with comments this breaks SDK 0.6.0, as it would in real life
+    """Seconds between two keep-alives."""
+    # With comments, this breaks SDK 0.6.0, as it would in real life.
+    id_lines: bool = False
+    """Whether frames have `id:` lines."""
     event_lines: bool = True
+    """Whether frames have `event:` lines."""
     line_end: Literal["lf", "crlf", "cr"] = "lf"
-    chunk_per_event: bool = False  # false: what is available goes out as one chunk
+    """How lines end."""
+    chunk_per_event: bool = True
+    """Whether each event is an HTTP chunk of its own; otherwise, events that are ready share one."""
 
-    # Events.
+    # The content of events
     content: Literal["delta", "cumulative"] = "delta"
-    null_data: bool = False  # state events carry "data": null
+    """Whether a `content` event has the next piece of a text, or all of it so far."""
+    null_data: bool = False
+    """Whether `state` events have `"data": null`."""
 
-    # Run records.
+    # Run records
     create_status: int = 200
-    # So many starts of a workflow are taken on and yet answered 503, by a gateway that had passed them on.
+    """The status of the answer to a start."""
     gateway_refusals: int = 0
-    early_output: Literal["empty", "null"] = "empty"  # the output of a run that has not ended
-    stale_reads: int = 0  # so many reads of an ended run still say that it is running
-    late_output_reads: int = 0  # so many reads of a completed run come before its output
-    look_up: Literal["served", "403", "404", "405"] = "served"  # GET /v1/runs/{id}
+    """How many starts of a workflow take effect, but get a 503, as from a gateway that had passed them on."""
+    early_output: Literal["empty", "null"] = "empty"
+    """The output of a run that has not ended."""
+    stale_reads: int = 0
+    """How many reads of an ended run still say that it is running."""
+    late_output_reads: int = 0
+    """How many reads of a completed run come before its output is there."""
+    look_up: Literal["served", "403", "404", "405"] = "served"
+    """The answer to `GET /v1/runs/{id}`."""
     look_up_output: Literal["absent", "null", "empty", "whole"] = "absent"
-    record_inputs: Literal["as_given", "label", "node_id", "node_id::name"] = "as_given"  # how records key them
-    failed_nodes: Literal["executed", "left_out"] = "executed"  # whether executed_nodes names them
+    """The output in that answer."""
+    record_inputs: Literal["as_given", "label", "node_id", "node_id::name"] = "as_given"
+    """The keys of the inputs in a record."""
+    failed_nodes: Literal["executed", "left_out"] = "executed"
+    """Whether `executed_nodes` includes failed nodes."""
     timestamps: Literal["z", "naive", "offset"] = "z"
+    """How times are written: with `Z`, without a time zone, or with an offset."""
     failure_detail: Literal["everywhere", "content", "run_logs", "data", "none"] = "everywhere"
+    """Where the reason of a failure can be read."""
     output_only_form: Literal["with_status", "pair", "bare"] = "with_status"
+    """The form of an answer that has the output only."""
     queue_seconds: float = 0.0
+    """Seconds that a run is queued before it starts."""
     page_size: int = 50
-    page_limit: int = 100  # a larger `size` is 422
+    """How many items a page of a list has."""
+    page_limit: int = 100
+    """The largest `size` that a list accepts; more is a 422."""
     versions: Literal["list", "paged", "404"] = "list"
-    list_order: Literal["newest", "oldest"] = "newest"  # which comes first
+    """The form of the list of saved versions."""
+    list_order: Literal["newest", "oldest"] = "newest"
+    """Which run or workflow comes first in a list."""
 
-    # Inputs.
+    # A run's inside
+    run_data: Literal["nodes", "by_id", "404"] = "nodes"
+    """The form of a run's data: its nodes in a list, under their ids, or no data at all."""
+    node_io: Literal["entry", "bare", "404"] = "entry"
+    """The answer to a read of one node: its whole entry, inputs and outputs alone, or not found."""
+    node_times: bool = True
+    """Whether a run's data tell when its nodes worked."""
+
+    # Inputs
     unknown_input: Literal["accept", "422"] = "accept"
+    """The answer to an input that the workflow does not have."""
     missing_input: Literal["422", "accept"] = "422"
+    """The answer to a start that lacks a required input."""
     wrong_type: Literal["accept", "422"] = "accept"
-    # What means an input without a label, beside its node's id. "numbered": `Input 1`, as in samples of the docs.
+    """The answer to an input of another type."""
+    # `Input 1` stands in samples of the docs.
     unlabelled_input: Literal["name", "numbered", "input"] = "name"
+    """What an input without a label is called, apart from its node's id: `numbered` is `Input 1`."""
 
-    # Outputs.
+    # Outputs
     output_keys: Literal["label", "node_id", "node_id::name"] = "label"
-    output_ids: Literal["node_id", "node_id::name"] = "node_id"  # the keys under use_output_ids=true
+    """The keys of the output."""
+    output_ids: Literal["node_id", "node_id::name"] = "node_id"
+    """The keys of the output under `use_output_ids=true`."""
     duplicate_labels: Literal["number", "last", "first"] = "number"
-    inline_text: Literal["string", "container"] = "string"  # container: {"text": ...}
-    preview_limit: int = 16_000  # a text of more characters is cut
-    preview_characters: int = 16_000  # how much of it is left
+    """What becomes of outputs with the same label: numbered, or only one is kept."""
+    inline_text: Literal["string", "container"] = "string"
+    """The form of a text: itself, or `{"text": ...}`."""
+    preview_limit: int = 16_000
+    """A text with more characters than this is cut."""
+    preview_characters: int = 16_000
+    """How many characters of it are left."""
     nested_previews: bool = True
+    """Whether texts inside of lists and objects are cut as well."""
 
-    # Synchronous runs, stopping, callbacks.
+    # Synchronous runs, stopping and callbacks
     sync_limit_seconds: float = 120.0
+    """Seconds that a synchronous run may take."""
     sync_limit_status: Literal[408, 504, 200] = 408
+    """The status of the answer when it takes longer."""
     sync_failure_status: int = 200
-    stop_seconds: float = 0.0  # from the stop call to the status
+    """The status of the answer when a synchronous run fails."""
+    stop_seconds: float = 0.0
+    """Seconds between the request to stop a run and its new status."""
     on_stop_finished: Literal["unchanged", "409"] = "unchanged"
+    """The answer to a request to stop a run that has ended."""
     callback_body: Literal["summary", "record"] = "summary"
+    """What a callback sends."""
 
-    # Files. "redirect" leads to another origin with a signed address.
+    # Files
     download: Literal["direct", "chunked", "redirect"] = "direct"
+    """How files are served; `redirect` leads to another origin with a signed address."""
     ranges: Literal["ignored", "honoured", "refused"] = "ignored"
-    file_uri: Literal["spot", "spot_path", "https"] = "spot"  # spot_path: the id is followed by the file's name
+    """What the server does with a `Range` header."""
+    file_uri: Literal["spot", "spot_path", "https"] = "spot"
+    """The address of a stored file; in `spot_path`, the file's name follows the id."""
 
-    # Rate limit of the whole server, in requests per second; 0 is none.
+    # Rate limit of the whole server
     rate_limit: int = 0
+    """Requests per second; 0 is no limit."""
     retry_after: Literal["seconds", "date", "none"] = "seconds"
+    """The form of the `Retry-After` header."""
     retry_after_seconds: int = 1
+    """The time in that header."""
 
 
 def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches:

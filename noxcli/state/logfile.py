@@ -111,6 +111,8 @@ class LogKeeper:
 
     def show(self, burst: Sequence[tuple[Update, Any]]) -> None:
         for update, _ in burst:
+            if type(update) is RunEvent and update.type != "state":
+                continue
             match update:
                 case Started(run) | Polled(run) | Paused(run) | Finished(run):
                     self._log.note_run(run)

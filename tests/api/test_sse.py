@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import random
 import socket
 import threading
 import zlib
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi
-from noxcli.api.sse import Framer, parse_events, read_frames
+from noxcli.api.decode import decode_json
+from noxcli.api.sse import ENDINGS, KEEP_ALIVES, Framer, parse_events, read_frames
 from noxcli.config.settings import Settings
+from noxcli.encode import to_json
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
 
@@ -108,6 +111,78 @@ def test_a_message_that_is_no_json_counts_as_a_broken_connection() -> None:
     events, ending = parse_events(envelope("state", {}) + b"data: {oops\n\n" + envelope("state", {}))
     assert len(events) == 1
     assert isinstance(ending, Unavailable)
+
+
+# -- the short way beside the long one, which is sseclient-py on each frame ------------------------------------------
+
+FORMS = [
+    'event: message\ndata: {"type":"content","data":{"id":"a","status":"running","content":"x"},"redisId":"1-0"}\n\n',
+    'data: {"type": "state", "data": {"status": "running", "n": [1, 2.5, null]}, "redisId": null}\n\n',
+    'id: 7\nevent:message\ndata:{"type":"x","data":null}\n\n',
+    'data: {"type":"content","data":"\\ud83d\\u00e4 {[","redisId":"2-0"}\n\n',
+    'data: {"redisId":"3-0","type":"content","data":{}}\n\n',
+    "event: ping\ndata: {}\n\n",
+    ": comment\n\n",
+    'event: done\ndata: {"message": "over"}\n\n',
+    'data: {"type":"content",\ndata: "data":{"id":1}}\n\n',
+    "data: [1]\n\n",
+]
+MARKS = ["\n", "\n\n", " ", "\t", '"', "\\", "{", "}", "[", ",", ":", "-", "\x00", "\x7f", "ä"]
+WORDS = ["data: ", "event: news\n", "id: \n", "retry: 1\n", "NaN", "1e999", "Infinity", "null", '"data":1,', "\\u0000"]
+STUFF = ["", *MARKS, *WORDS, "9" * 5000, "[" * 600]
+
+
+def mutated(rng: random.Random) -> str:
+    frames = "".join(rng.choices(FORMS, weights=[8, 3, 3, 2, 2, 1, 1, 0.2, 1, 1], k=rng.randint(1, 6)))
+    for _ in range(rng.choice([0, 0, 1, 1, 2, 4])):
+        place = rng.randrange(len(frames))
+        frames = frames[:place] + rng.choice(STUFF) + frames[place + rng.choice([0, 0, 1, 2]) :]
+    return frames + "\n\n"
+
+
+def told(events: list[RunEvent]) -> list[str]:
+    # By their texts: NaN is not equal to itself.
+    return [to_json([event.type, event.data, event.redis_id]) for event in events]
+
+
+def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
+    """Return the events, and whether something ended the stream."""
+    events: list[RunEvent] = []
+    for name, text in read_frames(frames):
+        if name in ENDINGS:
+            return events, True
+        try:
+            said = decode_json(text)
+        except ValueError:
+            if name == "message":
+                return events, True
+            said = text
+        if name in KEEP_ALIVES:
+            continue
+        if isinstance(said, dict) and isinstance(said.get("type"), str):
+            redis_id = said.get("redisId")
+            events.append(RunEvent(said["type"], said.get("data"), None if redis_id is None else str(redis_id)))
+        else:
+            events.append(RunEvent(name, said))
+    return events, False
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_frames_of_every_form_are_read_as_sseclient_reads_them(batch: int) -> None:
+    short = 0
+    for seed in range(batch * 5000, batch * 5000 + 5000):
+        frames = mutated(random.Random(seed)).encode()
+        events, ending = parse_events(frames)
+        expected_events, ended = by_the_long_way(frames)
+        assert (told(events), ending is not None) == (told(expected_events), ended), f"seed {seed}"
+        for event in events:
+            if event.raw is not None:
+                short += 1
+                assert "\n" not in event.raw
+                assert to_json(decode_json(event.raw)) == to_json(event.data), f"seed {seed}"
+                for plain in filter(None, (event.type, event.redis_id)):
+                    assert json.dumps(plain, ensure_ascii=False) == f'"{plain}"', f"seed {seed}"
+    assert short > 5000
 
 
 # -- over real sockets ---------------------------------------------------------------------------------------------

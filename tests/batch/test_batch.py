@@ -119,9 +119,26 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(
     again = noxcli("batch", workflow, rows, "--resume")
     assert (again.code, again.text) == (1, "")
     assert len(sandbox.runs(workflow)) == 2
-    failed = noxcli("batch", workflow, rows, "--resume", "--retry-failed")
+    assert f"run those that failed again with: noxcli batch {workflow} rows.jsonl --resume --retry-failed" in again.err
+    failed = noxcli("batch", workflow, rows, "--retry-failed")
     assert (failed.code, codes(failed)) == (1, {2: 1})
+    assert "2 rows in" in noxcli("batch", workflow, rows, "--resume").err, "a row that ran twice is one row"
     assert len(sandbox.runs(workflow)) == 3
+
+
+def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    line = f"noxcli batch {echoes()} rows.jsonl"
+    workflow = line.split()[2]
+    assert f"run those that failed again with: {line} --retry-failed" in noxcli("batch", workflow, write("bad")).err
+    lost = echoes(faults={"start": [LostAnswer()]})
+    doubtful = noxcli("batch", lost, write("a"), "--output-dir", "lost")
+    assert f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume --adopt" in doubtful.err
+    assert "with: noxcli" not in noxcli("batch", echoes(), write("a"), "--output-dir", "well").err
+
+
+def test_a_file_that_is_not_there_is_said(noxcli: Noxcli, echoes: Any) -> None:
+    result = noxcli("batch", echoes(), "nope.jsonl")
+    assert (result.code, "can't read the rows in nope.jsonl: no such file" in result.err) == (2, True)
 
 
 def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
@@ -232,6 +249,7 @@ def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any, write: Write) -> N
         "000002/Text.txt",
         "000002/manifest.json",
         "batch.jsonl",
+        "results.jsonl",
     ]
     assert result.lines[0]["result"]["output"]["Text"].keys() == {"$file"}
 

@@ -39,6 +39,7 @@ def test_the_lines_of_the_page_run_one_after_the_other(lively: Sandbox, tmp_path
     assert "exit 2: nothing was started" in out
 
 
+@pytest.mark.long(3)
 @pytest.mark.parametrize("engine", ["github", "slurm", "airflow"])
 def test_an_engines_jobs_run_every_row_once(lively: Sandbox, tmp_path: Path, engine: str) -> None:
     lively.reset()

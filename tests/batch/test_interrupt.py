@@ -112,3 +112,83 @@ def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, work
     assert b"3 runs left running" in seen.raw
     assert [run.status for run in sandbox.runs(workflow)].count("running") == 3
     assert len(Path("out").read_text().splitlines()) == 5
+
+
+def answered(out: bytes) -> dict[int, Any]:
+    return {line["row"]: line["result"] for line in map(json.loads, out.splitlines())}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any, number: int) -> None:
+    waits = [60_000] * 4
+    workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
+    rows = write_rows(6)
+    with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
+        wait_for_runs(sandbox, workflow, 4)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=15)
+    assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
+    assert {result["error"]["hint"] for result in answered(out).values()} == {"--resume starts the row again"}
+    merged = call("merge-batch", "rows.jsonl.batch", env=environment(sandbox.url))
+    told = [json.loads(line) for line in merged.stdout.splitlines()]
+    assert (merged.returncode, [line["exit_code"] for line in told]) == (8, [8] * 6)
+    assert "--resume starts the row again" in told[0]["message"]
+    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
+    assert (resumed.returncode, sorted(answered(resumed.stdout))) == (0, [1, 2, 3, 4, 5, 6])
+    assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 6 + ["stopped"] * 4
+
+
+def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workflow: str) -> None:
+    rows = write_rows(3)
+    with running("batch", workflow, rows, env=environment(sandbox.url)) as process:
+        wait_for_runs(sandbox, workflow, 3)
+        (run,) = [run for run in sandbox.runs(workflow) if run.input["Q"] == "3"]
+        assert call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url)).returncode == 0
+        out, err = process.communicate(timeout=15)
+    assert (process.returncode, answered(out)[3]["exit_code"]) == (3, 3)
+    assert f"run those that failed again with: noxcli batch {workflow} rows.jsonl --retry-failed" in err.decode()
+    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
+    assert (resumed.returncode, resumed.stdout, len(sandbox.runs(workflow))) == (3, b"", 3)
+
+
+def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays: Any) -> None:
+    """Slurm kills some seconds after its SIGTERM: the runs are stopped, and the journal has no end of them."""
+    waits = [60_000] * 2
+    workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
+    rows = write_rows(2)
+    with running("batch", workflow, rows, "--on-interrupt", "stop", env=environment(sandbox.url)) as process:
+        wait_for_runs(sandbox, workflow, 2)
+        process.send_signal(signal.SIGTERM)
+        journal = Path("rows.jsonl.batch/batch.jsonl")
+        end = time.monotonic() + 10
+        while b'"step":"stopping"' not in journal.read_bytes() and time.monotonic() < end:
+            time.sleep(0.005)
+        process.kill()
+        process.communicate(timeout=15)
+    for run in sandbox.runs(workflow):
+        call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url))
+    resumed = call("batch", workflow, rows, "--resume", "--adopt", env=environment(sandbox.url))
+    assert (resumed.returncode, sorted(answered(resumed.stdout))) == (0, [1, 2])
+    assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 2
+
+
+@pytest.mark.parametrize("variable", ["CI", "SLURM_JOB_ID"])
+def test_a_ci_system_or_an_engine_is_no_terminal(sandbox: Sandbox, workflow: str, variable: str) -> None:
+    argv = [*NOXCLI, "batch", workflow, write_rows(6), "--max-parallel", "3"]
+    out = os.open("out", os.O_WRONLY | os.O_CREAT)
+    with on_terminal(argv, {**environment(sandbox.url), variable: "1"}, stdout=out) as seen:
+        wait_for_runs(sandbox, workflow, 5)
+        time.sleep(0.5)
+        seen.process.send_signal(signal.SIGTERM)
+    os.close(out)
+    assert seen.process.returncode == 143
+    assert b"3 stopped, 0 runs left running" in seen.raw
+    assert b"\x1b" not in seen.raw, "neither a bar nor color"
+
+
+def test_ci_false_is_none(sandbox: Sandbox, workflow: str) -> None:
+    argv = [*NOXCLI, "batch", workflow, write_rows(4)]
+    with on_terminal(argv, {**environment(sandbox.url), "CI": "false"}) as seen:
+        seen.wait_for(b"2 of 4 rows, 2 running")
+        seen.process.send_signal(signal.SIGINT)
+    assert b"2 runs left running" in seen.raw

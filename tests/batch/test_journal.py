@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
 from noxcli.batch.journal import FINISHED, NEW, Header, Journal, JournalTrouble, Past, Pending, lines_of
+from noxcli.batch.plan import RowResult
 from noxcli.batch.report import Joined
+from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.models import Run
 from noxcli.runs.likeness import Comparison, Likeness
@@ -96,7 +98,8 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
             journal.intend(number, None, 0, Likeness("d"), None)
             journal.started(number, None, run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
-            journal.ended(number, None, result, ExitCode.OK)
+            told = RowResult(Row(number, number, 0), result, ExitCode.OK)
+            journal.ended(number, None, result, ExitCode.OK, final=told.final)
         past = journal.past()
     assert past.finished == 1
     assert isinstance(past.pending[2], Pending)

@@ -131,6 +131,7 @@ def doubts_in(journal: Path) -> int:
     return len(intended - started)
 
 
+@pytest.mark.long(7)
 @pytest.mark.parametrize("adopt", [True, False], ids=["adopted", "left in doubt"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_killed_batch_runs_each_row_once(sandbox: Sandbox, tmp_path: Path, seed: int, *, adopt: bool) -> None:

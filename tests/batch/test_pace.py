@@ -178,6 +178,7 @@ def test_lost_answers_are_doubts_and_are_settled(noxcli: Noxcli, sandbox: Sandbo
     assert inputs_of(sandbox, workflow) == list(range(100))
 
 
+@pytest.mark.long(12)
 def test_a_server_that_goes_away_for_a_while_gets_every_row_once(noxcli: Noxcli, own: Any) -> None:
     with own() as server:
         workflow = server.add(Scenario("echo", nodes=[input_node("Q")], script=[]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.rows import Columns, Row, RowFile, Shard
+from noxcli.batch.rows import Columns, Row, RowFile
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import read_inputs
 from noxcli.inputs.uploads import Upload
@@ -121,20 +121,6 @@ def test_inputs_of_the_command_line_are_every_rows() -> None:
     assert second.problem == "the input 'b' is in the row and on the command line"
     with pytest.raises(UsageProblem, match="is a column and on the command line"):
         rows_of("b\n1\n", "csv", common=("b=3",))
-
-
-@pytest.mark.parametrize("of", [1, 2, 3, 7])
-def test_shards_have_each_row_once(of: int) -> None:
-    shards = [Shard.parse(f"{index}/{of}") for index in range(1, of + 1)]
-    for number in range(1, 50):
-        assert sum(shard.has(number) for shard in shards) == 1
-    assert shards[0].has(1)
-
-
-@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1/99999999"])
-def test_a_share_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="is not a valid share"):
-        Shard.parse(text)
 
 
 def test_the_format_goes_by_the_name(tmp_path: Path) -> None:

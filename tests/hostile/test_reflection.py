@@ -247,6 +247,7 @@ PROCESSES: list[tuple[tuple[str, ...], str, Bend]] = [
 ]
 
 
+@pytest.mark.long(5)
 def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ExitStack() as stack:
         started = []

@@ -137,6 +137,12 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("ndjson on a terminal", out, "bcdf")
     _, out, err = theatre.call("run", workflow, "--format", "content")
     yield View("content on a terminal", out, "f", form="\n\t")
+    with size(2000, 200):
+        _, out, err = theatre.call("inspect", "@last")
+    yield View("inspect on a terminal", out, "b", 2000)
+    yield View("inspect, what is said beside it", err, "")
+    _, out, _ = theatre.call("inspect", "@last", "--logs")
+    yield View("inspect --logs on a terminal", out, "")
     one_by_one = [says("n", "running", letter) for text in all_marked("f") for letter in text]
     _, out, _ = theatre.call("run", theatre.add("letters", script=one_by_one), "--format", "content")
     yield View("content, letter by letter", out, "f", form="\n\t")

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.inputs import parse as inputs
 from noxcli.inputs.parse import ESCAPABLE, split_item
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 
 PIPED = io.StringIO
@@ -162,8 +164,10 @@ def test_a_json_file_is_parsed(tmp_path: Path) -> None:
         ("[-Infinity]", "-Infinity is not part of JSON"),
         ('{"a": 1, "b": 2, "a": 3}', "the key 'a' appears twice"),
         ('[{"x": {"b": 1, "b": 1}}]', "the key 'b' appears twice"),
-        ("[" * 100_000, "nested too deep"),
-        ('{"a":' * 100_000, "nested too deep"),
+        ("[" * 100_000, "nested deeper than 500 levels"),
+        ('{"a":' * 100_000, "nested deeper than 500 levels"),
+        ("[" * 501 + "]" * 501, "nested deeper than 500 levels"),
+        ('[{"a": "\\"]"}, ' * 2 + '{"b":[' * 250 + "]}" * 250 + "]" * 2, "nested deeper than 500 levels"),
     ],
     ids=lambda text: text[:20],
 )
@@ -180,6 +184,16 @@ def test_bad_json_is_told_with_its_place_wherever_it_stands(text: str, told: str
         assert error.message.startswith(source)
         assert told in error.message
         assert len(error.line()) < 300
+
+
+@pytest.mark.parametrize("stack", [0, 300])
+def test_500_levels_are_read_however_deep_the_caller_is(stack: int) -> None:
+    texts = ["[" * 500 + "]" * 500, '{"[":' * 500 + '"\\"{[{["' + "}" * 500, "[" + "[{}]," * 600 + '"[]]"]']
+
+    def called(frames: int) -> list[dict[str, Any]]:
+        return called(frames - 1) if frames else [read_inputs([f"k:={text}"]) for text in texts]
+
+    assert called(stack) == [{"k": json.loads(text)} for text in texts]
 
 
 def test_a_number_too_long_to_read_is_told() -> None:
@@ -312,3 +326,17 @@ def test_any_json_can_be_written(key: str, value: Any) -> None:
 def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
     with suppress(UsageProblem):
         read_inputs([item], whole, PIPED(item))
+
+
+@pytest.mark.parametrize(("depth", "code"), [(490, 0), (501, 2)])
+def test_deep_json_is_sent_or_rejected_before_anything_starts(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, depth: int, code: int
+) -> None:
+    deep = "[" * depth + "]" * depth
+    workflow = plays(nodes=[input_node("Deep", type="list")], output={"A": "x"})
+    Path("rows.jsonl").write_text(f'{{"Deep": {deep}}}\n')
+    for argv in (["run", workflow, f"Deep:={deep}"], ["batch", workflow, "rows.jsonl"]):
+        result = noxcli(*argv)
+        assert result.code == code, result.err
+        assert ("is nested deeper than 500 levels" in result.err) is (code == 2)
+    assert [run.input for run in sandbox.runs(workflow)] == ([{"Deep": json.loads(deep)}] * 2 if code == 0 else [])

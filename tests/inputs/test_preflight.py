@@ -256,6 +256,7 @@ def test_nodes_inside_a_scope_are_no_inputs(noxcli: Noxcli, plays: Any) -> None:
     assert "unknown input 'inner', the workflow takes 'doc'; the required input 'doc' is missing" in result.err
 
 
+@pytest.mark.long(10)
 @pytest.mark.parametrize(
     "fault",
     [

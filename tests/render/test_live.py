@@ -20,7 +20,7 @@ from rich.cells import cell_len
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.line import Look
 from noxcli.render.live import Live
-from noxcli.render.picture import worth_keeping
+from noxcli.render.picture import Picture, worth_keeping
 from noxcli.render.region import Region
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Node as ProgressNode
@@ -74,15 +74,24 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
     with on_terminal([*NOXCLI, "run", workflow], env) as seen:
         seen.wait_for(b"of the draft")
-        header, *nodes, footer = shown(seen)[1:]
+        started, headline, *nodes = shown(seen)
         leave(seen)
-    assert re.fullmatch(r"test_nodes\S+ run [0-9a-f-]{36} running", header) is not None
+        text = bytes(seen.raw).decode()
+    assert re.fullmatch(r"test_nodes\S+  running   \d\.\ds  ━+─+  [46]0%", headline) is not None, headline
     marks = ["".join(line.split()[:2]) if line[0] != " " else line.split()[0] for line in nodes]
     assert [marks[0], *(mark[0] for mark in marks[1:4]), marks[4]] == ["✓", "┌", "│", "└", "·"]
     assert [re.sub(r"\W+", " ", line).split()[0] for line in nodes] == ["Plan", "Check", "Draft", "Ask", "Publish"]
-    assert "first words of the draft" in nodes[2]
-    assert nodes[3] == "└ - Ask" + " " * 12 + "skipped"
-    assert re.fullmatch(r"━+─+  [46]0% \d\.\ds", footer), footer
+    plan, check, draft = (re.search("[╺━╸]+", line) for line in nodes[:3])
+    assert plan
+    assert check
+    assert draft
+    assert plan.start() < check.start() >= plan.end() - 1, "the one works after the other"
+    assert check.start() == draft.start(), "side by side"
+    assert draft.end() >= check.end(), "it is still at work"
+    assert nodes[2].endswith(" first words of the draft")
+    assert nodes[3] == "└ - Ask" + " " * 32 + "skipped"
+    run_id = started.removeprefix("started run ")
+    assert text.count(run_id) - text.count(f"noxcli stream {run_id}") == 1, "it is told once, and how to come back"
 
 
 class Turning(Clock):
@@ -104,7 +113,7 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
     names = dict.fromkeys(["Draft", "Ask", "Check", "Plan"])
     definition = {"nodes": [{"id": name} for name in names], "edges": edges}
     progress = Progress(RUNNING, clock := Turning(), Workflow("wf-1", "W", {name: name for name in names}, definition))
-    with Live(terminal, progress) as live:
+    with Live(terminal, progress, "noxcli fetch-output @last") as live:
         for seconds, name, status, text in [
             (1, "Plan", "running", "once upon a time"),
             (2.5, "Plan", "completed", ""),
@@ -117,14 +126,17 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
             event = RunEvent("content", {"id": name, "status": status, "content": text})
             live.show([(event, progress.fold(event))])
         progress.fold(Finished(replace(RUNNING, status="completed")))
-    failed = "┌ ✗ Draft  1m12s no ink left, and no paper either"
-    kept = [
-        "  ✓ Plan    2.5s",
-        failed if columns == 80 else f"{failed[:38]}…",
-        "└ • Check  1m12s",
-        "output: noxcli fetch-output run-1",
-        "run run-1 completed in 1m16s; 1 done, 1 failed, 1 running, 1 skipped",
-    ]
+    last = ["W completed in 1m16s; 1 done, 1 failed, 1 running, 1 skipped", "output: noxcli fetch-output @last"]
+    if columns == 80:
+        bar = f" {'━' * 25}"
+        kept = [
+            "  ✓ Plan    2.5s ╺",
+            f"┌ ✗ Draft  1m12s {bar} no ink left, and no paper either",
+            f"└ • Check  1m12s {bar}",
+            *last,
+        ]
+    else:
+        kept = ["  ✓ Plan    2.5s", "┌ ✗ Draft  1m12s no ink left, and no p…", "└ • Check  1m12s", *last]
     wrapped = [line[at : at + columns].rstrip() for line in kept for at in range(0, len(line), columns)]
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
 
@@ -167,7 +179,7 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
     text = "\n".join(lines_of(screen))
     assert [text.count(name) for name in ("Plan", "Check", "Draft", "Ask", "Publish", "%", "test_a_resize")] == [1] * 7
     assert "started run" in lines_of(screen)[0]
-    assert len(lines_of(screen)) == 8 + reflows, "a wrapped line above, and the whole picture"
+    assert len(lines_of(screen)) == 7 + reflows, "a wrapped line above, and the whole picture"
 
 
 def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
@@ -229,7 +241,7 @@ def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str]
     assert sum("/events" in line for line in requests) >= 2
     for line in requests:
         assert re.fullmatch(r"(GET|POST) /v1/\S+ 20\d \d+ ms \(request id \w+\)", line), line
-    assert re.search(r"; [1-3] reconnects?$", lines[lines.index("the end") - 1])
+    assert re.search(r"; [1-3] reconnects?$", lines[lines.index("the end") - 2])
     assert not any("%" in line for line in lines), "nothing of the picture is left"
 
 
@@ -256,7 +268,7 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     pyte.Stream(screen).feed(terminal.err.getvalue().replace("\n", "\r\n"))
     past = ["".join(row[column].data for column in range(60)).rstrip() for row in screen.history.top]
     lines = [line for line in [*past, *lines_of(screen)] if line]
-    assert lines.pop().startswith("run run-1 running in ")
+    assert lines.pop().startswith("Report running after ")
     lines = [line for line in lines if not line.startswith("  * Write")]
     assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
 
@@ -311,10 +323,9 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
         assert isinstance(terminal.err, io.StringIO)
         lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
     assert len(lines) == rows - 2
-    assert lines[0] == "Report run run-1 running"
-    assert re.search(r"%  ?\d\.\ds", lines[-1]), lines
-    assert re.fullmatch(rf"  \d+ done, {count - 33} waiting", lines[-2]), lines
-    chosen = [int(line.split()[2]) for line in lines[1:-2]]
+    assert re.match(r"Report  running   \d\.\ds", lines[0]), lines
+    assert re.fullmatch(rf"  \d+ done, {count - 33} waiting", lines[-1]), lines
+    chosen = [int(line.split()[2]) for line in lines[1:-1]]
     assert chosen == sorted(chosen)
     assert {5, 30, 31, 32} <= set(chosen)
     assert "no good" in next(line for line in lines if "Step 5 " in line)
@@ -328,15 +339,16 @@ def test_a_plain_c_locale_gets_plain_characters(env: dict[str, str], plays: Any,
         lines = shown(seen)
         leave(seen)
     assert bytes(seen.raw).isascii()
-    assert [line[0] for line in lines[2:-1]] == [" ", "/", "|", "\\", " "]
+    assert [line[0] for line in lines[2:]] == [" ", "/", "|", "\\", " "]
     assert "Gr\\xf6\\xdfe \\u5927" in lines[4]
-    assert lines[-1].startswith("#")
+    assert re.search(r"  #+\.+  [46]0%$", lines[1])
+    assert "=" in lines[3]
 
 
 def test_a_coerced_locale_alone_says_nothing_against_unicode(env: dict[str, str], plays: Any) -> None:
     env = {name: value for name, value in env.items() if name != "LANG"}
     with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write"), FOREVER])], env) as seen:
-        seen.wait_for("─".encode())
+        seen.wait_for("━".encode())
         leave(seen)
 
 
@@ -390,8 +402,37 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
 
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
-    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env) as seen:
+    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
         seen.wait_for(b"paused for human input")
-        footers = [line for line in shown(seen) if "%" in line]
+        last = shown(seen, 120)[-1]
         leave(seen)
-    assert footers[0].endswith("paused for human input")
+    assert last == "! paused for human input"
+    assert re.search(r" paused after \d\.\ds; 1 done, 1 running", "\n".join(shown(seen, 120)))
+
+
+def test_a_stream_that_says_nothing_is_told_and_not_called_progress(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(nodes=[Node("Write")], script=[FOREVER])
+    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
+        seen.wait_for(b"s; polling the status of the run", limit=20)
+        lines = shown(seen)
+        leave(seen)
+    assert re.fullmatch(r"! no event for \d+s; polling the status of the run", lines[-1])
+    assert "%" not in lines[1]
+
+
+def test_streamed_text_begins_at_a_word() -> None:
+    line = Look(color=False, unicode=True).line(16)
+    assert str(line.add_end("The quick brown fox jumps over the lazy dog")) == "the lazy dog"
+    address = Look(color=False, unicode=True).line(8).add_end("https://example.org/x y")
+    assert str(address) == ".org/x y", "a word that fills the line is cut"
+
+
+def test_no_bar_stands_where_there_is_no_room_or_no_start() -> None:
+    workflow = Workflow("wf-1", "Report", {"n1": "Read"})
+    for columns, from_start, bars in [(59, True, False), (60, True, True), (80, False, False)]:
+        progress = Progress(RUNNING, clock := Turning(), workflow, from_start=from_start)
+        clock.now_is += 1
+        progress.fold(RunEvent("content", {"id": "n1", "status": "running", "content": ""}))
+        clock.now_is += 1
+        lines = Picture(progress, Look(color=False, unicode=True)).lines(os.terminal_size((columns, 24)))
+        assert ("━" in str(lines[1])) is bars, columns

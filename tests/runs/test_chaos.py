@@ -262,6 +262,7 @@ def runs_of(seeds: Iterable[int], state: str, tally: Tally, *, real: bool = Fals
             counted(plan, result, truth, tally)
 
 
+@pytest.mark.long(4)
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_chaos(batch: int, tmp_path: Path) -> None:
     tally = Tally()

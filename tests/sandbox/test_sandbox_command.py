@@ -61,6 +61,7 @@ def test_a_command_runs_with_address_key_and_path() -> None:
     assert no_proxy.endswith("127.0.0.1,localhost")
 
 
+@pytest.mark.long(4)
 def test_each_start_has_a_key_of_its_own_unless_one_is_given() -> None:
     show = ["--", "sh", "-c", 'echo "$NOXUS_API_KEY"']
     assert len({_sandbox(*show).stdout for _ in range(2)}) == 2

@@ -222,13 +222,16 @@ class TestFraming:
 
         assert {event["data"] is None for event in events if event["type"] == "state"} == {True}
 
-    def test_a_chunk_per_event(self, api: Api) -> None:
-        run = api.start(api.plays(script=WRITES, switches={"chunk_per_event": True}))
+    @pytest.mark.parametrize(("switches", "count"), [({}, 10), ({"chunk_per_event": False}, 1)])
+    def test_each_event_is_a_chunk_unless_they_are_joined(
+        self, api: Api, switches: dict[str, bool], count: int
+    ) -> None:
+        run = api.start(api.plays(script=WRITES, switches=switches))
         api.finished(run)
         with api.stream(run) as answer:
             chunks = list(answer.raw.read_chunked())
 
-        assert len(chunks) == 10
+        assert len(chunks) == count
 
 
 def test_a_hundred_thousand_events_stream_fast(api: Api) -> None:

@@ -53,6 +53,7 @@ def _heard(sdk_python: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long(30)
 @pytest.mark.timeout(600)  # the first time, the SDK has to be installed
 @pytest.mark.parametrize("check", _checks())
 def test_official_sdk(check: str, verdicts: dict[str, str]) -> None:

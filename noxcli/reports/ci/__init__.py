@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from noxcli.errors import ConfigProblem
 from noxcli.render.terminal import Terminal
-from noxcli.reports.ci.base import CiSystem, Ended
+from noxcli.reports.ci.base import BatchEnded, CiSystem, Ended
 from noxcli.timing import Clock
 
-__all__ = ["CiSystem", "Ended", "WhichCi", "ci_system"]
+__all__ = ["BatchEnded", "CiSystem", "Ended", "WhichCi", "ci_system"]
 
 CI_VARIABLE = "NOXCLI_CI"
 

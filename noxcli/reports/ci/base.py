@@ -42,6 +42,19 @@ class Ended:
         return "; ".join(part for part in (error.get("message"), error.get("hint")) if part)
 
 
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """A batch at the end: how many rows came to what, and what the first ones that did not complete had to say."""
+
+    name: str
+    completed: int
+    rows: int
+    became: Sequence[tuple[int, str]]
+    trouble: Sequence[str]
+    exit_code: ExitCode = ExitCode.OK
+    reason: str = ""  # what stands for all of it, and how to go on
+
+
 class Fold(Plainly):
     """Goes around the progress, as one more renderer that comes before it."""
 
@@ -61,6 +74,9 @@ class CiSystem:
 
     def started(self, run: Run) -> None:
         """Tell the run's id the moment it is known."""
+
+    def batch_ended(self, ended: BatchEnded) -> None:
+        """Tell how a batch ended, in place of its single runs."""
 
     def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
         """Tell how it all ended, whatever the ending."""

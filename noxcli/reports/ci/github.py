@@ -19,8 +19,8 @@ from noxcli.models import Gap, Run
 from noxcli.outputs.values import find_remote
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci.base import CiSystem, Ended, Fold
-from noxcli.reports.ci.summary import summary_page
+from noxcli.reports.ci.base import BatchEnded, CiSystem, Ended, Fold
+from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.runs.progress import Step
 
 MOST_ANNOTATIONS = 10  # of a kind in a step; GitHub drops the rest without a word
@@ -60,6 +60,14 @@ class GitHub(CiSystem):
         self._set_outputs(self._results(ended, exit_code, output_dir))
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), LARGEST_PAGE)
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
+
+    def batch_ended(self, ended: BatchEnded) -> None:
+        counted = {"rows": ended.rows, "completed": ended.completed, "exit_code": int(ended.exit_code)}
+        self._set_outputs({name: str(value) for name, value in counted.items()})
+        self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), LARGEST_PAGE)
+        if ended.exit_code:
+            notes = [("noxcli batch", ended.reason), *(("noxcli batch", line) for line in ended.trouble)]
+            self.annotate("error", notes)
 
     def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
         """Say title and message of each on the run's page, within the limit that GitHub has for them."""

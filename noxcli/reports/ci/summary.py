@@ -10,7 +10,7 @@ from typing import Any
 from noxcli.outputs.values import as_text
 from noxcli.redaction import Mask
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci.base import Ended
+from noxcli.reports.ci.base import BatchEnded, Ended
 from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
@@ -33,6 +33,20 @@ def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
         else:
             whole = False
     return page if whole else f"{page}<p>There is more in the log.</p>\n\n"
+
+
+def batch_page(ended: BatchEnded, mask: Mask) -> str:
+    """Return the page of a batch, which is short."""
+    cells = [(escape(words, quote=False), f"{count:,}") for count, words in ended.became]
+    rows = "".join(f"<tr><td>{words}</td><td>{count}</td></tr>" for words, count in cells)
+    blocks = [
+        f"<h3>noxcli: {ended.completed:,} of {ended.rows:,} rows completed</h3>",
+        f"<p>{_code(ended.name, mask)}, exit code {int(ended.exit_code)}</p>",
+        *([f"<p>{_code(ended.reason, mask, REASON_WIDTH)}</p>"] if ended.reason else []),
+        f"<table><tr><th>rows</th><th>number</th></tr>{rows}</table>",
+        *(f"<p>{_code(line, mask, REASON_WIDTH)}</p>" for line in ended.trouble),
+    ]
+    return "".join(f"{block}\n\n" for block in blocks)
 
 
 def _run(one: Ended, mask: Mask) -> Iterator[str]:

@@ -1,0 +1,222 @@
+"""`noxcli inspect`: a run from inside: which node did what, for how long, with which inputs, and why it failed."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+import typer
+
+from noxcli.cli import options
+from noxcli.cli.follow import explainer
+from noxcli.cli.grouped import group, grouped
+from noxcli.cli.groups import Common, Delivering, Waiting
+from noxcli.cli.invocation import Invocation, begin
+from noxcli.encode import to_json
+from noxcli.errors import NotFound, NoxError, Phase, UsageProblem
+from noxcli.models import Finished, Run, is_uuid
+from noxcli.nearest import nearest
+from noxcli.outputs.expand import complete_inline, is_complete, require_whole
+from noxcli.render.table import in_columns, with_tabs
+from noxcli.reports.result import Outcome
+from noxcli.retry import Patience
+from noxcli.runs.inside import NodeData, data_by_node
+from noxcli.runs.progress import Node, Progress
+from noxcli.runs.resolve import one_run
+from noxcli.timing import show_seconds
+
+INSPECT_SCHEMA = "noxcli.inspect/1"
+NODE_COLUMNS = ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR")
+UNKNOWN = "-"
+NodeOption = Annotated[
+    str | None,
+    typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node: its name or id."),
+]
+Iteration = Annotated[
+    int | None,
+    typer.Option(
+        "--iteration", metavar="N", min=1, help="With --node in a loop: its N-th time. [default: the server's]"
+    ),
+]
+Logs = Annotated[bool, typer.Option("--logs", help="Print the run's logs.")]
+
+
+@group
+class Shown:
+    """Which part of the run is shown."""
+
+    node: NodeOption = None
+    iteration: Iteration = None
+    logs: Logs = False
+    no_expand: options.NoExpand = False
+    as_json: options.DocumentOption = False
+    query: options.QueryOption = None
+
+
+@grouped
+def inspect(
+    ctx: typer.Context,
+    run: options.RunArgument,
+    *,
+    shown: Shown,
+    waiting: Waiting,
+    common: Common,
+) -> None:
+    """Show a run's nodes in the order of the work: status, times, sizes and errors.
+
+    The run may be going on, and anybody may have started it. Sizes are bytes of JSON.
+
+    Examples:
+        noxcli run fails || noxcli inspect @last
+        # What went into one node, and what came out.
+        noxcli inspect @last --node Summarise
+        noxcli inspect @last --json | jq '.nodes[] | select(.error)'
+    """
+    call = begin(ctx, common, waiting, Delivering(as_json=shown.as_json, query=shown.query), subject=run)
+    context = call.context
+    if shown.iteration is not None and shown.node is None:
+        raise UsageProblem("--iteration is about one node", "add --node NODE")
+    if shown.logs and shown.node is not None and context.writes_text:
+        raise UsageProblem("--node and --logs each print something else", "remove one of them, or add --json")
+    with call.connect() as api:
+        context.outcome.may_exist = True
+        context.enter(Phase.FOLLOW)
+        patience = call.patience()
+        found = call.run(one_run(run, sys.stdin), patience)
+        if not found.with_output:
+            own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
+            found = replace(own, workflow=own.workflow or found.workflow)
+        inside = _inside(call, found)
+        if shown.node is not None:
+            inside.io = _node_io(call, inside, shown, patience)
+    if not context.writes_text:
+        context.write_document(inside.document(shown))
+    elif inside.io is not None:
+        context.terminal.write(f"{to_json(inside.io['data'], indent=2)}\n")
+    elif shown.logs:
+        context.terminal.write("".join(f"{line}\n" for line in inside.log_lines()))
+    else:
+        inside.say(call)
+
+
+@dataclass(slots=True)
+class Inside:
+    """What is known of a run's inside. `data` and logs are the server's, as they came."""
+
+    run: Run
+    progress: Progress
+    data: Any
+    by_node: dict[str, NodeData]
+    io: dict[str, Any] | None = field(default=None)
+
+    @property
+    def logs(self) -> Any:
+        return self.progress.details.get("run_logs")
+
+    def document(self, shown: Shown) -> dict[str, Any]:
+        """Return the document of --json."""
+        return {
+            "schema": INSPECT_SCHEMA,
+            "ok": True,
+            "exit_code": 0,
+            "run": Outcome(run=self.run, confirmed=True).document_of_run(),
+            "error": self.progress.why.removeprefix(": ").strip() or None,
+            "nodes": [self._record(node) for node in self.progress.nodes.values()],
+            "io": self.io,
+            "logs": self.logs if shown.logs else None,
+            "data": self.data,
+        }
+
+    def _record(self, node: Node) -> dict[str, Any]:
+        told = self.by_node.get(node.id, NodeData())
+        return {
+            "id": node.id,
+            "name": node.name,
+            "type": told.text("type"),
+            "status": node.status,
+            "started_at": told.started_at,
+            "duration_s": told.duration_s,
+            "error": node.error,
+            "input_bytes": told.input_bytes,
+            "output_bytes": told.output_bytes,
+        }
+
+    def say(self, call: Invocation) -> None:
+        """Write the table to stdout, and how the run stands to stderr."""
+        terminal, run = call.context.terminal, self.run
+        records = [self._record(node) for node in self.progress.nodes.values()]
+        for_eyes = terminal.read_by_eyes
+        rows = [_row(record, for_eyes=for_eyes) for record in records]
+        terminal.write(in_columns(NODE_COLUMNS, rows, cut=("ERROR", "NODE")) if for_eyes else with_tabs(rows))
+        terminal.note(
+            f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
+        )
+        if not records:
+            terminal.note("nothing tells of its nodes")
+
+    def log_lines(self) -> Sequence[str]:
+        """Return the logs, a line of JSON each, with the node's name in front where they are kept by node."""
+        logs, names = self.logs, self.progress.names
+        if not isinstance(logs, dict):
+            return [to_json(line) for line in (logs if isinstance(logs, list) else [logs] if logs else [])]
+        by_node = [(names.get(key, key), part if isinstance(part, list) else [part]) for key, part in logs.items()]
+        return [f"{to_json(name)}\t{to_json(line)}" for name, part in by_node for line in part]
+
+
+def _row(record: dict[str, Any], *, for_eyes: bool) -> Sequence[str]:
+    took = record["duration_s"]
+    lasted = UNKNOWN if took is None else show_seconds(took) if for_eyes else f"{took:.3f}"
+    sizes = [UNKNOWN if size is None else str(size) for size in (record["input_bytes"], record["output_bytes"])]
+    return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
+
+
+def _inside(call: Invocation, run: Run) -> Inside:
+    """Return what the record, the events of a failed run, and the run's data tell."""
+    context, api = call.context, call.api
+    if run.status == "failed":
+        progress = explainer(context, api).explain(run, call.deadline)
+    else:
+        progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
+        try:
+            progress.meet(run.workflow if run.workflow and run.workflow.nodes else api.get_workflow(run.workflow_id))
+        except NoxError as error:
+            context.terminal.note(f"warning: nodes go by their ids, since the workflow can't be read: {error.message}")
+        progress.fold(Finished(run))
+    data: Any = None
+    try:
+        data = api.run_data(run.id)
+    except NoxError as error:
+        context.terminal.note(f"warning: the run's data can't be read: {error.message}")
+    return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
+
+
+def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:
+    """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for a node that is none."""
+    assert shown.node is not None
+    node_id, names = _node_meant(shown.node, inside.progress.names), inside.progress.names
+    try:
+        answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
+    except NotFound as error:
+        error.hint = "it may not have worked in this run, or not so often"
+        raise
+    told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
+    if shown.no_expand:
+        return {**told, "data": answer, "complete": is_complete(answer)}
+    delivered = complete_inline(call.api, answer, patience)
+    require_whole(delivered, inside.run)
+    return {**told, "data": delivered.output, "complete": delivered.complete}
+
+
+def _node_meant(text: str, names: dict[str, str]) -> str:
+    """Return the id of the node that is called so. One that the definition lacks may be part of another workflow."""
+    found = [node_id for node_id, name in names.items() if text in {node_id, name}]
+    if len(found) > 1:
+        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
+    if found:
+        return found[0]
+    if is_uuid(text) or not names:
+        return text
+    near = nearest(text, names.values())
+    raise UsageProblem(
+        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
+    )

@@ -1,0 +1,100 @@
+"""What a run's data say of its nodes: their times, inputs and outputs, as far as the data can be read.
+
+`GET /v1/runs/{id}/data` has no documented shape. What is found here carries a node's id and the names below;
+nothing else is read into it.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.encode import to_json
+from noxcli.timing import parse_time, seconds_between
+
+# Keys in lower case without `_` and `-`.
+ID_KEYS = ("nodeid", "id")
+BEGIN_KEYS = ("startedat", "starttime", "startedtime", "startedon", "start", "started")
+END_KEYS = ("finishedat", "endedat", "completedat", "endtime", "finishtime", "end", "ended", "finished")
+INPUT_KEYS, OUTPUT_KEYS = ("inputs", "input"), ("outputs", "output")
+DEEPEST_ENTRY = 12
+MOST_READ = 200_000  # values
+
+
+@dataclass(slots=True)
+class NodeData:
+    """What the data have of one node, whose entries are several where it worked several times."""
+
+    entries: list[Mapping[str, Any]] = field(default_factory=list)  # keys as above
+
+    @property
+    def started_at(self) -> str | None:
+        """When its work began first, as the server wrote it."""
+        return min(self._times(BEGIN_KEYS), key=_moment, default=None)
+
+    @property
+    def duration_s(self) -> float | None:
+        """The seconds from there to the last end; None while it works, and where no times are told."""
+        ends = list(self._times(END_KEYS))
+        if len(ends) < len(self.entries):
+            return None
+        return seconds_between(self.started_at, max(ends, key=_moment, default=None))
+
+    @property
+    def input_bytes(self) -> int | None:
+        """The size of its inputs as JSON."""
+        return self._size(INPUT_KEYS)
+
+    @property
+    def output_bytes(self) -> int | None:
+        """The size of its outputs as JSON."""
+        return self._size(OUTPUT_KEYS)
+
+    def text(self, key: str) -> str | None:
+        """Return what an entry has under the key, where that is a text."""
+        return next((entry[key] for entry in self.entries if isinstance(entry.get(key), str)), None)
+
+    def _times(self, keys: Sequence[str]) -> Iterator[str]:
+        for entry in self.entries:
+            told = next((entry[key] for key in keys if isinstance(entry.get(key), str)), None)
+            if told is not None and parse_time(told) is not None:
+                yield told
+
+    def _size(self, keys: Sequence[str]) -> int | None:
+        values = [entry[key] for entry in self.entries for key in keys if key in entry]
+        return sum(len(to_json(value).encode()) for value in values) if values else None
+
+
+def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
+    """Return what is told of each node in `ids`: objects with its id in them, or under it."""
+    found: dict[str, NodeData] = {}
+    waiting: list[tuple[Any, int]] = [(data, 0)]
+    left = MOST_READ
+    while waiting and left:
+        value, depth = waiting.pop()
+        left -= 1
+        if depth > DEEPEST_ENTRY or not isinstance(value, dict | list):
+            continue
+        if isinstance(value, list):
+            waiting += [(inner, depth + 1) for inner in reversed(value[:left])]
+            continue
+        own = _plain_keys(value)
+        named = next((own[key] for key in ID_KEYS if isinstance(own.get(key), str) and own[key] in ids), None)
+        if named is not None:
+            found.setdefault(named, NodeData()).entries.append(own)
+            continue
+        for key, inner in reversed(value.items()):
+            below = inner if isinstance(inner, list) else [inner]
+            if key in ids and below and all(isinstance(each, dict) for each in below):
+                found.setdefault(key, NodeData()).entries += map(_plain_keys, below)
+            else:
+                waiting.append((inner, depth + 1))
+    return found
+
+
+def _plain_keys(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.lower().replace("_", "").replace("-", ""): inner for key, inner in value.items()}
+
+
+def _moment(text: str) -> float:
+    moment = parse_time(text)
+    return moment.timestamp() if moment is not None else 0.0

@@ -1,0 +1,260 @@
+"""Write docs/reference/ and the generated parts of other pages, from the app, the exit codes and the sandbox."""
+
+import argparse
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import make_man
+import typer
+from cells import code, escaped, table
+from schema_fields import documents_page
+
+from noxcli.app import VERBS, app
+from noxcli.commands.help import engines_view
+from noxcli.config.preferences import DEFAULTS
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
+from noxcli.sandbox import faults, files, switches
+from noxcli.sandbox.builtin import BUILT_IN
+
+ROOT = make_man.ROOT
+REFERENCE = Path("docs/reference")
+GENERATED = "<!-- Written by scripts/make_reference.py; changes are lost. -->\n\n"
+
+
+def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
+    """Yield each verb by name, with the context that its help is made in."""
+    group: Any = typer.main.get_command(app)
+    context = typer.Context(group, info_name="noxcli", **group.context_settings)
+    for name in VERBS:
+        verb = group.get_command(context, name)
+        yield name, verb, typer.Context(verb, info_name=name, parent=context, **verb.context_settings)
+
+
+def verbs_table() -> str:
+    """Return the verbs with what each does, as README shows them."""
+    rows = []
+    for name, verb, context in verbs():
+        words = [piece for piece in verb.collect_usage_pieces(context) if piece != "[OPTIONS]"]
+        rows.append([code(" ".join(["noxcli", name, *words])), escaped(VERBS[name][1])])
+    return table(["command", "what it does"], rows)
+
+
+def commands_page() -> str:
+    """Return the page of all commands and options."""
+    parts = ["# Commands\n\n", "Every command, with every option. `noxcli COMMAND --help` prints the same.\n"]
+    for name, verb, context in verbs():
+        usage = " ".join(["noxcli", name, *verb.collect_usage_pieces(context)])
+        parts.append(f"\n## noxcli {name}\n\n```console\n{usage}\n```\n\n")
+        parts += [f"{escaped(paragraph)}\n\n" for paragraph in verb.help.split("\n\n")]
+        rows = [[code(names), escaped(text)] for _, records in verb.sections(context) for names, text in records]
+        parts.append(table(["option", "meaning"], rows))
+        if verb.examples:
+            parts.append("\nExamples:\n\n```console\n" + "\n".join(verb.examples) + "\n```\n")
+    return "".join(parts)
+
+
+def codes_table() -> str:
+    """Return the exit codes, and what an engine should do about them."""
+    return f"{table(['code', 'meaning', 'retry?'], code_rows())}\n{engines_view()}\n"
+
+
+def code_rows() -> list[list[str]]:
+    """Return each exit code with its meaning and what to do."""
+    return [[str(int(each)), each.meaning, each.again] for each in map(ExitCode.of, ExitCode)]
+
+
+def engines_table() -> str:
+    """Return the codes by what an engine should do about them."""
+    rest = [code for code in map(int, ExitCode) if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)]
+    rows = [
+        ("0", "done"),
+        (
+            numbers(ENGINES_RETRY),
+            "retry the same line, with `--resume --adopt`: it continues, and starts nothing twice",
+        ),
+        (
+            numbers(ENGINES_FAIL),
+            "fail at once: a retry fails again until somebody fixes the key, the input or the name",
+        ),
+        (
+            numbers(rest),
+            "stop and report; `--retry-failed` starts rows again whose run failed or was stopped",
+        ),
+    ]
+    return table(["code of `noxcli batch`", "what an engine should do"], rows)
+
+
+def numbers(codes: Iterable[int]) -> str:
+    """Return numbers as they are read."""
+    return ", ".join(map(str, codes))
+
+
+def codes_page() -> str:
+    """Return the page of exit codes."""
+    return f"""# Exit codes
+
+`noxcli help exit-codes` prints this table.
+
+{table(["code", "meaning", "retry?"], code_rows())}
+## For an engine
+
+An engine, such as Slurm or Airflow, that repeats a batch after a failure should follow this table:
+
+{engines_table()}
+137 is not a code of noxcli: it means that something killed it (`kill -9`), for example because memory ran out.
+
+## Several runs
+
+When a command waits for several runs or rows, the first of these codes that occurred is the one it exits with:
+{numbers(WORST_FIRST)}.
+"""
+
+
+def settings_table() -> str:
+    """Return the options that may have a default, with the variable and the key of each."""
+    helps: dict[str, str] = {}
+    for _, verb, context in verbs():
+        for _, records in verb.sections(context):
+            helps |= {re.split(r"[ ,]", names)[0]: text for names, text in records}
+    rows = []
+    for key in DEFAULTS:
+        flag = f"--{key.replace('_', '-')}"
+        meaning = re.sub(r"\s*\[default: [^]]*\]", "", helps[flag])
+        rows.append([code(key), code(f"NOXCLI_{key.upper()}"), code(flag), escaped(meaning)])
+    return table(["key", "variable", "option", "meaning"], rows)
+
+
+def built_in_table() -> str:
+    """Return the workflows that every sandbox has."""
+    return table(["workflow", "what it does"], ([code(each.name), escaped(each.description)] for each in BUILT_IN))
+
+
+def values_of(hint: Any) -> str:
+    """Return the values that a type allows, for a cell."""
+    if get_origin(hint) is Literal:
+        return ", ".join(code(str(choice)) for choice in get_args(hint))
+    names = {bool: "`true`, `false`", int: "integer", float: "number", str: "text"}
+    return names.get(hint, "table" if get_origin(hint) is Mapping else "any JSON")
+
+
+def written(default: Any) -> str:
+    """Return a default as it would be typed, for a cell."""
+    if default is MISSING:
+        return "required"
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    return code(text) if default not in (None, "", {}) else "-"
+
+
+def default_of(each: Field[Any]) -> Any:
+    """Return a field's default, also where each object gets a new one."""
+    return each.default if each.default_factory is MISSING else each.default_factory()
+
+
+def faults_tables() -> str:
+    """Return what each fault does, and its keys."""
+    parts = []
+    for name, kind in files.FAULTS.items():
+        parts.append(f"### {name}\n\n{inspect.getdoc(kind)}\n\n")
+        hints = get_type_hints(kind)
+        rows = [[code(each.name), values_of(hints[each.name]), written(default_of(each))] for each in fields(kind)]
+        parts.append(table(["key", "values", "default"], rows) + "\n")
+    return "".join(parts).rstrip("\n") + "\n"
+
+
+def kinds_table() -> str:
+    """Return the kinds of request that faults can hit."""
+    return table(["request", "meaning"], ([code(name), escaped(text)] for name, text in faults.KINDS.items()))
+
+
+def switch_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield the headings of the switches with names and meanings, from the comments and docstrings of the source."""
+    source = inspect.getsource(switches.Switches)
+    lines = source.splitlines()
+    # A comment after a blank line is a heading.
+    headings = [
+        (n, line.strip("# ")) for n, line in enumerate(lines, 1) if "    # " in line and not lines[n - 2].strip()
+    ]
+    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    meant = {}
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign):
+            assert isinstance(after, ast.Expr), f"{ast.unparse(node.target)} has no docstring"
+            meant[ast.unparse(node.target)] = (node.lineno, ast.literal_eval(after.value))
+    for (line, heading), (end, _) in zip(headings, [*headings[1:], (len(source), "")], strict=True):
+        yield heading, [(name, text) for name, (number, text) in meant.items() if line < number < end]
+
+
+def switches_page() -> str:
+    """Return the page of switches."""
+    hints, defaults = get_type_hints(switches.Switches), switches.Switches()
+    parts = [
+        "# Switches\n\n",
+        "A switch chooses a behavior of the [sandbox](../rehearsing.md) that the API's documentation leaves open.\n",
+        "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n",
+    ]
+    for heading, group in switch_groups():
+        rows = [
+            [code(name), escaped(text), values_of(hints[name]), written(getattr(defaults, name))]
+            for name, text in group
+        ]
+        parts.append(f"\n## {heading}\n\n{table(['switch', 'meaning', 'values', 'default'], rows)}")
+    return "".join(parts)
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "documents.md": documents_page,
+    "exit-codes.md": codes_page,
+    "switches.md": switches_page,
+}
+# Parts of pages that people write: the page, and what stands between the two lines that name it.
+PARTS = {
+    "commands": (Path("README.md"), verbs_table),
+    "exit codes": (Path("README.md"), codes_table),
+    "built-in workflows": (Path("docs/rehearsing.md"), built_in_table),
+    "defaults": (REFERENCE / "settings.md", settings_table),
+    "requests": (REFERENCE / "scenarios.md", kinds_table),
+    "faults": (REFERENCE / "scenarios.md", faults_tables),
+}
+
+
+def everything() -> Mapping[Path, str]:
+    """Return each page with a generated part as it should be, by its path in the repository."""
+    made = {REFERENCE / name: GENERATED + page() for name, page in PAGES.items()}
+    for name, (path, part) in PARTS.items():
+        now = made.get(path) or (ROOT / path).read_text(encoding="utf-8")
+        begin, end = f"<!-- Written by scripts/make_reference.py: {name}. -->\n", f"<!-- End of {name}. -->\n"
+        before, _, rest = now.partition(begin)
+        _, found, after = rest.partition(end)
+        assert found, f"{path} has lost the lines around its {name}"
+        made[path] = f"{before}{begin}\n{part()}\n{end}{after}"
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write what is stale, or with --check only name it; 1 says that something was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
+    check = parser.parse_args(argv).check
+    stale = {
+        path: text
+        for path, text in everything().items()
+        if not (ROOT / path).is_file() or (ROOT / path).read_text(encoding="utf-8") != text
+    }
+    for path, text in stale.items():
+        if check:
+            print(f"{path} is stale: run python scripts/make_reference.py", file=sys.stderr)
+        else:
+            (ROOT / path).write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

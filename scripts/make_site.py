@@ -1,0 +1,73 @@
+"""Build the documentation site from docs/ and the pages at the root, into site/: one command, no warning allowed."""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CONFIG = "zensical.toml"
+ROOT_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+
+
+def lay_out(source: Path) -> None:
+    """Write what the site is made of: docs/, with the pages at the root among them and links that lead there."""
+    docs = source / "docs"
+    shutil.copytree(ROOT / "docs", docs)
+    for name in ROOT_PAGES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (docs / name).write_text(re.sub(r"\]\(docs/", "](", text), encoding="utf-8")
+    for page in docs.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        upwards = "../" * len(page.relative_to(docs).parts)
+        for name in ROOT_PAGES:
+            text = text.replace(f"]({upwards}{name}", f"]({upwards.removesuffix('../')}{name}")
+        page.write_text(text, encoding="utf-8")
+    config = (ROOT / CONFIG).read_text(encoding="utf-8")
+    decisions = "".join(f'  "{page.relative_to(docs)}",\n' for page in sorted((docs / "decisions").glob("*.md")))
+    (source / CONFIG).write_text(config.replace("  ] },\n]", f'  ] }},\n  {{ "Decisions" = [\n{decisions}  ] }},\n]'))
+
+
+def pages_of(navigation: Any) -> Iterator[str]:
+    """Yield the path of each page in a navigation."""
+    for entry in navigation:
+        inner = next(iter(entry.values())) if isinstance(entry, dict) else entry
+        yield from [inner] if isinstance(inner, str) else pages_of(inner)
+
+
+def build(target: Path) -> int:
+    """Build the site into a directory, which is replaced; returns the generator's exit code.
+
+    A link to a page or heading that is missing, and a page outside of the navigation, are mistakes.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(place)
+        lay_out(source)
+        named = {*pages_of(tomllib.loads((source / CONFIG).read_text(encoding="utf-8"))["project"]["nav"])}
+        there = {str(page.relative_to(source / "docs")) for page in (source / "docs").rglob("*.md")}
+        if named != there:
+            print(f"{CONFIG}: its nav and docs/ differ in {', '.join(sorted(named ^ there))}", file=sys.stderr)
+            return 1
+        command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", CONFIG]
+        code = subprocess.run(command, cwd=source, check=False).returncode
+        if code == 0:
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source / "site", target)
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Build the site."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", type=Path, default=ROOT / "site", help="the directory to write [default: site]")
+    return build(parser.parse_args(argv).target)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

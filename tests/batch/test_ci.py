@@ -1,0 +1,79 @@
+"""What a CI system is told of a batch: masks and groups, the step's outputs and its summary, an annotation a row."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.steps import Sleep, State, Step
+from tests import runner
+from tests.conftest import Noxcli
+
+ON_GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    """The text `bad` fails."""
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else []
+
+    return str(plays(nodes=[input_node("Q")], script=script))
+
+
+def write_rows(*texts: str) -> str:
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{text}"}}\n' for text in texts))
+    return "rows.jsonl"
+
+
+def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("batch", workflow, write_rows("a", "bad", "c"), environ=ON_GITHUB)
+    assert result.code == 1
+    assert runner.outputs(Path("outputs")) == {"rows": "3", "completed": "2", "exit_code": "1"}
+    tags, code, bare = runner.page(Path("summary.md").read_text())
+    assert "noxcli: 2 of 3 rows completed" in bare
+    assert {"table", "h3"} <= tags
+    assert code[0] == workflow
+    assert any("--retry-failed" in text for text in code)
+    assert any(text.startswith("row 2: run ") for text in code)
+    obeyed = runner.commands(result.err)
+    assert [command.name for command in obeyed if command.name in {"group", "endgroup", "error"}] == [
+        "group",
+        "endgroup",
+        "error",
+        "error",
+    ]
+    assert "1 of 3 rows did not complete" in next(command.data for command in obeyed if command.name == "error")
+
+
+def test_a_good_batch_has_no_annotation(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("batch", workflow, write_rows("a"), environ=ON_GITHUB)
+    assert "error" not in {command.name for command in runner.commands(result.err)}
+    assert runner.outputs(Path("outputs"))["completed"] == "1"
+
+
+def test_secrets_are_announced(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q"), input_node("Pass")])
+    rows = write_rows("a")
+    environ = {**ON_GITHUB, "HIDDEN": "very-secret-word"}
+    result = noxcli("batch", workflow, rows, "--secret", "Pass=HIDDEN", environ=environ)
+    masks = [command.data for command in runner.commands(result.err) if command.name == "add-mask"]
+    assert masks == ["very-secret-word"]
+    assert "very-secret-word" not in Path("summary.md").read_text() + Path("outputs").read_text()
+
+
+def test_a_batch_that_does_not_begin_is_told_as_well(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("batch", workflow, "nope.jsonl", environ=ON_GITHUB)
+    assert result.code == 2
+    assert runner.outputs(Path("outputs")) == {"exit_code": "2"}
+    assert "nope.jsonl" in Path("summary.md").read_text()
+
+
+def test_gitlab_gets_a_section_and_off_means_off(noxcli: Noxcli, workflow: str) -> None:
+    rows = write_rows("a")
+    folded = noxcli("batch", workflow, rows, "--ci", "gitlab")
+    assert [what for what, _, _ in runner.sections(folded.err)] == ["start", "end"]
+    plain = noxcli("batch", workflow, rows, "--resume", "--ci", "off", environ=ON_GITHUB)
+    assert ("::" in plain.err, Path("outputs").exists()) == (False, False)

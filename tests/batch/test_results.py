@@ -1,0 +1,199 @@
+"""`results.jsonl`: every finished row's result with its output, once each, whatever becomes of stdout."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.batch.journal import JournalTrouble
+from noxcli.batch.results import KeptResults, Results
+from noxcli.errors import UsageProblem
+from noxcli.place import Place
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, State, Step
+from tests.conftest import Noxcli
+from tests.process import NOXCLI, environment
+
+BATCH = Path("rows.jsonl.batch")
+ROWS = 60
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    """It answers with its input; the text `bad` fails."""
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else [Sleep(20)]
+
+    return str(plays(nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}))
+
+
+def write_rows(*texts: str) -> str:
+    Path("rows.jsonl").write_text("".join(f"{json.dumps({'Q': text})}\n" for text in texts))
+    return "rows.jsonl"
+
+
+def kept(directory: Path = BATCH) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "results.jsonl").read_text().splitlines()]
+
+
+def line(number: int, run: str = "r", text: str = "") -> str:
+    head = (
+        f'{{"row":{number},"id":null,"result":{{"schema":"noxcli.result/1","ok":true,"exit_code":0,"retry_safe":false'
+    )
+    return f'{head},"run":{{"id":{json.dumps(run)}}},"output":{{"A":{json.dumps(text)}}}}}}}\n'
+
+
+def test_they_are_the_lines_of_stdout(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("batch", workflow, write_rows("a", "bad", '"b\\"'))
+    assert sorted((BATCH / "results.jsonl").read_bytes().splitlines()) == sorted(result.out.splitlines())
+    assert [line["result"]["output"]["A"] for line in kept() if line["result"]["ok"]] != []
+
+
+def test_a_row_that_is_run_again_has_its_last_result(noxcli: Noxcli, workflow: str, sandbox: Sandbox) -> None:
+    rows = write_rows("a", "bad")
+    noxcli("batch", workflow, rows)
+    first = {line["row"]: line["result"]["run"]["id"] for line in kept()}
+    noxcli("batch", workflow, rows, "--retry-failed")
+    second = {line["row"]: line["result"]["run"]["id"] for line in kept()}
+    assert (len(kept()), second[1], second[2] != first[2]) == (2, first[1], True)
+    assert len(sandbox.runs(workflow)) == 3
+
+
+def test_after_any_number_of_kills_each_row_is_there_once(sandbox: Sandbox, workflow: str) -> None:
+    rows, rng, kills = write_rows(*map(str, range(ROWS))), random.Random(7), 0
+    argv = [*NOXCLI, "batch", workflow, rows, "--resume", "--adopt", "--max-parallel", "6"]
+    for _ in range(30):
+        # stdout is lost each time, and the last line in the file may be torn.
+        with subprocess.Popen(
+            argv,
+            env=environment(sandbox.url),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            try:
+                process.wait(rng.uniform(0.4, 0.9) if kills < 5 else 60)
+                break
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+    assert kills == 5
+    assert Counter(line["row"] for line in kept()) == Counter(range(1, ROWS + 1))
+    assert all(line["result"]["output"] == {"A": str(line["row"] - 1)} for line in kept())
+    assert len(sandbox.runs(workflow)) == ROWS
+
+
+def test_a_torn_end_and_what_was_written_twice_are_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text(line(2, "old") + "junk\n" + line(1) + line(2, "new") + line(3)[:40])
+    with Place.named(tmp_path) as place:
+        results = Results(place)
+        assert path.read_text() == line(1) + line(2, "new")
+        results.add(3, line(3))
+        results.add(1, line(1, "again"))
+        results.close()
+    assert path.read_text() == line(2, "new") + line(3) + line(1, "again")
+    with KeptResults(tmp_path) as read:
+        assert read.line(1, "again") == line(1, "again").encode()
+        assert (read.line(1, "other"), read.line(4, "r")) == (None, None)
+
+
+def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
+    deep = line(1).replace('{"A":""}', "[" * 5000 + "]" * 5000)
+    with Place.named(tmp_path) as place:
+        results = Results(place)
+        results.add(1, deep)
+        results.close()
+        Results(place).close()
+    assert (tmp_path / "results.jsonl").read_text() == deep
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    path, (soft, hard) = tmp_path / "results.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Place.named(tmp_path) as place:
+        results = Results(place)
+        results.add(1, line(1))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(line(1)) + 40, hard))
+        try:
+            with pytest.raises(JournalTrouble, match="file too large"):
+                results.add(2, line(2))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert path.read_text() == line(1)
+        results.add(2, line(2))
+        results.close()
+    assert path.read_text() == line(1) + line(2)
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "results.jsonl").symlink_to("/dev/null")
+    with Place.named(tmp_path) as place, pytest.raises(UsageProblem, match="links are not followed"):
+        Results(place)
+
+
+def test_stdout_may_not_be_the_same_file(sandbox: Sandbox, workflow: str) -> None:
+    BATCH.mkdir()
+    with (BATCH / "results.jsonl").open("wb") as out:
+        done = subprocess.run(
+            [*NOXCLI, "batch", workflow, write_rows("a")],
+            env=environment(sandbox.url),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, "redirect stdout to another file" in done.stderr) == (2, True)
+    assert not sandbox.runs(workflow)
+
+
+def test_merging_joins_the_results_of_all_shards(noxcli: Noxcli, workflow: str) -> None:
+    rows = write_rows("a", "b", "bad", "d", "e")
+    for shard in ("1/2", "2/2"):
+        noxcli("batch", workflow, rows, "--shard", shard, "--output-dir", f"s{shard[0]}")
+    merged = noxcli("merge-batch", "s1", "s2", "--results", "all.jsonl")
+    assert merged.code == 1
+    lines = [json.loads(line) for line in Path("all.jsonl").read_text().splitlines()]
+    assert [(line["row"], (line["result"]["output"] or {}).get("A")) for line in lines] == [
+        (1, "a"),
+        (2, "b"),
+        (3, None),
+        (4, "d"),
+        (5, "e"),
+    ]
+    absent = noxcli("merge-batch", "s1", "--results", "all.jsonl")
+    assert "all.jsonl has no result of rows 2, 4" in absent.err
+    assert len(Path("all.jsonl").read_text().splitlines()) == 3
+    Path("s2/results.jsonl").unlink()
+    lost = noxcli("merge-batch", "s2", "--results", "all.jsonl")
+    assert "all.jsonl has no result of rows 1, 2, 3, 4, 5" in lost.err
+    own = noxcli("merge-batch", "s1", "s2", "--results", "s1/results.jsonl")
+    assert (own.code, "name another one" in own.err) == (2, True)
+
+
+def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: str) -> None:
+    noxcli("batch", workflow, write_rows("a", "b"))
+    (BATCH / "results.jsonl").write_text("")
+    result = noxcli("merge-batch", str(BATCH), "--results", "all.jsonl")
+    assert result.code == 9
+    assert "rows 1, 2 completed, and the result is not in results.jsonl; noxcli fetch-output RUN" in result.err
+
+
+def test_a_finished_batch_that_is_sent_again_changes_nothing(noxcli: Noxcli, workflow: str) -> None:
+    rows = write_rows("a", "b")
+    noxcli("batch", workflow, rows)
+    before = (BATCH / "results.jsonl").read_bytes()
+    time.sleep(0.01)
+    again = noxcli("batch", workflow, rows, "--resume")
+    assert (again.code, again.text, (BATCH / "results.jsonl").read_bytes()) == (0, "", before)
+    assert "2 rows in 0s, 2 of them before" in again.err.replace("0.0s", "0s")

@@ -1,0 +1,150 @@
+"""Shares of a batch's rows: as they are written, and as engines number their tasks."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.batch.shards import Shard, shard_asked
+from noxcli.errors import UsageProblem
+from noxcli.sandbox.scenario import input_node
+from tests.conftest import Noxcli
+
+ARRAY = {"SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "4"}
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_shards_have_each_row_once(of: int) -> None:
+    for form in ([f"{index}/{of}" for index in range(1, of + 1)], [f"{index}of{of}" for index in range(of)]):
+        shards = [shard_asked(text, {}) for text in form]
+        for number in range(1, 50):
+            assert sum(shard.has(number) for shard in shards) == 1
+        assert shards[0].has(1)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1/99999999"])
+def test_a_share_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageProblem, match="is not a valid share"):
+        Shard.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("0/8", "write 0of8 for the first"),
+        ("8of8", "it counts from 0; the last one is 7of8"),
+        ("0of0", "out of range"),
+        ("8of", "write 1/8 or 0of8 for the first of eight, or auto"),
+        ("auto/0", "write 1/8"),
+        ("AUTO", "write 1/8"),
+    ],
+)
+def test_a_mistake_is_told_with_its_mend(text: str, hint: str) -> None:
+    for option, environ in ((text, {}), (None, {"NOXCLI_SHARD": text})):
+        with pytest.raises(UsageProblem) as told:
+            shard_asked(option, environ)
+        assert hint in told.value.line()
+        assert ("NOXCLI_SHARD" in told.value.line()) == (option is None)
+
+
+def test_the_flag_is_stronger_than_the_variable() -> None:
+    assert shard_asked("2/3", {"NOXCLI_SHARD": "1/3"}) == Shard(2, 3)
+    assert shard_asked(None, {"NOXCLI_SHARD": "1of3"}) == Shard(2, 3)
+    assert shard_asked(None, {"NOXCLI_SHARD": ""}) == Shard(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "share"),
+    [
+        ("auto", {"SLURM_ARRAY_TASK_ID": "3", **ARRAY}, "3/4"),
+        # One task sent again by itself: Slurm counts that one alone.
+        (
+            "auto/4",
+            {
+                "SLURM_ARRAY_TASK_ID": "2",
+                "SLURM_ARRAY_TASK_COUNT": "1",
+                "SLURM_ARRAY_TASK_MIN": "2",
+                "SLURM_ARRAY_TASK_MAX": "2",
+            },
+            "2/4",
+        ),
+        ("auto", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
+        ("auto/4", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
+        ("auto/4", {"JOB_COMPLETION_INDEX": "0"}, "1/4"),
+        ("auto", {"AWS_BATCH_JOB_ARRAY_INDEX": "3", "AWS_BATCH_JOB_ARRAY_SIZE": "4"}, "4/4"),
+        ("auto", {"BUILDKITE_PARALLEL_JOB": "0", "BUILDKITE_PARALLEL_JOB_COUNT": "4"}, "1/4"),
+        ("auto", {"CIRCLE_NODE_INDEX": "2", "CIRCLE_NODE_TOTAL": "4"}, "3/4"),
+    ],
+)
+def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: str) -> None:
+    assert str(shard_asked(text, environ)) == share
+    assert str(shard_asked(None, {"NOXCLI_SHARD": text, **environ})) == share
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "told"),
+    [
+        ("auto", {}, "finds no task number of Slurm, GitLab"),
+        ("auto", {"CI_NODE_TOTAL": "1"}, "this GitLab job has one task; add parallel: 8"),
+        (
+            "auto",
+            {"CIRCLE_NODE_INDEX": "0", "CIRCLE_NODE_TOTAL": "1"},
+            "this CircleCI job has one task; add parallelism",
+        ),
+        (
+            "auto",
+            {"JOB_COMPLETION_INDEX": "0"},
+            "Kubernetes does not say how many tasks there are; write --shard auto/8",
+        ),
+        ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, and has to be 0 to 1"),
+        ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
+        ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX=x is not a number"),
+        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL= is not a number"),
+        (
+            "auto/4",
+            {"SLURM_ARRAY_TASK_ID": "0"},
+            "SLURM_ARRAY_TASK_ID is 0, and has to be 1 to 4; send it with --array=1-8",
+        ),
+        (
+            "auto",
+            {
+                "SLURM_ARRAY_TASK_ID": "0",
+                "SLURM_ARRAY_TASK_COUNT": "4",
+                "SLURM_ARRAY_TASK_MIN": "0",
+                "SLURM_ARRAY_TASK_MAX": "3",
+            },
+            "tasks 0 to 3 of an array were sent, and not 1 to 4; number arrays from 1",
+        ),
+        (
+            "auto",
+            {
+                "SLURM_ARRAY_TASK_ID": "2",
+                "SLURM_ARRAY_TASK_COUNT": "1",
+                "SLURM_ARRAY_TASK_MIN": "2",
+                "SLURM_ARRAY_TASK_MAX": "2",
+            },
+            "to send some of 8 tasks again, write --shard auto/8",
+        ),
+        (
+            "auto/4",
+            {"SLURM_ARRAY_TASK_ID": "1", "JOB_COMPLETION_INDEX": "1"},
+            "finds 1/4 by Slurm and 2/4 by Kubernetes; write --shard I/N",
+        ),
+    ],
+)
+def test_what_an_engine_does_not_tell_is_said(text: str, environ: dict[str, str], told: str) -> None:
+    with pytest.raises(UsageProblem) as problem:
+        shard_asked(text, environ)
+    assert told in problem.value.line()
+
+
+def test_a_batch_takes_its_share_from_the_engine(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")])
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 8)))
+    task = {"CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "3"}
+    first = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto", environ=task)
+    assert sorted(line["row"] for line in first.lines) == [2, 5]
+    again = noxcli("batch", workflow, "rows.jsonl", "--resume", environ={"NOXCLI_SHARD": "1of3"})
+    assert (again.code, again.text) == (0, ""), "the share that has finished, written in another way"
+    wrong = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto")
+    assert (wrong.code, "set NOXCLI_SHARD=1/8" in wrong.err) == (2, True)

@@ -1,0 +1,197 @@
+"""`noxcli inspect`: which node did what, and why a run failed, from the server's own answers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from noxcli.runs.inside import data_by_node
+from noxcli.sandbox.faults import Answer
+from noxcli.sandbox.scenario import Node, input_node, output_node
+from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
+from tests.conftest import Noxcli
+from tests.rawserver import Request, Turn, json_answer, raw_server
+
+LONG = "word " * 5000
+TWO = {"nodes": [Node("Fetch"), Node("Write"), output_node("Answer")]}
+BROKEN: dict[str, Any] = {
+    **TWO,
+    "script": [*node_runs("Fetch", seconds=20), *node_fails("Write", "no ink", seconds=20)],
+    "status": "failed",
+}
+
+
+def started(noxcli: Noxcli, workflow: str, *inputs: str) -> str:
+    run = noxcli("run", workflow, *inputs, "--detach").text.strip()
+    noxcli("wait", run)
+    return run
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def test_a_failed_run_is_told_node_by_node_in_the_order_of_the_work(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("inspect", started(noxcli, plays(**BROKEN)))
+    assert result.code == 0
+    fetch, write, answer = rows(result.text)
+    assert (fetch[:2], write[:2], answer[:4]) == (
+        ["Fetch", "completed"],
+        ["Write", "failed"],
+        ["Answer", "waiting", "-", "-"],
+    )
+    assert fetch[2] < write[2]
+    assert all(0.015 < float(row[3]) < 5 for row in (fetch, write))
+    assert (fetch[-1], write[-1]) == ("", "no ink")
+    assert "failed at 'Write': no ink" in result.err
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"),
+    [
+        ({"script": [*node_runs("Fetch"), Emit("Write"), Sleep(60_000)], **TWO}, "running"),
+        ({"script": [*node_runs("Fetch"), Emit("Write")], "status": "awaiting_human_feedback", **TWO}, "running"),
+        ({"script": [*node_runs("Fetch"), Emit("Write")], "status": "stopped", **TWO}, "running"),
+    ],
+    ids=["running", "paused", "stopped"],
+)
+def test_a_run_that_has_not_completed_can_be_seen(
+    noxcli: Noxcli, plays: Any, scenario: dict[str, Any], status: str
+) -> None:
+    run = noxcli("run", plays(**scenario), "--detach").text.strip()
+    if status == "running" and "status" not in scenario:
+        noxcli("wait", run, "--timeout", "300ms", "--poll-interval", "100ms")
+    else:
+        noxcli("wait", run)
+    found = {row[0]: row[1] for row in rows(noxcli("inspect", run).text)}
+    assert (found["Fetch"], found["Write"], found["Answer"]) == ("executed", status, "waiting")
+
+
+def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: Any) -> None:
+    run = started(noxcli, plays(nodes=[input_node("Topic")], output={"Answer": "x"}), "Topic=ink")
+    document = noxcli("inspect", run, "--json").json
+    assert document["schema"] == "noxcli.inspect/1"
+    assert (document["run"]["id"], document["run"]["status"], document["error"]) == (run, "completed", None)
+    assert document["data"]["run_id"] == run
+    by_name = {node["name"]: node for node in document["nodes"]}
+    told = {node["name"]: node for node in document["data"]["nodes"]}
+    assert told["input Topic"]["inputs"] == {"input": "ink"}
+    assert by_name["Topic"]["input_bytes"] == len('{"input":"ink"}')
+    assert by_name["Topic"]["type"] == "InputNode"
+    assert (document["io"], document["logs"]) == (None, None)
+
+
+def test_a_node_shows_its_inputs_and_outputs_with_texts_made_whole(noxcli: Noxcli, plays: Any) -> None:
+    run = started(noxcli, plays(output={"Answer": LONG}))
+    whole = noxcli("inspect", run, "--node", "Answer")
+    assert json.loads(whole.text)["outputs"] == {"output": LONG}
+    cut = noxcli("inspect", run, "--node", "Answer", "--no-expand", "--json").json["io"]
+    assert cut["data"]["outputs"]["output"]["has_preview"] is True
+    assert (cut["complete"], cut["name"]) == (False, "Answer")
+    assert json.loads(noxcli("inspect", run, "--node", cut["node_id"]).text) == json.loads(whole.text)
+
+
+def test_each_time_of_a_node_in_a_loop_can_be_seen(noxcli: Noxcli, plays: Any) -> None:
+    run = started(noxcli, plays(script=[*node_runs("Write", seconds=5), *node_runs("Write", seconds=5)]))
+    turns = [json.loads(noxcli("inspect", run, "--node", "Write", "--iteration", str(n)).text) for n in (1, 2)]
+    assert [turn["iteration"] for turn in turns] == [1, 2]
+    assert turns[0]["started_at"] < turns[1]["started_at"]
+    third = noxcli("inspect", run, "--node", "Write", "--iteration", "3")
+    assert (third.code, third.out) == (5, b"")
+    assert "not so often" in third.err
+
+
+def test_logs_come_as_they_are(noxcli: Noxcli, plays: Any) -> None:
+    run = started(noxcli, plays(**BROKEN))
+    name, line = noxcli("inspect", run, "--logs").text.rstrip().split("\t")
+    assert (json.loads(name), json.loads(line)["message"]) == ("Write", "no ink")
+    assert noxcli("inspect", run, "--logs", "--query", "logs.*[][].message | [0]").text == "no ink\n"
+
+
+@pytest.mark.parametrize("switches", [{"run_data": "by_id"}, {"run_data": "nodes", "timestamps": "naive"}])
+def test_the_data_may_have_other_shapes(noxcli: Noxcli, plays: Any, switches: dict[str, Any]) -> None:
+    run = started(noxcli, plays(**BROKEN, switches=switches))
+    nodes = noxcli("inspect", run, "--json").json["nodes"]
+    assert [node["duration_s"] is not None for node in nodes] == [True, True, False]
+
+
+def test_what_nothing_tells_is_left_open(noxcli: Noxcli, plays: Any) -> None:
+    run = started(noxcli, plays(**BROKEN, switches={"run_data": "404", "node_io": "404"}))
+    result = noxcli("inspect", run)
+    assert [row[2:6] for row in rows(result.text)] == [["-"] * 4] * 3
+    assert "warning: the run's data can't be read" in result.err
+    assert noxcli("inspect", run, "--json").json["data"] is None
+    assert noxcli("inspect", run, "--node", "Write").code == 5
+    timeless = started(noxcli, plays(**BROKEN, switches={"node_times": False}))
+    assert {node["started_at"] for node in noxcli("inspect", timeless, "--json").json["nodes"]} == {None}
+
+
+def test_a_workflow_that_cannot_be_read_leaves_nodes_by_their_ids(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(
+        **TWO, script=node_runs("Fetch"), faults={"workflow": [Answer(403, {"detail": "no"}, repeat=True)]}
+    )
+    run = noxcli("run", workflow, "--detach", "--no-check").text.strip()
+    noxcli("wait", run)
+    assert noxcli("inspect", f"{workflow}/{run}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--node", "Wriite"], "the run has no node 'Wriite'; did you mean 'Write'?"),
+        (["--iteration", "2"], "--iteration is about one node; add --node NODE"),
+        (
+            ["--node", "Write", "--logs"],
+            "--node and --logs each print something else; remove one of them, or add --json",
+        ),
+    ],
+)
+def test_a_slip_is_told(noxcli: Noxcli, plays: Any, argv: list[str], said: str) -> None:
+    result = noxcli("inspect", started(noxcli, plays(**BROKEN)), *argv)
+    assert (result.code, result.out) == (2, b"")
+    assert said in result.err
+
+
+def test_a_run_that_there_is_not_is_told(noxcli: Noxcli) -> None:
+    result = noxcli("inspect", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--json")
+    assert (result.code, result.json["error"]["http_status"]) == (5, 404)
+
+
+def test_names_with_escapes_do_nothing_to_a_terminal(noxcli: Noxcli) -> None:
+    run = started(noxcli, "odd-names")
+    result = noxcli("inspect", run)
+    assert all(len(row) == 7 for row in rows(result.text))
+    assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize("data", [None, 7, "x", [], {"a": {"a": {}}}, {"nodes": {"n": None}}, {"n": [1, {}]}])
+def test_data_of_any_shape_are_read(data: Any) -> None:
+    found = data_by_node(data, {"n"})
+    assert all(told.started_at is None and told.input_bytes is None for told in found.values())
+
+
+def test_data_nested_without_end_are_read_so_far() -> None:
+    data: dict[str, Any] = {"id": "n", "inputs": 1}
+    for _ in range(100_000):
+        data = {"deeper": data}
+    assert data_by_node(data, {"n"}) == {}
+
+
+def test_an_answer_that_is_a_bare_list_is_passed_on(noxcli: Noxcli) -> None:
+    record = {
+        "id": "r",
+        "workflow_id": "w",
+        "status": "completed",
+        "output": {"A": "x"},
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    workflow = {"id": "w", "name": "odd", "definition": {"nodes": [{"id": "n", "name": "N", "type": "T"}], "edges": []}}
+
+    def turn(request: Request) -> Turn:
+        if "/data" in request.target:
+            return json_answer([["n", 1]])
+        return json_answer(workflow if request.target == "/v1/workflows/w" else record)
+
+    with raw_server(by_request=turn) as server:
+        document = noxcli("inspect", "w/r", "--json", environ={"NOXUS_BACKEND_URL": server.url}).json
+    assert (document["data"], [node["id"] for node in document["nodes"]]) == ([["n", 1]], ["n"])

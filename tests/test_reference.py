@@ -1,0 +1,97 @@
+"""The generated reference: fresh, and complete where people wrote it."""
+
+import re
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from noxcli.config.preferences import DEFAULTS
+from noxcli.config.profiles import SETTINGS
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
+from noxcli.sandbox import faults, files, switches
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+import cells
+import make_reference
+
+ROOT = make_reference.ROOT
+REFERENCE = ROOT / make_reference.REFERENCE
+
+
+def keys_in(page: str, heading: str) -> set[str]:
+    """The names in code in the first column of the tables under a heading."""
+    section = page.partition(heading)[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `(\S+)` \|", section, re.MULTILINE))
+
+
+def test_the_reference_is_fresh() -> None:
+    assert make_reference.main(["--check"]) == 0, "run python scripts/make_reference.py"
+
+
+def test_a_stale_page_is_named_and_written_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, text in make_reference.everything().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text.replace("| `demo` |", "| `gone` |"))
+    monkeypatch.setattr(make_reference, "ROOT", tmp_path)
+    assert make_reference.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/rehearsing.md is stale: run python scripts/make_reference.py\n"
+    assert make_reference.main([]) == make_reference.main(["--check"]) == 0
+
+
+def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"nowhere": (Path("README.md"), make_reference.codes_table)}
+    monkeypatch.setattr(make_reference, "PARTS", parts)
+    with pytest.raises(AssertionError, match=r"README\.md has lost the lines around its nowhere"):
+        make_reference.everything()
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("RUN<TAB>STATUS", r"RUN\<TAB\>STATUS"),
+        ("a|b `c|<d>`", r"a\|b `c\|<d>`"),
+        ("two\n  lines *x*", r"two lines \*x\*"),
+    ],
+)
+def test_a_cell_shows_its_text(text: str, cell: str) -> None:
+    assert cells.escaped(text) == cell
+
+
+def test_every_switch_stands_there_once_with_a_meaning() -> None:
+    groups = list(make_reference.switch_groups())
+    named = [name for _, group in groups for name, _ in group]
+    assert named == switches.names()
+    assert len(groups) >= 8
+    assert all(meaning.endswith(".") for _, group in groups for _, meaning in group)
+
+
+def test_every_key_of_a_scenario_file_stands_there() -> None:
+    page = (REFERENCE / "scenarios.md").read_text()
+    assert keys_in(page, "# Scenario files") == files.KEYS
+    assert keys_in(page, "## Inputs") == files.INPUT_KEYS
+    steps = page.partition("## Steps")[2].partition("\n## ")[0]
+    assert all(re.search(rf"\b{key} = ", steps) for key in files.STEP_KEYS)
+    assert set(faults.KINDS) == set(get_args(faults.Kind)) < keys_in(page, "## Faults")
+    assert all(f"### {name}\n" in page for name in files.FAULTS)
+
+
+def test_every_setting_and_variable_stands_there() -> None:
+    page = (REFERENCE / "settings.md").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "noxcli").rglob("*.py"))
+    # Those that noxcli writes for others, into --dotenv files, are no settings.
+    read = set(re.findall(r"\bNOXCLI_[A-Z_]*[A-Z]\b", source)) - {
+        "NOXCLI_RUN_ID", "NOXCLI_WORKFLOW_ID", "NOXCLI_STATUS", "NOXCLI_EXIT_CODE",
+    }  # fmt: skip
+    assert "NOXCLI_STATE_DIR" in read
+    assert read | {f"NOXCLI_{key.upper()}" for key in DEFAULTS} == set(re.findall(r"`(NOXCLI_\w+)`", page))
+    assert all(f"`{key}`" in page for key in [*SETTINGS, *DEFAULTS, "default_profile"])
+
+
+def test_an_engine_is_told_of_codes_that_there_are() -> None:
+    killed = 128 + 9  # never our own
+    assert {*ENGINES_RETRY, *ENGINES_FAIL} - {killed} <= set(map(int, ExitCode))
+    assert set(ENGINES_RETRY).isdisjoint(ENGINES_FAIL)

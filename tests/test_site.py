@@ -1,0 +1,96 @@
+"""The documentation site: it builds without a warning, can be searched, and says where a link leads nowhere."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+import make_site
+
+ROOT = make_site.ROOT
+AT_THE_ROOT = ("README.md", *make_site.ROOT_PAGES)
+WORKFLOW = (ROOT / ".github" / "workflows" / "docs.yml").read_text()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site") / "site"
+    assert make_site.main(["--target", str(target)]) == 0
+    return target
+
+
+def heading_ids(page: Path) -> set[str]:
+    """The ids that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_there(site: Path) -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        path = page.relative_to(ROOT / "docs").with_suffix("")
+        built = site / (path.parent if path.name == "index" else path) / "index.html"
+        assert "<h1" in built.read_text(), page
+    assert (site / "SECURITY" / "index.html").is_file()
+
+
+def test_every_page_can_be_found(site: Path) -> None:
+    found = json.loads((site / "search.json").read_text())["items"]
+    assert any("--max-parallel" in item["text"] for item in found)
+    assert {item["location"].partition("#")[0] for item in found} >= {"reference/switches/", "rehearsing/", "SECURITY/"}
+
+
+def test_no_page_asks_another_site_for_fonts(site: Path) -> None:
+    assert not any("fonts.g" in page.read_text() for page in site.rglob("*.html"))
+
+
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the source of the site, for a mistake."""
+    for name in (*make_site.ROOT_PAGES, make_site.CONFIG):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    monkeypatch.setattr(make_site, "ROOT", tmp_path)
+    return tmp_path / "docs" / "install.md"
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "inputs.md#nothing"])
+def test_a_link_that_leads_nowhere_fails_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], link: str
+) -> None:
+    page = broken(tmp_path, monkeypatch)
+    page.write_text(f"{page.read_text()}\n[away]({link})\n")
+    assert make_site.build(tmp_path / "site") != 0
+    assert "install.md" in capfd.readouterr().err
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_page_outside_of_the_navigation_fails_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken(tmp_path, monkeypatch).with_name("lost.md").write_text("# Lost\n")
+    assert make_site.build(tmp_path / "site") == 1
+    assert capsys.readouterr().err == "zensical.toml: its nav and docs/ differ in lost.md\n"
+
+
+@pytest.mark.parametrize("name", AT_THE_ROOT)
+def test_the_links_of_a_page_at_the_root_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", (ROOT / name).read_text())
+    for path, heading in links:
+        page = ROOT / path if path else ROOT / name
+        assert page.is_file(), f"{name}: {path}"
+        assert not heading or heading in heading_ids(page), f"{name}: {path}#{heading}"
+
+
+def test_the_workflow_publishes_what_the_test_builds_with_no_more_rights_than_that() -> None:
+    used = re.findall(r"uses: (\S+)", WORKFLOW)
+    assert len(used) == 4
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in used), used
+    assert "persist-credentials: false" in WORKFLOW
+    assert "permissions: {}\n" in WORKFLOW
+    assert set(re.findall(r"^ +(\S+: (?:write|read))$", WORKFLOW, re.MULTILINE)) == {
+        "contents: read", "pages: write", "id-token: write",
+    }  # fmt: skip
+    assert "run: python scripts/make_site.py\n" in WORKFLOW
