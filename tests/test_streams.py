@@ -172,9 +172,9 @@ noxcli.reports.testcase.case_of = broken
 BROKEN_RESULT = """
 import noxcli.cli.context as context
 whole = context.document_of
-def broken(outcomes, *others):
+def broken(outcomes, *others, **options):
     if outcomes[0].delivered.output: raise RecursionError
-    return whole(outcomes, *others)
+    return whole(outcomes, *others, **options)
 context.document_of = broken
 """
 

@@ -13,9 +13,9 @@ from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import RunEvent
 from noxcli.redaction import Mask
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 32 * 1024
 # Pieces that may wait for a slow reader of our stdout before the server is made to wait.
-PIECES_AHEAD = 4
+PIECES_AHEAD = 2
 # Where so many pieces have come in a row with less than twice that time (seconds) between them, events are let gather
 # for that time: handing on each by itself costs more than all else.
 QUICK_PIECES, GATHER = 4, 0.002

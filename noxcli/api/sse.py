@@ -100,22 +100,26 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
 
 def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
     """Add events as long as they come in the usual form; return the place of the first frame that does not."""
-    opening, closing, decode = OPENING.match, CLOSING.match, DECODER.raw_decode
-    while head := opening(text, place):
-        start = head.end()
+    closing, decode = CLOSING.match, DECODER.raw_decode
+    known, kind = "", ""  # how the last one opened, which the next one will most likely do as well
+    while True:
+        if known and text.startswith(known, place):
+            start = place + len(known)
+        elif head := OPENING.match(text, place):
+            start, known, kind = head.end(), head[0], head[1]
+        else:
+            return place
         try:
             data, end = decode(text, start)
         except (ValueError, RecursionError):
-            break
+            return place
         tail = closing(text, end)
-        if tail is None or (end - start > SHALLOW and _needs_care(text[start:end])):
-            break
         raw = text[start:end]
-        if "\n" in raw:
-            break  # between two tokens: one line of it is not the whole
-        events.append(RunEvent(head[1], data, tail[1], raw))
+        # A line end may stand between two tokens, and then one line is not the whole.
+        if tail is None or "\n" in raw or (end - start > SHALLOW and _needs_care(raw)):
+            return place
+        events.append(RunEvent(kind, data, tail[1], raw))
         place = tail.end()
-    return place
 
 
 def _read_any(frame: str, events: list[RunEvent], mask: Mask | None) -> Unavailable | None:

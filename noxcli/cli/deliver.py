@@ -102,7 +102,7 @@ def deliver(
     else:
         delivered = complete_inline(call.api, output, patience, source.watch)
         if context.format is Format.TEXT:
-            context.terminal.write(_as_stdout(delivered.output))
+            _print(context, run, delivered.output)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
 
@@ -123,9 +123,9 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
         filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
-    context.terminal.note(
-        f"saved {count} files in {into.directory}" + (f", {right} of them there before" if right else "")
-    )
+    files = f"{count} file{'' if count == 1 else 's'}"
+    before = f", {right} of them there before" if right else ""
+    context.terminal.note(f"saved {files} in {into.directory}{before}")
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
@@ -181,6 +181,18 @@ def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, w
     if not all(fitting):
         fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
     return [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+
+
+def _print(context: Context, run: Run, output: Any) -> None:
+    """Print an output: several values in sections where somebody reads them and asked for no format."""
+    terminal = context.terminal
+    if context.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
+        from noxcli.render.sections import in_sections  # loaded where something is drawn
+
+        values = {key: as_text(value) for key, value in output.items()}
+        terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
+    else:
+        terminal.write(_as_stdout(output))
 
 
 def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:

@@ -72,11 +72,14 @@ def begin(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, waiting.timeout)
+    context.sources.deadline = deadline
     if subject is not None:
         context.outcome.subject = subject
     if reporting is not None:
         report(context, reporting, delivering.output_dir)
     present(context, common, delivering)
+    source = ctx.get_parameter_source("form")
+    context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
     return Invocation(context, common, waiting, deadline)
 
 

@@ -35,6 +35,7 @@ from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOutBefor
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.redaction import Mask
 from noxcli.render.batch_bar import counting
@@ -219,7 +220,11 @@ class _Material:
 
 def _material(context: Context, source: RowSource, output_dir: str | None, shard: str | None) -> _Material:
     part = shard_asked(shard, context.terminal.environ)
-    common = read_inputs(source.inputs or [], secrets=source.secrets or [], environ=context.terminal.environ)
+    if source.file in STDIN_NAMES:
+        context.sources.claim(source.file, f"FILE {source.file}")
+    common = read_inputs(
+        source.inputs or [], None, context.sources, secrets=source.secrets or [], environ=context.terminal.environ
+    )
     context.hide(common)
     columns = Columns.parse(source.column or [], common)
     rows = RowFile(source.file, source.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)

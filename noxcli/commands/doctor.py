@@ -32,6 +32,8 @@ from noxcli.config.settings import (
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
 from noxcli.models import Run
 from noxcli.redaction import Mask
+from noxcli.render.table import Layout, for_eyes
+from noxcli.render.terminal import Terminal
 from noxcli.runs.resolve import resolve_run
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.timing import Deadline
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 DOCTOR_SCHEMA = "noxcli.doctor/1"
+CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True, headed=False)
 LOOK = 5.0  # seconds at a stream
 LATEST_RUNS = 100  # runs among which one that is running is looked for
 RunOption = Annotated[
@@ -81,12 +84,20 @@ def doctor(
     for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
         checks.append(check)
         if context.writes_text:
-            hint = f"; {check.hint}" if check.hint else ""
-            context.terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
+            _say(context.terminal, check)
     code = worst(check.error.exit_code for check in checks if check.error)
     if not context.writes_text:
         context.write_document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
+
+
+def _say(terminal: Terminal, check: Check) -> None:
+    hint = f"; {check.hint}" if check.hint else ""
+    if terminal.read_by_eyes:
+        row = (f"{check.verdict:<9}", f"{check.name:<7}", f"{check.message}{hint}")
+        terminal.show(for_eyes(terminal, CHECK_COLUMNS, [row]))
+    else:
+        terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
 
 
 def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, object]:
@@ -114,7 +125,7 @@ def _checks(ctx: typer.Context, context: Context, common: Common, run: str | Non
         source = find_key(common.api_key_file, environ, chosen)
         check_server(source, address)
         warnings: list[str] = []
-        settings = Settings(address, source.read(warnings.append))
+        settings = Settings(address, source.read(warnings.append), source.source)
         yield Check(name, CheckVerdict.WARNING if warnings else CheckVerdict.OK, "; ".join([source.source, *warnings]))
     except NoxError as error:
         yield Check.failed(name, error)

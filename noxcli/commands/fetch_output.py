@@ -1,6 +1,5 @@
 """`noxcli fetch-output`: deliver the output of a finished run, truncated texts completed."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -43,7 +42,7 @@ def fetch_output(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = call.patience(gave_up=LostContact)
-        found = call.run(one_run(run, sys.stdin), patience)
+        found = call.run(one_run(run, context.sources), patience)
         found = context.outcome.run = own_record(api, found, patience)
         context.outcome.confirmed = True
         if not found.settled:

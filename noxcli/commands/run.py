@@ -80,8 +80,7 @@ def run(
     into = destination(delivering)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
-    inputs = read_inputs(given.inputs or [], given.whole, secrets=given.secrets or [], environ=context.terminal.environ)
-    context.hide(inputs)
+    inputs = _inputs(context, given)
     policy = policy_of(context, following)
     with call.connect() as api:
         check_directory(into)
@@ -106,6 +105,13 @@ def run(
             if not context.stops_runs(following.on_interrupt):
                 raise
             raise _stopped(call, signal) from None
+
+
+def _inputs(context: Context, given: Given) -> Inputs:
+    environ, secrets = context.terminal.environ, given.secrets or []
+    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
+    context.hide(inputs)
+    return inputs
 
 
 @dataclass(frozen=True, slots=True)

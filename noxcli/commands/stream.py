@@ -1,7 +1,5 @@
 """`noxcli stream`: follow a run that somebody else started, to its verdict and its output."""
 
-import sys
-
 import typer
 
 from noxcli.cli import options
@@ -42,7 +40,7 @@ def stream(
     if resume and etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
     policy = policy_of(context, following)
-    run = one_run(run, sys.stdin)
+    run = one_run(run, context.sources)
     context.way_back = context.line_to_stream(run)
     with call.connect() as api:
         check_directory(into)

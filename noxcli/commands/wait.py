@@ -1,6 +1,5 @@
 """`noxcli wait`: wait for runs without a picture; one line each as they end, and the worst one's exit code."""
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +59,12 @@ def wait(
         ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json, query=query), reporting
     )
     context = call.context
-    runs = read_runs(runs, sys.stdin)
+    context.listed = "-" in runs
+    runs = read_runs(runs, context.sources)
+    if not runs:
+        context.outcomes = []
+        context.terminal.note("nothing to wait for: stdin names no run")
+        return
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     policy = policy_of(context, following)
@@ -160,7 +164,7 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
     if outcome.run is not None:
         context.tell(outcome.run)
     if outcome.error is not None:
-        context.terminal.complain(f"noxcli: {outcome.error.line()}")
+        context.complain(outcome.error)
 
 
 def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline: Deadline) -> None:

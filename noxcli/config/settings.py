@@ -26,6 +26,7 @@ class Settings:
 
     url: str
     key: str = field(repr=False)
+    key_from: str = KEY_VARIABLES[-1]  # what the user would change
 
 
 def load_settings(
@@ -44,7 +45,7 @@ def load_settings(
     address = check_url(url.value, allow_http=allows_http(environ))
     source = find_key(api_key_file, environ, profile)
     check_server(source, address)
-    return Settings(address, source.read(warn))
+    return Settings(address, source.read(warn), source.source.removeprefix("env "))
 
 
 def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:

@@ -21,6 +21,7 @@ from noxcli.redaction import Mask
 
 # What XML 1.0 can't hold, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+SHIFTED = 1 << 16  # bytes that are moved at a time
 MOST_CASES = 10**9  # cases of a kind, and seconds, that the head has room for
 
 
@@ -84,7 +85,7 @@ class JunitReport:
     ) -> None:
         self._write(b"</testsuite>\n</testsuites>\n")
         head = _head(self._name, self._counts, self._seconds, self._began)
-        self._write(head.ljust(len(self._room()) - 1) + b"\n", at=0)
+        self._close_gap(head + b"\n")
         trouble = self._trouble
         try:
             # A report that breaks off is no XML: then what was there before stays.
@@ -97,6 +98,23 @@ class JunitReport:
     def _room(self) -> bytes:
         """Return a head of the greatest length: the totals are known at the end, and stand at the beginning."""
         return _head(self._name, Counter(dict.fromkeys(CaseVerdict, MOST_CASES)), MOST_CASES, self._began) + b"\n"
+
+    def _close_gap(self, head: bytes) -> None:
+        """Write the head, and move what follows up to it."""
+        place, room = len(head), len(self._room())
+        self._write(head, at=0)
+        if self._file is None or self._trouble is not None:
+            return
+        try:
+            self._file.seek(room)
+            while piece := self._file.read(SHIFTED):
+                self._file.seek(place)
+                self._file.write(piece)
+                place += len(piece)
+                self._file.seek(place + room - len(head))
+            self._file.truncate(place)
+        except OSError as error:
+            self._trouble = Undelivered(f"can't write {self._path}: {reason_of(error)}")
 
     def _write(self, piece: bytes, at: int | None = None) -> None:
         if self._file is None or self._trouble is not None:

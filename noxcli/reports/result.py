@@ -157,9 +157,11 @@ def raise_worst(outcomes: Iterable[Outcome]) -> None:
         raise errors[worst(errors)]
 
 
-def document_of(outcomes: Sequence[Outcome], exit_code: ExitCode, mask: Mask) -> dict[str, Any]:
-    """Return one run's document, or one around the documents of several."""
-    if len(outcomes) == 1:
+def document_of(
+    outcomes: Sequence[Outcome], exit_code: ExitCode, mask: Mask, *, listed: bool = False
+) -> dict[str, Any]:
+    """Return one run's document, or one around the documents of several; of as many as were `listed`."""
+    if len(outcomes) == 1 and not listed:
         return outcomes[0].document(exit_code, mask)
     return {
         "schema": "noxcli.results/1",

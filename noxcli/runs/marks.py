@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from noxcli.encode import to_json
 from noxcli.models import RunEvent
 
-RECENT = 100_000  # positions that are found at once; older ones are searched for
+RECENT = 10_000  # positions that are found at once; older ones are searched for
 SEARCHES = 50  # on one connection: each looks through everything
 NO_POSITION = 0
 # So many events in a row that are the last ones of all are no coincidence; and so many are compared.
@@ -28,14 +28,18 @@ class Marks:
 
     def add_new(self, events: Sequence[RunEvent], known: str | None) -> int:
         """Remember events as long as each has a position that is neither a recent one nor `known`; return how many."""
-        count = 0
+        recent, place = self._recent, (before := len(self._contents))
         for event in events:
             position = event.redis_id
-            if not position or position == known or _hash(position) in self._recent:
+            if not position or position == known or (known_as := hash(position) or 1) in recent:
                 break
-            self.add(position, content_mark(event))
-            count += 1
-        return count
+            self._contents.append(content_mark(event))
+            self._positions.append(known_as)
+            recent[known_as] = place
+            place += 1
+        for old in range(max(0, before - RECENT), max(0, place - RECENT)):
+            self._forget(old)
+        return place - before
 
     def add(self, position: str | None, content: int) -> None:
         """Remember one more event."""
@@ -45,7 +49,12 @@ class Marks:
         self._positions.append(known_as)
         if known_as:
             self._recent[known_as] = place
-        if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:
+        if place >= RECENT:
+            self._forget(place - RECENT)
+
+    def _forget(self, place: int) -> None:
+        """Leave that position to a search."""
+        if self._recent.get(old := self._positions[place]) == place:
             del self._recent[old]
 
     def content_at(self, place: int) -> int:
@@ -105,7 +114,7 @@ def content_mark(event: RunEvent) -> int:
     """Return a hash of what an event says, whatever its position."""
     data = event.data
     try:
-        return hash((event.type, tuple(data.items()) if isinstance(data, dict) else data))
+        return hash((event.type, tuple(data), tuple(data.values())) if isinstance(data, dict) else (event.type, data))
     except TypeError:
         return hash((event.type, to_json(data)))
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 _NEEDED = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
 
-INSTALL_HINT = "pip install 'noxcli[sandbox]'"
+INSTALL_HINT = f"pip install {' '.join(_NEEDED.values())}"
 
 
 def missing_packages() -> list[str]:

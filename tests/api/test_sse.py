@@ -6,8 +6,9 @@ import json
 import random
 import socket
 import threading
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,7 @@ def gzipped(raw: bytes) -> list[bytes]:
 
 
 @contextmanager
-def serving(answers: list[list[bytes]]) -> Iterator[str]:
+def serving(answers: Sequence[Iterable[bytes]]) -> Iterator[str]:
     """Serve each answer, piece by piece, to one connection after the other."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -301,3 +302,30 @@ def test_what_is_no_event_stream_is_not_read_as_one(head: bytes) -> None:
         events, ending = take_all(url)
     assert events == []
     assert type(ending) is StreamUnsupported
+
+
+def quick_chunks(count: int, apart: float) -> Iterator[bytes]:
+    """Yield the answer's head and events that are so many seconds apart, each as one chunk, and no end of the body."""
+    yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    for number in range(count):
+        time.sleep(apart)
+        frame = envelope("content", {"n": number}, f"{number}-0")
+        yield b"%x\r\n%b\r\n" % (len(frame), frame)
+
+
+def test_events_of_a_fast_stream_are_handed_on_some_at_a_time() -> None:
+    with serving([quick_chunks(200, 0.0005)]) as url, NoxusApi(Settings(url, "key")) as api:
+        feed = api.open_events("run")
+        bursts: list[list[RunEvent]] = []
+        with suppress(Unavailable):
+            while True:
+                bursts.append(list(feed.take(5)))
+    assert [event.data["n"] for burst in bursts for event in burst] == list(range(200))
+    assert len(bursts) < 120
+
+
+def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
+    with serving([quick_chunks(10, 0.05)]) as url, NoxusApi(Settings(url, "key")) as api:
+        feed = api.open_events("run")
+        bursts = [feed.take(5) for _ in range(10)]
+    assert [[event.data["n"] for event in burst] for burst in bursts] == [[number] for number in range(10)]
