@@ -1,4 +1,4 @@
-"""The output of a run that has ended: from its own record, which may lag behind its own verdict."""
+"""The wait for the output of a run that has ended: its record may lag behind its status."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -57,7 +57,7 @@ def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Wo
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
     if nodes is None:
-        return run  # nothing says that there should be an output
+        return run  # no definition says that there should be an output
     raise Undelivered(
         f"run {run.id} completed, but its record has no output yet", f"try again: noxcli fetch-output {run.id}"
     )

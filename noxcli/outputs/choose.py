@@ -1,4 +1,4 @@
-"""Which outputs `--raw` means: checked against the workflow's output nodes, found in an output however it is keyed."""
+"""The choice of outputs by `--raw`: checked against the workflow's output nodes, whatever the output's keys are."""
 
 import shlex
 from collections.abc import Mapping, Sequence

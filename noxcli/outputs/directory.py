@@ -1,4 +1,4 @@
-"""The directory that outputs are written to: nothing outside it is touched, no link below it followed."""
+"""The output directory: nothing outside of it is written, and no link below it is followed."""
 
 import fcntl
 import hashlib
@@ -43,7 +43,7 @@ class FolderPart(Part):
             handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-        with suppress(OSError):  # some network file systems can't
+        with suppress(OSError):  # some network file systems do not support it
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         super().__init__(os.fdopen(handle, "w+b"), str(target))
 

@@ -1,4 +1,4 @@
-"""One file, whole, over connections that break: resumed where the server can, begun anew where it can't."""
+"""One complete file, over connections that break: resumed if the server supports that, else restarted."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

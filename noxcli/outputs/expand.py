@@ -1,4 +1,4 @@
-"""The output of a completed run, made whole: truncated texts fetched, wherever they sit."""
+"""The complete output of a run: the full text of each truncated value, wherever it is."""
 
 import codecs
 import io

@@ -1,4 +1,4 @@
-"""File names from keys of outputs, never from a path that the server gave."""
+"""File names from the keys of outputs, never from a path that the server gave."""
 
 import mimetypes
 import re

@@ -1,4 +1,4 @@
-"""`manifest.json`: what noxcli wrote in a directory, for programs and for its own next call."""
+"""`manifest.json`: the list of what noxcli wrote to a directory, for programs and for its own next call."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Bytes of a file that is not whole yet: what came so far, counted and hashed while it comes."""
+"""The bytes of a file that is not complete yet, counted and hashed as they arrive."""
 
 import tempfile
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""Every output in a file of its own: named, fetched, written, and listed in the manifest at last."""
+"""The files of all outputs: named, downloaded, written, and listed in the manifest at the end."""
 
 import io
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A few downloads at a time, watched from the main thread, where signals and limits are exact."""
+"""Parallel downloads, watched from the main thread, where signals and limits are exact."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What a run's output holds: where truncated texts and files sit in it, and how a value looks as text."""
+"""The values of an output: the places of truncated texts and files, and a value as text."""
 
 import mimetypes
 import re

@@ -1,7 +1,7 @@
-"""JUnit XML, the report that every CI system shows: written case by case, so that memory does not grow with them.
+"""JUnit XML, the report that every CI system shows: written case by case, in constant memory.
 
-No standard defines the format. What is written here passes the schema of Jenkins' xUnit plug-in (junit-10.xsd), which
-GitLab, GitHub's report actions, Azure and Buildkite read, too.
+No standard defines the format. This output is valid by the schema of Jenkins' xUnit plug-in (junit-10.xsd), which
+GitLab, GitHub's report actions, Azure and Buildkite read as well.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The result document: what became of a command, for programs (`noxcli.result/1`)."""
+"""The result document, `noxcli.result/1`: the result of a command, for programs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What became of a run, as a JUnit test case."""
+"""A run as a JUnit test case."""
 
 from noxcli.errors import ExitCode
 from noxcli.reports.junit import Case, CaseVerdict

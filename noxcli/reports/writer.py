@@ -1,4 +1,4 @@
-"""What is written for other programs beside stdout: `--junit`, `--dotenv`, and what the CI system takes."""
+"""The reports beside stdout: `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,8 +1,8 @@
-"""What this user started, and how far it was read: ids, host, times and a position, never a value.
+"""The history of this user's runs, and how far each was read: ids, host, times and a position, never a value.
 
-A run has two small files in the state directory: what is known from its start, written once, and its cursor, which is
-overwritten in place by one write per burst, so that even a killed process leaves a whole one. Nothing here ever fails
-a command: what can't be read is as if it had never been there, and a run that can't be noted is a warning.
+A run has two small files in the state directory. The first has what is known from its start, and is written once. The
+second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a whole one.
+Nothing here makes a command fail: what can't be read counts as missing, and a run that can't be written is a warning.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""The log file for support: what was asked of the server and how that went, a JSON object a line.
+"""The log file for support: requests and their results, one JSON object per line.
 
-It holds ids, statuses, codes and times: no key, no input, no output, no name of a file, and nothing that a server says
-in its own words, since it may quote any of them. A log that can't be opened is a mistake; one that can't be written on,
-as on a full disk, never fails a command. One without `end` means that its command was killed.
+It has ids, statuses, codes and times, but no key, input, output, file name, or text of the server, which may quote any
+of them. A log that can't be opened is an error. One that can't be continued, for example on a full disk, makes no
+command fail. A log without `end` means that its command was killed.
 """
 
 import os

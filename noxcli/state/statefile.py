@@ -1,4 +1,4 @@
-"""The state file: a run's ids for a later step, so that a cancelled pipeline can clean up after itself."""
+"""The state file: a run's ids, so that a later step of a canceled pipeline can clean up."""
 
 import json
 from dataclasses import asdict, dataclass

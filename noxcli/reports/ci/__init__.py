@@ -1,4 +1,4 @@
-"""CI systems: which one this is, and what it is told."""
+"""CI systems: their detection, and their forms."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What a CI system is told of a run, beside the plain log: nothing, as long as it does not ask for more."""
+"""The form without a CI system: the plain log, and nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""GitHub Actions: workflow commands on stderr, and the files behind GITHUB_OUTPUT and GITHUB_STEP_SUMMARY.
+"""GitHub Actions: workflow commands on stderr, and the files that GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name.
 
 GitHub docs, actions/reference/workflow-commands. The runner reads both streams of a step (actions/runner,
-ScriptHandler), so commands go to stderr: stdout is somebody's data. It takes a line for a command if `::` comes first
-in it, behind any white space (ActionCommand.TryParseV2).
+ScriptHandler), so commands go to stderr: stdout is the user's data. A line is a command if `::` comes first in it,
+after any white space (ActionCommand.TryParseV2).
 """
 
 import os

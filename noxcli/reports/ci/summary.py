@@ -1,6 +1,4 @@
-"""A step's summary page. HTML, since it has one rule that keeps text text: remote text stands escaped inside `<code>`,
-where Markdown, mentions, links and emoji mean nothing, and no blank line ends it.
-"""
+"""The summary page of a step, as HTML: in an escaped `<code>`, Markdown, mentions, links and emoji have no effect."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
