@@ -23,6 +23,7 @@ HEADINGS = {
         "--name",
         "--overwrite",
         "--no-expand",
+        "--install",
     ),
     "Reports": ("--junit", "--dotenv", "--ci"),
     "Following": (
