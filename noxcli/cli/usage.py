@@ -23,6 +23,7 @@ HEADINGS = {
         "--name",
         "--overwrite",
         "--no-expand",
+        "--install",
     ),
     "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
     "Following": (

@@ -1,4 +1,4 @@
-"""What became of a run, as a JUnit test case."""
+"""A run as a JUnit test case."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.reports.result import Outcome
 from noxcli.timing import seconds_between
 
-# The run itself did not do its work; everything else is trouble on the way to a verdict, or with the output.
+# The run itself failed; every other code is a problem with the verdict or the output.
 FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 
 def verdict_on(exit_code: ExitCode) -> CaseVerdict:
-    """Return what a code says of the run behind it."""
+    """Return what a code says about its run."""
     if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a case of its own
         return CaseVerdict.PASSED
     return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
@@ -24,7 +24,7 @@ def verdict_on(exit_code: ExitCode) -> CaseVerdict:
 def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
     """Return the case; `elapsed` are the seconds that it took as seen from here, where the record says nothing.
 
-    A name should be the same from pipeline to pipeline: that is how CI systems tell a new failure from an old one.
+    The name should be the same in each pipeline: CI systems use it to tell a new failure from an old one.
     """
     run, error = outcome.run, outcome.error
     seconds = seconds_between(run.created_at, run.finished_at) if run else None

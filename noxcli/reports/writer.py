@@ -1,4 +1,4 @@
-"""What is written for other programs beside stdout: `--junit`, `--dotenv`, and what the CI system takes."""
+"""The reports beside stdout: `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,10 +22,10 @@ class Reports:
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
     asserts: Sequence[Query] = ()
-    batch: BatchEnded | None = None  # told to the CI system in place of the runs
+    batch: BatchEnded | None = None  # reported to the CI system instead of the runs
 
     def started(self, run: Run, mask: Mask) -> None:
-        """Write down the ids, the moment the start has answered.
+        """Write the ids as soon as the start is answered.
 
         Raises Undelivered.
         """
@@ -44,7 +44,7 @@ class Reports:
             yield lambda code: self._write_dotenv(outcomes, code, mask)
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
-        """Add to what the CI system takes, which can't be taken back."""
+        """Append to the CI system's files, which can't be undone."""
         if self.batch is not None:
             error = outcomes[0].error
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))

@@ -113,7 +113,7 @@ __noxcli_verbs() {
 
 __noxcli_options() { # VERB
     case $1 in
-        '') offered=(--version --help -h) ;;
+        '') offered=(--version -V --help -h) ;;
         run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         wait) offered=(--json --query --assert --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
@@ -129,9 +129,9 @@ __noxcli_options() { # VERB
         config) offered=(--json --query --base-url --api-key-file --profile --help -h) ;;
         doctor) offered=(--run --json --query --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
         schema) offered=(--json --query --help -h) ;;
-        completion) offered=(--help -h) ;;
+        completion) offered=(--install --help -h) ;;
         sandbox) offered=(--port --key --speed --scenario --replay --switch --help -h) ;;
-        help) offered=(--help -h) ;;
+        help) offered=(--man --install --help -h) ;;
     esac
 }
 
@@ -193,7 +193,7 @@ __noxcli_argument() { # VERB NUMBER
         schema:1) kind=other offered=() ;;
         completion:1) kind=other offered=(bash zsh fish powershell) ;;
         sandbox:*) kind=command offered=() ;;
-        help:1) kind=other offered=(exit-codes) ;;
+        help:1) kind=other offered=(run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help exit-codes) ;;
         *) kind=other offered=() ;;
     esac
 }

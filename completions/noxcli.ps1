@@ -92,7 +92,7 @@ function __noxcli_verbs {
             Arguments = @(
             )
             Options = @(
-                @{ Names = @('--version'); Help = 'Print the version and exit' }
+                @{ Names = @('--version', '-V'); Help = 'Print the version and exit' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -479,11 +479,12 @@ function __noxcli_verbs {
             )
         }
         'completion' = @{
-            Help = 'Print the completion script of a shell'
+            Help = 'Print the completion script of a shell, or install it'
             Arguments = @(
                 @{ Kind = 'other'; Words = @('bash', 'zsh', 'fish', 'powershell'); Repeated = $false }
             )
             Options = @(
+                @{ Names = @('--install'); Help = 'Write the script to your own directory of the shell instead of printing it' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -503,11 +504,13 @@ function __noxcli_verbs {
             )
         }
         'help' = @{
-            Help = 'Print the exit codes, and what to do about each'
+            Help = 'Print the help of a command, the exit codes, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
+                @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }
+                @{ Names = @('--install'); Help = 'With --man, write every manual page to where `man` finds your own' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
