@@ -60,6 +60,7 @@ class Ndjson(_Pipe):
         """With a `query`, print what it finds in each event, and nothing where that is null or does not fit."""
         super().__init__(terminal)
         self.run_id: str | None = None
+        self.inputs: Mapping[str, Any] | None = None  # what this command has sent, secrets masked
         self._query = query
         self._seq = 0
 
@@ -95,7 +96,7 @@ class Ndjson(_Pipe):
                 return self._format(kind, data, redis_id, update.is_terminal)
             case Started(run):
                 self.run_id = run.id
-                return self._own("started", _brief(run))
+                return self._own("started", {**_brief(run), "inputs": self.inputs})
             case Reconnecting(attempt, delay, reason):
                 told = self._terminal.mask(reason)
                 return self._own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
