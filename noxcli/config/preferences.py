@@ -7,7 +7,8 @@ from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem
 from noxcli.models import is_uuid
 
-# Options that may have a default of the user's. None of them changes what stdout looks like, which scripts rely on.
+# Options that may have a default of the user's. But for output_dir, which turns stdout into the files' paths, none of
+# them changes what stdout looks like, which scripts rely on.
 DEFAULTS = (
     "timeout",
     "stall_timeout",
@@ -17,7 +18,11 @@ DEFAULTS = (
     "poll_interval",
     "on_pause",
     "on_interrupt",
+    "on_timeout",
+    "output_dir",
 )
+# Nobody but the user says where files are written, least of all a repository.
+USERS_DEFAULTS = frozenset({"output_dir"})
 TABLES = ("aliases", "defaults")
 
 
