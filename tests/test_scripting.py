@@ -1,5 +1,6 @@
 """docs/scripting.md: its script runs in bash and in dash, and cleans up when it is cut off."""
 
+import os
 import re
 import signal
 import subprocess
@@ -55,7 +56,12 @@ def test_a_script_that_is_cut_off_leaves_no_run_behind(
     endless = plays(script=[Sleep(60_000)])
     (tmp_path / "script.sh").write_text(SCRIPT.replace("run qa Question=@-", f"run {endless} --no-check Question=@-"))
     process = subprocess.Popen(
-        [shell, "script.sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+        [shell, "script.sh"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        start_new_session=True,
     )
     assert process.stdin is not None
     process.stdin.write(b"one\n")
@@ -64,7 +70,7 @@ def test_a_script_that_is_cut_off_leaves_no_run_behind(
     while not sandbox.runs(endless):
         assert time.monotonic() < end
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)  # a shell alone would wait for its pipeline first
     assert process.wait(60) == 143
     for stream in (process.stdout, process.stderr):
         assert stream is not None
