@@ -46,6 +46,7 @@ class Context:
     format: Format = Format.TEXT
     listed: bool = False  # True: the runs are told as a list, although there may be one or none
     query: Query | None = None  # what is printed of a document
+    for_reading: bool = False  # no format was asked for: on a terminal, stdout may look as a reader likes it
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection

@@ -33,6 +33,7 @@ from noxcli.outputs.transfers import Watching
 from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
 from noxcli.render import Format
 from noxcli.render.downloads import watching
+from noxcli.reports.assertions import require_queries
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def deliver(
     """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
-    Raises Undelivered where not all of it could be had or written, after delivering the rest.
+    Raises Undelivered where not all of it could be had or written, after delivering the rest, and then NotAsAsserted
+    where it is not as --assert demands.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
@@ -104,9 +106,10 @@ def deliver(
     else:
         delivered = complete_inline(call.api, output, patience, source.watch)
         if context.format is Format.TEXT:
-            context.terminal.write(_as_stdout(delivered.output))
+            _print(context, run, delivered.output)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
+    require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,18 @@ def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, w
     if not all(fitting):
         fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
     return [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+
+
+def _print(context: Context, run: Run, output: Any) -> None:
+    """Print an output: several values in sections where somebody reads them and asked for no format."""
+    terminal = context.terminal
+    if context.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
+        from noxcli.render.sections import in_sections  # loaded where something is drawn
+
+        values = {key: as_text(value) for key, value in output.items()}
+        terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
+    else:
+        terminal.write(_as_stdout(output))
 
 
 def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:

@@ -23,8 +23,9 @@ HEADINGS = {
         "--name",
         "--overwrite",
         "--no-expand",
+        "--install",
     ),
-    "Reports": ("--junit", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",

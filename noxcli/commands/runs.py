@@ -16,9 +16,11 @@ from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, Run, Workflow
 from noxcli.nearest import nearest
+from noxcli.render.table import Layout
 from noxcli.runs.newest import LONG_AGO, moment_of, newest_first
 from noxcli.timing import parse_duration, seconds_between, show_seconds
 
+RUN_COLUMNS = Layout(("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"), cut=("WORKFLOW",), marked=("STATUS",))
 OfWorkflow = Annotated[
     str | None,
     typer.Argument(metavar="[WORKFLOW]", help="List only this workflow's runs: id or exact name.", show_default=False),
@@ -125,4 +127,4 @@ def _listing(of: Workflow | None) -> Listing[Run]:
             "duration_s": seconds_between(run.created_at, run.finished_at),
         }
 
-    return Listing("runs", ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"), ("WORKFLOW",), row, record)
+    return Listing("runs", RUN_COLUMNS, row, record)

@@ -1,6 +1,6 @@
 """A project's `.noxcli.toml`: aliases and defaults that everybody who works on it shares.
 
-Whoever can change a repository can change this file, so it has no say in where a key goes or comes from.
+Anybody who can change a repository can change this file, so it cannot set keys or servers.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from noxcli.errors import ConfigProblem
 
 PROJECT_FILE = ".noxcli.toml"
 LARGEST_PROJECT_FILE = 64 * 1024  # bytes
-# What only the user's own file may say, in the words of this project's files and of others.
+# Keys that only the user's own file may have, by our names and by common others.
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
 
@@ -21,7 +21,7 @@ SECRET_WORDS = ("key", "token", "secret", "password")
 def find_project_file(start: Path, home: Path) -> Path | None:
     """Return the file nearest to `start`: upwards to the root of its repository or else to the home directory.
 
-    Outside of both, only `start` itself is looked at: anybody may write to a directory above, like /tmp.
+    Outside of both, only `start` itself counts: anybody may write to a directory above it, such as /tmp.
     """
     return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
 

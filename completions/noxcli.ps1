@@ -92,7 +92,7 @@ function __noxcli_verbs {
             Arguments = @(
             )
             Options = @(
-                @{ Names = @('--version'); Help = 'Print the version and exit' }
+                @{ Names = @('--version', '-V'); Help = 'Print the version and exit' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -119,6 +119,7 @@ function __noxcli_verbs {
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -158,6 +159,7 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -188,6 +190,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -227,6 +230,7 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -400,6 +404,9 @@ function __noxcli_verbs {
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
                 @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
+                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--expect'); Help = 'Compare outputs with these, by the rows'' $id (JSON lines, CSV or TSV)'; Kind = 'file'; Words = @() }
+                @{ Names = @('--expect-as'); Help = 'Compare the whole output, expected keys only, or those as text without blanks'; Kind = 'other'; Words = @('exact', 'subset', 'text') }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
@@ -476,11 +483,12 @@ function __noxcli_verbs {
             )
         }
         'completion' = @{
-            Help = 'Print the completion script of a shell'
+            Help = 'Print the completion script of a shell, or install it'
             Arguments = @(
                 @{ Kind = 'other'; Words = @('bash', 'zsh', 'fish', 'powershell'); Repeated = $false }
             )
             Options = @(
+                @{ Names = @('--install'); Help = 'Write the script to your own directory of the shell instead of printing it' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -500,11 +508,13 @@ function __noxcli_verbs {
             )
         }
         'help' = @{
-            Help = 'Print the exit codes, and what to do about each'
+            Help = 'Print the help of a command, the exit codes, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
+                @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }
+                @{ Names = @('--install'); Help = 'With --man, write every manual page to where `man` finds your own' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
