@@ -31,6 +31,7 @@ from noxcli.outputs.transfers import Watching
 from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
 from noxcli.render import Format
 from noxcli.render.downloads import watching
+from noxcli.reports.assertions import require_queries
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def deliver(
     """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
-    Raises Undelivered where not all of it could be had or written, after delivering the rest.
+    Raises Undelivered where not all of it could be had or written, after delivering the rest, and then NotAsAsserted
+    where it is not as --assert demands.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
@@ -105,6 +107,7 @@ def deliver(
             _print(context, run, delivered.output)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
+    require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
 @dataclass(frozen=True, slots=True)

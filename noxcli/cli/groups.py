@@ -62,6 +62,7 @@ class Delivering:
 class Reporting:
     """What is written for other programs beside stdout."""
 
+    asserts: options.Asserts = None
     junit: options.Junit = None
     dotenv: options.Dotenv = None
     ci: options.Ci = None

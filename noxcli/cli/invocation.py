@@ -110,9 +110,11 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
 def report(context: Context, reporting: Reporting, output_dir: str | None) -> None:
     """Settle what is written for other programs, before anything can fail that would have to be in it.
 
-    Raises UsageProblem where a report could not be written, ConfigProblem for a NOXCLI_CI that is not known.
+    Raises UsageProblem where an assertion is not valid or a report could not be written, ConfigProblem for a NOXCLI_CI
+    that is not known.
     """
     reports = context.reports = Reports(output_dir=output_dir)
+    reports.asserts = [Query.read(text, "--assert") for text in reporting.asserts or []]
     reports.ci = ci_system(reporting.ci, context.terminal, context.clock)
     if reporting.junit is not None:
         check_target(Path(reporting.junit), "--junit")

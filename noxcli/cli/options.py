@@ -146,6 +146,14 @@ StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
+Asserts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assert",
+        metavar="EXPR",
+        help="Demand that this JMESPath expression is true of the result, else exit 11; repeatable.",
+    ),
+]
 Dotenv = Annotated[
     str | None,
     typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),

@@ -25,7 +25,7 @@ HEADINGS = {
         "--no-expand",
         "--install",
     ),
-    "Reports": ("--junit", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",
