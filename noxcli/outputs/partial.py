@@ -54,7 +54,7 @@ class Part:
         self.size += len(piece)
 
     def restart(self) -> None:
-        """Forget what came so far."""
+        """Drop the bytes so far."""
         try:
             self._file.seek(0)
             self._file.truncate()
@@ -73,7 +73,7 @@ class Part:
         return self._file
 
     def drop(self) -> None:
-        """Let go of the bytes."""
+        """Release the bytes."""
         self._file.close()
 
     def refused(self, error: OSError) -> Undelivered:
