@@ -90,6 +90,7 @@ class NoxError(Exception):
     exit_code: ExitCode
     phase: Phase | None = None
     leaves_doubt = False  # True: a run may exist that nobody knows the id of
+    said = False  # on stderr already
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """How a command line ends: whatever was raised becomes one line, one code and, where promised, one document."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -11,9 +10,6 @@ from noxcli.cli.context import Context
 from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unfitting, Unwritten, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
-
-# A command line in a hint; whoever pastes it means the same server.
-PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
 
 
 def run_argv(argv: Sequence[str], context: Context) -> int:
@@ -96,9 +92,7 @@ def tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCo
 
 def say(context: Context, error: NoxError) -> None:
     """Say the error on stderr, and note it for reports and result."""
-    error.hint = error.hint and PASTED.sub(lambda line: line[0] + context.route, error.hint)
-    error.hide(context.terminal.mask)
-    context.terminal.complain(f"noxcli: {error.line()}")
+    context.complain(error)
     context.blame(error)
 
 
@@ -137,7 +131,7 @@ def come_back(context: Context) -> str | None:
         return None
     if run is None or len(context.outcomes) > 1:
         return f"continue with: {context.way_back}"
-    return f"run {run.id} keeps running; continue with: {context.way_back}"
+    return f"run {run.id} keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
 
 
 def format_in(argv: Sequence[str]) -> Format:

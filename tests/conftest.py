@@ -180,6 +180,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     documents.check_files(tmp_path)
 
 
+def piped(text: str) -> io.TextIOWrapper:
+    """stdin as Python has it, with this text in it."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()))
+
+
 def statuses(lines: Sequence[dict[str, Any]]) -> list[str]:
     """The run statuses that events told, in order."""
     return [line["data"]["status"] for line in lines if line["type"] == "state"]

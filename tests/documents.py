@@ -26,7 +26,7 @@ def check_stdout(out: bytes) -> None:
 def check_files(directory: Path) -> None:
     """Hold the manifests and state files below a directory against their schemas."""
     for path in directory.rglob("*"):
-        if path.name == "manifest.json" or path.suffix == ".state":
+        if path.is_file() and (path.name == "manifest.json" or path.suffix == ".state"):
             check_document(_parsed(path.read_bytes()))
 
 

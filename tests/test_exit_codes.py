@@ -13,6 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.process import NOXCLI, call, environment, running
 
+UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 FOREVER = [Sleep(60_000)]
 LONG = "x" * 20_000
 
@@ -23,8 +24,8 @@ CASES: dict[ExitCode, tuple[dict[str, Any], list[str]]] = {
     ExitCode.USAGE: ({}, ["run", "WF", "no-operator"]),
     ExitCode.RUN_STOPPED: ({"status": "stopped"}, ["run", "WF"]),
     ExitCode.AUTH: ({"faults": {"start": [Answer(403, {"detail": "flows_run"})]}}, ["run", "WF"]),
-    ExitCode.NOT_FOUND: ({}, ["wait", "3c90c3cc-0d44-4b50-8888-8dd25736052a"]),
-    ExitCode.LOST_CONTACT: ({}, ["wait", "x", "--base-url", "http://127.0.0.1:9", "--retry-for", "0"]),
+    ExitCode.NOT_FOUND: ({}, ["wait", UNKNOWN]),
+    ExitCode.LOST_CONTACT: ({}, ["wait", UNKNOWN, "--base-url", "http://127.0.0.1:9", "--retry-for", "0"]),
     ExitCode.START_UNKNOWN: ({"faults": {"start": [LostAnswer("drop")]}}, ["run", "WF"]),
     ExitCode.NOT_FINISHED: ({"script": FOREVER}, ["fetch-output", "RUN"]),
     ExitCode.UNDELIVERED: (
@@ -32,6 +33,7 @@ CASES: dict[ExitCode, tuple[dict[str, Any], list[str]]] = {
         ["run", "WF"],
     ),
     ExitCode.PAUSED: ({"status": "awaiting_human_feedback"}, ["run", "WF"]),
+    ExitCode.NOT_AS_ASSERTED: ({"output": {"A": "x"}}, ["run", "WF", "--assert", "output.A == 'y'"]),
     ExitCode.TEMPORARY: ({}, ["run", "WF", "--base-url", "http://127.0.0.1:9", "--retry-for", "0"]),
     ExitCode.TIMED_OUT: ({"script": FOREVER}, ["run", "WF", "--timeout", "500ms"]),
 }
@@ -93,7 +95,7 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
 
 
 def test_every_code_is_tested_here() -> None:
-    unused = {ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}  # taken, so that nothing else becomes of the number
+    unused = {ExitCode.UNMET}  # taken, so that nothing else becomes of the number
     assert set(ExitCode) == {*CASES, *SIGNALS, *unused, ExitCode.READER_GONE, ExitCode.BUG}
 
 

@@ -44,7 +44,14 @@ FOREIGN = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
 }
-CROSSING = {"completions", "faults", "fuzz", "hostile", "sdk"}  # folders of tests that are not about one room
+CROSSING = {
+    "engines",
+    "completions",
+    "faults",
+    "fuzz",
+    "hostile",
+    "sdk",
+}  # folders of tests that are not about one room
 
 
 def part_of(path: Path) -> str:
@@ -138,7 +145,7 @@ def test_nothing_heavy_is_loaded_for_help_and_mistakes(argv: list[str]) -> None:
 def test_a_call_loads_neither_the_live_display_nor_the_sandbox(tmp_path: Path) -> None:
     code = (
         "import sys, json, runpy\n"
-        "sys.argv = ['noxcli', 'wait', 'x', '--base-url', 'http://127.0.0.1:9', '--retry-for', '0']\n"
+        "sys.argv = ['noxcli', 'wait', 'w/x', '--base-url', 'http://127.0.0.1:9', '--retry-for', '0']\n"
         "try: runpy.run_module('noxcli', run_name='__main__')\n"
         "except SystemExit: pass\n"
         "sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))\n"

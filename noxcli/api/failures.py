@@ -59,11 +59,11 @@ def masked(call: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], 
     return guarded
 
 
-def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -> NoxError:
+def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None) -> NoxError:
     """Return the error for an answer that is no success; reads and closes its body.
 
-    `keyed` is false where our key was not sent: then the answer says nothing about it. `mask` takes secrets out of
-    what the answer quotes.
+    `key_from` says where our key is from, None where it was not sent: then the answer says nothing about it. `mask`
+    takes secrets out of what the answer quotes.
     """
     status, headers = response.status_code, response.headers
     try:
@@ -76,9 +76,10 @@ def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     request_id = request_id_of(response)
-    if status == 401 and keyed:
-        return Unauthorized(what, "is NOXUS_API_KEY a key of this host?", http_status=status, request_id=request_id)
-    if status == 403 and keyed:
+    if status == 401 and key_from is not None:
+        hint = f"is the key from {key_from} one of this host?"
+        return Unauthorized(what, hint, http_status=status, request_id=request_id)
+    if status == 403 and key_from is not None:
         return Unauthorized(
             what,
             "the key lacks a permission (running needs flows_run)",
@@ -86,7 +87,9 @@ def failure_of(response: requests.Response, mask: Mask, *, keyed: bool = True) -
             request_id=request_id,
         )
     if status in {404, 410}:
-        return NotFound(what, "check the id and the key's workspace", http_status=status, request_id=request_id)
+        doubled = "/v1/v1/" in urlsplit(response.url).path
+        hint = "drop /v1 from the base URL, noxcli adds it" if doubled else "check the id and the key's workspace"
+        return NotFound(what, hint, http_status=status, request_id=request_id)
     if status in {408, 425, 429} or status >= 500:
         return Unavailable(
             what,

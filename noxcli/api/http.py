@@ -141,7 +141,8 @@ class Http:
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
         if not 200 <= response.status_code < 300:
-            raise failure_of(response, self.mask, keyed=url.origin == self._home.origin)
+            ours = url.origin == self._home.origin
+            raise failure_of(response, self.mask, key_from=self.settings.key_from if ours else None)
         return response
 
     @masked

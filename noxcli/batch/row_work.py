@@ -7,6 +7,7 @@ from typing import Any
 from noxcli.batch.rows import Row
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of
+from noxcli.inputs.sources import OnlyFiles
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import with_output
@@ -31,7 +32,7 @@ class RowWork:
 
     def store(self, row: Row) -> dict[str, Any]:
         """Return the row's input object with every file stored. Raises what the API raises."""
-        uploader = Uploader(self.api, self.patience(), self.clock, lambda _: None)
+        uploader = Uploader(self.api, self.patience(), self.clock, lambda _: None, OnlyFiles())
         return row.inputs.stored(uploader.store)
 
     def deliver(self, row: Row, run: Run) -> Delivered:

@@ -96,7 +96,7 @@ def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> S
         for value in row.inputs.values.values():
             if isinstance(value, Upload):
                 found.uploads += 1
-                found.upload_bytes += value.size
+                found.upload_bytes += value.size or 0
     found.digest = digest.hexdigest()
     return found
 

@@ -1,5 +1,6 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from noxcli.config.layers import Configured, read_configured
 from noxcli.config.settings import Settings, addresses_in
 from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, Unfitting
 from noxcli.inputs.parse import Inputs
+from noxcli.inputs.sources import Sources
 from noxcli.models import Run
 from noxcli.query import Query, as_line
 from noxcli.redaction import LEAST, can_hide
@@ -29,6 +31,9 @@ from noxcli.timing import Clock, Deadline, show_seconds
 if TYPE_CHECKING:
     from noxcli.api import Exchange, NoxusApi
 
+# A command line in a hint; whoever pastes it means the same server.
+PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
+
 
 @dataclass(slots=True)
 class Context:
@@ -39,13 +44,16 @@ class Context:
     signals: Signals = field(default_factory=Signals)
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
+    listed: bool = False  # True: the runs are told as a list, although there may be one or none
     query: Query | None = None  # what is printed of a document
+    for_reading: bool = False  # no format was asked for: on a terminal, stdout may look as a reader likes it
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
     base_url: str = ""  # in force, once there is a connection
     log: Logbook = field(default_factory=Logbook)
     route: str = ""  # the flags that said where to connect, for command lines to paste
     reports: Reports = field(default_factory=Reports)
+    sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
     _ndjson: Ndjson | None = None
     _concluded: bool = False
@@ -59,7 +67,7 @@ class Context:
     @property
     def outcome(self) -> Outcome:
         """What is known of the command's only or first run."""
-        return self.outcomes[0]
+        return self.outcomes[0] if self.outcomes else Outcome()
 
     @property
     def writes_text(self) -> bool:
@@ -211,10 +219,22 @@ class Context:
         if self._concluded:
             return
         if self.format is Format.JSON:
-            self._print(document_of(self.outcomes, exit_code, self.terminal.mask))
+            self._print(self._document(exit_code))
         elif self.format is Format.NDJSON:
-            self._lines().finish(document_of(self.outcomes, exit_code, self.terminal.mask))
+            self._lines().finish(self._document(exit_code))
         self._concluded = True
+
+    def _document(self, exit_code: ExitCode) -> dict[str, Any]:
+        return document_of(self.outcomes, exit_code, self.terminal.mask, listed=self.listed)
+
+    def complain(self, error: NoxError) -> None:
+        """Say the error on stderr, once."""
+        if error.said:
+            return
+        error.said = True
+        error.hint = error.hint and PASTED.sub(lambda line: line[0] + self.route, error.hint)
+        error.hide(self.terminal.mask)
+        self.terminal.complain(f"noxcli: {error.line()}")
 
     def write_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the one document of a command that has one of its own.

@@ -8,9 +8,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import typer
+
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Delivering
-from noxcli.cli.invocation import Invocation
+from noxcli.cli.invocation import Invocation, directory_of
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
 from noxcli.models import Run, Workflow
@@ -31,6 +33,7 @@ from noxcli.outputs.transfers import Watching
 from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
 from noxcli.render import Format
 from noxcli.render.downloads import watching
+from noxcli.reports.assertions import require_queries
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
@@ -46,20 +49,20 @@ class Destination:
     overwrite: bool = False
 
 
-def destination(delivering: Delivering) -> Destination | None:
+def destination(ctx: typer.Context, delivering: Delivering) -> Destination | None:
     """Return where files go, None for stdout.
 
     Raises UsageProblem for a template that can't be filled, and for options that mean nothing without a directory.
     """
-    name, overwrite = delivering.name, delivering.overwrite
-    if delivering.output_dir is None:
+    name, overwrite, directory = delivering.name, delivering.overwrite, directory_of(ctx, delivering)
+    if directory is None:
         given = [option for option, there in (("--name", name is not None), ("--overwrite", overwrite)) if there]
         if given:
             raise UsageProblem(f"{given[0]} is about files", "add --output-dir DIR")
         return None
     if name is not None:
         check_template(name)
-    return Destination(Path(delivering.output_dir), TEMPLATE if name is None else name, overwrite)
+    return Destination(Path(directory), TEMPLATE if name is None else name, overwrite)
 
 
 def check_directory(into: Destination | None) -> None:
@@ -83,7 +86,8 @@ def deliver(
     """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
-    Raises Undelivered where not all of it could be had or written, after delivering the rest.
+    Raises Undelivered where not all of it could be had or written, after delivering the rest, and then NotAsAsserted
+    where it is not as --assert demands.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
@@ -102,9 +106,10 @@ def deliver(
     else:
         delivered = complete_inline(call.api, output, patience, source.watch)
         if context.format is Format.TEXT:
-            context.terminal.write(_as_stdout(delivered.output))
+            _print(context, run, delivered.output)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
+    require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +128,9 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
         filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
-    context.terminal.note(
-        f"saved {count} files in {into.directory}" + (f", {right} of them there before" if right else "")
-    )
+    files = f"{count} file{'' if count == 1 else 's'}"
+    before = f", {right} of them there before" if right else ""
+    context.terminal.note(f"saved {files} in {into.directory}{before}")
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
@@ -181,6 +186,18 @@ def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, w
     if not all(fitting):
         fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
     return [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+
+
+def _print(context: Context, run: Run, output: Any) -> None:
+    """Print an output: several values in sections where somebody reads them and asked for no format."""
+    terminal = context.terminal
+    if context.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
+        from noxcli.render.sections import in_sections  # loaded where something is drawn
+
+        values = {key: as_text(value) for key, value in output.items()}
+        terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
+    else:
+        terminal.write(_as_stdout(output))
 
 
 def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from noxcli.cli.context import Context
 from noxcli.errors import ExitCode
 from noxcli.render import Format
-from noxcli.render.table import in_columns, with_tabs
+from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.timing import parse_time, show_age
 
 DEFAULT_LIMIT = 30
@@ -20,8 +20,7 @@ class Listing(Generic[T]):
     """How one kind of thing is listed. `row` gets a way to write times, and true where eyes will read it."""
 
     name: str  # in the document, where it is also the schema's
-    header: Sequence[str]
-    cut: Sequence[str]  # columns that give way on a narrow terminal
+    layout: Layout
     row: Callable[[T, Callable[[str | None], str], bool], Sequence[str]]
     record: Callable[[T], Mapping[str, Any]]  # under the API's names
 
@@ -34,7 +33,8 @@ class Listing(Generic[T]):
         elif terminal.read_by_eyes:
             now = context.clock.now()
             rows = [self.row(item, lambda text: _age(text, now), True) for item in items]
-            terminal.write(in_columns(self.header, rows, cut=self.cut) if rows else "")
+            if rows:
+                terminal.show(for_eyes(terminal, self.layout, rows))
         else:
             terminal.write(with_tabs([self.row(item, lambda text: text or "", False) for item in items]))
         if not items:

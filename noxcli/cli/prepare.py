@@ -138,7 +138,7 @@ def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, An
     Raises what the API raises; nothing is started then.
     """
     call.context.enter(Phase.UPLOAD)
-    uploader = Uploader(call.api, patience, call.context.clock, call.context.terminal.note)
+    uploader = Uploader(call.api, patience, call.context.clock, call.context.terminal.note, call.context.sources)
     return inputs.stored(uploader.store)
 
 

@@ -13,13 +13,13 @@ from noxcli.cli.invocation import present
 from noxcli.config.preferences import DEFAULTS
 from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.errors import Unauthorized
-from noxcli.render.table import in_columns, with_tabs
+from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.urls import shown_url
 
 CONFIG_SCHEMA = "noxcli.config/1"
 KEY_SHOWN = "(hidden)"
-SETTING_COLUMNS = ("SETTING", "VALUE", "FROM")
+SETTING_COLUMNS = Layout(("SETTING", "VALUE", "FROM"), cut=("VALUE", "FROM"), wraps=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,10 @@ def config(
         return
     rows = [(row.name, row.value or "-", row.source) for row in settings]
     rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]
-    context.terminal.write(
-        in_columns(SETTING_COLUMNS, rows) if context.terminal.read_by_eyes else with_tabs([SETTING_COLUMNS, *rows])
-    )
+    if context.terminal.read_by_eyes:
+        context.terminal.show(for_eyes(context.terminal, SETTING_COLUMNS, rows))
+    else:
+        context.terminal.write(with_tabs([SETTING_COLUMNS.header, *rows]))
 
 
 def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Setting]:

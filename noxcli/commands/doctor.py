@@ -1,7 +1,7 @@
 """`noxcli doctor`: is everything between here and the server as it should be; a line for each check, with its mend."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +21,7 @@ from noxcli.cli.defaults import check_defaults
 from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
+from noxcli.cli.shipped import finds_page, finds_script, user_shell
 from noxcli.config.settings import (
     Settings,
     allows_http,
@@ -31,6 +32,8 @@ from noxcli.config.settings import (
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
 from noxcli.models import Run
 from noxcli.redaction import Mask
+from noxcli.render.table import Layout, for_eyes
+from noxcli.render.terminal import Terminal
 from noxcli.runs.resolve import resolve_run
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.timing import Deadline
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 DOCTOR_SCHEMA = "noxcli.doctor/1"
+CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True, headed=False)
 LOOK = 5.0  # seconds at a stream
 LATEST_RUNS = 100  # runs among which one that is running is looked for
 RunOption = Annotated[
@@ -77,15 +81,23 @@ def doctor(
     context: Context = ctx.obj
     present(context, common, Delivering(as_json=as_json, query=query))
     checks: list[Check] = []
-    for check in _checks(ctx, context, common, run):
+    for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
         checks.append(check)
         if context.writes_text:
-            hint = f"; {check.hint}" if check.hint else ""
-            context.terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
+            _say(context.terminal, check)
     code = worst(check.error.exit_code for check in checks if check.error)
     if not context.writes_text:
         context.write_document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
+
+
+def _say(terminal: Terminal, check: Check) -> None:
+    hint = f"; {check.hint}" if check.hint else ""
+    if terminal.read_by_eyes:
+        row = (f"{check.verdict:<9}", f"{check.name:<7}", f"{check.message}{hint}")
+        terminal.show(for_eyes(terminal, CHECK_COLUMNS, [row]))
+    else:
+        terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
 
 
 def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, object]:
@@ -113,7 +125,7 @@ def _checks(ctx: typer.Context, context: Context, common: Common, run: str | Non
         source = find_key(common.api_key_file, environ, chosen)
         check_server(source, address)
         warnings: list[str] = []
-        settings = Settings(address, source.read(warnings.append))
+        settings = Settings(address, source.read(warnings.append), source.source)
         yield Check(name, CheckVerdict.WARNING if warnings else CheckVerdict.OK, "; ".join([source.source, *warnings]))
     except NoxError as error:
         yield Check.failed(name, error)
@@ -129,6 +141,23 @@ def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
     if configured.profile is not None:
         read.insert(0, f"profile {configured.profile.name.value} ({configured.profile.name.source})")
     return Check("config", CheckVerdict.OK, ", ".join(read) or "no profile and no project file")
+
+
+def _shell(context: Context) -> Check:
+    """Say whether the user's shell and `man` find what noxcli has for them: after some installs they don't."""
+    environ = context.terminal.environ
+    shell = user_shell(environ)
+    if shell is None:
+        return Check("shell", CheckVerdict.UNCHECKED, "SHELL names no shell that there is a completion script for")
+    missing = []
+    if not finds_script(shell, environ):
+        missing.append((f"completion for {shell}", f"noxcli completion {shell} --install"))
+    if not finds_page(environ):
+        missing.append(("manual pages", "noxcli help --man --install"))
+    if not missing:
+        return Check("shell", CheckVerdict.OK, f"completion for {shell} and manual pages are installed")
+    whats, commands = zip(*missing, strict=True)
+    return Check("shell", CheckVerdict.NOTE, f"not installed: {', '.join(whats)}", f"run {'; '.join(commands)}")
 
 
 def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:

@@ -1,6 +1,5 @@
 """`noxcli fetch-output`: deliver the output of a finished run, truncated texts completed."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -38,12 +37,12 @@ def fetch_output(
     """
     call = begin(ctx, common, waiting, delivering, reporting, subject=run)
     context = call.context
-    into = destination(delivering)
+    into = destination(ctx, delivering)
     with call.connect() as api:
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = call.patience(gave_up=LostContact)
-        found = call.run(one_run(run, sys.stdin), patience)
+        found = call.run(one_run(run, context.sources), patience)
         found = context.outcome.run = own_record(api, found, patience)
         context.outcome.confirmed = True
         if not found.settled:

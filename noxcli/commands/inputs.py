@@ -15,11 +15,13 @@ from noxcli.errors import Phase, Unavailable
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import item_start
 from noxcli.inputs.schema import SAMPLES, schema_of
-from noxcli.render.table import in_columns, with_tabs
+from noxcli.render.table import Layout, for_eyes, with_tabs
+from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.runs.resolve import resolve_version
 
 INPUT_COLUMNS = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
+KEY_COLUMNS = Layout(("INPUT", "TYPE", "REQUIRED", "DEFAULT"), cut=("INPUT", "DEFAULT"), marked=("REQUIRED",))
 SAMPLE_FILE = "noxcli-sample.txt"
 
 
@@ -61,16 +63,24 @@ def inputs(
     if not context.writes_text:
         context.write_document(schema_of(nodes, known.name or found.name), indent=2)
         return
-    context.terminal.write(table(nodes, aligned=context.terminal.read_by_eyes))
+    if not context.terminal.read_by_eyes:
+        rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]
+        context.terminal.write(with_tabs([INPUT_COLUMNS, *rows]))
+    elif nodes:
+        context.terminal.show(table(context.terminal, nodes))
+    if not nodes:
+        context.terminal.note("the workflow takes no inputs")
     context.terminal.note(f"try: {sample_line(workflow, nodes)}")
 
 
-def table(nodes: Sequence[InputNode], *, aligned: bool) -> str:
-    """Return a line for each input: in columns for eyes, with tabs and nothing cut for programs."""
-    rows = [_row(node) for node in nodes]
-    if aligned:
-        return in_columns(INPUT_COLUMNS, rows, cut=("DEFAULT", "FIXED"))
-    return with_tabs([INPUT_COLUMNS, *([visible(cell, None) for cell in row] for row in rows)])
+def table(terminal: Terminal, nodes: Sequence[InputNode]) -> str:
+    """Return a line for each input in columns: the key to type, and no node id where the label is one."""
+    keys = {node.id: key for key, node in keys_of(nodes).items()}
+    rows = []
+    for node in nodes:
+        _, _, kind, required, fixed, default = _row(node)
+        rows.append((keys.get(node.id, node.id), kind, required, f"{fixed} (fixed)" if node.fixed else default))
+    return for_eyes(terminal, KEY_COLUMNS, rows)
 
 
 def _row(node: InputNode) -> tuple[str, ...]:

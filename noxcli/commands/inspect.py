@@ -1,6 +1,5 @@
 """`noxcli inspect`: a run from inside: which node did what, for how long, with which inputs, and why it failed."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -17,16 +16,18 @@ from noxcli.errors import NotFound, NoxError, Phase, UsageProblem
 from noxcli.models import Finished, Run, is_uuid
 from noxcli.nearest import nearest
 from noxcli.outputs.expand import complete_inline, is_complete, require_whole
-from noxcli.render.table import in_columns, with_tabs
+from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
 from noxcli.runs.inside import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
 from noxcli.runs.resolve import one_run
-from noxcli.timing import show_seconds
+from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
-NODE_COLUMNS = ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR")
+NODE_COLUMNS = Layout(
+    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"), cut=("ERROR", "NODE"), marked=("STATUS",)
+)
 UNKNOWN = "-"
 NodeOption = Annotated[
     str | None,
@@ -82,7 +83,7 @@ def inspect(
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
         patience = call.patience()
-        found = call.run(one_run(run, sys.stdin), patience)
+        found = call.run(one_run(run, context.sources), patience)
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
@@ -145,9 +146,11 @@ class Inside:
         """Write the table to stdout, and how the run stands to stderr."""
         terminal, run = call.context.terminal, self.run
         records = [self._record(node) for node in self.progress.nodes.values()]
-        for_eyes = terminal.read_by_eyes
-        rows = [_row(record, for_eyes=for_eyes) for record in records]
-        terminal.write(in_columns(NODE_COLUMNS, rows, cut=("ERROR", "NODE")) if for_eyes else with_tabs(rows))
+        rows = [_row(record, by_eyes=terminal.read_by_eyes) for record in records]
+        if terminal.read_by_eyes:
+            terminal.show(for_eyes(terminal, NODE_COLUMNS, rows))
+        else:
+            terminal.write(with_tabs(rows))
         terminal.note(
             f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
         )
@@ -163,11 +166,13 @@ class Inside:
         return [f"{to_json(name)}\t{to_json(line)}" for name, part in by_node for line in part]
 
 
-def _row(record: dict[str, Any], *, for_eyes: bool) -> Sequence[str]:
+def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     took = record["duration_s"]
-    lasted = UNKNOWN if took is None else show_seconds(took) if for_eyes else f"{took:.3f}"
+    lasted = UNKNOWN if took is None else show_seconds(took) if by_eyes else f"{took:.3f}"
     sizes = [UNKNOWN if size is None else str(size) for size in (record["input_bytes"], record["output_bytes"])]
-    return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
+    moment = parse_time(record["started_at"])
+    started = f"{moment:%H:%M:%S}" if moment and by_eyes else record["started_at"] or UNKNOWN
+    return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
 def _inside(call: Invocation, run: Run) -> Inside:

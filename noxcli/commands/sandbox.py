@@ -1,5 +1,6 @@
 """`noxcli sandbox`: the Noxus API on this machine, until Ctrl-C or around one command."""
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -74,6 +75,11 @@ def sandbox(
             code = serve_forever(
                 key=key, port=DEFAULT_PORT if port is None else port, speed=speed, scenarios=added, switches=decided
             )
-    except (ValueError, OSError) as error:
+    except ValueError as error:
+        raise UsageProblem(f"the sandbox can't start: {error}") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            wanted = DEFAULT_PORT if port is None else port
+            raise UsageProblem(f"port {wanted} is in use", "give another --port, or 0 for any free one") from None
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)

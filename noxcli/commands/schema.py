@@ -10,11 +10,11 @@ from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
 from noxcli.errors import UsageProblem
 from noxcli.nearest import nearest
-from noxcli.render.table import in_columns, with_tabs
+from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.schemas import schema_named, schema_names
 
 SCHEMAS_SCHEMA = "noxcli.schemas/1"
-SCHEMA_COLUMNS = ("NAME", "SCHEMA", "OF")
+SCHEMA_COLUMNS = Layout(("NAME", "SCHEMA", "OF"), cut=("OF",), wraps=True)
 Name = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="Print this schema; without it, list all.", show_default=False)
 ]
@@ -41,8 +41,10 @@ def schema(
     listed = {each: schema_named(each) for each in schema_names()}
     about = [(each, found["title"], found["description"]) for each, found in listed.items()]
     if context.writes_text:
-        rows = in_columns(SCHEMA_COLUMNS, about, cut=("OF",)) if context.terminal.read_by_eyes else with_tabs(about)
-        context.terminal.write(rows)
+        if context.terminal.read_by_eyes:
+            context.terminal.show(for_eyes(context.terminal, SCHEMA_COLUMNS, about))
+        else:
+            context.terminal.write(with_tabs(about))
         return
     entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
     context.write_document({"schema": SCHEMAS_SCHEMA, "schemas": entries})

@@ -1,6 +1,5 @@
 """`noxcli stop`: ask for a stop and make sure of it; safe to repeat, on nothing, and on a run that has ended."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
+from noxcli.nearest import nearest
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.runs.resolve import read_runs
 from noxcli.runs.stop import not_stopped, stop_run
@@ -53,11 +53,12 @@ def stop(
     context = call.context
     if not runs and state_file is None:
         raise UsageProblem("no run is named", "give RUN, or --state-file FILE")
-    named = read_runs(runs or [], sys.stdin, required=False)
+    context.listed = "-" in (runs or [])
+    named = read_runs(runs or [], context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None
     if not named and state is None:
-        missing = f"{state_file} is not there, so nothing was started" if state_file else "stdin names no run"
-        context.terminal.note(f"nothing to stop: {missing}")
+        context.outcomes = [] if context.listed else context.outcomes
+        context.terminal.note(f"nothing to stop: {_missing(state_file) if state_file else 'stdin names no run'}")
         return
     with call.connect():
         if state is not None:
@@ -76,8 +77,20 @@ def stop(
             except NoxError as error:
                 outcome.error = error
             if outcome.error is not None and len(named) > 1:
-                context.terminal.complain(f"noxcli: {outcome.error.line()}")
+                context.complain(outcome.error)
     raise_worst(context.outcomes)
+
+
+def _missing(state_file: str) -> str:
+    """Say what a missing state file means, and which one may have been meant."""
+    path = Path(state_file)
+    try:
+        there = [other.name for other in path.parent.iterdir() if other.suffix == (path.suffix or ".state")]
+    except OSError:
+        there = []
+    near = nearest(path.name, there)
+    told = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
+    return f"{told}: did you mean {path.with_name(near)}?" if near else told
 
 
 def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
@@ -86,7 +99,7 @@ def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
     run: Run = call.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
-        context.terminal.note(f"run {run.id} had ended by itself: {run.status}")
+        context.terminal.note(f"run {run.id} had ended before: {run.status}")
     else:
         run = outcome.run = stop_run(call.api, run, context.clock, deadline)
         if not run.settled:

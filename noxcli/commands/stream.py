@@ -1,7 +1,5 @@
 """`noxcli stream`: follow a run that somebody else started, to its verdict and its output."""
 
-import sys
-
 import typer
 
 from noxcli.cli import options
@@ -38,11 +36,11 @@ def stream(
     """
     call = begin(ctx, common, Waiting(timeout, following.retry_for), delivering, reporting, subject=run)
     context = call.context
-    into = destination(delivering)
+    into = destination(ctx, delivering)
     if resume and etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
     policy = policy_of(context, following)
-    run = one_run(run, sys.stdin)
+    run = one_run(run, context.sources)
     context.way_back = context.line_to_stream(run)
     with call.connect() as api:
         check_directory(into)

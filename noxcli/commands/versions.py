@@ -15,6 +15,7 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
+from noxcli.render.table import Layout
 from noxcli.runs.newest import newest_first
 
 if TYPE_CHECKING:
@@ -81,4 +82,5 @@ def _record(version: Version) -> dict[str, Any]:
     }
 
 
-VERSION_LISTING = Listing("versions", ("ID", "NAME", "CREATED", "LIVE"), ("NAME",), _row, _record)
+VERSION_COLUMNS = Layout(("ID", "NAME", "CREATED", "LIVE"), cut=("NAME",), marked=("LIVE",))
+VERSION_LISTING = Listing("versions", VERSION_COLUMNS, _row, _record)

@@ -13,6 +13,7 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase
 from noxcli.models import Workflow
+from noxcli.render.table import Layout
 from noxcli.runs.newest import newest_first
 
 
@@ -58,4 +59,4 @@ def _record(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-WORKFLOW_LISTING = Listing("workflows", ("ID", "NAME", "UPDATED"), ("NAME",), _row, _record)
+WORKFLOW_LISTING = Listing("workflows", Layout(("ID", "NAME", "UPDATED"), cut=("NAME",)), _row, _record)

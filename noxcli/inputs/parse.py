@@ -1,24 +1,22 @@
-"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects become what is sent."""
+"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the input object."""
 
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from noxcli.errors import UsageProblem
-from noxcli.files import reason_of
 from noxcli.inputs.secrets import read_secret
+from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
 from noxcli.redaction import HIDDEN
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
-MARK = "\ufeff"  # editors on Windows put it in front of JSON
+MARK = "\ufeff"  # editors on Windows write it before JSON
 DEEPEST_INPUT = 500  # levels: what any thread of any Python can parse, compare and send
 STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -35,11 +33,11 @@ class Inputs:
     secret: frozenset[str] = frozenset()
 
     def secret_values(self) -> dict[str, str]:
-        """Return the texts that may be shown nowhere, by key."""
+        """Return the texts that must never be shown, by key."""
         return {key: value for key, value in self.values.items() if key in self.secret}
 
     def shown(self) -> dict[str, Any]:
-        """Return the object as anybody may see it."""
+        """Return the object with secrets masked."""
         shown = {key: HIDDEN if key in self.secret else value for key, value in self.values.items()}
         return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
 
@@ -51,22 +49,24 @@ class Inputs:
 def read_inputs(
     items: Sequence[str],
     whole: str | None = None,
-    stdin: TextIO | None = None,
+    sources: Sources | None = None,
     *,
     secrets: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Inputs:
     """Return the inputs; items and `secrets` (--secret) override `whole` (--inputs).
 
-    Raises UsageProblem naming the item, what is wrong with it and how to mend it.
+    `sources` knows who else reads stdin. Raises UsageProblem with the item, what is wrong and how to fix it.
     """
+    sources = sources or Sources()
     given: dict[str, Any] = {}
     texts, secret = set(), set()
     for item in items:
         key, operator, text = split_item(item)
+        require_text(key, "the key of an input")
         if key in given:
             raise UsageProblem(f"the input {key!r} is given twice", "remove one of them")
-        given[key] = read_value(key, operator, text)
+        given[key] = read_value(key, operator, text, sources)
         if operator in {"=", "=@"}:
             texts.add(key)
     for item in secrets:
@@ -76,14 +76,14 @@ def read_inputs(
         given[key] = text
         texts.add(key)
         secret.add(key)
-    values = _whole(whole, stdin or sys.stdin) if whole is not None else {}
+    values = _whole(whole, sources) if whole is not None else {}
     return Inputs({**values, **given}, frozenset(texts), frozenset(secret))
 
 
 def split_item(item: str) -> tuple[str, str, str]:
     """Return key, operator and the text behind it: the first unescaped operator wins, longest first.
 
-    Raises UsageProblem where there is no operator or no key.
+    Raises UsageProblem without an operator or a key.
     """
     key: list[str] = []
     place = 0
@@ -122,7 +122,7 @@ def parse_json(text: str, what: str) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageProblem(f"{what} is not valid JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
     except ValueError as error:
-        # Python names its own limit for digits, which nobody here can set.
+        # Python's message names its own limit for digits, which users can't set here.
         reason = str(error).partition(";")[0]
         raise UsageProblem(f"{what} is not JSON that can be sent: {reason}") from None
 
@@ -159,54 +159,57 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not part of JSON")
 
 
-def read_value(key: str, operator: str, text: str) -> Any:
+def read_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:
     """Return the value of an input that is written as `KEY`, operator and text.
 
-    Raises UsageProblem naming the key.
+    Without `sources` it stands in a file of rows, which is read more than once. Raises UsageProblem naming the key.
     """
+    sources = sources or OnlyFiles()
     match operator:
         case "=":
-            return text[1:] if text.startswith("\\@") else text
+            return require_text(text[1:] if text.startswith("\\@") else text, f"the value of {key!r}")
         case ":=":
-            return parse_json(text, f"the value of {key!r}")
+            return parse_json(require_text(text, f"the value of {key!r}"), f"the value of {key!r}")
         case "=@":
-            return _file_text(text, key)
+            return _file_text(text, key, operator, sources)
         case ":=@":
-            return parse_json(_file_text(text, key).removeprefix(MARK), f"the file {text} for {key!r}")
+            name = "stdin" if text == "-" else f"the file {text}"
+            return parse_json(_file_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
         case _:
-            return read_upload(text, key)
+            return read_upload(text, key, sources)
 
 
-def _file_text(name: str, key: str) -> str:
-    if name == "-":
-        raise UsageProblem(f"{key!r} can't be read from stdin: only --inputs - is", "give a file, ./- for one named -")
+def require_text(text: str, what: str) -> str:
+    """Return the text of a command line or a variable.
+
+    Raises UsageProblem, without the text, where its bytes are not UTF-8: what they stand for is not known.
+    """
     try:
-        return Path(name).expanduser().read_bytes().decode("utf-8")
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageProblem(
+            f"{what} is not UTF-8 text", "convert it, or put the bytes into a file and upload it with KEY@FILE"
+        ) from None
+    return text
+
+
+def _file_text(name: str, key: str, operator: str, sources: Sources) -> str:
+    what = f"{'stdin' if name == '-' else f'the file {name}'} for {key!r}"
+    try:
+        return sources.text(name, f"{key}{operator}{name}", what)
     except UnicodeDecodeError:
-        raise UsageProblem(f"the file {name} for {key!r} is not UTF-8 text", f"upload it with {key}@{name}") from None
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        raise UsageProblem(f"can't read the file {name} for {key!r}: {reason_of(error)}") from None
+        raise UsageProblem(f"{what} is not UTF-8 text", f"upload it with {key}@{name}") from None
 
 
-def _read_stdin(stdin: TextIO | None) -> str:
-    if stdin is None:
-        raise UsageProblem("--inputs - reads stdin, and it is closed", "give the object or @FILE instead")
-    try:
-        return stdin.read()
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"can't read --inputs from stdin: {reason_of(error)}") from None
-
-
-def _whole(source: str, stdin: TextIO | None) -> dict[str, Any]:
-    if source == "-":
-        text, what = _read_stdin(stdin).removeprefix(MARK), "--inputs from stdin"
-    elif source.startswith("@"):
+def _whole(source: str, sources: Sources) -> dict[str, Any]:
+    what = "--inputs from stdin" if source == "-" else f"--inputs {source}" if source.startswith("@") else "--inputs"
+    if source == "-" or source.startswith("@"):
         try:
-            text, what = Path(source[1:]).expanduser().read_text(encoding="utf-8-sig"), f"--inputs {source}"
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UsageProblem(f"can't read --inputs {source}: {reason_of(error)}") from None
+            text = sources.text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
+        except UnicodeDecodeError:
+            raise UsageProblem(f"{what} is not UTF-8 text") from None
     else:
-        text, what = source, "--inputs"
+        text = require_text(source, what)
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
         raise UsageProblem(f"{what} is not a JSON object", 'write {"KEY": VALUE, …}')

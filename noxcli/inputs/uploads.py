@@ -1,36 +1,44 @@
-"""Files as inputs: `key@path` is checked before anything is sent, streamed to the server, and becomes a file value."""
+"""Files as inputs: the check of `key@path` before anything is sent, the upload, and the file value."""
 
 import mimetypes
 import re
+import shutil
 import stat
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.files import reason_of
+from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.retry import Patience
 from noxcli.timing import Clock, show_seconds
 
 UNKNOWN_TYPE = "application/octet-stream"
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?", re.ASCII)
 OPTION = re.compile(r";(?=type=|name=)")
-FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file is not worth a line
+FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file needs no line of progress
 MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was there and could be read when the command line was."""
+    """A file that was there and could be read when the command line was; a pipe has no size until it was read."""
 
     path: str
     name: str
     content_type: str
-    size: int
+    size: int | None
+
+    @property
+    def shown(self) -> str:
+        """Its name in messages."""
+        return "stdin" if self.path in STDIN_NAMES else self.path
 
     def described(self) -> dict[str, Any]:
-        """Return what stands for it where nothing is uploaded."""
+        """Return what represents it if nothing is uploaded."""
         return {"$upload": self.path, "name": self.name, "content_type": self.content_type, "bytes": self.size}
 
 
@@ -40,10 +48,10 @@ class Storage(Protocol):
     def upload(self, name: str, content: Any, content_type: str) -> Mapping[str, Any]: ...
 
 
-def read_upload(text: str, key: str) -> Upload:
+def read_upload(text: str, key: str, sources: Sources) -> Upload:
     """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`.
 
-    Raises UsageProblem for a file that can't be read, or whose size can't be known beforehand.
+    Raises UsageProblem for a file that can't be read.
     """
     path, *options = OPTION.split(text)
     given: dict[str, str] = {}
@@ -52,8 +60,8 @@ def read_upload(text: str, key: str) -> Upload:
         if name in given:
             raise UsageProblem(f"the upload for {key!r} has two {name}s", f"remove one ;{name}=")
         given[name] = value
-    size = _size(path, key)
-    name = given.get("name", Path(path).name.encode("utf-8", "replace").decode())
+    size = _size(path, key, sources)
+    name = given.get("name", _name_of(path))
     if not name or not name.isprintable():
         raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME after the path")
     content_type = given.get("type", guess_type(name if "." in name else path))
@@ -65,31 +73,41 @@ def read_upload(text: str, key: str) -> Upload:
 def guess_type(name: str) -> str:
     """Return the media type that goes with the name's ending."""
     kind, encoding = mimetypes.guess_type(Path(name).name)
-    # What is compressed is no longer of the type inside.
+    # A compressed file no longer has the type of its content.
     return "application/gzip" if encoding == "gzip" else UNKNOWN_TYPE if encoding or kind is None else kind
 
 
-def _size(path: str, key: str) -> int:
-    if path == "-":
-        raise UsageProblem(f"{key}@- reads no file: only --inputs - reads stdin", f"give a file, or {key}@./-")
+def _name_of(path: str) -> str:
+    if path in STDIN_NAMES:
+        return "stdin"
+    if path.startswith(("/dev/fd/", "/proc/self/fd/")):  # a shell's <(...)
+        return "pipe"
+    return Path(path).name.encode("utf-8", "replace").decode()
+
+
+def _size(path: str, key: str, sources: Sources) -> int | None:
     what = f"can't read the file {path} for {key!r}"
     try:
-        status = Path(path).expanduser().stat()
-        if stat.S_ISREG(status.st_mode):  # to open a pipe would wait for its writer
-            with Path(path).expanduser().open("rb") as file:
+        status = sources.claim(path, f"{key}@{path}")
+        if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            return None  # opening a pipe would wait for its writer
+        if stat.S_ISREG(status.st_mode):
+            with sources.open(path) as file:
                 file.read(1)
+            return status.st_size
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
         raise UsageProblem(f"{what}: {reason_of(error)}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise UsageProblem(f"{what}: it is not a regular file", "write what it gives to a file first")
-    return status.st_size
+    raise UsageProblem(f"{what}: it is a directory", f"pack it: tar c DIR | noxcli run ... '{key}@-;name=DIR.tar'")
 
 
 class Uploader:
-    """Stores files one after the other, each once, however many inputs it is for."""
+    """Stores files one after the other, each once, for any number of inputs."""
 
-    def __init__(self, storage: Storage, patience: Patience, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, storage: Storage, patience: Patience, clock: Clock, say: Callable[[str], None], sources: Sources
+    ) -> None:
         self._storage = storage
+        self._sources = sources
         self._patience = patience
         self._clock = clock
         self._say = say
@@ -98,31 +116,57 @@ class Uploader:
     def store(self, upload: Upload, key: str) -> dict[str, Any]:
         """Return the value that stands for the file as an input.
 
-        Trying again is safe: a file that was stored and never used starts nothing. Raises what the API raises.
+        Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
         """
         if upload not in self._stored:
             try:
-                record = self._patience.keep_trying(lambda: self._send(upload))
+                with _opened(upload, self._sources) as (file, size):
+                    record = self._patience.keep_trying(lambda: self._send(file, replace(upload, size=size)))
             except NoxError as error:
                 error.phase = Phase.UPLOAD
-                error.message = f"{upload.path}, for {key!r}, was not uploaded and nothing started: {error.message}"
+                error.message = f"{upload.shown}, for {key!r}, was not uploaded and nothing started: {error.message}"
                 raise
             self._stored[upload] = file_value(record, upload)
         return self._stored[upload]
 
-    def _send(self, upload: Upload) -> Mapping[str, Any]:
-        try:
-            file = Path(upload.path).expanduser().open("rb")
-        except OSError as error:
-            raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
-        with file:
-            return self._storage.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
+    def _send(self, file: BinaryIO, upload: Upload) -> Mapping[str, Any]:
+        file.seek(0)
+        return self._storage.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
+
+
+@contextmanager
+def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield the file and its size in bytes; of a pipe, a copy on the disk that has no name and goes with its handle.
+
+    Its length has to be announced, and it can't be read again where it has to be sent again. Raises UsageProblem.
+    """
+    try:
+        file = sources.open(upload.path)
+    except OSError as error:
+        raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
+    with file:
+        if upload.size is not None:
+            yield file, upload.size
+            return
+        import tempfile  # only a pipe needs it
+
+        with tempfile.TemporaryFile() as copy:
+            try:
+                sources.in_time(lambda: shutil.copyfileobj(file, copy, MEBIBYTE))
+                size = copy.tell()
+            except OSError as error:
+                raise UsageProblem(
+                    f"it can't be copied to {tempfile.gettempdir()}: {reason_of(error)}", "set TMPDIR to a larger disk"
+                ) from None
+            yield copy, size
 
 
 class Reading:
     """A file as it is being sent: keeps to the announced length, and says how far it is when that takes a while."""
 
     def __init__(self, file: BinaryIO, upload: Upload, clock: Clock, say: Callable[[str], None]) -> None:
+        assert upload.size is not None
+        self.size = upload.size
         self.len = upload.size  # bytes left; the encoder asks for it by this name
         self._file = file
         self._upload = upload
@@ -148,10 +192,10 @@ class Reading:
         if now < self._news_at and not done:
             return
         self._news_at = float("inf") if not self.len else now + NEWS_EVERY
-        size, sent, took = self._upload.size, self._upload.size - self.len, now - self._began
+        size, sent, took = self.size, self.size - self.len, now - self._began
         left = "" if not self.len or not sent else f", {show_seconds(took / sent * self.len)} left"
         self._say(
-            f"uploading {self._upload.path}: {sent / MEBIBYTE:.1f} of {size / MEBIBYTE:.1f} MiB"
+            f"uploading {self._upload.shown}: {sent / MEBIBYTE:.1f} of {size / MEBIBYTE:.1f} MiB"
             f" ({100 * sent // size} %), {sent / MEBIBYTE / max(took, 0.001):.1f} MiB/s{left}"
         )
 

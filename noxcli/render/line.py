@@ -25,8 +25,8 @@ class Look:
     mask: Mask = field(default_factory=Mask)
 
     @classmethod
-    def of(cls, terminal: Terminal) -> "Look":
-        return cls(terminal.wants_color(), terminal.speaks_unicode(), terminal.mask)
+    def of(cls, terminal: Terminal, *, on_stdout: bool = False) -> "Look":
+        return cls(terminal.wants_color(on_stdout=on_stdout), terminal.speaks_unicode(), terminal.mask)
 
     def line(self, width: int) -> "Line":
         """Return an empty line of at most `width` cells."""

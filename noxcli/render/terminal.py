@@ -67,15 +67,18 @@ class Terminal:
         interactive = sys.stderr.isatty() and not is_unattended(os.environ)
         return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
 
-    def wants_color(self) -> bool:
-        """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether stderr is a terminal, in that order."""
+    def wants_color(self, *, on_stdout: bool = False) -> bool:
+        """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether the stream is a terminal, in that order.
+
+        The stream is stderr, or stdout with `on_stdout`.
+        """
         if self.color != "auto":
             return self.color == "always"
         if self.environ.get("NO_COLOR"):
             return False
         if self.environ.get("FORCE_COLOR"):
             return True
-        return self.interactive and self.environ.get("TERM") != "dumb"
+        return (self.read_by_eyes if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
 
     def shares_screen(self) -> bool:
         """True where stdout may come out on the same terminal, if only at the end of a pipeline."""
@@ -128,18 +131,37 @@ class Terminal:
             size = os.terminal_size((0, 0))
         return size if size.columns and size.lines else shutil.get_terminal_size()
 
+    def size_of_stdout(self) -> os.terminal_size:
+        """Return what COLUMNS and LINES say, or columns and lines of stdout, or 80x24."""
+        try:
+            size = os.get_terminal_size(self.out.fileno())
+        except (OSError, ValueError):
+            size = os.terminal_size((80, 24))
+        asked = [self.environ.get(name, "") for name in ("COLUMNS", "LINES")]
+        return os.terminal_size(
+            int(told) if told.isdecimal() and int(told) else own for told, own in zip(asked, size, strict=True)
+        )
+
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
 
         Raises ReaderGone where nobody reads any more, Unwritten where the bytes can't be stored.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        if self.read_by_eyes:
+            self.show(self._screen.take(data))
+        else:
+            self._put(data)
+
+    def show(self, text: str) -> None:
+        """Write to stdout, a terminal, what is harmless already, with styles of our own. Raises as `write`."""
+        with self.drawn.aside() if self.drawn else nullcontext():
+            self._put(f"{self._room()}{text}".encode())
+
+    def _put(self, data: bytes) -> None:
         try:
-            if self.read_by_eyes:
-                with self.drawn.aside() if self.drawn else nullcontext():
-                    self._put(f"{self._room()}{self._screen.take(data)}".encode())
-            else:
-                self._put(data)
+            self.out.write(data)
+            self.out.flush()
         except BrokenPipeError:
             self.reader_gone = True
             raise ReaderGone("the reader of stdout went away") from None
@@ -149,10 +171,6 @@ class Terminal:
                 raise ReaderGone("the reader of stdout went away") from None
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise Unwritten(f"can't write to stdout: {reason}") from None
-
-    def _put(self, data: bytes) -> None:
-        self.out.write(data)
-        self.out.flush()
 
     def _room(self) -> str:
         """Return what keeps a line apart from another process's picture: its cursor is where that begins."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
+from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, nearest_in_any_case
 from noxcli.retry import Patience
 
 # What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
@@ -47,7 +48,7 @@ def resolve_workflow(
         ids = ", ".join(workflow.id for workflow in matches)
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = nearest(text, [*aliases, *(workflow.name for workflow in workflows)])
+        near = nearest_in_any_case(text, [*aliases, *(workflow.name for workflow in workflows)])
         raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near!r}?" if near else None)
     return matches[0]
 
@@ -63,35 +64,50 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
         ids = ", ".join(version.id for version in matches)
         raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = nearest(text, [version.name or version.id for version in versions])
+        near = nearest_in_any_case(text, [version.name or version.id for version in versions])
         hint = f"did you mean {near!r}?" if near else None
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
 
 
-def read_runs(texts: Sequence[str], stdin: TextIO | None, *, required: bool = True) -> list[str]:
-    """Return the runs that are named, `-` replaced by the lines of stdin, each once.
+def read_runs(texts: Sequence[str], sources: Sources) -> list[str]:
+    """Return the runs that are named, `-` replaced by the lines of stdin, each once; none where stdin is empty.
 
-    Raises UsageProblem where that leaves none and one is `required`.
+    Raises UsageProblem for what can be none of the forms.
     """
     named: list[str] = []
     for text in texts:
         if text == "-":
-            lines = stdin.read().split("\n") if stdin is not None else []
-            named += [line.split("\t")[0].strip() for line in lines if line.strip()]
+            lines = sources.read("-", "RUN -").decode("utf-8", "replace").split("\n")
+            ids = [(number, line.split("\t")[0].strip()) for number, line in enumerate(lines, 1)]
+            named += [require_run(word, f"line {number} of stdin: ") for number, word in ids if word]
         else:
-            named.append(text)
-    if not named and required:
-        raise UsageProblem("no run is named on stdin", "write one run id a line")
+            named.append(require_run(text))
     return list(dict.fromkeys(named))
 
 
-def one_run(text: str, stdin: TextIO | None) -> str:
+def require_run(text: str, place: str = "") -> str:
+    """Return a run's name as it stands on a command line or at a `place`.
+
+    Raises UsageProblem for what the API takes for no id.
+    """
+    if text != "@last" and "/" not in text and not is_uuid(text):
+        near = text.startswith("@") and nearest(text, ["@last"])
+        raise UsageProblem(
+            f"{place}{text!r} is not a run id",
+            f"did you mean {near}?" if near else "give a run id, WORKFLOW_ID/RUN_ID, @last or -",
+        )
+    return text
+
+
+def one_run(text: str, sources: Sources) -> str:
     """Return the one run that is named, which may stand on stdin.
 
-    Raises UsageProblem where there are several.
+    Raises UsageProblem where there is none, or there are several.
     """
-    named = read_runs([text], stdin)
+    named = read_runs([text], sources)
+    if not named:
+        raise UsageProblem("no run is named on stdin", "write a run id")
     if len(named) > 1:
         raise UsageProblem(f"stdin names {len(named)} runs, and this follows one", "noxcli wait - takes many")
     return named[0]

@@ -11,6 +11,7 @@ from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
 from tests.rawserver import answer, json_answer, raw_server
 
+UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ESSAY = "Grüße, 世界 🌱. " * 1500
 
 
@@ -99,10 +100,12 @@ def test_a_server_without_look_ups_is_asked_for_its_list(
 
 
 def test_a_run_that_neither_look_up_nor_list_knows(noxcli: Noxcli) -> None:
-    record = json_answer({"id": "r", "status": "completed", "workflow_id": "w", "output": {"A": "x"}})
-    with raw_server(answer(405), json_answer({"items": []}), record) as server:
+    with raw_server(answer(405), json_answer({"items": []}), answer(405)) as server:
         environ = {"NOXUS_BACKEND_URL": server.url}
-        failed = noxcli("fetch-output", "r", environ=environ)
-        assert failed.code == 2
+        failed = noxcli("fetch-output", UNKNOWN, "--retry-for", "0", environ=environ)
+        assert failed.code == 6
         assert "give WORKFLOW_ID/RUN_ID" in failed.err
+    record = json_answer({"id": "r", "status": "completed", "workflow_id": "w", "output": {"A": "x"}})
+    with raw_server(record) as server:
+        environ = {"NOXUS_BACKEND_URL": server.url}
         assert noxcli("fetch-output", "w/r", environ=environ).out == b"x\n"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from noxcli.cli.context import Context
 from noxcli.main import run_argv
 from noxcli.models import Run
-from noxcli.render.table import in_columns
+from noxcli.render.table import Layout, for_eyes
 from noxcli.render.terminal import Terminal
 from noxcli.runs.newest import EVIDENCE, newest_first
 from noxcli.sandbox.faults import Answer
@@ -21,7 +22,7 @@ from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import show_age
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, piped
 from tests.rawserver import json_answer, raw_server
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -35,7 +36,7 @@ class Screen(io.BytesIO):
 
 def on_screen(noxcli: Noxcli, *argv: str) -> list[str]:
     screen = Screen()
-    assert run_argv(argv, Context(Terminal(screen, io.StringIO(), environ=noxcli.environ))) == 0
+    assert run_argv(argv, Context(Terminal(screen, io.StringIO(), environ={**noxcli.environ, "NO_COLOR": "1"}))) == 0
     return screen.getvalue().decode().splitlines()
 
 
@@ -82,7 +83,7 @@ def test_only_those_in_a_status_and_stop_takes_them(
     noxcli("stop", stopped)
     listed = noxcli("runs", workflow, "--status", "queued", "--status", "running")
     assert {line.split("\t")[0] for line in listed.text.splitlines()} == {*going}
-    monkeypatch.setattr("sys.stdin", io.StringIO(listed.text))
+    monkeypatch.setattr("sys.stdin", piped(listed.text))
     assert noxcli("stop", "-").code == 0
     assert noxcli("runs", workflow, "--status", "running").out == b""
 
@@ -192,15 +193,17 @@ def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -
     noxcli("wait", only)
     header, row = on_screen(noxcli, "runs")
     assert header.split() == ["ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"]
-    assert row.startswith(f"{only}  completed  ")
+    assert row.startswith(f"{only}  + completed  ")
     assert "s ago" in row
     assert row[header.index("DURATION") :] in {"0.0s", "0.1s", "0.2s", "0.3s"}
 
 
-@pytest.mark.parametrize(("columns", "width"), [("200", 76), ("70", 70), ("20", 36 + 2 + 12)])
-def test_a_narrow_terminal_cuts_names_and_never_ids(columns: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", columns)
-    table = in_columns(["ID", "NAME"], [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]], cut=["NAME"])
+@pytest.mark.parametrize(("columns", "width"), [("200", 76), ("70", 70), ("20", 36 + 2 + 8)])
+def test_a_narrow_terminal_cuts_names_and_never_ids(columns: str, width: int) -> None:
+    terminal = Terminal(
+        io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={"COLUMNS": columns, "LANG": "C.UTF-8"}
+    )
+    table = for_eyes(terminal, Layout(["ID", "NAME"], cut=["NAME"]), [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]])
     lines = table.splitlines()
     assert all("i" * 36 in line for line in lines[1:])
     assert len(lines[1]) + lines[1].count("\u4e16") in {width, width - 1}
@@ -238,3 +241,15 @@ def test_a_list_in_order_is_not_read_beyond_what_is_asked_for() -> None:
 def test_what_has_no_time_comes_last() -> None:
     assert [run.id for run in newest_first(runs_of([None, 5, 1]))] == ["r2", "r1", "r0"]
     assert json.dumps([run.created_at for run in newest_first(runs_of([None, None]))]) == "[null, null]"
+
+
+def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:
+    paused = noxcli("run", plays(status="awaiting_human_feedback"), "--detach", "--no-check").text.strip()
+    noxcli("wait", paused)
+    screen = Screen()
+    environ = {**noxcli.environ, "COLUMNS": "80", "LANG": "C.UTF-8"}
+    run_argv(["runs"], Context(Terminal(screen, io.TextIOWrapper(io.BytesIO(), "utf-8"), environ=environ)))
+    row = screen.getvalue().decode().splitlines()[1]
+    assert "\x1b[35m‖ awaiting_h…\x1b[0m" in row
+    assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80
+    assert row.startswith(paused), "an id can be copied whole"

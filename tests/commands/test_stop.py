@@ -1,6 +1,5 @@
 """`noxcli stop` and the state file: cleaning up, as often as one likes."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, piped
 
 FOREVER = [Sleep(60_000)]
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -24,7 +23,7 @@ def start(noxcli: Noxcli, workflow: str, *options: str) -> str:
 def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER)
     run = start(noxcli, workflow)
-    for said in ("is stopped", "had ended by itself: stopped"):
+    for said in ("is stopped", "had ended before: stopped"):
         result = noxcli("stop", run)
         assert (result.code, result.text) == (0, f"{run}\tstopped\n")
         assert said in result.err
@@ -115,6 +114,6 @@ def test_nothing_named_is_a_mistake(noxcli: Noxcli) -> None:
 
 
 def test_nothing_on_stdin_is_nothing_to_stop(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    monkeypatch.setattr("sys.stdin", piped("\n"))
     result = noxcli("stop", "-")
     assert (result.code, result.out, result.err) == (0, b"", "nothing to stop: stdin names no run\n")

@@ -1,14 +1,14 @@
 """`noxcli wait`: verdicts without a picture."""
 
-import io
 from typing import Any
 
 import pytest
 
 from noxcli.errors import WORST_FIRST, ExitCode, worst
 from noxcli.sandbox.faults import Answer, Cut
+from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, piped
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
@@ -85,11 +85,61 @@ def test_the_worst_code_follows_the_contracts_order() -> None:
 def test_ids_come_on_stdin(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     workflow = plays(output={"A": "x"})
     runs = [start(noxcli, workflow) for _ in range(3)]
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*runs, "", runs[0], f"{runs[1]}\tqueued"])))
+    monkeypatch.setattr("sys.stdin", piped("\n".join([*runs, "", runs[0], f"{runs[1]}\tqueued"])))
     result = noxcli("wait", "-")
     assert sorted(result.text.splitlines()) == sorted(f"{run}\tcompleted" for run in runs)
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert noxcli("wait", "-").code == 2
+
+
+@pytest.mark.parametrize("verb", ["wait", "stop"])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_nothing_on_stdin_is_nothing_to_do(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdin", piped("\n"))
+    result = noxcli(verb, "-", *options)
+    assert (result.code, result.err) == (0, f"nothing to {verb}{' for' * (verb == 'wait')}: stdin names no run\n")
+    empty = {"schema": "noxcli.results/1", "ok": True, "exit_code": 0, "results": []}
+    assert result.json == empty if options else result.out == b""
+
+
+@pytest.mark.parametrize("verb", ["wait", "stop"])
+def test_runs_from_stdin_are_a_list_however_many_they_are(
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    runs = [start(noxcli, plays(output={"A": "x"})) for _ in range(2)]
+    for named in (runs[:1], runs):
+        monkeypatch.setattr("sys.stdin", piped("\n".join(named)))
+        document = noxcli(verb, "-", "--json").json
+        assert document["schema"] == "noxcli.results/1"
+        assert [one["run"]["id"] for one in document["results"]] == named
+    assert noxcli(verb, runs[0], "--json").json["schema"] == "noxcli.result/1"
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("123", "'123' is not a run id; give a run id"),
+        ("@last2", "'@last2' is not a run id; did you mean @last?"),
+        ("-", "line 2 of stdin: '#' is not a run id"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["wait", "stop", "stream", "fetch-output"])
+def test_what_can_be_no_run_is_told_before_a_server_is_asked(
+    noxcli: Noxcli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, verb: str, named: str, told: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", piped(f"{UNKNOWN}\n#\n"))
+    result = noxcli(verb, named)
+    assert (result.code, told in result.err, sandbox.requests) == (2, True, []), result.err
+
+
+def test_each_of_several_runs_is_told_of_once(noxcli: Noxcli, plays: Any) -> None:
+    runs = [start(noxcli, plays(script=[Sleep(60_000)])) for _ in range(3)] + [start(noxcli, "fails")]
+    noxcli("wait", runs[-1])
+    result = noxcli("wait", *runs, "--timeout", "2s")
+    assert result.code == 124
+    assert [result.err.count(f"run {run} ") for run in runs] == [1] * 4, result.err
+    assert {line.split("\t")[0] for line in result.text.splitlines()} == set(runs)
+    assert "no answer within" not in result.err
 
 
 def test_any_leaves_with_the_first(noxcli: Noxcli, plays: Any) -> None:

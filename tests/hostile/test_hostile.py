@@ -69,7 +69,7 @@ def test_a_document_copied_from_the_screen_is_the_same_document(theatre: Theatre
     changed = ("github", "azure", "teamcity")  # `##[` gets a blank
     outputs = [(marked("g", name), marked("h", name)) for name in NAMES if not name.startswith(changed)]
     workflow = theatre.add("copied", output=outputs)
-    _, out, _ = theatre.call("run", workflow)
+    _, out, _ = theatre.call("run", workflow, "--format", "text")
     assert json.loads(out) == dict(outputs)
 
 
@@ -105,7 +105,7 @@ def test_a_megabyte_floods_nothing(theatre: Theatre) -> None:
         assert not leaks(err)
         assert max(map(len, err.split(b"\n"))) < 6000
     with raw_server(json_answer({"detail": LONG, "message": LONG}, 422)) as server:
-        _, _, err = theatre.call("wait", "some-run", url=server.url)
+        _, _, err = theatre.call("wait", "w/some-run", url=server.url)
     assert len(err) < 1000
 
 
@@ -113,7 +113,7 @@ def test_a_run_goes_by_no_id_that_a_shell_or_a_terminal_would_obey(theatre: Thea
     records = [{"id": text, "workflow_id": "w", "status": "completed"} for text in PAYLOADS.values()]
     with raw_server(*map(json_answer, records)) as server:
         for name in NAMES:
-            code, out, err = theatre.call("wait", "some-run", "--retry-for", "0", url=server.url)
+            code, out, err = theatre.call("wait", "w/some-run", "--retry-for", "0", url=server.url)
             assert (code, out, err) == (6, b"", b"noxcli: the answer is not a run: it has no id\n"), name
 
 
@@ -122,7 +122,7 @@ def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: p
         raise RuntimeError("\n".join(all_marked("i")))
 
     monkeypatch.setattr("noxcli.cli.invocation.resolve_run", broken)
-    code, _, err = theatre.call("wait", "some-run", "--verbose")
+    code, _, err = theatre.call("wait", "w/some-run", "--verbose")
     assert code == 70
     assert b"Traceback" in err
     assert {name for _, name in shown(err)} == set(NAMES)
@@ -138,7 +138,7 @@ def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
 # Which modules may touch the streams, and what for.
 WRITERS = {
     "render/terminal.py": {"sys", "out", "err"},
-    "render/console.py": {"err", "Console"},  # whose every segment passes `visible`
+    "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
     "render/live.py": {"err"},  # its encoding
     "reports/ci/github.py": {"err"},  # whether it is a file
     "state/logfile.py": {"os.write"},  # to its own file, and so do the next two

@@ -220,7 +220,7 @@ def errors(theatre: Theatre) -> Iterator[View]:
     said = []
     with raw_server(*turns) as server:
         for _ in range(len(NAMES) * (len(forms) + 2)):
-            said.append(theatre.call("stop", "some-run", "--verbose", "--timeout", "5", url=server.url)[2])
+            said.append(theatre.call("stop", "w/some-run", "--verbose", "--timeout", "5", url=server.url)[2])
     yield View("error line, retries, verbose", b"".join(said), "ijktv")
 
 
@@ -244,7 +244,7 @@ def answers(theatre: Theatre) -> Iterator[View]:
         final = json.dumps({"id": "r", "workflow_id": "w", "status": "failed"}).encode()
         going = answer(200, record)
         with raw_server(going, answer(404), stream, going, answer(200, final)) as server:
-            said.append(theatre.call("stream", "r", url=server.url)[2])
+            said.append(theatre.call("stream", "w/r", url=server.url)[2])
     yield View("plain", b"".join(said), "w")
 
 
@@ -272,7 +272,10 @@ def inputs(theatre: Theatre) -> Iterator[View]:
     needs = theatre.add("required inputs", nodes=required)
     for tty in (True, False):
         _, out, _ = theatre.call("inputs", workflow, out_tty=tty)
-        yield View("inputs, on a terminal" if tty else "inputs, piped", out, "ncop", form="" if tty else "\t")
+        if tty:
+            yield View("inputs, on a terminal", out, "nop")
+        else:
+            yield View("inputs, piped", out, "ncop", form="\t")
         yield View("inputs, the line to paste", theatre.call("inputs", needs, out_tty=tty)[2], "")
         assert len(out.splitlines()) == len(boxes) + 1
     yield View("inputs --json on a terminal", theatre.call("inputs", workflow, "--json")[1], "ncop")
@@ -292,12 +295,9 @@ def inputs(theatre: Theatre) -> Iterator[View]:
 def outputs(theatre: Theatre) -> Iterator[View]:
     """Outputs under hostile keys, of hostile texts, on a terminal in every format."""
     several = theatre.add("several outputs", output=named("gh"))
-    for argv, renderer in (
-        ((), "text on a terminal"),
-        (("--json",), "json on a terminal"),
-        (("--format", "ndjson"), "ndjson on a terminal"),
-    ):
-        yield View(renderer, theatre.call("run", several, *argv)[1], "gh")
+    yield View("sections on a terminal", theatre.call("run", several)[1], "gh", form="\n")
+    for form in ("text", "json", "ndjson"):
+        yield View(f"{form} on a terminal", theatre.call("run", several, "--format", form)[1], "gh")
     whole = "\n".join(all_marked("h"))
     one = theatre.add("one output", output=[("A", whole)])
     for argv, renderer in (((), "text on a terminal"), (("--raw", "A"), "raw on a terminal")):

@@ -105,7 +105,7 @@ def test_a_byte_order_mark_is_no_part_of_json(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("v.json").write_bytes(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}')
-    monkeypatch.setattr("sys.stdin", io.StringIO('\ufeff{"a": "\ufeff"}'))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO('\ufeff{"a": "\ufeff"}'.encode())))
     given = sent(noxcli, sandbox, plays(output={"A": "x"}), source, "--no-check")
     assert given in ({"a": "\ufeff"}, {"k": {"a": "\ufeff"}})
 

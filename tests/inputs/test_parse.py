@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,20 +14,24 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.inputs import parse as inputs
 from noxcli.inputs.parse import ESCAPABLE, split_item
+from noxcli.inputs.sources import Sources
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 
-PIPED = io.StringIO
+
+def as_stdin(text: str) -> Any:
+    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")))
 
 
-def read_inputs(items: Sequence[str], whole: str | None = None, stdin: TextIO | None = None) -> dict[str, Any]:
-    return inputs.read_inputs(items, whole, stdin).values
+def read_inputs(items: Sequence[str], whole: str | None = None, stdin: Any = None) -> dict[str, Any]:
+    sources = Sources(lambda: stdin.buffer) if stdin is not None else None
+    return inputs.read_inputs(items, whole, sources).values
 
 
 def problem(*items: str, whole: str | None = None, stdin: str = "") -> UsageProblem:
     with pytest.raises(UsageProblem) as caught:
-        read_inputs(items, whole, PIPED(stdin))
+        read_inputs(items, whole, as_stdin(stdin))
     assert (caught.value.exit_code, caught.value.phase) == (ExitCode.USAGE, Phase.USAGE)
     return caught.value
 
@@ -242,11 +246,11 @@ def test_the_whole_comes_from_the_command_line_a_file_or_stdin(tmp_path: Path) -
     text = '{"q": "Grüße", "n": 12345678901234567890}'
     (tmp_path / "in.json").write_text(text)
     sources = [text, "@in.json", "@~/in.json", f"@{tmp_path}/in.json", "-"]
-    assert [read_inputs([], source, PIPED(text)) for source in sources] == [json.loads(text)] * 5
+    assert [read_inputs([], source, as_stdin(text)) for source in sources] == [json.loads(text)] * 5
 
 
 def test_only_a_dash_reads_stdin() -> None:
-    stdin = PIPED("{}")
+    stdin = as_stdin("{}")
     read_inputs(["k=-", "l:=1"], '{"m": "-"}', stdin)
     read_inputs(["k=v"], None, stdin)
     assert stdin.tell() == 0
@@ -281,7 +285,7 @@ def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_and_stdin_cannot_both_be_stdin(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", PIPED("{}"))
+    monkeypatch.setattr("sys.stdin", as_stdin("{}"))
     assert noxcli("run", "demo", "k=@-", "--inputs", "-").code == 2
 
 
@@ -325,7 +329,7 @@ def test_any_json_can_be_written(key: str, value: Any) -> None:
 @given(st.text(), st.none() | st.text().filter(lambda text: not text.startswith("@")))
 def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
     with suppress(UsageProblem):
-        read_inputs([item], whole, PIPED(item))
+        read_inputs([item], whole, as_stdin(item))
 
 
 @pytest.mark.parametrize(("depth", "code"), [(490, 0), (501, 2)])

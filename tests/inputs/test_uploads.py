@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from noxcli.errors import UsageProblem
+from noxcli.inputs.sources import Sources
 from noxcli.inputs.uploads import Reading, Upload, guess_type, read_upload
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.faults import RATE_LIMITED, Answer, Drop
@@ -58,7 +59,7 @@ def test_a_file_is_stored_and_its_address_is_the_input(
 )
 def test_type_and_name_can_be_given(tmp_path: Path, options: str, name: str, content_type: str) -> None:
     (tmp_path / "a.txt").write_text("abc")
-    assert read_upload(f"a.txt{options}", "k") == Upload("a.txt", name, content_type, 3)
+    assert read_upload(f"a.txt{options}", "k", Sources()) == Upload("a.txt", name, content_type, 3)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +80,9 @@ def test_the_type_follows_from_the_ending(name: str, kind: str) -> None:
     ("text", "told"),
     [
         ("no.txt", "can't read the file no.txt for 'k': no such file or directory"),
-        (".", "it is not a regular file"),
-        ("", "it is not a regular file"),
+        (".", "it is a directory; pack it: tar c DIR"),
+        ("", "it is a directory"),
         ("~nobody-by-this-name/x", "can't read"),
-        ("/dev/null", "it is not a regular file"),
-        ("pipe", "it is not a regular file"),
-        ("-", "only --inputs - reads stdin"),
         ("a.txt;type=pdf", "is not a valid media type"),
         ("a.txt;type=", "is not a valid media type"),
         ("a.txt;type=a/b\r\nX: y", "is not a valid media type"),
@@ -97,16 +95,9 @@ def test_what_cannot_be_uploaded_is_told_before_anything_is_sent(
     noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "a.txt").write_text("abc")
-    os.mkfifo(tmp_path / "pipe")
     result = noxcli("run", "demo", "first@a.txt", f"k@{text}")
     assert (result.code, told in result.err, sandbox.requests) == (2, True, []), result.err
     assert len(result.err.splitlines()) == 1
-
-
-def test_stdin_is_never_a_file(noxcli: Noxcli) -> None:
-    for item in ("k=@-", "k:=@-", "k@-"):
-        result = noxcli("run", "demo", item)
-        assert (result.code, "--inputs -" in result.err) == (2, True)
 
 
 def test_nothing_is_uploaded_where_an_input_is_wrong(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

@@ -130,7 +130,7 @@ def test_each_of_several_runs_is_a_case_of_its_own(noxcli: Noxcli, plays: Any) -
 
 
 def test_what_ended_the_wait_for_several_is_told_of_each(noxcli: Noxcli) -> None:
-    result = noxcli("wait", "a", "b", "--junit", "r.xml", "--json", environ={"NOXUS_API_KEY": ""})
+    result = noxcli("wait", "w/a", "w/b", "--junit", "r.xml", "--json", environ={"NOXUS_API_KEY": ""})
     assert [(one["ok"], one["exit_code"]) for one in result.json["results"]] == [(False, 4)] * 2
     assert [case[0].attrib["type"] for case in valid(Path("r.xml"))] == ["Unauthorized"] * 2
 

@@ -1,0 +1,112 @@
+"""The sources of inputs, rows and run ids: files, and pipes and stdin, which only one reader can read once."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
+from noxcli.files import reason_of
+from noxcli.threads import run_within
+from noxcli.timing import Deadline
+
+STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+T = TypeVar("T")
+
+
+def process_stdin() -> BinaryIO | None:
+    """Return stdin, None where it was closed (`<&-`).
+
+    Unbuffered: Python aborts at its end where a thread is still reading through its buffer.
+    """
+    if sys.stdin is None:
+        return None
+    buffer = sys.stdin.buffer
+    return getattr(buffer, "raw", buffer)
+
+
+class Sources:
+    """What one command line reads, and what of that somebody reads already."""
+
+    def __init__(self, stdin: Callable[[], BinaryIO | None] = process_stdin) -> None:
+        self.deadline: Deadline | None = None  # of the command: a pipe may never end
+        self._stdin = stdin
+        self._readers: dict[object, str] = {}
+
+    def claim(self, name: str, reader: str) -> os.stat_result | None:
+        """Note that `reader`, as the command line has it, reads the file; return its status, None for stdin.
+
+        Raises UsageProblem for stdin that is closed, and for a pipe or stdin that has a reader; OSError, ValueError
+        and RuntimeError for what is not there.
+        """
+        if name in STDIN_NAMES:
+            if self._stdin() is None:
+                raise UsageProblem(f"{reader} reads stdin, and stdin is closed", "give a file instead")
+            self._only(None, "stdin", reader)
+            return None
+        status = Path(name).expanduser().stat()
+        if stat.S_ISFIFO(status.st_mode):
+            self._only((status.st_dev, status.st_ino), f"the pipe {name}", reader)
+        return status
+
+    def open(self, name: str) -> BinaryIO:
+        """Open what was claimed. Raises OSError, ValueError, RuntimeError."""
+        if name in STDIN_NAMES:
+            stdin = self._stdin()
+            assert stdin is not None
+            return stdin
+        return Path(name).expanduser().open("rb")
+
+    def read(self, name: str, reader: str) -> bytes:
+        """Return all that the file holds. Raises as `claim`, and TimedOutBeforeStart for a pipe that does not end."""
+        self.claim(name, reader)
+        return self.in_time(lambda: self._content(name))
+
+    def text(self, name: str, reader: str, what: str) -> str:
+        """Return the text; `what` is the file in words.
+
+        Raises UsageProblem for what can't be read, UnicodeDecodeError for what is not UTF-8.
+        """
+        try:
+            return self.read(name, reader).decode("utf-8")
+        except UnicodeDecodeError:
+            raise
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+            raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
+
+    def in_time(self, work: Callable[[], T]) -> T:
+        """Return what the reading returns. Raises TimedOutBeforeStart where it takes longer than the command may."""
+        if self.deadline is None or not self.deadline.seconds:  # to check once takes what it takes
+            return work()
+        try:
+            return run_within(self.deadline.left(), work)
+        except Unavailable:
+            raise TimedOutBeforeStart(
+                "out of time before the start: what the inputs are read from did not end", "give --timeout more"
+            ) from None
+
+    def _content(self, name: str) -> bytes:
+        with self.open(name) as file:
+            return file.read()
+
+    def _only(self, identity: object, what: str, reader: str) -> None:
+        if first := self._readers.get(identity):
+            raise UsageProblem(
+                f"{what} can be read once, and both {first} and {reader} read it", "give one of them a file"
+            )
+        self._readers[identity] = reader
+
+
+class OnlyFiles(Sources):
+    """Sources for what is read more than once, as the rows of a batch are: regular files, neither pipes nor stdin."""
+
+    def claim(self, name: str, reader: str) -> os.stat_result | None:
+        """Raise UsageProblem for anything else."""
+        if name in STDIN_NAMES:
+            raise UsageProblem(f"{reader} stands in a row, and rows don't read stdin", "give a file")
+        status = Path(name).expanduser().stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise UsageProblem(f"{reader} stands in a row, and {name} is not a regular file", "give a file")
+        return status

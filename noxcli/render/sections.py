@@ -1,0 +1,54 @@
+"""Several outputs of a run to read on a terminal: a heading for each, its text, and how to get what was cut."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+from noxcli.render.line import Line, Look
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import Screen, visible
+
+AROUND = 4  # lines of a window that are not the value's: heading, what was cut, prompt
+LEAST_ROWS = 3
+MOST_COLUMNS = 100  # of a heading's rule
+
+
+def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str) -> str:
+    """Return what to show: no value takes more rows than the window has. `line_to_fetch` prints the whole output."""
+    size = terminal.size_of_stdout()
+    look = Look.of(terminal, on_stdout=True)
+    parts: list[str] = []
+    for key, value in values.items():
+        shown, left = _fitting(value, size.columns, max(LEAST_ROWS, size.lines - AROUND))
+        parts += ["", str(_heading(look, key, size.columns)), *shown]
+        if left:
+            named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
+            cut = f"{'…' if look.unicode else '...'} {left}; all of it: {line_to_fetch} {named}"
+            parts.append(str(look.line(cell_len(visible(cut))).add(cut, "dim")))
+    return "\n".join(parts[1:]) + "\n"
+
+
+def _heading(look: Look, key: str, columns: int) -> Line:
+    rule = "─" if look.unicode else "-"
+    line = look.line(min(columns, MOST_COLUMNS) - 1)
+    line.add(f"{rule * 2} ", "dim").add(key, "bold").add(" ")
+    return line.add(rule * line.left, "dim")
+
+
+def _fitting(value: str, columns: int, rows: int) -> tuple[Sequence[str], str]:
+    """Return the lines of a value that fit into so many rows, and what is left out: "" where nothing is."""
+    lines = value.removesuffix("\n").split("\n")
+    shown: list[str] = []
+    # A value may have millions of lines, or of characters in one: only what may be seen is made harmless.
+    for number, line in enumerate(lines):
+        text = Screen().take(line[: rows * columns].expandtabs().encode("utf-8", "replace"))
+        took = max(1, -(-cell_len(text) // columns))
+        if took > rows or len(line) > len(line[: rows * columns]):
+            left = f"{len(value) - sum(map(len, lines[:number])) - number - rows * columns:,} more characters"
+            return [*shown, set_cell_size(text, rows * columns)], left
+        if took == rows and number < len(lines) - 1:
+            return [*shown, text], f"{len(lines) - number - 1:,} more lines"
+        shown.append(text)
+        rows -= took
+    return shown, ""

@@ -1,0 +1,88 @@
+"""Several outputs on a terminal: sections to read, no longer than the window; pipes and files get JSON."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from tests.process import NOXCLI, environment, on_terminal
+from tests.render.test_sharing import scrolled
+
+LONG = "\n".join(f"line {number}" for number in range(500))
+OUTPUT = {"Answer": "one\ntwo\n", "Report 2": LONG, "Wide": "世界" * 4000, "Data": {"a": [1, 2]}, "Empty": ""}
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    return {**environment(sandbox.url), "NOXCLI_STATE_DIR": str(tmp_path / "state")}
+
+
+def read(env: dict[str, str], *argv: str, columns: int = 80, rows: int = 24) -> list[str]:
+    with on_terminal([*NOXCLI, *argv, "--quiet"], env, columns=columns, rows=rows) as seen:
+        pass
+    assert seen.process.returncode == 0
+    return scrolled(seen, columns, rows)
+
+
+def sections(lines: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if heading := re.fullmatch(r"── (.+?) ─+", line):
+            found[heading[1]] = []
+        else:
+            found[next(reversed(found))].append(line)
+    return found
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10)])
+def test_several_outputs_are_sections_that_fit_the_window(
+    env: dict[str, str], plays: Any, columns: int, rows: int
+) -> None:
+    shown = sections(read(env, "run", plays(output=OUTPUT), columns=columns, rows=rows))
+    assert list(shown) == list(OUTPUT)
+    assert shown["Answer"] == ["one", "two"]
+    assert "".join(shown["Data"]).replace(" ", "") == '{"a":[1,2]}'
+    assert shown["Empty"] == []
+    assert shown["Report 2"][: rows - 4] == [f"line {number}" for number in range(rows - 4)]
+    for key in ("Report 2", "Wide"):
+        assert len(shown[key]) <= rows - 2
+    told = "".join(shown["Report 2"][rows - 4 :])
+    assert told == f"… {500 - rows + 4} more lines; all of it: noxcli fetch-output @last --raw 'Report 2'"
+    whole = subprocess.run(
+        ["sh", "-c", told.partition(": ")[2].replace("noxcli", " ".join(NOXCLI), 1)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert whole.stdout == LONG
+
+
+@pytest.mark.parametrize("asked", [["--format", "text"], ["--json"], ["--no-expand"]])
+def test_a_format_that_was_asked_for_is_json_on_a_terminal_as_well(
+    env: dict[str, str], plays: Any, asked: list[str]
+) -> None:
+    lines = read(env, "run", plays(output={"A": "one", "B": "two"}), *asked)
+    document = json.loads("".join(lines))
+    assert document.get("output", document) == {"A": "one", "B": "two"}
+
+
+def test_a_pipe_and_a_single_text_get_what_they_always_got(env: dict[str, str], plays: Any) -> None:
+    several = plays(output={"A": "one", "B": "two"})
+    piped = subprocess.run([*NOXCLI, "run", several], env=env, capture_output=True, text=True, check=True)
+    assert json.loads(piped.stdout) == {"A": "one", "B": "two"}
+    assert read(env, "fetch-output", "@last")[0].startswith("── A ─")
+    assert read(env, "run", plays(output={"A": LONG}))[-3:] == LONG.splitlines()[-3:]
+
+
+def test_nothing_of_an_output_acts_on_the_terminal(env: dict[str, str], plays: Any) -> None:
+    hostile = {"A\x1b[31m": "red\x1b[2J\r\u202e", "B": "\x1b]0;title\x07" * 500}
+    with on_terminal([*NOXCLI, "run", plays(output=hostile), "--quiet", "--color", "never"], env) as seen:
+        pass
+    assert b"\x1b" not in seen.raw
+    assert b"--output-dir DIR" not in seen.raw
+    assert "\u202e".encode() not in seen.raw
