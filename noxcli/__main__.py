@@ -10,7 +10,7 @@ from noxcli import __version__
 
 def main() -> None:
     """Run the process's command line."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-V"]):
         # With nothing else loaded, it is as fast as Python starts; where it can't be written, the rest says why.
         with suppress(OSError):
             os.write(1, f"noxcli {__version__}\n".encode())

@@ -27,9 +27,9 @@ VERBS = {
     "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
-    "completion": ("Set up", "Print the completion script of a shell."),
+    "completion": ("Set up", "Print the completion script of a shell, or install it."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
-    "help": ("Set up", "Print the exit codes, and what to do about each."),
+    "help": ("Set up", "Print the help of a command, the exit codes, or the manual."),
 }
 EPILOG = "More: man noxcli, noxcli help exit-codes. Try it without an account: noxcli sandbox -- noxcli run demo"
 
@@ -86,7 +86,7 @@ app = typer.Typer(
 @app.callback()
 def noxcli(
     ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")] = False,
 ) -> None:
     """Run Noxus AI workflows from the shell."""
     # `--version` on its own never comes here: __main__ answers it without loading Typer.

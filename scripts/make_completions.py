@@ -1,4 +1,4 @@
-"""Write the completion scripts in noxcli/completions/ from the options that the commands declare."""
+"""Write the completion scripts in completions/ from the options that the commands declare."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from shells.vocabulary import Program, read_program
 
 from noxcli.app import app
 
-DIRECTORY = Path(__file__).parents[1] / "noxcli" / "completions"
+DIRECTORY = Path(__file__).parents[1] / "completions"
 RENDERERS = {
     "noxcli.bash": bash.render,
     "_noxcli": zsh.render,

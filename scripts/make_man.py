@@ -1,9 +1,10 @@
-"""Write man/noxcli.1 from what the commands declare, the exit codes, README, and the tables of settings."""
+"""Write man/*.1 from what the commands declare, the exit codes, README, and the tables of settings."""
 
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,21 @@ import typer
 
 from noxcli import __version__
 from noxcli.app import app
+from noxcli.cli.groups import Common
+from noxcli.cli.shipped import page_name
+from noxcli.config.project import PROJECT_FILE
 from noxcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "man" / "noxcli.1"
+DIRECTORY = ROOT / "man"
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+COMMON = {"--help", *(f"--{field.name.replace('_', '-')}" for field in fields(Common))}
+FILES = {
+    "~/.config/noxcli/config.toml": "Profiles: servers, ways to their keys, aliases, defaults (`NOXCLI_CONFIG`).",
+    PROJECT_FILE: "A project's aliases and defaults, from the working directory up to the repository's root.",
+    "~/.local/state/noxcli/": "The runs that you started: ids, host, times and positions (`NOXCLI_STATE_DIR`).",
+    "~/.cache/noxcli/": "The words for completion: names and ids (`NOXCLI_CACHE_DIR`).",
+}
 ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq"}
 
 
@@ -25,47 +36,90 @@ def plain(text: str) -> str:
     return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
+def bold(text: str) -> str:
+    """Return the text as roff that prints it so, and bold."""
+    return f"\\fB{plain(text)}\\fR"
+
+
 def marked(text: str) -> str:
     """Return Markdown's `code` as bold, and the rest plain."""
     pieces = re.split(r"`([^`]*)`", text)
-    return "".join(f"\\fB{plain(piece)}\\fR" if place % 2 else plain(piece) for place, piece in enumerate(pieces))
+    return "".join(bold(piece) if place % 2 else plain(piece) for place, piece in enumerate(pieces))
 
 
-def page() -> str:
-    """Return the manual page."""
+def pages() -> dict[str, str]:
+    """Return the text of each page by its file's name."""
     group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="noxcli", **group.context_settings)
+    found = {page_name(None): overview(group, context)}
+    for name in group.list_commands(context):
+        verb = group.get_command(context, name)
+        inner = typer.Context(verb, info_name=name, parent=context, **verb.context_settings)
+        found[page_name(name)] = "".join(f"{line}\n" for line in verb_page(name, verb, inner))
+    return found
+
+
+def overview(group: Any, context: Any) -> str:
+    """Return the page of noxcli itself: what all commands share."""
+    verbs = {name: group.get_command(context, name) for name in group.list_commands(context)}
     lines = [
-        '.\\" Written by scripts/make_man.py; changes are lost.',
-        f'.TH NOXCLI 1 "" "noxcli {__version__}" "User Commands"',
-        *(".SH NAME", f"noxcli \\- {plain(group.help.rstrip('.'))}"),
+        *head("noxcli", group.help),
         *(".SH SYNOPSIS", ".B noxcli", plain("COMMAND [OPTIONS] [ARGS]...")),
         *(".SH DESCRIPTION", marked(first_paragraph()), ".SH COMMANDS"),
     ]
-    for name in group.list_commands(context):
-        verb = group.get_command(context, name)
-        lines += section(name, verb, typer.Context(verb, info_name=name, parent=context, **verb.context_settings))
-    lines.append(".SH EXIT STATUS")
+    for name, verb in verbs.items():
+        lines += [".TP", f".BR {plain(f'noxcli-{name}')} (1)", plain(verb.get_short_help_str(limit=200))]
+    lines += [".SH OPTIONS", "The commands that call the server share these."]
+    run = typer.Context(verbs["run"], info_name="run", parent=context, **verbs["run"].context_settings)
+    for _, records in verbs["run"].sections(run):
+        lines += listed(record for record in records if is_common(record))
+    lines += [".SH EXIT STATUS"]
     for code in map(ExitCode.of, ExitCode):
         again = "" if code.again == "-" else f"; retry: {code.again}"
         lines += [".TP", f".B {int(code)}", marked(f"{code.meaning}{again}")]
     lines.append(".SH ENVIRONMENT")
     for names, meaning in environment():
         lines += [".TP", marked(names), marked(meaning)]
-    return "\n".join(lines) + "\n"
+    lines.append(".SH FILES")
+    for path, meaning in FILES.items():
+        lines += [".TP", f".I {plain(path)}", marked(meaning)]
+    others = [f".BR {plain(f'noxcli-{name}')} (1)," for name in verbs]
+    return "\n".join([*lines, ".SH SEE ALSO", *others, ".BR jq (1)"]) + "\n"
 
 
-def section(name: str, verb: Any, context: typer.Context) -> Iterator[str]:
-    """Yield a verb's part of the page."""
-    yield f".SS {plain(' '.join([f'noxcli {name}', *verb.collect_usage_pieces(context)]))}"
-    yield plain(verb.help)
+def verb_page(name: str, verb: Any, context: Any) -> Iterator[str]:
+    """Yield the lines of a verb's page."""
+    yield from head(f"noxcli-{name}", verb.get_short_help_str(limit=200))
+    yield from (".SH SYNOPSIS", f".B noxcli {plain(name)}", plain(" ".join(verb.collect_usage_pieces(context))))
+    yield from (".SH DESCRIPTION", *plain(verb.help).splitlines())
+    common: list[str] = []
     for heading, records in verb.sections(context):
-        yield from (".PP", f".I {plain(heading)}")
-        for names, text in records:
-            yield from (".TP", f"\\fB{plain(names)}\\fR", plain(" ".join(text.split())))
-    yield from (".PP", ".I Examples", ".PP", ".nf", ".RS 4")
-    yield from map(plain, verb.examples)
-    yield from (".RE", ".fi")
+        own = [record for record in records if not is_common(record)]
+        common += [names for names, _ in records if (names, _) not in own]
+        if own:
+            yield f".SH {plain(heading.upper())}"
+            yield from listed(own)
+    yield from (".SH COMMON OPTIONS", ", ".join(map(bold, common)) + ":", "see", ".BR noxcli (1).")
+    yield from (".SH EXAMPLES", ".nf", *map(plain, verb.examples), ".fi")
+    yield from (".SH EXIT STATUS", "See", ".BR noxcli (1).", ".SH SEE ALSO", ".BR noxcli (1)")
+
+
+def head(name: str, does: str) -> Iterator[str]:
+    """Yield the lines that a page begins with."""
+    yield '.\\" Written by scripts/make_man.py; changes are lost.'
+    yield f'.TH {plain(name.upper())} 1 "" "noxcli {__version__}" "User Commands"'
+    yield from (".SH NAME", f"{plain(name)} \\- {plain(does.rstrip('.'))}")
+
+
+def listed(records: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines of options or arguments with their help."""
+    for names, text in records:
+        yield from (".TP", bold(names), plain(" ".join(text.split())))
+
+
+def is_common(record: tuple[str, str]) -> bool:
+    """True for an option that all commands share which call the server."""
+    return not COMMON.isdisjoint(record[0].replace(",", " ").split())
 
 
 def readme() -> str:
@@ -96,21 +150,30 @@ def rows_under(head: str) -> Iterator[list[str]]:
             yield row.strip("| ").split(" | ")
 
 
+def stale() -> dict[Path, bytes | None]:
+    """Return the files that are not as they should be, with what they should hold; None where there should be none."""
+    wanted = {DIRECTORY / name: text.encode() for name, text in pages().items()}
+    there = {path: path.read_bytes() for path in DIRECTORY.glob("*.1")}
+    return {path: wanted.get(path) for path in {**there, **wanted} if there.get(path) != wanted.get(path)}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page, or with --check only say whether it is stale; 1 says that it was."""
+    """Write the pages, or with --check only say which are stale; 1 says that there were some."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     arguments = parser.parse_args(argv)
-    wanted = page().encode()
-    if PAGE.is_file() and PAGE.read_bytes() == wanted:
-        return 0
-    if arguments.check:
-        print(f"{PAGE.name} is stale: run python scripts/make_man.py", file=sys.stderr)
-        return 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_bytes(wanted)
-    print(f"wrote {PAGE.name}")
-    return 0
+    found = stale()
+    for path, content in found.items():
+        if arguments.check:
+            print(f"{path.name} is stale: run python scripts/make_man.py", file=sys.stderr)
+        elif content is None:
+            path.unlink()
+            print(f"removed {path.name}")
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+            print(f"wrote {path.name}")
+    return 1 if arguments.check and found else 0
 
 
 if __name__ == "__main__":

@@ -104,7 +104,11 @@ class Shot:
 
 TEXT = "'User Input=hello'"
 SHOTS = {
-    "live": Shot(["run", "demo", "User Input=hello"], shown=f"noxcli run demo {TEXT}", moving=True),
+    "live": Shot(
+        ["run", "demo", "User Input=hello", "--raw", "Answer"],
+        shown=f"noxcli run demo {TEXT} --raw Answer",
+        moving=True,
+    ),
     "live-midway": Shot(["run", "demo", "User Input=hello"], 4.0, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
     "live-end": Shot(
         ["run", "demo", "User Input=hello", "--raw", "Answer"],

@@ -44,7 +44,14 @@ FOREIGN = {
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
 }
-CROSSING = {"completions", "faults", "fuzz", "hostile", "sdk"}  # folders of tests that are not about one room
+CROSSING = {
+    "engines",
+    "completions",
+    "faults",
+    "fuzz",
+    "hostile",
+    "sdk",
+}  # folders of tests that are not about one room
 
 
 def part_of(path: Path) -> str:

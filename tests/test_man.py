@@ -1,4 +1,4 @@
-"""The manual page: fresh, true to every character, and without a complaint from those who typeset it."""
+"""The manual pages: fresh, true to every character, and without a complaint from those who typeset them."""
 
 import re
 import subprocess
@@ -15,6 +15,9 @@ from tests.process import needs
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import make_man
 
+OVERVIEW = make_man.DIRECTORY / "noxcli.1"
+MOST_LINES = 500  # of the overview
+
 
 def typeset(source: str) -> str:
     """The page as a reader sees it, each run of blanks as one."""
@@ -25,40 +28,80 @@ def typeset(source: str) -> str:
     return " ".join(done.stdout.split())
 
 
-def test_the_page_is_fresh() -> None:
+def page(verb: str) -> str:
+    return (make_man.DIRECTORY / f"noxcli-{verb}.1").read_text()
+
+
+def test_the_pages_are_fresh() -> None:
     assert make_man.main(["--check"]) == 0, "run python scripts/make_man.py"
 
 
-def test_a_stale_page_is_named(
+def test_stale_pages_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(make_man, "PAGE", tmp_path / "man" / "noxcli.1")
+    monkeypatch.setattr(make_man, "DIRECTORY", tmp_path / "man")
     assert make_man.main(["--check"]) == 1
-    assert "make_man.py" in capsys.readouterr().err
+    assert "noxcli-run.1 is stale: run python scripts/make_man.py" in capsys.readouterr().err
     assert make_man.main([]) == make_man.main(["--check"]) == 0
 
+    (tmp_path / "man" / "noxcli-gone.1").touch()
+    assert make_man.main(["--check"]) == 1
+    assert make_man.main([]) == make_man.main(["--check"]) == 0
+    assert not (tmp_path / "man" / "noxcli-gone.1").exists()
 
-def test_it_is_typeset_without_a_warning() -> None:
-    shown = typeset(make_man.PAGE.read_text())
+
+def test_there_is_a_page_for_each_verb_and_one_for_all() -> None:
+    assert {path.name for path in make_man.DIRECTORY.iterdir()} == {"noxcli.1", *(f"noxcli-{verb}.1" for verb in VERBS)}
+
+
+def test_the_overview_is_short_and_has_the_usual_parts() -> None:
+    source = OVERVIEW.read_text()
+    shown = typeset(source)
+
+    assert source.count("\n") < MOST_LINES
     assert "Run Noxus AI workflows" in shown
+    parts = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "COMMANDS",
+        "OPTIONS",
+        "EXIT STATUS",
+        "ENVIRONMENT",
+        "FILES",
+        "SEE ALSO",
+    ]
+    assert re.findall("^[.]SH (.*)", source, re.MULTILINE) == parts
+    assert all(f"noxcli-{verb}(1)" in shown for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_help_says_stands_there(verb: str) -> None:
-    shown = typeset(make_man.PAGE.read_text())
-    page = page_of(verb)
-    usage, _, rest = page.partition("\n\n")
+    shown = typeset(page(verb))
+    help_page = page_of(verb)
+    usage, _, rest = help_page.partition("\n\n")
     assert usage.removeprefix("Usage: ") in shown
+    assert f"noxcli-{verb} - " in shown
     for line in rest.partition("Examples:\n")[2].splitlines():
         assert " ".join(line.split()) in shown, "an example can be copied from the page"
-    for option in re.findall(r"^  ((?:-\w, )?--[a-z-]+)", page, re.MULTILINE):
+    for option in re.findall(r"^  ((?:-\w, )?--[a-z-]+)", help_page, re.MULTILINE):
         assert option in shown
+        assert option.split()[-1] not in make_man.COMMON or option in typeset(OVERVIEW.read_text())
 
 
-def test_codes_and_variables_stand_there() -> None:
-    shown = typeset(make_man.PAGE.read_text()).partition("EXIT STATUS")[2]
+def test_what_all_share_is_explained_once() -> None:
+    assert "Use this profile from the config file" in typeset(OVERVIEW.read_text())
+    assert not [verb for verb in VERBS if "Use this profile from the config file" in typeset(page(verb))]
+
+
+def test_codes_variables_and_files_stand_there() -> None:
+    shown = typeset(OVERVIEW.read_text()).partition("EXIT STATUS")[2]
     assert all(f"{int(code)} {code.meaning.replace('`', '')}" in shown for code in ExitCode)
-    assert "NOXCLI_STATE_DIR" in shown.partition("ENVIRONMENT")[2]
+    variables, _, files = shown.partition("ENVIRONMENT")[2].partition("FILES")
+    assert {"NOXCLI_STATE_DIR", "NOXCLI_CONFIG", "NOXCLI_CACHE_DIR", "NOXCLI_BASE_URL"} <= {
+        *re.findall(r"\w+", variables)
+    }
+    assert "config.toml" in files
 
 
 def test_text_is_text_to_roff() -> None:

@@ -30,6 +30,7 @@ class CheckVerdict(StrEnum):
     WARNING = "warning"
     FAILED = "failed"
     UNCHECKED = "unchecked"
+    NOTE = "note"  # nothing is wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,37 +1,60 @@
 """`noxcli completion`: the script that lets a shell complete noxcli's command lines."""
 
-from enum import StrEnum
+import shlex
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.shipped import Shell, Target, script, script_target
+from noxcli.place import read_named
+
+LARGEST_RC_FILE = 1024 * 1024  # bytes
+ShellArgument = Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh, fish or powershell.")]
+InstallScript = Annotated[
+    bool, typer.Option("--install", help="Write the script to your own directory of the shell instead of printing it.")
+]
 
 
-class Shell(StrEnum):
-    """A shell that there is a script for."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-    POWERSHELL = "powershell"
-
-
-SCRIPTS = {Shell.BASH: "noxcli.bash", Shell.ZSH: "_noxcli", Shell.FISH: "noxcli.fish", Shell.POWERSHELL: "noxcli.ps1"}
-
-
-def completion(
-    ctx: typer.Context,
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh, fish or powershell.")],
-) -> None:
-    """Print the completion script of a shell.
+def completion(ctx: typer.Context, shell: ShellArgument, install: InstallScript = False) -> None:
+    """Print the completion script of a shell, or install it.
 
     Examples:
+        noxcli completion fish --install
         noxcli completion bash > noxcli.bash
         # For good, at the end of ~/.bashrc: . ~/noxcli.bash
-        noxcli completion zsh
     """
-    from importlib.resources import files
-
     context: Context = ctx.obj
-    context.terminal.write((files("noxcli") / "completions" / SCRIPTS[shell]).read_text(encoding="utf-8"))
+    content = script(shell)
+    if not install:
+        context.terminal.write(content.decode())
+        return
+    target = script_target(shell, context.terminal.environ)
+    context.terminal.write(f"{'wrote' if target.put(content) else 'up to date:'} {target.path}\n")
+    context.terminal.write(f"{_next_step(shell, target, context.terminal.environ.get('ZDOTDIR'))}\n")
+
+
+def _next_step(shell: Shell, target: Target, zdotdir: str | None) -> str:
+    """Return what the user has to do for the shell to read the script, if anything."""
+    match shell:
+        case Shell.BASH:
+            line = f". {shlex.quote(str(target.path))}"
+            return f"new shells load it with the bash-completion package; without that, add to ~/.bashrc: {line}"
+        case Shell.ZSH:
+            directory = shlex.quote(str(target.directory))
+            if _mentions(Path(zdotdir or Path.home()) / ".zshrc", directory):
+                return "new shells load it"
+            return f"add to ~/.zshrc: fpath=({directory} $fpath); autoload -Uz compinit; compinit"
+        case Shell.FISH:
+            return "new shells load it"
+        case Shell.POWERSHELL:
+            quoted = str(target.path).replace("'", "''")
+            return f"add to the file that $PROFILE names: . '{quoted}'"
+
+
+def _mentions(path: Path, text: str) -> bool:
+    with suppress(OSError):
+        return text.encode() in read_named(path, LARGEST_RC_FILE)
+    return False

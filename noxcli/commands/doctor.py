@@ -1,7 +1,7 @@
 """`noxcli doctor`: is everything between here and the server as it should be; a line for each check, with its mend."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +21,7 @@ from noxcli.cli.defaults import check_defaults
 from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
+from noxcli.cli.shipped import finds_page, finds_script, user_shell
 from noxcli.config.settings import (
     Settings,
     allows_http,
@@ -80,7 +81,7 @@ def doctor(
     context: Context = ctx.obj
     present(context, common, Delivering(as_json=as_json, query=query))
     checks: list[Check] = []
-    for check in _checks(ctx, context, common, run):
+    for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
         checks.append(check)
         if context.writes_text:
             _say(context.terminal, check)
@@ -140,6 +141,23 @@ def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
     if configured.profile is not None:
         read.insert(0, f"profile {configured.profile.name.value} ({configured.profile.name.source})")
     return Check("config", CheckVerdict.OK, ", ".join(read) or "no profile and no project file")
+
+
+def _shell(context: Context) -> Check:
+    """Say whether the user's shell and `man` find what noxcli has for them: after some installs they don't."""
+    environ = context.terminal.environ
+    shell = user_shell(environ)
+    if shell is None:
+        return Check("shell", CheckVerdict.UNCHECKED, "SHELL names no shell that there is a completion script for")
+    missing = []
+    if not finds_script(shell, environ):
+        missing.append((f"completion for {shell}", f"noxcli completion {shell} --install"))
+    if not finds_page(environ):
+        missing.append(("manual pages", "noxcli help --man --install"))
+    if not missing:
+        return Check("shell", CheckVerdict.OK, f"completion for {shell} and manual pages are installed")
+    whats, commands = zip(*missing, strict=True)
+    return Check("shell", CheckVerdict.NOTE, f"not installed: {', '.join(whats)}", f"run {'; '.join(commands)}")
 
 
 def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:

@@ -1,25 +1,71 @@
-"""`noxcli help TOPIC`: what every verb shares, told once."""
+"""`noxcli help`: the help of any command, what every verb shares, and the manual."""
 
+import shlex
 from textwrap import fill
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.shipped import manual_page, page_target
+from noxcli.cli.usage import end_with, verb_meant
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 
-Topic = Annotated[str, typer.Argument(metavar="[exit-codes]", help="The topic.")]
+EXIT_CODES = "exit-codes"
+TopicArgument = Annotated[
+    str | None, typer.Argument(metavar="[TOPIC]", help="A command, or exit-codes.", show_default=False)
+]
+ManOption = Annotated[bool, typer.Option("--man", help="Print the manual page instead, as troff source.")]
+InstallPages = Annotated[
+    bool, typer.Option("--install", help="With --man, write every manual page to where `man` finds your own.")
+]
 
 
-def help(ctx: typer.Context, topic: Topic = "exit-codes") -> None:
-    """Print the exit codes, and what to do about each.
+def help(
+    ctx: typer.Context, topic: TopicArgument = None, man: ManOption = False, install: InstallPages = False
+) -> None:
+    """Print the help of a command, the exit codes, or the manual.
 
     Examples:
+        noxcli help run
         noxcli help exit-codes
+        # Read a page of the manual without installing it.
+        noxcli help --man run | man -l -
+        noxcli help --man --install
     """
     context: Context = ctx.obj
-    if topic != "exit-codes":
-        raise UsageProblem(f"there is no help on {topic!r}", "noxcli help exit-codes, or noxcli COMMAND --help")
+    group: Any = ctx.find_root().command
+    verbs = group.list_commands(ctx)
+    if topic is not None and topic not in verbs and (topic != EXIT_CODES or man):
+        near = verb_meant(topic, [*verbs, EXIT_CODES])
+        raise UsageProblem(f"there is no help on {topic!r}", f"did you mean {near}?" if near else "see noxcli --help")
+    if install:
+        _install(context, [None, *verbs], man, topic)
+    elif man:
+        context.terminal.write(manual_page(topic).decode())
+    elif topic == EXIT_CODES:
+        _show_exit_codes(context)
+    elif topic is None:
+        end_with(ctx, ctx.find_root().get_help())
+    else:
+        verb = group.get_command(ctx, topic)
+        end_with(ctx, typer.Context(verb, info_name=topic, parent=ctx.parent, **verb.context_settings).get_help())
+
+
+def _install(context: Context, pages: list[str | None], man: bool, topic: str | None) -> None:
+    if not man:
+        raise UsageProblem("--install goes with --man", "noxcli help --man --install")
+    if topic is not None:
+        raise UsageProblem("--install writes every page of the manual", f"remove {topic}")
+    targets = {page: page_target(page, context.terminal.environ) for page in pages}
+    written = [target.put(manual_page(page)) for page, target in targets.items()]
+    directory = targets[None].directory
+    state = f"wrote {sum(written)} pages to" if any(written) else "up to date:"
+    context.terminal.write(f"{state} {directory}\n")
+    context.terminal.write(f"if man noxcli does not find them: export MANPATH={shlex.quote(f'{directory.parent}:')}\n")
+
+
+def _show_exit_codes(context: Context) -> None:
     for code in ExitCode:
         context.terminal.write(f"{int(code):>3}  {code.meaning}\n".replace("`", ""))
         if code.again != "-":
@@ -32,5 +78,6 @@ def engines_view() -> str:
     retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
     return (
         f"An engine that runs `noxcli batch` with `--resume --adopt` should retry {retried} (137 is a kill -9), "
-        f"and never {final}: they fail again until something is fixed."
+        f"and never {final}: they fail again until something is fixed. docs/engines.md shows how each engine is told: "
+        "Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
     )

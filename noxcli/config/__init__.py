@@ -1,1 +1,1 @@
-"""Where to connect and with which key, and what files and variables say about everything else."""
+"""Settings: the server, its key, and the defaults from files and variables."""

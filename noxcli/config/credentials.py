@@ -1,4 +1,4 @@
-"""Where a key comes from, and how it is read: a variable, a file, or the first line that a command prints."""
+"""The ways to an API key: a variable, a file, or the first line that a command prints."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from noxcli.errors import Unauthorized, Unavailable
 from noxcli.files import reason_of
 from noxcli.threads import run_within
 
-COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock something
+COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
 MOST_OUTPUT = 64 * 1024
 Warn = Callable[[str], None]
 
@@ -22,11 +22,11 @@ class KeySource(Protocol):
 
     @property
     def source(self) -> str:
-        """Where that was said, as `noxcli config` shows it."""
+        """The source of the setting, as `noxcli config` shows it."""
 
     @property
     def server(self) -> str | None:
-        """The only server that the key is for, or None where the user sees to that."""
+        """The only server that the key is for, or None if the user decides."""
 
     def read(self, warn: Warn) -> str: ...
 
@@ -43,13 +43,13 @@ class KeyVariable:
     def source(self) -> str:
         return f"env {self.name}"
 
-    def read(self, warn: Warn) -> str:  # noqa: ARG002 - there is nothing to warn of
+    def read(self, warn: Warn) -> str:  # noqa: ARG002 - there is nothing to warn about
         return usable(self.value, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A file that holds the key; `hint` says where its name can be mended."""
+    """A file that holds the key; `hint` says where its name can be fixed."""
 
     path: str
     source: str
@@ -58,7 +58,7 @@ class KeyFile:
 
     def read(self, warn: Warn) -> str:
         try:
-            # A pipe is waited for, as a shell's <(...) and some password managers want it.
+            # Wait for a pipe: a shell's <(...) and some password managers use one.
             with Path(self.path).expanduser().open("rb") as file:
                 content = file.read(MOST_OUTPUT + 1)
                 shared = open_to_others(file.fileno())
@@ -75,20 +75,20 @@ class KeyFile:
 
 @dataclass(frozen=True, slots=True)
 class KeyCommand:
-    """A command that prints the key. Its words are never shown but for the first: a token may stand among them."""
+    """A command that prints the key. Only its first word is ever shown: a token may be among the others."""
 
     argv: tuple[str, ...] = field(repr=False)
     directory: Path
     source: str
     server: str | None = None
 
-    def read(self, warn: Warn) -> str:  # noqa: ARG002 - there is nothing to warn of
+    def read(self, warn: Warn) -> str:  # noqa: ARG002 - there is nothing to warn about
         what = f"the command {self.argv[0]} ({self.source})"
         lines = self._output(what).splitlines()
         return usable(lines[0] if lines else "", what)
 
     def _output(self, what: str) -> str:
-        """Return what it prints. Its stderr is ours, since it may ask a person for something; its stdin is empty."""
+        """Return what it prints. Its stderr is ours, since it may ask the user something; its stdin is empty."""
         import subprocess  # only where there is a command
 
         try:
@@ -101,7 +101,7 @@ class KeyCommand:
 
         def read() -> bytes:
             assert process.stdout is not None
-            with process.stdout as printed:  # closed here: elsewhere, closing would wait for the reading
+            with process.stdout as printed:  # closed here: elsewhere, closing would wait for the read
                 return printed.read(MOST_OUTPUT + 1)
 
         end = time.monotonic() + COMMAND_LIMIT
@@ -124,7 +124,7 @@ class KeyCommand:
 def usable(text: str, what: str) -> str:
     """Return the key without white space around it. Its form is not checked: the docs show more than one.
 
-    Raises Unauthorized where there is none or it can't be sent in a header.
+    Raises Unauthorized if there is none, or if a header can't carry it.
     """
     key = text.strip()
     if not key:
@@ -135,9 +135,9 @@ def usable(text: str, what: str) -> str:
 
 
 def open_to_others(file: int) -> bool:
-    """True where others may read an open file and `chmod` would mend that.
+    """True if others may read an open file, and `chmod` would fix that.
 
-    It would not where the file is somebody else's or on a read-only file system, as mounted secrets are, which are
+    It would not for a file of another owner, or on a read-only file system such as mounted secrets, which are
     world-readable inside of their container; nor on systems without these bits.
     """
     if not hasattr(os, "geteuid"):

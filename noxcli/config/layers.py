@@ -1,4 +1,4 @@
-"""What counts before any flag: the profile, aliases and defaults of all files and variables, in their order."""
+"""All settings below the options: profile, aliases and defaults of all files and variables, in their order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Configured:
 
 
 def read_configured(environ: Mapping[str, str], profile: str | None = None) -> Configured:
-    """Read all there is.
+    """Read all files and variables.
 
-    Raises ConfigProblem for a file that is wrong, or a profile that is missing.
+    Raises ConfigProblem for a file with a mistake, or a missing profile.
     """
     path = config_path(environ)
     file = read_users_file(path)

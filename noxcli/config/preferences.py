@@ -1,4 +1,4 @@
-"""Names for workflows, and defaults for options, from files and variables; each knows where it came from."""
+"""Aliases of workflows and defaults of options, each with its source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem
 from noxcli.models import is_uuid
 
-# Options that may have a default of the user's. None of them changes what stdout looks like, which scripts rely on.
+# Options that users may give a default. Only output_dir changes what stdout looks like, since scripts rely on that.
 DEFAULTS = (
     "timeout",
     "stall_timeout",
@@ -17,7 +17,11 @@ DEFAULTS = (
     "poll_interval",
     "on_pause",
     "on_interrupt",
+    "on_timeout",
+    "output_dir",
 )
+# Nobody but the user says where files are written, least of all a repository.
+USERS_DEFAULTS = frozenset({"output_dir"})
 TABLES = ("aliases", "defaults")
 
 
@@ -37,14 +41,14 @@ class Preferences:
     defaults: Mapping[str, Sourced] = field(default_factory=dict)
 
     def over(self, other: "Preferences") -> "Preferences":
-        """Return both, with these winning."""
+        """Return both; these override the others."""
         return Preferences({**other.aliases, **self.aliases}, {**other.defaults, **self.defaults})
 
 
 def read_preferences(table: Table) -> Preferences:
     """Return what stands under `aliases` and `defaults`.
 
-    Raises ConfigProblem for what can be neither.
+    Raises ConfigProblem for anything that can be neither.
     """
     aliases, defaults = (table.table(name) for name in TABLES)
     defaults.allow(DEFAULTS, f"these may have defaults: {', '.join(DEFAULTS)}")
@@ -55,7 +59,7 @@ def read_preferences(table: Table) -> Preferences:
 
 
 def read_variables(environ: Mapping[str, str]) -> Preferences:
-    """Return the defaults that `NOXCLI_TIMEOUT` and its like give; an empty variable counts as none."""
+    """Return the defaults that `NOXCLI_TIMEOUT` and its like give; an empty variable counts as unset."""
     names = {name: f"NOXCLI_{name.upper()}" for name in DEFAULTS}
     return Preferences(
         defaults={

@@ -1,4 +1,4 @@
-"""The user's own config file: profiles, each a server with the way to its key, and which of them counts."""
+"""The user's own config file: its profiles, and the choice of one."""
 
 import shlex
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ class Profile:
     place: str
     directory: Path
     base_url: str | None = None
-    key_command: tuple[str, ...] = field(default=(), repr=False)  # a token may stand among its words
+    key_command: tuple[str, ...] = field(default=(), repr=False)  # a token may be among its words
     key_file: Path | None = None
     preferences: Preferences = field(default_factory=Preferences)
 
 
 def config_path(environ: Mapping[str, str]) -> Sourced:
-    """Return the path of the user's config file, whether it is there or not."""
+    """Return the path of the user's config file, which need not exist."""
     if environ.get(FILE_VARIABLE):
         return Sourced(str(Path(environ[FILE_VARIABLE]).absolute()), f"env {FILE_VARIABLE}")
     from platformdirs import user_config_path  # knows each system's place; not needed by --help
@@ -103,7 +103,7 @@ def _command(table: Table) -> tuple[str, ...]:
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError:
-        words = None  # a quotation mark that is never closed
+        words = None  # a quotation mark without its partner
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words) or not words[0]:
         raise ConfigProblem(
             f"{table.place('api_key_command')} is not a valid command", 'write it like ["pass", "show", "noxus"]'
@@ -113,6 +113,6 @@ def _command(table: Table) -> tuple[str, ...]:
 
 def _at_home(table: Table, key: str, path: str) -> str:
     try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` has to stay `./x`
+        return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` must stay `./x`
     except RuntimeError:
         raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the whole path") from None

@@ -1,19 +1,19 @@
 """A project's `.noxcli.toml`: aliases and defaults that everybody who works on it shares.
 
-Whoever can change a repository can change this file, so it has no say in where a key goes or comes from.
+Anybody who can change a repository can change this file, so it cannot set keys or servers.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from noxcli.config.preferences import TABLES, Preferences, read_preferences
+from noxcli.config.preferences import TABLES, USERS_DEFAULTS, Preferences, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
 
 PROJECT_FILE = ".noxcli.toml"
 LARGEST_PROJECT_FILE = 64 * 1024  # bytes
-# What only the user's own file may say, in the words of this project's files and of others.
+# Keys that only the user's own file may have, by our names and by common others.
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
 
@@ -21,7 +21,7 @@ SECRET_WORDS = ("key", "token", "secret", "password")
 def find_project_file(start: Path, home: Path) -> Path | None:
     """Return the file nearest to `start`: upwards to the root of its repository or else to the home directory.
 
-    Outside of both, only `start` itself is looked at: anybody may write to a directory above, like /tmp.
+    Outside of both, only `start` itself counts: anybody may write to a directory above it, such as /tmp.
     """
     return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
 
@@ -36,7 +36,14 @@ def read_project_file(path: Path) -> Preferences:
         return Preferences()
     _refuse_users_own(table)
     table.allow(TABLES, "a project has [aliases] and [defaults]")
-    return read_preferences(table)
+    preferences = read_preferences(table)
+    for name, default in preferences.defaults.items():
+        if name in USERS_DEFAULTS:
+            raise ConfigProblem(
+                f"{default.source}: a project file cannot say where files are written",
+                f"put it into a profile in your own config file, or set NOXCLI_{name.upper()}",
+            )
+    return preferences
 
 
 def _upwards(start: Path, home: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Where to connect and with which key: flag, environment, profile, default, in that order."""
+"""The server and the key: option, environment, profile, default, in that order."""
 
 import os
 from collections.abc import Mapping
@@ -36,10 +36,9 @@ def load_settings(
     profile: Profile | None = None,
     warn: Warn = lambda _: None,
 ) -> Settings:
-    """Return the settings in force; a key file that others can read is warned of.
+    """Return the current settings; warn about a key file that others can read.
 
-    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized where there is no
-    usable key.
+    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
     """
     url = find_url(base_url, environ, profile)
     address = check_url(url.value, allow_http=allows_http(environ))
@@ -49,7 +48,7 @@ def load_settings(
 
 
 def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:
-    """Return the base URL in force as it was written."""
+    """Return the current base URL as it was written."""
     if base_url:
         return Sourced(base_url, "flag --base-url")
     for name in URL_VARIABLES:
@@ -63,7 +62,7 @@ def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile 
 def addresses_in(file: Table) -> dict[str, str]:
     """Return the address of each profile in the user's config file, and under the empty name that of the default.
 
-    What is wrong in a profile that does not count is no mistake here.
+    A mistake in a profile that does not count is ignored.
     """
     profiles = file.values.get("profile", {})
     written = {name: profile.get("base_url") for name, profile in profiles.items() if isinstance(profile, dict)}
@@ -72,9 +71,9 @@ def addresses_in(file: Table) -> dict[str, str]:
 
 
 def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None) -> KeySource:
-    """Return where the key in force is, without reading it.
+    """Return where the current key is, without reading it.
 
-    Raises Unauthorized where nothing says.
+    Raises Unauthorized if no setting names a key.
     """
     if api_key_file:
         return KeyFile(api_key_file, "flag --api-key-file", "--api-key-file")
@@ -95,7 +94,7 @@ def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Prof
 def overruling(
     base_url: str | None, api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None
 ) -> list[str]:
-    """Return the variables that win over a profile which was asked for by a flag."""
+    """Return the variables that override a profile named by an option."""
     if profile is None or not profile.name.source.startswith("flag"):
         return []
     sources = (find_url(base_url, environ, profile).source, find_key(api_key_file, environ, profile).source)
@@ -118,5 +117,5 @@ def check_server(source: KeySource, url: str) -> None:
 
 
 def allows_http(environ: Mapping[str, str]) -> bool:
-    """True where the user takes plain http to another machine upon himself."""
+    """True if the user accepts plain http to another machine."""
     return environ.get("NOXCLI_ALLOW_HTTP") == "1"

@@ -1,4 +1,4 @@
-"""A TOML file whose keys are all known: what is wrong is told with its path, its key and the nearest known one."""
+"""A TOML file with known keys only; errors name the path, the key and the nearest known one."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from noxcli.nearest import nearest
 from noxcli.place import read_named
 
 LARGEST_TABLE = 256 * 1024  # bytes
-MOST_DOTS = 32  # in a line: what tomllib does for a dotted key grows with the square of its parts
+MOST_DOTS = 32  # per line: tomllib's work for a dotted key grows with the square of its parts
 LONGEST_MISTAKE = 200  # characters
 LONGEST_KEY = 80  # characters, where one is shown
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, and where it stands. No message quotes a value, which may be a secret that stands in the wrong place."""
+    """A table and its place. No message quotes a value, which may be a secret in the wrong place."""
 
     path: Path
     name: str  # dotted; empty for the file as a whole
     values: Mapping[str, Any]
 
     def place(self, key: str) -> str:
-        """Return where a key stands, as `PATH:table.key`."""
+        """Return the place of a key, as `PATH:table.key`."""
         shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
         return f"{self.path}:{self.name}.{shown}" if self.name else f"{self.path}:{shown}"
 
     def allow(self, known: Collection[str], hint: str) -> None:
-        """Let no other keys pass.
+        """Accept these keys only.
 
-        Raises ConfigProblem with the nearest known key, or else with the hint.
+        Raises ConfigProblem with the nearest known key, or else the hint.
         """
         for key in self.values:
             if key not in known:
@@ -42,9 +42,9 @@ class Table:
                 )
 
     def table(self, key: str) -> "Table":
-        """Return the table under a key, an empty one where it is missing.
+        """Return the table under a key, or an empty one if it is missing.
 
-        Raises ConfigProblem for what is no table.
+        Raises ConfigProblem for anything but a table.
         """
         value = self.values.get(key, {})
         if not isinstance(value, dict):
@@ -54,9 +54,9 @@ class Table:
         return Table(self.path, f"{self.name}.{key}" if self.name else key, value)
 
     def text(self, key: str) -> str | None:
-        """Return the text under a key, or None where it is missing.
+        """Return the text under a key, or None if it is missing.
 
-        Raises ConfigProblem for anything but a text that is not empty.
+        Raises ConfigProblem for anything but a non-empty text.
         """
         value = self.values.get(key)
         if value is not None and not (isinstance(value, str) and value.strip()):
@@ -65,9 +65,9 @@ class Table:
 
 
 def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
-    """Return what a file of at most so many bytes holds, or None where there is no such file.
+    """Return the content of a file of at most `most` bytes, or None if there is no such file.
 
-    Raises ConfigProblem where it can't be read or is not valid TOML.
+    Raises ConfigProblem if it can't be read or is not valid TOML.
     """
     try:
         text = read_named(path, most).decode("utf-8-sig")

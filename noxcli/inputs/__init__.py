@@ -1,1 +1,1 @@
-"""What a workflow takes, and what a user gave for it."""
+"""Inputs: what a workflow takes, and what the user gave."""

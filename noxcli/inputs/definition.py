@@ -1,4 +1,4 @@
-"""What a workflow's definition says about its inputs and outputs, in both versions; odd parts say nothing."""
+"""The inputs and outputs in a workflow's definition, in both versions; parts with an odd shape are skipped."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = re.compile(r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?")
 OUTPUT_TYPE = re.compile(r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?")
-# The words of the docs, the SDK and the editor, in small letters, and the kind that each means.
+# The type names of the docs, the SDK and the editor, in lower case, and the kind that each means.
 KINDS = {
     **dict.fromkeys(("str", "string", "text"), "text"),
     **dict.fromkeys(("int", "integer"), "int"),
@@ -22,7 +22,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class InputNode:
-    """One input of a workflow. `type` is the server's word for it, `value` is fixed or a default."""
+    """One input of a workflow. `type` is the server's name for it, `value` is fixed or a default."""
 
     id: str
     label: str | None
@@ -34,18 +34,18 @@ class InputNode:
 
     @property
     def kind(self) -> str | None:
-        """What its values have to be, None where nothing is known."""
+        """The kind of its values, None if unknown."""
         kind = KINDS.get((self.type or "").lower())
         return (None if kind == "file" else "list") if self.is_list and kind else kind
 
     @property
     def required(self) -> bool:
-        """True where the workflow has no value of its own."""
+        """True if the workflow has no value of its own."""
         return not self.fixed and self.value is None
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The keys that mean this input and no other, beside its label."""
+        """The keys that mean only this input, apart from its label."""
         return self.id, *(f"{self.id}::{name}" for name in self.connectors)
 
 
@@ -58,7 +58,7 @@ class OutputNode:
 
 
 def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
-    """Return the inputs that a caller can give, in order; None where the definition has no nodes to read."""
+    """Return the inputs that a caller can give, in order; None if the definition has no readable nodes."""
     nodes = _top_level(definition)
     if nodes is None:
         return None
@@ -66,7 +66,7 @@ def inputs_of(definition: Mapping[str, Any]) -> list[InputNode] | None:
 
 
 def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
-    """Return the outputs that a caller gets, in order; None where the definition has no nodes to read."""
+    """Return the outputs that a caller gets, in order; None if the definition has no readable nodes."""
     nodes = _top_level(definition)
     if nodes is None:
         return None

@@ -1,4 +1,4 @@
-"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects become what is sent."""
+"""The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the input object."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from noxcli.redaction import HIDDEN
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
-MARK = "\ufeff"  # editors on Windows put it in front of JSON
+MARK = "\ufeff"  # editors on Windows write it before JSON
 DEEPEST_INPUT = 500  # levels: what any thread of any Python can parse, compare and send
 STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -33,11 +33,11 @@ class Inputs:
     secret: frozenset[str] = frozenset()
 
     def secret_values(self) -> dict[str, str]:
-        """Return the texts that may be shown nowhere, by key."""
+        """Return the texts that must never be shown, by key."""
         return {key: value for key, value in self.values.items() if key in self.secret}
 
     def shown(self) -> dict[str, Any]:
-        """Return the object as anybody may see it."""
+        """Return the object with secrets masked."""
         shown = {key: HIDDEN if key in self.secret else value for key, value in self.values.items()}
         return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
 
@@ -56,7 +56,7 @@ def read_inputs(
 ) -> Inputs:
     """Return the inputs; items and `secrets` (--secret) override `whole` (--inputs).
 
-    `sources` knows who else reads stdin. Raises UsageProblem naming the item, what is wrong with it and how to mend it.
+    `sources` knows who else reads stdin. Raises UsageProblem with the item, what is wrong and how to fix it.
     """
     sources = sources or Sources()
     given: dict[str, Any] = {}
@@ -83,7 +83,7 @@ def read_inputs(
 def split_item(item: str) -> tuple[str, str, str]:
     """Return key, operator and the text behind it: the first unescaped operator wins, longest first.
 
-    Raises UsageProblem where there is no operator or no key.
+    Raises UsageProblem without an operator or a key.
     """
     key: list[str] = []
     place = 0
@@ -122,7 +122,7 @@ def parse_json(text: str, what: str) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageProblem(f"{what} is not valid JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
     except ValueError as error:
-        # Python names its own limit for digits, which nobody here can set.
+        # Python's message names its own limit for digits, which users can't set here.
         reason = str(error).partition(";")[0]
         raise UsageProblem(f"{what} is not JSON that can be sent: {reason}") from None
 

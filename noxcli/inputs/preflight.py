@@ -1,4 +1,4 @@
-"""Inputs against a workflow's definition: everything that is wrong, all at once, before anything is started."""
+"""The check of inputs against a workflow's definition: all mistakes at once, before anything starts."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -139,7 +139,7 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
 
 
 def fits(value: Any, kind: str) -> bool:
-    """True where the value may be meant for an input of this kind; null may mean none at all."""
+    """True if the value may be meant for an input of this kind; null may mean no value."""
     if value is None:
         return True
     match kind:

@@ -1,4 +1,4 @@
-"""A workflow's inputs as a JSON Schema, for editors and pipelines that check input files."""
+"""The JSON Schema of a workflow's inputs, for editors and for pipelines that check input files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
         "type": "object",
         "properties": {key: _property(node) for key, node in keys.items()},
         "required": required,
-        # An input without a label may go by a key that the definition does not tell.
+        # An input without a label may have a key that the definition does not show.
         "additionalProperties": any(node.label is None for node in nodes),
         "examples": [{key: SAMPLES[keys[key].kind or "text"] for key in required}],
     }

@@ -24,7 +24,7 @@ def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
         raise UsageProblem(f"{what} is not set", "write KEY=ENVNAME, and export ENVNAME")
     value = environ[name]
     if not value:
-        # How CI systems pass a secret that nobody has set.
+        # CI systems pass an unset secret like this.
         raise UsageProblem(f"{what} is empty", f"send an empty text with {key}=")
     try:
         value.encode()

@@ -1,4 +1,4 @@
-"""What inputs, rows and run ids are read from: files, and the pipes and stdin that can be read once, by one reader."""
+"""The sources of inputs, rows and run ids: files, and pipes and stdin, which only one reader can read once."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Files as inputs: `key@path` is checked before anything is sent, streamed to the server, and becomes a file value."""
+"""Files as inputs: the check of `key@path` before anything is sent, the upload, and the file value."""
 
 import mimetypes
 import re
@@ -19,7 +19,7 @@ from noxcli.timing import Clock, show_seconds
 UNKNOWN_TYPE = "application/octet-stream"
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?", re.ASCII)
 OPTION = re.compile(r";(?=type=|name=)")
-FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file is not worth a line
+FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file needs no line of progress
 MEBIBYTE = 1 << 20
 
 
@@ -34,11 +34,11 @@ class Upload:
 
     @property
     def shown(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return "stdin" if self.path in STDIN_NAMES else self.path
 
     def described(self) -> dict[str, Any]:
-        """Return what stands for it where nothing is uploaded."""
+        """Return what represents it if nothing is uploaded."""
         return {"$upload": self.path, "name": self.name, "content_type": self.content_type, "bytes": self.size}
 
 
@@ -73,7 +73,7 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
 def guess_type(name: str) -> str:
     """Return the media type that goes with the name's ending."""
     kind, encoding = mimetypes.guess_type(Path(name).name)
-    # What is compressed is no longer of the type inside.
+    # A compressed file no longer has the type of its content.
     return "application/gzip" if encoding == "gzip" else UNKNOWN_TYPE if encoding or kind is None else kind
 
 
@@ -90,7 +90,7 @@ def _size(path: str, key: str, sources: Sources) -> int | None:
     try:
         status = sources.claim(path, f"{key}@{path}")
         if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            return None  # to open a pipe would wait for its writer
+            return None  # opening a pipe would wait for its writer
         if stat.S_ISREG(status.st_mode):
             with sources.open(path) as file:
                 file.read(1)
@@ -101,7 +101,7 @@ def _size(path: str, key: str, sources: Sources) -> int | None:
 
 
 class Uploader:
-    """Stores files one after the other, each once, however many inputs it is for."""
+    """Stores files one after the other, each once, for any number of inputs."""
 
     def __init__(
         self, storage: Storage, patience: Patience, clock: Clock, say: Callable[[str], None], sources: Sources
@@ -116,7 +116,7 @@ class Uploader:
     def store(self, upload: Upload, key: str) -> dict[str, Any]:
         """Return the value that stands for the file as an input.
 
-        Trying again is safe: a file that was stored and never used starts nothing. Raises what the API raises.
+        Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
         """
         if upload not in self._stored:
             try:

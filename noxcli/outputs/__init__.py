@@ -1,1 +1,1 @@
-"""What a run has put out, made whole and handed over or saved."""
+"""The output of a run: completed, then printed or saved."""

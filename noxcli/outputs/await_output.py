@@ -1,4 +1,4 @@
-"""The output of a run that has ended: from its own record, which may lag behind its own verdict."""
+"""The wait for the output of a run that has ended: its record may lag behind its status."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,15 +16,15 @@ READ_WITHIN = 10.0  # seconds
 
 
 class OutputSource(RecordSource, Protocol):
-    """What reading needs of the API, the workflow included: its nodes tell whether there will be an output."""
+    """The part of the API that reading needs; a workflow's nodes tell whether there will be an output."""
 
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
 
 
 def own_record(source: OutputSource, run: Run, patience: Patience) -> Run:
-    """Return an ended run as its own record has it: what is found by its id alone may lack the output, or be older.
+    """Return an ended run from its own record: a record found by id alone may lack the output, or be older.
 
-    Raises LostContact where the server refuses to show it; what `patience` raises.
+    Raises LostContact if the server refuses to show it, and what `patience` raises.
     """
     if run.with_output or not run.settled:
         return run
@@ -37,9 +37,9 @@ def own_record(source: OutputSource, run: Run, patience: Patience) -> Run:
 
 
 def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
-    """Return the completed run with its output, which is waited for where the workflow has output nodes.
+    """Return the completed run with its output; wait for it if the workflow has output nodes.
 
-    `workflow` is what was read of it before. Raises Undelivered where the output stays empty.
+    `workflow` is its definition, if it was read before. Raises Undelivered if the output stays empty.
     """
     run = own_record(source, run, patience)
     if not is_empty(run.output):
@@ -57,7 +57,7 @@ def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Wo
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
     if nodes is None:
-        return run  # nothing says that there should be an output
+        return run  # no definition says that there should be an output
     raise Undelivered(
         f"run {run.id} completed, but its record has no output yet", f"try again: noxcli fetch-output {run.id}"
     )
@@ -66,7 +66,7 @@ def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Wo
 def output_nodes(
     source: OutputSource, run: Run, patience: Patience, workflow: Workflow | None = None
 ) -> Sequence[OutputNode] | None:
-    """Return the output nodes of the run's workflow, None where its definition can't be read."""
+    """Return the output nodes of the run's workflow, None if its definition can't be read."""
     for known in (workflow, run.workflow):
         if known is not None and (nodes := outputs_of(known.definition)) is not None:
             return nodes
@@ -77,7 +77,7 @@ def output_nodes(
 
 
 def is_empty(output: Any) -> bool:
-    """True where the record has no output, or one without values."""
+    """True if the record has no output, or an output without values."""
     return output is None or output == {} or output == []
 
 

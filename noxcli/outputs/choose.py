@@ -1,4 +1,4 @@
-"""Which outputs `--raw` means: checked against the workflow's output nodes, found in an output however it is keyed."""
+"""The choice of outputs by `--raw`: checked against the workflow's output nodes, whatever the output's keys are."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from noxcli.nearest import nearest_in_any_case
 def check_keys(keys: Sequence[str], definition: Mapping[str, Any]) -> list[str]:
     """Return a warning for each key that may be wrong.
 
-    Raises UsageProblem for one that means none of the workflow's outputs.
+    Raises UsageProblem for a key that means none of the workflow's outputs.
     """
     nodes = outputs_of(definition)
     unknown = [key for key in keys if not any(_means(key, node) for node in nodes or ())]
@@ -34,9 +34,9 @@ def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) 
 
 
 def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
-    """Return the only one of the output's own keys that fits.
+    """Return the one key of the output that fits.
 
-    Raises Undelivered, with the line that prints an output that there is.
+    Raises Undelivered, with a command that prints an existing output.
     """
     if len(fitting) == 1:
         return fitting[0]

@@ -1,4 +1,4 @@
-"""The directory that outputs are written to: nothing outside it is touched, no link below it followed."""
+"""The output directory: nothing outside of it is written, and no link below it is followed."""
 
 import fcntl
 import hashlib
@@ -32,7 +32,7 @@ class Written:
 
 
 class FolderPart(Part):
-    """A part beside its target; locked, so that one whose process was killed can be told from one that grows."""
+    """A partial file beside its target; its lock shows whether its process is alive."""
 
     def __init__(self, place: Place, target: Path, mode: int) -> None:
         self._place = place
@@ -43,12 +43,12 @@ class FolderPart(Part):
             handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-        with suppress(OSError):  # some network file systems can't
+        with suppress(OSError):  # some network file systems do not support it
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         super().__init__(os.fdopen(handle, "w+b"), str(target))
 
     def keep(self) -> Saved:
-        """Put the whole file in its place, on the disk and not just on its way there."""
+        """Put the complete file in its place, flushed to disk."""
         assert self._name is not None
         try:
             self._file.flush()
@@ -61,19 +61,19 @@ class FolderPart(Part):
         return Saved(self._target, self.size, self.sha256)
 
     def abandon(self) -> None:
-        """Take the name away, whatever another thread is doing with the bytes."""
+        """Remove the name, whatever another thread does with the bytes."""
         if self._name is not None:
             with suppress(OSError):
                 self._place.remove(self._name)
 
     def drop(self) -> None:
         self.abandon()
-        with suppress(OSError):  # what is buffered for a full disk
+        with suppress(OSError):  # bytes buffered for a full disk
             super().drop()
 
 
 class Folder:
-    """A directory of the user's, and what noxcli wrote there before."""
+    """A directory of the user, and the record of what noxcli wrote there before."""
 
     def __init__(self, place: Place, written: Mapping[str, Written], *, overwrite: bool = False) -> None:
         self.path = place.path
@@ -81,7 +81,7 @@ class Folder:
         self._written = written
         self._overwrite = overwrite
         self._parts: list[FolderPart] = []
-        # Asked for once, in the main thread: the umask can only be read by setting it, for all threads.
+        # Read once, in the main thread: reading the umask means setting it, for all threads.
         self._mode = 0o666 & ~umask()
 
     def target(self, name: str) -> Path:
@@ -90,7 +90,7 @@ class Folder:
     def right(self, name: str, file_id: str) -> Saved | None:
         """Return the file if it is what this id stands for, by the record and by its own bytes.
 
-        An id stands for the same bytes for ever: the API knows no way to change a file.
+        An id always stands for the same bytes: the API has no call that changes a file.
         """
         entry = self._written.get(name)
         if entry is None or entry.file_id != file_id or self._size(name) != entry.bytes:
@@ -98,32 +98,32 @@ class Folder:
         return Saved(self.target(name), entry.bytes, entry.sha256) if self._hash(name) == entry.sha256 else None
 
     def is_free(self, name: str) -> bool:
-        """True where nothing stands in the way but what noxcli wrote itself."""
+        """True if the name is free, or noxcli wrote the file itself."""
         there = self._look(name)
         if there is None or (name in self._written and stat.S_ISREG(there.st_mode)):
             return True
         return self._overwrite and not stat.S_ISDIR(there.st_mode)
 
     def could_be(self, name: str, size: int | None) -> bool:
-        """True where the name is free, or what stands there might turn out to be the same."""
+        """True if the name is free, or its file may have the same bytes."""
         return self.is_free(name) or (size is None and self._size(name) is not None) or self._size(name) == size
 
     def exists(self, name: str) -> bool:
-        """True where there is such a file, reached through no link."""
+        """True if the file exists, without a link on its path."""
         try:
             return self._size(name) is not None
         except Undelivered:
             return False
 
     def has(self, name: str, part: Part) -> bool:
-        """True where the very same bytes are there already."""
+        """True if the file has exactly these bytes already."""
         return self._size(name) == part.size and self._hash(name) == part.sha256
 
     def in_the_way(self, name: str) -> Undelivered:
         return in_the_way(self.target(name))
 
     def part(self, name: str) -> FolderPart:
-        """Begin a file under a name; directories on the way to it are made."""
+        """Begin a file under a name, and create its directories."""
         try:
             place = self._above(name, make=True)
         except OSError as error:
@@ -134,9 +134,9 @@ class Folder:
         return part
 
     def settle(self, name: str, part: Part) -> Saved:
-        """Put what is in the part under the name, or leave what is there where it is the same.
+        """Put the part's bytes under the name; keep an existing file with the same bytes.
 
-        Raises Undelivered where something else is in the way.
+        Raises Undelivered if another file is in the way.
         """
         if self.has(name, part):
             return Saved(self.target(name), part.size, part.sha256)
@@ -153,11 +153,11 @@ class Folder:
             return copy.keep()
 
     def opened(self, name: str) -> BufferedReader:
-        """Open a file below, through no link. Raises OSError."""
+        """Open a file below the directory, without following links. Raises OSError."""
         return os.fdopen(self._above(name).opened(PurePosixPath(name).name, os.O_RDONLY), "rb")
 
     def abandon(self) -> None:
-        """Leave nothing behind that is not whole."""
+        """Remove everything incomplete."""
         for part in self._parts:
             part.abandon()
 
@@ -189,12 +189,12 @@ class Folder:
 
 
 def in_the_way(path: Path) -> Undelivered:
-    """Return the error for somebody else's file where ours should be."""
+    """Return the error for another program's file in the place of ours."""
     return Undelivered(f"{path} exists and noxcli did not write it", "add --overwrite or choose another directory")
 
 
 def _sweep(place: Place) -> None:
-    """Remove parts that a killed process left: nobody holds their lock any more, nor is about to take it."""
+    """Remove parts of killed processes: no process holds their lock, or is about to take it."""
     with suppress(OSError):
         for name in place.names():
             if not (name.startswith(PREFIX) and name.endswith(SUFFIX)):

@@ -1,4 +1,4 @@
-"""One file, whole, over connections that break: resumed where the server can, begun anew where it can't."""
+"""One complete file, over connections that break: resumed if the server supports that, else restarted."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from noxcli.outputs.values import Remote
 from noxcli.retry import Patience
 from noxcli.timing import READ_TIMEOUT
 
-BEGINNING = 64  # bytes of a cut text that tell whether a page of HTML is that text
-PROGRESS = 32 * 1024  # bytes; a server that sends less before it stalls is not worth new patience
+BEGINNING = 64  # bytes of a cut text that show whether a page of HTML is that text
+PROGRESS = 32 * 1024  # bytes; progress below this does not restart the retry limit
 EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
 
 
 class OpenFile(Protocol):
-    """A file on its way here."""
+    """A file while it is downloaded."""
 
     start: int
     total: int | None
@@ -31,7 +31,7 @@ class OpenFile(Protocol):
 
 
 class FileSource(Protocol):
-    """What delivery needs of the API."""
+    """The part of the API that delivery needs."""
 
     def download(
         self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT
@@ -40,7 +40,7 @@ class FileSource(Protocol):
 
 @dataclass(slots=True)
 class Transfer:
-    """How far one file has come; read by whoever draws it."""
+    """The progress of one file, for the code that draws it."""
 
     remote: Remote
     file_id: str
@@ -59,14 +59,14 @@ def fetch(
 ) -> None:
     """Fill the part with the file.
 
-    `expect` is told the size as soon as that is known, and may raise. Raises Undelivered for what is not the file or
-    not whole, and the server's last word where patience ends.
+    `expect` gets the size as soon as it is known, and may raise. Raises Undelivered for what is not the file or
+    not complete, and the server's last error when the retry limit ends.
     """
     Fetching(source, transfer, part, patience, expect).to_the_end()
 
 
 class Fetching:
-    """What has to outlive a broken connection: the etag, the size, and whether ranges are any good."""
+    """What must survive a broken connection: the etag, the size, and whether ranges work."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Fetching:
         except (Refused, Unauthorized):
             if not start:
                 raise
-            # It may be the range that is refused: by a signed address, or since the file is another by now.
+            # The range may be the problem: a signed address rejects it, or the file has changed.
             self._ranges, start = False, 0
             opened = self._open(0)
         with opened:
@@ -147,7 +147,7 @@ class Fetching:
             self._require_empty()
 
     def _require_text(self) -> None:
-        """Raise Unavailable where this is not the whole of the cut text: another try may bring it."""
+        """Raise Unavailable if this is not the full text: a retry may get it."""
         remote, came = self._transfer.remote, self._part.size
         preview = remote.text.encode("utf-8", "surrogatepass")
         head = self._part.read_back().read(len(preview) + 1)
@@ -173,7 +173,7 @@ class Fetching:
             raise self._patience.out_of_time(f"the download stands at {self._part.size:,} bytes")
 
     def _moved(self) -> bool:
-        """True where tries have come further than all before them, by more than trickles."""
+        """True if an attempt got noticeably further than all before it."""
         moved = self._furthest - self._noted >= PROGRESS
         if moved:
             self._noted = self._furthest
@@ -181,14 +181,14 @@ class Fetching:
 
 
 def is_plausible(remote: Remote, content_type: str) -> bool:
-    """False for HTML where nothing said that the file would be HTML: a sign-in page, or a proxy's own."""
+    """False for unexpected HTML: a sign-in page, or a page of a proxy."""
     return not is_html(content_type) or (
         not remote.is_text and (is_html(remote.content_type) or not remote.content_type)
     )
 
 
 def begins_like(remote: Remote, piece: bytes) -> bool:
-    """True where the bytes begin as the cut text does, whatever they are called."""
+    """True if the bytes begin like the cut text, whatever their content type."""
     beginning = remote.beginning[:BEGINNING]
     return bool(beginning) and piece.startswith(beginning)
 

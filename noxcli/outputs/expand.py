@@ -1,4 +1,4 @@
-"""The output of a completed run, made whole: truncated texts fetched, wherever they sit."""
+"""The complete output of a run: the full text of each truncated value, wherever it is."""
 
 import codecs
 import io
@@ -17,14 +17,14 @@ from noxcli.outputs.values import Remote, find_remote, replaced
 from noxcli.retry import Patience
 
 TEXT_PIECE = 256 * 1024
-LONGEST_INLINE = 256 * 1024 * 1024  # bytes: held in memory, where a few compressed bytes may turn into any number
-# What is wrong with one file; the others may be had all the same.
+LONGEST_INLINE = 256 * 1024 * 1024  # bytes in memory; a few compressed bytes may expand to any number
+# Errors of one file; the others can still be downloaded.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The output as it is handed over; `complete` is true only where nothing in it is still a preview."""
+    """The output as delivered; `complete` is true only if nothing in it is a preview."""
 
     output: Any
     files: list[dict[str, Any]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Delivered:
 
 
 def require_whole(delivered: Delivered, run: Run) -> None:
-    """Raise Undelivered where not all of the run's output could be had or written."""
+    """Raise Undelivered if part of the run's output could not be downloaded or written."""
     if delivered.problems:
         raise Undelivered(
             f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}",
@@ -42,9 +42,9 @@ def require_whole(delivered: Delivered, run: Run) -> None:
 
 
 def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
-    """Return the output with every truncated text replaced by the whole one; each file is fetched once."""
+    """Return the output with the full text of every truncated text; each file is downloaded once."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
-    together: dict[tuple[str, str], Transfer] = {}  # by beginning, too: a text has to fit each preview of it
+    together: dict[tuple[str, str], Transfer] = {}  # by beginning as well: a text must fit each of its previews
     for remote in remotes:
         if remote.file_id is not None and (remote.file_id, remote.text) not in together:
             together[remote.file_id, remote.text] = Transfer(remote, remote.file_id)
@@ -77,7 +77,7 @@ def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[
 def spooled(
     source: FileSource, remote: Remote, patience: Patience, watching: Watching = silent
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
-    """Have one file whole and checked, in constant memory: its bytes from the beginning, and its entry."""
+    """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     transfer = Transfer(remote, required_id(remote))
     with Part.nameless() as part:
 
@@ -97,7 +97,7 @@ def _entry(file_id: str, part: Part) -> dict[str, Any]:
 
 
 def is_complete(output: Any) -> bool:
-    """True where nothing in the output is a preview."""
+    """True if nothing in the output is a preview."""
     return not any(remote.is_text for remote in find_remote(output))
 
 
@@ -107,9 +107,9 @@ def problem(what: str, error: BaseException) -> str:
 
 
 def required_id(remote: Remote) -> str:
-    """Return the id to fetch by.
+    """Return the id for the download.
 
-    Raises Undelivered where the server gave none.
+    Raises Undelivered if the server gave none.
     """
     if remote.file_id is None:
         raise Undelivered("the server gave no file id for it")
@@ -119,7 +119,7 @@ def required_id(remote: Remote) -> str:
 def utf8_text(content: bytes, file_id: str) -> str:
     """Return the text.
 
-    Raises Undelivered where it is not UTF-8: it would not be what the workflow wrote.
+    Raises Undelivered if it is not UTF-8: that would not be the text that the workflow wrote.
     """
     try:
         return content.decode("utf-8")

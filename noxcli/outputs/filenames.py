@@ -1,4 +1,4 @@
-"""File names from keys of outputs, never from a path that the server gave."""
+"""File names from the keys of outputs, never from a path that the server gave."""
 
 import mimetypes
 import re
@@ -15,13 +15,13 @@ FIELDS = ("run_id", "workflow_id", "key", "index", "ext")
 LONGEST_SEGMENT = 220  # bytes; most systems take 255
 LONGEST_STEM = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
-# A name that begins with a dash is an option to whoever says `tar c *`.
+# `tar c *` would take a name that begins with a dash for an option.
 EDGES = re.compile(r"^[\s.-]+|[\s.]+$")
 UNPRINTABLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
 class Names:
-    """Gives each output a name inside the directory that no other has, also where case does not count."""
+    """Gives each output a unique name inside the directory, also on systems that ignore case."""
 
     def __init__(self, template: str = TEMPLATE, **values: str) -> None:
         self._segments = [list(Formatter().parse(segment)) for segment in template.split("/")]
@@ -29,7 +29,7 @@ class Names:
         self._taken = {MANIFEST}
 
     def claim(self, key: str, extension: str, index: int = 1) -> str:
-        """Return a safe name for the key: one path segment, or as many as the template has."""
+        """Return a safe name for the key, with as many path segments as the template has."""
         values = {**self._values, "key": key, "index": str(index), "ext": extension}
         *above, last = [self._fill(segment, values) for segment in self._segments]
         stem, extension = (last.removesuffix(extension), extension) if last.endswith(extension) else (last, "")
@@ -46,7 +46,7 @@ class Names:
 
     @staticmethod
     def _fill(segment: list[Any], values: Mapping[str, str]) -> str:
-        # A key is made safe before it is put in: it must not push the rest of the segment over the limit.
+        # The key is made safe first: it must not push the rest of the segment over the limit.
         return "".join(
             literal + (safe_stem(values[field]) if field == "key" else values[field] if field else "")
             for literal, field, _, _ in segment
@@ -54,7 +54,7 @@ class Names:
 
 
 def check_template(template: str) -> None:
-    """Find out whether the template can be filled, and stays inside the directory.
+    """Check that the template can be filled, and stays inside the directory.
 
     Raises UsageProblem.
     """
@@ -71,18 +71,18 @@ def check_template(template: str) -> None:
 
 
 def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:
-    """Return what is left of a key that may stand in a file name on any system: NFC, one path segment, visible."""
-    from pathvalidate import sanitize_filename  # loaded where files are written, not by every command
+    """Return the characters of a key that every system accepts in a file name: NFC, one path segment, visible."""
+    from pathvalidate import sanitize_filename  # loaded only to write files
 
     shown = "".join("_" if unicodedata.category(letter) in UNPRINTABLE or letter in "/\\" else letter for letter in key)
     plain = EDGES.sub("", unicodedata.normalize("NFC", shown)).encode()[:longest].decode(errors="ignore")
-    # Edges first: `AUX ` is a reserved name only without its blank.
+    # Edges first: `AUX ` is a reserved name only without its space.
     clean = sanitize_filename(EDGES.sub("", plain), replacement_text="_", platform="universal")
     return EDGES.sub("", clean) or "output"
 
 
 def safe_extension(name: str, content_type: str = "") -> str:
-    """Return the extension of a server's file name where it is a plain one, else the usual one of the type, or none."""
+    """Return the extension of a server's file name if it is plain, else the usual one of the type, or none."""
     kind = content_type.partition(";")[0].strip().lower()
     for suffix in (PurePosixPath(name.replace("\\", "/")).suffix, mimetypes.guess_extension(kind) or ""):
         if 1 < len(suffix) <= 12 and suffix[1:].isascii() and suffix[1:].isalnum():

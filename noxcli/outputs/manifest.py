@@ -1,4 +1,4 @@
-"""`manifest.json`: what noxcli wrote in a directory, for programs and for its own next call."""
+"""`manifest.json`: the list of what noxcli wrote to a directory, for programs and for its own next call."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ LIMIT = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an earlier call left in writing; empty where there is none."""
+    """The record of an earlier call; empty if there is none."""
 
     entries: Sequence[Mapping[str, Any]] = ()
     written: Mapping[str, Written] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
         kinds = {"name": str, "bytes": int, "sha256": str}
         if not isinstance(entry, dict) or not all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
             continue
-        # A manifest may have been written by anybody: it must not lead out of its directory.
+        # Anybody may have written a manifest: it must not lead out of its directory.
         if "\0" not in entry["name"] and not {"..", "/"} & set(PurePosixPath(entry["name"]).parts):
             yield entry
 

@@ -1,4 +1,4 @@
-"""Bytes of a file that is not whole yet: what came so far, counted and hashed while it comes."""
+"""The bytes of a file that is not complete yet, counted and hashed as they arrive."""
 
 import tempfile
 from types import TracebackType
@@ -54,7 +54,7 @@ class Part:
         self.size += len(piece)
 
     def restart(self) -> None:
-        """Forget what came so far."""
+        """Drop the bytes so far."""
         try:
             self._file.seek(0)
             self._file.truncate()
@@ -73,7 +73,7 @@ class Part:
         return self._file
 
     def drop(self) -> None:
-        """Let go of the bytes."""
+        """Release the bytes."""
         self._file.close()
 
     def refused(self, error: OSError) -> Undelivered:

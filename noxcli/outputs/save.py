@@ -1,4 +1,4 @@
-"""Every output in a file of its own: named, fetched, written, and listed in the manifest at last."""
+"""The files of all outputs: named, downloaded, written, and listed in the manifest at the end."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ Keys = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Item:
-    """One file to be: where in the output it comes from, its name, and what became of it."""
+    """A planned file: its place in the output, its name, and its result."""
 
     keys: Keys
     name: str
@@ -76,7 +76,7 @@ class Filing:
                 if item.remote is None:
                     self._write(folder, item, as_text(shown[item.keys[0]]).encode("utf-8", "surrogatepass"))
         finally:
-            # Also after a signal: what is in place counts as noxcli's own when the call is repeated.
+            # After a signal as well: the next call then knows the files in place as noxcli's own.
             folder.abandon()
             files = [entry_of(item, item.saved) for item in items if item.saved]
             problems = [problem(item.pointer, item.error) for item in items if isinstance(item.error, NoxError)]
@@ -90,7 +90,7 @@ class Filing:
         for item in items:
             assert item.remote is not None
             try:
-                # One file, but another beginning: one of them can't be right.
+                # One file with two beginnings: one of them must be wrong.
                 one = required_id(item.remote), item.remote.is_text, item.remote.text
                 together.setdefault(one, []).append(item)
             except Undelivered as error:
@@ -109,7 +109,7 @@ class Filing:
                     raise item.error
 
     def _obtain(self, folder: Folder, transfer: Transfer, items: list[Item], patience: Patience) -> None:
-        """Have the same file under each of these names; runs in a thread of its own."""
+        """Write the same file under each of these names, in a thread of its own."""
         for item in items:
             item.saved = folder.right(item.name, transfer.file_id)
         self.skipped.extend(item.name for item in items if item.saved)
@@ -164,7 +164,7 @@ class Filing:
 
 
 class Inline(Part):
-    """A value that came with the record."""
+    """A value from the record itself."""
 
     def __init__(self, content: bytes, what: str) -> None:
         super().__init__(io.BytesIO(), what)
@@ -197,7 +197,7 @@ def entry_of(item: Item, saved: Saved) -> dict[str, Any]:
 
 
 def copy(folder: Folder, item: Item, part: Part) -> None:
-    """Fill the part from a file that is in place, instead of fetching the same again."""
+    """Fill the part from an existing file instead of downloading it again."""
     assert item.saved is not None
     try:
         with folder.opened(item.name) as file:

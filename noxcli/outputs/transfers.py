@@ -1,4 +1,4 @@
-"""A few downloads at a time, watched from the main thread, where signals and limits are exact."""
+"""Parallel downloads, watched from the main thread, where signals and limits are exact."""
 
 import threading
 import time
@@ -14,13 +14,13 @@ from noxcli.threads import Result, result_of, share_out
 
 DOWNLOADS_AT_ONCE = 4
 SHOW_EVERY = 0.1  # seconds
-FAREWELL = 1.0  # seconds for a download to notice that it was given up
+FAREWELL = 1.0  # seconds for a download to notice that it was canceled
 T = TypeVar("T")
 Message = str | tuple[int, object, BaseException | None]
 
 
 class Watch(Protocol):
-    """Whoever shows how far downloads have come; told ten times a second."""
+    """A display of downloads, updated ten times a second."""
 
     def show(self, transfers: Sequence[Transfer]) -> None: ...
     def say(self, line: str) -> None: ...
@@ -28,7 +28,7 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SilentWatch:
-    """Shows nothing; what has to be said goes to `say`."""
+    """Shows no progress; messages go to `say`."""
 
     say: Callable[[str], None]
 
@@ -48,10 +48,10 @@ def run_transfers(
 ) -> list[Result[T]]:
     """Return each job's value or error, in the order of the jobs.
 
-    Raises what the command's limit raises; then, and for a signal, the downloads are given up.
+    Raises what the command's limit raises; then, and after a signal, the downloads are canceled.
     """
     told: SimpleQueue[Message] = SimpleQueue()
-    quiet = patience.saying(told.put)  # said from the main thread, between two pictures
+    quiet = patience.saying(told.put)  # written by the main thread, between two pictures
 
     def work(place: int) -> None:
         transfer, call = jobs[place]

@@ -1,4 +1,4 @@
-"""What a run's output holds: where truncated texts and files sit in it, and how a value looks as text."""
+"""The values of an output: the places of truncated texts and files, and a value as text."""
 
 import mimetypes
 import re
@@ -34,7 +34,7 @@ class Remote:
         return CUT_MARK.sub("", self.text).encode("utf-8", "surrogatepass")
 
 
-# What alone can be or hold a remote value; of other values there may be millions.
+# Only these can be or contain a remote value; there may be millions of others.
 HOLDERS = (dict, list)
 
 
@@ -49,7 +49,7 @@ def find_remote(output: Any) -> Iterator[Remote]:
         if is_preview(value) or is_file(value):
             yield _remote(value, keys)
         if is_preview(value):
-            continue  # one text takes the place of all that
+            continue  # one text replaces all of that
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             holders = [(inner, (*keys, key)) for key, inner in pairs if isinstance(inner, HOLDERS)]

@@ -1,1 +1,1 @@
-"""What is written for other programs."""
+"""Reports for other programs."""

@@ -1,8 +1,8 @@
-"""A file of variables for later jobs and steps: GitLab's `artifacts:reports:dotenv`, or what a shell sources.
+"""The file of variables for later jobs and steps: GitLab's `artifacts:reports:dotenv`, or a file to source.
 
-GitLab docs, ci/yaml/artifacts_reports and ci/variables/dotenv_variables: one KEY=VALUE a line, no quotes, no empty
-lines, no comments, 5 KB and 20 variables at most. GitLab expands `$NAME` in a value, and a shell even more, so nothing
-but plain characters gets into one.
+GitLab docs, ci/yaml/artifacts_reports and ci/variables/dotenv_variables: one KEY=VALUE per line, no quotes, no empty
+lines, no comments, at most 5 KB and 20 variables. GitLab expands `$NAME` in a value, and a shell expands more, so
+values have plain characters only.
 """
 
 import re
@@ -17,7 +17,7 @@ LONGEST_VALUE = 200  # characters of a value
 
 
 def write_dotenv(path: Path, variables: Mapping[str, object], mask: Mask | None = None) -> None:
-    """Write the file whole; None leaves its variable out.
+    """Write the complete file; None leaves out its variable.
 
     Raises Undelivered with the reason.
     """

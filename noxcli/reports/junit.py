@@ -1,7 +1,7 @@
-"""JUnit XML, the report that every CI system shows: written case by case, so that memory does not grow with them.
+"""JUnit XML, the report that every CI system shows: written case by case, in constant memory.
 
-No standard defines the format. What is written here passes the schema of Jenkins' xUnit plug-in (junit-10.xsd), which
-GitLab, GitHub's report actions, Azure and Buildkite read, too.
+No standard defines the format. This output is valid by the schema of Jenkins' xUnit plug-in (junit-10.xsd), which
+GitLab, GitHub's report actions, Azure and Buildkite read as well.
 """
 
 import re
@@ -19,14 +19,14 @@ from noxcli.errors import Undelivered
 from noxcli.files import reason_of, replacing
 from noxcli.redaction import Mask
 
-# What XML 1.0 can't hold, escaped or not (section 2.2, Char).
+# Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-SHIFTED = 1 << 16  # bytes that are moved at a time
-MOST_CASES = 10**9  # cases of a kind, and seconds, that the head has room for
+SHIFTED = 1 << 16  # bytes moved at a time
+MOST_CASES = 10**9  # the largest numbers of cases, and seconds, that fit into the head
 
 
 class CaseVerdict(StrEnum):
-    """What became of a case; all but `passed` are elements of the format."""
+    """The verdict of a case; all but `passed` are elements of the format."""
 
     PASSED = "passed"
     FAILURE = "failure"
@@ -36,7 +36,7 @@ class CaseVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case. `seconds` is None where no time was measured.
+    """One test case. `seconds` is None if no time was measured.
 
     `type`, `message` and `text` (the long form) belong to a verdict other than passed.
     """
@@ -75,7 +75,7 @@ class JunitReport:
         return self
 
     def add(self, case: Case) -> None:
-        """Write one case down."""
+        """Write one case."""
         self._counts[case.verdict] += 1
         self._seconds += case.seconds or 0.0
         self._write(_testcase(Case(**self._mask.whole(asdict(case)))).encode())
@@ -88,7 +88,7 @@ class JunitReport:
         self._close_gap(head + b"\n")
         trouble = self._trouble
         try:
-            # A report that breaks off is no XML: then what was there before stays.
+            # An incomplete report is not valid XML: then the file from before stays.
             self._stack.__exit__(type(trouble) if trouble else None, trouble, None)
         except Undelivered as late:
             trouble = late
@@ -96,7 +96,7 @@ class JunitReport:
             raise trouble
 
     def _room(self) -> bytes:
-        """Return a head of the greatest length: the totals are known at the end, and stand at the beginning."""
+        """Return a head of the greatest length: it comes first, but its totals are known last."""
         return _head(self._name, Counter(dict.fromkeys(CaseVerdict, MOST_CASES)), MOST_CASES, self._began) + b"\n"
 
     def _close_gap(self, head: bytes) -> None:

@@ -1,7 +1,7 @@
-"""The result document: what became of a command, for programs (`noxcli.result/1`)."""
+"""The result document, `noxcli.result/1`: the result of a command, for programs."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
@@ -18,9 +18,9 @@ RESULT_SCHEMA = "noxcli.result/1"
 
 @dataclass(slots=True)
 class Outcome:
-    """What is known so far; a command fills it in as it goes, so that every ending can be told."""
+    """What is known so far; a command fills it in while it runs, so that every ending can be reported."""
 
-    subject: str = ""  # what the command line calls the run: its workflow, or its id
+    subject: str = ""  # the run's name on the command line: its workflow, or its id
     run: Run | None = None
     confirmed: bool = False
     may_exist: bool = False
@@ -31,6 +31,7 @@ class Outcome:
     connects: int = 0
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
+    assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
 
     @property
     def completed(self) -> bool:
@@ -38,7 +39,7 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """What people call it: the workflow by name where that is known."""
+        """Its name for people: the workflow's name, if known."""
         if self.progress is not None and self.progress.title:
             return self.progress.title
         return self.run.workflow.name if self.run and self.run.workflow else self.subject
@@ -50,7 +51,7 @@ class Outcome:
         return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
-        """Return the document; its shape is the same for every ending. Values of the server pass as they are."""
+        """Return the document, with the same shape for every ending. The server's values are unchanged."""
         mask = mask or Mask()
         output = self.delivered.output if self.delivered else (self.run.output if self.run else None)
         return {
@@ -68,6 +69,7 @@ class Outcome:
             "stream": self._stream(),
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
+            **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
         }
 
     def _complete(self) -> bool:
@@ -83,7 +85,7 @@ class Outcome:
         )
 
     def document_of_run(self) -> dict[str, Any] | None:
-        """Return what is known of the run alone."""
+        """Return the part about the run alone."""
         if self.run is None:
             return None
         return {
@@ -151,7 +153,7 @@ def verdict_of(run: Run, why: str = "") -> NoxError | None:
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:
-    """Raise the error of the run whose code stands for all; do nothing where all went well."""
+    """Raise the error of the run whose code counts for all; do nothing if all completed."""
     errors = {int(outcome.error.exit_code): outcome.error for outcome in outcomes if outcome.error}
     if errors:
         raise errors[worst(errors)]

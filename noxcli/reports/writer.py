@@ -1,4 +1,4 @@
-"""What is written for other programs beside stdout: `--junit`, `--dotenv`, and what the CI system takes."""
+"""The reports beside stdout: `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from noxcli.errors import ExitCode
 from noxcli.models import Run
+from noxcli.query import Query
 from noxcli.redaction import Mask
 from noxcli.reports.ci import BatchEnded, CiSystem, Ended
 from noxcli.reports.dotenv import write_dotenv
@@ -20,10 +21,11 @@ class Reports:
     dotenv: Path | None = None
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
-    batch: BatchEnded | None = None  # told to the CI system in place of the runs
+    asserts: Sequence[Query] = ()
+    batch: BatchEnded | None = None  # reported to the CI system instead of the runs
 
     def started(self, run: Run, mask: Mask) -> None:
-        """Write down the ids, the moment the start has answered.
+        """Write the ids as soon as the start is answered.
 
         Raises Undelivered.
         """
@@ -42,7 +44,7 @@ class Reports:
             yield lambda code: self._write_dotenv(outcomes, code, mask)
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
-        """Add to what the CI system takes, which can't be taken back."""
+        """Append to the CI system's files, which can't be undone."""
         if self.batch is not None:
             error = outcomes[0].error
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
@@ -52,11 +54,17 @@ class Reports:
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
         from noxcli.reports.junit import JunitReport  # xml.sax loads half of urllib
-        from noxcli.reports.testcase import case_of
+        from noxcli.reports.testcase import assertion_cases, case_of, unchecked_cases
 
         with JunitReport(self.junit, "noxcli", mask) as report:
             for name, outcome in _named(outcomes):
-                report.add(case_of(name, outcome, own_code(outcome, outcomes, code), elapsed))
+                case = case_of(name, outcome, own_code(outcome, outcomes, code), elapsed)
+                report.add(case)
+                unchecked = [] if outcome.assertions else self.asserts
+                for each in assertion_cases(name, case.classname, outcome.assertions):
+                    report.add(each)
+                for each in unchecked_cases(name, case.classname, unchecked):
+                    report.add(each)
 
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None

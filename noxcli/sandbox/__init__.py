@@ -1,9 +1,9 @@
-"""The sandbox: the Noxus HTTP API simulated on this machine, for trying, testing and rehearsing pipelines.
+"""The sandbox: a simulation of the Noxus HTTP API on this machine, to try, test and rehearse pipelines.
 
-It shares no code with the client. Both restate the wire format on their own, so that a wrong field name on one
-side cannot agree with itself on the other.
+It shares no code with the client. Both implement the wire format on their own, so that a wrong field name on one side
+cannot agree with itself on the other.
 
-This module imports neither Starlette nor uvicorn: a caller can ask `missing_packages()` first and then import
+This module imports neither Starlette nor uvicorn: a caller can first ask `missing_packages()`, and then import
 `noxcli.sandbox.server` or `noxcli.sandbox.command`.
 """
 

@@ -1,4 +1,4 @@
-"""Answers that ordinary responses cannot give: dropped, silent, or streamed until it breaks or somebody leaves."""
+"""Answers that ordinary responses cannot give: dropped, silent, or streamed until the connection breaks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The API as one ASGI application: its map of paths, and what every answer has in common."""
+"""The API as one ASGI application: its paths, and what all answers have in common."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException

@@ -1,4 +1,4 @@
-"""How much one sandbox keeps: what came first goes first."""
+"""Limits on what one sandbox keeps; the oldest is dropped first."""
 
 MOST_RUNS = 10_000
 MOST_INPUT = 256 * 1024 * 1024  # bytes of JSON, of all runs together

@@ -1,4 +1,4 @@
-"""The workflows that every sandbox serves: everyday ones here, hostile ones in `builtin_trouble`."""
+"""The workflows of every sandbox: everyday ones here, hostile ones in `builtin_trouble`."""
 
 from itertools import pairwise
 from typing import Any

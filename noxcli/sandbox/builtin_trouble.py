@@ -1,4 +1,4 @@
-"""Built-in workflows for the situations that a pipeline has to survive, one each."""
+"""Built-in workflows for the situations that a pipeline has to survive, one for each."""
 
 from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Cut
 from noxcli.sandbox.scenario import File, Node, Scenario, output_node

@@ -1,4 +1,4 @@
-"""Callbacks: a run that ended is posted to its `callback_url`, on loopback only."""
+"""Callbacks: the POST of an ended run to its `callback_url`, on loopback only."""
 
 import asyncio
 import ipaddress

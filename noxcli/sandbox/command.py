@@ -1,4 +1,4 @@
-"""The sandbox from a shell: served until Ctrl-C, or around one command."""
+"""The sandbox from a shell: until Ctrl-C, or around one command."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""The open TCP connections, so that a fault can drop one: HTTP alone has no word for that."""
+"""The open TCP connections, so that a fault can drop one, which HTTP alone cannot express."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Who may come in: no web page of another site, under whatever name it found this machine, and no endless body."""
+"""The door of the sandbox: closed to web pages, by any name of this machine, and to endless bodies."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Refusals, with bodies in FastAPI's style: `detail` is a text, or a list for what failed validation."""
+"""Error answers in FastAPI's style: `detail` is a text, or a list for failed validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the API, as data. A scenario lists faults per kind of request."""
+"""The faults between a client and the API, as data; a scenario lists them per kind of request."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ KINDS: dict[str, str] = {
     "upload": "upload a file",
     "me": "read the record of the API key",
 }
-"""Kinds of request, each with what the client wants by it."""
+"""Kinds of request, each with its purpose."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Uploads and downloads, straight or by way of another origin.
+"""Uploads and downloads, direct or through another origin.
 
 The Files API has no documentation page; the shapes follow noxus-sdk 0.6.0 resources/files.py.
 """

@@ -1,36 +1,4 @@
-"""Scenarios from TOML files, so that a pipeline can be rehearsed against a workflow of one's own.
-
-    [[scenario]]
-    name = "nightly"
-    description = "Summarises a topic; its stream breaks twice."
-    status = "completed"
-    inputs = [{ label = "Topic" }, { label = "Tone", fixed = "dry" }, { label = "Length", type = "int", default = 3 }]
-    script = [
-      { node = "Fetch", status = "running" },
-      { sleep = 0.5 },
-      { node = "Fetch", status = "completed" },
-      { node = "Write", pieces = ["About ", "{{Topic}}"], seconds = 1.0 },
-      { state = "warming_up" },
-      { type = "content", data = { id = "anything", odd = true } },
-    ]
-
-    [scenario.output]
-    Answer = "A summary of {{Topic}}"
-    Essay = { "$repeat" = "long ", times = 5000 }
-    Table = { "$file" = "cities.csv", text = "city\\n", content_type = "text/csv" }
-    Archive = { "$file" = "a.bin", size = 1000000 }
-
-    [scenario.faults]
-    events = [{ fault = "cut", after = 3, how = "torn" }, { fault = "answer", status = 502, body = "<html>" }]
-    start = [{ fault = "lost-answer", how = "drop" }]
-
-    [scenario.switches]
-    keepalive = "comment"
-
-`{{Label}}` stands for that input of the run. A step with `pieces`, `seconds` or only `node` runs a node from start
-to end; one with `content` or `status` is a single event. The faults are answer, lost-answer, hold, drop, cut,
-wrong-type and cut-body, with the fields that `faults.py` gives them.
-"""
+"""Scenarios from TOML files; docs/reference/scenarios.md has the format."""
 
 import tomllib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Stored files: uploads, full texts behind previews, and files that are made while they are sent."""
+"""Stored files: uploads, full texts of previews, and files that are generated while they are sent."""
 
 import uuid
 from collections.abc import Iterator

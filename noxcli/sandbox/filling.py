@@ -1,4 +1,4 @@
-"""`{{Label}}` in texts of a scenario file: the run's input of that label."""
+"""`{{Label}}` in the texts of a scenario file: the run's input of that label."""
 
 from collections.abc import Mapping
 from typing import Any

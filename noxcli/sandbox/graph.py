@@ -1,4 +1,4 @@
-"""The nodes of a scenario with their ids and edges, complete: what script and output mention is added."""
+"""The nodes of a scenario with ids and edges, including those that only its script or output mentions."""
 
 import uuid
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What happens to every request before its endpoint: the key, its permission, the rate limit, and faults."""
+"""The checks of every request before its endpoint: the key, its permission, the rate limit, and faults."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -85,7 +85,7 @@ def _retry_after(switches: Switches) -> dict[str, str]:
     seconds = switches.retry_after_seconds
     if switches.retry_after == "seconds":
         return {"Retry-After": str(seconds)}
-    # A date has whole seconds only; rounding down would ask to come back too early.
+    # A date has whole seconds only; rounded down, the client would retry too early.
     when = datetime.now(UTC) + timedelta(seconds=seconds + 1)
     return {"Retry-After": format_datetime(when, usegmt=True)}
 

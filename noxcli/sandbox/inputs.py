@@ -1,4 +1,4 @@
-"""A run's inputs: which node a key means, what is missing, and what fixed and default values fill in."""
+"""The inputs of a run: the node of each key, missing inputs, and fixed and default values."""
 
 from typing import Any
 

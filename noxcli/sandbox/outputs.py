@@ -1,4 +1,4 @@
-"""From a scenario's output values to what the API answers: previews, file values, and the keys."""
+"""The outputs of a scenario in the form of the API: previews, file values and keys."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

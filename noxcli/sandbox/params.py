@@ -1,4 +1,4 @@
-"""Query parameters and JSON bodies, checked as FastAPI would."""
+"""Query parameters and JSON bodies, checked as FastAPI checks them."""
 
 import json
 import math

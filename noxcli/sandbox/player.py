@@ -1,4 +1,4 @@
-"""Plays a run's script: an asyncio task that writes events, whether or not anybody is watching."""
+"""The player of a run's script: an asyncio task that writes events, watched or not."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
         if not run.ended:
             _finish(run, store)
     except Exception:
-        # A script may be anybody's function: whatever it raises fails its run, and not the server.
+        # A script may be any function: an error in it fails its run, not the server.
         _log.exception("the script of %s failed", run.workflow.scenario.name)
         run.settle("failed")
     if run.stream == "open":

@@ -1,4 +1,4 @@
-"""How far a run is, node by node: what `progress_details` and the percentage are made from."""
+"""The progress of a run, node by node: the source of `progress_details` and the percentage."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What reached the sandbox: a record of every request, and the id that every answer carries."""
+"""The record of every request, and the id of every answer."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Runs as the API shows them: with input and output, without, in parts, and to a callback."""
+"""The forms of a run in the API: with and without input and output, in parts, and for a callback."""
 
 from datetime import datetime
 from typing import Any

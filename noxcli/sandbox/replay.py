@@ -1,7 +1,7 @@
 """A run recorded as NDJSON, served again at its own pace.
 
-Each line is an object with `seq`, `ts`, `run_id`, `type`, `data`, `redis_id` and `is_terminal`. Lines whose type
-begins with `noxcli.` are the recorder's own; the last one, `noxcli.result`, holds the output and the verdict.
+Each line is an object with `seq`, `ts`, `run_id`, `type`, `data`, `redis_id` and `is_terminal`. Lines with a type that
+begins with `noxcli.` are the recorder's own; the last one, `noxcli.result`, has the output and the verdict.
 """
 
 import json

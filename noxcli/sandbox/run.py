@@ -1,4 +1,4 @@
-"""One run: what it was given, where it stands, and the one place where its status changes."""
+"""One run: its input, its state, and the only code that changes its status."""
 
 import asyncio
 import uuid

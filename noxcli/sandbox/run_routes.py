@@ -1,4 +1,4 @@
-"""Starting, reading, listing and stopping runs."""
+"""The endpoints that start, read, list and stop runs."""
 
 import asyncio
 from http import HTTPStatus

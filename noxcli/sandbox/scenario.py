@@ -1,4 +1,4 @@
-"""A workflow of the sandbox and what happens when it runs: pure data, no server."""
+"""A workflow of the sandbox and the course of its runs: pure data, no server."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What happens in a run, as data: the steps of a script, and builders that keep scripts short."""
+"""The steps of a run's script, as data, and functions that keep scripts short."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Every behaviour of the API that no source settles, as a switch.
+"""Every behavior of the API that no source settles, as a switch.
 
 The defaults are what the Noxus docs state or suggest; Noxus SDK 0.6.0 works against them unmodified.
 """

@@ -1,4 +1,4 @@
-"""A workflow as the sandbox serves it."""
+"""A workflow in service."""
 
 from noxcli.sandbox.faults import FaultQueue
 from noxcli.sandbox.graph import Graph

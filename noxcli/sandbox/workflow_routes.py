@@ -1,4 +1,4 @@
-"""Workflows, their versions, the node catalogue, and who the key belongs to."""
+"""The endpoints of workflows, their versions, the node catalog, and the owner of the key."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""What one sandbox holds: workflows, runs, files, used-up faults, and a record of every request."""
+"""The state of one sandbox: workflows, runs, files, remaining faults, and a record of every request."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.workflow import Workflow
 
-# For tests in one process; what is served to others has a key of its own.
+# For tests in one process; a sandbox for others gets its own key.
 KEY = "sandbox-key"
 _LIMITED = "-without-flows-run"
 LIMITED_KEY = f"{KEY}{_LIMITED}"

@@ -1,1 +1,1 @@
-"""What is kept on this machine between commands."""
+"""Files that noxcli keeps on this machine between commands."""

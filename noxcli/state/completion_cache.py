@@ -39,7 +39,7 @@ PRUNE_RUNS_FILE_AT = 64 * 1024  # bytes, about 500 runs
 
 
 class CompletionCache:
-    """What is known of one server."""
+    """The words known about one server."""
 
     def __init__(self, environ: Mapping[str, str], base_url: str, mask: Mask | None = None) -> None:
         self._environ = environ
@@ -48,10 +48,10 @@ class CompletionCache:
 
     @property
     def directory(self) -> Path:
-        """Where the files are; platformdirs knows each system's place."""
+        """The directory of the files; platformdirs knows each system's place."""
         if self._environ.get(CACHE_VARIABLE):
             return Path(self._environ[CACHE_VARIABLE])
-        from platformdirs import user_cache_path  # loaded where something was learnt, not by --help
+        from platformdirs import user_cache_path  # loaded only when there is something to write, not by --help
 
         return user_cache_path("noxcli", appauthor=False)
 

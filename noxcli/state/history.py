@@ -1,8 +1,8 @@
-"""What this user started, and how far it was read: ids, host, times and a position, never a value.
+"""The history of this user's runs, and how far each was read: ids, host, times and a position, never a value.
 
-A run has two small files in the state directory: what is known from its start, written once, and its cursor, which is
-overwritten in place by one write per burst, so that even a killed process leaves a whole one. Nothing here ever fails
-a command: what can't be read is as if it had never been there, and a run that can't be noted is a warning.
+A run has two small files in the state directory. The first has what is known from its start, and is written once. The
+second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a whole one.
+Nothing here makes a command fail: what can't be read counts as missing, and a run that can't be written is a warning.
 """
 
 import json
@@ -32,7 +32,7 @@ PRUNE_RUNS_AT = 600
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run as it was when it was started."""
+    """A run at its start."""
 
     run_id: str
     workflow_id: str
@@ -65,10 +65,10 @@ class History:
 
     @property
     def directory(self) -> Path:
-        """Where the files are; platformdirs knows each system's place."""
+        """The directory of the files; platformdirs knows each system's place."""
         if self._environ.get(STATE_VARIABLE):
             return Path(self._environ[STATE_VARIABLE])
-        from platformdirs import user_state_path  # loaded where the history is used, not by --help
+        from platformdirs import user_state_path  # loaded only with the history, not by --help
 
         return user_state_path("noxcli", appauthor=False)
 
@@ -81,7 +81,7 @@ class History:
         sent_at: datetime | None = None,
     ) -> None:
         """Note a run that was just started; `sent_at` is the server's time then."""
-        from hashlib import sha256  # loads OpenSSL, which commands that start nothing can do without
+        from hashlib import sha256  # loads OpenSSL, which only commands that start a run need
 
         entry = {
             "run_id": run.id,
@@ -103,7 +103,7 @@ class History:
                 self._prune()
 
     def trouble(self) -> str | None:
-        """Return why runs can't be noted, or not safely, or None where all is well."""
+        """Return why runs can't be written, or not safely; None if they can."""
         try:
             with prepare_directory(self.directory, 0o700):
                 open_to_all = self.directory.stat().st_mode & stat.S_IWOTH
@@ -112,14 +112,14 @@ class History:
         return f"everybody on this machine can write to {self.directory}" if open_to_all else None
 
     def last(self, host: str) -> Entry | None:
-        """Return the run that was started last at this host."""
+        """Return the last run started at this host."""
         with suppress(OSError), self._opened() as place:
             entries = (_entry_in(place, name, host) for name in _newest_first(place))
             return next((entry for entry in entries if entry is not None), None)
         return None
 
     def entry(self, run_id: str, host: str) -> Entry | None:
-        """Return the run of that id, where it was started from here at this host."""
+        """Return the run with that id, if it was started from this machine at this host."""
         if PLAIN_ID.fullmatch(run_id):
             with suppress(OSError), self._opened() as place:
                 return _entry_in(place, f"{run_id}{ENTRY}", host)
@@ -136,7 +136,7 @@ class History:
                     )
 
     def cursor(self, run_id: str) -> str | None:
-        """Return the position up to which the run's events were handed on, where it is known."""
+        """Return the position up to which the run's events were delivered, if known."""
         if not PLAIN_ID.fullmatch(run_id):
             return None
         with suppress(OSError, ValueError, RecursionError), self._opened() as place:
@@ -145,7 +145,7 @@ class History:
         return None
 
     def keep_cursor(self, run_id: str) -> "CursorKeeper":
-        """Return what keeps the run's cursor up to date while its events are shown."""
+        """Return the writer of the run's cursor, for use while its events are shown."""
         known = PLAIN_ID.fullmatch(self._mask(run_id))
         return CursorKeeper(self.directory / f"{run_id}.cursor" if known else None, self._mask)
 
@@ -199,7 +199,7 @@ def _entry_in(place: Place, name: str, host: str) -> Entry | None:
 
 
 def _noted(place: Place, name: str, host: str) -> dict[str, Any] | None:
-    """Return what a file says of a run that was started at this host; a damaged one says nothing."""
+    """Return a file's run if it was started at this host; a damaged file counts as none."""
     with suppress(OSError, ValueError, RecursionError):
         noted = json.loads(place.read(name, LARGEST_ENTRY))
         if isinstance(noted, dict) and noted.get("host") == host and {"run_id", "workflow_id"} <= noted.keys():

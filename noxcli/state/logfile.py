@@ -1,8 +1,8 @@
-"""The log file for support: what was asked of the server and how that went, a JSON object a line.
+"""The log file for support: requests and their results, one JSON object per line.
 
-It holds ids, statuses, codes and times: no key, no input, no output, no name of a file, and nothing that a server says
-in its own words, since it may quote any of them. A log that can't be opened is a mistake; one that can't be written on,
-as on a full disk, never fails a command. One without `end` means that its command was killed.
+It has ids, statuses, codes and times, but no key, input, output, file name, or text of the server, which may quote any
+of them. A log that can't be opened is an error. One that can't be continued, for example on a full disk, makes no
+command fail. A log without `end` means that its command was killed.
 """
 
 import os
@@ -25,12 +25,12 @@ from noxcli.place import is_device, open_regular
 from noxcli.redaction import Mask
 
 LOG_VARIABLE = "NOXCLI_LOG_FILE"
-# An answer's status is told by us, what follows it by the server.
+# The status of an answer is our text, what follows is the server's.
 QUOTED = re.compile(r"( answered \d{3}\b).*", re.DOTALL)
 
 
 class Level(StrEnum):
-    """How much a line matters."""
+    """The level of a line."""
 
     INFO = "info"
     WARNING = "warning"
@@ -38,15 +38,15 @@ class Level(StrEnum):
 
 
 def open_log(path: Path) -> int:
-    """Open a file to add to. Only what is plainly named as a device may be one. Raises OSError."""
+    """Open a file for appending; only a clearly named device may be one. Raises OSError."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     if is_device(path):
-        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody reads must not hold us up
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a reader must not block us
     return open_regular(path, flags, 0o600)
 
 
 class Logbook:
-    """One command's log; closed until there is a file, and then every call but `open` is for nothing."""
+    """One command's log; without a file, every call except `open` does nothing."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -56,15 +56,15 @@ class Logbook:
         self._statuses: dict[str, str] = {}
 
     def open(self, named: str) -> None:
-        """Append to the file from now on; what is made is its owner's alone.
+        """Append to the file from now on; a new one is readable by its owner only.
 
-        Raises UsageProblem where it can't be written to.
+        Raises UsageProblem if it can't be written.
         """
         try:
             self._file = open_log(Path(named).expanduser())
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
             raise UsageProblem(f"can't write the log {named}: {reason_of(error)}", "check --log-file") from None
-        import platform  # loaded where a log is kept, not by every command
+        import platform  # loaded only with a log
 
         self.note("start", version=__version__, python=platform.python_version(), platform=platform.platform())
 
@@ -83,14 +83,14 @@ class Logbook:
             os.write(self._file, f"{line}\n".encode())
 
     def note_run(self, run: Run, status: str | None = None) -> None:
-        """Note the run's status, where it has become another one."""
+        """Log the run's status, if it has changed."""
         status = status or run.status
         if self._statuses.get(run.id) != status:
             self._statuses[run.id] = status
             self.note("run", run_id=run.id, workflow_id=run.workflow_id, status=status)
 
     def seconds(self) -> float:
-        """Return how long the command has been going on."""
+        """Return how long the command has been running, in seconds."""
         return round(time.monotonic() - self.began, 3)
 
 
@@ -133,5 +133,5 @@ class LogKeeper:
 
 
 def own_words(message: str) -> str:
-    """Return the message without what it quotes of a server's answer."""
+    """Return the message without its quotes of a server's answer."""
     return QUOTED.sub(r"\1", message)

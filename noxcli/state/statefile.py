@@ -1,4 +1,4 @@
-"""The state file: a run's ids for a later step, so that a cancelled pipeline can clean up after itself."""
+"""The state file: a run's ids, so that a later step of a canceled pipeline can clean up."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a clean-up needs."""
+    """The ids that a clean-up needs."""
 
     run_id: str
     workflow_id: str
@@ -23,7 +23,7 @@ class State:
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write the file whole.
+    """Write the complete file.
 
     Raises Undelivered with the reason.
     """
@@ -31,9 +31,9 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path) -> State | None:
-    """Return the state, or None where nothing was started: there is no file.
+    """Return the state, or None without a file: then nothing was started.
 
-    Raises UsageProblem for a file that is something else.
+    Raises UsageProblem for any other file.
     """
     try:
         noted = json.loads(read_named(path, LARGEST_STATE))

@@ -9,7 +9,7 @@ from shells.vocabulary import Program
 
 
 def render(program: Program) -> str:
-    """Return noxcli/completions/noxcli.bash."""
+    """Return completions/noxcli.bash."""
     return fill(
         "noxcli.bash",
         server=[f"{name} \\" for name in server_names('"$(__noxcli_given {})"', '"${{{}-}}"')],

@@ -19,7 +19,7 @@ SOURCES = {
 
 
 def render(program: Program) -> str:
-    """Return noxcli/completions/noxcli.fish."""
+    """Return completions/noxcli.fish."""
     server = [f"{name} \\" for name in server_names("(__noxcli_given {})", "${}")]
     return fill("noxcli.fish", server=server, valued=_valued(program), completions=_completions(program))
 

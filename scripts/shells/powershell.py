@@ -8,7 +8,7 @@ from shells.vocabulary import Option, Program
 
 
 def render(program: Program) -> str:
-    """Return noxcli/completions/noxcli.ps1."""
+    """Return completions/noxcli.ps1."""
     server = [f"{name}," for name in server_names("$Given['{}']", "$env:{}")]
     return fill("noxcli.ps1", server=server, verbs=_verbs(program))
 

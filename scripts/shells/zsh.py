@@ -21,7 +21,7 @@ ACTIONS = {
 
 
 def render(program: Program) -> str:
-    """Return noxcli/completions/_noxcli."""
+    """Return completions/_noxcli."""
     return fill(
         "_noxcli",
         server=[f"{name} \\" for name in server_names('"${{(Q)opt_args[{}]}}"', '"${}"')],

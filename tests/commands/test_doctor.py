@@ -28,7 +28,8 @@ def checks(result: Result) -> dict[str, dict[str, Any]]:
 
 
 def verdicts(result: Result) -> dict[str, str]:
-    return {name: check["verdict"] for name, check in checks(result).items()}
+    """What became of each check but that of this machine's shell, which goes by the machine."""
+    return {name: check["verdict"] for name, check in checks(result).items() if name != "shell"}
 
 
 # The report.
@@ -44,7 +45,7 @@ def test_all_is_well(noxcli: Noxcli, plays: Any) -> None:
 def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> None:
     result = noxcli("doctor")
     assert result.code == 0
-    assert [line.split()[1] for line in result.text.splitlines()] == ALL
+    assert [line.split()[1] for line in result.text.splitlines()] == [*ALL, "shell"]
     assert re.search(r"^ok +server +answers in \d+ ms; \d+ ms with connecting$", result.text, re.MULTILINE)
     assert "unchecked  events   there is no run to test with; noxcli doctor --run RUN" in result.text
     assert sandbox.key not in result.text + result.err
@@ -54,6 +55,50 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
 def test_nothing_is_started_or_changed(noxcli: Noxcli, sandbox: Sandbox) -> None:
     noxcli("doctor")
     assert {request.method for request in sandbox.requests} == {"GET"}
+
+
+# The user's shell.
+
+
+def test_what_shell_and_man_lack_is_a_note_with_the_commands_that_bring_it(noxcli: Noxcli, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "SHELL": "/usr/bin/zsh", "XDG_DATA_DIRS": str(tmp_path / "system")}
+
+    lacking = noxcli("doctor", environ=environ)
+    assert lacking.code == 0
+    assert lacking.text.splitlines()[-1] == (
+        "note       shell    not installed: completion for zsh, manual pages;"
+        " run noxcli completion zsh --install; noxcli help --man --install"
+    )
+    assert noxcli("completion", "zsh", "--install", environ=environ).code == 0
+    assert checks(noxcli("doctor", "--json", environ=environ))["shell"] == {
+        "name": "shell",
+        "verdict": "note",
+        "message": "not installed: manual pages",
+        "hint": "run noxcli help --man --install",
+    }
+    assert noxcli("help", "--man", "--install", environ=environ).code == 0
+    assert checks(noxcli("doctor", "--json", environ=environ))["shell"]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        ("bash", "bash-completion/completions/noxcli"),
+        ("zsh", "zsh/site-functions/_noxcli"),
+        ("fish", "fish/vendor_completions.d/noxcli.fish"),
+    ],
+)
+def test_what_a_package_brought_counts(noxcli: Noxcli, tmp_path: Path, shell: str, script: str) -> None:
+    for name in [script, "man/man1/noxcli.1.gz"]:
+        (tmp_path / "system" / name).parent.mkdir(parents=True)
+        (tmp_path / "system" / name).touch()
+    environ = {"HOME": str(tmp_path), "SHELL": shell, "XDG_DATA_DIRS": f"/nowhere:{tmp_path / 'system'}"}
+
+    assert checks(noxcli("doctor", "--json", environ=environ))["shell"]["verdict"] == "ok"
+
+
+def test_another_shell_is_not_checked(noxcli: Noxcli) -> None:
+    assert checks(noxcli("doctor", "--json", environ={"SHELL": "/bin/tcsh"}))["shell"]["verdict"] == "unchecked"
 
 
 # Settings and key.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from noxcli import __version__
 from noxcli.app import VERBS
 from noxcli.cli.context import Context
 from noxcli.cli.usage import HEADINGS, OWN, verb_meant
@@ -197,3 +198,42 @@ def test_help_on_a_terminal_has_colored_headings_and_the_same_words(sandbox: San
     assert "\x1b[36m  --junit FILE\x1b[0m  " in colored
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
     assert plain == call("wait", "--help", env=environment(sandbox.url)).stdout.decode()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_with_a_command_is_that_commands_help(noxcli: Noxcli, verb: str) -> None:
+    assert noxcli("help", verb).text == page_of(verb)
+
+
+def test_help_alone_is_the_overview(noxcli: Noxcli) -> None:
+    assert noxcli("help").text == page_of()
+
+
+@pytest.mark.parametrize(("topic", "hint"), [("rnu", "did you mean run?"), ("exit", "exit-codes?"), ("zzz", "--help")])
+def test_help_on_what_there_is_not_names_what_was_meant(noxcli: Noxcli, topic: str, hint: str) -> None:
+    result = noxcli("help", topic)
+
+    assert result.code == 2
+    assert hint in result.err
+
+
+@pytest.mark.parametrize("argv", [["--man"], ["--man", "run"]])
+def test_help_prints_a_page_of_the_manual(noxcli: Noxcli, argv: list[str]) -> None:
+    page = Path(__file__).parents[2] / "man" / "-".join(["noxcli", *argv[1:]])
+
+    assert noxcli("help", *argv).out == page.with_name(f"{page.name}.1").read_bytes()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_usage_line_has_no_braces(page: str, pages: dict[str, str]) -> None:
+    assert not {"{", "}", ":<"} & {*re.findall("[{}]|:<", pages[page].splitlines()[0].replace("Usage: ", ""))}
+
+
+def test_the_usage_of_completion(pages: dict[str, str]) -> None:
+    assert pages["completion"].startswith("Usage: noxcli completion [OPTIONS] SHELL\n")
+
+
+def test_v_is_version(noxcli: Noxcli) -> None:
+    assert noxcli("-V").text == noxcli("--version").text == f"noxcli {__version__}\n"
+    done = subprocess.run([sys.executable, "-m", "noxcli", "-V"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"noxcli {__version__}\n"

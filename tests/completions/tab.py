@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.process import needs
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ROOT / "noxcli" / "completions"
+SCRIPTS = ROOT / "completions"
 PATIENCE = 30.0
 
 # A pipe on our side, a terminal on the shell's; a child of its own, since forking a process with threads is unsafe.

@@ -128,7 +128,7 @@ def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
     [
         ("noxcli str\tRUN --form\tjs\t", ["stream", "RUN", "--format json"]),
         ("noxcli run WORKFLOW --format=js\tkey=@pr\t", ["run", "WORKFLOW", "--format=json", "key=@prompt file.txt"]),
-        ("noxcli run WORKFLOW key:=@pr\t--qu\t", ["run", "WORKFLOW", "key:=@prompt file.txt", "--quiet"]),
+        ("noxcli run WORKFLOW key:=@pr\t--qui\t", ["run", "WORKFLOW", "key:=@prompt file.txt", "--quiet"]),
         ('noxcli run WORKFLOW "key=@pr\t', ["run", "WORKFLOW", "key=@prompt file.txt"]),
         ("noxcli run WORKFLOW key=@run\t/x", ["run", "WORKFLOW", "key=@run/x"]),
         ("noxcli run WORKFLOW --output-dir=ru\t/x", ["run", "WORKFLOW", "--output-dir=run/x"]),

@@ -1,22 +1,22 @@
 """Scenarios from TOML and recorded runs from NDJSON."""
 
-import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from noxcli.sandbox import files
 from noxcli.sandbox.files import load_replay, load_scenarios
 from noxcli.sandbox.scenario import Scenario
 
 from .api import Api
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md"
+
 
 def _example() -> str:
-    """The example of the module's own documentation."""
-    text = inspect.cleandoc(files.__doc__ or "")
-    return "\n".join(line[4:] for line in text.split("\n") if line.startswith("    ") or not line)
+    """The whole file that the reference shows."""
+    return str(re.findall(r"```toml\n(\[\[scenario\]\].*?)```", PAGE.read_text(), re.DOTALL)[0])
 
 
 def _load(tmp_path: Path, text: str) -> list[Scenario]:

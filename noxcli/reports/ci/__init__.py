@@ -1,4 +1,4 @@
-"""CI systems: which one this is, and what it is told."""
+"""CI systems: their detection, and their forms."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ CI_VARIABLE = "NOXCLI_CI"
 
 
 class WhichCi(StrEnum):
-    """Whose forms are written; `auto` asks the environment."""
+    """The CI system to write for; `auto` reads the environment."""
 
     AUTO = "auto"
     GITHUB = "github"
@@ -25,7 +25,7 @@ class WhichCi(StrEnum):
 def ci_system(asked: WhichCi | None, terminal: Terminal, clock: Clock) -> CiSystem:
     """Return the CI system, by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
 
-    Raises ConfigProblem for a NOXCLI_CI that is none of them.
+    Raises ConfigProblem for any other NOXCLI_CI.
     """
     which = asked or _configured(terminal.environ)
     if which is WhichCi.AUTO:

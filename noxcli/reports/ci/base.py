@@ -1,4 +1,4 @@
-"""What a CI system is told of a run, beside the plain log: nothing, as long as it does not ask for more."""
+"""The form without a CI system: the plain log, and nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from noxcli.runs.progress import Step
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One run at the end: what it is called here, and its result document."""
+    """One run at the end: its name, and its result document."""
 
     name: str
     document: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Ended:
 
     @property
     def words(self) -> str:
-        """How it ended, in words of ours: `completed`, `run failed`, `timed out`, or what else a good end can be."""
+        """Its ending in our words: `completed`, `run failed`, `timed out`, or another good ending."""
         if not self.document["ok"]:
             return self.exit_code.name.lower().replace("_", " ")
         if not self.run:
@@ -37,14 +37,14 @@ class Ended:
 
     @property
     def reason(self) -> str:
-        """What went wrong and how to mend it."""
+        """The error, and how to fix it."""
         error = self.document["error"] or {}
         return "; ".join(part for part in (error.get("message"), error.get("hint")) if part)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A batch at the end: how many rows came to what, and what the first ones that did not complete had to say."""
+    """A batch at the end: the counts of its rows, and the messages of the first rows that did not complete."""
 
     name: str
     completed: int
@@ -52,31 +52,31 @@ class BatchEnded:
     became: Sequence[tuple[int, str]]
     trouble: Sequence[str]
     exit_code: ExitCode = ExitCode.OK
-    reason: str = ""  # what stands for all of it, and how to go on
+    reason: str = ""  # the ending of the whole batch, and how to continue
 
 
 class Fold(Plainly):
-    """Goes around the progress, as one more renderer that comes before it."""
+    """Wraps the progress, as a renderer in front of the others."""
 
     def show(self, burst: Sequence[Step]) -> None:
         pass
 
 
 class CiSystem:
-    """No CI system, or one that is to be told nothing."""
+    """No CI system, or one that gets nothing."""
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Have these values hidden in the log."""
 
-    def fold(self, title: str) -> Fold:  # noqa: ARG002 - for those who do fold
-        """Return what makes the progress a part of the log that can be folded."""
+    def fold(self, title: str) -> Fold:  # noqa: ARG002 - for systems that fold
+        """Return the renderer that makes the progress a foldable part of the log."""
         return Fold()
 
     def started(self, run: Run) -> None:
-        """Tell the run's id the moment it is known."""
+        """Report the run's id as soon as it is known."""
 
     def batch_ended(self, ended: BatchEnded) -> None:
-        """Tell how a batch ended, in place of its single runs."""
+        """Report how a batch ended, instead of its single runs."""
 
     def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
-        """Tell how it all ended, whatever the ending."""
+        """Report every ending."""

@@ -1,8 +1,8 @@
-"""GitHub Actions: workflow commands on stderr, and the files behind GITHUB_OUTPUT and GITHUB_STEP_SUMMARY.
+"""GitHub Actions: workflow commands on stderr, and the files that GITHUB_OUTPUT and GITHUB_STEP_SUMMARY name.
 
 GitHub docs, actions/reference/workflow-commands. The runner reads both streams of a step (actions/runner,
-ScriptHandler), so commands go to stderr: stdout is somebody's data. It takes a line for a command if `::` comes first
-in it, behind any white space (ActionCommand.TryParseV2).
+ScriptHandler), so commands go to stderr: stdout is the user's data. A line is a command if `::` comes first in it,
+after any white space (ActionCommand.TryParseV2).
 """
 
 import os
@@ -23,9 +23,9 @@ from noxcli.reports.ci.base import BatchEnded, CiSystem, Ended, Fold
 from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.runs.progress import Step
 
-MOST_ANNOTATIONS = 10  # of a kind in a step; GitHub drops the rest without a word
-LEAST_LINE = 4  # characters: hiding every `}` of a JSON secret would leave no log
-LARGEST_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows nothing of a larger one
+MOST_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest
+LEAST_LINE = 4  # characters: hiding every `}` of a JSON secret would make the log unreadable
+LARGEST_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows no larger one
 LARGEST_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
 
 
@@ -37,9 +37,9 @@ class GitHub(CiSystem):
         self._told_run = False
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Have the runner hide the values, line by line as it compares.
+        """Register the values with the runner for masking, line by line as it compares.
 
-        The command holds the secret, so it is said to a runner alone: never where stderr goes to a file.
+        The command contains the secret, so only a runner gets it: never if stderr goes to a file.
         """
         if self._terminal.environ.get("GITHUB_ACTIONS") != "true" or _is_file(self._terminal):
             return
@@ -70,7 +70,7 @@ class GitHub(CiSystem):
             self.annotate("error", notes)
 
     def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
-        """Say title and message of each on the run's page, within the limit that GitHub has for them."""
+        """Write title and message of each to the run's page, within GitHub's limit."""
         if len(notes) > MOST_ANNOTATIONS:
             shown = notes[: MOST_ANNOTATIONS - 1]
             notes = [*shown, ("noxcli", f"and {len(notes) - len(shown)} more: see the log")]
@@ -96,7 +96,7 @@ class GitHub(CiSystem):
         return results
 
     def _set_outputs(self, values: Mapping[str, str]) -> None:
-        """Set the step's outputs; what stands in a value ends none, since nobody can guess the delimiter."""
+        """Set the step's outputs; no value can end one, since the delimiter can't be guessed."""
         delimiter = f"noxcli_{os.urandom(16).hex()}"
         told = {name: value if name == "output" else self._terminal.mask(value) for name, value in values.items()}
         text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in told.items())
@@ -105,7 +105,7 @@ class GitHub(CiSystem):
     def _append(self, variable: str, text: str, limit: int | None = None) -> None:
         """Append to the file that the variable names, unless it would grow beyond `limit` bytes.
 
-        In a container the file may be out of reach, which fails nothing.
+        In a container, the file may be out of reach; that is not an error.
         """
         if not self._terminal.environ.get(variable):
             return
@@ -126,7 +126,7 @@ class GitHub(CiSystem):
 
 
 class _Group(Fold):
-    """A group of log lines in which the runner obeys nothing."""
+    """A group of log lines in which the runner executes no command."""
 
     def __init__(self, github: GitHub, terminal: Terminal, title: str) -> None:
         self._github = github

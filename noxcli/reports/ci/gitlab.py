@@ -1,4 +1,4 @@
-"""GitLab: the progress is a section of the job log, folded until somebody opens it (GitLab docs, ci/jobs/job_logs)."""
+"""GitLab: progress as a folded section of the job log (GitLab docs, ci/jobs/job_logs)."""
 
 import os
 from types import TracebackType

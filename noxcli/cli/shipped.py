@@ -1,0 +1,157 @@
+"""The completion scripts and manual pages that come with noxcli, and where a user's shell and `man` look for them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+
+from noxcli.errors import Undelivered
+from noxcli.files import reason_of
+from noxcli.place import Place
+
+SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish", "powershell": "noxcli.ps1"}
+LARGEST_SHIPPED = 1024 * 1024  # bytes
+SYSTEM_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification: XDG_DATA_DIRS where it is not set
+
+
+class Shell(StrEnum):
+    """A shell that there is a script for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file for a user: below `base`, which may lead through links of the user's own, no link is followed."""
+
+    base: Path
+    steps: tuple[str, ...]
+    name: str
+
+    @property
+    def directory(self) -> Path:
+        return self.base.joinpath(*self.steps)
+
+    @property
+    def path(self) -> Path:
+        return self.directory / self.name
+
+    def put(self, content: bytes) -> bool:
+        """Write the file; False says that it was there as it should be.
+
+        Raises Undelivered with the reason, for a link or anything else that is no regular file too.
+        """
+        try:
+            with ExitStack() as opened:
+                place = opened.enter_context(Place.named(self.base, make=True))
+                for step in self.steps:
+                    place = opened.enter_context(place.below(step, make=True))
+                with suppress(FileNotFoundError):
+                    if place.read(self.name, LARGEST_SHIPPED) == content:
+                        return False
+                with place.replacing(self.name, 0o644, durable=False) as file:
+                    file.write(content)
+        except OSError as error:
+            raise Undelivered(f"can't write {self.path}: {reason_of(error)}", "run it without --install") from None
+        return True
+
+
+def script(shell: Shell) -> bytes:
+    """Return the completion script of a shell."""
+    return _shipped("completions", SCRIPTS[shell])
+
+
+def manual_page(verb: str | None) -> bytes:
+    """Return a verb's page of the manual, or that of noxcli itself."""
+    return _shipped("man", page_name(verb))
+
+
+def page_name(verb: str | None) -> str:
+    return f"noxcli-{verb}.1" if verb else "noxcli.1"
+
+
+def script_target(shell: Shell, environ: Mapping[str, str]) -> Target:
+    """Return where the shell looks for a user's own completions."""
+    match shell:
+        case Shell.BASH:  # bash-completion's README: the directory of its variable, or else this one
+            own = environ.get("BASH_COMPLETION_USER_DIR")
+            base = Path(own) if own else _data(environ)
+            return Target(base, ("completions",) if own else ("bash-completion", "completions"), "noxcli")
+        case Shell.ZSH:  # which has no such place; the line for .zshrc makes it one
+            return Target(_data(environ), ("zsh", "site-functions"), SCRIPTS[shell])
+        case Shell.FISH:  # fish's documentation, "Where to put completions"
+            return Target(_directory(environ, "XDG_CONFIG_HOME", ".config"), ("fish", "completions"), SCRIPTS[shell])
+        case Shell.POWERSHELL:  # as with zsh, its profile has to name the file
+            local = environ.get("LOCALAPPDATA")
+            return Target(Path(local) if local else _data(environ), ("noxcli",), SCRIPTS[shell])
+
+
+def page_target(verb: str | None, environ: Mapping[str, str]) -> Target:
+    """Return where `man` looks for a user's own pages: manpath(1) finds it beside ~/.local/bin."""
+    return Target(_home(environ) / ".local" / "share", ("man", "man1"), page_name(verb))
+
+
+def user_shell(environ: Mapping[str, str]) -> Shell | None:
+    """Return the shell that the user logs in to, where there is a script for it."""
+    with suppress(ValueError):
+        return Shell(Path(environ.get("SHELL", "")).name)
+    return None
+
+
+def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
+    """True where a script lies in one of the shell's usual directories."""
+    for_all = {
+        Shell.BASH: "bash-completion/completions/noxcli",
+        Shell.ZSH: "zsh/site-functions/_noxcli",
+        Shell.FISH: "fish/vendor_completions.d/noxcli.fish",
+    }
+    places = [script_target(shell, environ).path]
+    if shell in for_all:
+        places += [directory / for_all[shell] for directory in _system(environ)]
+    return any(_is_there(place) for place in places)
+
+
+def finds_page(environ: Mapping[str, str]) -> bool:
+    """True where the manual page lies in one of the usual directories of `man`."""
+    manuals = [directory / "man" / "man1" for directory in _system(environ)]
+    places = [page_target(None, environ).path, *(manual / page_name(None) for manual in manuals)]
+    return any(_is_there(place) or _is_there(place.with_name(f"{place.name}.gz")) for place in places)
+
+
+def _shipped(directory: str, name: str) -> bytes:
+    """In an installed package the files lie inside, in a checkout beside it."""
+    package = files("noxcli")
+    inside = package / directory / name
+    return (inside if inside.is_file() else Path(str(package)).parent / directory / name).read_bytes()
+
+
+def _system(environ: Mapping[str, str]) -> Iterator[Path]:
+    yield from map(Path, filter(None, (environ.get("XDG_DATA_DIRS") or SYSTEM_DATA).split(":")))
+
+
+def _data(environ: Mapping[str, str]) -> Path:
+    return _directory(environ, "XDG_DATA_HOME", ".local/share")
+
+
+def _directory(environ: Mapping[str, str], variable: str, at_home: str) -> Path:
+    named = environ.get(variable, "")
+    return Path(named) if Path(named).is_absolute() else _home(environ) / at_home
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    except RuntimeError:
+        raise Undelivered("there is no home directory", "set HOME") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -1,0 +1,173 @@
+"""`--install`: the files are where real shells and `man` find them, and nothing else is touched."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from noxcli.app import VERBS
+from tests.completions.tab import ROOT, SCRIPTS, pretend_programs
+from tests.conftest import Noxcli, Result
+from tests.process import needs
+
+PLACES = {
+    "bash": ".local/share/bash-completion/completions/noxcli",
+    "zsh": ".local/share/zsh/site-functions/_noxcli",
+    "fish": ".config/fish/completions/noxcli.fish",
+    "powershell": ".local/share/noxcli/noxcli.ps1",
+}
+SOURCES = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish", "powershell": "noxcli.ps1"}
+PACKAGE = "/usr/share/bash-completion/bash_completion"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "my home").mkdir()
+    return tmp_path / "my home"
+
+
+def install(noxcli: Noxcli, home: Path, *argv: str, **environ: str) -> Result:
+    return noxcli(*argv, "--install", environ={"HOME": str(home), **environ})
+
+
+def said_by(argv: list[str], home: Path, **environ: str) -> str:
+    environ = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "dumb", "LC_ALL": "C.UTF-8", **environ}
+    return subprocess.run(argv, env=environ, capture_output=True, text=True, check=True, cwd=home).stdout
+
+
+@pytest.mark.parametrize("shell", PLACES)
+def test_it_is_written_once_and_kept_up_to_date(noxcli: Noxcli, home: Path, shell: str) -> None:
+    place = home / PLACES[shell]
+
+    first = install(noxcli, home, "completion", shell)
+    assert (first.code, first.err) == (0, "")
+    assert first.text.splitlines()[0] == f"wrote {place}"
+    assert place.read_bytes() == (SCRIPTS / SOURCES[shell]).read_bytes()
+    assert place.stat().st_mode & 0o777 == 0o644
+    assert [path for path in home.rglob("*") if path.is_file()] == [place]
+
+    os.utime(place, (1, 1))
+    assert install(noxcli, home, "completion", shell).text.splitlines()[0] == f"up to date: {place}"
+    assert place.stat().st_mtime == 1
+
+    place.write_text("of an older version")
+    assert install(noxcli, home, "completion", shell).text.splitlines()[0] == f"wrote {place}"
+    assert place.read_bytes() == (SCRIPTS / SOURCES[shell]).read_bytes()
+
+
+def test_the_users_own_directories_count(noxcli: Noxcli, home: Path) -> None:
+    data, config = {"XDG_DATA_HOME": str(home / "data")}, {"XDG_CONFIG_HOME": str(home / "config")}
+
+    install(noxcli, home, "completion", "bash", BASH_COMPLETION_USER_DIR=str(home / "own"))
+    install(noxcli, home, "completion", "bash", **data)
+    install(noxcli, home, "completion", "zsh", **data)
+    install(noxcli, home, "completion", "fish", **config)
+    install(noxcli, home, "completion", "zsh", XDG_DATA_HOME="not/absolute")
+
+    assert {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()} == {
+        "own/completions/noxcli",
+        "data/bash-completion/completions/noxcli",
+        "data/zsh/site-functions/_noxcli",
+        "config/fish/completions/noxcli.fish",
+        ".local/share/zsh/site-functions/_noxcli",
+    }
+
+
+def test_bash_loads_it_by_itself_with_its_package_and_by_the_line_without(noxcli: Noxcli, home: Path) -> None:
+    line = install(noxcli, home, "completion", "bash").text.splitlines()[1].partition(".bashrc: ")[2]
+
+    assert "_noxcli" in said_by(["bash", "--noprofile", "--norc", "-c", f"{line}\ncomplete -p noxcli"], home)
+    if Path(PACKAGE).exists():
+        loading = f". {PACKAGE}; _comp_load noxcli 2>/dev/null || _completion_loader noxcli || :; complete -p noxcli"
+        assert "_noxcli" in said_by(["bash", "--noprofile", "--norc", "-c", loading], home)
+
+
+def test_zsh_loads_it_by_the_line_that_is_named_once(noxcli: Noxcli, home: Path) -> None:
+    needs("zsh")
+    line = install(noxcli, home, "completion", "zsh").text.splitlines()[1].partition("add to ~/.zshrc: ")[2]
+    (home / ".zshrc").write_text(f"{line}\n")
+
+    assert said_by(["zsh", "-i", "-c", "print $_comps[noxcli]"], home).strip() == "_noxcli"
+    assert install(noxcli, home, "completion", "zsh", ZDOTDIR=str(home)).text.splitlines()[1] == "new shells load it"
+
+
+def test_fish_loads_it_by_itself(noxcli: Noxcli, home: Path) -> None:
+    needs("fish")
+    assert install(noxcli, home, "completion", "fish").text.splitlines()[1] == "new shells load it"
+
+    path = f"{pretend_programs(home / 'bin')}:{os.environ['PATH']}"  # fish asks only for a command that there is
+    assert "fetch-output" in said_by(["fish", "-c", "complete -C 'noxcli fetch'"], home, PATH=path)
+
+
+def test_powershell_is_given_the_line_for_its_profile(noxcli: Noxcli, home: Path) -> None:
+    line = install(noxcli, home, "completion", "powershell").text.splitlines()[1]
+
+    assert line == f"add to the file that $PROFILE names: . '{home / PLACES['powershell']}'"
+
+
+def test_man_finds_the_pages(noxcli: Noxcli, home: Path) -> None:
+    result = install(noxcli, home, "help", "--man")
+    pages = home / ".local" / "share" / "man" / "man1"
+
+    assert (result.code, result.text.splitlines()[0]) == (0, f"wrote {len(VERBS) + 1} pages to {pages}")
+    assert {path.name: path.read_bytes() for path in pages.iterdir()} == {
+        path.name: path.read_bytes() for path in (ROOT / "man").iterdir()
+    }
+    assert install(noxcli, home, "help", "--man").text.splitlines()[0] == f"up to date: {pages}"
+    if shutil.which("man") and shutil.which("manpath"):
+        (home / ".local" / "bin").mkdir()
+        path = f"{home / '.local' / 'bin'}:{os.environ['PATH']}"
+        assert said_by(["man", "-w", "noxcli-run"], home, PATH=path).strip() == str(pages / "noxcli-run.1")
+
+
+@pytest.mark.parametrize("planted", ["file", "directory", "above it", "a directory instead of the file"])
+def test_no_link_is_written_through(noxcli: Noxcli, home: Path, tmp_path: Path, planted: str) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "noxcli.fish").write_text("keep")
+    place = home / PLACES["fish"]
+    match planted:
+        case "file":
+            place.parent.mkdir(parents=True)
+            place.symlink_to(mine / "noxcli.fish")
+        case "directory":
+            place.parent.parent.mkdir(parents=True)
+            place.parent.symlink_to(mine)
+        case "above it":
+            (home / ".config").mkdir()
+            (home / ".config" / "fish").symlink_to(mine)
+        case _:
+            place.mkdir(parents=True)
+
+    result = install(noxcli, home, "completion", "fish")
+
+    assert result.code == 9
+    assert result.err.startswith(f"noxcli: can't write {place}: ")
+    assert result.err.count("\n") == 1
+    assert [(path.name, path.read_text()) for path in mine.iterdir()] == [("noxcli.fish", "keep")]
+
+
+def test_a_home_that_cannot_be_written_is_one_line(noxcli: Noxcli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    for argv in [["completion", "bash"], ["help", "--man"]]:
+        result = install(noxcli, tmp_path / "file", *argv)
+        assert (result.code, result.err.count("\n")) == (9, 1)
+        assert "not a directory" in result.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["help", "--install"], "noxcli help --man --install"),
+        (["help", "run", "--man", "--install"], "remove run"),
+        (["help", "exit-codes", "--man"], "there is no help on 'exit-codes'"),
+    ],
+)
+def test_what_does_not_go_together(noxcli: Noxcli, argv: list[str], hint: str) -> None:
+    result = noxcli(*argv)
+
+    assert (result.code, result.out) == (2, b"")
+    assert hint in result.err

@@ -1,0 +1,19 @@
+"""A farm for each test: a server of its own, and a directory with rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from tests.engines.farm import ROWS, Farm, scenario
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    where = tmp_path / "work"
+    where.mkdir()
+    (where / "rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, ROWS + 1)))
+    with Sandbox(speed=1000) as sandbox:
+        yield Farm(sandbox, sandbox.add(scenario()), where)
+        sandbox.break_connections()

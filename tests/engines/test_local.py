@@ -1,0 +1,36 @@
+"""GNU parallel and Snakemake run their recipes, and retry a task that was killed."""
+
+import subprocess
+
+import pytest
+
+from tests.engines.farm import Farm, needs_engine, recipe
+
+pytestmark = pytest.mark.engine
+
+
+def test_gnu_parallel(farm: Farm) -> None:
+    needs_engine("parallel")
+    with farm.started(["bash", "-euo", "pipefail", "-c", recipe("GNU parallel")]) as engine:
+        farm.kill(2)
+        assert engine.wait(60) == 0, farm.log()
+    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
+
+
+def test_snakemake(farm: Farm) -> None:
+    needs_engine("snakemake")
+    (farm.where / "Snakefile").write_text(recipe("Snakemake"))
+    with farm.started(["snakemake", "--cores", "4"]) as engine:
+        farm.kill(2)
+        assert engine.wait(90) == 0, farm.log()
+    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
+    again = subprocess.run(
+        ["snakemake", "--cores", "4", "--forceall"],
+        cwd=farm.where,
+        env=farm.env,
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr.decode()[-3000:]
+    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")

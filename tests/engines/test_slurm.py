@@ -1,0 +1,45 @@
+"""A Slurm array runs the page's script: one task is requeued, one killed, one sent again."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engines.farm import Farm, needs_engine, recipe
+from tests.engines.slurm import cluster
+
+pytestmark = pytest.mark.engine
+
+
+def wait_for_end(farm: Farm, job: str, conf: str) -> None:
+    """Wait until no task is left, and start at once what Slurm would let wait for two minutes."""
+    end = time.monotonic() + 60
+    while left := farm.run("squeue", "-h", "-r", "-j", job, "-o", "%F_%K %T", SLURM_CONF=conf).splitlines():
+        assert time.monotonic() < end, left
+        for task in left:
+            name, state = task.split()
+            if state == "PENDING":
+                farm.run("scontrol", "update", f"JobId={name}", "StartTime=now", SLURM_CONF=conf)
+        time.sleep(0.2)
+
+
+def test_slurm(farm: Farm, tmp_path: Path) -> None:
+    needs_engine("slurmctld", "slurmd", "sbatch", "munged")
+    (farm.where / "batch.sbatch").write_text(recipe("Slurm"))
+    with cluster(tmp_path / "slurm", farm.env) as conf:
+        job = farm.run("sbatch", "--parsable", "batch.sbatch", SLURM_CONF=conf).strip()
+        farm.task(2)
+        farm.run("scontrol", "requeue", f"{job}_2", SLURM_CONF=conf)
+        farm.kills += 1
+        farm.kill(3, signal.SIGKILL)
+        wait_for_end(farm, job, conf)
+        again = farm.run("sbatch", "--parsable", "--array=2", "batch.sbatch", SLURM_CONF=conf).strip()
+        wait_for_end(farm, again, conf)
+        log = (farm.where / f"slurm-{again}_2.out").read_text()
+        assert "noxcli:" not in log
+        told = farm.run("scontrol", "show", "job", job, SLURM_CONF=conf)
+        assert told.count("JobState=COMPLETED") == 4, told
+        assert told.count("Restarts=1") == 2
+    farm.run("sh", "-c", "noxcli merge-batch shard-* --results results.jsonl > report.jsonl")
+    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")

@@ -1,0 +1,86 @@
+"""What sdist and wheel hold: the scripts and pages that a checkout has beside the package, as files and once each."""
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path, PurePosixPath
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = sorted(
+    path.relative_to(ROOT).as_posix() for name in ("completions", "man") for path in (ROOT / name).iterdir()
+)
+SHARED = {
+    "completions/noxcli.bash": "share/bash-completion/completions/noxcli",
+    "completions/_noxcli": "share/zsh/site-functions/_noxcli",
+    "completions/noxcli.fish": "share/fish/vendor_completions.d/noxcli.fish",
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The sdist of the checkout, the wheel of the checkout, and the wheel of the sdist."""
+    directory = tmp_path_factory.mktemp("built")
+    sdist = build("sdist", ROOT, directory)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(directory, filter="data")
+    unpacked = directory / sdist.name.removesuffix(".tar.gz")
+    return {
+        "sdist": sdist,
+        "unpacked": unpacked,
+        "wheel": build("wheel", ROOT, directory / "direct"),
+        "wheel of the sdist": build("wheel", unpacked, directory / "indirect"),
+    }
+
+
+def build(target: str, source: Path, directory: Path) -> Path:
+    argv = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(directory)]
+    subprocess.run(argv, cwd=source, check=True, capture_output=True)
+    [made] = [path for path in directory.iterdir() if path.name.endswith((".tar.gz", ".whl"))]
+    return made
+
+
+def test_the_sdist_has_real_files(built: dict[str, Path]) -> None:
+    assert SHIPPED
+    for name in SHIPPED:
+        copied = built["unpacked"] / name
+        assert not copied.is_symlink()
+        assert copied.read_bytes() == (ROOT / name).read_bytes()
+    with tarfile.open(built["sdist"]) as archive:
+        assert not [member.name for member in archive if member.issym() or member.islnk()]
+
+
+@pytest.mark.parametrize("kind", ["wheel", "wheel of the sdist"])
+def test_a_wheel_has_them_in_the_package_and_where_shells_and_man_look(built: dict[str, Path], kind: str) -> None:
+    with ZipFile(built[kind]) as wheel:
+        names = wheel.namelist()
+        assert len(names) == len({*names})
+        data = next(name.split("/")[0] for name in names if ".data/" in name)
+        for name in SHIPPED:
+            shared = SHARED.get(name) or f"share/man/man1/{PurePosixPath(name).name}"
+            places = [f"noxcli/{name}"]
+            if not name.endswith(".ps1"):
+                places.append(f"{data}/data/{shared}")
+            for place in places:
+                assert wheel.read(place) == (ROOT / name).read_bytes(), place
+
+
+def test_an_installed_noxcli_prints_them(built: dict[str, Path], tmp_path: Path) -> None:
+    with ZipFile(built["wheel"]) as wheel:
+        wheel.extractall(tmp_path)
+
+    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from noxcli.__main__ import main; main()"
+    for argv, name in [(["completion", "zsh"], "completions/_noxcli"), (["help", "--man", "run"], "man/noxcli-run.1")]:
+        (tmp_path / "noxcli" / name).write_text("as installed\n")
+        command = [sys.executable, "-c", run, str(tmp_path), *argv]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == "as installed\n"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_the_repository_has_no_links() -> None:
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "completions/_noxcli" in listed.stdout
+    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000")]
