@@ -33,6 +33,7 @@ CASES: dict[ExitCode, tuple[dict[str, Any], list[str]]] = {
         ["run", "WF"],
     ),
     ExitCode.PAUSED: ({"status": "awaiting_human_feedback"}, ["run", "WF"]),
+    ExitCode.NOT_AS_ASSERTED: ({"output": {"A": "x"}}, ["run", "WF", "--assert", "output.A == 'y'"]),
     ExitCode.TEMPORARY: ({}, ["run", "WF", "--base-url", "http://127.0.0.1:9", "--retry-for", "0"]),
     ExitCode.TIMED_OUT: ({"script": FOREVER}, ["run", "WF", "--timeout", "500ms"]),
 }
@@ -94,7 +95,7 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
 
 
 def test_every_code_is_tested_here() -> None:
-    unused = {ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}  # taken, so that nothing else becomes of the number
+    unused = {ExitCode.UNMET}  # taken, so that nothing else becomes of the number
     assert set(ExitCode) == {*CASES, *SIGNALS, *unused, ExitCode.READER_GONE, ExitCode.BUG}
 
 

@@ -189,6 +189,7 @@ class Calls:
         def deliver() -> None:
             outcome.delivered = self._plan.deliver(row, run)
             require_whole(outcome.delivered, run)
+            self._plan.judge(row, outcome)
 
         _, error = result_of(deliver)
         match error:

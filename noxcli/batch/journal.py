@@ -286,6 +286,7 @@ class Journal:
                 "exit_code": int(code),
                 "duration_s": run.get("duration_s"),
                 "message": error.get("message"),
+                **({"assertions": result["assertions"]} if "assertions" in result else {}),
                 "at": self._time(),
             }
         )

@@ -11,11 +11,12 @@ from noxcli.errors import ExitCode
 from noxcli.models import Run
 from noxcli.outputs.expand import Delivered
 from noxcli.redaction import Mask
+from noxcli.reports.result import Outcome
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.progress import Progress
 
 # A row with one of these has had its run, for better or worse; with any other code it is looked at again.
-FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.NOT_AS_ASSERTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Plan:
     deliver: Callable[[Row, Run], Delivered]
     explain: Callable[[Run], Progress]
     mask: Mask
+    judge: Callable[[Row, Outcome], None] = lambda _row, _outcome: None  # raises NotAsAsserted
     comparison: Comparison = field(default_factory=Comparison)
     max_parallel: int = 8
     max_failures: int | None = None

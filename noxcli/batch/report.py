@@ -12,7 +12,7 @@ from noxcli.batch.journal import JOURNAL_NAME, Header, header_in, lines_of, open
 from noxcli.batch.shards import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.reports.junit import Case
-from noxcli.reports.testcase import verdict_on
+from noxcli.reports.testcase import assertion_cases, verdict_on
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
@@ -32,16 +32,19 @@ class RowReport:
     duration_s: float | None
     message: str | None
     directory: str | None
+    assertions: Sequence[Mapping[str, Any]] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the row's line of the report."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields if self.assertions else {name: fields[name] for name in fields if name != "assertions"}
 
-    def case(self, classname: str) -> Case:
-        """Return the row as a test case."""
+    def cases(self, classname: str) -> Iterator[Case]:
+        """Yield the row as a test case, then each of its assertions."""
         code = ExitCode.of(self.exit_code)
-        return Case(
-            name=f"row {self.row}" + (f" ({self.id})" if self.id is not None else ""),
+        name = f"row {self.row}" + (f" ({self.id})" if self.id is not None else "")
+        yield Case(
+            name=name,
             classname=classname,
             seconds=self.duration_s,
             verdict=verdict_on(code),
@@ -49,6 +52,7 @@ class RowReport:
             message=self.message or code.meaning,
             text=f"run {self.run_id}" if self.run_id else "",
         )
+        yield from assertion_cases(name, classname, self.assertions)
 
 
 @dataclass(slots=True)
@@ -155,7 +159,16 @@ class Joined:
             line.get("duration_s"),
             message,
             directory,
+            _assertions_in(line),
         )
+
+
+def _assertions_in(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the assertions of a journal's line; a journal may have been written by anybody."""
+    kinds = {"name": str, "holds": bool, "message": str | None, "diff": str | None}
+    listed = [each for each in line.get("assertions", []) if isinstance(each, dict)]
+    fields = [{name: each.get(name) for name in kinds} for each in listed]
+    return [each for each in fields if all(isinstance(each[name], kind) for name, kind in kinds.items())]
 
 
 def _header_of(directory: Path) -> Header:

@@ -19,6 +19,7 @@ FIELD_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("id", "run_id", "workflow_id", "created_at", "server_at", "status", "message"), MAYBE_TEXT),
     **dict.fromkeys(("row", "exit_code"), NUMBER),
     "duration_s": (int, float, type(None)),
+    "assertions": (list,),
 }
 HEADER_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),

@@ -19,6 +19,7 @@ BECAME = {
     8: "not finished",
     9: "completed, output not fully delivered",
     10: "paused for human input",
+    11: "completed, not as asserted",
     75: "not started: server unavailable",
     124: "still running at the timeout",
 }
@@ -69,4 +70,6 @@ class Summary:
             return
         failed = sum(self.codes.values()) - self.codes[ExitCode.OK]
         why = f"{cause.message}; " if cause is not None else ""
-        raise RowsLeft(f"{why}{failed} of {rows} rows did not complete", hint, code)
+        judged = {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
+        what = "completed otherwise than asserted" if judged else "did not complete"
+        raise RowsLeft(f"{why}{failed} of {rows} rows {what}", hint, code)

@@ -62,6 +62,7 @@ class Delivering:
 class Reporting:
     """What is written for other programs beside stdout."""
 
+    asserts: options.Asserts = None
     junit: options.Junit = None
     dotenv: options.Dotenv = None
     ci: options.Ci = None
@@ -75,6 +76,7 @@ class Following:
     idle_timeout: options.IdleTimeout = 30.0
     retry_for: options.RetryFor = None
     on_pause: options.OnPause = None
+    on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False

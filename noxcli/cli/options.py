@@ -20,7 +20,7 @@ class WhenPaused(StrEnum):
 
 
 class WhenInterrupted(StrEnum):
-    """What becomes of the run when its command is interrupted."""
+    """What becomes of the run when its command is interrupted, or is out of time."""
 
     DETACH = "detach"
     STOP = "stop"
@@ -83,7 +83,8 @@ RawOption = Annotated[
     typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
 ]
 OutputDirectory = Annotated[
-    str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
+    str | None,
+    typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"),
 ]
 NameTemplate = Annotated[
     str | None,
@@ -142,10 +143,21 @@ OnInterrupt = Annotated[
         show_default=False,
     ),
 ]
+OnTimeout = Annotated[
+    WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
+]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
+Asserts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assert",
+        metavar="EXPR",
+        help="Demand that this JMESPath expression is true of the result, else exit 11; repeatable.",
+    ),
+]
 Dotenv = Annotated[
     str | None,
     typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),

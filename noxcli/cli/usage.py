@@ -25,7 +25,7 @@ HEADINGS = {
         "--no-expand",
         "--install",
     ),
-    "Reports": ("--junit", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",
@@ -35,7 +35,7 @@ HEADINGS = {
         "--idle-timeout",
         "--fail-fast",
     ),
-    "Time": ("--timeout", "--stall-timeout", "--retry-for"),
+    "Time": ("--timeout", "--stall-timeout", "--on-timeout", "--retry-for"),
     "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }

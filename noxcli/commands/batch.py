@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from noxcli.batch.engine import Engine
+from noxcli.batch.expected import ExpectAs, Expected, judge_row
 from noxcli.batch.journal import JOURNAL_NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
 from noxcli.batch.plan import FINAL, Counts, Plan, RowResult
@@ -94,6 +95,16 @@ ShardOption = Annotated[
         "[env: NOXCLI_SHARD]",
     ),
 ]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
+    ),
+]
+ExpectAsOption = Annotated[
+    ExpectAs,
+    typer.Option("--expect-as", help="Compare the whole output, expected keys only, or those as text without blanks."),
+]
 
 
 @group
@@ -134,6 +145,9 @@ class RowResults:
     fail_fast: FailFastOption = False
     ordered: Ordered = False
     shard: ShardOption = None
+    asserts: options.Asserts = None
+    expect: ExpectOption = None
+    expect_as: ExpectAsOption = ExpectAs.EXACT
     junit: options.Junit = None
     ci: options.Ci = None
 
@@ -171,11 +185,13 @@ def batch(
         # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
     """
-    call = begin(ctx, common, waiting, reporting=Reporting(ci=results.ci), subject=workflow)
+    reporting = Reporting(asserts=results.asserts, ci=results.ci)
+    call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
     context = call.context
     material = _material(context, source, at_work.output_dir, results.shard)
     if results.junit is not None:
         check_target(Path(results.junit), "--junit")
+    expected = _expected(context, material, results)
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
     with ExitStack() as stack:
@@ -195,6 +211,7 @@ def batch(
             adopt=resuming.adopt,
             retry_in_doubt=resuming.retry_in_doubt,
             poll_interval=looking.poll_interval,
+            judge=partial(judge_row, context.reports.asserts, expected, context.terminal.mask),
         )
         summary, began = Summary(begun.share.past.codes), context.clock.monotonic()
         with context.reports.ci.fold(f"{workflow}: {material.rows.name}"):
@@ -230,6 +247,18 @@ def _material(context: Context, source: RowSource, output_dir: str | None, shard
     rows = RowFile(source.file, source.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
     directory, named = _directory(source.file, rows, output_dir), output_dir is not None
     return _Material(rows, columns, common, part, directory, named)
+
+
+def _expected(context: Context, material: _Material, results: RowResults) -> Expected | None:
+    """Return the outputs that rows should have. Raises UsageProblem for what can't be read, or fits no row."""
+    if results.expect is None:
+        if results.expect_as is not ExpectAs.EXACT:
+            raise UsageProblem(f"--expect-as {results.expect_as} is about expected outputs", "add --expect FILE")
+        return None
+    expected = Expected.read(results.expect, results.expect_as)
+    if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
+        context.terminal.note(f"warning: {without} rows have no expected output in {results.expect}")
+    return expected
 
 
 def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
@@ -413,4 +442,5 @@ def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
     with JunitReport(target, joined.header.source, mask) as report:
         for row in joined.reports():
             if shard.has(row.row):
-                report.add(row.case(joined.header.workflow_id))
+                for case in row.cases(joined.header.workflow_id):
+                    report.add(case)

@@ -64,7 +64,8 @@ def merge_batch(
             context.terminal.write(f"{to_json(row.document())}\n")
             summary.add(row.exit_code, f"row {row.row}: {row.message}")
             if report is not None:
-                report.add(row.case(joined.header.workflow_id))
+                for case in row.cases(joined.header.workflow_id):
+                    report.add(case)
             kept.copy(row)
     context.terminal.note(f"{joined.rows} rows in {len(joined.directories)} directories")
     summary.say(context.terminal)

@@ -14,7 +14,7 @@ from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Starting, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
-from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
+from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
@@ -77,9 +77,11 @@ def run(
     waiting = Waiting(timeout, following.retry_for)
     call = begin(ctx, common, waiting, delivering, reporting, subject=workflow)
     context = call.context
-    into = destination(delivering)
+    into = destination(ctx, delivering)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
+    if reporting.asserts and (starting.detach or starting.dry_run):
+        raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
     inputs = _inputs(context, given)
     policy = policy_of(context, following)
     with call.connect() as api:

@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.follow import explainer, follower_of, judge, not_finished, noted, policy_of, wait_for
+from noxcli.cli.context import Context
+from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable
+from noxcli.errors import LostContact, NotAsAsserted, NotFinished, NoxError, Phase, TimedOut, Unavailable
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
 from noxcli.render import play
+from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
 from noxcli.runs.follow import Policy
@@ -90,14 +92,18 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
         try:
             with noted(context.outcome, follower):
                 play(follower.updates(), progress, [context.log_keeper(run)])
-        except TimedOut:
-            context.tell(follower.run)
-            raise
-        run = follower.run
+            run = follower.run
+        except TimedOut as late:
+            try:
+                run = let_go(call, context.outcome, policy, late)
+            except TimedOut:
+                context.tell(context.outcome.run or run)
+                raise
     context.tell(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
     judge(call, run, progress)
+    require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
 @dataclass(slots=True)
@@ -151,6 +157,8 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         raise error
     if run is not None and policy.over(run):
         outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
+        if outcome.error is None:
+            outcome.error = _not_as_asserted(call.context, outcome)
     elif error is not None and not isinstance(error, Unavailable):
         if _may_be_a_slip(one, error) and not last:
             one.denied = True
@@ -158,6 +166,8 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         outcome.error = error
     elif last or (error is not None and one.contact.passed):
         outcome.error = _unended(outcome.run, error, call.deadline, last=last)
+        if isinstance(outcome.error, TimedOut):
+            outcome.error = _let_go(call, outcome, policy, outcome.error)
     else:
         return
     one.over = True
@@ -165,6 +175,22 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         context.tell(outcome.run)
     if outcome.error is not None:
         context.complain(outcome.error)
+
+
+def _let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
+    """Return the verdict of a run that had ended when it was to be stopped, or else what became of it."""
+    try:
+        return verdict_of(let_go(call, outcome, policy, late))
+    except TimedOut as error:
+        return error
+
+
+def _not_as_asserted(context: Context, outcome: Outcome) -> NotAsAsserted | None:
+    try:
+        require_queries(context.reports.asserts, outcome, context.terminal.mask)
+    except NotAsAsserted as error:
+        return error
+    return None
 
 
 def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline: Deadline) -> None:
@@ -209,7 +235,7 @@ def _read(call: Invocation, one: _Waited) -> Run:
 def _resolved(call: Invocation, text: str, patience: Patience) -> Run:
     """Return the run; one that has ended with its output, where that is told."""
     run = call.run(text, patience)
-    if call.context.writes_text:
+    if call.context.writes_text and not call.context.reports.asserts:
         return run
     with suppress(NoxError):  # its status is known without
         return own_record(call.api, run, patience)

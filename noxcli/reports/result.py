@@ -1,7 +1,7 @@
 """The result document, `noxcli.result/1`: the result of a command, for programs."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
@@ -31,6 +31,7 @@ class Outcome:
     connects: int = 0
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
+    assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
 
     @property
     def completed(self) -> bool:
@@ -68,6 +69,7 @@ class Outcome:
             "stream": self._stream(),
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
+            **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
         }
 
     def _complete(self) -> bool:

@@ -1,6 +1,11 @@
 """A run as a JUnit test case."""
 
-from noxcli.errors import ExitCode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from noxcli.errors import ExitCode, NotAsAsserted
+from noxcli.query import Query
+from noxcli.reports.assertions import assertion_name
 from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.reports.result import Outcome
 from noxcli.timing import seconds_between
@@ -11,7 +16,7 @@ FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 def verdict_on(exit_code: ExitCode) -> CaseVerdict:
     """Return what a code says about its run."""
-    if exit_code == ExitCode.OK:
+    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a case of its own
         return CaseVerdict.PASSED
     return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
 
@@ -33,3 +38,21 @@ def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) ->
         text=f"exit code {exit_code}: {exit_code.meaning}\n{error.line() if error else ''}",
         system_out=f"run {run.id} of workflow {run.workflow_id}: {run.status}\n" if run else "",
     )
+
+
+def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]]) -> Iterator[Case]:
+    """Yield each assertion as a test case of its own, beside the one of its run or row."""
+    for each in found:
+        about = f"{name}: {each['name']}"
+        if each["holds"]:
+            yield Case(about, classname, None)
+        else:
+            text = "\n".join(filter(None, [each["message"], each["diff"]]))
+            yield Case(about, classname, None, CaseVerdict.FAILURE, NotAsAsserted.__name__, each["message"] or "", text)
+
+
+def unchecked_cases(name: str, classname: str, queries: Sequence[Query]) -> Iterator[Case]:
+    """Yield the assertions that nothing could be held against."""
+    for query in queries:
+        why = "the run has no output to check"
+        yield Case(f"{name}: {assertion_name(query)}", classname, None, CaseVerdict.SKIPPED, "NotChecked", why, why)

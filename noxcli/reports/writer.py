@@ -6,6 +6,7 @@ from pathlib import Path
 
 from noxcli.errors import ExitCode
 from noxcli.models import Run
+from noxcli.query import Query
 from noxcli.redaction import Mask
 from noxcli.reports.ci import BatchEnded, CiSystem, Ended
 from noxcli.reports.dotenv import write_dotenv
@@ -20,6 +21,7 @@ class Reports:
     dotenv: Path | None = None
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
+    asserts: Sequence[Query] = ()
     batch: BatchEnded | None = None  # reported to the CI system instead of the runs
 
     def started(self, run: Run, mask: Mask) -> None:
@@ -52,11 +54,17 @@ class Reports:
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
         from noxcli.reports.junit import JunitReport  # xml.sax loads half of urllib
-        from noxcli.reports.testcase import case_of
+        from noxcli.reports.testcase import assertion_cases, case_of, unchecked_cases
 
         with JunitReport(self.junit, "noxcli", mask) as report:
             for name, outcome in _named(outcomes):
-                report.add(case_of(name, outcome, own_code(outcome, outcomes, code), elapsed))
+                case = case_of(name, outcome, own_code(outcome, outcomes, code), elapsed)
+                report.add(case)
+                unchecked = [] if outcome.assertions else self.asserts
+                for each in assertion_cases(name, case.classname, outcome.assertions):
+                    report.add(each)
+                for each in unchecked_cases(name, case.classname, unchecked):
+                    report.add(each)
 
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None

@@ -1,0 +1,150 @@
+"""A workflow tested on a table of examples: `--expect` and `--assert` for each row, and the report that others read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from junitparser import Failure, JUnitXml
+
+from noxcli.batch.expected import ExpectAs, Expected
+from noxcli.batch.rows import Row
+from noxcli.inputs.parse import Inputs
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+
+Lines = list[dict[str, Any]]
+
+
+def written(path: Path, lines: Lines) -> str:
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture
+def squares(plays: Any) -> str:
+    """A workflow that squares its input, but for 13, and says so in words."""
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        number = int(inputs["N"])
+        return {"Square": number * number + (number == 13), "Words": f"It  is\n{number * number}."}
+
+    workflow: str = plays(nodes=[input_node("N", type="int")], output=output)
+    return workflow
+
+
+def test_two_hundred_rows_with_expected_outputs_and_three_assertions_each(
+    noxcli: Noxcli, squares: str, tmp_path: Path
+) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{"$id": f"case-{n}", "N": n} for n in range(1, 201)])
+    expected = written(tmp_path / "expected.jsonl", [{"$id": f"case-{n}", "Square": n * n} for n in range(1, 201)])
+    asserts = [
+        "output.Square >= row.N",
+        "contains(output.Words, to_string(row.N)) || row.N > `3`",
+        "output.Square != `49`",
+    ]
+    argv = [word for text in asserts for word in ("--assert", text)]
+    result = noxcli(
+        *("batch", squares, rows, "--expect", expected, "--expect-as", "subset", "--max-parallel", "32", *argv),
+        *("--junit", str(tmp_path / "report.xml")),
+    )
+    assert result.code == 11
+    by_id = {line["id"]: line["result"] for line in result.lines}
+    broken = {name: found["exit_code"] for name, found in by_id.items() if found["exit_code"]}
+    assert broken == {"case-13": 11, "case-7": 11, "case-2": 11, "case-3": 11}
+    assert by_id["case-13"]["assertions"][0]["message"] == "/Square is 170 and not 169"
+    assert '-  "Square": 169\n+  "Square": 170' in by_id["case-13"]["assertions"][0]["diff"]
+    assert "4 completed, not as asserted" in result.err
+    assert "4 of 200 rows completed otherwise than asserted" in result.err
+
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (1000, 4, 0, 0)
+    failed = {case.name: case.result[0] for case in suite if case.result}
+    assert all(type(each) is Failure for each in failed.values())
+    assert failed["row 13 (case-13): --expect"].message == "/Square is 170 and not 169"
+    assert failed["row 7 (case-7): --assert output.Square != `49`"].message == "output.Square is 49"
+
+    merged = noxcli("merge-batch", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
+    assert merged.code == 11
+    (again,) = JUnitXml.fromfile(str(tmp_path / "merged.xml"))
+    assert (again.tests, again.failures) == (1000, 4)
+
+
+def test_a_row_that_was_judged_is_not_run_again(noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{"N": 13}, {"N": 2}])
+    assert noxcli("batch", squares, rows, "--assert", "output.Square == `4`").code == 11
+    again = noxcli("batch", squares, rows, "--assert", "output.Square == `4`", "--resume")
+    assert (again.code, again.out, len(sandbox.runs(squares))) == (11, b"", 2)
+    noxcli("batch", squares, rows, "--assert", "output.Square == `170`", "--retry-failed", "--resume")
+    assert len(sandbox.runs(squares)) == 3
+
+
+def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
+    noxcli: Noxcli, squares: str, tmp_path: Path
+) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}, {"N": 3}])
+    expected = tmp_path / "expected.csv"
+    expected.write_text("Words\nIt is 1.\n It is   4. \n")
+    result = noxcli("batch", squares, rows, "--expect", str(expected), "--expect-as", "text", "--ordered")
+    assert result.code == 0
+    assert "warning: 1 rows have no expected output" in result.err
+    assert ["assertions" in line["result"] for line in result.lines] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([{"$id": "x", "Square": 1}], "--expect has 1 outputs for rows that there are not: 'x'"),
+        ([{"$id": "1"}, {"Square": 2}, {"$id": 2}], "row 3 (line 3): '2' stands there twice"),
+        ([[1]], "row 1 (line 1): it is not a JSON object"),
+    ],
+    ids=["no such row", "twice", "no object"],
+)
+def test_expected_outputs_that_fit_no_row_are_refused_before_anything_starts(
+    noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox, lines: Lines, said: str
+) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}])
+    result = noxcli("batch", squares, rows, "--expect", written(tmp_path / "e.jsonl", lines))
+    assert (result.code, sandbox.runs(squares)) == (2, [])
+    assert said in result.err
+
+
+def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{"N": 1}])
+    assert "nowhere.jsonl: no such file" in noxcli("batch", squares, rows, "--expect", "nowhere.jsonl").err
+    assert "add --expect FILE" in noxcli("batch", squares, rows, "--expect-as", "text").err
+
+
+@pytest.mark.parametrize(
+    ("how", "wanted", "found", "place"),
+    [
+        ("exact", {"A": 1}, {"A": 1.0}, None),
+        ("exact", {"A": 1}, {"A": True}, "/A is true and not 1"),
+        ("exact", {"A": 1}, {"A": 1, "B": 2}, "/B is not expected"),
+        ("exact", {"A": "x y"}, {"A": "x  y"}, '/A is "x  y" and not "x y"'),
+        ("exact", {"A": [1, 2]}, {"A": [1]}, "/A is [1] and not [1,2]"),
+        ("exact", {"A": 1}, {}, "/A is missing"),
+        ("exact", {"A": 1}, None, 'the output is null and not {"A":1}'),
+        ("subset", {"A": {"b": 1}}, {"A": {"b": 1, "c": 2}, "D": 3}, None),
+        ("subset", {"A": [{"b": 1}]}, {"A": [{"b": 1, "c": 2}]}, None),
+        ("subset", {"A": [{"b": 1}]}, {"A": [{"b": 2}]}, "/A/0/b is 2 and not 1"),
+        ("subset", {"A/b": None}, {}, "/A~1b is missing"),
+        ("text", {"A": " x y"}, {"A": "x\n\ty ", "B": 1}, None),
+        ("text", {"A": "1"}, {"A": 1}, None),
+        ("text", {"A": "x"}, {"A": {"text": "x"}}, None),
+        ("text", {"A": "x y"}, {"A": "xy"}, '/A is "xy" and not "x y"'),
+    ],
+)
+def test_how_outputs_compare(how: str, wanted: Any, found: Any, place: str | None) -> None:
+    (told,) = Expected({"1": wanted}, ExpectAs(how)).held_against(Row(1, 1, 0), found)
+    assert (told.holds, told.message) == (place is None, place)
+    assert (told.diff is None) == told.holds
+
+
+def test_an_output_nested_without_end_is_told() -> None:
+    deep: Any = 1
+    for _ in range(10_000):
+        deep = [deep]
+    (told,) = Expected({"1": {"A": deep}}, ExpectAs.EXACT).held_against(Row(1, 1, 0, None, Inputs()), {"A": deep})
+    assert told.message == "the output is nested too deep to be compared"

@@ -1,0 +1,116 @@
+"""`--assert`: what a run's result has to be, exit 11 where it is not, and each as a test case."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from junitparser import Failure, JUnitXml, Skipped
+
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.conftest import Noxcli
+
+OUTPUT = {"Answer": "42", "Score": 0.5, "Items": [{"a": 1}, {"a": 2}]}
+
+
+def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
+    asserts = [
+        "output.Answer == '42'",
+        "length(output.Items) == `2`",
+        "complete && ok",
+        "nodes[?status=='failed'] == `[]`",
+    ]
+    argv = [word for text in asserts for word in ("--assert", text)]
+    result = noxcli("run", plays(output=OUTPUT), "--json", *argv)
+    assert (result.code, result.json["ok"]) == (0, True)
+    told = [(each["name"], each["holds"]) for each in result.json["assertions"]]
+    assert told == [(f"--assert {text}", True) for text in asserts]
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("output.Score >= `0.8`", "output.Score is 0.5"),
+        ("output.Items[1].a == `1`", "output.Items[1].a is 2"),
+        ("length(output.Items) > `5`", 'output.Items is [{"a":1},{"a":2}]'),
+        ("output.Answer", 'it is "42" and not true; output.Answer is "42"'),
+        ("output.\"No such\" == 'x'", 'output."No such" is null'),
+        ("output.Items[?a > `9`] != `[]`", 'output.Items is [{"a":1},{"a":2}]'),
+        ("`false`", "it is false"),
+    ],
+)
+def test_what_does_not_hold_is_told_with_what_was_found_and_where(
+    noxcli: Noxcli, plays: Any, expression: str, found: str
+) -> None:
+    result = noxcli("run", plays(output=OUTPUT), "--json", "--quiet", "--assert", expression)
+    run = result.json["run"]["id"]
+    assert result.code == 11
+    assert result.err == f"noxcli: run {run} completed, but --assert {expression} does not hold: {found}\n"
+    (told,) = result.json["assertions"]
+    assert (told["holds"], told["message"]) == (False, found)
+    assert (result.json["error"]["phase"], result.json["output"]["Answer"]) == ("assert", "42")
+
+
+def test_an_expression_that_does_not_fit_does_not_hold(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(output=OUTPUT), "--assert", "length(output.Score) > `1`")
+    assert result.code == 11
+    assert "can't be applied" in result.err
+
+
+def test_the_output_is_printed_all_the_same(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(output={"A": "x"}), "--assert", "output.A == 'y'")
+    assert (result.code, result.text) == (11, "x\n")
+
+
+@pytest.mark.parametrize("verb", [["stream"], ["fetch-output"], ["wait"], ["wait", "--timeout", "0"]])
+def test_runs_of_others_are_judged_too(noxcli: Noxcli, plays: Any, verb: list[str]) -> None:
+    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    noxcli("wait", run)
+    assert noxcli(*verb, run, "--assert", "output.A == 'x'").code == 0
+    result = noxcli(*verb, run, "--assert", "output.A == 'x'", "--assert", "output.A == 'y'")
+    assert result.code == 11
+    assert 'output.A is "x"' in result.err
+
+
+def test_of_several_runs_each_is_judged(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    workflow = plays(output={"A": "x"})
+    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
+    found = noxcli("wait", *runs, "--json", "--assert", f"run.id == '{runs[0]}'", "--junit", str(tmp_path / "j.xml"))
+    assert (found.code, [each["exit_code"] for each in found.json["results"]]) == (11, [0, 11])
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "j.xml"))
+    assert [len(case.result) for case in suite] == [0, 0, 0, 1]
+
+
+def test_a_run_that_fails_keeps_its_code_and_its_assertions_are_skipped(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
+    result = noxcli("run", plays(status="failed"), "--assert", "ok", "--junit", str(tmp_path / "j.xml"))
+    assert result.code == 1
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "j.xml"))
+    run, check = suite
+    assert (type(run.result[0]), type(check.result[0])) == (Failure, Skipped)
+    assert check.name.endswith(": --assert ok")
+
+
+def test_each_assertion_is_a_case_of_its_own(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    report = tmp_path / "j.xml"
+    workflow = plays(output=OUTPUT)
+    noxcli("run", workflow, "--assert", "complete", "--assert", "output.Score > `0.8`", "--junit", str(report))
+    (suite,) = JUnitXml.fromfile(str(report))
+    assert [case.result for case in suite][:2] == [[], []]
+    (failure,) = list(suite)[2].result
+    assert (suite.tests, suite.failures, suite.errors) == (3, 1, 0)
+    assert failure.message == "output.Score is 0.5"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--assert", "output."], ["--assert", "ok", "--detach"], ["--assert", "ok", "--dry-run"], ["--assert", "f()"]],
+)
+def test_a_mistake_is_refused_before_anything_starts(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, argv: list[str]
+) -> None:
+    workflow = plays(script=[Sleep(60_000)])
+    result = noxcli("run", workflow, *argv)
+    assert (result.code, sandbox.runs(workflow)) == (2, [])
+    assert "--assert" in result.err
