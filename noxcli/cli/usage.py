@@ -35,7 +35,7 @@ HEADINGS = {
         "--idle-timeout",
         "--fail-fast",
     ),
-    "Time": ("--timeout", "--stall-timeout", "--retry-for"),
+    "Time": ("--timeout", "--stall-timeout", "--on-timeout", "--retry-for"),
     "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }

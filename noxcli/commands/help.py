@@ -1,5 +1,6 @@
 """`noxcli help`: the help of any command, what every verb shares, and the manual."""
 
+import shlex
 from textwrap import fill
 from typing import Annotated, Any
 
@@ -61,7 +62,7 @@ def _install(context: Context, pages: list[str | None], man: bool, topic: str | 
     directory = targets[None].directory
     state = f"wrote {sum(written)} pages to" if any(written) else "up to date:"
     context.terminal.write(f"{state} {directory}\n")
-    context.terminal.write(f"if man noxcli does not find them: export MANPATH={directory.parent}:\n")
+    context.terminal.write(f"if man noxcli does not find them: export MANPATH={shlex.quote(f'{directory.parent}:')}\n")
 
 
 def _show_exit_codes(context: Context) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer, follower_of, judge, not_finished, noted, policy_of, wait_for
+from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
@@ -92,10 +92,13 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
         try:
             with noted(context.outcome, follower):
                 play(follower.updates(), progress, [context.log_keeper(run)])
-        except TimedOut:
-            context.tell(follower.run)
-            raise
-        run = follower.run
+            run = follower.run
+        except TimedOut as late:
+            try:
+                run = let_go(call, context.outcome, policy, late)
+            except TimedOut:
+                context.tell(context.outcome.run or run)
+                raise
     context.tell(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
@@ -163,6 +166,8 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         outcome.error = error
     elif last or (error is not None and one.contact.passed):
         outcome.error = _unended(outcome.run, error, call.deadline, last=last)
+        if isinstance(outcome.error, TimedOut):
+            outcome.error = _let_go(call, outcome, policy, outcome.error)
     else:
         return
     one.over = True
@@ -170,6 +175,14 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         context.tell(outcome.run)
     if outcome.error is not None:
         context.complain(outcome.error)
+
+
+def _let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
+    """Return the verdict of a run that had ended when it was to be stopped, or else what became of it."""
+    try:
+        return verdict_of(let_go(call, outcome, policy, late))
+    except TimedOut as error:
+        return error
 
 
 def _not_as_asserted(context: Context, outcome: Outcome) -> NotAsAsserted | None:
