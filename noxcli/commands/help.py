@@ -36,9 +36,11 @@ def help(
     context: Context = ctx.obj
     group: Any = ctx.find_root().command
     verbs = group.list_commands(ctx)
-    if topic is not None and topic not in verbs and (topic != EXIT_CODES or man):
-        near = verb_meant(topic, [*verbs, EXIT_CODES])
-        raise UsageProblem(f"there is no help on {topic!r}", f"did you mean {near}?" if near else "see noxcli --help")
+    topics = verbs if man else [*verbs, EXIT_CODES]
+    if topic is not None and topic not in topics:
+        near = verb_meant(topic, topics)
+        what = "manual page" if man else "help"
+        raise UsageProblem(f"there is no {what} on {topic!r}", f"did you mean {near}?" if near else "see noxcli --help")
     if install:
         _install(context, [None, *verbs], man, topic)
     elif man:
