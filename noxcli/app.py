@@ -31,7 +31,10 @@ VERBS = {
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the help of a command, the exit codes, or the manual."),
 }
-EPILOG = "More: man noxcli, noxcli help exit-codes. Try it without an account: noxcli sandbox -- noxcli run demo"
+EPILOG = (
+    "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"
+    "noxcli sandbox -- noxcli run demo 'User Input=hello'"
+)
 
 
 class Verbs(HelpOnStdout, TyperGroup):

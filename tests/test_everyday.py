@@ -195,3 +195,51 @@ def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkey
     result = noxcli("wait", "-", "--json")
     assert (result.code, result.err.count("failed")) == (1, 1)
     assert json.loads(result.out)["exit_code"] == 1
+
+
+# What a run is told with.
+
+
+def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> None:
+    env = environment(sandbox.url)
+    page = subprocess.run([*NOXCLI, "--help"], env=env, capture_output=True, text=True, check=True).stdout
+    line = page.splitlines()[-1].strip()
+    assert line.startswith("noxcli sandbox -- noxcli run ")
+    program = tmp_path / "noxcli"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(NOXCLI)} "$@"\n')
+    program.chmod(0o755)
+    quick = line.replace("sandbox --", "sandbox --speed 100 --")
+    done = subprocess.run(
+        ["sh", "-c", quick], env={**env, "PATH": f"{tmp_path}:{env['PATH']}"}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_raw_key_costs_no_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("run", "qa", "Question=a", "--raw", "answer")
+    assert (result.code, sandbox.runs("qa")) == (2, [])
+    assert "did you mean 'Answer'?" in result.err
+    unchecked = noxcli("run", "qa", "Question=a", "--raw", "answer", "--no-check")
+    (run,) = sandbox.runs("qa")
+    assert (unchecked.code, unchecked.out) == (9, b"")
+    assert f"noxcli fetch-output {run.id}" in unchecked.err
+
+
+def test_each_raw_key_is_printed(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(output={"A": "x", "B": "y"}), "--raw", "B", "--raw", "A")
+    assert (result.code, result.text) == (0, "y\nx\n")
+
+
+def test_without_a_stream_no_node_has_a_time_that_nobody_measured(noxcli: Noxcli) -> None:
+    nodes = noxcli("run", "demo", "User Input=x", "--no-stream", "--json").json["nodes"]
+    assert {node["duration_s"] for node in nodes} == {None}
+
+
+def test_a_state_directory_that_cannot_be_written_is_told(noxcli: Noxcli, plays: Any) -> None:
+    Path("file").write_text("")
+    there = {"NOXCLI_STATE_DIR": "file/state"}
+    result = noxcli("run", plays(output={"A": "x"}), environ=there)
+    assert (result.code, result.text) == (0, "x\n")
+    assert "warning: can't write to file/state: " in result.err
+    assert "@last and --resume won't find this run" in result.err
+    assert "@last and --resume won't find runs" in noxcli("doctor", environ=there).text
