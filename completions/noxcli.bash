@@ -6,9 +6,13 @@ __noxcli_lines() { # FILE
     local line
     lines=()
     [[ -f $1 && -r $1 ]] || return 0
-    while IFS= read -r line; do
-        lines+=("$line")
-    done <"$1"
+    if type mapfile >/dev/null 2>&1; then
+        mapfile -t lines <"$1"
+    else # in bash 3.2
+        while IFS= read -r line; do
+            lines+=("$line")
+        done <"$1"
+    fi
 }
 
 # Sets `known` to what the paths of words about the server on the line begin with, and `servers` to the lines that say so.
@@ -114,16 +118,16 @@ __noxcli_verbs() {
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version -V --help -h) ;;
-        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        wait) offered=(--json --query --assert --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        wait) offered=(--json --query --assert --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         fetch-output) offered=(--wait --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --junit --dotenv --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         stop) offered=(--state-file --json --query --timeout --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inspect) offered=(--node --iteration --logs --no-expand --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         workflows) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         versions) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        runs) offered=(--status --limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        runs) offered=(--status --since --limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --assert --expect --expect-as --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         merge-batch) offered=(--results --junit --quiet -q --verbose -v --color --help -h) ;;
         config) offered=(--json --query --base-url --api-key-file --profile --help -h) ;;
@@ -140,7 +144,7 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--query | stream:--name | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--query | stream:--name | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
@@ -154,7 +158,7 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(auto github gitlab off) ;;
         run:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
-        run:--on-interrupt | batch:--on-interrupt)
+        run:--on-timeout | run:--on-interrupt | stream:--on-timeout | wait:--on-timeout | batch:--on-interrupt)
             kind=other offered=(detach stop) ;;
         run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | merge-batch:--color)
             kind=other offered=(auto always never) ;;

@@ -92,11 +92,11 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--query' 'wait:--assert' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--assert' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
         case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
@@ -110,7 +110,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'inputs:--version-id' 'inputs:--query' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
             return 0
-        case 'runs:--status' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
+        case 'runs:--status' 'runs:--since' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
         case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--expect-as' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
@@ -240,7 +240,7 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'tex
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop' -l json -d 'Same as --format json'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs config doctor schema' -l query -x -d 'Print only what this JMESPath expression finds; implies --json'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l raw -x -a '(__noxcli_known output)' -d 'Print one output exactly, by label or node id; repeatable'
-complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR'
+complete -c noxcli -n '__noxcli_in run stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR even if noxcli did not write them; without it, exit 9'
 complete -c noxcli -n '__noxcli_in run stream fetch-output inspect' -l no-expand -d 'Do not download the full text of truncated outputs'
@@ -254,6 +254,7 @@ complete -c noxcli -n '__noxcli_in run stream wait' -l stall-timeout -x -d 'Give
 complete -c noxcli -n '__noxcli_in run stream wait' -l idle-timeout -x -d 'Poll the run\'s status after this long without events'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output inspect workflows versions inputs runs batch' -l retry-for -x -d 'Keep retrying this long while the server is unreachable'
 complete -c noxcli -n '__noxcli_in run stream wait' -l on-pause -x -a 'exit wait' -d 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'
+complete -c noxcli -n '__noxcli_in run stream wait' -l on-timeout -x -a 'detach stop' -d 'At --timeout or --stall-timeout, stop the run or leave it'
 complete -c noxcli -n '__noxcli_in run batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
 complete -c noxcli -n '__noxcli_in run stream wait batch' -l poll-interval -x -d 'Wait this long between polls'
 complete -c noxcli -n '__noxcli_in run stream wait' -l no-stream -d 'Poll instead of streaming events'
@@ -278,6 +279,7 @@ complete -c noxcli -n '__noxcli_in inspect workflows versions runs config doctor
 complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List at most N'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
 complete -c noxcli -n '__noxcli_in runs' -l status -x -a 'awaiting_human_feedback completed failed queued running stopped' -d 'List only runs in this status; repeatable'
+complete -c noxcli -n '__noxcli_in runs' -l since -x -d 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'
 complete -c noxcli -n '__noxcli_in batch' -l input-format -x -a 'jsonl csv tsv' -d 'Read FILE as this format. [default: by its name, else jsonl]'
 complete -c noxcli -n '__noxcli_in batch' -l column -x -d 'Read a column as files to upload (KEY@) or as JSON (KEY:=)'
 complete -c noxcli -n '__noxcli_in batch' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write each row\'s files and the journal to DIR. [default: FILE.batch for the journal]'

@@ -114,7 +114,7 @@ function __noxcli_verbs {
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
-                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
@@ -128,6 +128,7 @@ function __noxcli_verbs {
                 @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
@@ -154,7 +155,7 @@ function __noxcli_verbs {
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
-                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
@@ -167,6 +168,7 @@ function __noxcli_verbs {
                 @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -199,6 +201,7 @@ function __noxcli_verbs {
                 @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -223,7 +226,7 @@ function __noxcli_verbs {
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
-                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
@@ -362,6 +365,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'queued', 'running', 'stopped') }
+                @{ Names = @('--since'); Help = 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'; Kind = 'other'; Words = @() }
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }

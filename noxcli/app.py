@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from noxcli import __version__
-from noxcli.cli.usage import HelpOnStdout, Verb, end_with, verb_meant
+from noxcli.cli.usage import HelpOnStdout, Verb, end_with, verb_meant, write_definitions
 from noxcli.errors import UsageProblem
 
 # Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
@@ -31,7 +31,10 @@ VERBS = {
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the help of a command, the exit codes, or the manual."),
 }
-EPILOG = "More: man noxcli, noxcli help exit-codes. Try it without an account: noxcli sandbox -- noxcli run demo"
+EPILOG = (
+    "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"
+    "noxcli sandbox -- noxcli run demo 'User Input=hello'"
+)
 
 
 class Verbs(HelpOnStdout, TyperGroup):
@@ -63,11 +66,10 @@ class Verbs(HelpOnStdout, TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the verbs under their headings, from the table: none has to be loaded."""
-        width = max(map(len, VERBS))
         for heading in dict.fromkeys(heading for heading, _ in VERBS.values()):
-            rows = [(f"{name:{width}}", does) for name, (under, does) in VERBS.items() if under == heading]
+            rows = [(name, does) for name, (under, does) in VERBS.items() if under == heading]
             with formatter.section(heading):
-                formatter.write_dl(rows)
+                write_definitions(formatter, rows, max(map(len, VERBS)))
 
 
 # Without rich markup, help and usage errors don't load rich: 65 instead of 137 ms.

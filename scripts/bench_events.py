@@ -82,6 +82,7 @@ class Server(ThreadingHTTPServer):
 
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body would wait 40 ms for the client to acknowledge its head
     server: Server
 
     def do_GET(self) -> None:

@@ -74,7 +74,9 @@ def settle(shell: Typed) -> None:
 def main() -> int:
     """Print a table and a transcript for each shell."""
     for name in ["bash", "zsh", "fish"]:
-        with tempfile.TemporaryDirectory() as directory:
+        with tempfile.TemporaryDirectory(
+            ignore_cleanup_errors=True
+        ) as directory:  # a shell may still write its history
             home = Path(directory)
             furnish(home)
             with closing(start(name, home)) as shell:

@@ -104,19 +104,27 @@ class Shot:
 
 TEXT = "'User Input=hello'"
 SHOTS = {
-    "live": Shot(["run", "demo", "User Input=hello"], shown=f"noxcli run demo {TEXT}", moving=True),
+    "live": Shot(
+        ["run", "demo", "User Input=hello", "--raw", "Answer"],
+        shown=f"noxcli run demo {TEXT} --raw Answer",
+        moving=True,
+    ),
     "live-midway": Shot(["run", "demo", "User Input=hello"], 4.0, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
-    "live-end": Shot(["run", "demo", "User Input=hello"], None, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
+    "live-end": Shot(
+        ["run", "demo", "User Input=hello", "--raw", "Answer"],
+        None,
+        (SMALL, LARGE),
+        f"noxcli run demo {TEXT} --raw Answer",
+    ),
     "live-failure": Shot(["run", "fails"]),
     "live-many-nodes": Shot(["run", "many-nodes"], 3.0, (SMALL, LARGE)),
-    "outputs": Shot(["run", "structured"]),
+    "outputs": Shot(["fetch-output", "@last"], prepare=[["run", "demo", "'User Input=hello'"]]),
     "runs": Shot(
         ["runs"],
         prepare=[["run", "structured"], ["run", "fails"], ["run", "pauses"], ["run", "slow", "--detach"]],
     ),
     "inputs": Shot(["inputs", "fixed-inputs"]),
     "doctor": Shot(["doctor"]),
-    "help": Shot(["wait", "--help"], None, (SMALL,)),
 }
 
 

@@ -16,9 +16,25 @@ from noxcli.redaction import Mask
 READ_SIZE = 32 * 1024
 # Pieces that may wait for a slow reader of our stdout before the server is made to wait.
 PIECES_AHEAD = 2
-# Where so many pieces have come in a row with less than twice that time (seconds) between them, events are let gather
+# Where so many small pieces came in a row with less than twice that time (seconds) between them, events are let gather
 # for that time: handing on each by itself costs more than all else.
-QUICK_PIECES, GATHER = 4, 0.002
+QUICK_PIECES, SMALL, GATHER = 4, READ_SIZE // 4, 0.002
+
+
+class Pause:
+    """Lets the events of a fast stream gather, unless they have gathered already; slow streams are never held up."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+        self._quick = 0
+
+    def after(self, size: int) -> None:
+        """Wait after handing on a piece of so many bytes, if there is reason to."""
+        now = time.monotonic()
+        self._quick = self._quick + 1 if size < SMALL and now - self._last < 2 * GATHER else 0
+        if self._quick >= QUICK_PIECES:
+            time.sleep(GATHER)
+        self._last = now
 
 
 class EventFeed:
@@ -74,16 +90,11 @@ class EventFeed:
             self._put(error)
 
     def _read(self, response: requests.Response) -> None:
-        framer = Framer()
-        quick = 0
-        self.last_heard = time.monotonic()
+        framer, pause = Framer(), Pause()
         while not self._closing.is_set():
-            if quick >= QUICK_PIECES:
-                time.sleep(GATHER)
+            self.last_heard = time.monotonic()
             # Always with an amount: without one, a short Content-Length body looks like a clean end.
             piece = response.raw.read1(READ_SIZE, decode_content=True)
-            before, self.last_heard = self.last_heard, time.monotonic()
-            quick = quick + 1 if self.last_heard - before < 2 * GATHER else 0
             if not piece:
                 self._put(StreamClosed("the stream closed without an end"))
                 return
@@ -96,6 +107,7 @@ class EventFeed:
             if ending is not None:
                 self._put(ending)
                 return
+            pause.after(len(frames))
 
     def _put(self, piece: list[RunEvent] | Exception) -> None:
         if isinstance(piece, NoxError):

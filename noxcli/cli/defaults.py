@@ -10,7 +10,8 @@ from noxcli.config.preferences import Preferences
 from noxcli.errors import ConfigProblem
 
 # A default for how long to follow a run is none for how long to wait until it has stopped, nor for many runs.
-NOT_FOR = {("stop", "timeout"), ("batch", "timeout")}
+# The directory of a batch has the journal of that one batch.
+NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
 
 
 def apply_profile(ctx: typer.Context, named: str | None) -> str | None:

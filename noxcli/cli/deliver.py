@@ -8,9 +8,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import typer
+
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Delivering
-from noxcli.cli.invocation import Invocation
+from noxcli.cli.invocation import Invocation, directory_of
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import prepare_directory
 from noxcli.models import Run, Workflow
@@ -47,20 +49,20 @@ class Destination:
     overwrite: bool = False
 
 
-def destination(delivering: Delivering) -> Destination | None:
+def destination(ctx: typer.Context, delivering: Delivering) -> Destination | None:
     """Return where files go, None for stdout.
 
     Raises UsageProblem for a template that can't be filled, and for options that mean nothing without a directory.
     """
-    name, overwrite = delivering.name, delivering.overwrite
-    if delivering.output_dir is None:
+    name, overwrite, directory = delivering.name, delivering.overwrite, directory_of(ctx, delivering)
+    if directory is None:
         given = [option for option, there in (("--name", name is not None), ("--overwrite", overwrite)) if there]
         if given:
             raise UsageProblem(f"{given[0]} is about files", "add --output-dir DIR")
         return None
     if name is not None:
         check_template(name)
-    return Destination(Path(delivering.output_dir), TEMPLATE if name is None else name, overwrite)
+    return Destination(Path(directory), TEMPLATE if name is None else name, overwrite)
 
 
 def check_directory(into: Destination | None) -> None:

@@ -8,13 +8,15 @@ from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Following
 from noxcli.cli.invocation import Invocation
-from noxcli.errors import NotFinished, NoxError, Phase
+from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format, play, progress_renderer
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.runs.reasons import Explainer
+from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
+from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -33,6 +35,7 @@ def policy_of(context: Context, following: Following) -> Policy:
         idle_timeout=following.idle_timeout,
         stall_timeout=following.stall_timeout,
         retry_for=options.during(following.retry_for),
+        stop_when_late=following.on_timeout is options.WhenInterrupted.STOP,
     )
 
 
@@ -66,9 +69,36 @@ def attend(
     )
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in all_of_them if renderer is not None]
-    with noted(outcome, follower):
-        play(_from_start(follower), progress, renderers, context.signals.held)
+    try:
+        with noted(outcome, follower):
+            play(_from_start(follower), progress, renderers, context.signals.held)
+    except TimedOut as late:
+        return let_go(call, outcome, policy, late)
     return follower.run
+
+
+def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
+    """Leave a run that has outlasted a limit, or stop it where that is the policy, and return it if it ended by then.
+
+    Raises TimedOut, which says what became of it.
+    """
+    run = outcome.run
+    if run is None or not policy.stop_when_late:
+        raise late
+    call.context.way_back = None
+    limit = Deadline(call.context.clock, LONGEST_STOP)
+    try:
+        run = outcome.run = stop_run(call.api, run, call.context.clock, limit)
+    except NoxError as error:
+        raise TimedOut(
+            f"{late.message} and could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
+        ) from None
+    outcome.confirmed = True
+    if run.status == "stopped":
+        raise TimedOut(f"{late.message}, and was stopped")
+    if not run.settled:
+        raise TimedOut(f"{late.message}; {not_stopped(run).message}", not_stopped(run).hint)
+    return run
 
 
 def follower_of(

@@ -76,6 +76,7 @@ class Following:
     idle_timeout: options.IdleTimeout = 30.0
     retry_for: options.RetryFor = None
     on_pause: options.OnPause = None
+    on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False

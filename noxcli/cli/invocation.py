@@ -76,11 +76,18 @@ def begin(
     if subject is not None:
         context.outcome.subject = subject
     if reporting is not None:
-        report(context, reporting, delivering.output_dir)
+        report(context, reporting, directory_of(ctx, delivering))
     present(context, common, delivering)
     source = ctx.get_parameter_source("form")
     context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
     return Invocation(context, common, waiting, deadline)
+
+
+def directory_of(ctx: typer.Context, delivering: Delivering) -> str | None:
+    """Return the directory for outputs; one that is only a default of the user's gives way to --raw."""
+    source = ctx.get_parameter_source("output_dir")
+    by_default = source is not None and source.name == "DEFAULT_MAP"
+    return None if by_default and delivering.raw else delivering.output_dir
 
 
 def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) -> None:

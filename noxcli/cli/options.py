@@ -20,7 +20,7 @@ class WhenPaused(StrEnum):
 
 
 class WhenInterrupted(StrEnum):
-    """What becomes of the run when its command is interrupted."""
+    """What becomes of the run when its command is interrupted, or is out of time."""
 
     DETACH = "detach"
     STOP = "stop"
@@ -83,7 +83,8 @@ RawOption = Annotated[
     typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
 ]
 OutputDirectory = Annotated[
-    str | None, typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR.")
+    str | None,
+    typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"),
 ]
 NameTemplate = Annotated[
     str | None,
@@ -141,6 +142,9 @@ OnInterrupt = Annotated[
         help="On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]",
         show_default=False,
     ),
+]
+OnTimeout = Annotated[
+    WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
 ]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")

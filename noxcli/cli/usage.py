@@ -1,6 +1,9 @@
 """How help looks: options under headings, examples as they are typed; and what is named when a name is wrong."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any
 
 from typer.core import TyperCommand
@@ -35,12 +38,15 @@ HEADINGS = {
         "--idle-timeout",
         "--fail-fast",
     ),
-    "Time": ("--timeout", "--stall-timeout", "--retry-for"),
+    "Time": ("--timeout", "--stall-timeout", "--on-timeout", "--retry-for"),
     "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }
 WIDEST = 28  # characters of an option that its help still stands beside
+NARROWEST_TEXT, NARROWEST_PAGE = 24, 30  # columns
 EXAMPLES = "Examples:\n"
+BRACKET = re.compile(r"\[[^]]*\]")  # [default: 30s], [env: NOXCLI_CI], [required]
+BEFORE_BRACKET = re.compile(r"  +(?=\[)")
 
 
 class HelpOnStdout:
@@ -52,6 +58,13 @@ class HelpOnStdout:
             option.callback = show_help
         return option
 
+    def get_help(self, ctx: Any) -> str:
+        """Return the page of help, as wide as the terminal; the formatter alone would take 50 columns at least."""
+        formatter = ctx.make_formatter()
+        formatter.width = min(formatter.width, max(NARROWEST_PAGE, get_terminal_size().columns - 2))
+        self.format_help(ctx, formatter)  # type: ignore[attr-defined]
+        return str(formatter.getvalue().rstrip("\n"))
+
 
 def show_help(ctx: Any, _param: Any, asked: bool) -> None:
     """Write the help of a command to stdout, and end."""
@@ -62,8 +75,14 @@ def show_help(ctx: Any, _param: Any, asked: bool) -> None:
 def end_with(ctx: Any, page: str) -> None:
     """Write a page of ours to stdout, and end; a reader that has seen enough of it needs no word about that."""
     code = ExitCode.OK
+    terminal = ctx.obj.terminal
     try:
-        ctx.obj.terminal.write(f"{page}\n")
+        if terminal.read_by_eyes and terminal.wants_color(on_stdout=True):
+            from noxcli.render.help_page import in_color  # loaded where something is drawn
+
+            terminal.show(in_color(terminal, page))
+        else:
+            terminal.write(f"{page}\n")
     except ReaderGone as gone:
         code = gone.exit_code
     ctx.exit(code)
@@ -87,7 +106,7 @@ class Verb(HelpOnStdout, TyperCommand):
         fitting = [len(names) for _, records in sections for names, _ in records if len(names) <= WIDEST]
         for heading, records in sections:
             with formatter.section(heading):
-                formatter.write_dl([(f"{names:{max(fitting, default=0)}}", text) for names, text in records])
+                write_definitions(formatter, records, max(fitting, default=0))
 
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with what stands under it, as names and help."""
@@ -98,7 +117,7 @@ class Verb(HelpOnStdout, TyperCommand):
                 names, text = record
                 if param.metavar == "DUR" and param.default is not None:
                     text = text.replace(f"[default: {param.default}]", f"[default: {param.default:g}s]")
-                sections[_heading(param)].append((names, text))
+                sections[_heading(param)].append((names, BEFORE_BRACKET.sub(" ", text)))
         return [(heading, records) for heading, records in sections.items() if records]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is theirs
@@ -107,6 +126,22 @@ class Verb(HelpOnStdout, TyperCommand):
             with formatter.section(EXAMPLES.rstrip(":\n")):
                 for line in self.examples:
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def write_definitions(formatter: Any, records: Sequence[tuple[str, str]], names_width: int) -> None:
+    """Write names and, beside or below them, what they mean; no line ends inside a word or a short bracket."""
+    indent, beside = formatter.current_indent, formatter.current_indent + names_width + 2
+    beside = beside if formatter.width - beside >= NARROWEST_TEXT else 2 * indent + 2
+    width = formatter.width - beside
+    for names, text in records:
+        kept = BRACKET.sub(lambda match: match[0].replace(" ", "\xa0") if len(match[0]) <= width else match[0], text)
+        lines = [
+            line.replace("\xa0", " ") for line in wrap(kept, width, break_on_hyphens=False, break_long_words=False)
+        ]
+        head = f"{'':{indent}}{names}"
+        if lines and len(head) + 2 <= beside:
+            head = f"{head:{beside}}{lines.pop(0)}"
+        formatter.write("".join(f"{line.rstrip()}\n" for line in (head, *(f"{'':{beside}}{line}" for line in lines))))
 
 
 def _heading(param: Any) -> str:

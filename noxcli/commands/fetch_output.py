@@ -37,7 +37,7 @@ def fetch_output(
     """
     call = begin(ctx, common, waiting, delivering, reporting, subject=run)
     context = call.context
-    into = destination(delivering)
+    into = destination(ctx, delivering)
     with call.connect() as api:
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)

@@ -1,5 +1,6 @@
 """`noxcli help`: the help of any command, what every verb shares, and the manual."""
 
+import shlex
 from textwrap import fill
 from typing import Annotated, Any
 
@@ -35,9 +36,11 @@ def help(
     context: Context = ctx.obj
     group: Any = ctx.find_root().command
     verbs = group.list_commands(ctx)
-    if topic is not None and topic not in verbs and (topic != EXIT_CODES or man):
-        near = verb_meant(topic, [*verbs, EXIT_CODES])
-        raise UsageProblem(f"there is no help on {topic!r}", f"did you mean {near}?" if near else "see noxcli --help")
+    topics = verbs if man else [*verbs, EXIT_CODES]
+    if topic is not None and topic not in topics:
+        near = verb_meant(topic, topics)
+        what = "manual page" if man else "help"
+        raise UsageProblem(f"there is no {what} on {topic!r}", f"did you mean {near}?" if near else "see noxcli --help")
     if install:
         _install(context, [None, *verbs], man, topic)
     elif man:
@@ -61,7 +64,7 @@ def _install(context: Context, pages: list[str | None], man: bool, topic: str | 
     directory = targets[None].directory
     state = f"wrote {sum(written)} pages to" if any(written) else "up to date:"
     context.terminal.write(f"{state} {directory}\n")
-    context.terminal.write(f"if man noxcli does not find them: export MANPATH={directory.parent}:\n")
+    context.terminal.write(f"if man noxcli does not find them: export MANPATH={shlex.quote(f'{directory.parent}:')}\n")
 
 
 def _show_exit_codes(context: Context) -> None:

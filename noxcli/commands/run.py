@@ -77,7 +77,7 @@ def run(
     waiting = Waiting(timeout, following.retry_for)
     call = begin(ctx, common, waiting, delivering, reporting, subject=workflow)
     context = call.context
-    into = destination(delivering)
+    into = destination(ctx, delivering)
     if timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     if reporting.asserts and (starting.detach or starting.dry_run):

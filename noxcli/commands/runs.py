@@ -1,7 +1,8 @@
 """`noxcli runs`: what ran and what is running, newest first."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,8 @@ from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, Run, Workflow
 from noxcli.nearest import nearest
 from noxcli.render.table import Layout
-from noxcli.runs.newest import newest_first
-from noxcli.timing import seconds_between, show_seconds
+from noxcli.runs.newest import LONG_AGO, moment_of, newest_first
+from noxcli.timing import parse_duration, seconds_between, show_seconds
 
 RUN_COLUMNS = Layout(("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"), cut=("WORKFLOW",), marked=("STATUS",))
 OfWorkflow = Annotated[
@@ -27,6 +28,10 @@ OfWorkflow = Annotated[
 Statuses = Annotated[
     list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
 ]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DUR|TIME", help="List only runs created since then: 2h, 3d, 2026-05-01T12:00."),
+]
 
 
 @grouped
@@ -35,6 +40,7 @@ def runs(
     workflow: OfWorkflow = None,
     *,
     status: Statuses = None,
+    since: Since = None,
     limit: options.LimitOption = DEFAULT_LIMIT,
     as_json: options.DocumentOption = False,
     query: options.QueryOption = None,
@@ -46,12 +52,14 @@ def runs(
     Examples:
         noxcli run demo 'User Input=hello' --detach
         noxcli runs --limit 5
+        noxcli runs --since 2h --status failed
         noxcli runs demo --status failed --json | jq -r '.runs[].id'
         # What the newest run brought.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
     call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
     wanted = _statuses(call.context, status or [])
+    start = _moment(since, call.context.clock.now()) if since is not None else LONG_AGO
     with call.connect() as api:
         call.context.enter(Phase.DELIVER)
         patience = call.patience()
@@ -59,10 +67,28 @@ def runs(
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))
+            listed = takewhile(lambda run: moment_of(run) >= start, listed)
             return list(islice((run for run in listed if not wanted or run.status in wanted), limit))
 
         found = patience.keep_trying(read)
     _listing(of).show(call.context, found, limit)
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    """Return the moment that --since means: so long ago, or a time, which is local where it names no zone.
+
+    Raises UsageProblem.
+    """
+    try:
+        return now - timedelta(seconds=parse_duration(text))
+    except UsageProblem:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageProblem(
+            f"--since {text} is neither a duration nor a time", "write 90, 30m, 2h, 3d, or 2026-05-01T12:00"
+        ) from None
 
 
 def _statuses(context: Context, asked: Sequence[str]) -> set[str]:

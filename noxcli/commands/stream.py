@@ -36,7 +36,7 @@ def stream(
     """
     call = begin(ctx, common, Waiting(timeout, following.retry_for), delivering, reporting, subject=run)
     context = call.context
-    into = destination(delivering)
+    into = destination(ctx, delivering)
     if resume and etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
     policy = policy_of(context, following)

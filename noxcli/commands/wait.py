@@ -1,5 +1,6 @@
 """`noxcli wait`: wait for runs without a picture; one line each as they end, and the worst one's exit code."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer, follower_of, judge, not_finished, noted, policy_of, wait_for
+from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
@@ -18,10 +19,12 @@ from noxcli.errors import LostContact, NotAsAsserted, NotFinished, NoxError, Pha
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
 from noxcli.render import play
+from noxcli.render.wait_line import waiting_line
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
 from noxcli.runs.follow import Policy
+from noxcli.runs.progress import Progress
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs
@@ -90,17 +93,26 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
     if deadline.seconds != 0:
         progress, follower = follower_of(call, run, policy, run.workflow)
         try:
-            with noted(context.outcome, follower):
+            with noted(context.outcome, follower), waiting_line(context.terminal, partial(_how_far, progress)):
                 play(follower.updates(), progress, [context.log_keeper(run)])
-        except TimedOut:
-            context.tell(follower.run)
-            raise
-        run = follower.run
+            run = follower.run
+        except TimedOut as late:
+            try:
+                run = let_go(call, context.outcome, policy, late)
+            except TimedOut:
+                context.tell(context.outcome.run or run)
+                raise
     context.tell(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
     judge(call, run, progress)
     require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
+
+
+def _how_far(progress: Progress) -> tuple[float | None, str]:
+    at_work = [node.name for node in list(progress.nodes.values()) if node.running]
+    share = progress.percent / 100 if progress.percent else None
+    return share, f"{progress.status}{f' at {at_work[0]!r}' if at_work else ''}"
 
 
 @dataclass(slots=True)
@@ -116,11 +128,29 @@ class _Waited:
 
 def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
     """Poll: one stream a run would hold as many connections as there are runs, and show nobody anything."""
-    context, deadline = call.context, call.deadline
+    context = call.context
     waited = [
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
+    with waiting_line(context.terminal, partial(_how_many, waited)):
+        _poll_all(call, waited, policy, enough)
+    for one in waited:
+        if not one.over:
+            one.outcome.error = NotFinished(f"{one.text} was not waited for any longer")
+    raise_worst([one.outcome for one in waited if one.over])
+
+
+def _how_many(waited: Sequence[_Waited]) -> tuple[float | None, str]:
+    over = sum(one.over for one in waited)
+    statuses = Counter(one.outcome.run.status for one in waited if one.outcome.run and not one.over)
+    going = "".join(f", {count} {status}" for status, count in sorted(statuses.items()))
+    return over / len(waited), f"{over} of {len(waited)} runs ended{going}"
+
+
+def _poll_all(call: Invocation, waited: Sequence[_Waited], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
+    """Read the runs again and again, until all are over, or those are that are enough."""
+    context, deadline = call.context, call.deadline
     explains = explainer(context, call.api)
     while True:
         # "Check once" is worth one read, which a limit of no time at all would not allow.
@@ -133,12 +163,8 @@ def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough:
             _take_in(call, one, (run, error), policy, last=last)
         ended = [one.outcome for one in waited if one.over]
         if len(ended) == len(waited) or any(map(enough, ended)):
-            break
+            return
         context.clock.sleep(deadline.left(policy.poll_interval))
-    for one in waited:
-        if not one.over:
-            one.outcome.error = NotFinished(f"{one.text} was not waited for any longer")
-    raise_worst(ended)
 
 
 def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
@@ -163,6 +189,8 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         outcome.error = error
     elif last or (error is not None and one.contact.passed):
         outcome.error = _unended(outcome.run, error, call.deadline, last=last)
+        if isinstance(outcome.error, TimedOut):
+            outcome.error = _let_go(call, outcome, policy, outcome.error)
     else:
         return
     one.over = True
@@ -170,6 +198,14 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         context.tell(outcome.run)
     if outcome.error is not None:
         context.complain(outcome.error)
+
+
+def _let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
+    """Return the verdict of a run that had ended when it was to be stopped, or else what became of it."""
+    try:
+        return verdict_of(let_go(call, outcome, policy, late))
+    except TimedOut as error:
+        return error
 
 
 def _not_as_asserted(context: Context, outcome: Outcome) -> NotAsAsserted | None:

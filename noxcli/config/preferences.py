@@ -7,7 +7,7 @@ from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem
 from noxcli.models import is_uuid
 
-# Options that users may give a default. None of them changes what stdout looks like, since scripts rely on that.
+# Options that users may give a default. Only output_dir changes what stdout looks like, since scripts rely on that.
 DEFAULTS = (
     "timeout",
     "stall_timeout",
@@ -17,7 +17,11 @@ DEFAULTS = (
     "poll_interval",
     "on_pause",
     "on_interrupt",
+    "on_timeout",
+    "output_dir",
 )
+# Nobody but the user says where files are written, least of all a repository.
+USERS_DEFAULTS = frozenset({"output_dir"})
 TABLES = ("aliases", "defaults")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from noxcli.config.preferences import TABLES, Preferences, read_preferences
+from noxcli.config.preferences import TABLES, USERS_DEFAULTS, Preferences, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
 
@@ -36,7 +36,14 @@ def read_project_file(path: Path) -> Preferences:
         return Preferences()
     _refuse_users_own(table)
     table.allow(TABLES, "a project has [aliases] and [defaults]")
-    return read_preferences(table)
+    preferences = read_preferences(table)
+    for name, default in preferences.defaults.items():
+        if name in USERS_DEFAULTS:
+            raise ConfigProblem(
+                f"{default.source}: a project file cannot say where files are written",
+                f"put it into a profile in your own config file, or set NOXCLI_{name.upper()}",
+            )
+    return preferences
 
 
 def _upwards(start: Path, home: Path) -> Iterator[Path]:

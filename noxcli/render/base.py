@@ -15,6 +15,12 @@ FIRST_BAR = 0.5  # seconds: what is over sooner needs none
 BAR_WIDTH = 20  # cells
 
 
+def bar_fits(terminal: Terminal) -> bool:
+    """Return whether a bar may be drawn: not where results may come back to the terminal through a pipe."""
+    returning = terminal.shares_screen() and not terminal.read_by_eyes
+    return not (terminal.quiet or returning) and terminal.can_redraw()
+
+
 class Plainly:
     """Nothing to set up, nothing to take down."""
 

@@ -3,7 +3,7 @@
 import time
 from typing import Protocol
 
-from noxcli.render.base import BAR_WIDTH, FIRST_BAR, AtBottom, Plainly
+from noxcli.render.base import BAR_WIDTH, FIRST_BAR, AtBottom, Plainly, bar_fits
 from noxcli.render.terminal import Terminal
 from noxcli.timing import show_seconds
 
@@ -28,10 +28,8 @@ class Tally(Protocol):
 
 
 def counting(terminal: Terminal) -> "BatchBar | BatchLines":
-    """Return what shows a batch on this terminal; results that may come back to it through a pipe get no bar."""
-    returning = terminal.shares_screen() and not terminal.read_by_eyes
-    drawn = not (terminal.quiet or returning) and terminal.can_redraw()
-    return BatchBar(terminal) if drawn else BatchLines(terminal)
+    """Return what shows a batch on this terminal."""
+    return BatchBar(terminal) if bar_fits(terminal) else BatchLines(terminal)
 
 
 class BatchLines(Plainly):

@@ -9,24 +9,39 @@ from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import Screen, visible
 
-AROUND = 4  # lines of a window that are not the value's: heading, what was cut, prompt
-LEAST_ROWS = 3
+AROUND = 3  # lines of a section that are not its value's: an empty one, the heading, and how to get what was cut
+LEAST_ROWS = 3  # of a value, however many there are
 MOST_COLUMNS = 100  # of a heading's rule
 
 
 def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str) -> str:
-    """Return what to show: no value takes more rows than the window has. `line_to_fetch` prints the whole output."""
+    """Return what to show: as much of the values as a window has room for. `line_to_fetch` prints the whole output."""
     size = terminal.size_of_stdout()
     look = Look.of(terminal, on_stdout=True)
+    most = _shared([_rows_of(value, size.columns, size.lines) for value in values.values()], size.lines)
     parts: list[str] = []
     for key, value in values.items():
-        shown, left = _fitting(value, size.columns, max(LEAST_ROWS, size.lines - AROUND))
+        shown, left = _fitting(value, size.columns, most)
         parts += ["", str(_heading(look, key, size.columns)), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
             cut = f"{'…' if look.unicode else '...'} {left}; all of it: {line_to_fetch} {named}"
             parts.append(str(look.line(cell_len(visible(cut))).add(cut, "dim")))
     return "\n".join(parts[1:]) + "\n"
+
+
+def _shared(needed: Sequence[int], lines: int) -> int:
+    """Return the most rows that each value may take so that all fit: short ones leave theirs to long ones."""
+    free = lines - AROUND * len(needed)
+    return next(
+        (most for most in range(lines, LEAST_ROWS, -1) if sum(min(most, rows) for rows in needed) <= free), LEAST_ROWS
+    )
+
+
+def _rows_of(value: str, columns: int, most: int) -> int:
+    """Return how many rows a value takes, `most` at most."""
+    shown, left = _fitting(value, columns, most)
+    return most if left else sum(max(1, -(-cell_len(line) // columns)) for line in shown)
 
 
 def _heading(look: Look, key: str, columns: int) -> Line:

@@ -179,7 +179,7 @@ class EventReader:
         return self._replay_closed() if isinstance(broken, StreamClosed) else list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
-        ends = next((place for place, event in enumerate(events) if _is_news(event) and event.is_terminal), None)
+        ends = place_of_end(events)
         fresh: list[RunEvent] = self.ledger.accept(events if ends is None else events[: ends + 1])
         burst: list[Update] = list(fresh)
         if ends is not None:
@@ -256,6 +256,11 @@ class EventReader:
             return True
         before, self._last_state = self._last_state, event.data
         return bool(event.data != before)
+
+
+def place_of_end(events: Sequence[RunEvent]) -> int | None:
+    """Return the place of the event that announces the end, None where there is none."""
+    return next((place for place, event in enumerate(events) if _is_news(event) and event.is_terminal), None)
 
 
 def _hints_at_an_end(event: RunEvent) -> bool:

@@ -40,6 +40,7 @@ class Policy:
     idle_timeout: float = 30.0
     stall_timeout: float | None = None
     retry_for: float = 300.0  # without any answer, before contact counts as lost
+    stop_when_late: bool = False  # True: a run that outlasts a limit is stopped
 
     def over(self, run: Run) -> bool:
         """True where there is nothing to wait for any more."""

@@ -6,9 +6,13 @@ __noxcli_lines() { # FILE
     local line
     lines=()
     [[ -f $1 && -r $1 ]] || return 0
-    while IFS= read -r line; do
-        lines+=("$line")
-    done <"$1"
+    if type mapfile >/dev/null 2>&1; then
+        mapfile -t lines <"$1"
+    else # in bash 3.2
+        while IFS= read -r line; do
+            lines+=("$line")
+        done <"$1"
+    fi
 }
 
 # Sets `known` to what the paths of words about the server on the line begin with, and `servers` to the lines that say so.

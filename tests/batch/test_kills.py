@@ -88,6 +88,9 @@ def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -
     assert all(result["exit_code"] in {0, 7} for result in told.values()), Counter(
         r["exit_code"] for r in told.values()
     )
+    kept = [json.loads(line) for line in (rows.parent / "rows.jsonl.batch/results.jsonl").read_text().splitlines()]
+    assert sorted(line["row"] for line in kept) == sorted(set(told) - set(in_doubt)), "each result is there once"
+    assert all(line["result"]["output"] == {"A": inputs[line["row"] - 1]} for line in kept)
     # Rows with the same input can't be told apart by the server: they are counted together.
     wanted, had = Counter(inputs), Counter(run.input["Q"] for run in sandbox.runs(workflow))
     maybe = Counter(inputs[row - 1] for row in in_doubt)

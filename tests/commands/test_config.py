@@ -53,6 +53,8 @@ def test_every_value_has_a_source(path: Path) -> None:
         "poll_interval": ("2", "default"),
         "on_pause": ("wait", f"{project}:defaults.on_pause"),
         "on_interrupt": (None, "default"),
+        "on_timeout": (None, "default"),
+        "output_dir": (None, "default"),
     }
     assert result.json["schema"] == "noxcli.config/1"
     assert result.json["aliases"] == [

@@ -19,7 +19,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import environment
+from tests.process import NOXCLI, call, environment, on_terminal
 
 PAGES = ["", *VERBS]
 
@@ -173,6 +173,31 @@ def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
 )
 def test_the_nearest_is_what_begins_so_or_looks_alike(word: str, meant: str | None) -> None:
     assert verb_meant(word, VERBS) == meant
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("verb", ["run", "batch", "sandbox"])
+def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def words(width: int) -> list[str]:
+        monkeypatch.setenv("COLUMNS", str(width))
+        page = Noxcli()(verb, "--help").text.partition("Examples:")[0]
+        assert width > 80 or max(len(line) for line in page.splitlines() if not line.endswith("]...")) <= width
+        return page.split()
+
+    assert words(columns) == words(10_000)
+
+
+def test_help_on_a_terminal_has_colored_headings_and_the_same_words(sandbox: Sandbox) -> None:
+    pages = []
+    for color in ("", "1"):
+        with on_terminal([*NOXCLI, "wait", "--help"], {**environment(sandbox.url), "NO_COLOR": color}) as seen:
+            pass
+        pages.append(bytes(seen.raw).decode().replace("\r\n", "\n"))
+    colored, plain = pages
+    assert "\x1b[1;32mOutput:\x1b[0m\n" in colored
+    assert "\x1b[36m  --junit FILE\x1b[0m  " in colored
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+    assert plain == call("wait", "--help", env=environment(sandbox.url)).stdout.decode()
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyte
 import pytest
 
 from noxcli.errors import WORST_FIRST, ExitCode, worst
@@ -9,6 +10,7 @@ from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from tests.conftest import Noxcli, piped
+from tests.process import NOXCLI, environment, on_terminal
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
@@ -174,3 +176,17 @@ def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: An
     assert noxcli("wait", run).code == 10
     assert noxcli("wait", run, "--on-pause", "exit").code == 10
     assert noxcli("wait", run, "--on-pause", "wait", "--timeout", "700ms").code == 124
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, count: int
+) -> None:
+    workflow = plays(script=node_runs("Write", seconds=2500), output={"A": "x"})
+    runs = [start(noxcli, workflow) for _ in range(count)]
+    with on_terminal([*NOXCLI, "wait", *runs, "--poll-interval", "0.3"], environment(sandbox.url)) as seen:
+        seen.wait_for(f"0 of {count} runs ended, {count} running".encode() if count > 1 else b"running at 'Write', ")
+    screen = pyte.Screen(80, 24)
+    pyte.ByteStream(screen).feed(bytes(seen.raw))
+    lines = [line.split() for line in screen.display if line.strip()]
+    assert sorted(lines) == sorted([run, "completed"] for run in runs)

@@ -163,7 +163,7 @@ def test_a_home_that_cannot_be_written_is_one_line(noxcli: Noxcli, tmp_path: Pat
     [
         (["help", "--install"], "noxcli help --man --install"),
         (["help", "run", "--man", "--install"], "remove run"),
-        (["help", "exit-codes", "--man"], "there is no help on 'exit-codes'"),
+        (["help", "exit-codes", "--man"], "there is no manual page on 'exit-codes'"),
     ],
 )
 def test_what_does_not_go_together(noxcli: Noxcli, argv: list[str], hint: str) -> None:

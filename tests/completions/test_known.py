@@ -338,9 +338,16 @@ def test_statuses_are_those_that_noxcli_knows(desk: Desk) -> None:
         ("set -o posix", False),
         ("set -f; IFS=:; shopt -s nocasematch extglob; alias ls='ls -lF'", False),
         ("[[ ! -r $PACKAGE ]] || source $PACKAGE".replace("$PACKAGE", PACKAGE), False),
-        ("enable -n compopt", True),
+        ("enable -n compopt mapfile", True),
     ],
-    ids=["no = : @ in COMP_WORDBREAKS", "nounset", "posix", "odd options", "bash-completion", "no compopt, as in 3.2"],
+    ids=[
+        "no = : @ in COMP_WORDBREAKS",
+        "nounset",
+        "posix",
+        "odd options",
+        "bash-completion",
+        "no compopt and no mapfile, as in 3.2",
+    ],
 )
 def test_bash_in_other_moods(tmp_path: Path, first: str, plain_only: bool) -> None:
     name = "$(touch pwned) a:b"

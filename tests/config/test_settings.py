@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.config.settings import DEFAULT_URL, find_key, load_settings
+from noxcli.config.preferences import Sourced
+from noxcli.config.profiles import Profile
+from noxcli.config.settings import DEFAULT_URL, SERVER_NAMES, find_key, find_url, load_settings
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
 from noxcli.urls import check_url, is_loopback
 
@@ -33,6 +35,17 @@ def test_the_server_comes_from_flag_own_variable_sdk_variable_default(
     flag: str | None, environ: dict[str, str], url: str
 ) -> None:
     assert load_settings(flag, environ={**KEY, **environ}).url == url
+
+
+def test_what_may_name_a_server_is_listed_strongest_first() -> None:
+    """The completion scripts are made from the list."""
+    given = {name: f"https://{number}.example" for number, name in enumerate(SERVER_NAMES)}
+    for name in SERVER_NAMES:
+        flag, variables = given.get("--base-url"), {key: value for key, value in given.items() if key.startswith("NO")}
+        source = next((source for source in ("--profile", "NOXCLI_PROFILE") if source in given), None)
+        profile = Profile(Sourced("p", source), "place", Path(), given[source]) if source else None
+        assert find_url(flag, variables, profile).value == given.pop(name)
+    assert find_url(None, {}, None).value == DEFAULT_URL
 
 
 @pytest.mark.parametrize(

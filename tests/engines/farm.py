@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -66,7 +67,7 @@ class Farm:
         return {
             "PATH": SEARCHED,
             "HOME": str(self.where),
-            "USER": "root",
+            "USER": pwd.getpwuid(os.getuid()).pw_name,
             "LANG": "C.UTF-8",
             "NOXUS_BACKEND_URL": self.sandbox.url,
             "NOXUS_API_KEY": self.sandbox.key,

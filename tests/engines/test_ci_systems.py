@@ -26,6 +26,7 @@ def commit(farm: Farm, where: Path) -> None:
         farm.run("git", "-C", str(where), *line)
 
 
+@pytest.mark.long(8)
 def test_github(farm: Farm, tmp_path: Path) -> None:
     needs_engine("act")
     workflow, store = recipe("GitHub Actions"), tmp_path / "artifacts"
@@ -54,6 +55,7 @@ def test_github(farm: Farm, tmp_path: Path) -> None:
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
 
 
+@pytest.mark.long(19)
 def test_gitlab(farm: Farm) -> None:
     """The runner here knows no `retry`, so the pipeline is run again, with the artifacts in the place of the cache."""
     needs_engine("gitlab-ci-local", "node", "rsync")

@@ -9,6 +9,7 @@ from tests.engines.farm import Farm, needs_engine, recipe
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.long(8)
 def test_gnu_parallel(farm: Farm) -> None:
     needs_engine("parallel")
     with farm.started(["bash", "-euo", "pipefail", "-c", recipe("GNU parallel")]) as engine:
@@ -17,6 +18,7 @@ def test_gnu_parallel(farm: Farm) -> None:
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
 
 
+@pytest.mark.long(28)
 def test_snakemake(farm: Farm) -> None:
     needs_engine("snakemake")
     (farm.where / "Snakefile").write_text(recipe("Snakemake"))

@@ -9,10 +9,31 @@ import pytest
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY
 from tests.engines.farm import ENGINES, ROWS, Farm, needs_engine, recipe
 
-VALIDATE = """
+# Each reads the job from stdin, and fails where the engine's API would not take it.
+VALIDATORS = {
+    "Kubernetes": """
 import sys, kubernetes_validate, yaml
 kubernetes_validate.validate(yaml.safe_load(sys.stdin), "1.34", strict=True)
-"""
+""",
+    "Argo": """
+import sys, yaml
+from hera.workflows.models import Workflow
+Workflow.model_validate(yaml.safe_load(sys.stdin))
+""",
+    "AWS Batch": """
+import json, sys
+import botocore.session
+from botocore.validate import validate_parameters
+model = botocore.session.get_session().get_service_model("batch")
+validate_parameters(json.load(sys.stdin), model.operation_model("SubmitJob").input_shape)
+""",
+}
+# A word of each job, and one in its place that makes it wrong.
+MISTAKES = {
+    "Kubernetes": ("backoffLimitPerIndex: 3", "backoffLimitPerIndex: three"),
+    "Argo": ("withSequence:", "withItems:"),
+    "AWS Batch": ('"size"', '"sizes"'),
+}
 CODES = {
     "Slurm": r"\n  (6[ |0-9]+)\)",
     "GitHub Actions": r"case \$code in (6[ |0-9]+)\)",
@@ -23,13 +44,18 @@ CODES = {
 
 
 @pytest.mark.engine
-def test_the_kubernetes_job_is_one() -> None:
+@pytest.mark.parametrize("engine", VALIDATORS)
+def test_a_job_fits_what_the_api_takes(engine: str) -> None:
     needs_engine("kubernetes-validate")
-    python = ENGINES / "schemas/bin/python"
-    job = recipe("Kubernetes")
-    for text, good in ((job, True), (job.replace("backoffLimitPerIndex: 3", "backoffLimitPerIndex: three"), False)):
+    job = recipe(engine)
+    for text, good in ((job, True), (job.replace(*MISTAKES[engine]), False)):
         done = subprocess.run(
-            [python, "-c", VALIDATE], input=text, capture_output=True, text=True, timeout=60, check=False
+            [ENGINES / "schemas/bin/python", "-c", VALIDATORS[engine]],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert (done.returncode == 0) == good, done.stderr[-1000:]
 

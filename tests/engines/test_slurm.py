@@ -24,6 +24,7 @@ def wait_for_end(farm: Farm, job: str, conf: str) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.long(12)
 def test_slurm(farm: Farm, tmp_path: Path) -> None:
     needs_engine("slurmctld", "slurmd", "sbatch", "munged")
     (farm.where / "batch.sbatch").write_text(recipe("Slurm"))

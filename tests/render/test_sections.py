@@ -13,7 +13,7 @@ from tests.process import NOXCLI, environment, on_terminal
 from tests.render.test_sharing import scrolled
 
 LONG = "\n".join(f"line {number}" for number in range(500))
-OUTPUT = {"Answer": "one\ntwo\n", "Report 2": LONG, "Wide": "世界" * 4000, "Data": {"a": [1, 2]}, "Empty": ""}
+OUTPUT = {"Answer": "one\ntwo\n", "Report 2": LONG, "Wide": "世界" * 4000, "Data": [1], "Empty": ""}
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def test_several_outputs_are_sections_that_fit_the_window(
     shown = sections(read(env, "run", plays(output=OUTPUT), columns=columns, rows=rows))
     assert list(shown) == list(OUTPUT)
     assert shown["Answer"] == ["one", "two"]
-    assert "".join(shown["Data"]).replace(" ", "") == '{"a":[1,2]}'
+    assert "".join(shown["Data"]).replace(" ", "") == "[1]"
     assert shown["Empty"] == []
-    assert shown["Report 2"][: rows - 4] == [f"line {number}" for number in range(rows - 4)]
-    for key in ("Report 2", "Wide"):
-        assert len(shown[key]) <= rows - 2
-    told = "".join(shown["Report 2"][rows - 4 :])
-    assert told == f"… {500 - rows + 4} more lines; all of it: noxcli fetch-output @last --raw 'Report 2'"
+    kept = next(place for place, line in enumerate(shown["Report 2"]) if line[0] == "…")
+    assert shown["Report 2"][:kept] == [f"line {number}" for number in range(kept)]
+    told = "".join(shown["Report 2"][kept:])
+    assert told == f"… {500 - kept} more lines; all of it: noxcli fetch-output @last --raw 'Report 2'"
+    assert kept == 3, "so many values leave each the least"
     whole = subprocess.run(
         ["sh", "-c", told.partition(": ")[2].replace("noxcli", " ".join(NOXCLI), 1)],
         env=env,
@@ -86,3 +86,12 @@ def test_nothing_of_an_output_acts_on_the_terminal(env: dict[str, str], plays: A
     assert b"\x1b" not in seen.raw
     assert b"--output-dir DIR" not in seen.raw
     assert "\u202e".encode() not in seen.raw
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (40, 12)])
+def test_a_short_output_leaves_its_room_to_a_long_one(env: dict[str, str], plays: Any, columns: int, rows: int) -> None:
+    lines = read(env, "run", plays(output={"Answer": "short", "Report": LONG}), columns=columns, rows=rows)
+    shown = sections(lines)
+    assert shown["Answer"] == ["short"]
+    assert shown["Report"][: rows - 7] == [f"line {number}" for number in range(rows - 7)]
+    assert len(lines) <= rows - 1, "all of it is on the screen"

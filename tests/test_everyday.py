@@ -1,0 +1,245 @@
+"""What people do every day with a shell, and what they are told where it goes wrong."""
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.conftest import Noxcli, piped
+from tests.process import NOXCLI, environment, running
+from tests.rawserver import json_answer, raw_server
+
+FOREVER = [Sleep(60_000)]
+UNWRITABLE = [(">/dev/full", {9}), (">&-", {9}), ("2>/dev/full", {0}), ("2>&-", {0}), ("<&-", {0})]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["runs", "workflows", "inputs qa", "config", "doctor", "schema", "inspect RUN", "run qa Question=a"],
+)
+@pytest.mark.parametrize(("stream", "codes"), UNWRITABLE)
+def test_every_verb_has_a_code_of_its_own_where_a_stream_is_full_or_closed(
+    sandbox: Sandbox, noxcli: Noxcli, line: str, stream: str, codes: set[int]
+) -> None:
+    run = noxcli("run", "qa", "Question=a", "--detach").text.strip()
+    noxcli("wait", run)
+    command = f"{' '.join(NOXCLI)} {line.replace('RUN', run)} {stream}"
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment(sandbox.url), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode in codes, done.stderr
+    assert "Traceback" not in done.stderr
+    if codes == {9} and stream != "2>&-":
+        assert "noxcli: can't write to stdout: " in done.stderr
+
+
+def test_a_name_in_other_capitals_is_offered(noxcli: Noxcli) -> None:
+    result = noxcli("run", "DEMO", "User Input=x")
+    assert (result.code, "did you mean 'demo'?" in result.err) == (5, True)
+
+
+def test_a_base_url_with_the_version_is_told(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("runs", "--base-url", f"{sandbox.url}/v1")
+    assert (result.code, "drop /v1 from the base URL, noxcli adds it" in result.err) == (5, True)
+
+
+def test_a_rejected_key_is_told_with_where_it_is_from(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("runs", environ={"NOXUS_API_KEY": "wrong-key-123"})
+    assert (result.code, "is the key from NOXUS_API_KEY one of this host?" in result.err) == (4, True)
+    Path("c.toml").write_text(f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = ["echo", "wrong-key-123"]\n')
+    without = {key: value for key, value in noxcli.environ.items() if key not in {"NOXUS_API_KEY", "NOXUS_BACKEND_URL"}}
+    result = Noxcli({**without, "NOXCLI_CONFIG": "c.toml"})("runs", "--profile", "p")
+    assert (result.code, "c.toml:profile.p.api_key_command one of this host?" in result.err) == (4, True), result.err
+    assert "NOXUS_API_KEY" not in result.err
+
+
+def test_a_state_file_that_is_not_there_proves_nothing(noxcli: Noxcli, plays: Any) -> None:
+    noxcli("run", plays(script=FOREVER), "--detach", "--state-file", "run.state")
+    result = noxcli("stop", "--state-file", "rum.state")
+    assert result.code == 0
+    assert "either nothing was started with it, or the name is wrong: did you mean run.state?" in result.err
+
+
+def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = noxcli("sandbox", "--port", str(port))
+    assert result.code == 2
+    assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
+
+
+def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
+    assert "saved 1 file in out\n" in noxcli("run", plays(output={"A": "x"}), "--output-dir", "out").err
+
+
+def test_a_workflow_without_inputs_has_no_table(noxcli: Noxcli) -> None:
+    assert "the workflow takes no inputs\n" in noxcli("inputs", "structured").err
+
+
+def test_a_junit_report_has_no_gap(noxcli: Noxcli, plays: Any) -> None:
+    noxcli("run", plays(output={"A": "x"}), "--junit", "r.xml")
+    assert "  " not in Path("r.xml").read_text()
+
+
+def test_an_interrupted_run_is_told_with_how_to_stop_it(plays: Any, sandbox: Sandbox) -> None:
+    argv = ["run", plays(script=FOREVER), "--on-interrupt", "detach"]
+    with running(*argv, env=environment(sandbox.url)) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=15)
+    (run,) = sandbox.runs(argv[1])
+    assert f"noxcli stream {run.id}; stop it with: noxcli stop {run.id}" in err.decode()
+
+
+# --on-timeout.
+
+
+@pytest.mark.parametrize("verb", ["run", "stream", "wait"])
+def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, verb: str
+) -> None:
+    workflow = plays(script=FOREVER)
+    named = workflow if verb == "run" else noxcli("run", workflow, "--detach").text.strip()
+    result = noxcli(verb, named, "--timeout", "1s", "--on-timeout", "stop", "--json")
+    assert result.code == 124, result.err
+    assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("stopped", True)
+    assert "and was stopped\n" in result.err
+    assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
+
+
+def test_several_are_stopped_at_their_limit(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=FOREVER)
+    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
+    result = noxcli("wait", *runs, "--timeout", "1s", "--on-timeout", "stop")
+    assert (result.code, result.text) == (124, "".join(f"{run}\tstopped\n" for run in runs))
+    assert [run.status for run in sandbox.runs(workflow)] == ["stopped"] * 2
+
+
+def test_a_limit_detaches_unless_told_otherwise(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=FOREVER)
+    assert noxcli("run", workflow, "--timeout", "1s").code == 124
+    assert noxcli("run", workflow, "--timeout", "1s", environ={"NOXCLI_ON_TIMEOUT": "stop"}).code == 124
+    assert sorted(run.status for run in sandbox.runs(workflow)) == ["running", "stopped"]
+
+
+def test_a_run_that_will_not_stop_at_its_limit_is_told(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=FOREVER, switches={"stop_seconds": 60_000.0})
+    result = noxcli("run", workflow, "--timeout", "1s", "--on-timeout", "stop")
+    assert (result.code, "was asked to stop and is still running" in result.err) == (124, True), result.err
+
+
+# runs --since.
+
+
+def test_runs_since_a_while_ago_or_a_time(noxcli: Noxcli) -> None:
+    times = ["2026-01-01T10:00:00Z", "2026-01-01T09:00:00Z", "2026-01-01T08:00:00Z"]
+    listed = [
+        {"id": f"r{place}", "workflow_id": "w", "status": "completed", "created_at": time}
+        for place, time in enumerate(times)
+    ]
+    with raw_server(json_answer({"items": listed, "total": 3})) as server:
+        environ = {"NOXUS_BACKEND_URL": server.url}
+
+        def since(text: str) -> list[str]:
+            return [run["id"] for run in noxcli("runs", "--since", text, "--json", environ=environ).json["runs"]]
+
+        assert since("2026-01-01T08:30:00+00:00") == ["r0", "r1"]
+        assert since("2026-01-01T11:00:00+02:00") == ["r0", "r1"]
+        assert since("2026-01-01T10:00:01Z") == []
+        assert since("365000d") == ["r0", "r1", "r2"]
+        assert since("1s") == []
+    for odd in ("yesterday", "2h ago", "-1h", ""):
+        result = noxcli("runs", f"--since={odd}")
+        assert (result.code, "is neither a duration nor a time; write 90, 30m" in result.err) == (2, True)
+
+
+# A directory of the user's own for outputs.
+
+
+def test_outputs_go_to_the_users_own_directory(noxcli: Noxcli, plays: Any) -> None:
+    workflow, there = plays(output={"A": "x", "Essay": "y" * 20_000}), {"NOXCLI_OUTPUT_DIR": "out"}
+    result = noxcli("run", workflow, environ=there)
+    assert result.text == "out/A.txt\nout/Essay.txt\n"
+    assert Path("out/Essay.txt").read_text() == "y" * 20_000
+    assert noxcli("run", workflow, "--raw", "A", environ=there).text == "x"
+    assert noxcli("run", workflow, "--output-dir", "other", "--raw", "A", environ=there).text.startswith("other/")
+    Path("c.toml").write_text('default_profile = "p"\n[profile.p.defaults]\noutput_dir = "mine"\n')
+    assert noxcli("run", workflow, environ={"NOXCLI_CONFIG": "c.toml"}).text.startswith("mine/")
+
+
+def test_a_repository_does_not_say_where_files_are_written(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    Path(".noxcli.toml").write_text('[defaults]\noutput_dir = "/tmp/elsewhere"\n')
+    result = noxcli("run", "qa", "Question=a")
+    assert (result.code, "a project file cannot say where files are written" in result.err) == (2, True)
+    assert sandbox.requests == []
+
+
+def test_a_batch_keeps_to_its_own_directory(noxcli: Noxcli) -> None:
+    Path("r.jsonl").write_text('{"Question": "a"}\n')
+    assert noxcli("batch", "qa", "r.jsonl", environ={"NOXCLI_OUTPUT_DIR": "out"}).code == 0
+    assert sorted(path.name for path in Path().iterdir()) == ["r.jsonl", "r.jsonl.batch"]
+
+
+def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = noxcli("run", "fails", "--detach").text.strip()
+    monkeypatch.setattr("sys.stdin", piped(f"{run}\n"))
+    result = noxcli("wait", "-", "--json")
+    assert (result.code, result.err.count("failed")) == (1, 1)
+    assert json.loads(result.out)["exit_code"] == 1
+
+
+# What a run is told with.
+
+
+def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> None:
+    env = environment(sandbox.url)
+    page = subprocess.run([*NOXCLI, "--help"], env=env, capture_output=True, text=True, check=True).stdout
+    line = page.splitlines()[-1].strip()
+    assert line.startswith("noxcli sandbox -- noxcli run ")
+    program = tmp_path / "noxcli"
+    program.write_text(f'#!/bin/sh\nexec {" ".join(NOXCLI)} "$@"\n')
+    program.chmod(0o755)
+    quick = line.replace("sandbox --", "sandbox --speed 100 --")
+    done = subprocess.run(
+        ["sh", "-c", quick], env={**env, "PATH": f"{tmp_path}:{env['PATH']}"}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_raw_key_costs_no_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("run", "qa", "Question=a", "--raw", "answer")
+    assert (result.code, sandbox.runs("qa")) == (2, [])
+    assert "did you mean 'Answer'?" in result.err
+    unchecked = noxcli("run", "qa", "Question=a", "--raw", "answer", "--no-check")
+    (run,) = sandbox.runs("qa")
+    assert (unchecked.code, unchecked.out) == (9, b"")
+    assert f"noxcli fetch-output {run.id}" in unchecked.err
+
+
+def test_each_raw_key_is_printed(noxcli: Noxcli, plays: Any) -> None:
+    result = noxcli("run", plays(output={"A": "x", "B": "y"}), "--raw", "B", "--raw", "A")
+    assert (result.code, result.text) == (0, "y\nx\n")
+
+
+def test_without_a_stream_no_node_has_a_time_that_nobody_measured(noxcli: Noxcli) -> None:
+    nodes = noxcli("run", "demo", "User Input=x", "--no-stream", "--json").json["nodes"]
+    assert {node["duration_s"] for node in nodes} == {None}
+
+
+def test_a_state_directory_that_cannot_be_written_is_told(noxcli: Noxcli, plays: Any) -> None:
+    Path("file").write_text("")
+    there = {"NOXCLI_STATE_DIR": "file/state"}
+    result = noxcli("run", plays(output={"A": "x"}), environ=there)
+    assert (result.code, result.text) == (0, "x\n")
+    assert "warning: can't write to file/state: " in result.err
+    assert "@last and --resume won't find this run" in result.err
+    assert "@last and --resume won't find runs" in noxcli("doctor", environ=there).text

@@ -1,0 +1,79 @@
+"""docs/scripting.md: its script runs in bash and in dash, and cleans up when it is cut off."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from tests.process import NOXCLI, environment, needs
+
+PAGE = (Path(__file__).parent.parent / "docs/scripting.md").read_text()
+SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
+STRICT = {"bash": "set -euo pipefail\n", "dash": "set -eu\n"}
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    program = tmp_path / "bin" / "noxcli"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {" ".join(NOXCLI)} "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "script.sh").write_text(SCRIPT)
+    (tmp_path / "tmp").mkdir()
+    env = environment(sandbox.url)
+    return {**env, "PATH": f"{program.parent}:{env['PATH']}", "TMPDIR": str(tmp_path / "tmp")}
+
+
+@pytest.mark.parametrize("shell", STRICT)
+def test_the_script_runs(sandbox: Sandbox, env: dict[str, str], tmp_path: Path, shell: str) -> None:
+    needs(shell)
+    needs("jq")
+    (tmp_path / "script.sh").write_text(SCRIPT.replace("set -eu\n", STRICT[shell], 1))
+    done = subprocess.run(
+        [shell, "script.sh"], input="one\ntwo\n", env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer, statuses, code = done.stdout.rsplit("\n", 3)[:3]
+    assert answer == "Answer to: Answer to: one\nAnswer to: two"
+    assert (statuses.split(), code) == (["2", "completed"], "exit code 1, retry_safe false")
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert {run.status for run in sandbox.runs("qa")} == {"completed"}
+
+
+@pytest.mark.parametrize("shell", STRICT)
+def test_a_script_that_is_cut_off_leaves_no_run_behind(
+    sandbox: Sandbox, plays: Any, env: dict[str, str], tmp_path: Path, shell: str
+) -> None:
+    needs(shell)
+    needs("jq")
+    endless = plays(script=[Sleep(60_000)])
+    (tmp_path / "script.sh").write_text(SCRIPT.replace("run qa Question=@-", f"run {endless} --no-check Question=@-"))
+    process = subprocess.Popen(
+        [shell, "script.sh"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"one\n")
+    process.stdin.close()
+    end = time.monotonic() + 60
+    while not sandbox.runs(endless):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)  # a shell alone would wait for its pipeline first
+    assert process.wait(60) == 143
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+    assert [run.status for run in sandbox.runs(endless)] == ["stopped"]
+    assert list((tmp_path / "tmp").iterdir()) == []
