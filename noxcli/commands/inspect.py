@@ -87,7 +87,7 @@ def inspect(
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
-        inside = _inside(call, found)
+        inside = inside_of(call, found)
         if shown.node is not None:
             inside.io = _node_io(call, inside, shown, patience)
     if not context.writes_text:
@@ -175,7 +175,7 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
-def _inside(call: Invocation, run: Run) -> Inside:
+def inside_of(call: Invocation, run: Run) -> Inside:
     """Return what the record, the events of a failed run, and the run's data tell."""
     context, api = call.context, call.api
     if run.status == "failed":

@@ -14,6 +14,7 @@ from noxcli.runs.progress import Progress
 from noxcli.timing import seconds_between
 
 RESULT_SCHEMA = "noxcli.result/1"
+RESULTS_SCHEMA = "noxcli.results/1"  # of several runs
 
 
 @dataclass(slots=True)
@@ -187,7 +188,7 @@ def document_of(
     if len(outcomes) == 1 and not listed:
         return outcomes[0].document(exit_code, mask)
     return {
-        "schema": "noxcli.results/1",
+        "schema": RESULTS_SCHEMA,
         "ok": exit_code == ExitCode.OK,
         "exit_code": int(exit_code),
         "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],
