@@ -146,7 +146,7 @@ class Inside:
         """Write the table to stdout, and how the run stands to stderr."""
         terminal, run = call.context.terminal, self.run
         records = [self._record(node) for node in self.progress.nodes.values()]
-        rows = [_row(record, by_eyes=terminal.read_by_eyes) for record in records]
+        rows = [terminal.mask.whole(_row(record, by_eyes=terminal.read_by_eyes)) for record in records]
         if terminal.read_by_eyes:
             terminal.show(for_eyes(terminal, NODE_COLUMNS, rows))
         else:

@@ -65,17 +65,17 @@ def sandbox(
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
     from noxcli.sandbox.command import DEFAULT_PORT, run_command, serve_forever
     from noxcli.sandbox.files import load_replay, load_scenarios
-    from noxcli.sandbox.switchfile import load_switches
     from noxcli.sandbox.switches import Switches as ServerSwitches
     from noxcli.sandbox.switches import parsed, with_overrides
+    from noxcli.sandbox.switchfile import load_switches
 
     context.signals.release()
     try:
         added = [made for path in scenario or [] for made in load_scenarios(path)]
         added += [load_replay(path) for path in replay or []]
         pairs = [text.partition("=") for text in switch or []]
-        wanted = {name: value for path in switches or [] for name, value in load_switches(path).items()}
-        decided = with_overrides(ServerSwitches(), wanted | {name: parsed(name, value) for name, _, value in pairs})
+        settings = {name: value for path in switches or [] for name, value in load_switches(path).items()}
+        decided = with_overrides(ServerSwitches(), settings | {name: parsed(name, value) for name, _, value in pairs})
         if command:
             code = run_command(command, key=key, port=port or 0, speed=speed, scenarios=added, switches=decided)
         else:

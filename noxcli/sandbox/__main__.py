@@ -8,8 +8,8 @@ from typing import Any
 
 from noxcli.sandbox import INSTALL_HINT, missing_packages
 from noxcli.sandbox.files import load_replay, load_scenarios
-from noxcli.sandbox.switchfile import load_switches
 from noxcli.sandbox.switches import Switches, parsed, with_overrides
+from noxcli.sandbox.switchfile import load_switches
 
 
 def main(argv: Sequence[str] | None = None) -> int:

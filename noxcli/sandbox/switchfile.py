@@ -28,7 +28,7 @@ def load_switches(path: Path | str) -> dict[str, Any]:
         raise ValueError(f"{path}: {unknown[0]!r} is not known here; put switches under [switches]")
     table = document.get("switches", {})
     if not isinstance(table, dict):
-        raise ValueError(f"{path}: switches is not a table; begin it with [switches]")
+        raise ValueError(f"{path}: switches is not a table; begin it with [switches]")  # noqa: TRY004 - a wrong file
     try:
         with_overrides(Switches(), table)
     except ValueError as error:

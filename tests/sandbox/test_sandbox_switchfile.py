@@ -24,7 +24,8 @@ def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert '"output":{"Answer":' not in done.stdout
-    assert "+00:00" not in done.stdout and '"created_at":"' in done.stdout
+    assert "+00:00" not in done.stdout
+    assert '"created_at":"' in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_a_bad_file_gets_one_line_and_exit_code_2(tmp_path: Path, text: str | No
         return
     done = _sandbox("--switches", str(path), "--", "true")
     assert done.returncode == 2
-    assert done.stdout == "" and done.stderr.count("\n") == 1
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert told in done.stderr
 
 
