@@ -11,8 +11,10 @@ import pytest
 from noxcli import __version__
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from scripts import make_pex
 from tests.release.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import make_pex
 
 
 @pytest.mark.long(20)
@@ -20,7 +22,7 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
     file, home = tmp_path / "noxcli", tmp_path / "home"
     home.mkdir()
     cache = Path(os.environ.get("PEX_ROOT", tmp_path / "pex"))
-    line = [sys.executable, "-m", "scripts.make_pex", str(built["wheel"]), "--output", str(file)]
+    line = [sys.executable, "scripts/make_pex.py", str(built["wheel"]), "--output", str(file)]
     subprocess.run(line, cwd=ROOT, check=True, env={**os.environ, "PEX_ROOT": str(cache)})
     with ZipFile(file) as archive:
         compiled = [name for name in archive.namelist() if name.endswith((".so", ".pyd"))]
