@@ -135,7 +135,7 @@ __noxcli_options() { # VERB
         doctor) offered=(--run --json --query --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
         schema) offered=(--json --query --help -h) ;;
         completion) offered=(--install --help -h) ;;
-        sandbox) offered=(--port --key --speed --scenario --replay --switch --help -h) ;;
+        sandbox) offered=(--port --key --speed --scenario --replay --switches --switch --help -h) ;;
         help) offered=(--man --install --help -h) ;;
     esac
 }
@@ -153,7 +153,7 @@ __noxcli_value() { # VERB OPTION
             kind=output offered=() ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--report | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--report | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay | sandbox:--switches)
             kind=file offered=() ;;
         run:--ci | stream:--ci | wait:--ci | fetch-output:--ci | batch:--ci)
             kind=other offered=(auto github gitlab off) ;;

@@ -124,7 +124,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'schema:--query'
             return 0
-        case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
+        case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switches' 'sandbox:--switch'
             return 0
     end
     return 1
@@ -308,6 +308,7 @@ complete -c noxcli -n '__noxcli_in sandbox' -l key -x -a '(__noxcli_known output
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Make time pass this many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --format ndjson'
+complete -c noxcli -n '__noxcli_in sandbox' -l switches -r -F -d 'Set the switches that this file lists (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Choose a behavior that the API\'s docs leave open'
 complete -c noxcli -n '__noxcli_in help' -l man -d 'Print the manual page instead, as troff source'
 complete -c noxcli -n '__noxcli_in help' -l install -d 'With --man, write every manual page to where `man` finds your own'
