@@ -79,7 +79,7 @@ def run(
     context = call.context
     into = destination(ctx, delivering)
     if timeout == 0:
-        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
     if reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
     inputs = _inputs(context, given)

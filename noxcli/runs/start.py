@@ -155,7 +155,7 @@ def start_run(
         if not attempt.left_in_doubt(error):
             raise
         raise StartUnknown(
-            f"the start was sent and its outcome is unknown: {error.message}",
+            f"the start was sent, but its outcome is unknown: {error.message}",
             _look_first(wanted.workflow_id, attempt.found),
             **error.facts(),
             candidates=brief(attempt.found),
@@ -175,8 +175,8 @@ def start_run(
 
 def _look_first(workflow_id: str, found: Sequence[Run]) -> str:
     same = ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
-    none = "none with this input was found"
-    return f"look at the runs before you start again (noxcli runs {workflow_id}): {same or none}"
+    none = "found no run with this input"
+    return f"check the runs before you start again (noxcli runs {workflow_id}): {same or none}"
 
 
 def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
