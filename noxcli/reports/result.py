@@ -32,6 +32,8 @@ class Outcome:
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
     assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
+    conditional: bool = False  # --for asked for something else than the run's end
+    matched: dict[str, Any] | None = None  # which of its conditions was met, and where
 
     @property
     def completed(self) -> bool:
@@ -48,7 +50,7 @@ class Outcome:
         """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
-        return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None)
+        return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None, matched=None)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
         """Return the document, with the same shape for every ending. The server's values are unchanged."""
@@ -70,6 +72,7 @@ class Outcome:
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
             **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
+            **({"matched": self.matched} if self.conditional else {}),
         }
 
     def _complete(self) -> bool:
