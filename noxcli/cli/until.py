@@ -16,7 +16,7 @@ from noxcli.render import play
 from noxcli.render.pipe import EventDocuments
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.result import verdict_of
-from noxcli.runs.conditions import Condition, Kind, Watch, doubtful_words, read_condition, resolved_condition
+from noxcli.runs.conditions import Condition, Kind, ConditionWatch, doubtful_words, read_condition, resolved_condition
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.timing import Deadline
@@ -119,14 +119,14 @@ def _watch(
     run: Run,
     workflow: Workflow | None,
     policy: Policy,
-) -> Watch:
+) -> ConditionWatch:
     nodes = (outputs_of(workflow.definition) if workflow is not None else None) or ()
 
     def find(output: Any, name: str) -> str | None:
         keys = keys_in(output, [name], nodes)[0]
         return pointer_to((keys[0],)) if keys else None
 
-    return Watch(
+    return ConditionWatch(
         conditions,
         progress,
         EventDocuments(call.context.terminal.mask).of,
@@ -136,7 +136,7 @@ def _watch(
     )
 
 
-def _conclude_wait(call: Invocation, run: Run, watch: Watch) -> None:
+def _conclude_wait(call: Invocation, run: Run, watch: ConditionWatch) -> None:
     context, outcome = call.context, call.context.outcome
     context.enter(Phase.RUN)
     if watch.met is None and run.status == "failed":

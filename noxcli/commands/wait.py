@@ -58,7 +58,7 @@ Conditions = Annotated[
 
 
 @group
-class Ending:
+class Leaving:
     """When the wait is over, apart from the end of all runs."""
 
     any_one: AnyOne = False
@@ -75,7 +75,7 @@ def wait(
     query: options.QueryOption = None,
     reporting: Reporting,
     timeout: options.Timeout = None,
-    ending: Ending,
+    leaving: Leaving,
     following: Following,
     common: Common,
 ) -> None:
@@ -94,7 +94,7 @@ def wait(
         ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json, query=query), reporting
     )
     context = call.context
-    conditions = _conditions(ending, reporting, following, timeout)
+    conditions = _conditions(leaving, reporting, following, timeout)
     context.listed = "-" in runs
     runs = read_runs(runs, context.sources)
     if not runs:
@@ -108,7 +108,7 @@ def wait(
     policy = policy_of(context, following)
 
     def enough(ended: Outcome) -> bool:
-        return ending.any_one or (ending.fail_fast and ended.error is not None)
+        return leaving.any_one or (leaving.fail_fast and ended.error is not None)
 
     with call.connect():
         if conditions:
@@ -119,11 +119,11 @@ def wait(
             _wait_for_all(call, runs, policy, enough)
 
 
-def _conditions(ending: Ending, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
+def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
     """Return what --for asks for. Raises UsageProblem where it can't be told, or goes with no other option."""
-    if ending.conditions and reporting.asserts:
+    if leaving.conditions and reporting.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
-    return read_conditions(ending.conditions or [], streams=not following.no_stream and timeout != 0)
+    return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
 
 
 def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:

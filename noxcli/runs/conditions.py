@@ -18,7 +18,7 @@ from noxcli.timing import Deadline
 RUN_WORDS = ("completed", "failed", "stopped", "paused", "queued", "running")
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
 SETTLED = 2.0  # seconds after which the failure of a node has failed its run, or has been handled
-EXAMPLES = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
+CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
 
 
 class Kind(StrEnum):
@@ -66,9 +66,9 @@ def read_condition(text: str) -> Condition:
     if text.startswith("run="):
         return Condition(text, Kind.RUN, status=_run_status(text))
     if not colon or kind not in {Kind.NODE, Kind.OUTPUT, Kind.EVENT}:
-        raise UsageProblem(f"--for {text!r} is not a condition", f"write {EXAMPLES}")
+        raise UsageProblem(f"--for {text!r} is not a condition", f"write {CONDITION_FORMS}")
     if not rest.strip():
-        raise UsageProblem(f"--for {text!r} names no {kind}", f"write {EXAMPLES}")
+        raise UsageProblem(f"--for {text!r} names no {kind}", f"write {CONDITION_FORMS}")
     if kind == Kind.EVENT:
         return Condition(text, Kind.EVENT, query=Query.read(rest, "--for event:"))
     if kind == Kind.OUTPUT:
@@ -114,7 +114,7 @@ def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class Watch:
+class ConditionWatch:
     """Looks for conditions while updates are folded into `progress`, and keeps the first that is met.
 
     `described` returns the event document of an update, `read` the run's record with its output, and `find` the place
