@@ -160,7 +160,9 @@ class Context:
     def event_writer(self) -> Renderer | None:
         """Return what writes events to stdout as they come; text and json have nothing to say before the end."""
         if self.format is Format.NDJSON:
-            return self._lines()
+            lines = self._lines()
+            lines.documents.inputs = self.outcome.shown_inputs(self.terminal.mask)
+            return lines
         return Content(self.terminal) if self.format is Format.CONTENT else None
 
     def write_reports(self, exit_code: ExitCode) -> ExitCode:

@@ -16,7 +16,7 @@ from noxcli.render import play
 from noxcli.render.pipe import EventDocuments
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.result import verdict_of
-from noxcli.runs.conditions import Condition, Kind, ConditionWatch, doubtful_words, read_condition, resolved_condition
+from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, read_condition, resolved_condition
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.timing import Deadline

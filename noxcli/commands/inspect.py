@@ -86,7 +86,7 @@ def inspect(
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
-        inside = _inside(call, found)
+        inside = inside_of(call, found)
         if shown.node is not None:
             inside.io = _node_io(call, inside, shown, patience)
     if not context.writes_text:
@@ -145,7 +145,7 @@ class Inside:
         """Write the table to stdout, and how the run stands to stderr."""
         terminal, run = call.context.terminal, self.run
         records = [self._record(node) for node in self.progress.nodes.values()]
-        rows = [_row(record, by_eyes=terminal.read_by_eyes) for record in records]
+        rows = [terminal.mask.whole(_row(record, by_eyes=terminal.read_by_eyes)) for record in records]
         if terminal.read_by_eyes:
             terminal.show(for_eyes(terminal, NODE_COLUMNS, rows))
         else:
@@ -174,7 +174,7 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
-def _inside(call: Invocation, run: Run) -> Inside:
+def inside_of(call: Invocation, run: Run) -> Inside:
     """Return what the record, the events of a failed run, and the run's data tell."""
     context, api = call.context, call.api
     if run.status == "failed":

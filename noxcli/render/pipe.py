@@ -54,10 +54,12 @@ class Content(_Pipe):
 
 
 class EventDocuments:
-    """Updates as the documents that NDJSON has, numbered from 1; `mask` hides secrets in our own words."""
+    """Updates as the documents that NDJSON has, numbered from 1."""
 
-    def __init__(self, mask: Callable[[str], str]) -> None:
+    def __init__(self, mask: Callable[[str], str], inputs: Mapping[str, Any] | None = None) -> None:
+        """`mask` hides secrets in our own words; `inputs` is what this command has sent, with them masked."""
         self.run_id: str | None = None
+        self.inputs = inputs
         self.seq = 0
         self._mask = mask
 
@@ -68,7 +70,7 @@ class EventDocuments:
                 return self._numbered(kind, data, redis_id, update.is_terminal)
             case Started(run):
                 self.run_id = run.id
-                return self.own("started", _brief(run))
+                return self.own("started", {**_brief(run), "inputs": self.inputs})
             case Reconnecting(attempt, delay, reason):
                 told = self._mask(reason)
                 return self.own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
@@ -104,7 +106,7 @@ class Ndjson(_Pipe):
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
         """With a `query`, print what it finds in each event, and nothing where that is null or does not fit."""
         super().__init__(terminal)
-        self._documents = EventDocuments(terminal.mask)
+        self.documents = EventDocuments(terminal.mask)
         self._query = query
 
     def show(self, burst: Sequence[Step]) -> None:
@@ -114,11 +116,11 @@ class Ndjson(_Pipe):
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; without it, a reader knows that the writer died."""
-        self._terminal.write(self._shown(self._documents.own("result", document)))
+        self._terminal.write(self._shown(self.documents.own("result", document)))
 
     def _as_sent(self, burst: Sequence[Step]) -> list[str]:
         """Return a line for each update, `data` in it as the server wrote it."""
-        documents = self._documents
+        documents = self.documents
         now, run_id = _now(), to_json(documents.run_id)
         lines = []
         for update, _ in burst:
@@ -135,7 +137,7 @@ class Ndjson(_Pipe):
         return lines
 
     def _line(self, update: Update) -> str:
-        document = self._documents.of(update)
+        document = self.documents.of(update)
         return "" if document is None else self._shown(document)
 
     def _shown(self, event: Mapping[str, Any]) -> str:

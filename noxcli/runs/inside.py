@@ -1,8 +1,4 @@
-"""What a run's data say of its nodes: their times, inputs and outputs, as far as the data can be read.
-
-`GET /v1/runs/{id}/data` has no documented shape. What is found here carries a node's id and the names below;
-nothing else is read into it.
-"""
+"""What a run's data say about its nodes: their times, and the sizes of their inputs and outputs."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +7,8 @@ from typing import Any
 from noxcli.encode import to_json
 from noxcli.timing import parse_time, seconds_between
 
-# Keys in lower case without `_` and `-`.
+# `GET /v1/runs/{id}/data` has no documented shape: only what carries a node's id and these keys is read, in lower case
+# and without `_` and `-`.
 ID_KEYS = ("nodeid", "id")
 BEGIN_KEYS = ("startedat", "starttime", "startedtime", "startedon", "start", "started")
 END_KEYS = ("finishedat", "endedat", "completedat", "endtime", "finishtime", "end", "ended", "finished")

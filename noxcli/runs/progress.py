@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
@@ -17,6 +18,7 @@ ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
 EXECUTED = "executed"  # listed as worked through, which failed nodes are as well
 MOST_NAMED = 10  # nodes in one message
+MOST_BREAKS = 200  # of the stream that are kept; a stream may break every second for a day
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
@@ -74,6 +76,22 @@ class Change:
     error: str | None
 
 
+class BreakKind(StrEnum):
+    """What happened to the stream."""
+
+    RECONNECT = "reconnect"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A moment when the stream broke, or events may be missing; `at` is seconds of the clock."""
+
+    at: float
+    kind: BreakKind
+    reason: str
+
+
 # An update with the changes that it brought: what renderers are shown.
 Step = tuple[Update, Sequence[Change]]
 
@@ -102,6 +120,7 @@ class Progress:
         self.nodes: dict[str, Node] = {}
         self.percent: float | None = None
         self.reconnects = 0
+        self.breaks: list[Break] = []
         self.details: Mapping[str, Any] = {}  # the latest that came with an event or a record
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where the run failed and for what reason, for the end of a sentence
@@ -198,15 +217,21 @@ class Progress:
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
                 return self._details(run.progress_details, told=False)
-            case Reconnecting(lost=lost):
+            case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
+                self._note_break(BreakKind.RECONNECT, reason)
                 return []
-            case Gap():
+            case Gap(reason):
                 self._missed = True
+                self._note_break(BreakKind.GAP, reason)
                 return []
             case _:
                 return []
+
+    def _note_break(self, kind: BreakKind, reason: str) -> None:
+        if len(self.breaks) < MOST_BREAKS:
+            self.breaks.append(Break(self._clock.monotonic(), kind, reason))
 
     def _goes_on(self, event: RunEvent) -> bool:
         """Take in a piece of text of a node that is at work and was before: what `_content` does, in short.

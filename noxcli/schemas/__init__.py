@@ -1,7 +1,4 @@
-"""JSON Schemas (draft 2020-12) of the documents that noxcli prints and writes: the files beside this one.
-
-A file may refer to another one by its name. What `schema_named` returns stands alone.
-"""
+"""JSON Schemas (draft 2020-12) of what noxcli prints and writes; a file may refer to another one by its name."""
 
 import json
 from collections.abc import Iterator, Mapping

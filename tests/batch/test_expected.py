@@ -110,6 +110,20 @@ def test_expected_outputs_that_fit_no_row_are_refused_before_anything_starts(
     assert said in result.err
 
 
+def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    workflow = plays(nodes=[input_node("Token"), input_node("N")], output={"A": "x"})
+    rows = written(tmp_path / "rows.jsonl", [{"N": "1"}])
+    result = noxcli(
+        *("batch", workflow, rows, "--secret", "Token=MINE", "--assert", "row.Token == `1`"),
+        *("--junit", str(tmp_path / "report.xml")),
+        environ={"MINE": "tr0ub4dor-and-3"},
+    )
+    assert result.code == 11
+    journal = tmp_path / "rows.jsonl.batch" / "batch.jsonl"
+    left = [result.text, result.err, journal.read_text(), (tmp_path / "report.xml").read_text()]
+    assert all("row.Token is" in text and "tr0ub4dor" not in text for text in left)
+
+
 def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"N": 1}])
     assert "nowhere.jsonl: no such file" in noxcli("batch", squares, rows, "--expect", "nowhere.jsonl").err

@@ -49,6 +49,8 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     ("wait", RUN, "--json", *REPORTS): ("record",),
     ("wait", RUN, f"{WORKFLOW}/{RUN}", *REPORTS): ("record",),
     ("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS): ("record", "file"),
+    ("inspect", f"{WORKFLOW}/{RUN}", *REPORTS): ("definition", "record"),
+    ("wait", RUN, "--assert", "output.A == run", "--junit", "junit.xml", *REPORTS): ("record",),
     ("stop", RUN, *REPORTS[:-2], "--timeout", "0.2"): ("stop", "record"),
     ("runs", *REPORTS): ("runs",),
     ("workflows", *REPORTS): ("workflows",),
