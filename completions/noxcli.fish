@@ -96,7 +96,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
         case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
@@ -274,6 +274,7 @@ complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume after this even
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Resume after the last event read on this machine'
 complete -c noxcli -n '__noxcli_in wait' -l any -d 'Exit when the first run has ended'
 complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run that did not complete'
+complete -c noxcli -n '__noxcli_in wait' -l for -x -d 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit 12 if the run ends without'
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait until the run has ended'
 complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in inspect' -l node -x -d 'Print the inputs and outputs of this node: its name or id'

@@ -34,6 +34,8 @@ class Outcome:
     request: dict[str, Any] | None = None  # what --dry-run would have sent
     inputs: dict[str, Any] | None = None  # what this command has sent, secrets masked
     assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
+    conditional: bool = False  # --for asked for something else than the run's end
+    matched: dict[str, Any] | None = None  # which of its conditions was met, and where
 
     @property
     def completed(self) -> bool:
@@ -60,7 +62,8 @@ class Outcome:
         """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
-        return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None, inputs=None)
+        rest: dict[str, Any] = dict.fromkeys(("progress", "ledger", "request", "inputs", "matched"))
+        return replace(self, run=run, delivered=nothing, **rest)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
         """Return the document, with the same shape for every ending. The server's values are unchanged."""
@@ -82,6 +85,7 @@ class Outcome:
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
             **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
+            **({"matched": self.matched} if self.conditional else {}),
         }
 
     def _complete(self) -> bool:
