@@ -46,6 +46,7 @@ class FollowingOwn(Following):
     """How the run is followed that the command has started itself."""
 
     on_interrupt: options.OnInterrupt = None
+    fail_fast: options.FailFastNode = False
 
 
 @grouped
