@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import requests
@@ -14,7 +14,6 @@ from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
-from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
@@ -23,6 +22,9 @@ from noxcli.models import Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from noxcli.api.probe import Probe, StreamLook
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
 # is refused, 50 is asked for, and then whatever the server gives by itself.
@@ -160,12 +162,16 @@ class NoxusApi:
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def probe(self) -> Probe:
+    def probe(self) -> "Probe":
         """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
+        from noxcli.api.probe import probe  # loaded by `doctor`
+
         return probe(self._http, "/v1/admin/me")
 
-    def look_at_events(self, run_id: str, seconds: float) -> StreamLook:
+    def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for so long at most."""
+        from noxcli.api.probe import look_at
+
         return look_at(lambda: self._connect_events(run_id, None), seconds)
 
     def download(

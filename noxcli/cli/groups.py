@@ -80,3 +80,19 @@ class Following:
     on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
+
+
+@group
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@group
+class FollowingOwn(Following):
+    """How the run is followed that the command has started itself."""
+
+    on_interrupt: options.OnInterrupt = None
