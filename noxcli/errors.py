@@ -285,6 +285,13 @@ class NotAsAsserted(NoxError):
     phase = Phase.ASSERT
 
 
+class Unmet(NoxError):
+    """The run ended, and no condition of --for was met before."""
+
+    exit_code = ExitCode.UNMET
+    phase = Phase.RUN
+
+
 class Unfitting(Undelivered):
     """An expression (--query, --assert) asks for what its document does not allow, such as the length of a number."""
 

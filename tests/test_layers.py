@@ -47,6 +47,7 @@ CROSSING = {
     "faults",
     "fuzz",
     "hostile",
+    "release",
     "sdk",
 }  # folders of tests that are not about one room
 

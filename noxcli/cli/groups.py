@@ -63,6 +63,7 @@ class Reporting:
     """What is written for other programs beside stdout."""
 
     asserts: options.Asserts = None
+    report: options.Report = None
     junit: options.Junit = None
     dotenv: options.Dotenv = None
     ci: options.Ci = None

@@ -150,6 +150,12 @@ StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
+Report = Annotated[
+    str | None,
+    typer.Option(
+        "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
+    ),
+]
 Asserts = Annotated[
     list[str] | None,
     typer.Option(
