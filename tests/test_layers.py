@@ -21,7 +21,7 @@ ORDER = [
     {"runs"},
     {"outputs"},
     {"api"},
-    {"state"},
+    {"probe", "state"},
     {"render"},
     {"reports"},
     {"batch"},

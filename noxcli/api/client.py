@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 import requests
 
+from noxcli.api.connection import ConnectionLook, StreamLook, look_at, look_at_connection
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
-from noxcli.api.probe import Probe, StreamLook, look_at, probe
+from noxcli.api.raw import RawAnswer, RawRequest, RawStream, raw_answer
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
@@ -160,9 +161,17 @@ class NoxusApi:
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def probe(self) -> Probe:
+    def look_at_connection(self) -> ConnectionLook:
         """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
-        return probe(self._http, "/v1/admin/me")
+        return look_at_connection(self._http, "/v1/admin/me")
+
+    def ask_raw(self, request: RawRequest) -> RawAnswer:
+        """Return the answer to a request of any form, whatever its status. Raises Unavailable where there is none."""
+        return raw_answer(self._http, request)
+
+    def watch_raw(self, request: RawRequest) -> RawStream:
+        """Open a stream of any form; it is read, byte by byte as it comes, in a thread of its own."""
+        return RawStream(self._http, request)
 
     def look_at_events(self, run_id: str, seconds: float) -> StreamLook:
         """Watch how a run's event stream arrives, for so long at most."""

@@ -37,6 +37,15 @@ class Checking:
 
 
 @group
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@group
 class Starting(Checking):
     """How one run is started."""
 

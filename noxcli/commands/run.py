@@ -11,13 +11,13 @@ from noxcli.cli.context import Context
 from noxcli.cli.deliver import check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
 from noxcli.cli.grouped import group, grouped
-from noxcli.cli.groups import Common, Delivering, Following, Reporting, Starting, Waiting
+from noxcli.cli.groups import Common, Delivering, Following, Given, Reporting, Starting, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
+from noxcli.cli.prepare import checked, chosen_version, given_inputs, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs
 from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
@@ -30,15 +30,6 @@ from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
 
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
-
-
-@group
-class Given:
-    """The inputs of one run, as the command line has them."""
-
-    inputs: options.InputArguments = None
-    whole: options.WholeInputs = None
-    secrets: options.Secrets = None
 
 
 @group
@@ -82,7 +73,7 @@ def run(
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     if reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    inputs = _inputs(context, given)
+    inputs = given_inputs(context, given)
     policy = policy_of(context, following)
     with call.connect() as api:
         check_directory(into)
@@ -107,13 +98,6 @@ def run(
             if not context.stops_runs(following.on_interrupt):
                 raise
             raise _stopped(call, signal) from None
-
-
-def _inputs(context: Context, given: Given) -> Inputs:
-    environ, secrets = context.terminal.environ, given.secrets or []
-    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
-    context.hide(inputs)
-    return inputs
 
 
 @dataclass(frozen=True, slots=True)
