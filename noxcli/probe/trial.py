@@ -16,7 +16,7 @@ MAY_EXIST = "a run may have been started all the same: look with noxcli runs"
 SETTLED_STATUSES = (*FINAL_STATUSES, PAUSED_STATUS)
 READ_APART = 0.25  # seconds between two reads of a record that is not final yet
 MOST_READS = 8
-SETTLED = 0.1  # seconds: an end that was told by then had happened when the record was read
+END_TOLD = 0.1  # seconds: an end that was told by then had happened when the record was read
 STOP_AFTER = 0.5  # seconds that a run to be stopped may work, at most
 
 
@@ -99,7 +99,7 @@ class Trier:
         try:
             self._until_working(stream)
             trial.early = self._going_on(run_id)
-            stream.wait(SETTLED)
+            stream.wait(END_TOLD)
             going_on = not self._over(stream)
             if trial.stops:
                 self._stop(trial, run_id)
