@@ -18,7 +18,7 @@ ORDER = [
     {"runs"},
     {"outputs"},
     {"api"},
-    {"state"},
+    {"probe", "state"},
     {"render"},
     {"reports"},
     {"batch"},

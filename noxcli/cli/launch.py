@@ -11,11 +11,11 @@ from noxcli.cli.deliver import check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
 from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
+from noxcli.cli.prepare import checked, chosen_version, given_inputs, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs
 from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
@@ -56,7 +56,7 @@ def launch(ctx: typer.Context, asked: Asked) -> None:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
     if asked.reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    inputs = _inputs(context, asked.given)
+    inputs = given_inputs(context, asked.given)
     policy = policy_of(context, following)
     with call.connect() as api:
         check_directory(into)
@@ -81,13 +81,6 @@ def launch(ctx: typer.Context, asked: Asked) -> None:
             if not context.stops_runs(following.on_interrupt):
                 raise
             raise _stopped(call, signal) from None
-
-
-def _inputs(context: Context, given: Given) -> Inputs:
-    environ, secrets = context.terminal.environ, given.secrets or []
-    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
-    context.hide(inputs)
-    return inputs
 
 
 @dataclass(frozen=True, slots=True)
