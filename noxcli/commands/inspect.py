@@ -13,15 +13,14 @@ from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, UsageProblem
-from noxcli.models import Finished, Run, is_uuid
-from noxcli.nearest import nearest
+from noxcli.models import Finished, Run
 from noxcli.outputs.expand import complete_inline, is_complete, require_whole
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
 from noxcli.runs.inside import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
-from noxcli.runs.resolve import one_run
+from noxcli.runs.resolve import one_run, resolve_node
 from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
@@ -200,7 +199,7 @@ def inside_of(call: Invocation, run: Run) -> Inside:
 def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for a node that is none."""
     assert shown.node is not None
-    node_id, names = _node_meant(shown.node, inside.progress.names), inside.progress.names
+    node_id, names = resolve_node(shown.node, inside.progress.names), inside.progress.names
     try:
         answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
     except NotFound as error:
@@ -212,18 +211,3 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
     delivered = complete_inline(call.api, answer, patience)
     require_whole(delivered, inside.run)
     return {**told, "data": delivered.output, "complete": delivered.complete}
-
-
-def _node_meant(text: str, names: dict[str, str]) -> str:
-    """Return the id of the node that is called so. One that the definition lacks may be part of another workflow."""
-    found = [node_id for node_id, name in names.items() if text in {node_id, name}]
-    if len(found) > 1:
-        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
-    if found:
-        return found[0]
-    if is_uuid(text) or not names:
-        return text
-    near = nearest(text, names.values())
-    raise UsageProblem(
-        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
-    )

@@ -295,7 +295,7 @@ class Progress:
         self.details = details or self.details
         executed, running = _ids(details, "executed_nodes"), _ids(details, "running_nodes")
         skipped, remaining = _ids(details, "skipped_nodes"), _ids(details, "remaining_nodes")
-        failed = [node_id for node_id in executed if _listed_as_failed(details, node_id)]
+        failed = [node_id for node_id in executed if listed_status(details, node_id) in FAILED]
         changed = self._set((node for node in map(self._node, running) if not node.running), "running", told=told)
         changed += self._set((n for n in map(self._node, failed) if not (n.done or n.failed)), "failed", told=told)
         word = "completed" if self.status == "completed" else EXECUTED
@@ -333,12 +333,12 @@ class Progress:
         return changed
 
 
-def _listed_as_failed(details: Mapping[str, Any], node_id: str) -> bool:
-    """True where the progress of the node says so; its shape is not documented."""
+def listed_status(details: Mapping[str, Any], node_id: str) -> str:
+    """Return what the progress of the node says that it is, empty where it does not; its shape is not documented."""
     listed = details.get("per_node_progress")
     progress = listed.get(node_id) if isinstance(listed, dict) else None
     status = progress.get("status") if isinstance(progress, dict) else progress
-    return isinstance(status, str) and status in FAILED
+    return status if isinstance(status, str) else ""
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:
