@@ -79,7 +79,7 @@ def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -
     if not wanted:
         return None
     line = shlex.join([*argv, *(flag for flag in wanted if flag not in argv)])
-    return f"{'continue' if left else 'run those that failed again'} with: noxcli {line}"
+    return f"{'continue' if left else 'run the failed rows again'} with: noxcli {line}"
 
 
 def flags_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> list[str]:

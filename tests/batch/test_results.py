@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to("/dev/null")
-    with Place.named(tmp_path) as place, pytest.raises(UsageProblem, match="links are not followed"):
+    with Place.named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
         Results(place)
 
 
@@ -178,7 +178,7 @@ def test_merging_joins_the_results_of_all_shards(noxcli: Noxcli, workflow: str) 
     lost = noxcli("merge-batch", "s2", "--results", "all.jsonl")
     assert "all.jsonl has no results for rows 1, 2, 3, 4, 5" in lost.err
     own = noxcli("merge-batch", "s1", "s2", "--results", "s1/results.jsonl")
-    assert (own.code, "name another one" in own.err) == (2, True)
+    assert (own.code, "choose another file" in own.err) == (2, True)
 
 
 def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: str) -> None:
