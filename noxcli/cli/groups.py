@@ -42,6 +42,7 @@ class Starting(Checking):
 
     callback_url: options.CallbackUrl = None
     detach: options.Detach = False
+    once: options.OnceOption = None
 
 
 @group
@@ -82,3 +83,20 @@ class Following:
     fail_fast: bool = False  # an option only of what shows its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
+
+
+@group
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@group
+class FollowingOwn(Following):
+    """How the run is followed that the command has started itself."""
+
+    on_interrupt: options.OnInterrupt = None
+    fail_fast: options.FailFastNode = False
