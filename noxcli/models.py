@@ -42,14 +42,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Portion:
     """The part of a workflow that is to run: some nodes with what they need, or one node alone; empty for all of it."""
 
     node_ids: tuple[str, ...] = ()
     single_node_id: str | None = None
 
 
-WHOLE = Part()
+WHOLE_WORKFLOW = Portion()
 
 
 @dataclass(frozen=True, slots=True)

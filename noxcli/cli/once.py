@@ -19,7 +19,7 @@ from noxcli.runs.start import Moment, Wanted, brief
 from noxcli.state.once import Memory, OnceFile
 from noxcli.timing import parse_time
 
-AUTO = "auto"
+BY_INPUTS = "auto"
 LOCK_LOOKS = 0.2  # seconds between two looks at a lock that another process has
 STILL_STARTING = timedelta(seconds=60)  # for which a start that was cut off may still reach the run list
 PIECE = 1 << 20
@@ -150,9 +150,9 @@ def open_once(
     Raises ConfigProblem where it can't be kept, UsageProblem for --once auto with an input that can't be read twice.
     """
     workflow_id, version_id = target
-    plain = {name: _content(value, name, call, whole=key == AUTO) for name, value in inputs.values.items()}
+    plain = {name: _content(value, name, call, whole=key == BY_INPUTS) for name, value in inputs.values.items()}
     fingerprint = f"{comparison.of(plain).digest}/{version_id or ''}"
-    named = f"{AUTO} {fingerprint}" if key == AUTO else f"key {key}"
+    named = f"{BY_INPUTS} {fingerprint}" if key == BY_INPUTS else f"key {key}"
     context = call.context
     return Once(
         call,

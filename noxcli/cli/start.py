@@ -16,7 +16,7 @@ from noxcli.cli.prepare import checked, chosen_version, require_time, show_reque
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
-from noxcli.models import WHOLE, Part, Run, Workflow
+from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
 from noxcli.runs.doubt import KnownStarts
@@ -49,11 +49,11 @@ class Start:
     inputs: Inputs
     version_id: str | None
     patience: Patience
-    part: Part = WHOLE
+    portion: Portion = WHOLE_WORKFLOW
 
     def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body that starts the run."""
-        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.part)
+        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.portion)
 
     def begin(self, state_file: str | None) -> tuple[Run, bool]:
         """Return the run, started now or, with --once, by an earlier call; and whether it was started now."""
@@ -94,7 +94,7 @@ class Start:
                         payload,
                         version_id=self.version_id,
                         callback_url=self.starting.callback_url,
-                        part=self.part,
+                        portion=self.portion,
                     ),
                     call.deadline.left(LONGEST_START),
                 )
