@@ -5,17 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import requests
 
-from noxcli.api.connection import ConnectionLook, StreamLook, look_at, look_at_connection
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
-from noxcli.api.raw import RawAnswer, RawRequest, RawStream, raw_answer
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
@@ -24,6 +22,10 @@ from noxcli.models import Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.api.raw import RawAnswer, RawRequest, RawStream
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
 # is refused, 50 is asked for, and then whatever the server gives by itself.
@@ -161,20 +163,28 @@ class NoxusApi:
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def look_at_connection(self) -> ConnectionLook:
+    def look_at_connection(self) -> "ConnectionLook":
         """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
+        from noxcli.api.connection import look_at_connection  # loaded by `doctor`
+
         return look_at_connection(self._http, "/v1/admin/me")
 
-    def ask_raw(self, request: RawRequest) -> RawAnswer:
+    def ask_raw(self, request: "RawRequest") -> "RawAnswer":
         """Return the answer to a request of any form, whatever its status. Raises Unavailable where there is none."""
+        from noxcli.api.raw import raw_answer  # loaded by `probe`
+
         return raw_answer(self._http, request)
 
-    def watch_raw(self, request: RawRequest) -> RawStream:
+    def watch_raw(self, request: "RawRequest") -> "RawStream":
         """Open a stream of any form; it is read, byte by byte as it comes, in a thread of its own."""
+        from noxcli.api.raw import RawStream
+
         return RawStream(self._http, request)
 
-    def look_at_events(self, run_id: str, seconds: float) -> StreamLook:
+    def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for so long at most."""
+        from noxcli.api.connection import look_at
+
         return look_at(lambda: self._connect_events(run_id, None), seconds)
 
     def download(
