@@ -37,6 +37,15 @@ class Checking:
 
 
 @group
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@group
 class Starting(Checking):
     """How one run is started."""
 
@@ -83,15 +92,6 @@ class Following:
     fail_fast: bool = False  # an option only of what shows its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
-
-
-@group
-class Given:
-    """The inputs of one run, as the command line has them."""
-
-    inputs: options.InputArguments = None
-    whole: options.WholeInputs = None
-    secrets: options.Secrets = None
 
 
 @group

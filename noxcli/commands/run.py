@@ -1,16 +1,10 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
-from pathlib import Path
-
 import typer
 
 from noxcli.cli import options
-from noxcli.cli.deliver import check_directory, destination
 from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting, Waiting
-from noxcli.cli.invocation import begin
-from noxcli.cli.start import check_start, given_inputs, prepared, see_through
-from noxcli.files import check_target
+from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting
 
 
 @grouped
@@ -41,15 +35,7 @@ def run(
         # Start only, and give up waiting after a while.
         noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """
-    waiting = Waiting(timeout, following.retry_for)
-    call = begin(ctx, common, waiting, delivering, reporting, subject=workflow)
-    context = call.context
-    check_start(starting, reporting, timeout)
-    into = destination(ctx, delivering)
-    inputs = given_inputs(context, given)
-    with call.connect():
-        check_directory(into)
-        if state_file is not None:
-            check_target(Path(state_file), "--state-file")
-        start = prepared(call, workflow, inputs, starting, delivering.raw)
-        see_through(start, delivering, following, into, state_file)
+    from noxcli.cli.launch import Asked, launch  # loads all that a run takes, which its help can do without
+
+    asked = Asked(workflow, given, starting, delivering, state_file, reporting, timeout, following, common)
+    launch(ctx, asked)

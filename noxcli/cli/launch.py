@@ -1,21 +1,23 @@
-"""What `run` and `rerun` share: start a run once, and see it through to its output."""
+"""What `run` and `rerun` do once their command line is read: one run, from its inputs to its output."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.deliver import Destination, deliver
+from noxcli.cli.deliver import Destination, check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
-from noxcli.cli.groups import Delivering, Following, Given, Reporting, Starting
-from noxcli.cli.invocation import Invocation
-from noxcli.cli.once import Once, open_once
-from noxcli.cli.prepare import checked, chosen_version, require_time, show_request, stored
+from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting, Waiting
+from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.prepare import checked, chosen_version, given_inputs, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs
 from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
@@ -27,15 +29,59 @@ from noxcli.signals import Interrupted
 from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
 
+if TYPE_CHECKING:
+    from noxcli.cli.once import Once
+
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
 
 
-def given_inputs(context: Context, given: Given) -> Inputs:
-    """Return the inputs of the command line, their secrets hidden from now on. Raises as `read_inputs`."""
-    environ, secrets = context.terminal.environ, given.secrets or []
-    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
-    context.hide(inputs)
-    return inputs
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command line of one start; times are in seconds."""
+
+    workflow: str
+    given: Given
+    starting: Starting
+    delivering: Delivering
+    state_file: str | None
+    reporting: Reporting
+    timeout: float | None
+    following: FollowingOwn
+    common: Common
+
+
+def launch(ctx: typer.Context, asked: Asked) -> None:
+    """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
+    waiting = Waiting(asked.timeout, asked.following.retry_for)
+    call = begin(ctx, asked.common, waiting, asked.delivering, asked.reporting, subject=asked.workflow)
+    into = destination(ctx, asked.delivering)
+    check_start(asked)
+    inputs = given_inputs(call.context, asked.given)
+    with call.connect():
+        check_targets(asked, into)
+        start = prepared(call, asked.workflow, inputs, asked.starting, asked.delivering.raw)
+        see_through(start, asked, into)
+
+
+def check_start(asked: Asked) -> None:
+    """Find out what keeps a run from being started, before a server is asked.
+
+    Raises UsageProblem, and TimedOutBeforeStart for a limit of no time.
+    """
+    starting = asked.starting
+    if asked.timeout == 0:
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
+    if asked.reporting.asserts and (starting.detach or starting.dry_run):
+        raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
+    if starting.once is not None and not starting.once.strip():
+        raise UsageProblem("--once has an empty KEY", "name the run, as in --once nightly-2026-01-31, or write auto")
+
+
+def check_targets(asked: Asked, into: Destination | None) -> None:
+    """Find out before anything is started what could not be written at the end. Raises UsageProblem."""
+    check_directory(into)
+    if asked.state_file is not None:
+        check_target(Path(asked.state_file), "--state-file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +106,8 @@ class Start:
         key = self.starting.once
         if key is None:
             return self._send(state_file, None), True
+        from noxcli.cli.once import open_once  # loaded with --once alone
+
         with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self.version_id)) as once:
             once.wait_for_turn()
             earlier = once.earlier(self._comparison(), self._recall, self.patience)
@@ -75,7 +123,7 @@ class Start:
         nodes = inputs_of(self.known.definition) if self.known is not None and not self.starting.no_check else None
         return Comparison(nodes, self.inputs.secret)
 
-    def _send(self, state_file: str | None, once: Once | None) -> Run:
+    def _send(self, state_file: str | None, once: "Once | None") -> Run:
         """Store the files and start the run, once."""
         call, context, api = self.call, self.call.context, self.call.api
         payload = stored(call, self.inputs, self.patience)
@@ -150,19 +198,17 @@ def prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Starting
     return Start(call, starting, found, known, inputs, version.id if version else None, patience)
 
 
-def see_through(
-    start: Start, delivering: Delivering, following: Following, into: Destination | None, state_file: str | None
-) -> None:
+def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
     """Start the run and follow it to its output, as far as the options ask for it.
 
     Raises as the steps do; where a signal is to stop the run, Interruption with what became of it.
     """
-    call, context = start.call, start.call.context
-    if start.starting.dry_run:
+    call, context, following = start.call, start.call.context, asked.following
+    if asked.starting.dry_run:
         show_request(context, start.found, start.request(start.inputs.shown()))
         return
-    run, fresh = start.begin(state_file)
-    if start.starting.detach:
+    run, fresh = start.begin(asked.state_file)
+    if asked.starting.detach:
         context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
         if context.writes_text:
             context.terminal.write(f"{run.id}\n")
@@ -172,24 +218,11 @@ def see_through(
     try:
         finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
         judge(call, finished)
-        deliver(call, finished, delivering, into, workflow=start.known)
+        deliver(call, finished, asked.delivering, into, workflow=start.known)
     except Interrupted as signal:
         if not context.stops_runs(following.on_interrupt):
             raise
         raise _stopped(call, signal) from None
-
-
-def check_start(starting: Starting, reporting: Reporting, timeout: float | None) -> None:
-    """Find out what keeps a run from being started, before a server is asked.
-
-    Raises UsageProblem, and TimedOutBeforeStart for a limit of no time.
-    """
-    if timeout == 0:
-        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
-    if reporting.asserts and (starting.detach or starting.dry_run):
-        raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    if starting.once is not None and not starting.once.strip():
-        raise UsageProblem("--once has an empty KEY", "name the run, as in --once nightly-2026-01-31, or write auto")
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
