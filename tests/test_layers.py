@@ -46,6 +46,7 @@ FOREIGN = {
 }
 CROSSING = {
     "engines",
+    "crossed",
     "completions",
     "faults",
     "fuzz",

@@ -77,6 +77,7 @@ class EventReader:
         self._replayed: int | None = None  # how many events the last replay had that closed before the cursor
         self._last_state: object = None
         self._feed: Feed | None = None
+        self._last: RunEvent | None = None
         self._connects = 0
         self._look_after = min(FIRST_LOOK, idle_timeout)
         self._silence_told = False
@@ -86,6 +87,12 @@ class EventReader:
     def opened(self) -> bool:
         """True where the last connection became a stream of events."""
         return self._feed is not None and self._feed.opened
+
+    @property
+    def whole(self) -> bool:
+        """True where the events were read to their end: it was announced, or the last one tells of the present pause."""
+        paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
+        return self.ending is Ending.ANNOUNCED or paused
 
     @property
     def connects(self) -> int:
@@ -186,6 +193,7 @@ class EventReader:
             burst += self.end_search()
             if not self.ledger.overflowed:
                 self.ending = Ending.ANNOUNCED
+        self._last = fresh[-1] if fresh else self._last
         if any(map(self._is_movement, fresh)):
             self._limits.moved()
         if fresh:
@@ -265,10 +273,15 @@ def place_of_end(events: Sequence[RunEvent]) -> int | None:
 
 def _hints_at_an_end(event: RunEvent) -> bool:
     """True where an event names a status in which nothing more goes on, without announcing the end."""
-    if not isinstance(event.data, dict):
-        return False
-    said = event.workflow_status or (event.data.get("status") if event.type == "state" else None)
+    said = _named_ending(event)
     return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)
+
+
+def _named_ending(event: RunEvent) -> object:
+    """Return the status of the run that an event names, where it may be the last one."""
+    if not isinstance(event.data, dict):
+        return None
+    return event.workflow_status or (event.data.get("status") if event.type == "state" else None)
 
 
 def _is_news(event: RunEvent) -> bool:

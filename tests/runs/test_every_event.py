@@ -150,6 +150,17 @@ def test_a_server_with_a_short_memory_that_announces_nothing(noxcli: Noxcli, pla
     assert label(result) in {"assumed", "broken"}
 
 
+@pytest.mark.parametrize("closing", ["none", "error", "timeout"])
+@pytest.mark.parametrize("reaction", ["close", "end"])
+def test_a_pause_that_the_last_event_tells_leaves_no_gap(
+    noxcli: Noxcli, plays: Any, reaction: str, closing: str
+) -> None:
+    switches = {"on_paused": reaction, "closing_event": closing}
+    workflow = plays(script=[Emit("Write", "x")], status="awaiting_human_feedback", switches=switches)
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert (result.code, result.own) == (10, ["started", "paused", "result"])
+
+
 def test_a_stream_that_goes_on_for_ever_does_not_hold_the_verdict_back(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
