@@ -92,17 +92,19 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--query' 'wait:--assert' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
         case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
         case 'inspect:--node' 'inspect:--iteration' 'inspect:--query' 'inspect:--timeout' 'inspect:--retry-for' 'inspect:--connect-timeout' 'inspect:--color' 'inspect:--log-file' 'inspect:--base-url' 'inspect:--api-key-file' 'inspect:--profile'
+            return 0
+        case 'report:--output' 'report:-o' 'report:--timeout' 'report:--retry-for' 'report:--connect-timeout' 'report:--color' 'report:--log-file' 'report:--base-url' 'report:--api-key-file' 'report:--profile'
             return 0
         case 'workflows:--limit' 'workflows:--query' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
             return 0
@@ -112,9 +114,9 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'runs:--status' 'runs:--since' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--expect-as' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--expect-as' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
-        case 'merge-batch:--results' 'merge-batch:--junit' 'merge-batch:--color'
+        case 'merge-batch:--results' 'merge-batch:--report' 'merge-batch:--junit' 'merge-batch:--color'
             return 0
         case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
@@ -122,7 +124,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'schema:--query'
             return 0
-        case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switch'
+        case 'sandbox:--port' 'sandbox:--key' 'sandbox:--speed' 'sandbox:--scenario' 'sandbox:--replay' 'sandbox:--switches' 'sandbox:--switch'
             return 0
     end
     return 1
@@ -215,6 +217,7 @@ complete -c noxcli -n '__noxcli_at 0' -a wait -d 'Wait for runs to end, and prin
 complete -c noxcli -n '__noxcli_at 0' -a fetch-output -d 'Print or save the output of a finished run'
 complete -c noxcli -n '__noxcli_at 0' -a stop -d 'Stop runs, and print RUN_ID<TAB>STATUS for each'
 complete -c noxcli -n '__noxcli_at 0' -a inspect -d 'Show a run\'s nodes in the order of the work: status, times, sizes and errors'
+complete -c noxcli -n '__noxcli_at 0' -a report -d 'Write an HTML page about a run, saved events, or a batch'
 complete -c noxcli -n '__noxcli_at 0' -a workflows -d 'List workflows, last changed first'
 complete -c noxcli -n '__noxcli_at 0' -a versions -d 'List the saved versions of a workflow, newest first'
 complete -c noxcli -n '__noxcli_at 0' -a inputs -d 'Show a workflow\'s inputs, and a command line to start from'
@@ -228,7 +231,7 @@ complete -c noxcli -n '__noxcli_at 0' -a completion -d 'Print the completion scr
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
 complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the help of a command, the exit codes, or the manual'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -s V -d 'Print the version and exit'
-complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help' -l help -s h -d 'Show this message and exit'
+complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'
 complete -c noxcli -n '__noxcli_in run batch' -l secret -x -d 'Send this environment variable\'s value, and never show it'
 complete -c noxcli -n '__noxcli_in run batch' -l dry-run -d 'Check the inputs and print the request without sending it'
@@ -246,36 +249,41 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Rep
 complete -c noxcli -n '__noxcli_in run stream fetch-output inspect' -l no-expand -d 'Do not download the full text of truncated outputs'
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l assert -x -d 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l report -r -F -d 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
 complete -c noxcli -n '__noxcli_in run stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
 complete -c noxcli -n '__noxcli_in run stream wait' -l idle-timeout -x -d 'Poll the run\'s status after this long without events'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output inspect workflows versions inputs runs batch' -l retry-for -x -d 'Keep retrying this long while the server is unreachable'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output inspect report workflows versions inputs runs batch' -l retry-for -x -d 'Keep retrying this long while the server is unreachable'
 complete -c noxcli -n '__noxcli_in run stream wait' -l on-pause -x -a 'exit wait' -d 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'
 complete -c noxcli -n '__noxcli_in run stream wait' -l on-timeout -x -a 'detach stop' -d 'At --timeout or --stall-timeout, stop the run or leave it'
 complete -c noxcli -n '__noxcli_in run batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
+complete -c noxcli -n '__noxcli_in run' -l fail-fast -d 'Exit with 1 at the first node that failed; --on-interrupt stop stops the run'
 complete -c noxcli -n '__noxcli_in run stream wait batch' -l poll-interval -x -d 'Wait this long between polls'
 complete -c noxcli -n '__noxcli_in run stream wait' -l no-stream -d 'Poll instead of streaming events'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch doctor' -l connect-timeout -x -d 'Limit each connection attempt to this long'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch' -l quiet -s q -d 'Hide progress; errors still show'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch doctor' -l verbose -s v -d 'Also show requests, retries and timings; never keys or values'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch' -l color -x -a 'auto always never' -d 'Color stderr'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch doctor' -l log-file -r -F -d 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch config doctor' -l base-url -x -d 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch config doctor' -l api-key-file -r -F -d 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs batch config doctor' -l profile -x -a '(__noxcli_known profile)' -d 'Use this profile from the config file. [env: NOXCLI_PROFILE]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch doctor' -l connect-timeout -x -d 'Limit each connection attempt to this long'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch' -l quiet -s q -d 'Hide progress; errors still show'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch doctor' -l verbose -s v -d 'Also show requests, retries and timings; never keys or values'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch' -l color -x -a 'auto always never' -d 'Color stderr'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch doctor' -l log-file -r -F -d 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch config doctor' -l base-url -x -d 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch config doctor' -l api-key-file -r -F -d 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect report workflows versions inputs runs batch config doctor' -l profile -x -a '(__noxcli_known profile)' -d 'Use this profile from the config file. [env: NOXCLI_PROFILE]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume after this event (its redis_id)'
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Resume after the last event read on this machine'
+complete -c noxcli -n '__noxcli_in stream' -l fail-fast -d 'Exit with 1 at the first failed node; the run continues'
 complete -c noxcli -n '__noxcli_in wait' -l any -d 'Exit when the first run has ended'
 complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run that did not complete'
+complete -c noxcli -n '__noxcli_in wait' -l for -x -d 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit 12 if the run ends without'
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait until the run has ended'
 complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in inspect' -l node -x -d 'Print the inputs and outputs of this node: its name or id'
 complete -c noxcli -n '__noxcli_in inspect' -l iteration -x -d 'With --node in a loop: its N-th time. [default: the server\'s]'
 complete -c noxcli -n '__noxcli_in inspect' -l logs -d 'Print the run\'s logs'
 complete -c noxcli -n '__noxcli_in inspect workflows versions runs config doctor schema' -l json -d 'Print one JSON document'
+complete -c noxcli -n '__noxcli_in report' -l output -s o -r -F -d 'Write the page to FILE; - is stdout'
 complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List at most N'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
 complete -c noxcli -n '__noxcli_in runs' -l status -x -a 'awaiting_human_feedback completed failed queued running stopped' -d 'List only runs in this status; repeatable'
@@ -303,6 +311,7 @@ complete -c noxcli -n '__noxcli_in sandbox' -l key -x -a '(__noxcli_known output
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Make time pass this many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --format ndjson'
+complete -c noxcli -n '__noxcli_in sandbox' -l switches -r -F -d 'Set the switches that this file lists (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Choose a behavior that the API\'s docs leave open'
 complete -c noxcli -n '__noxcli_in help' -l man -d 'Print the manual page instead, as troff source'
 complete -c noxcli -n '__noxcli_in help' -l install -d 'With --man, write every manual page to where `man` finds your own'
@@ -313,6 +322,7 @@ complete -c noxcli -n '__noxcli_at 1+ wait' -k -a '(__noxcli_known run)'
 complete -c noxcli -n '__noxcli_at 1 fetch-output' -k -a '(__noxcli_known run)'
 complete -c noxcli -n '__noxcli_at 1+ stop' -k -a '(__noxcli_known run)'
 complete -c noxcli -n '__noxcli_at 1 inspect' -k -a '(__noxcli_known run)'
+complete -c noxcli -n '__noxcli_at 1 report' -k -a '(__noxcli_known run)'
 complete -c noxcli -n '__noxcli_at 1 versions' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 1 inputs' -a '(__noxcli_known workflow)'
 complete -c noxcli -n '__noxcli_at 1 runs' -a '(__noxcli_known workflow)'
@@ -322,4 +332,4 @@ complete -c noxcli -n '__noxcli_at 3+ batch' -a '(__noxcli_inputs)'
 complete -c noxcli -n '__noxcli_at 1+ merge-batch' -a '(__fish_complete_directories)'
 complete -c noxcli -n '__noxcli_at 1 completion' -a 'bash zsh fish powershell'
 complete -c noxcli -n '__noxcli_at 1+ sandbox' -a '(__noxcli_inner)'
-complete -c noxcli -n '__noxcli_at 1 help' -a 'run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help exit-codes'
+complete -c noxcli -n '__noxcli_at 1 help' -a 'run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help exit-codes'

@@ -18,6 +18,7 @@ VERBS = {
     "fetch-output": ("Run", "Print or save the output of a finished run."),
     "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
     "inspect": ("Look", "Show a run's nodes in the order of the work: status, times, sizes and errors."),
+    "report": ("Look", "Write an HTML page about a run, saved events, or a batch."),
     "workflows": ("Look", "List workflows, last changed first."),
     "versions": ("Look", "List the saved versions of a workflow, newest first."),
     "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),

@@ -19,7 +19,7 @@ from noxcli.app import VERBS, app
 from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
-from noxcli.sandbox import faults, files, switches
+from noxcli.sandbox import faults, files, switches, switchfile
 from noxcli.sandbox.builtin import BUILT_IN
 
 ROOT = make_man.ROOT
@@ -198,7 +198,10 @@ def switches_page() -> str:
     parts = [
         "# Switches\n\n",
         "A switch chooses a behavior of the [sandbox](../rehearsing.md) that the API's documentation leaves open.\n",
-        "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n",
+        "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n\n",
+        "`noxcli sandbox --switches FILE` sets those of a file, and `--switch` is stronger. The file is TOML:\n\n",
+        f'```toml\nformat = "{switchfile.SWITCHES_FORMAT}"\n\n',
+        '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n',
     ]
     for heading, group in switch_groups():
         rows = [

@@ -51,6 +51,7 @@ CROSSING = {
     "faults",
     "fuzz",
     "hostile",
+    "release",
     "sdk",
 }  # folders of tests that are not about one room
 

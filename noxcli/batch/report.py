@@ -61,6 +61,7 @@ class Joined:
 
     directories: list[Path]
     header: Header
+    headers: Mapping[str, Header]  # by directory
     rows: int = 0
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are not here
     doubled: dict[int, list[str]] = field(default_factory=dict)  # rows with runs in several journals
@@ -78,7 +79,7 @@ class Joined:
         if len(directories) > MOST_DIRECTORIES:
             raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST_DIRECTORIES} at most")
         headers = [_header_of(directory) for directory in directories]
-        joined = cls(directories, headers[0])
+        joined = cls(directories, headers[0], dict(zip(map(str, directories), headers, strict=True)))
         for directory, header in zip(directories, headers, strict=True):
             joined._require_same(directory, header)
         joined._find_absent([Shard.parse(header.shard) for header in headers])

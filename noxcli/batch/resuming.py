@@ -75,13 +75,19 @@ def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -
 
     `argv` is the command line of this call.
     """
-    wanted = ["--resume"] if left else ["--retry-failed"] if any(codes.get(code) for code in FINAL - {0}) else []
-    if codes.get(ExitCode.START_UNKNOWN) and "--retry-in-doubt" not in argv:
-        wanted.append("--adopt")
+    wanted = flags_to_continue(argv, codes, left)
     if not wanted:
         return None
     line = shlex.join([*argv, *(flag for flag in wanted if flag not in argv)])
     return f"{'continue' if left else 'run those that failed again'} with: noxcli {line}"
+
+
+def flags_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> list[str]:
+    """Return the flags that work on the rows that did not complete, `left` of which may still be finished."""
+    wanted = ["--resume"] if left else ["--retry-failed"] if any(codes.get(code) for code in FINAL - {0}) else []
+    if codes.get(ExitCode.START_UNKNOWN) and "--retry-in-doubt" not in argv:
+        wanted.append("--adopt")
+    return wanted
 
 
 def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:

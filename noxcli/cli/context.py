@@ -160,7 +160,9 @@ class Context:
     def event_writer(self) -> Renderer | None:
         """Return what writes events to stdout as they come; text and json have nothing to say before the end."""
         if self.format is Format.NDJSON:
-            return self._lines()
+            lines = self._lines()
+            lines.documents.inputs = self.outcome.shown_inputs(self.terminal.mask)
+            return lines
         return Content(self.terminal) if self.format is Format.CONTENT else None
 
     def write_reports(self, exit_code: ExitCode) -> ExitCode:
@@ -252,11 +254,14 @@ class Context:
             raise
         self.terminal.write(as_line(found, indent=indent))
 
-    def tell(self, run: Run) -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""
+    def tell(self, run: Run, *more: str) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it.
+
+        `more` stands in further columns.
+        """
         self.log.note_run(run)
         if self.writes_text:
-            self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
+            self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
 
     def enter(self, phase: Phase) -> None:
         """Note how far the command has come."""

@@ -63,6 +63,7 @@ class Reporting:
     """What is written for other programs beside stdout."""
 
     asserts: options.Asserts = None
+    report: options.Report = None
     junit: options.Junit = None
     dotenv: options.Dotenv = None
     ci: options.Ci = None
@@ -78,5 +79,6 @@ class Following:
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
+    fail_fast: bool = False  # an option only of what shows its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False

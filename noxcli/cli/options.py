@@ -146,10 +146,23 @@ OnInterrupt = Annotated[
 OnTimeout = Annotated[
     WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
 ]
+FailFastNode = Annotated[
+    bool,
+    typer.Option("--fail-fast", help="Exit with 1 at the first node that failed; --on-interrupt stop stops the run."),
+]
+LeaveAtFailure = Annotated[
+    bool, typer.Option("--fail-fast", help="Exit with 1 at the first failed node; the run continues.")
+]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
+Report = Annotated[
+    str | None,
+    typer.Option(
+        "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
+    ),
+]
 Asserts = Annotated[
     list[str] | None,
     typer.Option(

@@ -28,7 +28,7 @@ HEADINGS = {
         "--no-expand",
         "--install",
     ),
-    "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--expect-as", "--report", "--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",

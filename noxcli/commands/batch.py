@@ -33,7 +33,7 @@ from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
-from noxcli.files import check_target
+from noxcli.files import check_target, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
@@ -148,6 +148,7 @@ class RowResults:
     asserts: options.Asserts = None
     expect: ExpectOption = None
     expect_as: ExpectAsOption = ExpectAs.EXACT
+    report: options.Report = None
     junit: options.Junit = None
     ci: options.Ci = None
 
@@ -189,8 +190,9 @@ def batch(
     call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
     context = call.context
     material = _material(context, source, at_work.output_dir, results.shard)
-    if results.junit is not None:
-        check_target(Path(results.junit), "--junit")
+    for option, file in (("--junit", results.junit), ("--report", results.report)):
+        if file is not None:
+            check_target(Path(file), option)
     expected = _expected(context, material, results)
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
@@ -202,6 +204,8 @@ def batch(
             return
         if results.junit is not None:
             stack.callback(_write_junit, Path(results.junit), material.directory, context.terminal.mask)
+        if results.report is not None:
+            stack.callback(_write_page, Path(results.report), material.directory, context)
         rows = material.with_files(stored(call, material.common, target.patience))
         plan = replace(
             _plan(call, material, target, begun),
@@ -444,3 +448,10 @@ def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
             if shard.has(row.row):
                 for case in row.cases(joined.header.workflow_id):
                     report.add(case)
+
+
+def _write_page(target: Path, directory: Path, context: Context) -> None:
+    from noxcli.batch.page import page_of  # as above
+    from noxcli.batch.report import Joined
+
+    save(target, page_of(Joined.read([directory]), context.terminal.mask, target.parent, context.argv))

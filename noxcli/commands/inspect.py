@@ -13,15 +13,14 @@ from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
-from noxcli.models import Finished, Run, is_uuid
-from noxcli.nearest import nearest
+from noxcli.models import Finished, Run
 from noxcli.outputs.expand import complete_inline, is_complete, require_whole
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
 from noxcli.runs.inside import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
-from noxcli.runs.resolve import one_run
+from noxcli.runs.resolve import one_run, resolve_node
 from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
@@ -87,7 +86,7 @@ def inspect(
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
-        inside = _inside(call, found, patience)
+        inside = inside_of(call, found, patience)
         if shown.node is not None:
             inside.io = _node_io(call, inside, shown, patience)
     if not context.writes_text:
@@ -175,7 +174,7 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
-def _inside(call: Invocation, run: Run, patience: Patience) -> Inside:
+def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
     """Return what the record, the events of a failed run, and the run's data tell."""
     context, api = call.context, call.api
     if run.status == "failed":
@@ -204,7 +203,7 @@ def _is_overloaded(error: Unavailable) -> bool:
 def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for a node that is none."""
     assert shown.node is not None
-    node_id, names = _node_meant(shown.node, inside.progress.names), inside.progress.names
+    node_id, names = resolve_node(shown.node, inside.progress.names), inside.progress.names
     try:
         answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
     except NotFound as error:
@@ -216,18 +215,3 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
     delivered = complete_inline(call.api, answer, patience)
     require_whole(delivered, inside.run)
     return {**told, "data": delivered.output, "complete": delivered.complete}
-
-
-def _node_meant(text: str, names: dict[str, str]) -> str:
-    """Return the id of the node that is called so. One that the definition lacks may be part of another workflow."""
-    found = [node_id for node_id, name in names.items() if text in {node_id, name}]
-    if len(found) > 1:
-        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
-    if found:
-        return found[0]
-    if is_uuid(text) or not names:
-        return text
-    near = nearest(text, names.values())
-    raise UsageProblem(
-        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
-    )

@@ -46,6 +46,7 @@ class FollowingOwn(Following):
     """How the run is followed that the command has started itself."""
 
     on_interrupt: options.OnInterrupt = None
+    fail_fast: options.FailFastNode = False
 
 
 @grouped
@@ -148,9 +149,9 @@ class Start:
                     ),
                     call.deadline.left(LONGEST_START),
                 )
-                context.outcome.run = started
+                context.outcome.run, context.outcome.inputs = started, self.inputs.shown()
                 context.log.note_run(started)
-                digest, shown = wanted.input.digest, self.inputs.shown()
+                digest, shown = wanted.input.digest, context.outcome.inputs
                 context.history.begin(started, context.base_url, shown, digest, moment.by_server())
                 context.cache.run(started, (self.known or self.found).name)
                 _note_state(context, state_file, started)

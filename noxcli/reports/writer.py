@@ -1,10 +1,11 @@
-"""The reports beside stdout: `--junit`, `--dotenv`, and the files of the CI system."""
+"""The reports beside stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from noxcli.errors import ExitCode
+from noxcli.files import save
 from noxcli.models import Run
 from noxcli.query import Query
 from noxcli.redaction import Mask
@@ -17,6 +18,7 @@ from noxcli.reports.result import Outcome, own_code
 class Reports:
     """The reports of one command line; without options and outside of CI there are none."""
 
+    page: Path | None = None
     junit: Path | None = None
     dotenv: Path | None = None
     output_dir: str | None = None
@@ -38,6 +40,8 @@ class Reports:
 
         A report that is written again replaces the first one.
         """
+        if self.page is not None:
+            yield lambda code: self._write_page(outcomes, code, mask)
         if self.junit is not None:
             yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
         if self.dotenv is not None:
@@ -50,6 +54,16 @@ class Reports:
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
             return
         self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+
+    def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+        assert self.page is not None
+        from noxcli.reports.html.run import Told, run_page  # loaded where a page is written
+
+        runs = [
+            Told(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
+            for outcome in outcomes
+        ]
+        save(self.page, run_page(runs, mask, self.page.parent))
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None

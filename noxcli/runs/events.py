@@ -90,9 +90,14 @@ class EventReader:
 
     @property
     def whole(self) -> bool:
-        """True where the events were read to their end: it was announced, or the last one tells of the present pause."""
+        """True where the events were read to their end: one announced it, or the last one tells of the present pause."""
         paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
         return self.ending is Ending.ANNOUNCED or paused
+
+    @property
+    def left_quietly(self) -> bool:
+        """True where the last connection stayed open and said nothing more."""
+        return self.ending is Ending.QUIET
 
     @property
     def connects(self) -> int:
@@ -136,7 +141,8 @@ class EventReader:
         except CursorRefused:
             self.replay = True
         except (Unavailable, StreamUnsupported, Unauthorized, NotFound, Refused):
-            pass  # the caller says what that means
+            # What that means, the caller says; but a position that was refused once is not asked for again.
+            self.replay = self.ledger.searching
         finally:
             feed.close()
 
@@ -183,7 +189,10 @@ class EventReader:
             self.ending = Ending.BROKEN
 
     def _broke_off(self, broken: Unavailable) -> list[Update]:
-        return self._replay_closed() if isinstance(broken, StreamClosed) else list(self.ledger.settle())
+        if isinstance(broken, StreamClosed):
+            return self._replay_closed()
+        self.replay = self.ledger.searching
+        return list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
         ends = place_of_end(events)

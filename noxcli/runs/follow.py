@@ -41,6 +41,8 @@ class Policy:
     stall_timeout: float | None = None
     retry_for: float = 300.0  # without any answer, before contact counts as lost
     stop_when_late: bool = False  # True: a run that outlasts a limit is stopped
+    fail_fast: bool = False  # True: a failed node ends the following
+    stop_when_failed: bool = False  # True: then the run is stopped as well
 
     def over(self, run: Run) -> bool:
         """True where there is nothing to wait for any more."""
@@ -184,11 +186,11 @@ class Follower:
     def _complete_events(self) -> Generator[Burst, None, None]:
         """Fetch the events that the record has outrun, as long as tries bring any; what stays missing is a gap."""
         reader, backoff = self._reader, Backoff()
-        while not reader.whole and reader.ending is not Ending.QUIET and reader.may_wait:
+        while not (reader.whole or reader.left_quietly) and reader.may_wait:
             before = self.ledger.accepted
             yield from reader.fetch_rest()
             unannounced = self.run.status not in ANNOUNCED_ENDINGS or reader.nothing_behind_the_cursor
-            if reader.whole or reader.ending is Ending.QUIET or (reader.ending is Ending.CLOSED and unannounced):
+            if reader.whole or reader.left_quietly or (reader.ending is Ending.CLOSED and unannounced):
                 break
             if self.ledger.accepted > before:
                 backoff.reset()

@@ -161,3 +161,21 @@ def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
     if isinstance(failure, Unavailable):
         return patience.keep_trying(look)  # it may have been a slip of somebody in between
     raise failure
+
+
+def resolve_node(text: str, names: Mapping[str, str]) -> str:
+    """Return the id of the node with that name or id; `names` are the nodes' by id.
+
+    One that they lack may be part of another workflow. Raises UsageProblem for a name that none has, or several have.
+    """
+    found = [node_id for node_id, name in names.items() if text in {node_id, name}]
+    if len(found) > 1:
+        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
+    if found:
+        return found[0]
+    if is_uuid(text) or not names:
+        return text
+    near = nearest(text, names.values())
+    raise UsageProblem(
+        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
+    )

@@ -74,7 +74,13 @@ class Judge:
         got, own, truth = self.seen.result.events, self.seen.result.own, self.seen.truth
         self.expect(own.count("result") == 1, own.count("result"), "results")
         told_apart = not oracle.is_blind(self.stage.switches)
-        self.expect(not told_apart or oracle.is_subsequence(got, truth), "out of order or twice", _short(got), "of", _short(truth))
+        self.expect(
+            not told_apart or oracle.is_subsequence(got, truth),
+            "out of order or twice",
+            _short(got),
+            "of",
+            _short(truth),
+        )
         due = self.seen.truth[promise.first or 0 :]
         missing = len(due) - len(self.seen.result.events)
         gap = "gap" in own
