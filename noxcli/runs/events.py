@@ -90,7 +90,7 @@ class EventReader:
 
     @property
     def whole(self) -> bool:
-        """True where the events were read to their end: one announced it, or the last one tells of the present pause."""
+        """True where the events were read to their end: one announced it, or the last tells of the present pause."""
         paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
         return self.ending is Ending.ANNOUNCED or paused
 

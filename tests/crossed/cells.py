@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.run import Run
 from tests.crossed import oracle
 from tests.crossed.oracle import Events
-from tests.crossed.stage import REASON, TABLE, VERSION, Seen, Stage
+from tests.crossed.stage import ESSAY, REASON, TABLE, VERSION, Seen, Stage
 
 CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting_human_feedback": 10}
 PAUSED = "awaiting_human_feedback"
@@ -74,13 +74,8 @@ class Judge:
         got, own, truth = self.seen.result.events, self.seen.result.own, self.seen.truth
         self.expect(own.count("result") == 1, own.count("result"), "results")
         told_apart = not oracle.is_blind(self.stage.switches)
-        self.expect(
-            not told_apart or oracle.is_subsequence(got, truth),
-            "out of order or twice",
-            _short(got),
-            "of",
-            _short(truth),
-        )
+        ordered = oracle.is_subsequence(got, truth) or not told_apart
+        self.expect(ordered, "out of order or twice", _short(got), "of", _short(truth))
         due = self.seen.truth[promise.first or 0 :]
         missing = len(due) - len(self.seen.result.events)
         gap = "gap" in own
@@ -319,7 +314,7 @@ def fetch_files(stage: Stage, name: str) -> Judge:
         judge.output(judge.seen.result.json["output"], judge.seen.run)
         files = [path.read_bytes() for path in out.iterdir() if path.name != "manifest.json"]
         judge.expect(TABLE in files, "the file is not there", sorted(out.iterdir()))
-        judge.expect(oracle.ESSAY.encode() in files, "the text is not there", sorted(out.iterdir()))
+        judge.expect(ESSAY.encode() in files, "the text is not there", sorted(out.iterdir()))
     return judge
 
 

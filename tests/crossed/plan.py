@@ -1,4 +1,4 @@
-"""Which combinations of switches are played: every pair of settings, every three of the event stream, or random ones."""
+"""The combinations of switches: every pair of settings, every three of the event stream, or random ones."""
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence

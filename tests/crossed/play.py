@@ -39,6 +39,7 @@ def quick() -> Iterator[None]:
     """Wait less for what a silent stream of this machine may still have to say; no clock can shorten that."""
     with ExitStack() as stack:
         stack.enter_context(patch("noxcli.runs.events.LAST_EVENTS_GRACE", 0.4))
+        stack.enter_context(patch("noxcli.runs.events.FIRST_LOOK", 0.1))
         stack.enter_context(patch("noxcli.runs.reasons.FIRST_EVENT", 0.4))
         stack.enter_context(patch("noxcli.runs.reasons.QUIET", 0.4))
         yield

@@ -127,7 +127,7 @@ class Stage:
             threading.Event().wait(0.002)
         return run
 
-    def call(self, workflow: str, *argv: str, target: Run | None = None, stdin: str = "") -> Seen:
+    def call(self, workflow: str, *argv: str, target: Run | None = None) -> Seen:
         """Call noxcli, and return what it gave and what it asked for."""
         self.calls += 1
         before = len(self.sandbox.requests)
