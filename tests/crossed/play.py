@@ -69,7 +69,7 @@ def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:
 
 
 def all_played(
-    combinations: Iterable[Combination], cells: Sequence[str], at_once: int = 6
+    combinations: Iterable[Combination], cells: Sequence[str], at_once: int = 8
 ) -> Iterator[tuple[Combination, list[Failure], float]]:
     """Yield each combination with its failures and its seconds."""
 
