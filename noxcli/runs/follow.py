@@ -41,6 +41,8 @@ class Policy:
     stall_timeout: float | None = None
     retry_for: float = 300.0  # without any answer, before contact counts as lost
     stop_when_late: bool = False  # True: a run that outlasts a limit is stopped
+    fail_fast: bool = False  # True: a failed node ends the following
+    stop_when_failed: bool = False  # True: then the run is stopped as well
 
     def over(self, run: Run) -> bool:
         """True where there is nothing to wait for any more."""
