@@ -500,6 +500,35 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'probe' = @{
+            Help = 'Learn how a server behaves where the API''s documentation is silent'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+                @{ Kind = 'input'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
+                @{ Names = @('--secret'); Help = 'Send this environment variable''s value, and never show it'; Kind = 'other'; Words = @() }
+                @{ Names = @('--run'); Help = 'Learn from this run. [default: the newest completed one]'; Kind = 'run'; Words = @() }
+                @{ Names = @('--start'); Help = 'Start up to N runs: one to watch, a second one to stop'; Kind = 'other'; Words = @() }
+                @{ Names = @('--max-requests'); Help = 'Send at most N requests'; Kind = 'other'; Words = @() }
+                @{ Names = @('--watch'); Help = 'Watch a silent event stream for this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--write'); Help = 'Write what was learned for sandbox --switches'; Kind = 'file'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'schema' = @{
             Help = 'Print the JSON Schemas of the documents that noxcli prints'
             Arguments = @(
@@ -532,7 +561,7 @@ function __noxcli_verbs {
                 @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }
-                @{ Names = @('--switches'); Help = 'Set the switches that this file lists (TOML)'; Kind = 'file'; Words = @() }
+                @{ Names = @('--switches'); Help = 'Set the switches of this file, as probe --write makes it'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
@@ -540,7 +569,7 @@ function __noxcli_verbs {
         'help' = @{
             Help = 'Print the help of a command, the exit codes, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }

@@ -27,6 +27,7 @@ VERBS = {
     "merge-batch": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
     "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
+    "probe": ("Set up", "Learn how a server behaves where the API's documentation is silent."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell, or install it."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),

@@ -201,7 +201,8 @@ def switches_page() -> str:
         "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n\n",
         "`noxcli sandbox --switches FILE` sets those of a file, and `--switch` is stronger. The file is TOML:\n\n",
         f'```toml\nformat = "{switchfile.SWITCHES_FORMAT}"\n\n',
-        '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n',
+        '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n\n',
+        "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n",
     ]
     for heading, group in switch_groups():
         rows = [

@@ -11,7 +11,7 @@ from noxcli.models import Run
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.api.probe import Probe, StreamLook
+    from noxcli.api.connection import ConnectionLook, StreamLook
 
 MOST_SKEW = 30.0  # seconds
 SLOW = 2.0  # seconds for an answer on an open connection
@@ -49,7 +49,7 @@ class Check:
         return cls(name, CheckVerdict.FAILED, error.message, error.hint, error)
 
 
-def judge_server(first: "Probe", second: "Probe") -> Check:
+def judge_server(first: "ConnectionLook", second: "ConnectionLook") -> Check:
     """Judge whether this is the server, and how fast it answers."""
     if first.redirect is not None:
         error = Refused(f"it redirects to {first.redirect}", "set the base URL to where the API really is")
@@ -60,7 +60,7 @@ def judge_server(first: "Probe", second: "Probe") -> Check:
     return Check("server", CheckVerdict.OK, told)
 
 
-def judge_tls(probe: "Probe", url: str, *, to_this_machine: bool) -> Check:
+def judge_tls(look: "ConnectionLook", url: str, *, to_this_machine: bool) -> Check:
     """Judge the encryption and how long the certificate lasts."""
     if url.startswith("http:"):
         if to_this_machine:
@@ -68,24 +68,24 @@ def judge_tls(probe: "Probe", url: str, *, to_this_machine: bool) -> Check:
         return Check(
             "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, outside of a closed network"
         )
-    told = probe.tls or "encrypted by the proxy"
-    if probe.certificate_ends is None:
+    told = look.tls or "encrypted by the proxy"
+    if look.certificate_ends is None:
         return Check("tls", CheckVerdict.OK, told)
-    days = (probe.certificate_ends - datetime.now(UTC)).days
-    told = f"{told}, certificate until {probe.certificate_ends:%Y-%m-%d}"
+    days = (look.certificate_ends - datetime.now(UTC)).days
+    told = f"{told}, certificate until {look.certificate_ends:%Y-%m-%d}"
     if days < SOON:
         return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "ask the server's operator to renew it")
     return Check("tls", CheckVerdict.OK, told)
 
 
-def judge_clock(probe: "Probe") -> Check:
+def judge_clock(look: "ConnectionLook") -> Check:
     """Judge this machine's clock by the server's."""
-    if probe.clock_ahead is None:
+    if look.clock_ahead is None:
         return Check("clock", CheckVerdict.UNCHECKED, "the server does not report its time")
-    skew = abs(probe.clock_ahead)
+    skew = abs(look.clock_ahead)
     if skew <= MOST_SKEW:
         return Check("clock", CheckVerdict.OK, "agrees with the server's")
-    side = "behind" if probe.clock_ahead > 0 else "ahead of"
+    side = "behind" if look.clock_ahead > 0 else "ahead of"
     return Check(
         "clock", CheckVerdict.WARNING, f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)"
     )

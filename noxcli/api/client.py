@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import requests
@@ -14,7 +14,6 @@ from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
-from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
@@ -23,6 +22,10 @@ from noxcli.models import Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.api.raw import RawAnswer, RawRequest, RawStream
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
 # is refused, 50 is asked for, and then whatever the server gives by itself.
@@ -160,12 +163,28 @@ class NoxusApi:
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def probe(self) -> Probe:
+    def look_at_connection(self) -> "ConnectionLook":
         """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
-        return probe(self._http, "/v1/admin/me")
+        from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
-    def look_at_events(self, run_id: str, seconds: float) -> StreamLook:
+        return look_at_connection(self._http, "/v1/admin/me")
+
+    def ask_raw(self, request: "RawRequest") -> "RawAnswer":
+        """Return the answer to a request of any form, whatever its status. Raises Unavailable where there is none."""
+        from noxcli.api.raw import raw_answer  # loaded by `probe`
+
+        return raw_answer(self._http, request)
+
+    def watch_raw(self, request: "RawRequest") -> "RawStream":
+        """Open a stream of any form; it is read, byte by byte as it comes, in a thread of its own."""
+        from noxcli.api.raw import RawStream
+
+        return RawStream(self._http, request)
+
+    def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for so long at most."""
+        from noxcli.api.connection import look_at
+
         return look_at(lambda: self._connect_events(run_id, None), seconds)
 
     def download(

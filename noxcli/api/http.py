@@ -146,10 +146,20 @@ class Http:
         return response
 
     @masked
-    def ask(self, path: str) -> requests.Response:
-        """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: AnswerLimit | None = None,
+    ) -> requests.Response:
+        """Return the answer to a request whatever its status, redirects not followed, its body unread."""
         url = read_url(self.settings.url + path)
-        return self._exchange(self._session, "GET", url, AnswerLimit.of_json())
+        limit = limit or AnswerLimit.of_json()
+        return self._exchange(self._session, method, url, limit, params=params, data=body, headers=headers)
 
     def _exchange(
         self, session: requests.Session, method: str, url: Url, limit: AnswerLimit, **parts: Any

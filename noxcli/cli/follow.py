@@ -11,7 +11,8 @@ from noxcli.cli.groups import Following
 from noxcli.cli.invocation import Invocation
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
-from noxcli.render import Format, play, progress_renderer
+from noxcli.render import Format
+from noxcli.render.playing import play, progress_renderer
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress

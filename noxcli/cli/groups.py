@@ -37,6 +37,15 @@ class Checking:
 
 
 @group
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@group
 class Starting(Checking):
     """How one run is started."""
 
@@ -82,3 +91,11 @@ class Following:
     fail_fast: bool = False  # an option only of what shows its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
+
+
+@group
+class FollowingOwn(Following):
+    """How the run is followed that the command has started itself."""
+
+    on_interrupt: options.OnInterrupt = None
+    fail_fast: options.FailFastNode = False

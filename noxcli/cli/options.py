@@ -35,7 +35,7 @@ def _duration(text: str | float) -> float:
         raise typer.BadParameter(problem.line()) from None
 
 
-def _some_time(text: str | float) -> float:
+def some_time(text: str | float) -> float:
     seconds = _duration(text)
     if seconds <= 0:
         raise typer.BadParameter("must be more than zero; write 10s")
@@ -109,12 +109,12 @@ Timeout = Annotated[
     ),
 ]
 PollInterval = Annotated[
-    float, typer.Option("--poll-interval", parser=_some_time, metavar="DUR", help="Wait this long between polls.")
+    float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
 IdleTimeout = Annotated[
     float,
     typer.Option(
-        "--idle-timeout", parser=_some_time, metavar="DUR", help="Poll the run's status after this long without events."
+        "--idle-timeout", parser=some_time, metavar="DUR", help="Poll the run's status after this long without events."
     ),
 ]
 RetryFor = Annotated[
@@ -125,7 +125,7 @@ RetryFor = Annotated[
 ]
 StallTimeout = Annotated[
     float | None,
-    typer.Option("--stall-timeout", parser=_some_time, metavar="DUR", help="Give up after this long without progress."),
+    typer.Option("--stall-timeout", parser=some_time, metavar="DUR", help="Give up after this long without progress."),
 ]
 OnPause = Annotated[
     WhenPaused | None,
@@ -218,7 +218,7 @@ ProfileOption = Annotated[
 ConnectTimeout = Annotated[
     float,
     typer.Option(
-        "--connect-timeout", parser=_some_time, metavar="DUR", help="Limit each connection attempt to this long."
+        "--connect-timeout", parser=some_time, metavar="DUR", help="Limit each connection attempt to this long."
     ),
 ]
 

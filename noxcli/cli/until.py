@@ -12,8 +12,8 @@ from noxcli.inputs.definition import outputs_of
 from noxcli.models import Finished, Run, Started, Workflow
 from noxcli.outputs.choose import check_keys, keys_in
 from noxcli.outputs.values import pointer_to
-from noxcli.render import play
 from noxcli.render.pipe import EventDocuments
+from noxcli.render.playing import play
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.result import verdict_of
 from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, read_condition, resolved_condition

@@ -40,7 +40,7 @@ from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.redaction import Mask
 from noxcli.render.batch_bar import counting
-from noxcli.reports.ci import BatchEnded
+from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
 from noxcli.timing import show_seconds

@@ -171,7 +171,7 @@ def _connection(context: Context, api: "NoxusApi", address: str, run: str | None
         return
     yield Check("proxy", CheckVerdict.OK, shown_url(proxy) if proxy else "none")
     try:
-        first, second = api.probe(), api.probe()
+        first, second = api.look_at_connection(), api.look_at_connection()
     except NoxError as error:
         if "certificate" in error.message.lower():
             error.hint = "for a private CA, name its file in REQUESTS_CA_BUNDLE"

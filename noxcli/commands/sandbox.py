@@ -36,7 +36,7 @@ Switches = Annotated[
 ]
 SwitchFiles = Annotated[
     list[Path] | None,
-    typer.Option("--switches", metavar="FILE", help="Set the switches that this file lists (TOML)."),
+    typer.Option("--switches", metavar="FILE", help="Set the switches of this file, as probe --write makes it."),
 ]
 
 

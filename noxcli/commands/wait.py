@@ -28,7 +28,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
-from noxcli.render import play
+from noxcli.render.playing import play
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of

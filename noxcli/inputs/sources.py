@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.files import reason_of
-from noxcli.threads import run_within
 from noxcli.timing import Deadline
 
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
@@ -74,12 +72,16 @@ class Sources:
         except UnicodeDecodeError:
             raise
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+            from noxcli.files import reason_of
+
             raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
 
     def in_time(self, work: Callable[[], T]) -> T:
         """Return what the reading returns. Raises TimedOutBeforeStart where it takes longer than the command may."""
         if self.deadline is None or not self.deadline.seconds:  # to check once takes what it takes
             return work()
+        from noxcli.threads import run_within
+
         try:
             return run_within(self.deadline.left(), work)
         except Unavailable:

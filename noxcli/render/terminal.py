@@ -33,7 +33,7 @@ class Drawn(Protocol):
         """Take it off the screen for as long as something else is written there."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Terminal:
     """`interactive` means that stderr is a terminal with somebody at it: it decides about the live view, the question
     whether an interruption stops runs, and never about stdout.

@@ -2,33 +2,35 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
-from noxcli.models import Run
-from noxcli.outputs.await_output import is_empty
-from noxcli.outputs.expand import Delivered, is_complete
 from noxcli.redaction import Mask
-from noxcli.runs.ledger import Continuity, Ledger
-from noxcli.runs.progress import Progress
 from noxcli.timing import seconds_between
+
+if TYPE_CHECKING:
+    # Every command has an outcome, but only those about runs have anything in it.
+    from noxcli.models import Run
+    from noxcli.outputs.expand import Delivered
+    from noxcli.runs.ledger import Ledger
+    from noxcli.runs.progress import Progress
 
 RESULT_SCHEMA = "noxcli.result/1"
 RESULTS_SCHEMA = "noxcli.results/1"  # of several runs
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Outcome:
     """What is known so far; a command fills it in while it runs, so that every ending can be reported."""
 
     subject: str = ""  # the run's name on the command line: its workflow, or its id
-    run: Run | None = None
+    run: "Run | None" = None
     confirmed: bool = False
     may_exist: bool = False
     phase: Phase = Phase.USAGE
-    delivered: Delivered | None = None
-    progress: Progress | None = None
-    ledger: Ledger | None = None
+    delivered: "Delivered | None" = None
+    progress: "Progress | None" = None
+    ledger: "Ledger | None" = None
     connects: int = 0
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
@@ -60,6 +62,8 @@ class Outcome:
 
     def brief(self) -> "Outcome":
         """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
+        from noxcli.outputs.expand import Delivered
+
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
         rest: dict[str, Any] = dict.fromkeys(("progress", "ledger", "request", "inputs", "matched"))
@@ -92,13 +96,12 @@ class Outcome:
         if self.delivered is not None:
             return self.delivered.complete
         run = self.run
-        return (
-            run is not None
-            and run.with_output
-            and self.completed
-            and not is_empty(run.output)
-            and is_complete(run.output)
-        )
+        if run is None:
+            return False
+        from noxcli.outputs.await_output import is_empty
+        from noxcli.outputs.expand import is_complete
+
+        return run.with_output and self.completed and not is_empty(run.output) and is_complete(run.output)
 
     def document_of_run(self) -> dict[str, Any] | None:
         """Return the part about the run alone."""
@@ -140,12 +143,11 @@ class Outcome:
         return round(max(0.0, moment - self.progress.began), 3)
 
     def _stream(self, mask: Mask) -> dict[str, Any]:
-        label = self.ledger.label if self.ledger else Continuity.NONE
         return {
             "connects": self.connects,
             "reconnects": max(0, self.connects - 1),
             "cursor": self.ledger.cursor if self.ledger else None,
-            "continuity": str(label),
+            "continuity": str(self.ledger.label) if self.ledger else "none",
             "breaks": [
                 {"at_s": self._since_start(one.at), "kind": str(one.kind), "reason": mask(one.reason)}
                 for one in (self.progress.breaks if self.progress else ())
@@ -165,7 +167,7 @@ class Outcome:
         }
 
 
-def verdict_of(run: Run, why: str = "") -> NoxError | None:
+def verdict_of(run: "Run", why: str = "") -> NoxError | None:
     """Return None for a completed run, and the error for one that ended otherwise or waits for a person."""
     match run.status:
         case "completed":

@@ -18,10 +18,10 @@ from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.download import Transfer
 from noxcli.outputs.filenames import UNPRINTABLE
 from noxcli.outputs.values import Remote
-from noxcli.render import play
 from noxcli.render.downloads import DownloadBars, DownloadLines
 from noxcli.render.live import Live
 from noxcli.render.plain import WarningsOnly
+from noxcli.render.playing import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer

@@ -1,5 +1,6 @@
 """The single file: on a machine with nothing but Python, it does what an installation does."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.release.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import make_pex
+import make_sbom
 
 
 @pytest.mark.long(20)
@@ -53,7 +55,36 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
     )
     assert call("completion", "zsh") == (0, (ROOT / "completions/_noxcli").read_text())
     assert call("help", "--man", "run") == (0, (ROOT / "man/noxcli-run.1").read_text())
+    assert bill_of_materials(file) == packages_in(file)
     assert call("schema", "result") == (0, (ROOT / "noxcli/schemas/result.json").read_text())
+
+
+def bill_of_materials(file: Path) -> set[str]:
+    """Return the packages that the bill has, each as NAME-VERSION."""
+    bill = file.with_name("bill.json")
+    assert make_sbom.main([str(file), "--output", str(bill)]) == 0
+    document = json.loads(bill.read_text())
+    assert document["bomFormat"] == "CycloneDX"
+    named = {normal(f"{each['name']}-{each['version']}"): each for each in document["components"]}
+    assert {"MIT"} == {one["license"]["id"] for one in named[f"noxcli-{__version__}"]["licenses"]}
+    return {*named}
+
+
+def packages_in(file: Path) -> set[str]:
+    with ZipFile(file) as archive:
+        wheels = json.loads(archive.read("PEX-INFO"))["distributions"]
+    return {normal("-".join(name.split("-")[:2])) for name in wheels}
+
+
+def normal(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def test_a_file_without_packages_has_no_bill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "noxcli").write_text("echo\n")
+    assert make_sbom.main([str(tmp_path / "noxcli"), "--output", str(tmp_path / "bill.json")]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("make_sbom: pex.tools failed: ")
 
 
 def test_a_wheel_that_is_not_there_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

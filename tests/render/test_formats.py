@@ -12,11 +12,11 @@ import pyte
 import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.render import Renderer, play, progress_renderer
 from noxcli.render.live import Live
 from noxcli.render.picture import choose
 from noxcli.render.pipe import Content, Ndjson
 from noxcli.render.plain import Plain
+from noxcli.render.playing import Renderer, play, progress_renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.runs.progress import Node, Progress

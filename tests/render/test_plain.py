@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from noxcli.models import Finished, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.render import play
 from noxcli.render.plain import Plain
+from noxcli.render.playing import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.steps import Emit, Sleep
