@@ -110,6 +110,7 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
+                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }

@@ -12,7 +12,7 @@ from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.encode import to_json
-from noxcli.errors import NotFound, NoxError, Phase, UsageProblem
+from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Finished, Run
 from noxcli.outputs.expand import complete_inline, is_complete, require_whole
 from noxcli.render.table import Layout, for_eyes, with_tabs
@@ -86,7 +86,7 @@ def inspect(
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
-        inside = inside_of(call, found)
+        inside = inside_of(call, found, patience)
         if shown.node is not None:
             inside.io = _node_io(call, inside, shown, patience)
     if not context.writes_text:
@@ -174,7 +174,7 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
-def inside_of(call: Invocation, run: Run) -> Inside:
+def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
     """Return what the record, the events of a failed run, and the run's data tell."""
     context, api = call.context, call.api
     if run.status == "failed":
@@ -182,16 +182,22 @@ def inside_of(call: Invocation, run: Run) -> Inside:
     else:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:
-            progress.meet(run.workflow if run.workflow and run.workflow.nodes else api.get_workflow(run.workflow_id))
+            known = run.workflow if run.workflow and run.workflow.nodes else None
+            progress.meet(known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), _is_overloaded))
         except NoxError as error:
             context.terminal.note(f"warning: nodes go by their ids, since the workflow can't be read: {error.message}")
         progress.fold(Finished(run))
     data: Any = None
     try:
-        data = api.run_data(run.id)
+        data = patience.keep_trying(lambda: api.run_data(run.id), _is_overloaded)
     except NoxError as error:
         context.terminal.note(f"warning: the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
+
+
+def _is_overloaded(error: Unavailable) -> bool:
+    """Only a server that asks to come back later is worth the wait: the table can do without."""
+    return error.overloaded
 
 
 def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:

@@ -186,11 +186,11 @@ class Follower:
     def _complete_events(self) -> Generator[Burst, None, None]:
         """Fetch the events that the record has outrun, as long as tries bring any; what stays missing is a gap."""
         reader, backoff = self._reader, Backoff()
-        while reader.ending not in {Ending.ANNOUNCED, Ending.QUIET} and reader.may_wait:
+        while not (reader.whole or reader.left_quietly) and reader.may_wait:
             before = self.ledger.accepted
             yield from reader.fetch_rest()
             unannounced = self.run.status not in ANNOUNCED_ENDINGS or reader.nothing_behind_the_cursor
-            if reader.ending in {Ending.ANNOUNCED, Ending.QUIET} or (reader.ending is Ending.CLOSED and unannounced):
+            if reader.whole or reader.left_quietly or (reader.ending is Ending.CLOSED and unannounced):
                 break
             if self.ledger.accepted > before:
                 backoff.reset()
@@ -201,7 +201,7 @@ class Follower:
                 break
             yield [Reconnecting(backoff.failures, delay, "the rest of the events is missing")]
             self._clock.sleep(delay)
-        if reader.ending is Ending.ANNOUNCED:
+        if reader.whole:
             return
         yield reader.end_search()
         self.ledger.ended_unannounced()

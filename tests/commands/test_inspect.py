@@ -195,3 +195,14 @@ def test_an_answer_that_is_a_bare_list_is_passed_on(noxcli: Noxcli) -> None:
     with raw_server(by_request=turn) as server:
         document = noxcli("inspect", "w/r", "--json", environ={"NOXUS_BACKEND_URL": server.url}).json
     assert (document["data"], [node["id"] for node in document["nodes"]]) == ([["n", 1]], ["n"])
+
+
+def test_a_rate_limit_hides_nothing(noxcli: Noxcli, plays: Any) -> None:
+    busy = Answer(429, {"detail": "Slow down"}, {"Retry-After": "1"})
+    run = started(noxcli, plays(**TWO, script=node_runs("Fetch")))
+    calm = noxcli("inspect", run, "--json").json
+    workflow = plays(**TWO, script=node_runs("Fetch"), faults={"workflow": [busy], "data": [busy]})
+    told = noxcli("inspect", started(noxcli, workflow, "--no-check"), "--json")
+    assert told.json["data"]["nodes"]
+    assert [node["name"] for node in told.json["nodes"]] == [node["name"] for node in calm["nodes"]]
+    assert "warning" not in told.err
