@@ -16,7 +16,6 @@ from noxcli.reports.html.page import (
     LARGEST_TEXT,
     MOST_SEARCHED,
     Ink,
-    legible,
     mapping,
     number,
     objects,
