@@ -252,7 +252,7 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Name 
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR even if noxcli did not write them; without it, exit 9'
 complete -c noxcli -n '__noxcli_in run stream fetch-output inspect' -l no-expand -d 'Do not download the full text of truncated outputs'
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l assert -x -d 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l assert -x -d 'Exit 11 unless this JMESPath expression is true of the result; repeatable'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l report -r -F -d 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'

@@ -327,4 +327,4 @@ def _part(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise NotFound(f"{text!r} is not a valid id: it is not even text") from None
+        raise NotFound(f"{text!r} is not a valid id: it is not valid text") from None

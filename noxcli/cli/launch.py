@@ -70,7 +70,7 @@ def check_start(asked: Asked) -> None:
     """
     starting = asked.starting
     if asked.timeout == 0:
-        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
     if asked.reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
     if starting.once is not None and not starting.once.strip():

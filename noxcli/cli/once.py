@@ -50,7 +50,7 @@ class Once:
         while not self.file.take():
             if self.call.deadline.passed:
                 raise TimedOutBeforeStart(
-                    f"another noxcli is still starting the run of --once {self.key!r}", "give --timeout more"
+                    f"another noxcli is still starting the run of --once {self.key!r}", "increase --timeout"
                 )
             if not told:
                 self.call.context.terminal.note(f"another noxcli is starting the run of --once {self.key!r}")
@@ -132,8 +132,7 @@ class Once:
             return None
         found = finding.candidates.get(0, [])
         same = (
-            ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
-            or "none with this input was found"
+            ", ".join(f"{run.id} ({run.status}) has the same input" for run in found) or "found no run with this input"
         )
         raise StartUnknown(
             f"an earlier call with --once {self.key!r} was cut off during its start, whose outcome is unknown",

@@ -177,7 +177,7 @@ Asserts = Annotated[
     typer.Option(
         "--assert",
         metavar="EXPR",
-        help="Demand that this JMESPath expression is true of the result, else exit 11; repeatable.",
+        help="Exit 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
 ]
 Dotenv = Annotated[

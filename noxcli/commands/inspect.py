@@ -75,9 +75,9 @@ def inspect(
     call = begin(ctx, common, waiting, Delivering(as_json=shown.as_json, query=shown.query), subject=run)
     context = call.context
     if shown.iteration is not None and shown.node is None:
-        raise UsageProblem("--iteration is about one node", "add --node NODE")
+        raise UsageProblem("--iteration needs a node", "add --node NODE")
     if shown.logs and shown.node is not None and context.writes_text:
-        raise UsageProblem("--node and --logs each print something else", "remove one of them, or add --json")
+        raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with call.connect() as api:
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
@@ -154,7 +154,7 @@ class Inside:
             f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
         )
         if not records:
-            terminal.note("nothing tells of its nodes")
+            terminal.note("no information about its nodes")
 
     def log_lines(self) -> Sequence[str]:
         """Return the logs, a line of JSON each, with the node's name in front where they are kept by node."""
@@ -185,7 +185,9 @@ def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
             known = run.workflow if run.workflow and run.workflow.nodes else None
             progress.meet(known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), _is_overloaded))
         except NoxError as error:
-            context.terminal.note(f"warning: nodes go by their ids, since the workflow can't be read: {error.message}")
+            context.terminal.note(
+                f"warning: nodes are shown by their ids, since the workflow can't be read: {error.message}"
+            )
         progress.fold(Finished(run))
     data: Any = None
     try:
@@ -207,7 +209,7 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
     try:
         answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
     except NotFound as error:
-        error.hint = "it may not have worked in this run, or not so often"
+        error.hint = "the node may not have run in this run, or not that many times"
         raise
     told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
     if shown.no_expand:

@@ -220,7 +220,7 @@ class EventReader:
     def _require_whole(self) -> None:
         """Raise Unavailable where a replay was longer than what can wait: it is to be read anew."""
         if self.ledger.overflowed and not self.ledger.searching:
-            raise Unavailable("the server no longer knows the position: its replay is read from the start")
+            raise Unavailable("the server no longer knows the position; reading its replay from the start")
 
     def _replay_closed(self) -> list[Update]:
         """A replay that closed before the cursor may have been cut: closing at the same place again, it is whole."""
@@ -237,7 +237,7 @@ class EventReader:
         if not self.ledger.searching:
             return list(self.ledger.settle())
         return [
-            Gap("the server no longer knows the position, and its replay lacks it"),
+            Gap("the server no longer knows the position, and its replay does not contain it"),
             *self.ledger.release(),
         ]
 

@@ -159,7 +159,7 @@ class Follower:
             yield from self._reader.read()
         except CursorRefused as refusal:
             self._reader.replay = True
-            return f"the position was refused: {refusal.message}", None
+            return f"the server rejected the position: {refusal.message}", None
         except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
             # Whether the key or the run is the trouble, the record says with more authority.
             self._poll_for_a_while()
@@ -199,7 +199,7 @@ class Follower:
             # The verdict is known: a limit ends the search for events, and not the command.
             if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
                 break
-            yield [Reconnecting(backoff.failures, delay, "the rest of the events is missing")]
+            yield [Reconnecting(backoff.failures, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
         if reader.whole:
             return
@@ -209,7 +209,9 @@ class Follower:
             return
         if self.run.status in ANNOUNCED_ENDINGS or reader.ending is Ending.BROKEN:
             self.ledger.lost()
-            yield [Gap(f"the run is {self.run.status}, but its stream never said so: events may be missing")]
+            yield [
+                Gap(f"the run is {self.run.status}, but its event stream never reported that; events may be missing")
+            ]
 
     def _read_stale_record(self) -> Generator[Burst, None, None]:
         """Read a record that lags behind its announced end again, soon at first, then by polling."""

@@ -157,7 +157,7 @@ def start_run(
         if not attempt.left_in_doubt(error):
             raise
         raise StartUnknown(
-            f"the start was sent and its outcome is unknown: {error.message}",
+            f"the start was sent, but its outcome is unknown: {error.message}",
             _look_first(wanted, attempt),
             **error.facts(),
             candidates=brief(attempt.found),
@@ -178,11 +178,11 @@ def start_run(
 def _look_first(wanted: Wanted, attempt: _Attempt) -> str:
     found = ", ".join(f"{run.id} ({run.status}) has the same input" for run in attempt.found)
     if not found and not attempt.listed:
-        found = "their list can't be read at the moment"
+        found = "the run list can't be read at the moment"
     elif not found and not wanted.comparison.knows_keys:
-        found = "none with these input keys was found, but the server may list other keys for the same inputs"
-    found = found or "none with this input was found"
-    return f"look at the runs before you start again (noxcli runs {wanted.workflow_id}): {found}"
+        found = "found no run with these input keys, but the server may list other keys for the same inputs"
+    found = found or "found no run with this input"
+    return f"check the runs before you start it again (noxcli runs {wanted.workflow_id}): {found}"
 
 
 def brief(found: Sequence[Run]) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def test_each_time_of_a_node_in_a_loop_can_be_seen(noxcli: Noxcli, plays: Any) -
     assert turns[0]["started_at"] < turns[1]["started_at"]
     third = noxcli("inspect", run, "--node", "Write", "--iteration", "3")
     assert (third.code, third.out) == (5, b"")
-    assert "not so often" in third.err
+    assert "not that many times" in third.err
 
 
 def test_logs_come_as_they_are(noxcli: Noxcli, plays: Any) -> None:
@@ -139,10 +139,10 @@ def test_a_workflow_that_cannot_be_read_leaves_nodes_by_their_ids(noxcli: Noxcli
     ("argv", "said"),
     [
         (["--node", "Wriite"], "the run has no node 'Wriite'; did you mean 'Write'?"),
-        (["--iteration", "2"], "--iteration is about one node; add --node NODE"),
+        (["--iteration", "2"], "--iteration needs a node; add --node NODE"),
         (
             ["--node", "Write", "--logs"],
-            "--node and --logs each print something else; remove one of them, or add --json",
+            "--node and --logs contradict each other; remove one of them, or add --json",
         ),
     ],
 )

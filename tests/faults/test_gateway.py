@@ -207,7 +207,7 @@ def test_what_could_not_be_compared_is_said(noxcli: Noxcli, sandbox: Sandbox, ec
         return ENVOY_503 if LIST.match(f"{request.method} {request.target}") else starts(request, forward)
 
     with after_another(noxcli, sandbox, echo, closed):
-        assert "their list can't be read at the moment" in noxcli("run", echo, "Question=why").err
+        assert "the run list can't be read at the moment" in noxcli("run", echo, "Question=why").err
 
 
 def test_only_a_run_of_the_same_shape_shows_that_looking_works(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:

@@ -284,7 +284,7 @@ def test_shards_are_joined_and_each_gets_its_line(noxcli: Noxcli, rows: str) -> 
     noxcli("merge-batch", "s1", "s3", "--report", "all.html")
     page = read("all.html")
     assert "4 of 7 rows completed" in page.text
-    assert "no journal is here of the shards 2/3" in page.text
+    assert "missing the journals of shards 2/3" in page.text
     assert "--output-dir s3 --shard 3/3 --retry-failed" in page.text
     assert "the journal of shard 2/3 is not here" in page.text
 
