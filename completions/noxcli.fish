@@ -92,7 +92,7 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--once' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
         case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
@@ -242,6 +242,7 @@ complete -c noxcli -n '__noxcli_in run batch' -l no-check -d 'Skip local input v
 complete -c noxcli -n '__noxcli_in run inputs batch' -l version-id -x -d 'Use this saved version: its id or exact name'
 complete -c noxcli -n '__noxcli_in run' -l callback-url -x -d 'Have the platform POST the result to this URL'
 complete -c noxcli -n '__noxcli_in run' -l detach -d 'Start the run, print its id and exit'
+complete -c noxcli -n '__noxcli_in run' -l once -x -a 'auto (__noxcli_known output)' -d 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l format -x -a 'text content json ndjson' -d 'Choose what stdout carries'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop' -l json -d 'Same as --format json'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output stop inspect workflows versions inputs runs config doctor probe schema' -l query -x -d 'Print only what this JMESPath expression finds; implies --json'
@@ -251,7 +252,7 @@ complete -c noxcli -n '__noxcli_in run stream fetch-output' -l name -x -d 'Name 
 complete -c noxcli -n '__noxcli_in run stream fetch-output' -l overwrite -d 'Replace files in DIR even if noxcli did not write them; without it, exit 9'
 complete -c noxcli -n '__noxcli_in run stream fetch-output inspect' -l no-expand -d 'Do not download the full text of truncated outputs'
 complete -c noxcli -n '__noxcli_in run' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
-complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l assert -x -d 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'
+complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch' -l assert -x -d 'Exit 11 unless this JMESPath expression is true of the result; repeatable'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l report -r -F -d 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'

@@ -43,6 +43,7 @@ FOREIGN = {
 }
 CROSSING = {
     "engines",
+    "crossed",
     "completions",
     "faults",
     "fuzz",

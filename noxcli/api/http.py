@@ -228,7 +228,7 @@ class Http:
             return decode_json(text)
         except ValueError as error:
             what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"
-            hint = None if isinstance(error, TooMuch) else "is the base URL that of the API?"
+            hint = None if isinstance(error, TooMuch) else "is it the base URL of the API?"
             host = urlsplit(response.url).netloc
             raise Unavailable(f"{host} answered {response.status_code} with {what}", hint, **_facts(response)) from None
 
@@ -240,7 +240,7 @@ def read_at_most(response: requests.Response, limit: int) -> bytes:
     """
     body = cast(bytes, response.raw.read(limit + 1, decode_content=True))
     if len(body) > limit:
-        raise Unavailable(f"an answer of more than {limit >> 20} MiB was cut off")
+        raise Unavailable(f"the answer is larger than {limit >> 20} MiB")
     return body
 
 

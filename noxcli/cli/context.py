@@ -101,7 +101,7 @@ class Context:
             self._warn_of_short("the API key")
 
     def _warn_of_short(self, what: str) -> None:
-        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too few to hide it in messages")
+        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too short to hide in messages")
 
     def configure(self, profile: str | None) -> "Configured":
         """Read the config files, for the profile of that name or the one that they and the environment choose.

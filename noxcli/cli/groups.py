@@ -51,6 +51,7 @@ class Starting(Checking):
 
     callback_url: options.CallbackUrl = None
     detach: options.Detach = False
+    once: options.OnceOption = None
 
 
 @group

@@ -105,7 +105,7 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
     if delivering.as_json and form not in {Format.TEXT, Format.JSON}:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
     if delivering.raw and context.format is not Format.TEXT:
-        raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {context.format}")
+        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.format}")
     if delivering.query is not None:
         if context.writes_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
@@ -145,5 +145,5 @@ def connected(context: Context, common: Common) -> "NoxusApi":
         base_url, api_key_file, environ, profile, lambda line: context.terminal.complain(f"warning: {line}")
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
-        context.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+        context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
     return context.open(settings, common.connect_timeout)

@@ -15,7 +15,7 @@ from noxcli.nearest import nearest
 OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt"),
+    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--once", "--state-file", "--on-interrupt"),
     "Output": (
         "--format",
         "--json",
