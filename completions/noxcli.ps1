@@ -110,6 +110,7 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
+                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
@@ -119,10 +120,12 @@ function __noxcli_verbs {
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
@@ -161,10 +164,12 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
@@ -194,10 +199,12 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--any'); Help = 'Exit when the first run has ended' }
@@ -236,10 +243,12 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
@@ -431,7 +440,7 @@ function __noxcli_verbs {
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
                 @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--expect'); Help = 'Compare outputs with these, by the rows'' $id (JSON lines, CSV or TSV)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--expect-as'); Help = 'Compare the whole output, expected keys only, or those as text without blanks'; Kind = 'other'; Words = @('exact', 'subset', 'text') }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
@@ -489,6 +498,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--run'); Help = 'Check the event stream of this run, best while it is running'; Kind = 'run'; Words = @() }
+                @{ Names = @('--check-recording'); Help = 'Check only which facts about the API a recording (run --record) confirms'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -560,7 +570,7 @@ function __noxcli_verbs {
                 @{ Names = @('--key'); Help = 'Accept this API key. [default: a new one for each start]'; Kind = 'output'; Words = @() }
                 @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
-                @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }
+                @{ Names = @('--replay'); Help = 'Serve a run recorded with --record or --format ndjson'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switches'); Help = 'Set the switches of this file, as probe --write makes it'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }

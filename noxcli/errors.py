@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
         """Return the code with this number."""
         return next(code for code in cls if code == number)
 
-    OK = 0, "completed, and what was asked for was delivered in full", "not needed"
+    OK = 0, "completed, and the output was delivered in full", "not needed"
     RUN_FAILED = 1, "the run failed, or with `--fail-fast` one of its nodes", "up to you"
     USAGE = (
         2,

@@ -54,7 +54,7 @@ def judge_server(first: "ConnectionLook", second: "ConnectionLook") -> Check:
     if first.redirect is not None:
         error = Refused(f"it redirects to {first.redirect}", "set the base URL to where the API really is")
         return Check.failed("server", error)
-    told = f"answers in {_milliseconds(second.took)}; {_milliseconds(first.took)} with connecting"
+    told = f"answers in {_milliseconds(second.took)}; {_milliseconds(first.took)} including the connection"
     if second.took > SLOW:
         return Check("server", CheckVerdict.WARNING, told, "is the network or the server overloaded?")
     return Check("server", CheckVerdict.OK, told)
@@ -64,9 +64,9 @@ def judge_tls(look: "ConnectionLook", url: str, *, to_this_machine: bool) -> Che
     """Judge the encryption and how long the certificate lasts."""
     if url.startswith("http:"):
         if to_this_machine:
-            return Check("tls", CheckVerdict.OK, "none needed: it is this machine")
+            return Check("tls", CheckVerdict.OK, "not needed: it is this machine")
         return Check(
-            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, outside of a closed network"
+            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, except in a closed network"
         )
     told = look.tls or "encrypted by the proxy"
     if look.certificate_ends is None:
@@ -99,7 +99,7 @@ def judge_access(me: Mapping[str, Any], host: str) -> Check:
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
         hint = "give the key the permission flows_run"
-        return Check("access", CheckVerdict.WARNING, f"{told}, but it may not run workflows", hint)
+        return Check("access", CheckVerdict.WARNING, f"{told}, but may not run workflows", hint)
     return Check("access", CheckVerdict.OK, told)
 
 
@@ -121,7 +121,7 @@ def judge_stream(look: "StreamLook", run: Run) -> Check:
         told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
         return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     told = f"cannot test buffering on run {run.id}, which is {run.status}"
-    return Check("events", CheckVerdict.UNCHECKED, told, "noxcli doctor --run RUN, while that run is running")
+    return Check("events", CheckVerdict.UNCHECKED, told, "try noxcli doctor --run RUN on a live run")
 
 
 def _milliseconds(seconds: float) -> str:

@@ -16,9 +16,10 @@ from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
+from noxcli.api.tape import Tape
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Version, Workflow, is_uuid, same_id
+from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
@@ -49,8 +50,9 @@ class NoxusApi:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
+        tape: Tape | None = None,
     ) -> None:
-        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
+        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask, tape=tape)
 
     def __enter__(self) -> Self:
         return self
@@ -71,12 +73,13 @@ class NoxusApi:
         *,
         version_id: str | None = None,
         callback_url: str | None = None,
+        portion: Portion = WHOLE_WORKFLOW,
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
         Raises Unavailable for a redirect that may follow a run's start, as 303 is there to do.
         """
-        body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
+        body = Body(json.dumps(self.run_request(input, version_id, callback_url, portion)).encode())
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
@@ -88,7 +91,10 @@ class NoxusApi:
 
     @staticmethod
     def run_request(
-        input: Mapping[str, Any], version_id: str | None = None, callback_url: str | None = None
+        input: Mapping[str, Any],
+        version_id: str | None = None,
+        callback_url: str | None = None,
+        portion: Portion = WHOLE_WORKFLOW,
     ) -> dict[str, Any]:
         """Return the body that starts a run."""
         request: dict[str, Any] = {"input": dict(input)}
@@ -96,6 +102,10 @@ class NoxusApi:
             request["workflow_version_id"] = version_id
         if callback_url is not None:
             request["callback_url"] = callback_url
+        if portion.node_ids:
+            request["node_ids"] = list(portion.node_ids)
+        if portion.single_node_id is not None:
+            request["single_node_id"] = portion.single_node_id
         return request
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
@@ -319,4 +329,4 @@ def _part(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise NotFound(f"{text!r} is not a valid id: it is not even text") from None
+        raise NotFound(f"{text!r} is not a valid id: it is not valid text") from None

@@ -31,7 +31,7 @@ def page_of(joined: Joined, mask: Mask, base: Path, argv: Sequence[str] | None =
                 yield {**row.document(), **({"folder": str(folder)} if folder is not None and folder.is_dir() else {})}
 
     notes = (
-        [f"no journal is here of the shards {', '.join(map(str, joined.absent))}"] if joined.absent and not only else []
+        [f"missing the journals of shards {', '.join(map(str, joined.absent))}"] if joined.absent and not only else []
     )
     about = BatchAbout(joined.header.source, joined.header.workflow_id, _commands(joined, rows(), argv), notes)
     return rows_page(about, rows, mask, base)

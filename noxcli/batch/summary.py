@@ -56,5 +56,5 @@ class Summary:
         failed = sum(self.codes.values()) - self.codes[ExitCode.OK]
         why = f"{cause.message}; " if cause is not None else ""
         judged = {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
-        what = "completed otherwise than asserted" if judged else "did not complete"
+        what = "completed, but an assertion failed" if judged else "did not complete"
         raise RowsLeft(f"{why}{failed} of {rows} rows {what}", hint, code)

@@ -84,7 +84,13 @@ class Context:
         self.note_config()
         from noxcli.api import NoxusApi
 
-        return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
+        return NoxusApi(
+            settings,
+            connect_timeout=connect_timeout,
+            observe=self._log,
+            mask=self.terminal.mask,
+            tape=self.reports.tape,
+        )
 
     def hide(self, inputs: "Inputs") -> None:
         """Keep the values of secret inputs out of all that is written from now on, and out of the CI system's log."""
@@ -101,7 +107,7 @@ class Context:
             self._warn_of_short("the API key")
 
     def _warn_of_short(self, what: str) -> None:
-        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too few to hide it in messages")
+        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too short to hide in messages")
 
     def configure(self, profile: str | None) -> "Configured":
         """Read the config files, for the profile of that name or the one that they and the environment choose.

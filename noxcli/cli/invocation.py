@@ -105,7 +105,7 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
     if delivering.as_json and form not in {Format.TEXT, Format.JSON}:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
     if delivering.raw and context.format is not Format.TEXT:
-        raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {context.format}")
+        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.format}")
     if delivering.query is not None:
         if context.writes_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
@@ -132,6 +132,13 @@ def settle_reports(context: Context, reporting: Reporting, output_dir: str | Non
     if reporting.dotenv is not None:
         check_target(Path(reporting.dotenv), "--dotenv")
         reports.dotenv = Path(reporting.dotenv)
+    if reporting.record is not None:
+        check_target(Path(reporting.record), "--record")
+        from noxcli.api.tape import Tape  # loads the HTTP libraries, which are needed anyway
+
+        reports.recording, reports.tape = Path(reporting.record), Tape(values=reporting.record_values)
+    elif reporting.record_values:
+        raise UsageProblem("--record-values says what --record FILE keeps", "add --record FILE")
 
 
 def connected(context: Context, common: Common) -> "NoxusApi":
@@ -145,5 +152,5 @@ def connected(context: Context, common: Common) -> "NoxusApi":
         base_url, api_key_file, environ, profile, lambda line: context.terminal.complain(f"warning: {line}")
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
-        context.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+        context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
     return context.open(settings, common.connect_timeout)

@@ -1,13 +1,15 @@
-"""What `noxcli run` does once its command line is read: one run, from its inputs to its output."""
+"""What `run` and `rerun` do once their command line is read: one run, from its inputs to its output."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.deliver import check_directory, deliver, destination
+from noxcli.cli.deliver import Destination, check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
 from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting, Waiting
 from noxcli.cli.invocation import Invocation, begin
@@ -16,7 +18,7 @@ from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, Us
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.models import Run, Workflow
+from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
 from noxcli.runs.doubt import KnownStarts
@@ -26,6 +28,9 @@ from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.signals import Interrupted
 from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
+
+if TYPE_CHECKING:
+    from noxcli.cli.once import Once
 
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
 
@@ -47,40 +52,36 @@ class Asked:
 
 def launch(ctx: typer.Context, asked: Asked) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    starting, delivering, following = asked.starting, asked.delivering, asked.following
-    waiting = Waiting(asked.timeout, following.retry_for)
-    call = begin(ctx, asked.common, waiting, delivering, asked.reporting, subject=asked.workflow)
-    context = call.context
-    into = destination(ctx, delivering)
+    waiting = Waiting(asked.timeout, asked.following.retry_for)
+    call = begin(ctx, asked.common, waiting, asked.delivering, asked.reporting, subject=asked.workflow)
+    into = destination(ctx, asked.delivering)
+    check_start(asked)
+    inputs = given_inputs(call.context, asked.given)
+    with call.connect():
+        check_targets(asked, into)
+        start = prepared(call, asked.workflow, inputs, asked.starting, asked.delivering.raw)
+        see_through(start, asked, into)
+
+
+def check_start(asked: Asked) -> None:
+    """Find out what keeps a run from being started, before a server is asked.
+
+    Raises UsageProblem, and TimedOutBeforeStart for a limit of no time.
+    """
+    starting = asked.starting
     if asked.timeout == 0:
-        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "give it some, or use --detach")
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
     if asked.reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    inputs = given_inputs(context, asked.given)
-    policy = policy_of(context, following)
-    with call.connect() as api:
-        check_directory(into)
-        if asked.state_file is not None:
-            check_target(Path(asked.state_file), "--state-file")
-        start = _prepared(call, asked.workflow, inputs, starting, delivering.raw)
-        if starting.dry_run:
-            body = api.run_request(start.inputs.shown(), start.version_id, starting.callback_url)
-            show_request(context, start.found, body)
-            return
-        started = start.send(asked.state_file)
-        if starting.detach:
-            context.terminal.note(f"follow it with: noxcli stream{context.route} {started.id}")
-            if context.writes_text:
-                context.terminal.write(f"{started.id}\n")
-            return
-        try:
-            finished = attend(call, started, policy, just_started=True, workflow=start.known)
-            judge(call, finished)
-            deliver(call, finished, delivering, into, workflow=start.known)
-        except Interrupted as signal:
-            if not context.stops_runs(following.on_interrupt):
-                raise
-            raise _stopped(call, signal) from None
+    if starting.once is not None and not starting.once.strip():
+        raise UsageProblem("--once has an empty KEY", "name the run, as in --once nightly-2026-01-31, or write auto")
+
+
+def check_targets(asked: Asked, into: Destination | None) -> None:
+    """Find out before anything is started what could not be written at the end. Raises UsageProblem."""
+    check_directory(into)
+    if asked.state_file is not None:
+        check_target(Path(asked.state_file), "--state-file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +95,41 @@ class Start:
     inputs: Inputs
     version_id: str | None
     patience: Patience
+    portion: Portion = WHOLE_WORKFLOW
 
-    def send(self, state_file: str | None) -> Run:
+    def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body that starts the run."""
+        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.portion)
+
+    def begin(self, state_file: str | None) -> tuple[Run, bool]:
+        """Return the run, started now or, with --once, by an earlier call; and whether it was started now."""
+        key = self.starting.once
+        if key is None:
+            return self._send(state_file, None), True
+        from noxcli.cli.once import open_once  # loaded with --once alone
+
+        with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self.version_id)) as once:
+            once.wait_for_turn()
+            earlier = once.earlier(self._comparison(), self._recall, self.patience)
+            if earlier is None:
+                return self._send(state_file, once), True
+        context = self.call.context
+        context.outcome.run, context.outcome.confirmed = earlier, True
+        context.log.note_run(earlier)
+        self._note(state_file, earlier)
+        return earlier, False
+
+    def _comparison(self) -> Comparison:
+        nodes = inputs_of(self.known.definition) if self.known is not None and not self.starting.no_check else None
+        return Comparison(nodes, self.inputs.secret)
+
+    def _send(self, state_file: str | None, once: "Once | None") -> Run:
         """Store the files and start the run, once."""
         call, context, api = self.call, self.call.context, self.call.api
         payload = stored(call, self.inputs, self.patience)
         require_time(call.deadline)
         context.enter(Phase.START)
-        nodes = inputs_of(self.known.definition) if self.known is not None and not self.starting.no_check else None
-        comparison = Comparison(nodes, self.inputs.secret)
+        comparison = self._comparison()
         wanted = Wanted(self.found.id, comparison.of(payload), comparison, self._recall)
 
         def send() -> Run:
@@ -111,22 +138,41 @@ class Start:
             with context.signals.held():
                 started = context.signals.finish_first(
                     lambda: api.create_run(
-                        self.found.id, payload, version_id=self.version_id, callback_url=self.starting.callback_url
+                        self.found.id,
+                        payload,
+                        version_id=self.version_id,
+                        callback_url=self.starting.callback_url,
+                        portion=self.portion,
                     ),
                     call.deadline.left(LONGEST_START),
                 )
                 context.outcome.run, context.outcome.inputs = started, self.inputs.shown()
+                if once is not None:
+                    once.started(started)
                 context.log.note_run(started)
                 digest, shown = wanted.input.digest, context.outcome.inputs
                 context.history.begin(started, context.base_url, shown, digest, moment.by_server())
                 context.cache.run(started, (self.known or self.found).name)
-                _note_state(context, state_file, started)
-                _note_for_others(context, started)
-                context.way_back = context.line_to_stream(started.id)
+                self._note(state_file, started)
                 context.terminal.note(f"started run {started.id}")
             return started
 
-        return start_run(api, send, wanted, patience=self.patience, clock=context.clock, deadline=call.deadline)
+        if once is not None:
+            once.intend(wanted)
+        try:
+            return start_run(api, send, wanted, patience=self.patience, clock=context.clock, deadline=call.deadline)
+        except (NoxError, Interrupted) as error:
+            in_doubt = isinstance(error, NoxError) and error.leaves_doubt
+            if once is not None and context.outcome.run is None and not in_doubt:
+                once.withdraw()
+            raise
+
+    def _note(self, state_file: str | None, run: Run) -> None:
+        """Tell others of the run, and how to come back to it."""
+        context = self.call.context
+        _note_state(context, state_file, run)
+        _note_for_others(context, run)
+        context.way_back = context.line_to_stream(run.id)
 
     def _recall(self, _: Collection[str]) -> KnownStarts:
         """Return what this user's history knows of earlier runs."""
@@ -138,7 +184,7 @@ class Start:
         return known
 
 
-def _prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None) -> Start:
+def prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None) -> Start:
     """Return the start, its inputs checked against the workflow. Raises as `checked` and `chosen_version`."""
     call.context.enter(Phase.PREFLIGHT)
     patience = call.patience(out_of_time=TimedOutBeforeStart)
@@ -150,6 +196,33 @@ def _prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Startin
         for line in check_keys(raw or [], known.definition):
             call.context.terminal.note(f"warning: {line}")
     return Start(call, starting, found, known, inputs, version.id if version else None, patience)
+
+
+def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
+    """Start the run and follow it to its output, as far as the options ask for it.
+
+    Raises as the steps do; where a signal is to stop the run, Interruption with what became of it.
+    """
+    call, context, following = start.call, start.call.context, asked.following
+    if asked.starting.dry_run:
+        show_request(context, start.found, start.request(start.inputs.shown()))
+        return
+    run, fresh = start.begin(asked.state_file)
+    if asked.starting.detach:
+        context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+        if context.writes_text:
+            context.terminal.write(f"{run.id}\n")
+        return
+    if not fresh and following.on_interrupt is None:
+        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may follow it as well
+    try:
+        finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
+        judge(call, finished)
+        deliver(call, finished, asked.delivering, into, workflow=start.known)
+    except Interrupted as signal:
+        if not context.stops_runs(following.on_interrupt):
+            raise
+        raise _stopped(call, signal) from None
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:

@@ -68,6 +68,15 @@ CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")]
+OnceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--once",
+        metavar="KEY|auto",
+        help="If an earlier call on this machine started a run with this KEY, follow it and start none; "
+        "auto compares the version and the inputs.",
+    ),
+]
 Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
@@ -168,8 +177,15 @@ Asserts = Annotated[
     typer.Option(
         "--assert",
         metavar="EXPR",
-        help="Demand that this JMESPath expression is true of the result, else exit 11; repeatable.",
+        help="Exit 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
+]
+RecordFile = Annotated[
+    str | None,
+    typer.Option("--record", metavar="FILE", help="Record requests and answers, without key, secrets and values."),
+]
+RecordValues = Annotated[
+    bool, typer.Option("--record-values", help="Record inputs and outputs too; key and secrets stay out.")
 ]
 Dotenv = Annotated[
     str | None,

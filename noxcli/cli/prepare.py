@@ -153,4 +153,4 @@ def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, An
 def require_time(deadline: Deadline) -> None:
     """Raise TimedOutBeforeStart where no time is left to start anything."""
     if deadline.passed:
-        raise TimedOutBeforeStart("out of time before the start", "give --timeout more")
+        raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

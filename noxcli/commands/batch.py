@@ -257,7 +257,7 @@ def _expected(context: Context, material: _Material, results: RowResults) -> Exp
     """Return the outputs that rows should have. Raises UsageProblem for what can't be read, or fits no row."""
     if results.expect is None:
         if results.expect_as is not ExpectAs.EXACT:
-            raise UsageProblem(f"--expect-as {results.expect_as} is about expected outputs", "add --expect FILE")
+            raise UsageProblem(f"--expect-as {results.expect_as} needs expected outputs", "add --expect FILE")
         return None
     expected = Expected.read(results.expect, results.expect_as)
     if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
@@ -269,7 +269,7 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
     if output_dir is not None:
         return Path(output_dir)
     if rows.is_stream:
-        raise UsageProblem("the rows of a stream need a place for the journal", "add --output-dir DIR")
+        raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
     return Path(f"{file}.batch").expanduser()
 
 
@@ -347,7 +347,8 @@ def _kept(stack: ExitStack, journal: Journal, context: Context) -> Results:
     stack.callback(kept.close)
     if context.terminal.writes_to(kept.path):
         raise UsageProblem(
-            f"stdout is {kept.path}, which noxcli itself writes", "redirect stdout to another file or to /dev/null"
+            f"stdout is {kept.path}, a file that noxcli writes itself",
+            "redirect stdout to another file or to /dev/null",
         )
     return kept
 
@@ -414,13 +415,13 @@ def _worked(
 def _news_of(pace: Pace) -> str:
     if pace.silent_for > 1:
         return f"no answer for {show_seconds(pace.silent_for)}"
-    return f"held to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
+    return f"limited to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
 
 
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
     """Tell how it all went. Raises the error that stands for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
-    before = f", {earlier} of them before" if earlier else ""
+    before = f", {earlier} of them from before" if earlier else ""
     context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")
     not_started = counts.total - counts.done if counts.total is not None else 0
     summary.say(context.terminal, not_started)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,6 +53,12 @@ RunOption = Annotated[
 ]
 
 
+RecordingOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Check only which facts about the API a recording (run --record) confirms."),
+]
+
+
 @group
 class Examined(Common):
     """As in other verbs, but what is shown is the checks, and a wrong config file is one of their results."""
@@ -66,6 +73,7 @@ def doctor(
     ctx: typer.Context,
     *,
     run: RunOption = None,
+    check_recording: RecordingOption = None,
     as_json: options.DocumentOption = False,
     query: options.QueryOption = None,
     common: Examined,
@@ -77,11 +85,17 @@ def doctor(
         # What holds events back on the way shows while a run is going on.
         noxcli run slow --detach
         noxcli doctor --run @last
+        # What a recording says of the API.
+        noxcli run demo 'User Input=hello' --record run.jsonl && noxcli doctor --check-recording run.jsonl
     """
     context: Context = ctx.obj
     present(context, common, Delivering(as_json=as_json, query=query))
     checks: list[Check] = []
-    for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
+    if check_recording is None:
+        found = chain(_checks(ctx, context, common, run), [_shell(context)])
+    else:
+        found = chain(_facts(check_recording))
+    for check in found:
         checks.append(check)
         if context.writes_text:
             _say(context.terminal, check)
@@ -89,6 +103,22 @@ def doctor(
     if not context.writes_text:
         context.write_document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
+
+
+def _facts(recording: Path) -> Iterator[Check]:
+    """Yield a check for each fact that noxcli relies on: what the recording says of it. Raises UsageProblem."""
+    from noxcli.probe.facts import checked_facts
+    from noxcli.probe.recorded import read_recording
+
+    for each in checked_facts(read_recording(recording)):
+        told = f"{each.fact.statement} ({each.fact.source})"
+        if each.contradicted:
+            message = f"{told}; contradicted: {each.contradicted}, confirmed: {each.confirmed}"
+            yield Check(each.fact.name, CheckVerdict.WARNING, message, "please report it, with the recording")
+        elif each.confirmed:
+            yield Check(each.fact.name, CheckVerdict.OK, f"{told}; confirmed: {each.confirmed}")
+        else:
+            yield Check(each.fact.name, CheckVerdict.UNCHECKED, f"{told}; not in the recording")
 
 
 def _say(terminal: Terminal, check: Check) -> None:
@@ -148,7 +178,7 @@ def _shell(context: Context) -> Check:
     environ = context.terminal.environ
     shell = user_shell(environ)
     if shell is None:
-        return Check("shell", CheckVerdict.UNCHECKED, "SHELL names no shell that there is a completion script for")
+        return Check("shell", CheckVerdict.UNCHECKED, "no completion script for the shell in $SHELL")
     missing = []
     if not finds_script(shell, environ):
         missing.append((f"completion for {shell}", f"noxcli completion {shell} --install"))
@@ -207,8 +237,8 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
     try:
         run = _run_to_look_at(context, api, named)
         if run is None:
-            hint = "noxcli doctor --run RUN, while that run is running"
-            return Check("events", CheckVerdict.UNCHECKED, "there is no run to test with", hint)
+            hint = "try noxcli doctor --run RUN on a live run"
+            return Check("events", CheckVerdict.UNCHECKED, "no run to test with", hint)
         return judge_stream(api.look_at_events(run.id, LOOK), run)
     except StreamUnsupported as error:
         return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")

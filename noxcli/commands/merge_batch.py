@@ -72,9 +72,9 @@ def merge_batch(
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
-        context.terminal.complain(f"noxcli: no journal is here of the shards {names}")
+        context.terminal.complain(f"noxcli: missing the journals of shards {names}")
     if kept.without:
-        context.terminal.complain(f"noxcli: {results} has no result of {_named(kept.without)}")
+        context.terminal.complain(f"noxcli: {results} has no results for {_named(kept.without)}")
     if joined.doubled:
         told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
         raise ConfigProblem(
@@ -83,7 +83,7 @@ def merge_batch(
     summary.raise_worst(joined.rows, None)
     if kept.without:
         raise Undelivered(
-            f"{_named(kept.without)} completed, and the result is not in {RESULTS_NAME}",
+            f"{_named(kept.without)} completed, but their results are not in {RESULTS_NAME}",
             "noxcli fetch-output RUN has the output",
         )
 
@@ -124,7 +124,7 @@ class _Kept:
         """Open all files until the stack is closed, which brings the target in place. Raises UsageProblem."""
         check_target(target, "--results")
         if target.resolve() in {(directory / RESULTS_NAME).resolve() for directory in self._directories}:
-            raise UsageProblem(f"--results {target} is a batch's own file", "name another one")
+            raise UsageProblem(f"--results {target} belongs to the batch itself", "choose another file")
         self._from = {str(directory): stack.enter_context(KeptResults(directory)) for directory in self._directories}
         self._to = stack.enter_context(replacing(target))
 

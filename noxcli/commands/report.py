@@ -120,7 +120,7 @@ def _document(call: Invocation, text: str) -> dict[str, Any]:
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
-        inside = inside_of(call, found)
+        inside = inside_of(call, found, patience)
     ended = found.settled or found.paused
     error = verdict_of(found, inside.progress.why) if ended else not_finished(found)
     outcome = Outcome(text, found, confirmed=True, progress=inside.progress, error=error, phase=Phase.RUN)

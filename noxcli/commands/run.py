@@ -30,6 +30,8 @@ def run(
         noxcli run fixed-inputs 'User Question=@answer.txt' Temperature:=0.5 --dry-run
         # Every output as a file, and one document about the run.
         noxcli run structured --output-dir out --json | jq .run.status
+        # Once a day, however often it is called on this machine.
+        noxcli run demo 'User Input=news' --once "news $(date +%F)"
         # Start only, and give up waiting after a while.
         noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """

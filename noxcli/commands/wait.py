@@ -173,7 +173,7 @@ def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough:
         _poll_all(call, waited, policy, enough)
     for one in waited:
         if not one.over:
-            one.outcome.error = NotFinished(f"{one.text} was not waited for any longer")
+            one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.text}")
     raise_worst([one.outcome for one in waited if one.over])
 
 

@@ -42,7 +42,7 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
         return fitting[0]
     own = [name for name in run.output if name] if isinstance(run.output, dict) else []
     listed = ", ".join(map(repr, fitting or own)) or "none"
-    what = f"{key!r} means several outputs" if fitting else f"the output has no key {key!r}"
+    what = f"{key!r} matches several outputs" if fitting else f"the output has no key {key!r}"
     name = nearest_in_any_case(key, fitting or own) or next(iter(fitting or own), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
     raise Undelivered(f"{what}{'' if fitting else ', its keys'}: {listed}", f"fetch it with: {line}")

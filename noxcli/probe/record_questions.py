@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from noxcli.api.raw import RawAnswer
@@ -10,6 +10,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.probe.evidence import EndedRun, Evidence, items_on
 from noxcli.probe.learned import Question, Seen, Sureness, SwitchValue
 
+T = TypeVar("T", list[Any], dict[str, Any])
 _LIKELY = Sureness.LIKELY
 _HIGHEST_PAGE = 100  # the limit that the docs give for some lists
 _REDIRECTS_SEEN = (301, 302, 303, 307, 308)
@@ -32,12 +33,33 @@ def _create_status(e: Evidence) -> Seen | None:
 
 def _early_output(e: Evidence) -> Seen | None:
     """Tell the output of a run that goes on."""
-    records = [(trial.early, _RECORDS_OWN) for trial in e.trials if trial.early]
-    for record, how in records:
+    outputs = {node.id for node in e.outputs}
+    for record in (trial.early for trial in e.trials if trial.early):
         output = record.get("output", "")
-        if output is None or output == {}:
-            return Seen("null" if output is None else "empty", "null" if output is None else "empty", how)
+        if output is None or (isinstance(output, dict) and output):
+            return Seen("null" if output is None else "in part", "null" if output is None else "partial", _RECORDS_OWN)
+        if output == {} and outputs & set(_details(record, "executed_nodes", list)):
+            return Seen("empty", "empty", _RECORDS_OWN)
     return None
+
+
+def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
+    """Return a part of a record's progress_details, empty where there is none of that kind."""
+    details = record.get("progress_details") if record else None
+    value = details.get(key) if isinstance(details, dict) else None
+    return value if isinstance(value, kind) else kind()
+
+
+def _node_progress(e: Evidence) -> Seen | None:
+    """Tell whether per_node_progress has the status of each node."""
+    run = e.ended
+    if run is None or not _details(run.record, "executed_nodes", list):
+        return None
+    nodes = _details(run.record, "per_node_progress", dict)
+    if not nodes:
+        return Seen("nothing", "none", _RECORD)
+    told = all(isinstance(node, dict) and isinstance(node.get("status"), str) for node in nodes.values())
+    return Seen("the status of each node" if told else "something else", "status" if told else None, _RECORD)
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
@@ -430,7 +452,8 @@ _OWN, _OWN_TWO = "needs --start 1", "needs --start 2"
 _COMPLETED = "needs a completed run with outputs"
 RECORD_QUESTIONS = (
     Question("create_status", "status of the answer to a start", _create_status, _OWN),
-    Question("early_output", "output before the end", _early_output, _OWN),
+    Question("early_output", "output before the end", _early_output, f"{_OWN}, and an output that is there early"),
+    Question("node_progress", "per_node_progress", _node_progress, _ENDED),
     Question("stale_reads", "lag of the record", _stale_reads, _OWN),
     Question("late_output_reads", "lag of the output", _late_output_reads, _OWN),
     Question("look_up", "look-up by run id alone", _look_up, _ENDED),

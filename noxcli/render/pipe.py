@@ -45,7 +45,7 @@ class Content(_Pipe):
             new += said.end()
         if said.repeating and not self._repeating:
             self._repeating = True
-            self._terminal.note("each piece of text repeats all before it: only what is new is printed")
+            self._terminal.note("each piece of text repeats the earlier ones; printing only what is new")
         return new
 
     def _write(self, pieces: Sequence[str]) -> None:

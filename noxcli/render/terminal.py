@@ -164,11 +164,11 @@ class Terminal:
             self.out.flush()
         except BrokenPipeError:
             self.reader_gone = True
-            raise ReaderGone("the reader of stdout went away") from None
+            raise ReaderGone("the reader of stdout closed the pipe") from None
         except OSError as error:
             if error.errno == errno.EINVAL:  # how Windows says it
                 self.reader_gone = True
-                raise ReaderGone("the reader of stdout went away") from None
+                raise ReaderGone("the reader of stdout closed the pipe") from None
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise Unwritten(f"can't write to stdout: {reason}") from None
 

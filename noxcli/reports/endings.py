@@ -12,7 +12,7 @@ BECAME = {
     8: "not finished",
     9: "completed, output not fully delivered",
     10: "paused for human input",
-    11: "completed, not as asserted",
+    11: "completed, assertion failed",
     75: "not started: server unavailable",
     124: "still running at the timeout",
 }

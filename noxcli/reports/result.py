@@ -177,7 +177,7 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
         case "failed":
             return RunFailed(f"run {run.id} failed{why}")
         case _:
-            return RunPaused(f"run {run.id} waits for a person", f"afterwards: noxcli wait {run.id}")
+            return RunPaused(f"run {run.id} is paused for human input", f"then continue with: noxcli wait {run.id}")
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:

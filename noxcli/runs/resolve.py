@@ -107,9 +107,9 @@ def one_run(text: str, sources: Sources) -> str:
     """
     named = read_runs([text], sources)
     if not named:
-        raise UsageProblem("no run is named on stdin", "write a run id")
+        raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")
     if len(named) > 1:
-        raise UsageProblem(f"stdin names {len(named)} runs, and this follows one", "noxcli wait - takes many")
+        raise UsageProblem(f"stdin names {len(named)} runs, but this command follows one", "noxcli wait - takes many")
     return named[0]
 
 
@@ -124,7 +124,7 @@ def resolve_run(
     if known := noted(text):
         text = "/".join(known)
     elif text == "@last":
-        raise NotFound("no run that was started from here at this address is on record", "give the run's id")
+        raise NotFound("no run has been started on this machine at this address", "give the run's id")
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")

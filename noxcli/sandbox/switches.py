@@ -128,7 +128,7 @@ class Switches:
     preview_limit: int = 16_000
     """A text with more characters than this is cut."""
     preview_characters: int = 16_000
-    """How many characters of it are left."""
+    """How many characters of it are left, at most `preview_limit`."""
     nested_previews: bool = True
     """Whether texts inside of lists and objects are cut as well."""
 

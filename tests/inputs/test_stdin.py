@@ -107,7 +107,7 @@ def test_an_upload_comes_from_any_pipe(
         ("noxcli run qa a@- 'b@-;name=x'", "both a@- and b@- read it"),
         ("noxcli batch qa - doc@- --output-dir out", "both FILE - and doc@- read it"),
         ("noxcli wait - -", "both RUN - and RUN - read it"),
-        ("mkfifo p; noxcli run qa a@p b=@p", "the pipe p can be read once, and both a@p and b=@p read it"),
+        ("mkfifo p; noxcli run qa a@p b=@p", "the pipe p can be read only once, but both a@p and b=@p read it"),
     ],
 )
 def test_a_pipe_has_one_reader(shell: Shell, sandbox: Sandbox, line: str, both: str) -> None:
@@ -217,7 +217,7 @@ def test_rows_of_a_batch_read_files_alone(shell: Shell) -> None:
     line = 'mkfifo p; printf \'{"Question": "%s"}\\n\' - p > r.jsonl; noxcli batch qa r.jsonl --column Question=@'
     done = shell(line)
     assert done.returncode == 2, done.stderr
-    assert "rows don't read stdin" in done.stderr
+    assert "rows cannot read stdin" in done.stderr
     assert "p is not a regular file" in done.stderr
 
 

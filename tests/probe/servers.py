@@ -26,7 +26,11 @@ WORKS = Scenario(
         output_node("Essay"),
         output_node("Chapters"),
     ],
-    script=[Emit("Write"), *(step for text in "abcdefgh" for step in (Sleep(0.17), Emit("Write", text)))],
+    script=[
+        Emit("Answer", status="completed"),
+        Emit("Write"),
+        *(step for text in "abcdefgh" for step in (Sleep(0.17), Emit("Write", text))),
+    ],
     output={
         "Answer": "short",
         "Twin": 1,

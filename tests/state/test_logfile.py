@@ -153,7 +153,7 @@ def test_verbose_tells_tries_and_the_time_even_where_progress_is_silenced(noxcli
     workflow = plays(script=[Sleep(300)], faults=faults)
     quiet = noxcli("run", workflow, "--quiet", "--verbose").err
     assert "answered 503; retrying in" in quiet
-    assert "answered 502; next try in" in quiet
+    assert "answered 502; retrying in" in quiet
     assert quiet.splitlines()[-1].startswith("exit code 0 after ")
     assert f"POST /v1/workflows/{workflow}/runs 503" in quiet
     assert noxcli("run", workflow, "--quiet").err == ""

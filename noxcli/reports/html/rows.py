@@ -12,9 +12,8 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.redaction import Mask
 from noxcli.reports.endings import BECAME
-from noxcli.reports.html.page import Ink, number, page
+from noxcli.reports.html.page import Ink, number, page, show_short
 from noxcli.reports.html.run import SIGNS, commands_list, tone_of
-from noxcli.timing import show_seconds
 
 ROWS_ON_A_PAGE = 10_000  # on a page; rows that did not complete come first
 LARGEST_ROWS = 4_400_000  # bytes of all of them
@@ -140,11 +139,11 @@ def _durations(count: _Count) -> Iterator[str]:
                 f'<rect {at} y="{100 - top:.2f}%" height="{top:.2f}%"/>'
                 f'<rect class="bad" {at} y="{100 - top - above:.2f}%" height="{above:.2f}%"/></g>'
             )
-    scale = "".join(f"<span>{show_seconds(cap * share)}</span>" for share in (0.0, 0.5, 1.0))
+    scale = "".join(f"<span>{words}</span>" for words in ("0s", show_short(cap / 2), show_short(cap)))
     yield f'</svg><p class="scale">{scale}</p>'
     yield '<dl class="facts">'
     for term, share in (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0)):
-        yield f"<div><dt>{term}</dt><dd>{show_seconds(took[min(len(took) - 1, int(len(took) * share))])}</dd></div>"
+        yield f"<div><dt>{term}</dt><dd>{show_short(took[min(len(took) - 1, int(len(took) * share))])}</dd></div>"
     yield "</dl>"
 
 
@@ -213,7 +212,7 @@ def _row(row: Mapping[str, Any], width: int, ink: Ink) -> str:
     return (
         f'<tr id="r{int(row["row"])}" class="c{code} {tone_of(code)}"><td>{int(row["row"])}'
         f"<td><bdi>{_fitted(row.get('id') or '', LONGEST_FIELD, ink)}</bdi><td>{_became(code)}"
-        f"<td>{'' if took is None else show_seconds(took)}<td><bdi>{_fitted(message, width, ink)}</bdi>"
+        f"<td>{'' if took is None else show_short(took)}<td><bdi>{_fitted(message, width, ink)}</bdi>"
         f"<td>{files}{run}"
     )
 
