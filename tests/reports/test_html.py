@@ -11,10 +11,11 @@ import pytest
 
 from noxcli.redaction import Mask
 from noxcli.reports.html.rows import BatchAbout, rows_page
+from noxcli.reports.html.run import Told, run_page
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, piped
 from tests.hostile.corpus import NAMES, all_marked
 from tests.pages import ATTRIBUTES, TAGS, PageReader
 
@@ -198,6 +199,22 @@ def test_a_document_that_anybody_may_have_written_ends_no_page(noxcli: Noxcli) -
             Path("odd.json").write_text(json.dumps({"schema": "noxcli.result/1", **document}))
             assert noxcli("report", "odd.json", "-o", "odd.html").code == 0, document
             read("odd.html")
+
+
+def test_events_can_come_from_a_pipe(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = noxcli("run", plays(output={"A": "x"}), "--format", "ndjson", "--report", "live.html")
+    monkeypatch.setattr("sys.stdin", piped(told.text))
+    assert noxcli("report", "-").out == Path("live.html").read_bytes()
+
+
+def test_an_output_that_is_nested_too_deep_costs_no_page() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    document = {"schema": "noxcli.result/1", "exit_code": 0, "output": {"A": deep, "B": "x"}}
+    Path("deep.html").write_bytes(b"".join(run_page([Told(document)], Mask(), Path())))
+    assert "The first 200,000 of " in read("deep.html").text
+    assert "B x x" in read("deep.html").text
 
 
 # Batches.

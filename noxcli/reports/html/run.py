@@ -12,14 +12,24 @@ from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import as_text, find_remote
 from noxcli.redaction import Mask
 from noxcli.reports.endings import BECAME
-from noxcli.reports.html.page import LARGEST_TEXT, MOST_SEARCHED, Ink, mapping, number, objects, page, show_short
+from noxcli.reports.html.page import (
+    LARGEST_TEXT,
+    MOST_SEARCHED,
+    Ink,
+    mapping,
+    number,
+    objects,
+    page,
+    show_short,
+)
 from noxcli.reports.html.waterfall import waterfall
 from noxcli.timing import parse_time
 
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
 LARGEST_VALUES = 2_000_000  # characters of all of them
 LONGEST_PEEK = 120  # characters of a folded value
-GOOD, UNDECIDED = {0}, {3, 8, 10, 11, 12, 124, 129, 130, 141, 143}
+NO_CODE = -1  # of a document that noxcli has not written
+UNDECIDED = {NO_CODE, 3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that are neither good nor bad
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
@@ -35,29 +45,24 @@ def run_page(runs: Sequence[Told], mask: Mask, base: Path) -> Iterator[bytes]:
     """Yield the page; links to files start from the directory `base`."""
     ink = Ink(mask, base)
     names = [_name(one.document) for one in runs]
-    first = mapping(mapping(runs[0].document).get("run")) if runs else {}
-    title = ink.line(names[0], 80) if len(runs) == 1 else f"{len(runs)} runs"
-    state = ink.line(_words(runs[0].document), 80) if len(runs) == 1 else ""
-    heading = " ".join(
-        filter(
-            None,
-            [
-                title,
-                f"— {state}" if state else "",
-                f"— {ink.line(first['id'], 40)}" if first.get("id") and len(runs) == 1 else "",
-            ],
-        )
+    return page(
+        _title(runs[0].document, names[0], ink) if len(runs) == 1 else f"{len(runs)} runs",
+        (part for one, name in zip(runs, names, strict=True) for part in _article(one, name, ink)),
     )
-    return page(heading, (part for one, name in zip(runs, names, strict=True) for part in _article(one, name, ink)))
 
 
-def _article(told: Told, name: str, ink: Ink) -> Iterator[str]:
-    document = told.document
+def _title(document: Mapping[str, Any], name: str, ink: Ink) -> str:
+    parts = name, _words(document), mapping(document.get("run")).get("id")
+    return " — ".join(ink.line(part, 80) for part in parts if part)
+
+
+def _article(one: Told, name: str, ink: Ink) -> Iterator[str]:
+    document = one.document
     yield "<article>"
     yield from _verdict(document, name, ink)
     yield from waterfall(document, ink)
     yield from _assertions(objects(document.get("assertions")), ink)
-    yield from _values("Inputs", told.inputs, ink, "as noxcli sent them; secrets are masked")
+    yield from _values("Inputs", one.inputs, ink, "as noxcli sent them; secrets are masked")
     yield from _values("Outputs", _keyed(document.get("output")), ink, _completeness(document))
     yield from _files(objects(document.get("files")), ink)
     if request := mapping(document.get("request")):
@@ -67,18 +72,20 @@ def _article(told: Told, name: str, ink: Ink) -> Iterator[str]:
 
 def tone_of(code: int) -> str:
     """Return the class of the style for an exit code."""
-    return "good" if code in GOOD else "warn" if code in UNDECIDED else "bad"
+    return "good" if code == ExitCode.OK else "warn" if code in UNDECIDED else "bad"
 
 
 def _code(document: Mapping[str, Any]) -> int:
     code = number(document.get("exit_code"))
-    return ExitCode.BUG if code is None else int(code)
+    return NO_CODE if code is None else int(code)
 
 
 def _words(document: Mapping[str, Any]) -> str:
     code, status = _code(document), mapping(document.get("run")).get("status")
     if code == ExitCode.OK and status != "completed":
         return "started" if status else "checked, not started"
+    if code == NO_CODE:
+        return "no verdict"
     return BECAME.get(code) or next((one.meaning for one in ExitCode if one == code), f"exit code {code}")
 
 
@@ -114,7 +121,8 @@ def _facts(
 ) -> Iterator[tuple[str, Any]]:
     meaning = next((f"{code}: {one.meaning}" for one in ExitCode if one == code != 0), str(code))
     stream, took = mapping(document.get("stream")), number(run.get("duration_s"))
-    yield "Exit code", meaning
+    if code != NO_CODE:
+        yield "Exit code", meaning
     if run:
         yield "Run", run.get("id")
         yield "Status", f"{run.get('status')}{'' if run.get('confirmed') else ' (not confirmed by the record)'}"
@@ -208,10 +216,10 @@ def _gist(value: Any, ink: Ink) -> str:
         case _:
             size = ""
     cut = "a preview" if any(remote.is_text for remote in find_remote(value)) else ""
-    told = ", ".join(filter(None, [size, cut]))
+    sizes = ", ".join(filter(None, [size, cut]))
     begun = as_text(value)[: MOST_SEARCHED * LONGEST_PEEK]
     peek = f'<span class="peek"><bdi>{escape(ink.cut(begun, LONGEST_PEEK))}</bdi></span>'
-    return peek + (f'<span class="size">{told}</span>' if told else "")
+    return peek + (f'<span class="size">{sizes}</span>' if sizes else "")
 
 
 def _files(files: Sequence[Mapping[str, Any]], ink: Ink) -> Iterator[str]:

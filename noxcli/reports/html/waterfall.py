@@ -57,7 +57,7 @@ def waterfall(document: Mapping[str, Any], ink: Ink) -> Iterator[str]:
     total = max([*measured, *(_at(one) for one in breaks)], default=0.0) if measured else 0.0
     marks = [_mark(one, total) for one in breaks] if total else []
     if bars:
-        note = "" if measured else "without times: nobody watched the run from its start"
+        note = "" if measured else "without times: no event measured them"
         yield f"<h2>Nodes <small>{len(nodes):,}{f', {note}' if note else ''}</small></h2>"
         yield f'<div class="fall" data-total="{total:.3f}">'
         if total:
