@@ -18,7 +18,7 @@ from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, Us
 from noxcli.files import check_target
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Workflow
+from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
 from noxcli.runs.doubt import KnownStarts
@@ -95,11 +95,10 @@ class Start:
     inputs: Inputs
     version_id: str | None
     patience: Patience
-    portion: Portion = WHOLE_WORKFLOW
 
     def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body that starts the run."""
-        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.portion)
+        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url)
 
     def begin(self, state_file: str | None) -> tuple[Run, bool]:
         """Return the run, started now or, with --once, by an earlier call; and whether it was started now."""
@@ -142,7 +141,6 @@ class Start:
                         payload,
                         version_id=self.version_id,
                         callback_url=self.starting.callback_url,
-                        portion=self.portion,
                     ),
                     call.deadline.left(LONGEST_START),
                 )

@@ -86,7 +86,8 @@ def doctor(
         noxcli run slow --detach
         noxcli doctor --run @last
         # What a recording says of the API.
-        noxcli run demo 'User Input=hello' --record run.jsonl && noxcli doctor --check-recording run.jsonl
+        noxcli run demo 'User Input=hello' --record run.jsonl
+        noxcli doctor --check-recording run.jsonl
     """
     context: Context = ctx.obj
     present(context, common, Delivering(as_json=as_json, query=query))

@@ -67,8 +67,9 @@ def probe(
     that it prints or writes contains an id or a text of the server.
 
     Examples:
-        noxcli run demo 'User Input=hello' --quiet > answer.json && noxcli probe demo --watch 1s
-        noxcli probe demo 'User Input=hello' --start 2 --watch 1s --write switches.toml
+        noxcli run demo 'User Input=hello' --quiet
+        noxcli probe demo --watch 1s
+        noxcli probe demo 'User Input=hello' --start 2 --write switches.toml
     """
     call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
     context = call.context

@@ -55,7 +55,7 @@ def report(
         noxcli report @last -o run.html
         # A batch, from its journal.
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
-        noxcli batch qa rows.jsonl > /dev/null
+        noxcli batch qa rows.jsonl
         noxcli report rows.jsonl.batch -o batch.html
     """
     call = begin(ctx, common, waiting, subject=source)

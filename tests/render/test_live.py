@@ -39,7 +39,7 @@ FOREVER = Sleep(600_000)
 NODES = [Node("Publish"), Node("Check"), Node("Draft"), Node("Ask"), Node("Plan")]
 EDGES = [("Plan", "Draft"), ("Plan", "Ask"), ("Plan", "Check"), ("Draft", "Publish"), ("Check", "Publish")]
 SCRIPT = [
-    *node_runs("Plan", seconds=100),
+    *node_runs("Plan", seconds=400),
     *node_skipped("Ask"),
     *alongside([*node_runs("Check", seconds=60)], [Emit("Draft"), Emit("Draft", "first words of the draft")]),
 ]

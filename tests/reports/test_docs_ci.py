@@ -19,7 +19,7 @@ from tests.reports.test_writer import variables
 from tests.runner import outputs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
-GITHUB, GITLAB = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+_, GITHUB, _, GITLAB = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 GITLAB_SHELL = ["bash", "-c"]
 RUNNER_SHELL = ["bash", "-e"]
 
