@@ -7,7 +7,7 @@ stream would hold a connection and a thread for each row, and nobody watches it.
 import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -49,8 +49,18 @@ class BatchApi(CallsApi, RunList, Protocol):
     """What a batch needs of the API."""
 
 
+class Teller(Protocol):
+    """Where results go."""
+
+    def keep(self, told: Sequence[RowResult]) -> None:
+        """Put results on the disk before they are told. Raises JournalTrouble where they can't be."""
+
+    def tell(self, told: RowResult) -> None:
+        """Print one. Raises ReaderGone and Unwritten."""
+
+
 class Engine:
-    """One batch; `work()` is to be called once. `tell` gets each row's result, `tick` a turn ten times a second."""
+    """One batch; `work()` is to be called once. `teller` gets each row's result, `tick` a turn ten times a second."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -63,7 +73,7 @@ class Engine:
         deadline: Deadline,
         counts: Counts,
         *,
-        tell: Callable[[RowResult], None],
+        teller: Teller,
         tick: Callable[[], bool],
     ) -> None:
         self.counts = counts
@@ -76,7 +86,7 @@ class Engine:
         self._past = past
         self._pace = pace
         self._deadline = deadline
-        self._tell = tell
+        self._teller = teller
         self._tick = tick
         self._workers: Workers[News] = Workers(min(MOST_THREADS, plan.max_parallel))
         self._calls = Calls(api, plan, journal, pace, lambda: not self._starts_no_more)
@@ -92,13 +102,16 @@ class Engine:
         self._starts_no_more = False
         self._waiting: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
         self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
+        self._unsaid: list[RowResult] = []
         self._left = False
 
     def work(self) -> None:
         """Bring every row to its result, or as far as `tick` and the limits let it come; `leave` tells the rest."""
         while True:
             self._work_through()
-            if self._left or not self._doubts or not self._settle_doubts():
+            goes_on = not self._left and bool(self._doubts) and self._settle_doubts()
+            self._say_all()
+            if not goes_on:
                 return
 
     def stop_starting(self) -> None:
@@ -146,6 +159,7 @@ class Engine:
         self._tell_doubts(Finding())
         for number in sorted(self._waiting):
             self._say(self._waiting.pop(number))
+        self._say_all()
 
     # One round: rows in, results out.
 
@@ -153,6 +167,7 @@ class Engine:
         while True:
             self._fill()
             self._look()
+            self._say_all()  # last: while the disk takes them, the next rows are on their way
             self.counts.running, self.counts.doubt = len(self.going), len(self._doubts)
             if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
                 return
@@ -332,33 +347,38 @@ class Engine:
         self._say_in_turn()
 
     def _say(self, told: RowResult) -> None:
-        """Print the line, then write it down: a kill in between may print a line twice, but leaves none out.
+        """Have it told with all others of this round: the disk takes many as fast as one."""
+        self._unsaid.append(told)
 
-        Where stdout does not take it, neither this row nor any that finishes from here on is written down as finished.
+    def _say_all(self) -> None:
+        """Keep the results, print their lines, then write down that they are finished.
+
+        A kill in between may print a line twice, but leaves none out. Where stdout does not take one, neither that row
+        nor any that finishes from there on is written down as finished.
         """
-        if self.unprinted is not None:
-            return
+        told, self._unsaid = self._unsaid, []
         try:
-            self._tell(told)
+            if told and self.unprinted is None:
+                self._teller.keep(told)
+                for one in told:
+                    self._teller.tell(one)
+                    if not one.result["retry_safe"]:
+                        self._write_down(one)
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
             self.stop_starting()
-            return
         except JournalTrouble as error:
             self._give_up(error)
-            return
-        if not told.result["retry_safe"]:
-            try:
-                self._write_down(told)
-            except JournalTrouble as error:
-                self._give_up(error)
 
     def _write_down(self, told: RowResult) -> None:
         row, run = told.row, told.result["run"]
-        if told.interrupted:
-            self._journal.interrupted(row.number, row.id, run["id"], run["status"])
-        else:
-            self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
+        try:
+            if told.interrupted:
+                self._journal.interrupted(row.number, row.id, run["id"], run["status"])
+            else:
+                self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
+        except JournalTrouble as error:
+            self._give_up(error)
 
     def _count_failures(self) -> None:
         most = self._plan.max_failures
