@@ -1,10 +1,9 @@
 """A batch at work: rows are started as places become free, looked at until their records have a verdict, and told.
 
-The main thread decides everything; a limited number of threads wait on the network. Runs are polled, not streamed: a
-stream would hold a connection and a thread for each row, and nobody watches it.
+The main thread decides everything; a limited number of threads wait on the network, and one listens to event streams.
+Nobody reads those: they say when to look at the record, which alone has the verdict.
 """
 
-import heapq
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,9 +11,24 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.calls import Calls, CallsApi, Doubted, Failed, Going, Looked, News, Over, RowStarted, Unsent
+from noxcli.batch.bell import HEARD_AT_MOST, HEARD_UNTRIED, Bell
+from noxcli.batch.calls import (
+    Calls,
+    CallsApi,
+    Doubted,
+    Failed,
+    Going,
+    Listening,
+    Looked,
+    News,
+    Over,
+    Rang,
+    RowStarted,
+    Unsent,
+)
 from noxcli.batch.doubts import RunList, look_for
 from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
+from noxcli.batch.lookout import Lookout
 from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
@@ -39,8 +53,7 @@ from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-FIRST_POLL, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
-LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
+DEAF_AFTER = 3  # streams in a row that could not be had
 MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
@@ -95,10 +108,11 @@ class Engine:
         self._doubts: dict[int, tuple[Row, NoxError | None]] = {}
         self._starts: Counter[int] = Counter()  # of rows that were in doubt, beyond the first
         self._last_doubt = -SETTLING  # when a start was last cut off
-        self._looks: list[tuple[float, int]] = []
+        self._lookout = Lookout(plan.poll_interval, plan.max_parallel)
+        self._bell = Bell(lambda number: self._workers.bring(Rang(number)))
+        self._unheard = 0  # streams in a row that could not be had
         self._starting: dict[int, Row] = {}
         self._failing: set[int] = set()  # rows that have failed, and are asked why
-        self._usual: float | None = None
         self._starts_no_more = False
         self._waiting: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
         self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
@@ -113,6 +127,10 @@ class Engine:
             self._say_all()
             if not goes_on:
                 return
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._bell.close()
 
     def stop_starting(self) -> None:
         """Start nothing more; what is on its way is still waited for."""
@@ -213,11 +231,12 @@ class Engine:
 
     def _follow(self, going: Going) -> None:
         self.going[going.row.number] = going
-        first = FIRST_POLL if self._usual is None else max(SHORTEST, self._usual / 2)
-        self._look_in(going.row.number, 0.0 if going.found else min(first, self._plan.poll_interval))
-
-    def _look_in(self, number: int, seconds: float) -> None:
-        heapq.heappush(self._looks, (time.monotonic() + seconds, number))
+        # A limit of requests is better spent on starts.
+        may_listen = not going.found and self._unheard < DEAF_AFTER and self._pace.rate is None
+        if may_listen and self._lookout.worth_listening(HEARD_AT_MOST, HEARD_UNTRIED):
+            self._lookout.heard.add(going.row.number)
+            self._workers.call(partial(self._calls.listen, going))
+        self._lookout.follow(going)
 
     def _longest_wait(self) -> float:
         if (
@@ -226,14 +245,11 @@ class Engine:
             and len(self.going) + len(self._starting) < self._plan.max_parallel
         ):
             return SHORT_TICK  # the next row may be read any moment
-        return min(TICK, max(0.0, self._looks[0][0] - time.monotonic())) if self._looks else TICK
+        return self._lookout.until_due(TICK)
 
     def _look(self) -> None:
-        now = time.monotonic()
-        while self._looks and self._looks[0][0] <= now:
-            _, number = heapq.heappop(self._looks)
-            if number in self.going:
-                self._workers.call(partial(self._calls.look, self.going[number]))
+        for number in self._lookout.take_due():
+            self._workers.call(partial(self._calls.look, self.going[number]))
 
     # What becomes of what they bring.
 
@@ -278,8 +294,29 @@ class Engine:
                 self._workers.call(partial(self._calls.explain, news))
             case Looked(row, seen, trouble):
                 self._looked(row, seen, trouble)
+            case Listening() | Rang():
+                self._hear(news)
             case _:
                 assert_never(news)
+
+    def _hear(self, news: Listening | Rang) -> None:
+        number, line = news.number, news.line if isinstance(news, Listening) else None
+        if isinstance(news, Listening):
+            self._unheard = self._unheard + 1 if line is None else 0
+        if line is None:
+            if number in self.going:
+                self._lookout.rang(number)
+        elif number in self.going:
+            self._bell.hang(number, line)
+        else:
+            line.close()
+
+    def _let_be(self, number: int) -> Going | None:
+        """Follow the row no longer; return how it went, None for one that has no run."""
+        if number in self._lookout.heard:
+            self._bell.take_down(number)
+        self._lookout.forget(number)
+        return self.going.pop(number, None)
 
     def _stopped_here(self, number: int, outcome: Outcome) -> bool:
         """True where noxcli itself stopped the row's run, in this call or an earlier one."""
@@ -291,7 +328,7 @@ class Engine:
             self._journal.interrupted(row.number, row.id, run.id, run.status)
         except JournalTrouble as error:
             self._give_up(error)
-        del self.going[row.number]
+        self._let_be(row.number)
         self._past.forget(row.number)
         self._pass_over(row.number)
         self._again.append(row)
@@ -314,8 +351,7 @@ class Engine:
             if now - going.lost_since > self._plan.retry_for:
                 self._lose(going, trouble)
                 return
-        taken = now - going.began
-        self._look_in(row.number, min(self._plan.poll_interval, max(SHORTEST, LOOKS_GROW * taken)))
+        self._lookout.look_again(going)
 
     def _lose(self, going: Going, trouble: NoxError) -> None:
         """End a row whose record can't be read, while others' may be."""
@@ -329,10 +365,9 @@ class Engine:
         self._finish(going.row, outcome)
 
     def _finish(self, row: Row, outcome: Outcome) -> None:
-        going = self.going.pop(row.number, None)
-        if going is not None and not going.found and outcome.confirmed:
-            taken = time.monotonic() - going.began
-            self._usual = taken if self._usual is None else 0.8 * self._usual + 0.2 * taken
+        going = self._let_be(row.number)
+        if going is not None and outcome.run is not None and outcome.confirmed:
+            self._lookout.ended(going, outcome.run)
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         result = outcome.document(code, self._plan.mask)
         told = RowResult(row, result, code, interrupted=self._stopped_here(row.number, outcome))

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -399,6 +399,7 @@ def _worked(
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)
+    call.api.heed_limit(pace.note_left)
     with counting(context.terminal) as shown:
 
         def tick() -> bool:
@@ -407,11 +408,21 @@ def _worked(
 
         to_do = begun.share.to_do(rows, begun.journal, counts)
         engine = Engine(
-            call.api, plan, to_do, begun.journal, begun.share.past, pace, call.deadline, counts, teller=teller, tick=tick
+            call.api,
+            plan,
+            to_do,
+            begun.journal,
+            begun.share.past,
+            pace,
+            call.deadline,
+            counts,
+            teller=teller,
+            tick=tick,
         )
         stops = context.stops_runs(looking.on_interrupt)
         shift = Shift(call.api, engine, pace, context.clock, call.deadline, plan.retry_for, stops)
-        error = shift.work_off(context.signals)
+        with closing(engine):
+            error = shift.work_off(context.signals)
     if engine.unprinted is not None and not isinstance(error, Interruption):
         raise engine.unprinted
     return error
