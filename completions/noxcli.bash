@@ -112,29 +112,31 @@ __noxcli_known() { # KIND
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help)
+    offered=(run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help)
 }
 
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version -V --help -h) ;;
-        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --on-interrupt --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        wait) offered=(--json --query --assert --junit --dotenv --ci --timeout --any --fail-fast --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        fetch-output) offered=(--wait --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --junit --dotenv --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --once --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --report --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --on-interrupt --fail-fast --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --report --junit --dotenv --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --fail-fast --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        wait) offered=(--json --query --assert --report --junit --dotenv --ci --timeout --any --fail-fast --for --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        fetch-output) offered=(--wait --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --report --junit --dotenv --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         stop) offered=(--state-file --json --query --timeout --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inspect) offered=(--node --iteration --logs --no-expand --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        report) offered=(--output -o --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         workflows) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         versions) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         runs) offered=(--status --since --limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --assert --expect --expect-as --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        merge-batch) offered=(--results --junit --quiet -q --verbose -v --color --help -h) ;;
+        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --shard --assert --expect --expect-as --report --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        merge-batch) offered=(--results --report --junit --quiet -q --verbose -v --color --help -h) ;;
         config) offered=(--json --query --base-url --api-key-file --profile --help -h) ;;
         doctor) offered=(--run --json --query --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
+        probe) offered=(--inputs --secret --run --start --max-requests --watch --write --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         schema) offered=(--json --query --help -h) ;;
         completion) offered=(--install --help -h) ;;
-        sandbox) offered=(--port --key --speed --scenario --replay --switch --help -h) ;;
+        sandbox) offered=(--port --key --speed --scenario --replay --switches --switch --help -h) ;;
         help) offered=(--man --install --help -h) ;;
     esac
 }
@@ -142,17 +144,19 @@ __noxcli_options() { # VERB
 # Says by its exit status whether the option takes a value.
 __noxcli_value() { # VERB OPTION
     case $1:$2 in
-        run:--inputs)
+        run:--inputs | probe:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--query | stream:--name | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--query | stream:--name | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--for | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | report:--timeout | report:--retry-for | report:--connect-timeout | report:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | probe:--secret | probe:--start | probe:--max-requests | probe:--watch | probe:--query | probe:--timeout | probe:--retry-for | probe:--connect-timeout | probe:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
+        run:--once)
+            kind=output offered=(auto) ;;
         run:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
         run:--raw | stream:--raw | fetch-output:--raw | sandbox:--key)
             kind=output offered=() ;;
         run:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | sandbox:--scenario | sandbox:--replay)
+        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--report | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | probe:--write | probe:--log-file | probe:--api-key-file | sandbox:--scenario | sandbox:--replay | sandbox:--switches)
             kind=file offered=() ;;
         run:--ci | stream:--ci | wait:--ci | fetch-output:--ci | batch:--ci)
             kind=other offered=(auto github gitlab off) ;;
@@ -160,9 +164,9 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(exit wait) ;;
         run:--on-timeout | run:--on-interrupt | stream:--on-timeout | wait:--on-timeout | batch:--on-interrupt)
             kind=other offered=(detach stop) ;;
-        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | merge-batch:--color)
+        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | report:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | merge-batch:--color | probe:--color)
             kind=other offered=(auto always never) ;;
-        run:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | inspect:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile)
+        run:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | inspect:--profile | report:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile | probe:--profile)
             kind=profile offered=() ;;
         runs:--status)
             kind=other offered=(awaiting_human_feedback completed failed queued running stopped) ;;
@@ -172,7 +176,7 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(auto) ;;
         batch:--expect-as)
             kind=other offered=(exact subset text) ;;
-        doctor:--run)
+        doctor:--run | probe:--run)
             kind=run offered=() ;;
         *) return 1 ;;
     esac
@@ -187,6 +191,7 @@ __noxcli_argument() { # VERB NUMBER
         fetch-output:1) kind=run offered=() ;;
         stop:*) kind=run offered=() ;;
         inspect:1) kind=run offered=() ;;
+        report:1) kind=run offered=() ;;
         versions:1) kind=workflow offered=() ;;
         inputs:1) kind=workflow offered=() ;;
         runs:1) kind=workflow offered=() ;;
@@ -194,10 +199,12 @@ __noxcli_argument() { # VERB NUMBER
         batch:2) kind=file offered=() ;;
         batch:*) kind=input offered=() ;;
         merge-batch:*) kind=directory offered=() ;;
+        probe:1) kind=workflow offered=() ;;
+        probe:*) kind=input offered=() ;;
         schema:1) kind=other offered=() ;;
         completion:1) kind=other offered=(bash zsh fish powershell) ;;
         sandbox:*) kind=command offered=() ;;
-        help:1) kind=other offered=(run stream wait fetch-output stop inspect workflows versions inputs runs batch merge-batch config doctor schema completion sandbox help exit-codes) ;;
+        help:1) kind=other offered=(run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help exit-codes) ;;
         *) kind=other offered=() ;;
     esac
 }

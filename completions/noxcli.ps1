@@ -110,6 +110,7 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
+                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
@@ -119,7 +120,8 @@ function __noxcli_verbs {
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -130,6 +132,7 @@ function __noxcli_verbs {
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
                 @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first node that failed; --on-interrupt stop stops the run' }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -159,7 +162,8 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -169,6 +173,7 @@ function __noxcli_verbs {
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
                 @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first failed node; the run continues' }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -190,13 +195,15 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--any'); Help = 'Exit when the first run has ended' }
                 @{ Names = @('--fail-fast'); Help = 'Exit at the first run that did not complete' }
+                @{ Names = @('--for'); Help = 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit 12 if the run ends without'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
@@ -230,7 +237,8 @@ function __noxcli_verbs {
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -280,6 +288,26 @@ function __noxcli_verbs {
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'report' = @{
+            Help = 'Write an HTML page about a run, saved events, or a batch'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $false }
+            )
+            Options = @(
+                @{ Names = @('--output', '-o'); Help = 'Write the page to FILE; - is stdout'; Kind = 'file'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -404,9 +432,10 @@ function __noxcli_verbs {
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
                 @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
-                @{ Names = @('--assert'); Help = 'Demand that this JMESPath expression is true of the result, else exit 11; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--expect'); Help = 'Compare outputs with these, by the rows'' $id (JSON lines, CSV or TSV)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--expect-as'); Help = 'Compare the whole output, expected keys only, or those as text without blanks'; Kind = 'other'; Words = @('exact', 'subset', 'text') }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
@@ -434,6 +463,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--results'); Help = 'Write every finished row''s result, with its output'; Kind = 'file'; Words = @() }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -464,6 +494,35 @@ function __noxcli_verbs {
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
+        'probe' = @{
+            Help = 'Learn how a server behaves where the API''s documentation is silent'
+            Arguments = @(
+                @{ Kind = 'workflow'; Words = @(); Repeated = $false }
+                @{ Kind = 'input'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
+                @{ Names = @('--secret'); Help = 'Send this environment variable''s value, and never show it'; Kind = 'other'; Words = @() }
+                @{ Names = @('--run'); Help = 'Learn from this run. [default: the newest completed one]'; Kind = 'run'; Words = @() }
+                @{ Names = @('--start'); Help = 'Start up to N runs: one to watch, a second one to stop'; Kind = 'other'; Words = @() }
+                @{ Names = @('--max-requests'); Help = 'Send at most N requests'; Kind = 'other'; Words = @() }
+                @{ Names = @('--watch'); Help = 'Watch a silent event stream for this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--write'); Help = 'Write what was learned for sandbox --switches'; Kind = 'file'; Words = @() }
+                @{ Names = @('--json'); Help = 'Print one JSON document' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
                 @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
                 @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
@@ -503,6 +562,7 @@ function __noxcli_verbs {
                 @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --format ndjson'; Kind = 'file'; Words = @() }
+                @{ Names = @('--switches'); Help = 'Set the switches of this file, as probe --write makes it'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
@@ -510,7 +570,7 @@ function __noxcli_verbs {
         'help' = @{
             Help = 'Print the help of a command, the exit codes, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-NOT_ASCII = re.compile("[^\x00-\x7f]")
+NOT_ASCII = "[^\x00-\x7f]"
 DEEPEST_INDENT = 100  # levels; beyond, the spaces alone would fill the memory
 END = object()
 
@@ -24,7 +24,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+        return re.sub(NOT_ASCII, lambda match: json.dumps(match[0])[1:-1], text)
     return text
 
 

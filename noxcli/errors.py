@@ -23,8 +23,8 @@ class ExitCode(IntEnum):
         """Return the code with this number."""
         return next(code for code in cls if code == number)
 
-    OK = 0, "completed, and what was asked for was delivered in full", "not needed"
-    RUN_FAILED = 1, "the run failed", "up to you"
+    OK = 0, "completed, and the output was delivered in full", "not needed"
+    RUN_FAILED = 1, "the run failed, or with `--fail-fast` one of its nodes", "up to you"
     USAGE = (
         2,
         "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
@@ -232,6 +232,10 @@ class RunFailed(NoxError):
     phase = Phase.RUN
 
 
+class NodeFailed(RunFailed):
+    """A node failed and --fail-fast left the run, whose record does not say failed."""
+
+
 class RunStopped(NoxError):
     """The run's record says stopped."""
 
@@ -283,6 +287,13 @@ class NotAsAsserted(NoxError):
 
     exit_code = ExitCode.NOT_AS_ASSERTED
     phase = Phase.ASSERT
+
+
+class Unmet(NoxError):
+    """The run ended, and no condition of --for was met before."""
+
+    exit_code = ExitCode.UNMET
+    phase = Phase.RUN
 
 
 class Unfitting(Undelivered):

@@ -80,7 +80,7 @@ def write_result(context: Context, code: ExitCode) -> NoxError | None:
 def tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
     """Tell an ending that could not be told whole without output and nodes; its code stands where it has one."""
     if isinstance(trouble, RecursionError | MemoryError):
-        late: NoxError = Undelivered("the output is too large, or nested too deep, to be told", come_back(context))
+        late: NoxError = Undelivered("the output is too large or nested too deeply to print", come_back(context))
     else:
         late = context.unexpected(trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]

@@ -42,6 +42,17 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Portion:
+    """The part of a workflow that is to run: some nodes with what they need, or one node alone; empty for all of it."""
+
+    node_ids: tuple[str, ...] = ()
+    single_node_id: str | None = None
+
+
+WHOLE_WORKFLOW = Portion()
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """A workflow's record; `nodes` maps node ids to names in the order of the definition."""
 

@@ -161,7 +161,7 @@ def open_regular(
         raise OSError(NOT_REGULAR)
     if flags & _WRITING and there.st_nlink > 1:
         os.close(handle)
-        raise OSError("it has another name, too (a hard link)")
+        raise OSError("it has a second name (a hard link)")
     return handle
 
 
@@ -183,7 +183,7 @@ def is_device(path: Path) -> bool:
 
 def _step(name: str) -> str:
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
-        raise OSError(f"{name!r} is not the name of a file")
+        raise OSError(f"{name!r} is not a valid file name")
     return name
 
 
@@ -200,7 +200,7 @@ def _explained(error: OSError, name: str, where: str | Path, directory: int | No
     with suppress(OSError):
         kind = os.stat(where, dir_fd=directory, follow_symlinks=False).st_mode
         if stat.S_ISLNK(kind) and error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}:
-            return OSError(f"{name} is a link, and links are not followed")
+            return OSError(f"{name} is a symbolic link, which noxcli does not follow")
         if error.errno == errno.ENXIO and not stat.S_ISREG(kind):
             return OSError(NOT_REGULAR)
     return error

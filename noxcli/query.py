@@ -36,7 +36,7 @@ class Query:
                 _check_call(name, count)
         except (JMESPathError, ValueError, RecursionError, IndexError) as error:
             why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deep"
-            hint = 'an example: output.Answer, output."Long name"; see jmespath.org'
+            hint = 'for example output.Answer or output."Long name"; see jmespath.org'
             raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
         return cls(text, tree)
 
@@ -87,7 +87,7 @@ def _check_call(name: str, count: int) -> None:
     wanted = known["signature"]
     variadic = bool(wanted) and wanted[-1].get("variadic", False)
     if count < len(wanted) or (count > len(wanted) and not variadic):
-        raise ValueError(f"{name}() takes {len(wanted)} arguments, and has {count}")
+        raise ValueError(f"{name}() takes {len(wanted)} arguments, not {count}")
 
 
 def _paths(tree: Any) -> Iterator[Any]:

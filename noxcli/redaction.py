@@ -10,8 +10,8 @@ HIDDEN, HIDDEN_KEY = "***", "[key]"
 LEAST = 6  # characters: hiding each `1` or `prod` would leave no message readable
 LEAST_PART = 4  # characters that tell something, at the edge of a text that was cut
 # Marks that stand around a text that was cut; at its end, perhaps half an escape.
-BEFORE = re.compile(r"""[.…"'`(\[{<]*""")
-AFTER = re.compile(r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[0-9a-f]?|&\#?[0-9a-z]{0,5})*$""")
+BEFORE = r"""[.…"'`(\[{<]*"""
+AFTER = r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[0-9a-f]?|&\#?[0-9a-z]{0,5})*$"""
 
 
 class Mask:
@@ -30,7 +30,7 @@ class Mask:
         """Take these out from now on, with `shown` in their place."""
         found = dict(self._shown)
         for secret in secrets:
-            for part in {secret, *secret.splitlines()}:
+            for part in {secret, *secret.splitlines()} - {""}:
                 found.update((one, shown) for one in sought(part) if can_hide(one))
         self._shown = dict(sorted(found.items(), key=lambda item: len(item[0]), reverse=True))
 
@@ -80,7 +80,7 @@ class Mask:
         return _replaced(text, places, found)
 
     def _parts_at_edges(self, seen: str) -> Iterator[tuple[int, int, str]]:
-        before, after = BEFORE.match(seen), AFTER.search(seen)
+        before, after = re.match(BEFORE, seen), re.search(AFTER, seen)
         start, end = before.end() if before else 0, after.start() if after else len(seen)
         core = seen[start:end]
         for one, shown in self._shown.items():

@@ -6,12 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import Empty
 from types import FrameType
 from typing import TypeVar
 
 from noxcli.errors import Unavailable
-from noxcli.threads import in_background, value_of
 
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SHOW_CURSOR = "\x1b[?25h"
@@ -76,6 +74,10 @@ class Signals:
         To be used within `held()`. Raises Interrupted, marked `unanswered`, where that time runs out; Unavailable
         where the call takes longer than `within` seconds.
         """
+        from queue import Empty
+
+        from noxcli.threads import in_background, value_of
+
         began = time.monotonic()
         answers = in_background(call)
         since: float | None = None

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 LAYERS = 3  # of escapes, as in a URL inside JSON inside HTML
 # What JSON, Python's repr, URLs and HTML write for a character. Each by itself: what one escapes, the others leave.
 ESCAPES = (
-    re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[^uUx])"),
-    re.compile(r"%[0-9A-Fa-f]{2}"),
-    re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);"),
+    r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[^uUx])",
+    r"%[0-9A-Fa-f]{2}",
+    r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);",
 )
 MISREAD = 3  # times that UTF-8 may have been taken for Latin-1
 NAMED_ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
 CONTROLS = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f"}
-BLANKS = re.compile(r"\s+")
+BLANKS = r"\s+"
 # One case, since host names are told in small letters, and the two alphabets of base64 as one.
 SAME = str.maketrans({**{chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}, "-": "+", "_": "/"})
 
 
-Way = tuple[re.Pattern[str], ...]
+Way = tuple[str, ...]  # patterns, which are compiled with the first secret
 
 
 def reading(text: str) -> str:
@@ -34,7 +34,7 @@ def readings(text: str) -> Iterator[tuple[Way, str]]:
         way = ways[plain]
         yield way, reading(plain)
         for escape in ESCAPES if len(way) < LAYERS else ():
-            barer = escape.sub(_plain, plain)
+            barer = re.sub(escape, _plain, plain)
             if barer not in ways:
                 ways[barer] = (*way, escape)
                 waiting.append(barer)
@@ -47,7 +47,7 @@ def traced(text: str, way: Way) -> tuple[str, list[int]]:
         pieces: list[str] = []
         kept: list[int] = []
         at = 0
-        for match in pattern.finditer(text):
+        for match in re.finditer(pattern, text):
             start, plain = match.start(), _plain(match)
             pieces += (text[at:start], plain)
             kept += places[at:start] + [places[start]] * len(plain)

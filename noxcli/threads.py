@@ -60,7 +60,7 @@ def run_within(seconds: float, call: Callable[[], T]) -> T:
     Raises Unavailable when it takes longer; the call is left to end on its own.
     """
     if seconds <= 0:
-        raise Unavailable("no time is left to ask")
+        raise Unavailable("out of time before the request")
     try:
         outcome = in_background(call).get(timeout=seconds)
     except Empty:

@@ -1,6 +1,5 @@
 """Time: a clock that a test can hand in, limits, back-off, and how durations are written."""
 
-import random
 import re
 import time
 from datetime import UTC, datetime
@@ -56,6 +55,8 @@ class Backoff:
     def __init__(self, base: float = 0.5, ceiling: float = 15.0, seed: int | None = None) -> None:
         self._base = base
         self._ceiling = ceiling
+        import random  # loads what only a failure needs
+
         self._random = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
         self.failures = 0
 

@@ -19,7 +19,7 @@ from noxcli.app import VERBS, app
 from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
-from noxcli.sandbox import faults, files, switches
+from noxcli.sandbox import faults, files, switches, switchfile
 from noxcli.sandbox.builtin import BUILT_IN
 
 ROOT = make_man.ROOT
@@ -109,7 +109,7 @@ An engine, such as Slurm or Airflow, that repeats a batch after a failure should
 {engines_table()}
 137 is not a code of noxcli: it means that something killed it (`kill -9`), for example because memory ran out.
 
-[Batches on engines](../engines.md) shows how each engine is told.
+[Batches on engines](../engines.md) shows how to tell each engine.
 
 ## Several runs
 
@@ -198,7 +198,11 @@ def switches_page() -> str:
     parts = [
         "# Switches\n\n",
         "A switch chooses a behavior of the [sandbox](../rehearsing.md) that the API's documentation leaves open.\n",
-        "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n",
+        "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n\n",
+        "`noxcli sandbox --switches FILE` sets those of a file, and `--switch` is stronger. The file is TOML:\n\n",
+        f'```toml\nformat = "{switchfile.SWITCHES_FORMAT}"\n\n',
+        '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n\n',
+        "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n",
     ]
     for heading, group in switch_groups():
         rows = [

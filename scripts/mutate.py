@@ -90,7 +90,7 @@ WAIVED: dict[tuple[str, str], str] = {
     ): "less than the poll interval is no matter",
     ("runs.follow", "if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():"): NEVER,
     ("runs.limits", "limit = show_seconds(self._deadline.seconds or 0)"): NEVER,
-    ("runs.limits", 'still = f"run {run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"'): NEVER,
+    ("runs.limits", 'still = f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"'): NEVER,
     ("runs.limits", "self.check(run)"): SOON,
     ("runs.events", "LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25"): SIZE,
     ("runs.events", "continue"): SOON,

@@ -42,7 +42,7 @@ CASES = [
     # The key.
     Case("empty key", RUN, 4, "auth", ("NOXUS_API_KEY is empty",), environ={"NOXUS_API_KEY": ""}),
     Case("blank key", RUN, 4, "auth", ("NOXUS_API_KEY is empty",), environ={"NOXUS_API_KEY": " \n"}),
-    Case("key with newline", RUN, 4, "auth", ("NOXUS_API_KEY holds a line break",), environ={"NOXUS_API_KEY": "a\nb"}),
+    Case("key with newline", RUN, 4, "auth", ("API_KEY contains a line break",), environ={"NOXUS_API_KEY": "a\nb"}),
     Case("no key file", (*RUN, "--api-key-file", "no.key"), 4, "auth", ("no.key", "--api-key-file")),
     Case("key file of nobody", (*RUN, "--api-key-file", "~no-such-user/k"), 4, "auth", ("~no-such-user",)),
     Case("wrong key", RUN, 4, "auth", ("127.0.0.1:", "401", "NOXUS_API_KEY"), environ={"NOXUS_API_KEY": "wrong-key"}),

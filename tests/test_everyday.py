@@ -51,11 +51,11 @@ def test_a_base_url_with_the_version_is_told(noxcli: Noxcli, sandbox: Sandbox) -
 
 def test_a_rejected_key_is_told_with_where_it_is_from(noxcli: Noxcli, sandbox: Sandbox) -> None:
     result = noxcli("runs", environ={"NOXUS_API_KEY": "wrong-key-123"})
-    assert (result.code, "is the key from NOXUS_API_KEY one of this host?" in result.err) == (4, True)
+    assert (result.code, "is the key from NOXUS_API_KEY for this host?" in result.err) == (4, True)
     Path("c.toml").write_text(f'[profile.p]\nbase_url = "{sandbox.url}"\napi_key_command = ["echo", "wrong-key-123"]\n')
     without = {key: value for key, value in noxcli.environ.items() if key not in {"NOXUS_API_KEY", "NOXUS_BACKEND_URL"}}
     result = Noxcli({**without, "NOXCLI_CONFIG": "c.toml"})("runs", "--profile", "p")
-    assert (result.code, "c.toml:profile.p.api_key_command one of this host?" in result.err) == (4, True), result.err
+    assert (result.code, "c.toml:profile.p.api_key_command for this host?" in result.err) == (4, True), result.err
     assert "NOXUS_API_KEY" not in result.err
 
 
@@ -134,7 +134,7 @@ def test_a_limit_detaches_unless_told_otherwise(noxcli: Noxcli, plays: Any, sand
 def test_a_run_that_will_not_stop_at_its_limit_is_told(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=FOREVER, switches={"stop_seconds": 60_000.0})
     result = noxcli("run", workflow, "--timeout", "1s", "--on-timeout", "stop")
-    assert (result.code, "was asked to stop and is still running" in result.err) == (124, True), result.err
+    assert (result.code, "was asked to stop, but is still running" in result.err) == (124, True), result.err
 
 
 # runs --since.
@@ -159,7 +159,7 @@ def test_runs_since_a_while_ago_or_a_time(noxcli: Noxcli) -> None:
         assert since("1s") == []
     for odd in ("yesterday", "2h ago", "-1h", ""):
         result = noxcli("runs", f"--since={odd}")
-        assert (result.code, "is neither a duration nor a time; write 90, 30m" in result.err) == (2, True)
+        assert (result.code, "is not a valid duration or time; write 90, 30m" in result.err) == (2, True)
 
 
 # A directory of the user's own for outputs.

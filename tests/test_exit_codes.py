@@ -82,8 +82,8 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
     breaking = (
         "import sys, noxcli.runs.start\n"
         "def broken(*a, **k): raise ZeroDivisionError('boom')\n"
-        "import noxcli.commands.run as run\n"
-        "run.start_run = broken\n"
+        "import noxcli.cli.launch as launch\n"
+        "launch.start_run = broken\n"
         f"sys.argv = {argv!r}\n"
         "from noxcli.__main__ import main; main()\n"
     )

@@ -67,7 +67,7 @@ def test_a_link_for_a_journal_is_not_followed(
     for options in ((), ("--resume",), ("--junit", "r.xml")):
         result = noxcli("batch", workflow, rows, *options)
         assert (result.code, result.err.count("\n")) == (2, 1)
-        assert "batch.jsonl is a link, and links are not followed" in result.err
+        assert "batch.jsonl is a symbolic link, which noxcli does not follow" in result.err
     assert nothing_started(sandbox)
     assert precious.read_text() == PRECIOUS if existing else not precious.exists()
 
@@ -78,7 +78,7 @@ def test_a_link_for_the_directory_that_noxcli_names_is_not_followed(
     Path("rows.jsonl.batch").symlink_to(outside)
     result = noxcli("batch", workflow, rows)
     assert (result.code, result.err.count("\n"), nothing_started(sandbox)) == (2, 1, True)
-    assert "rows.jsonl.batch is a link, and links are not followed" in result.err
+    assert "rows.jsonl.batch is a symbolic link, which noxcli does not follow" in result.err
     assert list(outside.iterdir()) == []
 
 
@@ -110,7 +110,7 @@ def another_name(path: Path) -> None:
         (fifo, "not a regular file"),
         (listening, "not a regular file"),
         (Path.mkdir, "is a directory"),
-        (another_name, "has another name"),
+        (another_name, "has a second name (a hard link)"),
     ],
 )
 def test_what_is_no_file_is_not_taken_for_a_journal(
@@ -129,7 +129,7 @@ def test_a_journal_that_is_merged_is_a_file(noxcli: Noxcli, precious: Path) -> N
     fifo(Path("one/batch.jsonl"))
     Path("two/batch.jsonl").symlink_to(precious)
     assert "it is not a regular file" in noxcli("merge-batch", "one").err
-    assert "is a link" in noxcli("merge-batch", "two").err
+    assert "is a symbolic link" in noxcli("merge-batch", "two").err
 
 
 # A row's directory, and what is in it.
@@ -144,7 +144,7 @@ def test_a_link_for_a_rows_directory_costs_that_row_its_files(
     result = noxcli("batch", workflow, rows, "--output-dir", "out")
     told = {line["row"]: line["result"]["exit_code"] for line in result.lines}
     assert (result.code, told) == (9, {1: 9, 2: 0})
-    assert f"{name} is a link, and links are not followed" in result.err
+    assert f"{name} is a symbolic link, which noxcli does not follow" in result.err
     assert list(outside.iterdir()) == []
     assert sorted(path.name for path in Path("out/000002-second").iterdir()) == ["A.txt", "B.csv", "manifest.json"]
 
@@ -202,7 +202,7 @@ def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp
 def test_a_state_directory_that_all_can_write_to_is_told_by_doctor(noxcli: Noxcli, state: Path) -> None:
     assert "state" not in noxcli("doctor").text
     state.chmod(0o777)
-    assert f"warning    state    everybody on this machine can write to {state}" in noxcli("doctor").text
+    assert f"warning    state    every user on this machine can write to {state}" in noxcli("doctor").text
 
 
 def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workflow: str, precious: Path) -> None:
@@ -222,7 +222,10 @@ def test_a_link_for_a_log_is_not_followed(noxcli: Noxcli, sandbox: Sandbox, work
     Path("ci.log").symlink_to(precious)
     result = noxcli("run", workflow, "Q=x", "--log-file", "ci.log")
     assert (result.code, sandbox.requests, precious.read_text()) == (2, [], PRECIOUS)
-    assert "can't write the log ci.log: ci.log is a link, and links are not followed; check --log-file" in result.err
+    assert (
+        "can't write the log ci.log: ci.log is a symbolic link, which noxcli does not follow; check --log-file"
+        in result.err
+    )
 
 
 @pytest.mark.parametrize("plant", [fifo, listening, Path.mkdir])
@@ -317,7 +320,7 @@ def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
 def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
     with Place.named(tmp_path) as place:
         for attempt in (place.below, place.look, place.remove, lambda target: place.move("x", target)):
-            with pytest.raises(OSError, match="not the name of a file"):
+            with pytest.raises(OSError, match="not a valid file name"):
                 attempt(name)
 
 

@@ -90,8 +90,8 @@ def test_a_live_view_on_a_real_terminal(env: dict[str, str], plays: Any) -> None
     end = pyte.Screen(80, 24)
     pyte.ByteStream(end).feed(bytes(seen.raw))
     lines = [line.rstrip() for line in end.display if line.strip()]
-    assert lines[-1] == "42"
-    assert "completed in" in lines[-2]
+    assert lines[-2:] == ["output: noxcli fetch-output @last", "42"]
+    assert "completed in" in lines[-3]
     assert not end.cursor.hidden
 
 

@@ -129,7 +129,7 @@ def test_a_short_secret_is_sent_and_said_to_be_too_short(noxcli: Noxcli, plays: 
     assert (result.code, sandbox.runs(workflow)[0].input) == (0, {"Token": "e"})
     warnings = [line for line in result.err.splitlines() if line.startswith("warning:")]
     assert warnings == [
-        "warning: the value of --secret 'Token' has fewer than 6 characters, too few to hide it in messages"
+        "warning: the value of --secret 'Token' has fewer than 6 characters, too short to hide in messages"
     ]
     assert "come back later" in result.err
 
@@ -144,7 +144,7 @@ def test_a_short_key_leaves_messages_readable() -> None:
         result = Noxcli({"NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": "e"})("runs")
     assert server.requests[0].headers["x-api-key"] == "e"
     warning, error = result.err.splitlines()
-    assert warning == "warning: the API key has fewer than 6 characters, too few to hide it in messages"
+    assert warning == "warning: the API key has fewer than 6 characters, too short to hide in messages"
     assert "answered 401: the key is wrong" in error
 
 

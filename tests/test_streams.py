@@ -21,7 +21,7 @@ from tests.reports.test_junit import valid
 from tests.runner import outputs
 
 WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39-000000000002"
-GONE = "noxcli: the reader of stdout went away"
+GONE = "noxcli: the reader of stdout closed the pipe"
 FULL = "noxcli: can't write to stdout: No space left on device"
 CLOSED = "noxcli: can't write to stdout: it is closed"
 UNWRITABLE = [(">/dev/full", 9, FULL), (">&-", 9, CLOSED), ("| true", 141, GONE)]
@@ -184,7 +184,7 @@ context.document_of = broken
     ("broken", "code", "complete", "told"),
     [
         (BROKEN_REPORT, 70, True, "noxcli: ZeroDivisionError: boom; please report it, with --verbose"),
-        (BROKEN_RESULT, 9, False, "noxcli: the output is too large, or nested too deep, to be told; fetch its output"),
+        (BROKEN_RESULT, 9, False, "noxcli: the output is too large or nested too deeply to print; fetch its output"),
     ],
     ids=["report", "result"],
 )

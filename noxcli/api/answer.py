@@ -61,7 +61,7 @@ class Answer(HTTPResponse):
         self._timed.in_head = False
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:
-            raise HTTPException("the headers name several lengths")
+            raise HTTPException("the headers give several lengths")
 
     def read1(self, n: int = -1) -> bytes:
         """Read as http.client does, which stops at the end of each chunk, and add the chunks that have arrived."""

@@ -27,7 +27,7 @@ def decompressed(pieces: Iterator[bytes], codings: Sequence[str]) -> Iterator[by
     one without its trailer: Content-Length and chunks count compressed bytes, and may be right for half a body.
     """
     if len(codings) > MOST_CODINGS:
-        raise Unavailable(f"the body is compressed {len(codings)} times over")
+        raise Unavailable(f"the body is compressed {len(codings)} times")
     for name in reversed(codings):
         match name:
             case "gzip" | "x-gzip":

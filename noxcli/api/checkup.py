@@ -11,7 +11,7 @@ from noxcli.models import Run
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.api.probe import Probe, StreamLook
+    from noxcli.api.connection import ConnectionLook, StreamLook
 
 MOST_SKEW = 30.0  # seconds
 SLOW = 2.0  # seconds for an answer on an open connection
@@ -49,43 +49,43 @@ class Check:
         return cls(name, CheckVerdict.FAILED, error.message, error.hint, error)
 
 
-def judge_server(first: "Probe", second: "Probe") -> Check:
+def judge_server(first: "ConnectionLook", second: "ConnectionLook") -> Check:
     """Judge whether this is the server, and how fast it answers."""
     if first.redirect is not None:
         error = Refused(f"it redirects to {first.redirect}", "set the base URL to where the API really is")
         return Check.failed("server", error)
-    told = f"answers in {_milliseconds(second.took)}; {_milliseconds(first.took)} with connecting"
+    told = f"answers in {_milliseconds(second.took)}; {_milliseconds(first.took)} including the connection"
     if second.took > SLOW:
         return Check("server", CheckVerdict.WARNING, told, "is the network or the server overloaded?")
     return Check("server", CheckVerdict.OK, told)
 
 
-def judge_tls(probe: "Probe", url: str, *, to_this_machine: bool) -> Check:
+def judge_tls(look: "ConnectionLook", url: str, *, to_this_machine: bool) -> Check:
     """Judge the encryption and how long the certificate lasts."""
     if url.startswith("http:"):
         if to_this_machine:
-            return Check("tls", CheckVerdict.OK, "none needed: it is this machine")
+            return Check("tls", CheckVerdict.OK, "not needed: it is this machine")
         return Check(
-            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, outside of a closed network"
+            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, except in a closed network"
         )
-    told = probe.tls or "encrypted by the proxy"
-    if probe.certificate_ends is None:
+    told = look.tls or "encrypted by the proxy"
+    if look.certificate_ends is None:
         return Check("tls", CheckVerdict.OK, told)
-    days = (probe.certificate_ends - datetime.now(UTC)).days
-    told = f"{told}, certificate until {probe.certificate_ends:%Y-%m-%d}"
+    days = (look.certificate_ends - datetime.now(UTC)).days
+    told = f"{told}, certificate until {look.certificate_ends:%Y-%m-%d}"
     if days < SOON:
         return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "ask the server's operator to renew it")
     return Check("tls", CheckVerdict.OK, told)
 
 
-def judge_clock(probe: "Probe") -> Check:
+def judge_clock(look: "ConnectionLook") -> Check:
     """Judge this machine's clock by the server's."""
-    if probe.clock_ahead is None:
+    if look.clock_ahead is None:
         return Check("clock", CheckVerdict.UNCHECKED, "the server does not report its time")
-    skew = abs(probe.clock_ahead)
+    skew = abs(look.clock_ahead)
     if skew <= MOST_SKEW:
         return Check("clock", CheckVerdict.OK, "agrees with the server's")
-    side = "behind" if probe.clock_ahead > 0 else "ahead of"
+    side = "behind" if look.clock_ahead > 0 else "ahead of"
     return Check(
         "clock", CheckVerdict.WARNING, f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)"
     )
@@ -99,7 +99,7 @@ def judge_access(me: Mapping[str, Any], host: str) -> Check:
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
         hint = "give the key the permission flows_run"
-        return Check("access", CheckVerdict.WARNING, f"{told}, but it may not run workflows", hint)
+        return Check("access", CheckVerdict.WARNING, f"{told}, but may not run workflows", hint)
     return Check("access", CheckVerdict.OK, told)
 
 
@@ -121,7 +121,7 @@ def judge_stream(look: "StreamLook", run: Run) -> Check:
         told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
         return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
     told = f"cannot test buffering on run {run.id}, which is {run.status}"
-    return Check("events", CheckVerdict.UNCHECKED, told, "noxcli doctor --run RUN, while that run is running")
+    return Check("events", CheckVerdict.UNCHECKED, told, "try noxcli doctor --run RUN on a live run")
 
 
 def _milliseconds(seconds: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import requests
@@ -15,15 +15,18 @@ from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
 from noxcli.api.line import ListenedStream
-from noxcli.api.probe import Probe, StreamLook, look_at, probe
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Version, Workflow, is_uuid, same_id
+from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
+
+if TYPE_CHECKING:
+    from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.api.raw import RawAnswer, RawRequest, RawStream
 
 # No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
 # is refused, 50 is asked for, and then whatever the server gives by itself.
@@ -73,12 +76,13 @@ class NoxusApi:
         *,
         version_id: str | None = None,
         callback_url: str | None = None,
+        portion: Portion = WHOLE_WORKFLOW,
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
         Raises Unavailable for a redirect that may follow a run's start, as 303 is there to do.
         """
-        body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
+        body = Body(json.dumps(self.run_request(input, version_id, callback_url, portion)).encode())
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
@@ -90,7 +94,10 @@ class NoxusApi:
 
     @staticmethod
     def run_request(
-        input: Mapping[str, Any], version_id: str | None = None, callback_url: str | None = None
+        input: Mapping[str, Any],
+        version_id: str | None = None,
+        callback_url: str | None = None,
+        portion: Portion = WHOLE_WORKFLOW,
     ) -> dict[str, Any]:
         """Return the body that starts a run."""
         request: dict[str, Any] = {"input": dict(input)}
@@ -98,6 +105,10 @@ class NoxusApi:
             request["workflow_version_id"] = version_id
         if callback_url is not None:
             request["callback_url"] = callback_url
+        if portion.node_ids:
+            request["node_ids"] = list(portion.node_ids)
+        if portion.single_node_id is not None:
+            request["single_node_id"] = portion.single_node_id
         return request
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
@@ -165,12 +176,28 @@ class NoxusApi:
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def probe(self) -> Probe:
+    def look_at_connection(self) -> "ConnectionLook":
         """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
-        return probe(self._http, "/v1/admin/me")
+        from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
-    def look_at_events(self, run_id: str, seconds: float) -> StreamLook:
+        return look_at_connection(self._http, "/v1/admin/me")
+
+    def ask_raw(self, request: "RawRequest") -> "RawAnswer":
+        """Return the answer to a request of any form, whatever its status. Raises Unavailable where there is none."""
+        from noxcli.api.raw import raw_answer  # loaded by `probe`
+
+        return raw_answer(self._http, request)
+
+    def watch_raw(self, request: "RawRequest") -> "RawStream":
+        """Open a stream of any form; it is read, byte by byte as it comes, in a thread of its own."""
+        from noxcli.api.raw import RawStream
+
+        return RawStream(self._http, request)
+
+    def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for so long at most."""
+        from noxcli.api.connection import look_at
+
         return look_at(lambda: self._connect_events(run_id, None), seconds)
 
     def download(
@@ -317,4 +344,4 @@ def _part(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise NotFound(f"{text!r} is not a valid id: it is not even text") from None
+        raise NotFound(f"{text!r} is not a valid id: it is not valid text") from None

@@ -2,7 +2,6 @@
 
 import json
 import re
-from html import unescape
 from typing import Any
 
 from noxcli.api.decode import decode_json
@@ -80,6 +79,8 @@ def _problem(item: Any) -> str:
 
 
 def _from_html(page: str, mask: Mask) -> str:
+    from html import unescape  # loads the names of all characters
+
     page = mask.torn(page[:PAGE_START])
     title = TITLE.search(page)
     return unescape(title[1] if title else TAG.sub(" ", SCRIPT_OR_STYLE.sub(" ", page)))

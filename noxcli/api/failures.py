@@ -78,7 +78,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     request_id = request_id_of(response)
     if status == 401 and key_from is not None:
-        hint = f"is the key from {key_from} one of this host?"
+        hint = f"is the key from {key_from} for this host?"
         return Unauthorized(what, hint, http_status=status, request_id=request_id)
     if status == 403 and key_from is not None:
         return Unauthorized(

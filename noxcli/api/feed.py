@@ -96,7 +96,7 @@ class EventFeed:
             # Always with an amount: without one, a short Content-Length body looks like a clean end.
             piece = response.raw.read1(READ_SIZE, decode_content=True)
             if not piece:
-                self._put(StreamClosed("the stream closed without an end"))
+                self._put(StreamClosed("the stream closed before the end of the run"))
                 return
             frames = framer.feed(piece)
             if not frames:

@@ -156,10 +156,20 @@ class Http:
         return response
 
     @masked
-    def ask(self, path: str) -> requests.Response:
-        """Return the answer to a GET whatever its status, redirects not followed, its body unread."""
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: AnswerLimit | None = None,
+    ) -> requests.Response:
+        """Return the answer to a request whatever its status, redirects not followed, its body unread."""
         url = read_url(self.settings.url + path)
-        return self._exchange(self._session, "GET", url, AnswerLimit.of_json())
+        limit = limit or AnswerLimit.of_json()
+        return self._exchange(self._session, method, url, limit, params=params, data=body, headers=headers)
 
     def _exchange(
         self, session: requests.Session, method: str, url: Url, limit: AnswerLimit, **parts: Any
@@ -230,7 +240,7 @@ class Http:
             return decode_json(text)
         except ValueError as error:
             what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"
-            hint = None if isinstance(error, TooMuch) else "is the base URL that of the API?"
+            hint = None if isinstance(error, TooMuch) else "is it the base URL of the API?"
             host = urlsplit(response.url).netloc
             raise Unavailable(f"{host} answered {response.status_code} with {what}", hint, **_facts(response)) from None
 
@@ -242,7 +252,7 @@ def read_at_most(response: requests.Response, limit: int) -> bytes:
     """
     body = cast(bytes, response.raw.read(limit + 1, decode_content=True))
     if len(body) > limit:
-        raise Unavailable(f"an answer of more than {limit >> 20} MiB was cut off")
+        raise Unavailable(f"the answer is larger than {limit >> 20} MiB")
     return body
 
 

@@ -118,7 +118,7 @@ class Adapter(HTTPAdapter):
         meant = read_url(request.url or "")
         forwarded = pool.proxy is not None and meant.scheme == "http"
         if not forwarded and (pool.scheme, pool.host, pool.port) != (meant.scheme, meant.host.strip("[]"), meant.port):
-            raise requests.exceptions.InvalidURL(f"{meant.netloc} can be read in more than one way")
+            raise requests.exceptions.InvalidURL(f"{meant.netloc} is ambiguous")
         return pool
 
 
@@ -135,7 +135,7 @@ def new_session() -> requests.Session:
 def proxy_for(url: Url) -> str | None:
     """Return the proxy that the environment or the system names for an address; none for this machine.
 
-    Raises ConfigProblem for one whose address can be read in more than one way.
+    Raises ConfigProblem for one whose address is ambiguous.
     """
     if is_loopback(url.host):
         return None

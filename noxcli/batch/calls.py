@@ -220,7 +220,7 @@ class Calls:
             case NoxError():
                 outcome.error = error
             case Closed():
-                outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+                outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was interrupted")
             case _:
                 trouble = odd(error)
                 outcome.error = trouble if isinstance(trouble, Bug) else Undelivered(trouble.message, trouble.hint)

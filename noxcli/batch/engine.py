@@ -358,7 +358,7 @@ class Engine:
         run = going.run
         error = LostContact(
             f"lost contact with run {run.id}: {trouble.message}",
-            f"look again with: noxcli wait {run.workflow_id}/{run.id}",
+            f"continue with: noxcli wait {run.workflow_id}/{run.id}",
             **trouble.facts(),
         )
         outcome = Outcome(run=run, confirmed=going.read, may_exist=True, phase=Phase.FOLLOW, error=error)
@@ -506,11 +506,11 @@ class Engine:
     def _tell_doubts(self, finding: Finding) -> None:
         for number, (row, error) in sorted(self._doubts.items()):
             found = finding.candidates.get(number, [])
-            why = f": {error.message}" if error is not None else ", the batch was cut off then"
+            why = f": {error.message}" if error is not None else ", since the batch was interrupted"
             same = ", ".join(f"{run.id} ({run.status})" for run in found) or "none was found"
             doubt = StartUnknown(
-                f"row {number}: its start was sent and the outcome is unknown{why}",
-                f"runs with the same input: {same}; --resume --adopt takes a single one as the row's own",
+                f"row {number}: its start was sent, but the outcome is unknown{why}",
+                f"runs with the same input: {same}; --resume --adopt adopts the run if there is just one",
                 candidates=brief(found),
             )
             self._finish(row, Outcome(may_exist=True, phase=Phase.START, error=doubt))

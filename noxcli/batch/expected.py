@@ -41,7 +41,7 @@ class Expected:
     def read(cls, path: str, how: ExpectAs) -> Self:
         """Read a file of the same form as that of the rows: a line has a row's $id, or its number, and the outputs.
 
-        Raises UsageProblem for what can't be read, and for an id that stands there twice.
+        Raises UsageProblem for what can't be read, and for an id that appears twice.
         """
         source = RowFile(path, None, Columns({}, Inputs()), None)
         if source.is_stream:
@@ -51,7 +51,7 @@ class Expected:
             if row.problem is not None:
                 raise UsageProblem(f"{EXPECT} {path}, {row.place}: {row.problem}")
             if _key(row) in by_id:
-                raise UsageProblem(f"{EXPECT} {path}, {row.place}: {_key(row)!r} stands there twice")
+                raise UsageProblem(f"{EXPECT} {path}, {row.place}: {_key(row)!r} appears twice")
             by_id[_key(row)] = row.inputs.values
         return cls(by_id, how)
 
@@ -63,7 +63,7 @@ class Expected:
             unmatched.pop(_key(row), None)
         if unmatched:
             told = ", ".join(map(repr, list(unmatched)[:MOST_TOLD]))
-            raise UsageProblem(f"{EXPECT} has {len(unmatched)} outputs for rows that there are not: {told}")
+            raise UsageProblem(f"{EXPECT} has {len(unmatched)} outputs for rows that do not exist: {told}")
         return without
 
     def held_against(self, row: Row, output: Any) -> Iterator[Assertion]:
@@ -76,7 +76,7 @@ class Expected:
         try:
             place = _difference(wanted, found, (), self._how)
         except RecursionError:
-            yield Assertion(EXPECT, False, "the output is nested too deep to be compared")
+            yield Assertion(EXPECT, False, "the output is nested too deeply to compare")
             return
         if place is None:
             yield Assertion(EXPECT, True)

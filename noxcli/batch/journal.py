@@ -177,7 +177,7 @@ class Journal:
         except BlockingIOError:
             os.close(self._file)
             raise UsageProblem(
-                f"another batch is at work in {directory}", "wait for it, or give this one a directory of its own"
+                f"another batch is running in {directory}", "wait for it, or choose another --output-dir"
             ) from None
         except OSError as error:
             os.close(self._file)
@@ -313,10 +313,13 @@ class Journal:
                 self._sync(mine)
         except OSError as error:
             raise JournalTrouble(
-                f"can't write the journal {self.path}: {reason_of(error)}", "make room, and go on with --resume"
+                f"can't write the journal {self.path}: {reason_of(error)}",
+                "free some space, and continue with --resume",
             ) from error
         if not whole:
-            raise JournalTrouble(f"the journal {self.path} took half a line", "make room, and go on with --resume")
+            raise JournalTrouble(
+                f"only half a line fitted into the journal {self.path}", "free some space, and continue with --resume"
+            )
 
     def _time(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")

@@ -61,6 +61,7 @@ class Joined:
 
     directories: list[Path]
     header: Header
+    headers: Mapping[str, Header]  # by directory
     rows: int = 0
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are not here
     doubled: dict[int, list[str]] = field(default_factory=dict)  # rows with runs in several journals
@@ -78,7 +79,7 @@ class Joined:
         if len(directories) > MOST_DIRECTORIES:
             raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST_DIRECTORIES} at most")
         headers = [_header_of(directory) for directory in directories]
-        joined = cls(directories, headers[0])
+        joined = cls(directories, headers[0], dict(zip(map(str, directories), headers, strict=True)))
         for directory, header in zip(directories, headers, strict=True):
             joined._require_same(directory, header)
         joined._find_absent([Shard.parse(header.shard) for header in headers])
@@ -124,10 +125,10 @@ class Joined:
             one, other = getattr(self.header, what), getattr(header, what)
             if one != other:
                 name = {"workflow_id": "workflow", "digest": "rows' content", "rows": "number of rows"}.get(what, what)
-                raise ConfigProblem(f"{first} and {directory} are not of one batch: the {name} differs")
+                raise ConfigProblem(f"{first} and {directory} are not from one batch: the {name} differs")
         if Shard.parse(self.header.shard).of != Shard.parse(header.shard).of:
             raise ConfigProblem(
-                f"{first} and {directory} are not of one batch: shards {self.header.shard} and {header.shard}"
+                f"{first} and {directory} are not from one batch: shards {self.header.shard} and {header.shard}"
             )
 
     def _find_absent(self, shards: Sequence[Shard]) -> None:
@@ -144,9 +145,9 @@ class Joined:
         code, message = line.get("exit_code"), line.get("message")
         match line["step"]:
             case "intent":
-                code, message = ExitCode.START_UNKNOWN, "the batch was cut off while it started"
+                code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started":
-                code, message = ExitCode.NOT_FINISHED, "the batch was cut off while it was running"
+                code, message = ExitCode.NOT_FINISHED, "the batch was interrupted while it was running"
         if number in self.doubled:
             message = f"it has several runs: {', '.join([str(line.get('run_id')), *self.doubled[number]])}"
         return RowReport(
@@ -174,7 +175,7 @@ def _assertions_in(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _header_of(directory: Path) -> Header:
     header = header_in(directory / JOURNAL_NAME)
     if header is None:
-        raise UsageProblem(f"{directory} has no batch in it", "give the --output-dir of each shard")
+        raise UsageProblem(f"{directory} contains no batch", "give the --output-dir of each shard")
     return header
 
 

@@ -104,7 +104,7 @@ class Results:
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
-            f"can't write the results {self.path}: {reason_of(error)}", "make room, and go on with --resume"
+            f"can't write the results {self.path}: {reason_of(error)}", "free some space, and continue with --resume"
         )
 
 

@@ -30,8 +30,8 @@ class Share:
         seen, then = survey(rows.rows(), self.checker, self.shard, self.past), self.past.header
         if then is not None and then.digest not in {None, seen.digest} and not self.changed:
             raise UsageProblem(
-                f"{then.source} had {then.rows} rows when the batch began and has {seen.rows} now, or other ones",
-                "put the old file back, or match rows by number with --changed-input",
+                f"{then.source} had {then.rows} rows when the batch began, and has {seen.rows} now or different ones",
+                "restore the old file, or match rows by number with --changed-input",
             )
         return seen
 
@@ -58,7 +58,7 @@ def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool)
         return
     if not resume:
         raise UsageProblem(
-            f"{directory} has a batch already, {past.finished} rows of which have finished",
+            f"{directory} already has a batch with {past.finished} finished rows",
             "continue it with --resume, or choose another --output-dir",
         )
     for what, was, is_ in (
@@ -75,13 +75,19 @@ def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -
 
     `argv` is the command line of this call.
     """
-    wanted = ["--resume"] if left else ["--retry-failed"] if any(codes.get(code) for code in FINAL - {0}) else []
-    if codes.get(ExitCode.START_UNKNOWN) and "--retry-in-doubt" not in argv:
-        wanted.append("--adopt")
+    wanted = flags_to_continue(argv, codes, left)
     if not wanted:
         return None
     line = shlex.join([*argv, *(flag for flag in wanted if flag not in argv)])
-    return f"{'continue' if left else 'run those that failed again'} with: noxcli {line}"
+    return f"{'continue' if left else 'run the failed rows again'} with: noxcli {line}"
+
+
+def flags_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> list[str]:
+    """Return the flags that work on the rows that did not complete, `left` of which may still be finished."""
+    wanted = ["--resume"] if left else ["--retry-failed"] if any(codes.get(code) for code in FINAL - {0}) else []
+    if codes.get(ExitCode.START_UNKNOWN) and "--retry-in-doubt" not in argv:
+        wanted.append("--adopt")
+    return wanted
 
 
 def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:
@@ -89,7 +95,7 @@ def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) 
     for mistake in seen.mistakes:
         complain(f"noxcli: {mistake}")
     if seen.wrong:
-        more = f", of which the first {len(seen.mistakes)} are listed" if seen.wrong > len(seen.mistakes) else ""
+        more = f" (the first {len(seen.mistakes)} are listed)" if seen.wrong > len(seen.mistakes) else ""
         raise WrongInputs(
             f"{seen.wrong} of {seen.in_shard} rows are wrong{more}; nothing was started",
             f"see: noxcli inputs {shlex.quote(workflow)}",

@@ -42,7 +42,7 @@ class RowWork:
             return complete_inline(self.api, run.output, self.patience())
         from noxcli.outputs.save import Filing  # loaded where files are written
 
-        name = _folder(row)
+        name = row_folder(row.number, row.id)
         try:
             place = self.place.below(name, make=True)
         except OSError as error:
@@ -51,6 +51,7 @@ class RowWork:
             return Filing(self.api, self.patience(), place).deliver(run)
 
 
-def _folder(row: Row) -> str:
-    stem = f"{row.number:06}"
-    return stem if row.id is None else f"{stem}-{safe_stem(row.id, LONGEST_ID)}"
+def row_folder(number: int, row_id: str | None) -> str:
+    """Return the name of the directory of a row's files."""
+    stem = f"{number:06}"
+    return stem if row_id is None else f"{stem}-{safe_stem(row_id, LONGEST_ID)}"

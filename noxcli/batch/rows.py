@@ -53,9 +53,7 @@ class Columns:
         for text in texts:
             name, operator, rest = split_item(text)
             if rest:
-                raise UsageProblem(
-                    f"--column {text!r} has something after {operator}", f"write --column '{name}{operator}'"
-                )
+                raise UsageProblem(f"--column {text!r} has text after {operator}", f"write --column '{name}{operator}'")
             if operators.setdefault(name, operator) != operator:
                 raise UsageProblem(f"--column names {name!r} twice", "remove one of them")
         return cls(operators, common)
@@ -66,11 +64,11 @@ class Columns:
         for name in self.operators:
             if name not in there:
                 raise UsageProblem(
-                    f"--column names {name!r}, and the file has no such column", f"it has {_listed(there)}"
+                    f"--column names {name!r}, but the file has no such column", f"it has {_listed(there)}"
                 )
         for name in self.common.values:
             if name in there:
-                raise UsageProblem(f"the input {name!r} is a column and on the command line", "remove one of them")
+                raise UsageProblem(f"the input {name!r} is both a column and on the command line", "remove one of them")
 
     def inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
         """Return a row's inputs; `typed` fields have their JSON values, others are texts.
@@ -87,7 +85,7 @@ class Columns:
                 values[name] = value
                 continue
             if not isinstance(value, str):
-                raise UsageProblem(f"{name!r} has to be a text, since --column reads it as {name}{operator}")
+                raise UsageProblem(f"{name!r} must be text, since --column reads it as {name}{operator}")
             # In a file, unlike on a command line, nothing has to be kept from the shell or from us.
             values[name] = value if operator == "=" else read_value(name, operator, value)
             if operator in {"=", "=@"}:
@@ -137,7 +135,7 @@ class RowFile:
     def _open(self) -> AbstractContextManager[BinaryIO]:
         if self.source == "-":
             if self._stdin is None:
-                raise UsageProblem("- reads stdin, and it is closed", "give FILE")
+                raise UsageProblem("- reads stdin, but stdin is closed", "give FILE")
             return nullcontext(self._stdin)
         try:
             return Path(self.source).expanduser().open("rb")
@@ -245,7 +243,7 @@ def _id(value: Any) -> str | None:
 
 def _cells_problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
     if len(cells) != len(header):
-        return f"it has {len(cells)} cells, and the header {len(header)}"
+        return f"it has {len(cells)} cells, but the header has {len(header)}"
     for name, cell in zip(header, cells, strict=True):
         if not cell.isascii():
             try:
@@ -259,7 +257,7 @@ def _without_nul(lines: Iterable[str]) -> Iterator[str]:
     """What spreadsheets call Unicode text is UTF-16, half of which is NUL."""
     for line in lines:
         if "\0" in line:
-            raise ValueError("it holds NUL bytes: is it UTF-16? save it as UTF-8")
+            raise ValueError("it contains NUL bytes: is it UTF-16? save it as UTF-8")
         yield line
 
 

@@ -113,7 +113,7 @@ def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
         )
     if len({share for _, share in found}) > 1:
         told = " and ".join(f"{share} by {engine.engine}" for engine, share in found)
-        raise UsageProblem(f"--shard auto finds {told}", "write --shard I/N with the one that is meant")
+        raise UsageProblem(f"--shard auto finds {told}", "choose one with --shard I/N")
     return found[0][1]
 
 
@@ -125,7 +125,7 @@ def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Sha
         raise UsageProblem(f"--shard auto: this {engine.engine} job has one task", engine.parallel)
     if not engine.first <= index <= last:
         raise UsageProblem(
-            f"--shard auto: {engine.index} is {index}, and has to be {engine.first} to {last}", engine.parallel
+            f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}", engine.parallel
         )
     return Shard(index + 1 - engine.first, total)
 

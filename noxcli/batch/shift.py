@@ -46,7 +46,7 @@ class Shift:
             if pace.silent_for > self.retry_for:
                 engine.await_starts(ANSWER_WITHIN)
                 engine.leave(_lost)
-                return Unavailable(f"nothing was answered for {show_seconds(pace.silent_for)}")
+                return Unavailable(f"the server did not answer for {show_seconds(pace.silent_for)}")
         return engine.trouble
 
     def _interrupted(self, signal: Interrupted) -> Interruption:

@@ -5,24 +5,9 @@ from collections.abc import Mapping
 
 from noxcli.errors import ExitCode, NoxError, Phase, worst
 from noxcli.render.terminal import Terminal
+from noxcli.reports.endings import BECAME
 
 LINES_TOLD = 8
-BECAME = {
-    0: "completed",
-    1: "failed",
-    2: "rejected, nothing started",
-    3: "stopped",
-    4: "API key rejected",
-    5: "not found",
-    6: "lost contact",
-    7: "in doubt",
-    8: "not finished",
-    9: "completed, output not fully delivered",
-    10: "paused for human input",
-    11: "completed, not as asserted",
-    75: "not started: server unavailable",
-    124: "still running at the timeout",
-}
 
 
 class RowsLeft(NoxError):
@@ -71,5 +56,5 @@ class Summary:
         failed = sum(self.codes.values()) - self.codes[ExitCode.OK]
         why = f"{cause.message}; " if cause is not None else ""
         judged = {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
-        what = "completed otherwise than asserted" if judged else "did not complete"
+        what = "completed, but an assertion failed" if judged else "did not complete"
         raise RowsLeft(f"{why}{failed} of {rows} rows {what}", hint, code)

@@ -1,41 +1,43 @@
 """What a command is handed: streams, clock, signals, and the outcome that it fills in."""
 
 import re
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from noxcli.config.layers import Configured, read_configured
-from noxcli.config.settings import Settings, addresses_in
 from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, Unfitting
-from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
-from noxcli.models import Run
-from noxcli.query import Query, as_line
 from noxcli.redaction import LEAST, can_hide
-from noxcli.render import Format, Renderer
-from noxcli.render.pipe import Content, Ndjson
+from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.reports.result import Outcome, document_of
 from noxcli.reports.writer import Reports
-from noxcli.retry import Patience
 from noxcli.signals import Signals
-from noxcli.state.completion_cache import CompletionCache
-from noxcli.state.history import History
-from noxcli.state.logfile import Level, Logbook, LogKeeper, own_words
+from noxcli.state.logfile import Level, Logbook, own_words
 from noxcli.timing import Clock, Deadline, show_seconds
 
 if TYPE_CHECKING:
+    # Help needs none of it: each is loaded by what makes the first one.
     from noxcli.api import Exchange, NoxusApi
+    from noxcli.config.layers import Configured
+    from noxcli.config.settings import Settings
+    from noxcli.inputs.parse import Inputs
+    from noxcli.models import Run
+    from noxcli.query import Query
+    from noxcli.render.pipe import Ndjson
+    from noxcli.render.playing import Renderer
+    from noxcli.retry import Patience
+    from noxcli.state.completion_cache import CompletionCache
+    from noxcli.state.history import History
+    from noxcli.state.logkeeper import LogKeeper
 
 # A command line in a hint; whoever pastes it means the same server.
 PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Context:
     """One command line's surroundings; a test hands in its own."""
 
@@ -45,7 +47,7 @@ class Context:
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
     listed: bool = False  # True: the runs are told as a list, although there may be one or none
-    query: Query | None = None  # what is printed of a document
+    query: "Query | None" = None  # what is printed of a document
     for_reading: bool = False  # no format was asked for: on a terminal, stdout may look as a reader likes it
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command line that comes back to what was left
@@ -55,9 +57,9 @@ class Context:
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
-    _ndjson: Ndjson | None = None
+    _ndjson: "Ndjson | None" = None
     _concluded: bool = False
-    _configured: Configured | None = None
+    _configured: "Configured | None" = None
 
     def __post_init__(self) -> None:
         self.terminal.hold = self.signals.held
@@ -74,7 +76,7 @@ class Context:
         """True where stdout is for eyes and simple pipes, not for parsers."""
         return self.format in {Format.TEXT, Format.CONTENT}
 
-    def open(self, settings: Settings, connect_timeout: float) -> "NoxusApi":
+    def open(self, settings: "Settings", connect_timeout: float) -> "NoxusApi":
         """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""
         self._hide_key(settings.key)
         self.base_url = settings.url
@@ -84,7 +86,7 @@ class Context:
 
         return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
 
-    def hide(self, inputs: Inputs) -> None:
+    def hide(self, inputs: "Inputs") -> None:
         """Keep the values of secret inputs out of all that is written from now on, and out of the CI system's log."""
         secrets = inputs.secret_values()
         self.terminal.mask.learn(secrets.values())
@@ -99,35 +101,43 @@ class Context:
             self._warn_of_short("the API key")
 
     def _warn_of_short(self, what: str) -> None:
-        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too few to hide it in messages")
+        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too short to hide in messages")
 
-    def configure(self, profile: str | None) -> Configured:
+    def configure(self, profile: str | None) -> "Configured":
         """Read the config files, for the profile of that name or the one that they and the environment choose.
 
         Raises ConfigProblem for what is wrong in them.
         """
+        from noxcli.config.layers import read_configured
+
         self._configured = read_configured(self.terminal.environ, profile)
         return self._configured
 
     @property
-    def configured(self) -> Configured:
+    def configured(self) -> "Configured":
         """What the config files say."""
         return self._configured or self.configure(None)
 
     @property
-    def history(self) -> History:
+    def history(self) -> "History":
         """What this user started, wherever the environment says that it is kept."""
+        from noxcli.state.history import History
+
         return History(
             self.terminal.environ, self.terminal.mask, lambda line: self.terminal.complain(f"warning: {line}")
         )
 
     @property
-    def cache(self) -> CompletionCache:
+    def cache(self) -> "CompletionCache":
         """What completion may offer for the address in force."""
+        from noxcli.state.completion_cache import CompletionCache
+
         return CompletionCache(self.terminal.environ, self.base_url, self.terminal.mask)
 
     def note_config(self) -> None:
         """Note for completion what the config files name."""
+        from noxcli.config.settings import addresses_in
+
         self.cache.servers(addresses_in(self.configured.file))
         if self.base_url:
             self.cache.aliases(self.configured.aliases)
@@ -142,7 +152,7 @@ class Context:
         entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
 
-    def line_to_fetch(self, run: Run) -> str:
+    def line_to_fetch(self, run: "Run") -> str:
         """Return the command line that prints the run's output again."""
         last = self.noted_run("@last")
         return f"noxcli fetch-output{self.route} {'@last' if last and last[1] == run.id else run.id}"
@@ -152,16 +162,24 @@ class Context:
         shown = f" --resume --format {self.format}" if self.format in {Format.NDJSON, Format.CONTENT} else ""
         return f"noxcli stream {run}{shown}"
 
-    def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> Patience:
+    def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> "Patience":
         """Return how long this command goes on trying."""
+        from noxcli.retry import Patience
+
         say = self.terminal.complain if self.terminal.verbose else self.terminal.note
         return Patience(self.clock, deadline, retry_for, say, **kwargs).observed(self._log_try)
 
-    def event_writer(self) -> Renderer | None:
+    def event_writer(self) -> "Renderer | None":
         """Return what writes events to stdout as they come; text and json have nothing to say before the end."""
         if self.format is Format.NDJSON:
-            return self._lines()
-        return Content(self.terminal) if self.format is Format.CONTENT else None
+            lines = self._lines()
+            lines.documents.inputs = self.outcome.shown_inputs(self.terminal.mask)
+            return lines
+        if self.format is not Format.CONTENT:
+            return None
+        from noxcli.render.pipe import Content
+
+        return Content(self.terminal)
 
     def write_reports(self, exit_code: ExitCode) -> ExitCode:
         """Write the reports, whatever the ending; one that can't be written counts where all else went well.
@@ -201,6 +219,8 @@ class Context:
     def unexpected(self, error: BaseException) -> Bug:
         """Return what to say of an error that noxcli did not expect; --verbose shows at once where it happened."""
         if self.terminal.verbose:
+            import traceback
+
             for line in self.terminal.mask("".join(traceback.format_exception(error))).splitlines():
                 self.terminal.complain(line)
         return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
@@ -245,6 +265,8 @@ class Context:
         self._concluded = True
 
     def _print(self, document: Any, indent: int | None = None) -> None:
+        from noxcli.query import as_line
+
         try:
             found = document if self.query is None else self.query.of(document)
         except Unfitting:
@@ -252,18 +274,23 @@ class Context:
             raise
         self.terminal.write(as_line(found, indent=indent))
 
-    def tell(self, run: Run) -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it."""
+    def tell(self, run: "Run", *more: str) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it.
+
+        `more` stands in further columns.
+        """
         self.log.note_run(run)
         if self.writes_text:
-            self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
+            self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
 
     def enter(self, phase: Phase) -> None:
         """Note how far the command has come."""
         self.outcome.phase = phase
 
-    def _lines(self) -> Ndjson:
+    def _lines(self) -> "Ndjson":
         if self._ndjson is None:
+            from noxcli.render.pipe import Ndjson
+
             self._ndjson = Ndjson(self.terminal, self.query)
         return self._ndjson
 
@@ -286,8 +313,10 @@ class Context:
             took = show_seconds(self.log.seconds())
             self.terminal.complain(f"exit code {int(exit_code)} after {took}, requests: {self.log.requests}")
 
-    def log_keeper(self, run: Run) -> LogKeeper:
+    def log_keeper(self, run: "Run") -> "LogKeeper":
         """Return what notes in the log how the run goes on while it is followed."""
+        from noxcli.state.logkeeper import LogKeeper
+
         return LogKeeper(self.log, run)
 
     def _log(self, exchange: "Exchange") -> None:

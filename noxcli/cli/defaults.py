@@ -1,13 +1,15 @@
 """The user's defaults for options, put below the flags and above the built-in ones."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from noxcli.cli.context import Context
-from noxcli.config.preferences import Preferences
 from noxcli.errors import ConfigProblem
+
+if TYPE_CHECKING:
+    from noxcli.config.preferences import Preferences
 
 # A default for how long to follow a run is none for how long to wait until it has stopped, nor for many runs.
 # The directory of a batch has the journal of that one batch.
@@ -24,7 +26,7 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     return named
 
 
-def defaults_for(ctx: typer.Context, preferences: Preferences) -> dict[str, Any]:
+def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, Any]:
     """Return the values by the names of the verb's options.
 
     Raises ConfigProblem where an option would not take one.
@@ -43,7 +45,7 @@ def defaults_for(ctx: typer.Context, preferences: Preferences) -> dict[str, Any]
     return values
 
 
-def check_defaults(ctx: typer.Context, preferences: Preferences) -> None:
+def check_defaults(ctx: typer.Context, preferences: "Preferences") -> None:
     """Let `run`, which has all these options, judge every default.
 
     Raises ConfigProblem.

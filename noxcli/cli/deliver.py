@@ -58,7 +58,7 @@ def destination(ctx: typer.Context, delivering: Delivering) -> Destination | Non
     if directory is None:
         given = [option for option, there in (("--name", name is not None), ("--overwrite", overwrite)) if there]
         if given:
-            raise UsageProblem(f"{given[0]} is about files", "add --output-dir DIR")
+            raise UsageProblem(f"{given[0]} needs a directory to write to", "add --output-dir DIR")
         return None
     if name is not None:
         check_template(name)
@@ -129,7 +129,7 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
     files = f"{count} file{'' if count == 1 else 's'}"
-    before = f", {right} of them there before" if right else ""
+    before = f", {right} of them already there" if right else ""
     context.terminal.note(f"saved {files} in {into.directory}{before}")
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
+from noxcli.cli.failfast import failed_node, leave_failed, until_failed
 from noxcli.cli.groups import Following
 from noxcli.cli.invocation import Invocation
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
-from noxcli.render import Format, play, progress_renderer
+from noxcli.render import Format
+from noxcli.render.playing import play, progress_renderer
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
@@ -36,6 +38,8 @@ def policy_of(context: Context, following: Following) -> Policy:
         stall_timeout=following.stall_timeout,
         retry_for=options.during(following.retry_for),
         stop_when_late=following.on_timeout is options.WhenInterrupted.STOP,
+        fail_fast=following.fail_fast,
+        stop_when_failed=following.fail_fast and context.stops_runs(following.on_interrupt),
     )
 
 
@@ -69,11 +73,16 @@ def attend(
     )
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in all_of_them if renderer is not None]
+    bursts = _from_start(follower)
     try:
         with noted(outcome, follower):
-            play(_from_start(follower), progress, renderers, context.signals.held)
+            bursts = until_failed(bursts, progress, context.clock) if policy.fail_fast else bursts
+            play(bursts, progress, renderers, context.signals.held)
     except TimedOut as late:
         return let_go(call, outcome, policy, late)
+    node = failed_node(progress)
+    if policy.fail_fast and node is not None and not policy.over(follower.run):
+        return leave_failed(call, follower.run, node, stop=policy.stop_when_failed)
     return follower.run
 
 

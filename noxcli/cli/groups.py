@@ -37,11 +37,21 @@ class Checking:
 
 
 @group
+class Given:
+    """The inputs of one run, as the command line has them."""
+
+    inputs: options.InputArguments = None
+    whole: options.WholeInputs = None
+    secrets: options.Secrets = None
+
+
+@group
 class Starting(Checking):
     """How one run is started."""
 
     callback_url: options.CallbackUrl = None
     detach: options.Detach = False
+    once: options.OnceOption = None
 
 
 @group
@@ -63,6 +73,7 @@ class Reporting:
     """What is written for other programs beside stdout."""
 
     asserts: options.Asserts = None
+    report: options.Report = None
     junit: options.Junit = None
     dotenv: options.Dotenv = None
     ci: options.Ci = None
@@ -78,5 +89,14 @@ class Following:
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
+    fail_fast: bool = False  # an option only of what shows its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
+
+
+@group
+class FollowingOwn(Following):
+    """How the run is followed that the command has started itself."""
+
+    on_interrupt: options.OnInterrupt = None
+    fail_fast: options.FailFastNode = False

@@ -76,7 +76,7 @@ def begin(
     if subject is not None:
         context.outcome.subject = subject
     if reporting is not None:
-        report(context, reporting, directory_of(ctx, delivering))
+        settle_reports(context, reporting, directory_of(ctx, delivering))
     present(context, common, delivering)
     source = ctx.get_parameter_source("form")
     context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
@@ -105,7 +105,7 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
     if delivering.as_json and form not in {Format.TEXT, Format.JSON}:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
     if delivering.raw and context.format is not Format.TEXT:
-        raise UsageProblem("--raw prints one output and nothing else", f"drop --raw or --format {context.format}")
+        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.format}")
     if delivering.query is not None:
         if context.writes_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
@@ -114,7 +114,7 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
         context.log.open(log)
 
 
-def report(context: Context, reporting: Reporting, output_dir: str | None) -> None:
+def settle_reports(context: Context, reporting: Reporting, output_dir: str | None) -> None:
     """Settle what is written for other programs, before anything can fail that would have to be in it.
 
     Raises UsageProblem where an assertion is not valid or a report could not be written, ConfigProblem for a NOXCLI_CI
@@ -123,6 +123,9 @@ def report(context: Context, reporting: Reporting, output_dir: str | None) -> No
     reports = context.reports = Reports(output_dir=output_dir)
     reports.asserts = [Query.read(text, "--assert") for text in reporting.asserts or []]
     reports.ci = ci_system(reporting.ci, context.terminal, context.clock)
+    if reporting.report is not None:
+        check_target(Path(reporting.report), "--report")
+        reports.page = Path(reporting.report)
     if reporting.junit is not None:
         check_target(Path(reporting.junit), "--junit")
         reports.junit = Path(reporting.junit)
@@ -142,5 +145,5 @@ def connected(context: Context, common: Common) -> "NoxusApi":
         base_url, api_key_file, environ, profile, lambda line: context.terminal.complain(f"warning: {line}")
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
-        context.terminal.note(f"{' and '.join(variables)} in the environment: stronger than --profile")
+        context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
     return context.open(settings, common.connect_timeout)

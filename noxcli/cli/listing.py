@@ -40,7 +40,7 @@ class Listing(Generic[T]):
         if not items:
             terminal.note(f"no {self.name}")
         elif len(items) == limit == DEFAULT_LIMIT:
-            terminal.note(f"these are the newest {limit}; if there are more, --limit N lists them")
+            terminal.note(f"showing the newest {limit}; list more with --limit N")
 
 
 def _age(text: str | None, now: datetime) -> str:

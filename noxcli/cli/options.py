@@ -35,7 +35,7 @@ def _duration(text: str | float) -> float:
         raise typer.BadParameter(problem.line()) from None
 
 
-def _some_time(text: str | float) -> float:
+def some_time(text: str | float) -> float:
     seconds = _duration(text)
     if seconds <= 0:
         raise typer.BadParameter("must be more than zero; write 10s")
@@ -68,6 +68,15 @@ CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")]
+OnceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--once",
+        metavar="KEY|auto",
+        help="If an earlier call on this machine started a run with this KEY, follow it and start none; "
+        "auto compares the version and the inputs.",
+    ),
+]
 Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
@@ -109,12 +118,12 @@ Timeout = Annotated[
     ),
 ]
 PollInterval = Annotated[
-    float, typer.Option("--poll-interval", parser=_some_time, metavar="DUR", help="Wait this long between polls.")
+    float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
 IdleTimeout = Annotated[
     float,
     typer.Option(
-        "--idle-timeout", parser=_some_time, metavar="DUR", help="Poll the run's status after this long without events."
+        "--idle-timeout", parser=some_time, metavar="DUR", help="Poll the run's status after this long without events."
     ),
 ]
 RetryFor = Annotated[
@@ -125,7 +134,7 @@ RetryFor = Annotated[
 ]
 StallTimeout = Annotated[
     float | None,
-    typer.Option("--stall-timeout", parser=_some_time, metavar="DUR", help="Give up after this long without progress."),
+    typer.Option("--stall-timeout", parser=some_time, metavar="DUR", help="Give up after this long without progress."),
 ]
 OnPause = Annotated[
     WhenPaused | None,
@@ -146,16 +155,29 @@ OnInterrupt = Annotated[
 OnTimeout = Annotated[
     WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
 ]
+FailFastNode = Annotated[
+    bool,
+    typer.Option("--fail-fast", help="Exit with 1 at the first node that failed; --on-interrupt stop stops the run."),
+]
+LeaveAtFailure = Annotated[
+    bool, typer.Option("--fail-fast", help="Exit with 1 at the first failed node; the run continues.")
+]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
+Report = Annotated[
+    str | None,
+    typer.Option(
+        "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
+    ),
+]
 Asserts = Annotated[
     list[str] | None,
     typer.Option(
         "--assert",
         metavar="EXPR",
-        help="Demand that this JMESPath expression is true of the result, else exit 11; repeatable.",
+        help="Exit 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
 ]
 Dotenv = Annotated[
@@ -205,7 +227,7 @@ ProfileOption = Annotated[
 ConnectTimeout = Annotated[
     float,
     typer.Option(
-        "--connect-timeout", parser=_some_time, metavar="DUR", help="Limit each connection attempt to this long."
+        "--connect-timeout", parser=some_time, metavar="DUR", help="Limit each connection attempt to this long."
     ),
 ]
 

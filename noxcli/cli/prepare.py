@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from noxcli.cli.context import Context
-from noxcli.cli.groups import Checking
+from noxcli.cli.groups import Checking, Given
 from noxcli.cli.invocation import Invocation
 from noxcli.encode import to_json
 from noxcli.errors import (
@@ -18,7 +18,7 @@ from noxcli.errors import (
     UsageProblem,
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs
+from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
@@ -28,6 +28,14 @@ from noxcli.timing import Deadline
 
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
+
+
+def given_inputs(context: Context, given: Given) -> Inputs:
+    """Return the inputs on the command line, with secret values hidden from now on. Raises UsageProblem."""
+    environ, secrets = context.terminal.environ, given.secrets or []
+    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
+    context.hide(inputs)
+    return inputs
 
 
 def checked(
@@ -145,4 +153,4 @@ def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, An
 def require_time(deadline: Deadline) -> None:
     """Raise TimedOutBeforeStart where no time is left to start anything."""
     if deadline.passed:
-        raise TimedOutBeforeStart("out of time before the start", "give --timeout more")
+        raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

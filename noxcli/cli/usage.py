@@ -15,7 +15,7 @@ from noxcli.nearest import nearest
 OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt"),
+    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--once", "--state-file", "--on-interrupt"),
     "Output": (
         "--format",
         "--json",
@@ -28,7 +28,7 @@ HEADINGS = {
         "--no-expand",
         "--install",
     ),
-    "Reports": ("--assert", "--expect", "--expect-as", "--junit", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--expect-as", "--report", "--junit", "--dotenv", "--ci"),
     "Following": (
         "--etag",
         "--resume",

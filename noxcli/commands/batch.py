@@ -33,14 +33,14 @@ from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
-from noxcli.files import check_target
+from noxcli.files import check_target, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.redaction import Mask
 from noxcli.render.batch_bar import counting
-from noxcli.reports.ci import BatchEnded
+from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
 from noxcli.timing import show_seconds
@@ -148,6 +148,7 @@ class RowResults:
     asserts: options.Asserts = None
     expect: ExpectOption = None
     expect_as: ExpectAsOption = ExpectAs.EXACT
+    report: options.Report = None
     junit: options.Junit = None
     ci: options.Ci = None
 
@@ -189,8 +190,9 @@ def batch(
     call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
     context = call.context
     material = _material(context, source, at_work.output_dir, results.shard)
-    if results.junit is not None:
-        check_target(Path(results.junit), "--junit")
+    for option, file in (("--junit", results.junit), ("--report", results.report)):
+        if file is not None:
+            check_target(Path(file), option)
     expected = _expected(context, material, results)
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
@@ -202,6 +204,8 @@ def batch(
             return
         if results.junit is not None:
             stack.callback(_write_junit, Path(results.junit), material.directory, context.terminal.mask)
+        if results.report is not None:
+            stack.callback(_write_page, Path(results.report), material.directory, context)
         rows = material.with_files(stored(call, material.common, target.patience))
         plan = replace(
             _plan(call, material, target, begun),
@@ -253,7 +257,7 @@ def _expected(context: Context, material: _Material, results: RowResults) -> Exp
     """Return the outputs that rows should have. Raises UsageProblem for what can't be read, or fits no row."""
     if results.expect is None:
         if results.expect_as is not ExpectAs.EXACT:
-            raise UsageProblem(f"--expect-as {results.expect_as} is about expected outputs", "add --expect FILE")
+            raise UsageProblem(f"--expect-as {results.expect_as} needs expected outputs", "add --expect FILE")
         return None
     expected = Expected.read(results.expect, results.expect_as)
     if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
@@ -265,7 +269,7 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
     if output_dir is not None:
         return Path(output_dir)
     if rows.is_stream:
-        raise UsageProblem("the rows of a stream need a place for the journal", "add --output-dir DIR")
+        raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
     return Path(f"{file}.batch").expanduser()
 
 
@@ -343,7 +347,8 @@ def _kept(stack: ExitStack, journal: Journal, context: Context) -> Results:
     stack.callback(kept.close)
     if context.terminal.writes_to(kept.path):
         raise UsageProblem(
-            f"stdout is {kept.path}, which noxcli itself writes", "redirect stdout to another file or to /dev/null"
+            f"stdout is {kept.path}, a file that noxcli writes itself",
+            "redirect stdout to another file or to /dev/null",
         )
     return kept
 
@@ -431,13 +436,13 @@ def _worked(
 def _news_of(pace: Pace) -> str:
     if pace.silent_for > 1:
         return f"no answer for {show_seconds(pace.silent_for)}"
-    return f"held to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
+    return f"limited to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
 
 
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
     """Tell how it all went. Raises the error that stands for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
-    before = f", {earlier} of them before" if earlier else ""
+    before = f", {earlier} of them from before" if earlier else ""
     context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")
     not_started = counts.total - counts.done if counts.total is not None else 0
     summary.say(context.terminal, not_started)
@@ -465,3 +470,10 @@ def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
             if shard.has(row.row):
                 for case in row.cases(joined.header.workflow_id):
                     report.add(case)
+
+
+def _write_page(target: Path, directory: Path, context: Context) -> None:
+    from noxcli.batch.page import page_of  # as above
+    from noxcli.batch.report import Joined
+
+    save(target, page_of(Joined.read([directory]), context.terminal.mask, target.parent, context.argv))

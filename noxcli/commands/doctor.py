@@ -148,7 +148,7 @@ def _shell(context: Context) -> Check:
     environ = context.terminal.environ
     shell = user_shell(environ)
     if shell is None:
-        return Check("shell", CheckVerdict.UNCHECKED, "SHELL names no shell that there is a completion script for")
+        return Check("shell", CheckVerdict.UNCHECKED, "no completion script for the shell in $SHELL")
     missing = []
     if not finds_script(shell, environ):
         missing.append((f"completion for {shell}", f"noxcli completion {shell} --install"))
@@ -171,7 +171,7 @@ def _connection(context: Context, api: "NoxusApi", address: str, run: str | None
         return
     yield Check("proxy", CheckVerdict.OK, shown_url(proxy) if proxy else "none")
     try:
-        first, second = api.probe(), api.probe()
+        first, second = api.look_at_connection(), api.look_at_connection()
     except NoxError as error:
         if "certificate" in error.message.lower():
             error.hint = "for a private CA, name its file in REQUESTS_CA_BUNDLE"
@@ -207,8 +207,8 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
     try:
         run = _run_to_look_at(context, api, named)
         if run is None:
-            hint = "noxcli doctor --run RUN, while that run is running"
-            return Check("events", CheckVerdict.UNCHECKED, "there is no run to test with", hint)
+            hint = "try noxcli doctor --run RUN on a live run"
+            return Check("events", CheckVerdict.UNCHECKED, "no run to test with", hint)
         return judge_stream(api.look_at_events(run.id, LOOK), run)
     except StreamUnsupported as error:
         return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")

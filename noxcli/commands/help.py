@@ -58,7 +58,7 @@ def _install(context: Context, pages: list[str | None], man: bool, topic: str | 
     if not man:
         raise UsageProblem("--install goes with --man", "noxcli help --man --install")
     if topic is not None:
-        raise UsageProblem("--install writes every page of the manual", f"remove {topic}")
+        raise UsageProblem("--install writes the whole manual, not one page", f"remove {topic}")
     targets = {page: page_target(page, context.terminal.environ) for page in pages}
     written = [target.put(manual_page(page)) for page, target in targets.items()]
     directory = targets[None].directory
@@ -80,6 +80,6 @@ def engines_view() -> str:
     retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
     return (
         f"An engine that runs `noxcli batch` with `--resume --adopt` should retry {retried} (137 is a kill -9), "
-        f"and never {final}: they fail again until something is fixed. docs/engines.md shows how each engine is told: "
+        f"and never {final}: they fail again until something is fixed. docs/engines.md shows how to tell each engine: "
         "Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
     )

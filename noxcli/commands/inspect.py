@@ -12,16 +12,15 @@ from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.encode import to_json
-from noxcli.errors import NotFound, NoxError, Phase, UsageProblem
-from noxcli.models import Finished, Run, is_uuid
-from noxcli.nearest import nearest
+from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.models import Finished, Run
 from noxcli.outputs.expand import complete_inline, is_complete, require_whole
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
 from noxcli.runs.inside import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
-from noxcli.runs.resolve import one_run
+from noxcli.runs.resolve import one_run, resolve_node
 from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
@@ -76,9 +75,9 @@ def inspect(
     call = begin(ctx, common, waiting, Delivering(as_json=shown.as_json, query=shown.query), subject=run)
     context = call.context
     if shown.iteration is not None and shown.node is None:
-        raise UsageProblem("--iteration is about one node", "add --node NODE")
+        raise UsageProblem("--iteration needs a node", "add --node NODE")
     if shown.logs and shown.node is not None and context.writes_text:
-        raise UsageProblem("--node and --logs each print something else", "remove one of them, or add --json")
+        raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with call.connect() as api:
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
@@ -87,7 +86,7 @@ def inspect(
         if not found.with_output:
             own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
             found = replace(own, workflow=own.workflow or found.workflow)
-        inside = _inside(call, found)
+        inside = inside_of(call, found, patience)
         if shown.node is not None:
             inside.io = _node_io(call, inside, shown, patience)
     if not context.writes_text:
@@ -155,7 +154,7 @@ class Inside:
             f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
         )
         if not records:
-            terminal.note("nothing tells of its nodes")
+            terminal.note("no information about its nodes")
 
     def log_lines(self) -> Sequence[str]:
         """Return the logs, a line of JSON each, with the node's name in front where they are kept by node."""
@@ -175,7 +174,7 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
-def _inside(call: Invocation, run: Run) -> Inside:
+def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
     """Return what the record, the events of a failed run, and the run's data tell."""
     context, api = call.context, call.api
     if run.status == "failed":
@@ -183,26 +182,34 @@ def _inside(call: Invocation, run: Run) -> Inside:
     else:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:
-            progress.meet(run.workflow if run.workflow and run.workflow.nodes else api.get_workflow(run.workflow_id))
+            known = run.workflow if run.workflow and run.workflow.nodes else None
+            progress.meet(known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), _is_overloaded))
         except NoxError as error:
-            context.terminal.note(f"warning: nodes go by their ids, since the workflow can't be read: {error.message}")
+            context.terminal.note(
+                f"warning: nodes are shown by their ids, since the workflow can't be read: {error.message}"
+            )
         progress.fold(Finished(run))
     data: Any = None
     try:
-        data = api.run_data(run.id)
+        data = patience.keep_trying(lambda: api.run_data(run.id), _is_overloaded)
     except NoxError as error:
         context.terminal.note(f"warning: the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
 
 
+def _is_overloaded(error: Unavailable) -> bool:
+    """Only a server that asks to come back later is worth the wait: the table can do without."""
+    return error.overloaded
+
+
 def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for a node that is none."""
     assert shown.node is not None
-    node_id, names = _node_meant(shown.node, inside.progress.names), inside.progress.names
+    node_id, names = resolve_node(shown.node, inside.progress.names), inside.progress.names
     try:
         answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
     except NotFound as error:
-        error.hint = "it may not have worked in this run, or not so often"
+        error.hint = "the node may not have run in this run, or not that many times"
         raise
     told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
     if shown.no_expand:
@@ -210,18 +217,3 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
     delivered = complete_inline(call.api, answer, patience)
     require_whole(delivered, inside.run)
     return {**told, "data": delivered.output, "complete": delivered.complete}
-
-
-def _node_meant(text: str, names: dict[str, str]) -> str:
-    """Return the id of the node that is called so. One that the definition lacks may be part of another workflow."""
-    found = [node_id for node_id, name in names.items() if text in {node_id, name}]
-    if len(found) > 1:
-        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
-    if found:
-        return found[0]
-    if is_uuid(text) or not names:
-        return text
-    near = nearest(text, names.values())
-    raise UsageProblem(
-        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,10 @@ from noxcli.cli.groups import Common
 from noxcli.cli.invocation import present
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
-from noxcli.files import check_target, replacing
+from noxcli.files import check_target, replacing, save
+
+if TYPE_CHECKING:
+    from noxcli.reports.junit import JunitReport
 
 ROWS_TOLD = 20
 ResultsFile = Annotated[
@@ -29,6 +32,7 @@ def merge_batch(
     ctx: typer.Context,
     directories: Directories,
     results: ResultsFile = None,
+    report: options.Report = None,
     junit: options.Junit = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -42,38 +46,35 @@ def merge_batch(
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
         noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1 > one.jsonl
         noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2 > two.jsonl
-        noxcli merge-batch s1 s2 --junit report.xml
+        noxcli merge-batch s1 s2 --junit report.xml --report report.html
         # Every row's result with its output, even if stdout was lost.
         noxcli merge-batch s1 s2 --results results.jsonl > report.jsonl
     """
     context: Context = ctx.obj
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
-    from noxcli.reports.junit import JunitReport  # loaded where a report is written
-
     joined = Joined.read([Path(directory) for directory in directories])
     summary = Summary()
     kept = _Kept(joined.directories)
     with ExitStack() as stack:
-        report = None
-        if junit is not None:
-            check_target(Path(junit), "--junit")
-            report = stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
+        cases = _opened(stack, junit, report, joined, context)
         if results is not None:
             kept.open(stack, Path(results))
         for row in joined.reports():
             context.terminal.write(f"{to_json(row.document())}\n")
             summary.add(row.exit_code, f"row {row.row}: {row.message}")
-            if report is not None:
+            if cases is not None:
                 for case in row.cases(joined.header.workflow_id):
-                    report.add(case)
+                    cases.add(case)
             kept.copy(row)
+    if report is not None:
+        _write_page(Path(report), joined, context)
     context.terminal.note(f"{joined.rows} rows in {len(joined.directories)} directories")
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
-        context.terminal.complain(f"noxcli: no journal is here of the shards {names}")
+        context.terminal.complain(f"noxcli: missing the journals of shards {names}")
     if kept.without:
-        context.terminal.complain(f"noxcli: {results} has no result of {_named(kept.without)}")
+        context.terminal.complain(f"noxcli: {results} has no results for {_named(kept.without)}")
     if joined.doubled:
         told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
         raise ConfigProblem(
@@ -82,9 +83,32 @@ def merge_batch(
     summary.raise_worst(joined.rows, None)
     if kept.without:
         raise Undelivered(
-            f"{_named(kept.without)} completed, and the result is not in {RESULTS_NAME}",
+            f"{_named(kept.without)} completed, but their results are not in {RESULTS_NAME}",
             "noxcli fetch-output RUN has the output",
         )
+
+
+def _opened(
+    stack: ExitStack, junit: str | None, report: str | None, joined: Joined, context: Context
+) -> "JunitReport | None":
+    """Return the report of test cases, open until the stack is closed.
+
+    Raises UsageProblem for reports that can't be written.
+    """
+    if report is not None:
+        check_target(Path(report), "--report")
+    if junit is None:
+        return None
+    check_target(Path(junit), "--junit")
+    from noxcli.reports.junit import JunitReport  # loaded where a report is written
+
+    return stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
+
+
+def _write_page(target: Path, joined: Joined, context: Context) -> None:
+    from noxcli.batch.page import page_of  # loaded where a page is written
+
+    save(target, page_of(joined, context.terminal.mask, target.parent))
 
 
 class _Kept:
@@ -100,7 +124,7 @@ class _Kept:
         """Open all files until the stack is closed, which brings the target in place. Raises UsageProblem."""
         check_target(target, "--results")
         if target.resolve() in {(directory / RESULTS_NAME).resolve() for directory in self._directories}:
-            raise UsageProblem(f"--results {target} is a batch's own file", "name another one")
+            raise UsageProblem(f"--results {target} belongs to the batch itself", "choose another file")
         self._from = {str(directory): stack.enter_context(KeptResults(directory)) for directory in self._directories}
         self._to = stack.enter_context(replacing(target))
 

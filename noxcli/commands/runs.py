@@ -87,7 +87,7 @@ def _moment(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise UsageProblem(
-            f"--since {text} is neither a duration nor a time", "write 90, 30m, 2h, 3d, or 2026-05-01T12:00"
+            f"--since {text} is not a valid duration or time", "write 90, 30m, 2h, 3d, or 2026-05-01T12:00"
         ) from None
 
 

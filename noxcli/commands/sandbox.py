@@ -34,6 +34,10 @@ Switches = Annotated[
     list[str] | None,
     typer.Option("--switch", metavar="NAME=VALUE", help="Choose a behavior that the API's docs leave open."),
 ]
+SwitchFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--switches", metavar="FILE", help="Set the switches of this file, as probe --write makes it."),
+]
 
 
 def sandbox(
@@ -44,6 +48,7 @@ def sandbox(
     speed: Speed = 1.0,
     scenario: Scenarios = None,
     replay: Replays = None,
+    switches: SwitchFiles = None,
     switch: Switches = None,
 ) -> None:
     """Serve the Noxus API on this machine, or run one command against it.
@@ -62,13 +67,15 @@ def sandbox(
     from noxcli.sandbox.files import load_replay, load_scenarios
     from noxcli.sandbox.switches import Switches as ServerSwitches
     from noxcli.sandbox.switches import parsed, with_overrides
+    from noxcli.sandbox.switchfile import load_switches
 
     context.signals.release()
     try:
         added = [made for path in scenario or [] for made in load_scenarios(path)]
         added += [load_replay(path) for path in replay or []]
         pairs = [text.partition("=") for text in switch or []]
-        decided = with_overrides(ServerSwitches(), {name: parsed(name, value) for name, _, value in pairs})
+        settings = {name: value for path in switches or [] for name, value in load_switches(path).items()}
+        decided = with_overrides(ServerSwitches(), settings | {name: parsed(name, value) for name, _, value in pairs})
         if command:
             code = run_command(command, key=key, port=port or 0, speed=speed, scenarios=added, switches=decided)
         else:

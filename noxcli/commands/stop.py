@@ -52,7 +52,7 @@ def stop(
     call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
     context = call.context
     if not runs and state_file is None:
-        raise UsageProblem("no run is named", "give RUN, or --state-file FILE")
+        raise UsageProblem("no run to stop was given", "give RUN, or --state-file FILE")
     context.listed = "-" in (runs or [])
     named = read_runs(runs or [], context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None
@@ -64,7 +64,7 @@ def stop(
         if state is not None:
             if state.base_url != context.base_url:
                 raise ConfigProblem(
-                    f"the run of {state_file} was started at {state.base_url}, and this is {context.base_url}",
+                    f"the run in {state_file} was started at {state.base_url}, but the base URL is {context.base_url}",
                     "set NOXUS_BACKEND_URL",
                 )
             named.append(f"{state.workflow_id}/{state.run_id}")

@@ -5,12 +5,20 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.deliver import check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
-from noxcli.cli.grouped import grouped
+from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import begin
 from noxcli.errors import LostContact, Phase, UsageProblem
 from noxcli.outputs.await_output import own_record
 from noxcli.runs.resolve import one_run
+
+
+@group
+class FollowingElsewhere(Following):
+    """How a run is followed that another command has started, and that is left running."""
+
+    on_interrupt: options.WhenInterrupted | None = options.WhenInterrupted.DETACH
+    fail_fast: options.LeaveAtFailure = False
 
 
 @grouped
@@ -23,7 +31,7 @@ def stream(
     delivering: Delivering,
     reporting: Reporting,
     timeout: options.Timeout = None,
-    following: Following,
+    following: FollowingElsewhere,
     common: Common,
 ) -> None:
     """Follow a run that was started elsewhere, and print its output.

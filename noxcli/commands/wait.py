@@ -12,19 +12,29 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
-from noxcli.cli.grouped import grouped
+from noxcli.cli.grouped import group, grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.errors import LostContact, NotAsAsserted, NotFinished, NoxError, Phase, TimedOut, Unavailable
+from noxcli.cli.until import how_far, read_conditions, wait_until
+from noxcli.errors import (
+    LostContact,
+    NotAsAsserted,
+    NotFinished,
+    NoxError,
+    Phase,
+    TimedOut,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
-from noxcli.render import play
+from noxcli.render.playing import play
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
+from noxcli.runs.conditions import Condition
 from noxcli.runs.follow import Policy
-from noxcli.runs.progress import Progress
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs
@@ -35,6 +45,25 @@ LONGEST_READ = 30.0
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
 AnyOne = Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--for",
+        metavar="CONDITION",
+        help="Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR "
+        "(JMESPath); repeatable, the first one counts; exit 12 if the run ends without.",
+        show_default=False,
+    ),
+]
+
+
+@group
+class Leaving:
+    """When the wait is over, apart from the end of all runs."""
+
+    any_one: AnyOne = False
+    fail_fast: FailFast = False
+    conditions: Conditions = None
 
 
 @grouped
@@ -46,8 +75,7 @@ def wait(
     query: options.QueryOption = None,
     reporting: Reporting,
     timeout: options.Timeout = None,
-    any_one: AnyOne = False,
-    fail_fast: FailFast = False,
+    leaving: Leaving,
     following: Following,
     common: Common,
 ) -> None:
@@ -59,11 +87,14 @@ def wait(
         noxcli wait - --timeout 10m < runs.txt
         # Exit at the first that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
+        # Go on as soon as a node is done, or the run has failed.
+        noxcli wait @last --for 'node:Answer it=completed' --for run=failed
     """
     call = begin(
         ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json, query=query), reporting
     )
     context = call.context
+    conditions = _conditions(leaving, reporting, following, timeout)
     context.listed = "-" in runs
     runs = read_runs(runs, context.sources)
     if not runs:
@@ -72,16 +103,27 @@ def wait(
         return
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
+    if conditions and len(runs) > 1:
+        raise UsageProblem("--for waits for one run", f"it got {len(runs)}: wait for each on its own")
     policy = policy_of(context, following)
 
     def enough(ended: Outcome) -> bool:
-        return any_one or (fail_fast and ended.error is not None)
+        return leaving.any_one or (leaving.fail_fast and ended.error is not None)
 
     with call.connect():
-        if len(runs) == 1:
+        if conditions:
+            wait_until(call, runs[0], conditions, policy)
+        elif len(runs) == 1:
             _wait_for_one(call, runs[0], policy)
         else:
             _wait_for_all(call, runs, policy, enough)
+
+
+def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
+    """Return what --for asks for. Raises UsageProblem where it can't be told, or goes with no other option."""
+    if leaving.conditions and reporting.asserts:
+        raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
+    return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
 
 
 def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
@@ -93,7 +135,7 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
     if deadline.seconds != 0:
         progress, follower = follower_of(call, run, policy, run.workflow)
         try:
-            with noted(context.outcome, follower), waiting_line(context.terminal, partial(_how_far, progress)):
+            with noted(context.outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
                 play(follower.updates(), progress, [context.log_keeper(run)])
             run = follower.run
         except TimedOut as late:
@@ -107,12 +149,6 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
         raise _still_going(run, deadline)
     judge(call, run, progress)
     require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
-
-
-def _how_far(progress: Progress) -> tuple[float | None, str]:
-    at_work = [node.name for node in list(progress.nodes.values()) if node.running]
-    share = progress.percent / 100 if progress.percent else None
-    return share, f"{progress.status}{f' at {at_work[0]!r}' if at_work else ''}"
 
 
 @dataclass(slots=True)
@@ -137,7 +173,7 @@ def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough:
         _poll_all(call, waited, policy, enough)
     for one in waited:
         if not one.over:
-            one.outcome.error = NotFinished(f"{one.text} was not waited for any longer")
+            one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.text}")
     raise_worst([one.outcome for one in waited if one.over])
 
 

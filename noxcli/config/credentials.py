@@ -63,7 +63,7 @@ class KeyFile:
                 content = file.read(MOST_OUTPUT + 1)
                 shared = open_to_others(file.fileno())
             if len(content) > MOST_OUTPUT:
-                raise Unauthorized(f"the key file {self.path} holds more than a key", f"check {self.hint}")
+                raise Unauthorized(f"the key file {self.path} contains more than a key", f"check {self.hint}")
             text = content.decode("utf-8-sig")
             if shared:
                 warn(f"others on this machine can read the key file {self.path}; chmod 600 {self.path}")
@@ -108,7 +108,7 @@ class KeyCommand:
         try:
             output = run_within(COMMAND_LIMIT, read)
             if len(output) > MOST_OUTPUT:
-                raise Unauthorized(f"{what} prints more than a key", "let it print the key alone")
+                raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
             code = process.wait(max(0.1, end - time.monotonic()))
         except (Unavailable, subprocess.TimeoutExpired):
             raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
@@ -117,7 +117,7 @@ class KeyCommand:
             process.wait()
         if code:
             told = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
-            raise Unauthorized(f"{what} {told}", "run it by hand, and see what it says")
+            raise Unauthorized(f"{what} {told}", "run it by hand to see why")
         return output.decode("utf-8", "replace")
 
 
@@ -130,7 +130,7 @@ def usable(text: str, what: str) -> str:
     if not key:
         raise Unauthorized(f"{what} is empty", "set NOXUS_API_KEY or give --api-key-file FILE")
     if not key.isascii() or not key.isprintable():
-        raise Unauthorized(f"{what} holds a line break or another character that no key has", "check what was pasted")
+        raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
     return key
 
 

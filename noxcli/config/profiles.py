@@ -45,7 +45,7 @@ def read_users_file(path: Sourced) -> Table:
     if table is None and path.source != "default":
         raise ConfigProblem(f"there is no config file {path.value}", f"check {FILE_VARIABLE}")
     table = table or Table(Path(path.value), "", {})
-    table.allow(("default_profile", "profile"), "there are default_profile and [profile.NAME]")
+    table.allow(("default_profile", "profile"), "use default_profile and [profile.NAME]")
     return table
 
 
@@ -79,7 +79,7 @@ def _profile(table: Table, name: Sourced) -> Profile:
             raise ConfigProblem(
                 f"{table.place(key)}: API keys do not belong in config files", "use api_key_command or api_key_file"
             )
-    table.allow(SETTINGS, f"a profile has {', '.join(SETTINGS)}")
+    table.allow(SETTINGS, f"a profile takes {', '.join(SETTINGS)}")
     directory = table.path.parent
     key_file = table.text("api_key_file")
     command = _command(table)
@@ -115,4 +115,4 @@ def _at_home(table: Table, key: str, path: str) -> str:
     try:
         return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` must stay `./x`
     except RuntimeError:
-        raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the whole path") from None
+        raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the full path") from None

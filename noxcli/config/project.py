@@ -35,7 +35,7 @@ def read_project_file(path: Path) -> Preferences:
     if table is None:
         return Preferences()
     _refuse_users_own(table)
-    table.allow(TABLES, "a project has [aliases] and [defaults]")
+    table.allow(TABLES, "a project takes [aliases] and [defaults]")
     preferences = read_preferences(table)
     for name, default in preferences.defaults.items():
         if name in USERS_DEFAULTS:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.files import reason_of
-from noxcli.threads import run_within
 from noxcli.timing import Deadline
 
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
@@ -74,17 +72,21 @@ class Sources:
         except UnicodeDecodeError:
             raise
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+            from noxcli.files import reason_of
+
             raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
 
     def in_time(self, work: Callable[[], T]) -> T:
         """Return what the reading returns. Raises TimedOutBeforeStart where it takes longer than the command may."""
         if self.deadline is None or not self.deadline.seconds:  # to check once takes what it takes
             return work()
+        from noxcli.threads import run_within
+
         try:
             return run_within(self.deadline.left(), work)
         except Unavailable:
             raise TimedOutBeforeStart(
-                "out of time before the start: what the inputs are read from did not end", "give --timeout more"
+                "out of time before the start: the inputs were not read to their end", "increase --timeout"
             ) from None
 
     def _content(self, name: str) -> bytes:
@@ -94,7 +96,7 @@ class Sources:
     def _only(self, identity: object, what: str, reader: str) -> None:
         if first := self._readers.get(identity):
             raise UsageProblem(
-                f"{what} can be read once, and both {first} and {reader} read it", "give one of them a file"
+                f"{what} can be read only once, but both {first} and {reader} read it", "give one of them a file"
             )
         self._readers[identity] = reader
 
@@ -105,8 +107,8 @@ class OnlyFiles(Sources):
     def claim(self, name: str, reader: str) -> os.stat_result | None:
         """Raise UsageProblem for anything else."""
         if name in STDIN_NAMES:
-            raise UsageProblem(f"{reader} stands in a row, and rows don't read stdin", "give a file")
+            raise UsageProblem(f"{reader} is in a row, and rows cannot read stdin", "give a file")
         status = Path(name).expanduser().stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise UsageProblem(f"{reader} stands in a row, and {name} is not a regular file", "give a file")
+            raise UsageProblem(f"{reader} is in a row, and {name} is not a regular file", "give a file")
         return status

@@ -1,6 +1,5 @@
 """Files as inputs: the check of `key@path` before anything is sent, the upload, and the file value."""
 
-import mimetypes
 import re
 import shutil
 import stat
@@ -72,6 +71,8 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
 
 def guess_type(name: str) -> str:
     """Return the media type that goes with the name's ending."""
+    import mimetypes  # loaded for an input that is a file
+
     kind, encoding = mimetypes.guess_type(Path(name).name)
     # A compressed file no longer has the type of its content.
     return "application/gzip" if encoding == "gzip" else UNKNOWN_TYPE if encoding or kind is None else kind

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
-from noxcli.errors import LostContact, NoxError, Refused, Undelivered
+from noxcli.errors import LostContact, NoxError, Undelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import Patience
@@ -24,13 +24,13 @@ class OutputSource(RecordSource, Protocol):
 def own_record(source: OutputSource, run: Run, patience: Patience) -> Run:
     """Return an ended run from its own record: a record found by id alone may lack the output, or be older.
 
-    Raises LostContact if the server refuses to show it, and what `patience` raises.
+    Raises LostContact if the server does not show it for as long as `patience` has, and what `patience` raises.
     """
     if run.with_output or not run.settled:
         return run
     try:
         own = patience.keep_trying(lambda: source.get_run(run.workflow_id, run.id))
-    except Refused as error:
+    except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
     return replace(own, workflow=own.workflow or run.workflow)

@@ -10,8 +10,8 @@ from noxcli.models import Run
 from noxcli.nearest import nearest_in_any_case
 
 
-def check_keys(keys: Sequence[str], definition: Mapping[str, Any]) -> list[str]:
-    """Return a warning for each key that may be wrong.
+def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str = "--raw") -> list[str]:
+    """Return a warning for each key of the option that may be wrong.
 
     Raises UsageProblem for a key that means none of the workflow's outputs.
     """
@@ -20,7 +20,7 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any]) -> list[str]:
     if nodes is None or not unknown:
         return []
     if any(node.label is None for node in nodes):
-        return [f"--raw {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
+        return [f"{option} {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
     names = [name for node in nodes for name in (node.label, node.id) if name]
     near = nearest_in_any_case(unknown[0], names)
     outputs = ", ".join(repr(node.label) for node in nodes)
@@ -42,7 +42,7 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
         return fitting[0]
     own = [name for name in run.output if name] if isinstance(run.output, dict) else []
     listed = ", ".join(map(repr, fitting or own)) or "none"
-    what = f"{key!r} means several outputs" if fitting else f"the output has no key {key!r}"
+    what = f"{key!r} matches several outputs" if fitting else f"the output has no key {key!r}"
     name = nearest_in_any_case(key, fitting or own) or next(iter(fitting or own), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
     raise Undelivered(f"{what}{'' if fitting else ', its keys'}: {listed}", f"fetch it with: {line}")

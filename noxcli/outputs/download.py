@@ -106,7 +106,7 @@ class Fetching:
         with opened:
             if not self._fits(opened, start):
                 self._ranges = False
-                raise Unavailable("the server sent another part of the file than was asked for")
+                raise Unavailable("the server sent a different part of the file than requested")
             if opened.start != self._part.size:
                 self._part.restart()
             self._take(opened)
@@ -168,9 +168,9 @@ class Fetching:
 
     def _check(self) -> None:
         if self._transfer.cancelled.is_set():
-            raise Undelivered("the download was given up")
+            raise Undelivered("the download was interrupted")
         if self._limit.passed:
-            raise self._patience.out_of_time(f"the download stands at {self._part.size:,} bytes")
+            raise self._patience.out_of_time(f"the download stopped at {self._part.size:,} bytes")
 
     def _moved(self) -> bool:
         """True if an attempt got noticeably further than all before it."""

@@ -36,7 +36,7 @@ def require_whole(delivered: Delivered, run: Run) -> None:
     """Raise Undelivered if part of the run's output could not be downloaded or written."""
     if delivered.problems:
         raise Undelivered(
-            f"the output of run {run.id} is not whole: {'; '.join(delivered.problems)}",
+            f"the output of run {run.id} is incomplete: {'; '.join(delivered.problems)}",
             f"try again: noxcli fetch-output {run.id}",
         )
 

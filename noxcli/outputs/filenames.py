@@ -1,6 +1,5 @@
 """File names from the keys of outputs, never from a path that the server gave."""
 
-import mimetypes
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -84,6 +83,8 @@ def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:
 def safe_extension(name: str, content_type: str = "") -> str:
     """Return the extension of a server's file name if it is plain, else the usual one of the type, or none."""
     kind = content_type.partition(";")[0].strip().lower()
+    import mimetypes  # loaded for an output that is a file
+
     for suffix in (PurePosixPath(name.replace("\\", "/")).suffix, mimetypes.guess_extension(kind) or ""):
         if 1 < len(suffix) <= 12 and suffix[1:].isascii() and suffix[1:].isalnum():
             return suffix

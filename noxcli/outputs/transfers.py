@@ -83,7 +83,7 @@ def _collect(
             place, value, error = news
             results[place] = (value, error)  # type: ignore[assignment]
         elif limit.passed:
-            raise patience.out_of_time("the download was not done")
+            raise patience.out_of_time("the download was not finished")
         if time.monotonic() - shown >= SHOW_EVERY:
             shown = time.monotonic()
             watch.show(transfers)

@@ -1,6 +1,5 @@
 """The values of an output: the places of truncated texts and files, and a value as text."""
 
-import mimetypes
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -77,9 +76,15 @@ def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
         name,
         is_text=cut,
         text=_word(value, "text") if cut else "",
-        content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
+        content_type=_word(file, "content_type") or _type_of(name),
         size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
     )
+
+
+def _type_of(name: str) -> str:
+    import mimetypes  # loaded for an output that is a file
+
+    return mimetypes.guess_type(name)[0] or ""
 
 
 def _word(holder: Any, name: str) -> str:

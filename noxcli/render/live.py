@@ -68,13 +68,13 @@ class Live:
             return "paused for human input"
         if not self._polls:
             return self._note
-        return f"no event for {self._progress.elapsed() - self._heard:.0f}s; polling the status of the run"
+        return f"no event for {self._progress.elapsed() - self._heard:.0f}s; polling the run's status"
 
     def _take_note(self, update: Update) -> None:
         match update:
             case Reconnecting(delay=delay, reason=reason):
                 self._polls = False
-                self._note = f"{reason}; next try in {show_seconds(delay)}" if delay else reason
+                self._note = f"{reason}; retrying in {show_seconds(delay)}" if delay else reason
             case Silent():
                 self._note, self._polls = "", True
             case Gap(reason):

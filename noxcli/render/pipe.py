@@ -1,6 +1,6 @@
 """What goes to stdout while a run goes on: NDJSON events, or the bare pieces of streamed text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeGuard, assert_never
@@ -45,12 +45,59 @@ class Content(_Pipe):
             new += said.end()
         if said.repeating and not self._repeating:
             self._repeating = True
-            self._terminal.note("each piece of text repeats all before it: only what is new is printed")
+            self._terminal.note("each piece of text repeats the earlier ones; printing only what is new")
         return new
 
     def _write(self, pieces: Sequence[str]) -> None:
         if any(pieces):
             self._terminal.write("".join(pieces).encode("utf-8", "replace"))
+
+
+class EventDocuments:
+    """Updates as the documents that NDJSON has, numbered from 1."""
+
+    def __init__(self, mask: Callable[[str], str], inputs: Mapping[str, Any] | None = None) -> None:
+        """`mask` hides secrets in our own words; `inputs` is what this command has sent, with them masked."""
+        self.run_id: str | None = None
+        self.inputs = inputs
+        self.seq = 0
+        self._mask = mask
+
+    def of(self, update: Update) -> dict[str, Any] | None:
+        """Return the update's document, None where the result alone tells of it."""
+        match update:
+            case RunEvent(type=kind, data=data, redis_id=redis_id):
+                return self._numbered(kind, data, redis_id, update.is_terminal)
+            case Started(run):
+                self.run_id = run.id
+                return self.own("started", {**_brief(run), "inputs": self.inputs})
+            case Reconnecting(attempt, delay, reason):
+                told = self._mask(reason)
+                return self.own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
+            case Gap(reason):
+                return self.own("gap", {"reason": self._mask(reason)})
+            case Paused(run):
+                return self.own("paused", _brief(run))
+            case Polled() | Silent() | Finished():
+                return None
+            case _:
+                assert_never(update)
+
+    def own(self, name: str, data: Any) -> dict[str, Any]:
+        """Return an event of noxcli's own."""
+        return self._numbered(f"noxcli.{name}", data, None, False)
+
+    def _numbered(self, kind: str, data: Any, redis_id: str | None, is_terminal: bool) -> dict[str, Any]:
+        self.seq += 1
+        return {
+            "seq": self.seq,
+            "ts": _now(),
+            "run_id": self.run_id,
+            "type": kind,
+            "data": data,
+            "redis_id": redis_id,
+            "is_terminal": is_terminal,
+        }
 
 
 class Ndjson(_Pipe):
@@ -59,9 +106,8 @@ class Ndjson(_Pipe):
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
         """With a `query`, print what it finds in each event, and nothing where that is null or does not fit."""
         super().__init__(terminal)
-        self.run_id: str | None = None
+        self.documents = EventDocuments(terminal.mask)
         self._query = query
-        self._seq = 0
 
     def show(self, burst: Sequence[Step]) -> None:
         lines = self._as_sent(burst) if self._query is None else [self._line(update) for update, _ in burst]
@@ -70,58 +116,31 @@ class Ndjson(_Pipe):
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; without it, a reader knows that the writer died."""
-        self._terminal.write(self._own("result", document))
+        self._terminal.write(self._shown(self.documents.own("result", document)))
 
     def _as_sent(self, burst: Sequence[Step]) -> list[str]:
         """Return a line for each update, `data` in it as the server wrote it."""
-        now, run_id = _now(), to_json(self.run_id)
+        documents = self.documents
+        now, run_id = _now(), to_json(documents.run_id)
         lines = []
         for update, _ in burst:
             if type(update) is not RunEvent or update.raw is None:
                 lines.append(self._line(update))
-                run_id = to_json(self.run_id)
+                run_id = to_json(documents.run_id)
                 continue
-            self._seq += 1
+            documents.seq += 1
             position = "null" if update.redis_id is None else f'"{update.redis_id}"'
             lines.append(
-                f'{{"seq":{self._seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
+                f'{{"seq":{documents.seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
                 f'"redis_id":{position},"is_terminal":{"true" if update.is_terminal else "false"}}}\n'
             )
         return lines
 
     def _line(self, update: Update) -> str:
-        match update:
-            case RunEvent(type=kind, data=data, redis_id=redis_id):
-                return self._format(kind, data, redis_id, update.is_terminal)
-            case Started(run):
-                self.run_id = run.id
-                return self._own("started", _brief(run))
-            case Reconnecting(attempt, delay, reason):
-                told = self._terminal.mask(reason)
-                return self._own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
-            case Gap(reason):
-                return self._own("gap", {"reason": self._terminal.mask(reason)})
-            case Paused(run):
-                return self._own("paused", _brief(run))
-            case Polled() | Silent() | Finished():
-                return ""  # the result says it
-            case _:
-                assert_never(update)
+        document = self.documents.of(update)
+        return "" if document is None else self._shown(document)
 
-    def _own(self, name: str, data: Any) -> str:
-        return self._format(f"noxcli.{name}", data, None, False)
-
-    def _format(self, kind: str, data: Any, redis_id: str | None, is_terminal: bool) -> str:
-        self._seq += 1
-        event = {
-            "seq": self._seq,
-            "ts": _now(),
-            "run_id": self.run_id,
-            "type": kind,
-            "data": data,
-            "redis_id": redis_id,
-            "is_terminal": is_terminal,
-        }
+    def _shown(self, event: Mapping[str, Any]) -> str:
         if self._query is None:
             return as_line(event)
         try:

@@ -80,7 +80,7 @@ class Plain(Plainly):
         for count, line in repeats[:TOLD_AT_ONCE]:
             self._write(f"{line.rstrip()} ({f'{count} times' if count > 1 else 'once'} more)")
         if len(repeats) > TOLD_AT_ONCE:
-            self._write(f"{len(repeats) - TOLD_AT_ONCE} other lines came again")
+            self._write(f"{len(repeats) - TOLD_AT_ONCE} other lines were repeated")
         self._again = dict.fromkeys(self._again, 0)
         self._held_since = None
 
@@ -109,13 +109,13 @@ class Plain(Plainly):
             case RunEvent() | Finished():
                 return None
             case Reconnecting(delay=delay, reason=reason):
-                return f"{reason}; next try in {show_seconds(delay)}" if delay else reason, reason
+                return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason, reason
             case Silent(seconds):
-                return (f"no event for {show_seconds(seconds)}; its record is read meanwhile",) * 2
+                return (f"no event for {show_seconds(seconds)}; polling the run's status",) * 2
             case Gap(reason):
                 return (f"gap: {reason}",) * 2
             case Paused():
-                return ("run waits for a person",) * 2
+                return ("run paused for human input",) * 2
             case _:
                 assert_never(update)
 
@@ -123,7 +123,7 @@ class Plain(Plainly):
         before, self._status = self._status, status
         if status == before:
             return None
-        odd = "" if status in KNOWN_STATUSES else " (a status that noxcli does not know; it waits on)"
+        odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
         return f"run {status}{odd}", f"run {status}"
 
 
@@ -138,4 +138,4 @@ class WarningsOnly(Plainly):
             if isinstance(update, Gap):
                 self._terminal.complain(f"noxcli: gap: {update.reason}")
             elif isinstance(update, Reconnecting) and self._terminal.verbose:
-                self._terminal.complain(f"{update.reason}; next try in {show_seconds(update.delay)}")
+                self._terminal.complain(f"{update.reason}; retrying in {show_seconds(update.delay)}")

@@ -33,7 +33,7 @@ class Drawn(Protocol):
         """Take it off the screen for as long as something else is written there."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Terminal:
     """`interactive` means that stderr is a terminal with somebody at it: it decides about the live view, the question
     whether an interruption stops runs, and never about stdout.
@@ -164,11 +164,11 @@ class Terminal:
             self.out.flush()
         except BrokenPipeError:
             self.reader_gone = True
-            raise ReaderGone("the reader of stdout went away") from None
+            raise ReaderGone("the reader of stdout closed the pipe") from None
         except OSError as error:
             if error.errno == errno.EINVAL:  # how Windows says it
                 self.reader_gone = True
-                raise ReaderGone("the reader of stdout went away") from None
+                raise ReaderGone("the reader of stdout closed the pipe") from None
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise Unwritten(f"can't write to stdout: {reason}") from None
 

@@ -6,7 +6,6 @@ a terminal. Both happen in the place that writes, which no caller can forget.
 
 import codecs
 import io
-import json
 import re
 from collections.abc import Callable
 from unicodedata import category
@@ -15,9 +14,7 @@ LONGEST_SHOWN = 4000  # characters of a line; a name may have a million
 MOST_MARKS = 4  # on one letter; no script needs more, and a pile of them covers the lines around it
 ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
 # Printable by the book, but nobody sees them (Unicode: Default_Ignorable_Code_Point), and they can carry messages.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
-)
+_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 # GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
 # start, where it skips blanks, and by some cultures' rules of comparing whatever has no weight, as bare marks
 # (actions/runner, ActionCommand.cs).
@@ -105,7 +102,7 @@ class _Spelling:
         if letter == ZERO_WIDTH_JOINER and _is_symbol(before):  # joins emoji, moves nothing
             return letter
         self._marks = self._marks + 1 if category(letter) in {"Mn", "Me"} else 0
-        if letter.isprintable() and self._marks <= MOST_MARKS and not _UNSEEN.match(letter):
+        if letter.isprintable() and self._marks <= MOST_MARKS and not re.match(_UNSEEN, letter):
             return letter
         return " " if letter.isspace() else self._spell(letter)
 
@@ -120,6 +117,8 @@ def _disarmed(text: str, *, at_start: bool = True) -> str:
 
 
 def _as_json(letter: str) -> str:
+    import json  # loaded where something has to be escaped
+
     return json.dumps(letter)[1:-1]
 
 

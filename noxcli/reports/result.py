@@ -2,36 +2,42 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
-from noxcli.models import Run
-from noxcli.outputs.await_output import is_empty
-from noxcli.outputs.expand import Delivered, is_complete
 from noxcli.redaction import Mask
-from noxcli.runs.ledger import Continuity, Ledger
-from noxcli.runs.progress import Progress
 from noxcli.timing import seconds_between
 
+if TYPE_CHECKING:
+    # Every command has an outcome, but only those about runs have anything in it.
+    from noxcli.models import Run
+    from noxcli.outputs.expand import Delivered
+    from noxcli.runs.ledger import Ledger
+    from noxcli.runs.progress import Progress
+
 RESULT_SCHEMA = "noxcli.result/1"
+RESULTS_SCHEMA = "noxcli.results/1"  # of several runs
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Outcome:
     """What is known so far; a command fills it in while it runs, so that every ending can be reported."""
 
     subject: str = ""  # the run's name on the command line: its workflow, or its id
-    run: Run | None = None
+    run: "Run | None" = None
     confirmed: bool = False
     may_exist: bool = False
     phase: Phase = Phase.USAGE
-    delivered: Delivered | None = None
-    progress: Progress | None = None
-    ledger: Ledger | None = None
+    delivered: "Delivered | None" = None
+    progress: "Progress | None" = None
+    ledger: "Ledger | None" = None
     connects: int = 0
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # what --dry-run would have sent
+    inputs: dict[str, Any] | None = None  # what this command has sent, secrets masked
     assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
+    conditional: bool = False  # --for asked for something else than the run's end
+    matched: dict[str, Any] | None = None  # which of its conditions was met, and where
 
     @property
     def completed(self) -> bool:
@@ -40,15 +46,28 @@ class Outcome:
     @property
     def name(self) -> str:
         """Its name for people: the workflow's name, if known."""
-        if self.progress is not None and self.progress.title:
-            return self.progress.title
-        return self.run.workflow.name if self.run and self.run.workflow else self.subject
+        return self._workflow_name or self.subject
+
+    @property
+    def _workflow_name(self) -> str | None:
+        named = self.progress is not None and self.progress.title
+        return named or (self.run.workflow.name if self.run and self.run.workflow else None)
+
+    def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
+        """Return what this command has sent, without secrets; None if it sent nothing, or nested too deep to search."""
+        try:
+            return None if self.inputs is None else mask.whole(self.inputs)
+        except RecursionError:
+            return None
 
     def brief(self) -> "Outcome":
         """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
+        from noxcli.outputs.expand import Delivered
+
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
-        return replace(self, run=run, delivered=nothing, progress=None, ledger=None, request=None)
+        rest: dict[str, Any] = dict.fromkeys(("progress", "ledger", "request", "inputs", "matched"))
+        return replace(self, run=run, delivered=nothing, **rest)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
         """Return the document, with the same shape for every ending. The server's values are unchanged."""
@@ -66,23 +85,23 @@ class Outcome:
             "nodes": [
                 {**node, "error": mask.whole(node["error"])} if "error" in node else node for node in self._nodes()
             ],
-            "stream": self._stream(),
+            "stream": self._stream(mask),
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
             **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
+            **({"matched": self.matched} if self.conditional else {}),
         }
 
     def _complete(self) -> bool:
         if self.delivered is not None:
             return self.delivered.complete
         run = self.run
-        return (
-            run is not None
-            and run.with_output
-            and self.completed
-            and not is_empty(run.output)
-            and is_complete(run.output)
-        )
+        if run is None:
+            return False
+        from noxcli.outputs.await_output import is_empty
+        from noxcli.outputs.expand import is_complete
+
+        return run.with_output and self.completed and not is_empty(run.output) and is_complete(run.output)
 
     def document_of_run(self) -> dict[str, Any] | None:
         """Return the part about the run alone."""
@@ -91,6 +110,7 @@ class Outcome:
         return {
             "id": self.run.id,
             "workflow_id": self.run.workflow_id,
+            "workflow_name": self._workflow_name,
             "status": self.run.status,
             "progress": self.run.progress,
             "created_at": self.run.created_at,
@@ -111,19 +131,27 @@ class Outcome:
                     "id": node.id,
                     "name": node.name,
                     "status": node.status,
+                    "started_s": None if took is None or node.began is None else self._since_start(node.began),
                     "duration_s": None if took is None else round(took, 3),
                     "error": node.error,
                 }
             )
         return nodes
 
-    def _stream(self) -> dict[str, Any]:
-        label = self.ledger.label if self.ledger else Continuity.NONE
+    def _since_start(self, moment: float) -> float:
+        assert self.progress is not None
+        return round(max(0.0, moment - self.progress.began), 3)
+
+    def _stream(self, mask: Mask) -> dict[str, Any]:
         return {
             "connects": self.connects,
             "reconnects": max(0, self.connects - 1),
             "cursor": self.ledger.cursor if self.ledger else None,
-            "continuity": str(label),
+            "continuity": str(self.ledger.label) if self.ledger else "none",
+            "breaks": [
+                {"at_s": self._since_start(one.at), "kind": str(one.kind), "reason": mask(one.reason)}
+                for one in (self.progress.breaks if self.progress else ())
+            ],
         }
 
     def _error(self) -> dict[str, Any] | None:
@@ -139,7 +167,7 @@ class Outcome:
         }
 
 
-def verdict_of(run: Run, why: str = "") -> NoxError | None:
+def verdict_of(run: "Run", why: str = "") -> NoxError | None:
     """Return None for a completed run, and the error for one that ended otherwise or waits for a person."""
     match run.status:
         case "completed":
@@ -149,7 +177,7 @@ def verdict_of(run: Run, why: str = "") -> NoxError | None:
         case "failed":
             return RunFailed(f"run {run.id} failed{why}")
         case _:
-            return RunPaused(f"run {run.id} waits for a person", f"afterwards: noxcli wait {run.id}")
+            return RunPaused(f"run {run.id} is paused for human input", f"then continue with: noxcli wait {run.id}")
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:
@@ -166,7 +194,7 @@ def document_of(
     if len(outcomes) == 1 and not listed:
         return outcomes[0].document(exit_code, mask)
     return {
-        "schema": "noxcli.results/1",
+        "schema": RESULTS_SCHEMA,
         "ok": exit_code == ExitCode.OK,
         "exit_code": int(exit_code),
         "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],

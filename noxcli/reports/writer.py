@@ -1,36 +1,43 @@
-"""The reports beside stdout: `--junit`, `--dotenv`, and the files of the CI system."""
+"""The reports beside stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noxcli.errors import ExitCode
-from noxcli.models import Run
-from noxcli.query import Query
 from noxcli.redaction import Mask
-from noxcli.reports.ci import BatchEnded, CiSystem, Ended
-from noxcli.reports.dotenv import write_dotenv
+from noxcli.reports.ci.base import CiSystem
 from noxcli.reports.result import Outcome, own_code
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@dataclass(slots=True)
+    from noxcli.models import Run
+    from noxcli.query import Query
+    from noxcli.reports.ci.ending import BatchEnded, Ended
+
+
+@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Reports:
     """The reports of one command line; without options and outside of CI there are none."""
 
-    junit: Path | None = None
-    dotenv: Path | None = None
+    page: "Path | None" = None
+    junit: "Path | None" = None
+    dotenv: "Path | None" = None
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
-    asserts: Sequence[Query] = ()
-    batch: BatchEnded | None = None  # reported to the CI system instead of the runs
+    asserts: Sequence["Query"] = ()
+    batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
-    def started(self, run: Run, mask: Mask) -> None:
+    def started(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the start is answered.
 
         Raises Undelivered.
         """
         self.ci.started(run)
         if self.dotenv is not None:
+            from noxcli.reports.dotenv import write_dotenv
+
             write_dotenv(self.dotenv, _variables(run), mask)
 
     def files(self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask) -> Iterator[Callable[[ExitCode], None]]:
@@ -38,6 +45,8 @@ class Reports:
 
         A report that is written again replaces the first one.
         """
+        if self.page is not None:
+            yield lambda code: self._write_page(outcomes, code, mask)
         if self.junit is not None:
             yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
         if self.dotenv is not None:
@@ -49,7 +58,19 @@ class Reports:
             error = outcomes[0].error
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
             return
-        self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+        if self.ci.listens:
+            self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+
+    def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+        assert self.page is not None
+        from noxcli.files import save
+        from noxcli.reports.html.run import Told, run_page  # loaded where a page is written
+
+        runs = [
+            Told(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
+            for outcome in outcomes
+        ]
+        save(self.page, run_page(runs, mask, self.page.parent))
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
@@ -68,17 +89,21 @@ class Reports:
 
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None
+        from noxcli.reports.dotenv import write_dotenv
+
         run = outcomes[0].run if len(outcomes) == 1 else None
         write_dotenv(self.dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
 
 
-def _variables(run: Run | None) -> dict[str, object]:
+def _variables(run: "Run | None") -> dict[str, object]:
     if run is None:
         return {}
     return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
 
 
-def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ended]:
+def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> "list[Ended]":
+    from noxcli.reports.ci.ending import Ended
+
     return [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
 
 

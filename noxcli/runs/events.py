@@ -77,6 +77,7 @@ class EventReader:
         self._replayed: int | None = None  # how many events the last replay had that closed before the cursor
         self._last_state: object = None
         self._feed: Feed | None = None
+        self._last: RunEvent | None = None
         self._connects = 0
         self._look_after = min(FIRST_LOOK, idle_timeout)
         self._silence_told = False
@@ -86,6 +87,17 @@ class EventReader:
     def opened(self) -> bool:
         """True where the last connection became a stream of events."""
         return self._feed is not None and self._feed.opened
+
+    @property
+    def whole(self) -> bool:
+        """True where the events were read to their end: one announced it, or the last tells of the present pause."""
+        paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
+        return self.ending is Ending.ANNOUNCED or paused
+
+    @property
+    def left_quietly(self) -> bool:
+        """True where the last connection stayed open and said nothing more."""
+        return self.ending is Ending.QUIET
 
     @property
     def connects(self) -> int:
@@ -129,7 +141,8 @@ class EventReader:
         except CursorRefused:
             self.replay = True
         except (Unavailable, StreamUnsupported, Unauthorized, NotFound, Refused):
-            pass  # the caller says what that means
+            # What that means, the caller says; but a position that was refused once is not asked for again.
+            self.replay = self.ledger.searching
         finally:
             feed.close()
 
@@ -176,7 +189,10 @@ class EventReader:
             self.ending = Ending.BROKEN
 
     def _broke_off(self, broken: Unavailable) -> list[Update]:
-        return self._replay_closed() if isinstance(broken, StreamClosed) else list(self.ledger.settle())
+        if isinstance(broken, StreamClosed):
+            return self._replay_closed()
+        self.replay = self.ledger.searching
+        return list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
         ends = place_of_end(events)
@@ -186,6 +202,7 @@ class EventReader:
             burst += self.end_search()
             if not self.ledger.overflowed:
                 self.ending = Ending.ANNOUNCED
+        self._last = fresh[-1] if fresh else self._last
         if any(map(self._is_movement, fresh)):
             self._limits.moved()
         if fresh:
@@ -203,7 +220,7 @@ class EventReader:
     def _require_whole(self) -> None:
         """Raise Unavailable where a replay was longer than what can wait: it is to be read anew."""
         if self.ledger.overflowed and not self.ledger.searching:
-            raise Unavailable("the server no longer knows the position: its replay is read from the start")
+            raise Unavailable("the server no longer knows the position; reading its replay from the start")
 
     def _replay_closed(self) -> list[Update]:
         """A replay that closed before the cursor may have been cut: closing at the same place again, it is whole."""
@@ -220,7 +237,7 @@ class EventReader:
         if not self.ledger.searching:
             return list(self.ledger.settle())
         return [
-            Gap("the server no longer knows the position, and its replay lacks it"),
+            Gap("the server no longer knows the position, and its replay does not contain it"),
             *self.ledger.release(),
         ]
 
@@ -265,10 +282,15 @@ def place_of_end(events: Sequence[RunEvent]) -> int | None:
 
 def _hints_at_an_end(event: RunEvent) -> bool:
     """True where an event names a status in which nothing more goes on, without announcing the end."""
-    if not isinstance(event.data, dict):
-        return False
-    said = event.workflow_status or (event.data.get("status") if event.type == "state" else None)
+    said = _named_ending(event)
     return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)
+
+
+def _named_ending(event: RunEvent) -> object:
+    """Return the status of the run that an event names, where it may be the last one."""
+    if not isinstance(event.data, dict):
+        return None
+    return event.workflow_status or (event.data.get("status") if event.type == "state" else None)
 
 
 def _is_news(event: RunEvent) -> bool:

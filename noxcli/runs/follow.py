@@ -41,6 +41,8 @@ class Policy:
     stall_timeout: float | None = None
     retry_for: float = 300.0  # without any answer, before contact counts as lost
     stop_when_late: bool = False  # True: a run that outlasts a limit is stopped
+    fail_fast: bool = False  # True: a failed node ends the following
+    stop_when_failed: bool = False  # True: then the run is stopped as well
 
     def over(self, run: Run) -> bool:
         """True where there is nothing to wait for any more."""
@@ -157,7 +159,7 @@ class Follower:
             yield from self._reader.read()
         except CursorRefused as refusal:
             self._reader.replay = True
-            return f"the position was refused: {refusal.message}", None
+            return f"the server rejected the position: {refusal.message}", None
         except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
             # Whether the key or the run is the trouble, the record says with more authority.
             self._poll_for_a_while()
@@ -184,11 +186,11 @@ class Follower:
     def _complete_events(self) -> Generator[Burst, None, None]:
         """Fetch the events that the record has outrun, as long as tries bring any; what stays missing is a gap."""
         reader, backoff = self._reader, Backoff()
-        while reader.ending not in {Ending.ANNOUNCED, Ending.QUIET} and reader.may_wait:
+        while not (reader.whole or reader.left_quietly) and reader.may_wait:
             before = self.ledger.accepted
             yield from reader.fetch_rest()
             unannounced = self.run.status not in ANNOUNCED_ENDINGS or reader.nothing_behind_the_cursor
-            if reader.ending in {Ending.ANNOUNCED, Ending.QUIET} or (reader.ending is Ending.CLOSED and unannounced):
+            if reader.whole or reader.left_quietly or (reader.ending is Ending.CLOSED and unannounced):
                 break
             if self.ledger.accepted > before:
                 backoff.reset()
@@ -197,9 +199,9 @@ class Follower:
             # The verdict is known: a limit ends the search for events, and not the command.
             if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
                 break
-            yield [Reconnecting(backoff.failures, delay, "the rest of the events is missing")]
+            yield [Reconnecting(backoff.failures, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
-        if reader.ending is Ending.ANNOUNCED:
+        if reader.whole:
             return
         yield reader.end_search()
         self.ledger.ended_unannounced()
@@ -207,7 +209,9 @@ class Follower:
             return
         if self.run.status in ANNOUNCED_ENDINGS or reader.ending is Ending.BROKEN:
             self.ledger.lost()
-            yield [Gap(f"the run is {self.run.status}, but its stream never said so: events may be missing")]
+            yield [
+                Gap(f"the run is {self.run.status}, but its event stream never reported that; events may be missing")
+            ]
 
     def _read_stale_record(self) -> Generator[Burst, None, None]:
         """Read a record that lags behind its announced end again, soon at first, then by polling."""

@@ -26,6 +26,8 @@ class Comparison:
         """`nodes` is None where the workflow's definition is not known: then keys only equal themselves."""
         self.knows_keys = nodes is not None
         self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
+        unlabelled = [node.id for node in nodes or () if node.label is None]
+        self._unlabelled = unlabelled[0] if len(unlabelled) == 1 else None
         self._secret = {*secret, *(self._names.get(key, key) for key in secret)}
 
     def of(self, input: Any) -> Likeness:
@@ -38,6 +40,9 @@ class Comparison:
 
     def _renamed(self, input: dict[str, Any]) -> dict[str, Any]:
         names = {key: self._names.get(key, key) for key in input}
+        strangers = [key for key in input if key not in self._names]
+        if self._unlabelled and len(strangers) == 1 and self._unlabelled not in names.values():
+            names[strangers[0]] = self._unlabelled  # such an input has a name that only the server knows
         if len(set(names.values())) < len(names):
             names = {key: key for key in input}  # one input twice: which counts is the server's business
         return {names[key]: input[key] for key in input if key not in self._secret and names[key] not in self._secret}

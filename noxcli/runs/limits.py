@@ -55,7 +55,7 @@ class Limits:
             limit = show_seconds(self.deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.status} after {limit}", hint)
         if self._stall.passed:
-            still = f"run {run.id} has not moved for {show_seconds(self._stall.seconds or 0)}"
+            still = f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"
             where = self._stuck()
             raise TimedOut(f"{still}: {where}" if where else still, hint)
 

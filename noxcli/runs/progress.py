@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
@@ -17,6 +18,7 @@ ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
 EXECUTED = "executed"  # listed as worked through, which failed nodes are as well
 MOST_NAMED = 10  # nodes in one message
+MOST_BREAKS = 200  # of the stream that are kept; a stream may break every second for a day
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
@@ -74,6 +76,22 @@ class Change:
     error: str | None
 
 
+class BreakKind(StrEnum):
+    """What happened to the stream."""
+
+    RECONNECT = "reconnect"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A moment when the stream broke, or events may be missing; `at` is seconds of the clock."""
+
+    at: float
+    kind: BreakKind
+    reason: str
+
+
 # An update with the changes that it brought: what renderers are shown.
 Step = tuple[Update, Sequence[Change]]
 
@@ -102,6 +120,7 @@ class Progress:
         self.nodes: dict[str, Node] = {}
         self.percent: float | None = None
         self.reconnects = 0
+        self.breaks: list[Break] = []
         self.details: Mapping[str, Any] = {}  # the latest that came with an event or a record
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where the run failed and for what reason, for the end of a sentence
@@ -198,15 +217,21 @@ class Progress:
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
                 return self._details(run.progress_details, told=False)
-            case Reconnecting(lost=lost):
+            case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
+                self._note_break(BreakKind.RECONNECT, reason)
                 return []
-            case Gap():
+            case Gap(reason):
                 self._missed = True
+                self._note_break(BreakKind.GAP, reason)
                 return []
             case _:
                 return []
+
+    def _note_break(self, kind: BreakKind, reason: str) -> None:
+        if len(self.breaks) < MOST_BREAKS:
+            self.breaks.append(Break(self._clock.monotonic(), kind, reason))
 
     def _goes_on(self, event: RunEvent) -> bool:
         """Take in a piece of text of a node that is at work and was before: what `_content` does, in short.
@@ -270,7 +295,7 @@ class Progress:
         self.details = details or self.details
         executed, running = _ids(details, "executed_nodes"), _ids(details, "running_nodes")
         skipped, remaining = _ids(details, "skipped_nodes"), _ids(details, "remaining_nodes")
-        failed = [node_id for node_id in executed if _listed_as_failed(details, node_id)]
+        failed = [node_id for node_id in executed if listed_status(details, node_id) in FAILED]
         changed = self._set((node for node in map(self._node, running) if not node.running), "running", told=told)
         changed += self._set((n for n in map(self._node, failed) if not (n.done or n.failed)), "failed", told=told)
         word = "completed" if self.status == "completed" else EXECUTED
@@ -308,12 +333,12 @@ class Progress:
         return changed
 
 
-def _listed_as_failed(details: Mapping[str, Any], node_id: str) -> bool:
-    """True where the progress of the node says so; its shape is not documented."""
+def listed_status(details: Mapping[str, Any], node_id: str) -> str:
+    """Return what the progress of the node says that it is, empty where it does not; its shape is not documented."""
     listed = details.get("per_node_progress")
     progress = listed.get(node_id) if isinstance(listed, dict) else None
     status = progress.get("status") if isinstance(progress, dict) else progress
-    return isinstance(status, str) and status in FAILED
+    return status if isinstance(status, str) else ""
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:

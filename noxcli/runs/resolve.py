@@ -107,9 +107,9 @@ def one_run(text: str, sources: Sources) -> str:
     """
     named = read_runs([text], sources)
     if not named:
-        raise UsageProblem("no run is named on stdin", "write a run id")
+        raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")
     if len(named) > 1:
-        raise UsageProblem(f"stdin names {len(named)} runs, and this follows one", "noxcli wait - takes many")
+        raise UsageProblem(f"stdin names {len(named)} runs, but this command follows one", "noxcli wait - takes many")
     return named[0]
 
 
@@ -124,7 +124,7 @@ def resolve_run(
     if known := noted(text):
         text = "/".join(known)
     elif text == "@last":
-        raise NotFound("no run that was started from here at this address is on record", "give the run's id")
+        raise NotFound("no run has been started on this machine at this address", "give the run's id")
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
@@ -161,3 +161,21 @@ def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
     if isinstance(failure, Unavailable):
         return patience.keep_trying(look)  # it may have been a slip of somebody in between
     raise failure
+
+
+def resolve_node(text: str, names: Mapping[str, str]) -> str:
+    """Return the id of the node with that name or id; `names` are the nodes' by id.
+
+    One that they lack may be part of another workflow. Raises UsageProblem for a name that none has, or several have.
+    """
+    found = [node_id for node_id, name in names.items() if text in {node_id, name}]
+    if len(found) > 1:
+        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
+    if found:
+        return found[0]
+    if is_uuid(text) or not names:
+        return text
+    near = nearest(text, names.values())
+    raise UsageProblem(
+        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
+    )

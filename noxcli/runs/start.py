@@ -66,6 +66,7 @@ class _Attempt:
 
     def __init__(self, api: RunStarter, wanted: Wanted, clock: Clock, deadline: Deadline) -> None:
         self.found: Sequence[Run] = ()  # runs that may be ours
+        self.listed = False  # the run list was read far enough to tell
         self._api = api
         self._wanted = wanted
         self._clock = clock
@@ -110,6 +111,7 @@ class _Attempt:
             return None
         finding = searches[0].finding()
         self.found = finding.candidates[0][:MOST_CANDIDATES]
+        self.listed = whole
         return finding if whole else None
 
     def _is_absent(self) -> bool:
@@ -155,8 +157,8 @@ def start_run(
         if not attempt.left_in_doubt(error):
             raise
         raise StartUnknown(
-            f"the start was sent and its outcome is unknown: {error.message}",
-            _look_first(wanted.workflow_id, attempt.found),
+            f"the start was sent, but its outcome is unknown: {error.message}",
+            _look_first(wanted, attempt),
             **error.facts(),
             candidates=brief(attempt.found),
         ) from error
@@ -166,17 +168,21 @@ def start_run(
         attempt.look(LAST_LOOK)
         raise Interruption(
             f"interrupted by {signal} during the start, whose outcome is unknown",
-            _look_first(wanted.workflow_id, attempt.found),
+            _look_first(wanted, attempt),
             number=signal.number,
             leaves_doubt=True,
             candidates=brief(attempt.found),
         ) from None
 
 
-def _look_first(workflow_id: str, found: Sequence[Run]) -> str:
-    same = ", ".join(f"{run.id} ({run.status}) has the same input" for run in found)
-    none = "none with this input was found"
-    return f"look at the runs before you start again (noxcli runs {workflow_id}): {same or none}"
+def _look_first(wanted: Wanted, attempt: _Attempt) -> str:
+    found = ", ".join(f"{run.id} ({run.status}) has the same input" for run in attempt.found)
+    if not found and not attempt.listed:
+        found = "the run list can't be read at the moment"
+    elif not found and not wanted.comparison.knows_keys:
+        found = "found no run with these input keys, but the server may list other keys for the same inputs"
+    found = found or "found no run with this input"
+    return f"check the runs before you start it again (noxcli runs {wanted.workflow_id}): {found}"
 
 
 def brief(found: Sequence[Run]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 from noxcli.sandbox import INSTALL_HINT, missing_packages
 from noxcli.sandbox.files import load_replay, load_scenarios
 from noxcli.sandbox.switches import Switches, parsed, with_overrides
+from noxcli.sandbox.switchfile import load_switches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         common: dict[str, Any] = {
             "key": given.key,
             "speed": given.speed,
-            "switches": _switches(given.switch),
+            "switches": _switches(given.switches, given.switch),
             "scenarios": [
                 *(scenario for path in given.scenario for scenario in load_scenarios(path)),
                 *(load_replay(path) for path in given.replay),
@@ -58,13 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1.0, help="time passes so many times faster")
     parser.add_argument("--scenario", type=Path, action="append", default=[], help="a TOML file of workflows")
     parser.add_argument("--replay", type=Path, action="append", default=[], help="a run recorded as NDJSON")
+    parser.add_argument("--switches", type=Path, action="append", default=[], help="a TOML file of switches")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="see switches.py")
     return parser
 
 
-def _switches(settings: list[str]) -> Switches:
+def _switches(files: list[Path], settings: list[str]) -> Switches:
+    """Files first, one after the other; what is set by name is stronger."""
+    wanted = {name: value for path in files for name, value in load_switches(path).items()}
     pairs = [text.partition("=") for text in settings]
-    return with_overrides(Switches(), {name: parsed(name, value) for name, _, value in pairs})
+    return with_overrides(Switches(), wanted | {name: parsed(name, value) for name, _, value in pairs})
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
                 await pause(step.seconds)
             else:
                 _perform(run, step, store)
+                _publish_early(run, store)
                 if number % _BURST == 0:
                     await asyncio.sleep(0)
         if not run.ended:
@@ -110,6 +111,16 @@ def _conclude(run: Run, store: Store, status: str) -> None:
     _publish(run, store, status)
     run.status = status
     run.finished_at = run.now()
+
+
+def _publish_early(run: Run, store: Store) -> None:
+    """Put the outputs that are there already into the record, where the switch says so."""
+    if run.switches.early_output != "partial" or callable(run.workflow.scenario.output):
+        return
+    done = {node.name for node in run.workflow.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
+    output = {name: value for name, value in run.workflow.scenario.output.items() if name in done}
+    if len(output) > len(run.output):
+        run.output = published(output, run.workflow.graph, store, run.switches)
 
 
 def _publish(run: Run, store: Store, status: str) -> None:

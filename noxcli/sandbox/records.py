@@ -19,7 +19,7 @@ def stamp(moment: datetime | None, form: str) -> str | None:
 
 def output(run: Run, *, use_ids: bool = False) -> dict[str, Any] | None:
     """A run's output under labels or ids; before the end it is empty or null."""
-    if run.status != "completed":
+    if run.status != "completed" and not run.output:
         return _early(run)
     form = run.switches.output_ids if use_ids else run.switches.output_keys
     return keyed(run.output, form, run.switches.duplicate_labels)

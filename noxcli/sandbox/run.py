@@ -69,7 +69,8 @@ class Run:
 
     def details(self) -> dict[str, Any]:
         """The `progress_details` object."""
-        return self.progress.details(failed_as_executed=self.switches.failed_nodes == "executed")
+        details = self.progress.details(failed_as_executed=self.switches.failed_nodes == "executed")
+        return details if self.switches.node_progress == "status" else {**details, "per_node_progress": {}}
 
     def emit_state(self, **more: Any) -> None:
         """Append a state event that tells the run's present state."""

@@ -64,8 +64,8 @@ class Switches:
     """The status of the answer to a start."""
     gateway_refusals: int = 0
     """How many starts of a workflow take effect, but get a 503, as from a gateway that had passed them on."""
-    early_output: Literal["empty", "null"] = "empty"
-    """The output of a run that has not ended."""
+    early_output: Literal["empty", "null", "partial"] = "empty"
+    """The output of a run that has not ended; `partial` has what its output nodes have given so far."""
     stale_reads: int = 0
     """How many reads of an ended run still say that it is running."""
     late_output_reads: int = 0
@@ -78,6 +78,8 @@ class Switches:
     """The keys of the inputs in a record."""
     failed_nodes: Literal["executed", "left_out"] = "executed"
     """Whether `executed_nodes` includes failed nodes."""
+    node_progress: Literal["status", "none"] = "status"
+    """Whether `per_node_progress` has the status of each node."""
     timestamps: Literal["z", "naive", "offset"] = "z"
     """How times are written: with `Z`, without a time zone, or with an offset."""
     failure_detail: Literal["everywhere", "content", "run_logs", "data", "none"] = "everywhere"
@@ -126,7 +128,7 @@ class Switches:
     preview_limit: int = 16_000
     """A text with more characters than this is cut."""
     preview_characters: int = 16_000
-    """How many characters of it are left."""
+    """How many characters of it are left, at most `preview_limit`."""
     nested_previews: bool = True
     """Whether texts inside of lists and objects are cut as well."""
 

@@ -109,7 +109,7 @@ class History:
                 open_to_all = self.directory.stat().st_mode & stat.S_IWOTH
         except Undelivered as error:
             return f"{error.message}; @last and --resume won't find runs"
-        return f"everybody on this machine can write to {self.directory}" if open_to_all else None
+        return f"every user on this machine can write to {self.directory}" if open_to_all else None
 
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host."""

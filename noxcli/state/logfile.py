@@ -8,25 +8,22 @@ command fail. A log without `end` means that its command was killed.
 import os
 import re
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, assert_never
+from typing import TYPE_CHECKING, Any
 
 from noxcli import __version__
-from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
-from noxcli.files import reason_of
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
-from noxcli.place import is_device, open_regular
 from noxcli.redaction import Mask
+
+if TYPE_CHECKING:
+    from noxcli.models import Run
 
 LOG_VARIABLE = "NOXCLI_LOG_FILE"
 # The status of an answer is our text, what follows is the server's.
-QUOTED = re.compile(r"( answered \d{3}\b).*", re.DOTALL)
+QUOTED = r"(?s)( answered \d{3}\b).*"
 
 
 class Level(StrEnum):
@@ -39,6 +36,8 @@ class Level(StrEnum):
 
 def open_log(path: Path) -> int:
     """Open a file for appending; only a clearly named device may be one. Raises OSError."""
+    from noxcli.place import is_device, open_regular  # loaded only with a log
+
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     if is_device(path):
         return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a reader must not block us
@@ -63,6 +62,8 @@ class Logbook:
         try:
             self._file = open_log(Path(named).expanduser())
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+            from noxcli.files import reason_of
+
             raise UsageProblem(f"can't write the log {named}: {reason_of(error)}", "check --log-file") from None
         import platform  # loaded only with a log
 
@@ -77,12 +78,14 @@ class Logbook:
         """Write one line, whole or not at all: several commands may share the file."""
         if self._file is None:
             return
+        from noxcli.encode import to_json
+
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = to_json({"ts": now, "level": level, "event": event, "pid": os.getpid(), **self.mask.whole(fields)})
         with suppress(OSError):
             os.write(self._file, f"{line}\n".encode())
 
-    def note_run(self, run: Run, status: str | None = None) -> None:
+    def note_run(self, run: "Run", status: str | None = None) -> None:
         """Log the run's status, if it has changed."""
         status = status or run.status
         if self._statuses.get(run.id) != status:
@@ -94,44 +97,6 @@ class Logbook:
         return round(time.monotonic() - self.began, 3)
 
 
-class LogKeeper:
-    """Notes what a follower tells of its run; to be shown bursts beside the renderers."""
-
-    def __init__(self, log: Logbook, run: Run) -> None:
-        self._log = log
-        self._run = run
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def show(self, burst: Sequence[tuple[Update, Any]]) -> None:
-        for update, _ in burst:
-            if type(update) is RunEvent and update.type != "state":
-                continue
-            match update:
-                case Started(run) | Polled(run) | Paused(run) | Finished(run):
-                    self._log.note_run(run)
-                case RunEvent(type="state", data={"status": str(status)}):
-                    self._log.note_run(self._run, status)
-                case RunEvent():
-                    pass
-                case Reconnecting(attempt, delay, reason):
-                    self._log.note(
-                        "reconnect", Level.WARNING, attempt=attempt, delay_s=round(delay, 3), reason=own_words(reason)
-                    )
-                case Silent(seconds):
-                    self._log.note("silence", seconds=round(seconds, 3))
-                case Gap(reason):
-                    self._log.note("gap", Level.WARNING, reason=own_words(reason))
-                case _:
-                    assert_never(update)
-
-
 def own_words(message: str) -> str:
     """Return the message without its quotes of a server's answer."""
-    return QUOTED.sub(r"\1", message)
+    return re.sub(QUOTED, r"\1", message)

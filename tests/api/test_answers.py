@@ -303,9 +303,9 @@ def test_an_answer_that_trickles_ends(turn: Turn, monkeypatch: pytest.MonkeyPatc
         lambda api: list(api.list_workflows()),
         lambda api: api.stop_run("x"),
         lambda api: api.me(),
-        lambda api: api.probe(),
+        lambda api: api.look_at_connection(),
     ],
-    ids=["start", "record", "runs", "workflows", "stop", "me", "probe"],
+    ids=["start", "record", "runs", "workflows", "stop", "me", "connection"],
 )
 def test_every_call_has_a_limit(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limit, "JSON_SECONDS", 0.15)

@@ -119,7 +119,7 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(
     again = noxcli("batch", workflow, rows, "--resume")
     assert (again.code, again.text) == (1, "")
     assert len(sandbox.runs(workflow)) == 2
-    assert f"run those that failed again with: noxcli batch {workflow} rows.jsonl --resume --retry-failed" in again.err
+    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --resume --retry-failed" in again.err
     failed = noxcli("batch", workflow, rows, "--retry-failed")
     assert (failed.code, codes(failed)) == (1, {2: 1})
     assert "2 rows in" in noxcli("batch", workflow, rows, "--resume").err, "a row that ran twice is one row"
@@ -129,7 +129,7 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(
 def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     line = f"noxcli batch {echoes()} rows.jsonl"
     workflow = line.split()[2]
-    assert f"run those that failed again with: {line} --retry-failed" in noxcli("batch", workflow, write("bad")).err
+    assert f"run the failed rows again with: {line} --retry-failed" in noxcli("batch", workflow, write("bad")).err
     lost = echoes(faults={"start": [LostAnswer()]})
     doubtful = noxcli("batch", lost, write("a"), "--output-dir", "lost")
     assert f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume --adopt" in doubtful.err
@@ -185,7 +185,7 @@ def test_all_mistakes_are_told_before_anything_starts(
 
 def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     result = noxcli("batch", echoes(), write(*[{"q": "x"}] * 50))
-    assert "50 of 50 rows are wrong, of which the first 20 are listed" in result.err
+    assert "50 of 50 rows are wrong (the first 20 are listed)" in result.err
     assert len(result.err.splitlines()) == 21
 
 
@@ -358,7 +358,7 @@ def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, 
         while not sandbox.runs(workflow) and Clock().monotonic() < end:
             pass
         result = noxcli("batch", workflow, rows, "--resume")
-    assert (result.code, "another batch is at work" in result.err) == (2, True)
+    assert (result.code, "another batch is running" in result.err) == (2, True)
     assert len(sandbox.runs(workflow)) == 1
 
 

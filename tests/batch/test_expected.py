@@ -55,8 +55,8 @@ def test_two_hundred_rows_with_expected_outputs_and_three_assertions_each(
     assert broken == {"case-13": 11, "case-7": 11, "case-2": 11, "case-3": 11}
     assert by_id["case-13"]["assertions"][0]["message"] == "/Square is 170 and not 169"
     assert '-  "Square": 169\n+  "Square": 170' in by_id["case-13"]["assertions"][0]["diff"]
-    assert "4 completed, not as asserted" in result.err
-    assert "4 of 200 rows completed otherwise than asserted" in result.err
+    assert "4 completed, assertion failed" in result.err
+    assert "4 of 200 rows completed, but an assertion failed" in result.err
 
     (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (1000, 4, 0, 0)
@@ -95,8 +95,8 @@ def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([{"$id": "x", "Square": 1}], "--expect has 1 outputs for rows that there are not: 'x'"),
-        ([{"$id": "1"}, {"Square": 2}, {"$id": 2}], "row 3 (line 3): '2' stands there twice"),
+        ([{"$id": "x", "Square": 1}], "--expect has 1 outputs for rows that do not exist: 'x'"),
+        ([{"$id": "1"}, {"Square": 2}, {"$id": 2}], "row 3 (line 3): '2' appears twice"),
         ([[1]], "row 1 (line 1): it is not a JSON object"),
     ],
     ids=["no such row", "twice", "no object"],
@@ -161,4 +161,4 @@ def test_an_output_nested_without_end_is_told() -> None:
     for _ in range(10_000):
         deep = [deep]
     (told,) = Expected({"1": {"A": deep}}, ExpectAs.EXACT).held_against(Row(1, 1, 0, None, Inputs()), {"A": deep})
-    assert told.message == "the output is nested too deep to be compared"
+    assert told.message == "the output is nested too deeply to compare"

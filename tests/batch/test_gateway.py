@@ -249,7 +249,7 @@ def test_a_row_that_can_not_be_read_has_lost_contact_and_is_read_again_by_resume
         result = noxcli(*argv)
         assert (result.code, codes(result)[2], Counter(codes(result).values())[0]) == (6, 6, ROWS - 1)
         lost = next(line["result"] for line in result.lines if line["row"] == 2)
-        assert "look again with: noxcli wait" in lost["error"]["hint"]
+        assert "continue with: noxcli wait" in lost["error"]["hint"]
         again = noxcli(*argv, "--resume")
         assert (again.code, codes(again)) == (6, {2: 6})
         trouble.clear()

@@ -146,7 +146,7 @@ def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workfl
         assert call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url)).returncode == 0
         out, err = process.communicate(timeout=15)
     assert (process.returncode, answered(out)[3]["exit_code"]) == (3, 3)
-    assert f"run those that failed again with: noxcli batch {workflow} rows.jsonl --retry-failed" in err.decode()
+    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --retry-failed" in err.decode()
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
     assert (resumed.returncode, resumed.stdout, len(sandbox.runs(workflow))) == (3, b"", 3)
 

@@ -87,7 +87,7 @@ def test_what_is_added_behind_a_torn_line_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_in_use_is_refused(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()), pytest.raises(UsageProblem, match="another batch is at work"):
+    with Journal(tmp_path, Clock()), pytest.raises(UsageProblem, match="another batch is running"):
         Journal(tmp_path, Clock())
 
 

@@ -53,7 +53,7 @@ def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> No
 def test_a_shard_that_is_not_there_is_named_and_its_rows_are_missing(noxcli: Noxcli, workflow: str) -> None:
     result = noxcli("merge-batch", *run_shards(noxcli, workflow, 1, 3))
     assert result.code == 1
-    assert "no journal is here of the shards 2/3" in result.err
+    assert "missing the journals of shards 2/3" in result.err
     missing = [line for line in result.lines if line["exit_code"] == 8]
     assert [line["row"] for line in missing] == [2, 5]
     assert missing[0]["message"] == "the journal of shard 2/3 is not here"
@@ -89,8 +89,8 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
     kept = [line for line in kept if '"row":2,' not in line or '"finished"' not in line]
     journal.write_text("".join(kept) + '{"row":7,"step":"fin')
     told = {line["row"]: line for line in noxcli("merge-batch", "one").lines}
-    assert (told[1]["exit_code"], told[1]["message"]) == (7, "the batch was cut off while it started")
-    assert (told[2]["exit_code"], told[2]["message"]) == (8, "the batch was cut off while it was running")
+    assert (told[1]["exit_code"], told[1]["message"]) == (7, "the batch was interrupted while starting it")
+    assert (told[2]["exit_code"], told[2]["message"]) == (8, "the batch was interrupted while it was running")
     assert told[2]["run_id"]
     assert told[7]["exit_code"] == 0
 
@@ -101,7 +101,7 @@ def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str
     noxcli("batch", workflow, "rows.jsonl", "--shard", "2/3", "--output-dir", "s2")
     result = noxcli("merge-batch", "s1", "s2")
     assert (result.code, result.text) == (2, "")
-    assert "s1 and s2 are not of one batch: the number of rows differs" in result.err
+    assert "s1 and s2 are not from one batch: the number of rows differs" in result.err
 
 
 def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
@@ -109,7 +109,7 @@ def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
     assert "can't read the journal empty/batch.jsonl: no such file" in noxcli("merge-batch", "empty").err
     Path("empty/batch.jsonl").write_text("junk\n")
     result = noxcli("merge-batch", "empty")
-    assert (result.code, "empty has no batch in it" in result.err) == (2, True)
+    assert (result.code, "empty contains no batch" in result.err) == (2, True)
 
 
 def test_a_batch_writes_its_own_report_of_all_calls(noxcli: Noxcli, workflow: str) -> None:

@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to("/dev/null")
-    with Place.named(tmp_path) as place, pytest.raises(UsageProblem, match="links are not followed"):
+    with Place.named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
         Results(place)
 
 
@@ -172,13 +172,13 @@ def test_merging_joins_the_results_of_all_shards(noxcli: Noxcli, workflow: str) 
         (5, "e"),
     ]
     absent = noxcli("merge-batch", "s1", "--results", "all.jsonl")
-    assert "all.jsonl has no result of rows 2, 4" in absent.err
+    assert "all.jsonl has no results for rows 2, 4" in absent.err
     assert len(Path("all.jsonl").read_text().splitlines()) == 3
     Path("s2/results.jsonl").unlink()
     lost = noxcli("merge-batch", "s2", "--results", "all.jsonl")
-    assert "all.jsonl has no result of rows 1, 2, 3, 4, 5" in lost.err
+    assert "all.jsonl has no results for rows 1, 2, 3, 4, 5" in lost.err
     own = noxcli("merge-batch", "s1", "s2", "--results", "s1/results.jsonl")
-    assert (own.code, "name another one" in own.err) == (2, True)
+    assert (own.code, "choose another file" in own.err) == (2, True)
 
 
 def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: str) -> None:
@@ -186,7 +186,7 @@ def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: s
     (BATCH / "results.jsonl").write_text("")
     result = noxcli("merge-batch", str(BATCH), "--results", "all.jsonl")
     assert result.code == 9
-    assert "rows 1, 2 completed, and the result is not in results.jsonl; noxcli fetch-output RUN" in result.err
+    assert "rows 1, 2 completed, but their results are not in results.jsonl; noxcli fetch-output RUN" in result.err
 
 
 def test_a_finished_batch_that_is_sent_again_changes_nothing(noxcli: Noxcli, workflow: str) -> None:
@@ -196,4 +196,4 @@ def test_a_finished_batch_that_is_sent_again_changes_nothing(noxcli: Noxcli, wor
     time.sleep(0.01)
     again = noxcli("batch", workflow, rows, "--resume")
     assert (again.code, again.text, (BATCH / "results.jsonl").read_bytes()) == (0, "", before)
-    assert "2 rows in 0s, 2 of them before" in again.err.replace("0.0s", "0s")
+    assert "2 rows in 0s, 2 of them from before" in again.err.replace("0.0s", "0s")

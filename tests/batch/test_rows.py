@@ -63,7 +63,7 @@ def test_tsv_is_separated_by_tabs() -> None:
 
 def test_csv_problems_are_told_by_row_and_column() -> None:
     short, torn, good = rows_of(b"a,b\n1\n\xff,2\n3,4\n", "csv")
-    assert short.problem == "it has 1 cells, and the header 2"
+    assert short.problem == "it has 1 cells, but the header has 2"
     assert torn.problem == "its 'a' is not UTF-8 text"
     assert values_of(good) == {"a": "3", "b": "4"}
 
@@ -98,13 +98,13 @@ def test_columns_say_how_a_field_is_read(tmp_path: Path) -> None:
 def test_columns_work_on_json_texts_only() -> None:
     good, bad = rows_of('{"n": "[1]", "m": [2]}\n{"n": 1}\n', column=("n:=@",))[:2]
     assert "can't read the file [1]" in (good.problem or "")
-    assert bad.problem == "'n' has to be a text, since --column reads it as n:=@"
+    assert bad.problem == "'n' must be text, since --column reads it as n:=@"
 
 
 @pytest.mark.parametrize(
     ("column", "what"),
     [
-        (("doc@x",), "something after @"),
+        (("doc@x",), "text after @"),
         (("doc",), "is not an input"),
         (("doc@", "doc:="), "names 'doc' twice"),
         (("nope@",), "the file has no such column"),
@@ -119,7 +119,7 @@ def test_inputs_of_the_command_line_are_every_rows() -> None:
     first, second = rows_of('{"a": 1}\n{"b": 2}\n', common=("b:=3",))
     assert values_of(first) == {"a": 1, "b": 3}
     assert second.problem == "the input 'b' is in the row and on the command line"
-    with pytest.raises(UsageProblem, match="is a column and on the command line"):
+    with pytest.raises(UsageProblem, match="is both a column and on the command line"):
         rows_of("b\n1\n", "csv", common=("b=3",))
 
 

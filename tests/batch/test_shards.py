@@ -96,14 +96,14 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
             {"JOB_COMPLETION_INDEX": "0"},
             "Kubernetes does not say how many tasks there are; write --shard auto/8",
         ),
-        ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, and has to be 0 to 1"),
+        ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, but must be 0 to 1"),
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
         ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX=x is not a number"),
         ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL= is not a number"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},
-            "SLURM_ARRAY_TASK_ID is 0, and has to be 1 to 4; send it with --array=1-8",
+            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4; send it with --array=1-8",
         ),
         (
             "auto",
@@ -128,7 +128,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "1", "JOB_COMPLETION_INDEX": "1"},
-            "finds 1/4 by Slurm and 2/4 by Kubernetes; write --shard I/N",
+            "finds 1/4 by Slurm and 2/4 by Kubernetes; choose one with --shard I/N",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """`--help`: what it says fits, is in order, is complete, and its examples run."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
+from tests.loaded import loaded
 from tests.process import NOXCLI, call, environment, on_terminal
 
 PAGES = ["", *VERBS]
@@ -87,19 +89,10 @@ def test_the_verbs_stand_under_headings(pages: dict[str, str]) -> None:
         assert f"{verb} {does}" in " ".join(" ".join(listed[heading]).split())
 
 
-def test_help_for_all_loads_no_verb() -> None:
-    code = (
-        "import sys\n"
-        "from noxcli.__main__ import main\n"
-        "sys.argv[1:] = ['--help']\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print(*sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = done.stderr.split()
-    assert "noxcli.app" in loaded
-    assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & {*loaded}
+def test_help_for_all_loads_no_verb(tmp_path: Path) -> None:
+    modules = loaded(["--help"], os.environ, tmp_path)
+    assert "noxcli.app" in modules
+    assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & modules
 
 
 def test_a_duration_that_is_the_default_is_written_as_it_would_be_typed(pages: dict[str, str]) -> None:

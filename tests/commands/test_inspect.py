@@ -98,7 +98,7 @@ def test_each_time_of_a_node_in_a_loop_can_be_seen(noxcli: Noxcli, plays: Any) -
     assert turns[0]["started_at"] < turns[1]["started_at"]
     third = noxcli("inspect", run, "--node", "Write", "--iteration", "3")
     assert (third.code, third.out) == (5, b"")
-    assert "not so often" in third.err
+    assert "not that many times" in third.err
 
 
 def test_logs_come_as_they_are(noxcli: Noxcli, plays: Any) -> None:
@@ -139,10 +139,10 @@ def test_a_workflow_that_cannot_be_read_leaves_nodes_by_their_ids(noxcli: Noxcli
     ("argv", "said"),
     [
         (["--node", "Wriite"], "the run has no node 'Wriite'; did you mean 'Write'?"),
-        (["--iteration", "2"], "--iteration is about one node; add --node NODE"),
+        (["--iteration", "2"], "--iteration needs a node; add --node NODE"),
         (
             ["--node", "Write", "--logs"],
-            "--node and --logs each print something else; remove one of them, or add --json",
+            "--node and --logs contradict each other; remove one of them, or add --json",
         ),
     ],
 )
@@ -195,3 +195,14 @@ def test_an_answer_that_is_a_bare_list_is_passed_on(noxcli: Noxcli) -> None:
     with raw_server(by_request=turn) as server:
         document = noxcli("inspect", "w/r", "--json", environ={"NOXUS_BACKEND_URL": server.url}).json
     assert (document["data"], [node["id"] for node in document["nodes"]]) == ([["n", 1]], ["n"])
+
+
+def test_a_rate_limit_hides_nothing(noxcli: Noxcli, plays: Any) -> None:
+    busy = Answer(429, {"detail": "Slow down"}, {"Retry-After": "1"})
+    run = started(noxcli, plays(**TWO, script=node_runs("Fetch")))
+    calm = noxcli("inspect", run, "--json").json
+    workflow = plays(**TWO, script=node_runs("Fetch"), faults={"workflow": [busy], "data": [busy]})
+    told = noxcli("inspect", started(noxcli, workflow, "--no-check"), "--json")
+    assert told.json["data"]["nodes"]
+    assert [node["name"] for node in told.json["nodes"]] == [node["name"] for node in calm["nodes"]]
+    assert "warning" not in told.err

@@ -155,7 +155,7 @@ def test_more_than_the_usual_number_is_told(noxcli: Noxcli) -> None:
         here = {"NOXUS_BACKEND_URL": server.url}
         result = noxcli("runs", environ=here)
         assert len(result.out.splitlines()) == 30
-        assert "the newest 30; if there are more, --limit N lists them" in result.err
+        assert "showing the newest 30; list more with --limit N" in result.err
         assert noxcli("runs", "--limit", "30", "--quiet", environ=here).err == ""
 
 

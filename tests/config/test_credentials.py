@@ -54,7 +54,7 @@ def test_the_first_line_that_a_command_prints_is_the_key(noxcli: Noxcli, sandbox
         (sh(f"echo {SECRET}; kill -9 $$"), "(PLACE) was killed by signal 9; run it by hand"),
         ("'true'", "the command true (PLACE) is empty"),
         (sh(f"echo; echo {SECRET}"), "the command sh (PLACE) is empty"),
-        (sh(r"printf '\\001\\377'".replace("'", '"')), "(PLACE) holds a line break or another character that no key"),
+        (sh(r"printf '\\001\\377'".replace("'", '"')), "(PLACE) contains a line break or another invalid character"),
         (f"['no-such-command', '{SECRET}']", "can't run the command no-such-command (PLACE): no such file"),
         ("['/']", "can't run the command / (PLACE): permission denied; check api_key_command"),
         ("'yes'", "the command yes (PLACE) prints more than a key"),

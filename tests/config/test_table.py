@@ -132,8 +132,8 @@ def test_a_key_file_is_as_large_as_a_key(noxcli: Noxcli, size: int) -> None:
     Path("k").touch(0o600)
     os.truncate("k", size)
     result = noxcli("inputs", "demo", "--api-key-file", "k")
-    assert (result.code, "holds more than a key; check --api-key-file" in result.err) == (4, True)
-    assert "holds more than a key" in noxcli("inputs", "demo", "--api-key-file", "/dev/zero").err
+    assert (result.code, "contains more than a key; check --api-key-file" in result.err) == (4, True)
+    assert "contains more than a key" in noxcli("inputs", "demo", "--api-key-file", "/dev/zero").err
 
 
 @settings(max_examples=150, deadline=None, database=None)

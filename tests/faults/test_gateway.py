@@ -197,6 +197,19 @@ def test_a_list_in_which_our_inputs_can_not_be_known_proves_nothing(
     assert (len(sandbox.runs(echo)), gateway.seen(START)) == (1 + forwarded, 1)
 
 
+def test_what_could_not_be_compared_is_said(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
+    starts = loses_starts(1, ENVOY_503, forwarded=True)
+    with after_another(noxcli, sandbox, echo, rewrites(LIST, renaming(lambda key: f"inputs.{key}"), starts)):
+        assert "but the server may list other keys" in noxcli("run", echo, "Question=why", "--no-check").err
+
+    def closed(request: Any, forward: Any) -> bytes | None:
+        starts = loses_starts(1, ENVOY_503, forwarded=True)
+        return ENVOY_503 if LIST.match(f"{request.method} {request.target}") else starts(request, forward)
+
+    with after_another(noxcli, sandbox, echo, closed):
+        assert "the run list can't be read at the moment" in noxcli("run", echo, "Question=why").err
+
+
 def test_only_a_run_of_the_same_shape_shows_that_looking_works(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
     """A list that cuts long texts shows short ones whole."""
 

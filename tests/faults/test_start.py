@@ -100,10 +100,8 @@ def test_anything_else_leaves_doubt_and_is_never_sent_again(status: int | None) 
         started(server)
     assert server.sent == 1
     assert (caught.value.http_status, caught.value.request_id) == (status, "req-1")
-    assert caught.value.message == "the start was sent and its outcome is unknown: odd"
-    assert (
-        caught.value.hint == "look at the runs before you start again (noxcli runs w): none with this input was found"
-    )
+    assert caught.value.message == "the start was sent, but its outcome is unknown: odd"
+    assert caught.value.hint == "check the runs before you start again (noxcli runs w): found no run with this input"
     assert caught.value.candidates == []
 
 

@@ -95,6 +95,21 @@ PAYLOADS: Mapping[str, str] = {
     "path": "../../etc/passwd",
     "quotes": "'\"\\'",
     "blank": " \u00a0\u3000",
+    "html-script": "<script>pwned=1</script>",
+    "html-image": '<img src=x onerror="pwned=1">',
+    "html-svg": '<svg/onload="pwned=1"><use href="http://pwned.example/x#y"/>',
+    "html-closing": "</pre></details></table></bdi></body></html><h1>FORGED",
+    "html-raw-text": "</title></style></script><script>pwned=1</script>",
+    "html-attribute": '" autofocus onfocus="pwned=1" x=\'',
+    "html-comment": "<!-- x --!><!--",
+    "html-cdata": "]]><![CDATA[<x>",
+    "html-entities": "&lt;b&gt;&#60;b&#62;&quot;&amp",
+    "html-base": '<base href="http://pwned.example/"><meta http-equiv=refresh content="0;url=http://pwned.example/">',
+    "css": "</style><style>*{display:none}@import 'http://pwned.example/x'",
+    "url-javascript": "javascript:pwned=1//",
+    "url-data": "data:text/html,<script>pwned=1</script>",
+    "url-host": "//pwned.example/x",
+    "templates": "{{constructor.constructor('pwned=1')()}} ${pwned=1} <%= 1 %>",
 }
 NAMES = list(PAYLOADS)
 LONG = "ab\x1b[45m" * 150_000  # a megabyte in one line

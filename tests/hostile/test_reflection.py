@@ -33,11 +33,11 @@ from tests.hostile.mirror import (
 from tests.process import NOXCLI, environment
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
-FILES = ("--junit", "junit.xml", "--dotenv", "vars.env")
+FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
 POLLS = ("--poll-interval", "0.1")
 START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
 ROWS = ("rows.jsonl", "--output-dir", "rows")
-BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:2])
+BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:4])
 # A command line, and the kinds of requests in it that may be answered so.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
@@ -200,7 +200,7 @@ def test_a_traceback_has_none_of_them(caller: Caller, monkeypatch: pytest.Monkey
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(REFLECTED) from ValueError(SECRET)
 
-    monkeypatch.setattr("noxcli.commands.run.start_run", broken)
+    monkeypatch.setattr("noxcli.cli.launch.start_run", broken)
     result = caller(*START)
     assert result.code == 70
     assert "Traceback" in result.err
@@ -238,7 +238,7 @@ PROCESSES: list[tuple[tuple[str, ...], str, Bend]] = [
     ((*START, "--format", "ndjson"), "events", STREAMS["broken chunk"]),
     ((*START, "--json"), "start", ANSWERS["status"]),
     (("stream", f"{WORKFLOW}/{RUN}", *POLLS, *REPORTS), "events", ANSWERS["content type"]),
-    (("wait", RUN, *FILES[:2], *REPORTS), "record", ANSWERS["redirect"]),
+    (("wait", RUN, *FILES[:4], *REPORTS), "record", ANSWERS["redirect"]),
     (("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS), "file", ANSWERS["key as chunk size"]),
     (("stop", RUN, *REPORTS[:-2]), "stop", ANSWERS["redirect to a host"]),
     (("runs", *REPORTS), "runs", ANSWERS["request id"]),

@@ -18,10 +18,10 @@ from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.download import Transfer
 from noxcli.outputs.filenames import UNPRINTABLE
 from noxcli.outputs.values import Remote
-from noxcli.render import play
 from noxcli.render.downloads import DownloadBars, DownloadLines
 from noxcli.render.live import Live
 from noxcli.render.plain import WarningsOnly
+from noxcli.render.playing import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer
@@ -31,6 +31,7 @@ from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import QuickClock
 from tests.hostile.corpus import NAMES, all_marked, marked
+from tests.pages import PageReader
 from tests.rawserver import Turn, answer, raw_server
 
 FIELDS = {
@@ -401,6 +402,29 @@ def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
     yield View("download lines", said_by(terminal), "t")
 
 
+def pages(theatre: Theatre) -> Iterator[View]:
+    """The text of an HTML report: of a run, and of one whose start was refused."""
+    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
+    script: list[Step] = []
+    for box, status, text in zip(boxes, all_marked("d"), all_marked("f"), strict=True):
+        script += [says(box.id, status), says(box.id, "failed", text)]
+    workflow = theatre.add("page", nodes=boxes, script=script, output=named("gh"))
+    target = theatre.directory / "page.html"
+    theatre.call("run", workflow, "--report", str(target))
+    yield View("HTML report", text_of_page(target), "bfgh", form="\n")
+    said = b""
+    for reason in all_marked("i"):
+        refusing = theatre.add("refusing", faults={"start": [Answer(422, {"detail": reason})]})
+        theatre.call("run", refusing, "--no-check", "--report", str(target))
+        said += text_of_page(target)
+    yield View("HTML report, error", said, "i", form="\n")
+
+
+def text_of_page(path: Path) -> bytes:
+    """Return what a browser shows of a page."""
+    return "\n".join(PageReader(path).said).encode()
+
+
 def batches(theatre: Theatre) -> Iterator[View]:
     """Rows that fail at a node of hostile name with a hostile reason, and rows with hostile labels."""
     said = list(zip(all_marked("b"), all_marked("f"), strict=True))
@@ -413,10 +437,13 @@ def batches(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
-    with patch("noxcli.batch.summary.LINES_TOLD", len(said)):
-        _, out, err = theatre.call("batch", workflow, str(rows))
+    everything = patch("noxcli.reports.html.rows.WIDEST_MESSAGE", 4000)
+    with patch("noxcli.batch.summary.LINES_TOLD", len(said)), everything:
+        page = theatre.directory / "batch.html"
+        _, out, err = theatre.call("batch", workflow, str(rows), "--report", str(page))
     yield View("batch, stdout on a terminal", out, "bf")
     yield View("batch, summary", err, "bf")
+    yield View("HTML report of a batch", text_of_page(page), "bf", form="\n")
     _, out, err = theatre.call("merge-batch", f"{rows}.batch")
     yield View("merge-batch on a terminal", out, "bf")
     rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in all_marked("n")))
@@ -425,4 +452,4 @@ def batches(theatre: Theatre) -> Iterator[View]:
     yield View("batch, mistakes", err, "n")
 
 
-SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, batches)
+SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, pages, batches)

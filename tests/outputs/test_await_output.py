@@ -11,7 +11,8 @@ from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_s
 from tests.runner import outputs
 
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
-RUN = {"id": "run-1", "workflow_id": WORKFLOW, "status": "completed", "input": {"q": "x"}}
+RUN_ID = "22222222-2222-4222-8222-222222222222"
+RUN = {"id": RUN_ID, "workflow_id": WORKFLOW, "status": "completed", "input": {"q": "x"}}
 EMPTY: list[Any] = [{}, None, "missing"]
 
 
@@ -37,7 +38,7 @@ def called(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result, RawSe
 def paths(server: RawServer) -> list[str]:
     """What was asked for, in order, in short."""
     return [
-        f"{request.method} {request.target}".replace("/v1/", "").replace(WORKFLOW, "W").replace("run-1", "R")
+        f"{request.method} {request.target}".replace("/v1/", "").replace(WORKFLOW, "W").replace(RUN_ID, "R")
         for request in server.requests
     ]
 
@@ -52,13 +53,13 @@ def slept(noxcli: Noxcli) -> float:
 def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str, empty: Any) -> None:
     for output in (empty, {"A": "older"}):
         embedded = record(output, workflow=workflow("OutputNode"))
-        result, server = called(noxcli, verb, "run-1", turns=[embedded, WITH_ANSWER])
+        result, server = called(noxcli, verb, RUN_ID, turns=[embedded, WITH_ANSWER])
         assert (result.code, result.text) == (0, "the answer\n")
         assert paths(server) == ["GET runs/R", "GET workflows/W/runs/R"]
 
 
 def test_the_record_is_not_read_twice_where_it_was_read_already(noxcli: Noxcli) -> None:
-    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", turns=[WITH_ANSWER])
+    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", turns=[WITH_ANSWER])
     assert (result.code, len(server.requests)) == (0, 1)
 
 
@@ -66,20 +67,20 @@ def test_the_record_is_not_read_twice_where_it_was_read_already(noxcli: Noxcli) 
 @pytest.mark.parametrize(("status", "code"), [("failed", 1), ("stopped", 3)])
 def test_the_verdict_is_that_of_the_record(noxcli: Noxcli, verb: str, status: str, code: int) -> None:
     found = record({}, workflow=workflow("OutputNode"))
-    result, _ = called(noxcli, verb, "run-1", "--json", turns=[found, record({"A": "half"}, status=status)])
+    result, _ = called(noxcli, verb, RUN_ID, "--json", turns=[found, record({"A": "half"}, status=status)])
     assert (result.code, result.json["run"]["status"], result.json["complete"]) == (code, status, False)
 
 
 def test_a_look_up_that_is_ahead_of_the_record_ends_nothing(noxcli: Noxcli) -> None:
-    result, _ = called(noxcli, "fetch-output", "run-1", turns=[record({}), record({}, status="running")])
+    result, _ = called(noxcli, "fetch-output", RUN_ID, turns=[record({}), record({}, status="running")])
     assert (result.code, result.out) == (8, b"")
 
 
 @pytest.mark.parametrize("status", [400, 405, 422])
 def test_a_record_that_is_refused_is_lost_contact(noxcli: Noxcli, status: int) -> None:
-    result, _ = called(noxcli, "fetch-output", "run-1", turns=[record({"A": "older"}), answer(status)])
+    result, _ = called(noxcli, "fetch-output", RUN_ID, turns=[record({"A": "older"}), answer(status)])
     assert (result.code, result.out) == (6, b"")
-    assert "the record of run run-1 can't be read" in result.err
+    assert f"the record of run {RUN_ID} can't be read" in result.err
 
 
 # Records whose output lags behind their verdict.
@@ -95,7 +96,7 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
         record({"A": "x"}, status="running"),
         WITH_ANSWER,
     ]
-    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", "--json", turns=turns)
+    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json", turns=turns)
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
     assert len(server.requests) == 6
 
@@ -104,9 +105,12 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
 @pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out"), ("--no-expand",)])
 def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tuple[str, ...], empty: Any) -> None:
     turns: list[Turn] = [record(empty), ANSWERS, record(empty)]
-    result, _ = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", *options, turns=turns)
+    result, _ = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", *options, turns=turns)
     assert result.code == 9
-    assert "run run-1 completed, but its record has no output yet; try again: noxcli fetch-output run-1" in result.err
+    assert (
+        f"run {RUN_ID} completed, but its record has no output yet; try again: noxcli fetch-output {RUN_ID}"
+        in result.err
+    )
     assert 2 < slept(noxcli) < 15
     if options == ("--json",):
         assert (result.json["complete"], result.json["error"]["phase"]) == (False, "deliver")
@@ -120,20 +124,20 @@ def test_a_later_step_gets_no_output_that_was_never_there(noxcli: Noxcli) -> Non
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(out)}
     for turns, told in (([record({}), ANSWERS, record({})], None), ([WITH_ANSWER], '{"A":"the answer"}')):
         with raw_server(*turns) as server:
-            noxcli("fetch-output", f"{WORKFLOW}/run-1", environ={**environ, "NOXUS_BACKEND_URL": server.url})
+            noxcli("fetch-output", f"{WORKFLOW}/{RUN_ID}", environ={**environ, "NOXUS_BACKEND_URL": server.url})
         assert outputs(out).get("output") == told
         out.unlink()
 
 
 def test_the_limit_ends_the_wait_for_an_output(noxcli: Noxcli) -> None:
-    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--timeout", "1s")
+    argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--timeout", "1s")
     result, _ = called(noxcli, *argv, turns=[record({}), ANSWERS, record({})])
     assert result.code == 9
     assert slept(noxcli) < 1
 
 
 def test_a_workflow_without_outputs_has_none(noxcli: Noxcli) -> None:
-    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--json")
+    argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     result, server = called(noxcli, *argv, turns=[record({}), SILENT])
     assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {})
     assert paths(server) == ["GET workflows/W/runs/R", "GET workflows/W"]
@@ -141,13 +145,13 @@ def test_a_workflow_without_outputs_has_none(noxcli: Noxcli) -> None:
 
 def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
     skipped = record({}, progress_details={"skipped_nodes": ["n1"]})
-    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/run-1", "--json", turns=[skipped, ANSWERS])
+    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json", turns=[skipped, ANSWERS])
     assert (result.code, result.json["complete"], len(server.requests)) == (0, True, 2)
 
 
 @pytest.mark.parametrize("unread", [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})])
 def test_without_a_definition_the_record_is_believed_in_the_end(noxcli: Noxcli, unread: Turn) -> None:
-    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--json")
+    argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     result, _ = called(noxcli, *argv, turns=[record({}), unread, record({})])
     assert (result.code, result.json["output"]) == (0, {})
     result, _ = called(noxcli, *argv, turns=[record({}), unread, record({}), WITH_ANSWER])
@@ -177,17 +181,17 @@ def test_a_batch_waits_for_the_output_as_well(noxcli: Noxcli, late: Turn, code: 
 
 
 def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> None:
-    result, server = called(noxcli, "wait", "run-1", "--json", turns=[record(), WITH_ANSWER])
+    result, server = called(noxcli, "wait", RUN_ID, "--json", turns=[record(), WITH_ANSWER])
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
     assert len(server.requests) == 2
-    result, server = called(noxcli, "wait", "run-1", turns=[record(), WITH_ANSWER])
-    assert (result.text, len(server.requests)) == ("run-1\tcompleted\n", 1)
+    result, server = called(noxcli, "wait", RUN_ID, turns=[record(), WITH_ANSWER])
+    assert (result.text, len(server.requests)) == (f"{RUN_ID}\tcompleted\n", 1)
 
 
 @pytest.mark.parametrize("refusal", [answer(403), answer(404), answer(405), answer(500)])
 def test_wait_knows_the_verdict_also_where_the_output_cannot_be_read(noxcli: Noxcli, refusal: Turn) -> None:
     for timeout in ((), ("--timeout", "1s")):
-        result, _ = called(noxcli, "wait", "run-1", "--json", *timeout, turns=[record({"A": "older"}), refusal])
+        result, _ = called(noxcli, "wait", RUN_ID, "--json", *timeout, turns=[record({"A": "older"}), refusal])
         assert (result.code, result.json["run"]["status"], result.json["complete"]) == (0, "completed", False)
 
 
@@ -196,22 +200,24 @@ def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:
 
     def by_request(request: Request) -> bytes:
         answered = own if request.target.startswith("/v1/workflows/") else found
-        return answered.replace(b"run-1", request.target.rpartition("/")[2].encode())
+        return answered.replace(RUN_ID.encode(), request.target.rpartition("/")[2].encode())
 
     with raw_server(by_request=by_request) as server:
-        result = noxcli("wait", "run-1", "run-2", "--json", environ={"NOXUS_BACKEND_URL": server.url})
+        result = noxcli(
+            "wait", RUN_ID, "33333333-3333-4333-8333-333333333333", "--json", environ={"NOXUS_BACKEND_URL": server.url}
+        )
     assert [one["complete"] for one in result.json["results"]] == [True, True]
 
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 def test_wait_calls_no_empty_output_complete(noxcli: Noxcli, empty: Any) -> None:
-    result, _ = called(noxcli, "wait", "run-1", "--json", turns=[record(), record(empty)])
+    result, _ = called(noxcli, "wait", RUN_ID, "--json", turns=[record(), record(empty)])
     assert (result.code, result.json["complete"]) == (0, False)
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped", "running"])
 def test_only_a_completed_run_has_a_complete_output(noxcli: Noxcli, status: str) -> None:
-    argv = ("wait", f"{WORKFLOW}/run-1", "--json", "--timeout", "0")
+    argv = ("wait", f"{WORKFLOW}/{RUN_ID}", "--json", "--timeout", "0")
     result, _ = called(noxcli, *argv, turns=[record({"A": "half"}, status=status)])
     assert (result.json["output"], result.json["complete"]) == ({"A": "half"}, False)
 

@@ -129,7 +129,7 @@ def test_an_output_without_keys_has_none(output: Any) -> None:
 
 def test_a_label_of_two_outputs_is_not_guessed() -> None:
     run = Run("run-1", "w", "completed", output={"n1": "x", "n2": "y"})
-    with pytest.raises(Undelivered, match="'B' means several outputs: 'n1', 'n2'"):
+    with pytest.raises(Undelivered, match="'B' matches several outputs: 'n1', 'n2'"):
         require_one(run, "B", keys_in(run.output, ["B"], NODES)[0])
 
 
@@ -172,4 +172,4 @@ def test_none_of_several_is_printed_where_one_is_not_whole(noxcli: Noxcli) -> No
     turns: list[Turn] = [json_answer({**RECORD, "output": {"A": "x", "B": preview}}), answer(500)]
     result, _ = fetch_output(noxcli, "--raw", "A", "--raw", "B", "--retry-for", "0", turns=turns)
     assert (result.code, result.out) == (9, b"")
-    assert "is not whole: /B: " in result.err
+    assert "is incomplete: /B: " in result.err

@@ -75,7 +75,7 @@ def test_half_a_text_never_reaches_stdout(noxcli: Noxcli, plays: Any, options: t
     workflow = plays(output={"A": "x" * 20_000}, faults={"file": [repeated or Answer(fault.status, repeat=True)]})
     result = noxcli("run", workflow, *options, "--retry-for", "1s")
     assert (result.code, result.out) == (9, b"")
-    assert "is not whole: /A: " in result.err
+    assert "is incomplete: /A: " in result.err
 
 
 def test_stdout_on_a_full_disk_is_told(plays: Any, sandbox: Sandbox) -> None:

@@ -176,7 +176,7 @@ def test_what_stays_less_than_the_text_is_never_handed_over(
 ) -> None:
     result = fetch_output(noxcli, *options, "--retry-for", "1s", turns=[record(), wrong])
     assert result.code == 9
-    assert "noxcli: the output of run run-1 is not whole: /A: " in result.err
+    assert "noxcli: the output of run run-1 is incomplete: /A: " in result.err
     if options == ("--json",):
         assert (result.json["complete"], result.json["ok"]) == (False, False)
     else:

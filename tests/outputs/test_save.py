@@ -50,7 +50,7 @@ def test_a_second_call_fetches_nothing_that_is_right(noxcli: Noxcli, plays: Any,
     assert (again.code, again.json["files"], again.json["output"]) == (0, first["files"], first["output"])
     assert fetched(sandbox) == before
     assert {path: (Path("out") / path).stat().st_mtime_ns for path in times} == times
-    assert "saved 5 files in out, 5 of them there before" in again.err
+    assert "saved 5 files in out, 5 of them already there" in again.err
 
 
 @pytest.mark.parametrize("damage", ["shorter", "same size", "gone"])
@@ -178,7 +178,7 @@ def test_a_link_on_the_way_is_not_followed(noxcli: Noxcli, plays: Any, options: 
     workflow = plays(output={"A": LONG, "B": "b"})
     result = noxcli("run", workflow, "--output-dir", "out", "--name", "sub/{key}{ext}", *options)
     assert result.code == 9
-    assert "sub is a link, and links are not followed" in result.err
+    assert "sub is a symbolic link, which noxcli does not follow" in result.err
     assert left(Path("elsewhere")) == []
 
 

@@ -12,11 +12,11 @@ import pyte
 import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.render import Renderer, play, progress_renderer
 from noxcli.render.live import Live
 from noxcli.render.picture import choose
 from noxcli.render.pipe import Content, Ndjson
 from noxcli.render.plain import Plain
+from noxcli.render.playing import Renderer, play, progress_renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.runs.progress import Node, Progress
@@ -47,7 +47,7 @@ RECORDING: list[list[Update]] = [
     ],
     [],
     [content("n2", "running", "Hel"), content("n2", "running", "lo ")],
-    [Reconnecting(1, 0.5, "the stream closed without an end")],
+    [Reconnecting(1, 0.5, "the stream closed before the end of the run")],
     [content("n2", "running", "wörld"), content("n2", "completed")],
     [Gap("the server no longer knows the position"), Paused(RUNNING), Polled(RUNNING)],
     [
@@ -133,7 +133,7 @@ def test_an_unknown_status_is_named_once() -> None:
     ]
     play(odd, progress, [Plain(shown, progress)])
     lines = [line[9:] for line in said(shown).splitlines()]
-    assert lines == ["run warming_up (a status that noxcli does not know; it waits on)", "run running"]
+    assert lines == ["run warming_up (unknown to noxcli, which keeps waiting)", "run running"]
 
 
 def screen_of(text: str, columns: int = 80, rows: int = 24) -> list[str]:
@@ -170,7 +170,7 @@ def test_the_live_view_shows_each_node_and_what_it_says(monkeypatch: pytest.Monk
 
 def test_the_live_view_notes_a_reconnect_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     midway, _ = live_until(5, monkeypatch)
-    assert "the stream closed without an end" in midway[4]
+    assert "the stream closed before the end of the run" in midway[4]
 
 
 def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -413,10 +413,10 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
 def test_a_stream_that_says_nothing_is_told_and_not_called_progress(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=[Node("Write")], script=[FOREVER])
     with on_terminal([*NOXCLI, "run", workflow], env) as seen:
-        seen.wait_for(b"s; polling the status of the run", limit=20)
+        seen.wait_for(b"s; polling the run's status", limit=20)
         lines = shown(seen)
         leave(seen)
-    assert re.fullmatch(r"! no event for \d+s; polling the status of the run", lines[-1])
+    assert re.fullmatch(r"! no event for \d+s; polling the run's status", lines[-1])
     assert "%" not in lines[1]
 
 

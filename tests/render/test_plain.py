@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from noxcli.models import Finished, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.render import play
 from noxcli.render.plain import Plain
+from noxcli.render.playing import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.steps import Emit, Sleep
@@ -105,7 +105,7 @@ def test_a_reconnect_storm_is_told_once_and_then_counted() -> None:
         (0.5, [Reconnecting(number, 0.01 * number, "the stream broke: reset")]) for number in range(1, 101)
     ]
     assert log([*storm, (0, [Finished(RUNNING)])]) == [
-        "the stream broke: reset; next try in 0.0s",
+        "the stream broke: reset; retrying in 0.0s",
         "the stream broke: reset (99 times more)",
         "run running after 50.0s",
     ]
@@ -131,7 +131,7 @@ def test_lines_that_came_again_are_told_in_part() -> None:
     flips: list[Update] = [node(name, status) for _ in range(3) for name in names for status in ("running", "done")]
     lines = log([(0, flips)], Workflow("wf-1", "Report", names))
     assert len(lines) == 100 + 10 + 1
-    assert lines[-1] == "90 other lines came again"
+    assert lines[-1] == "90 other lines were repeated"
 
 
 def test_what_came_again_is_told_when_a_limit_ends_the_log(noxcli: Noxcli, plays: Any) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, RunFailed
 from noxcli.models import Run
 from noxcli.redaction import Mask
-from noxcli.reports.ci.base import Ended
+from noxcli.reports.ci.ending import Ended
 from noxcli.reports.ci.summary import LARGEST_SUMMARY, summary_page
 from noxcli.reports.result import Outcome
 from noxcli.sandbox.faults import Answer, Cut

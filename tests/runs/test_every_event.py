@@ -150,6 +150,26 @@ def test_a_server_with_a_short_memory_that_announces_nothing(noxcli: Noxcli, pla
     assert label(result) in {"assumed", "broken"}
 
 
+@pytest.mark.parametrize("closing", ["none", "error", "timeout"])
+@pytest.mark.parametrize("reaction", ["close", "end"])
+def test_a_pause_that_the_last_event_tells_leaves_no_gap(
+    noxcli: Noxcli, plays: Any, reaction: str, closing: str
+) -> None:
+    switches = {"on_paused": reaction, "closing_event": closing}
+    workflow = plays(script=[Emit("Write", "x")], status="awaiting_human_feedback", switches=switches)
+    result = noxcli("run", workflow, "--format", "ndjson")
+    assert (result.code, result.own) == (10, ["started", "paused", "result"])
+
+
+def test_a_replay_that_breaks_off_shows_what_it_had(noxcli: Noxcli, plays: Any) -> None:
+    switches = {"on_unknown_cursor": "404", "end_announced_by": "none", "closing_event": "error", "stale_reads": 1}
+    workflow = plays(script=[Emit("Write", f"piece {n} ") for n in range(9)], switches=switches)
+    run = noxcli("run", workflow, "--detach").text.strip()
+    noxcli("wait", run)
+    result = noxcli("stream", run, "--etag", "99999999-0", "--format", "ndjson")
+    assert (result.code, numbers(result), label(result)) == (0, list(range(9)), "broken")
+
+
 def test_a_stream_that_goes_on_for_ever_does_not_hold_the_verdict_back(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

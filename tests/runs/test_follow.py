@@ -457,7 +457,7 @@ def test_a_stall_is_told_with_the_place() -> None:
     server = FakeServer([[(2, pieces(1)), *every(1, KeepAlive())]])
     result = followed(server, Policy(stall_timeout=7), stuck="'Write' is running")
     assert isinstance(result.error, TimedOut)
-    assert result.error.message.endswith("has not moved for 7.0s: 'Write' is running")
+    assert result.error.message.endswith("has made no progress for 7.0s: 'Write' is running")
     assert 9 <= server.clock.time <= 9.5
 
 
@@ -466,7 +466,7 @@ def test_the_same_state_again_and_again_is_a_stall() -> None:
     server = FakeServer([[(0, pieces(1)), *((1.0, one) for one in said)]])
     result = followed(server, Policy(stall_timeout=10))
     assert isinstance(result.error, TimedOut)
-    assert result.error.message.endswith("has not moved for 10.0s")
+    assert result.error.message.endswith("has made no progress for 10.0s")
     assert 10 <= server.clock.time <= 12
 
 
@@ -659,7 +659,7 @@ def test_an_end_that_is_never_announced_is_a_gap_where_it_should_have_been() -> 
     result = followed(server, EVERY_EVENT)
     assert result.run is COMPLETED
     assert [gap.reason for gap in result.of(Gap)] == [
-        "the run is completed, but its stream never said so: events may be missing"
+        "the run is completed, but its event stream never reported that; events may be missing"
     ]
     assert result.label is Continuity.BROKEN
     assert len(server.openings) == 1 + 1 + 3
@@ -775,7 +775,7 @@ def test_a_refused_position_is_replayed_from_the_start_and_found() -> None:
     assert result.events == [*pieces(5), end(5)]
     assert [cursor for _, cursor in server.openings] == [None, "2-0", None]
     assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
-    assert "the position was refused: expired" in result.of(Reconnecting)[1].reason
+    assert "the server rejected the position: expired" in result.of(Reconnecting)[1].reason
 
 
 def test_the_next_connection_after_a_replay_resumes_again() -> None:

@@ -49,6 +49,16 @@ def test_shapes_are_keys_and_kinds_of_values(one: Any, other: Any, same: bool) -
     assert (BY_MEANING.of({"Text": one}).shape == BY_MEANING.of({"a": other}).shape) is same
 
 
+def test_an_unlabelled_input_has_a_name_that_only_the_server_knows() -> None:
+    nodes = [InputNode("a", "Text", "str"), InputNode("b", None, "str")]
+    ours = Comparison(nodes).of({"Text": 1, "Input 2": 2})
+    assert ours == Comparison(nodes).of({"a": 1, "b": 2})
+    assert ours != Comparison(nodes).of({"a": 1, "b": 3})
+    assert Comparison(nodes).of({"x": 1, "y": 2}) != Comparison(nodes).of({"b": 1, "y": 2})
+    two = Comparison([*nodes, InputNode("c", None, "str")])
+    assert two.of({"Input 2": 2}) != two.of({"b": 2})
+
+
 def test_secrets_are_left_out_under_each_of_their_names() -> None:
     secret = Comparison(NODES, {"a"})
     kept = secret.of({"x": 1})

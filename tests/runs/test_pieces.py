@@ -12,7 +12,7 @@ from noxcli.sandbox.steps import Emit, Sleep, words
 from tests.conftest import Noxcli
 
 TEXT = "The quick brown fox jumps over the lazy dog, again and again and again."
-NOTE = "each piece of text repeats all before it"
+NOTE = "each piece of text repeats the earlier ones"
 
 
 def printed(pieces: list[str], *, expected: bool = False) -> list[str]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from noxcli.errors import ConfigProblem
 from noxcli.render.terminal import Terminal
-from noxcli.reports.ci.base import BatchEnded, CiSystem, Ended
-from noxcli.timing import Clock
+from noxcli.reports.ci.base import CiSystem
 
-__all__ = ["BatchEnded", "CiSystem", "Ended", "WhichCi", "ci_system"]
+if TYPE_CHECKING:
+    from noxcli.timing import Clock
 
 CI_VARIABLE = "NOXCLI_CI"
 
@@ -22,7 +23,7 @@ class WhichCi(StrEnum):
     OFF = "off"
 
 
-def ci_system(asked: WhichCi | None, terminal: Terminal, clock: Clock) -> CiSystem:
+def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> CiSystem:
     """Return the CI system, by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
 
     Raises ConfigProblem for any other NOXCLI_CI.

@@ -19,7 +19,8 @@ from noxcli.models import Gap, Run
 from noxcli.outputs.values import find_remote
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci.base import BatchEnded, CiSystem, Ended, Fold
+from noxcli.reports.ci.base import CiSystem, Fold
+from noxcli.reports.ci.ending import BatchEnded, Ended
 from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.runs.progress import Step
 
@@ -31,6 +32,8 @@ LARGEST_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job 
 
 class GitHub(CiSystem):
     """A step of a job."""
+
+    listens = True
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal

@@ -15,6 +15,8 @@ ERASE = "\x1b[0K"
 class GitLab(CiSystem):
     """Section markers on stderr, which the job log shows together with stdout."""
 
+    listens = True
+
     def __init__(self, terminal: Terminal, clock: Clock) -> None:
         self._terminal = terminal
         self._clock = clock

@@ -8,7 +8,7 @@ from typing import Any
 from noxcli.outputs.values import as_text
 from noxcli.redaction import Mask
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci.base import BatchEnded, Ended
+from noxcli.reports.ci.ending import BatchEnded, Ended
 from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.

@@ -19,12 +19,12 @@ from noxcli.urls import shown_url
 
 MOST_BODY = 1024 * 1024
 STAYS_OPEN = 0.5  # seconds that a stream has to stay open behind its first bytes
-PROBE_QUIET = 0.2  # seconds after which what is missing of an event is not just under way
+STREAM_QUIET = 0.2  # seconds after which what is missing of an event is not just under way
 FRAME_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ConnectionLook:
     """What one answer and its connection tell. Times are in seconds, dates in UTC.
 
     `clock_ahead` is how far the server's clock is ahead of ours, `redirect` where the answer sends us instead.
@@ -51,7 +51,7 @@ class StreamLook:
     torn: bool
 
 
-def probe(http: Http, path: str) -> Probe:
+def look_at_connection(http: Http, path: str) -> ConnectionLook:
     """Ask for `path` once; any answer will do.
 
     Raises Unavailable where there is none.
@@ -69,7 +69,7 @@ def probe(http: Http, path: str) -> Probe:
             read_at_most(response, MOST_BODY)  # to its end, so that the connection can be used again
     except BROKEN as error:
         raise unavailable(error, response.url, http.mask) from error
-    return Probe(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
+    return ConnectionLook(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
 
 
 def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamLook:
@@ -112,7 +112,7 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
         pass
     finally:
         _let_go(opened)
-    silent = first is not None and ended is None and time.monotonic() - last >= PROBE_QUIET
+    silent = first is not None and ended is None and time.monotonic() - last >= STREAM_QUIET
     return StreamLook(first, ended, any(map(_collected, opened)), silent and not tail.endswith(FRAME_ENDS))
 
 

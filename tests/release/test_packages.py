@@ -8,7 +8,8 @@ from zipfile import ZipFile
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.release.conftest import ROOT
+
 SHIPPED = sorted(
     path.relative_to(ROOT).as_posix() for name in ("completions", "man") for path in (ROOT / name).iterdir()
 )
@@ -17,29 +18,6 @@ SHARED = {
     "completions/_noxcli": "share/zsh/site-functions/_noxcli",
     "completions/noxcli.fish": "share/fish/vendor_completions.d/noxcli.fish",
 }
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The sdist of the checkout, the wheel of the checkout, and the wheel of the sdist."""
-    directory = tmp_path_factory.mktemp("built")
-    sdist = build("sdist", ROOT, directory)
-    with tarfile.open(sdist) as archive:
-        archive.extractall(directory, filter="data")
-    unpacked = directory / sdist.name.removesuffix(".tar.gz")
-    return {
-        "sdist": sdist,
-        "unpacked": unpacked,
-        "wheel": build("wheel", ROOT, directory / "direct"),
-        "wheel of the sdist": build("wheel", unpacked, directory / "indirect"),
-    }
-
-
-def build(target: str, source: Path, directory: Path) -> Path:
-    argv = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(directory)]
-    subprocess.run(argv, cwd=source, check=True, capture_output=True)
-    [made] = [path for path in directory.iterdir() if path.name.endswith((".tar.gz", ".whl"))]
-    return made
 
 
 def test_the_sdist_has_real_files(built: dict[str, Path]) -> None:

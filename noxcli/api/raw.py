@@ -1,0 +1,180 @@
+"""Answers as they came, whatever their status: for those who ask how a server behaves, and not what it says."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from noxcli.api.decode import decode_json
+from noxcli.api.failures import BROKEN, unavailable
+from noxcli.api.feed import READ_SIZE
+from noxcli.api.http import REDIRECTS, Http
+from noxcli.api.limit import AnswerLimit
+from noxcli.errors import NoxError
+from noxcli.urls import follow, read_url
+
+LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
+LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one comes in parts
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """One request: the parts of its path as they are, and whether its body is wanted, and a redirect to be followed."""
+
+    method: str
+    parts: tuple[str, ...]
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    reads: bool = True
+    follows: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path, each part quoted."""
+        return "".join(f"/{quote(part, safe='')}" for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """Status, headers in lower case, and body; `elsewhere` where a redirect leads to another origin."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    elsewhere: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """True for a success."""
+        return 200 <= self.status < 300
+
+    @property
+    def json(self) -> Any:
+        """The body's value, None where it is not JSON."""
+        try:
+            return decode_json(self.body)
+        except ValueError:
+            return None
+
+
+def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
+    """Send a request once. Raises Unavailable where no whole answer comes."""
+    limit = AnswerLimit.of_json()
+    parts = {"method": request.method, "params": request.params, "headers": request.headers, "body": request.body}
+    if not request.follows:
+        response = http.ask(request.path, limit=limit, **parts)  # type: ignore[arg-type]
+    else:
+        try:
+            response = http.send(path=request.path, limit=limit, elsewhere=True, **parts)  # type: ignore[arg-type]
+        except NoxError as error:
+            if error.http_status is None:
+                raise
+            return RawAnswer(error.http_status)
+    try:
+        with response:
+            body = response.raw.read(LARGEST_RAW, decode_content=True) if request.reads else b""
+    except BROKEN as error:
+        raise unavailable(error, response.url, http.mask) from error
+    return RawAnswer(response.status_code, _headers(response), body, _elsewhere(response))
+
+
+@dataclass(frozen=True, slots=True)
+class RawPiece:
+    """Bytes that came together, and when; of a chunked body a chunk."""
+
+    at: float
+    content: bytes
+
+
+class RawStream:
+    """A body that is read as it comes. `pieces` grows by `wait`; times are monotonic."""
+
+    def __init__(self, http: Http, request: RawRequest) -> None:
+        self.head: RawAnswer | None = None
+        self.pieces: list[RawPiece] = []
+        self.size = 0
+        self.ended: float | None = None
+        self.broken = False
+        self._arrivals: SimpleQueue[RawAnswer | RawPiece | NoxError | bool] = SimpleQueue()
+        self._response: requests.Response | None = None
+        self._closing = False
+        self._http, self._request = http, request
+        threading.Thread(target=self._pump, daemon=True).start()
+
+    @property
+    def chunked(self) -> bool:
+        """True where the pieces are the chunks of the server, or of whoever is in between."""
+        return self.head is not None and self.head.headers.get("transfer-encoding", "").lower() == "chunked"
+
+    def wait(self, seconds: float) -> bool:
+        """Take in what comes within that time; true where anything came. Raises Unavailable for no answer."""
+        try:
+            arrival = self._arrivals.get(timeout=max(0.0, seconds))
+        except Empty:
+            return False
+        if isinstance(arrival, NoxError):
+            self.ended = time.monotonic()
+            raise arrival
+        if isinstance(arrival, RawAnswer):
+            self.head = arrival
+        elif isinstance(arrival, RawPiece):
+            self.pieces.append(arrival)
+            self.size += len(arrival.content)
+        else:
+            self.ended, self.broken = time.monotonic(), arrival
+        return True
+
+    def close(self) -> None:
+        """Let go of the connection without waiting for the server."""
+        self._closing = True
+        if self._response is not None:
+            try:
+                self._response.raw.shutdown()
+            except (ValueError, RuntimeError, *BROKEN):
+                pass  # it had ended by itself
+
+    def _pump(self) -> None:
+        request = self._request
+        try:
+            response = self._response = self._http.ask(
+                request.path, params=request.params, headers=request.headers, limit=AnswerLimit.of_stream()
+            )
+            with response:
+                self._arrivals.put(RawAnswer(response.status_code, _headers(response)))
+                chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+                source = response.raw.read_chunked(LARGEST_CHUNK) if chunked else iter(self._read, b"")
+                for content in source:
+                    self._arrivals.put(RawPiece(time.monotonic(), content))
+                    if self._closing:
+                        break
+            self._arrivals.put(False)
+        except NoxError as error:
+            self._arrivals.put(error)
+        except BROKEN:
+            self._arrivals.put(True)
+
+    def _read(self) -> bytes:
+        assert self._response is not None
+        piece: bytes = self._response.raw.read1(READ_SIZE)
+        return piece
+
+
+def _headers(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _elsewhere(response: requests.Response) -> bool:
+    location = response.headers.get("Location")
+    if response.status_code not in REDIRECTS or not location:
+        return False
+    ours = read_url(response.url)
+    try:
+        return follow(ours, location).origin != ours.origin
+    except ValueError:
+        return True

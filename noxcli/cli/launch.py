@@ -1,0 +1,261 @@
+"""What `run` and `rerun` do once their command line is read: one run, from its inputs to its output."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.deliver import Destination, check_directory, deliver, destination
+from noxcli.cli.follow import attend, judge, policy_of
+from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting, Waiting
+from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.prepare import checked, chosen_version, given_inputs, require_time, show_request, stored
+from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.files import check_target
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs
+from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Workflow
+from noxcli.outputs.choose import check_keys
+from noxcli.retry import Patience
+from noxcli.runs.doubt import KnownStarts
+from noxcli.runs.likeness import Comparison
+from noxcli.runs.start import Moment, Wanted, start_run
+from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
+from noxcli.signals import Interrupted
+from noxcli.state.statefile import State, write_state
+from noxcli.timing import Deadline, parse_time
+
+if TYPE_CHECKING:
+    from noxcli.cli.once import Once
+
+LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command line of one start; times are in seconds."""
+
+    workflow: str
+    given: Given
+    starting: Starting
+    delivering: Delivering
+    state_file: str | None
+    reporting: Reporting
+    timeout: float | None
+    following: FollowingOwn
+    common: Common
+
+
+def launch(ctx: typer.Context, asked: Asked) -> None:
+    """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
+    waiting = Waiting(asked.timeout, asked.following.retry_for)
+    call = begin(ctx, asked.common, waiting, asked.delivering, asked.reporting, subject=asked.workflow)
+    into = destination(ctx, asked.delivering)
+    check_start(asked)
+    inputs = given_inputs(call.context, asked.given)
+    with call.connect():
+        check_targets(asked, into)
+        start = prepared(call, asked.workflow, inputs, asked.starting, asked.delivering.raw)
+        see_through(start, asked, into)
+
+
+def check_start(asked: Asked) -> None:
+    """Find out what keeps a run from being started, before a server is asked.
+
+    Raises UsageProblem, and TimedOutBeforeStart for a limit of no time.
+    """
+    starting = asked.starting
+    if asked.timeout == 0:
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
+    if asked.reporting.asserts and (starting.detach or starting.dry_run):
+        raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
+    if starting.once is not None and not starting.once.strip():
+        raise UsageProblem("--once has an empty KEY", "name the run, as in --once nightly-2026-01-31, or write auto")
+
+
+def check_targets(asked: Asked, into: Destination | None) -> None:
+    """Find out before anything is started what could not be written at the end. Raises UsageProblem."""
+    check_directory(into)
+    if asked.state_file is not None:
+        check_target(Path(asked.state_file), "--state-file")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start with all that it needs; `known` is the workflow as far as it was read."""
+
+    call: Invocation
+    starting: Starting
+    found: Workflow
+    known: Workflow | None
+    inputs: Inputs
+    version_id: str | None
+    patience: Patience
+    portion: Portion = WHOLE_WORKFLOW
+
+    def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body that starts the run."""
+        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.portion)
+
+    def begin(self, state_file: str | None) -> tuple[Run, bool]:
+        """Return the run, started now or, with --once, by an earlier call; and whether it was started now."""
+        key = self.starting.once
+        if key is None:
+            return self._send(state_file, None), True
+        from noxcli.cli.once import open_once  # loaded with --once alone
+
+        with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self.version_id)) as once:
+            once.wait_for_turn()
+            earlier = once.earlier(self._comparison(), self._recall, self.patience)
+            if earlier is None:
+                return self._send(state_file, once), True
+        context = self.call.context
+        context.outcome.run, context.outcome.confirmed = earlier, True
+        context.log.note_run(earlier)
+        self._note(state_file, earlier)
+        return earlier, False
+
+    def _comparison(self) -> Comparison:
+        nodes = inputs_of(self.known.definition) if self.known is not None and not self.starting.no_check else None
+        return Comparison(nodes, self.inputs.secret)
+
+    def _send(self, state_file: str | None, once: "Once | None") -> Run:
+        """Store the files and start the run, once."""
+        call, context, api = self.call, self.call.context, self.call.api
+        payload = stored(call, self.inputs, self.patience)
+        require_time(call.deadline)
+        context.enter(Phase.START)
+        comparison = self._comparison()
+        wanted = Wanted(self.found.id, comparison.of(payload), comparison, self._recall)
+
+        def send() -> Run:
+            moment = Moment(api, context.clock)
+            # From the request until its id is written down, a signal waits: the id must not be lost.
+            with context.signals.held():
+                started = context.signals.finish_first(
+                    lambda: api.create_run(
+                        self.found.id,
+                        payload,
+                        version_id=self.version_id,
+                        callback_url=self.starting.callback_url,
+                        portion=self.portion,
+                    ),
+                    call.deadline.left(LONGEST_START),
+                )
+                context.outcome.run, context.outcome.inputs = started, self.inputs.shown()
+                if once is not None:
+                    once.started(started)
+                context.log.note_run(started)
+                digest, shown = wanted.input.digest, context.outcome.inputs
+                context.history.begin(started, context.base_url, shown, digest, moment.by_server())
+                context.cache.run(started, (self.known or self.found).name)
+                self._note(state_file, started)
+                context.terminal.note(f"started run {started.id}")
+            return started
+
+        if once is not None:
+            once.intend(wanted)
+        try:
+            return start_run(api, send, wanted, patience=self.patience, clock=context.clock, deadline=call.deadline)
+        except (NoxError, Interrupted) as error:
+            in_doubt = isinstance(error, NoxError) and error.leaves_doubt
+            if once is not None and context.outcome.run is None and not in_doubt:
+                once.withdraw()
+            raise
+
+    def _note(self, state_file: str | None, run: Run) -> None:
+        """Tell others of the run, and how to come back to it."""
+        context = self.call.context
+        _note_state(context, state_file, run)
+        _note_for_others(context, run)
+        context.way_back = context.line_to_stream(run.id)
+
+    def _recall(self, _: Collection[str]) -> KnownStarts:
+        """Return what this user's history knows of earlier runs."""
+        known = KnownStarts()
+        context = self.call.context
+        for run in context.history.earlier(context.base_url, self.found.id):
+            known.digests[run.run_id] = run.input_digest
+            known.note(run.run_id, run.created_at, parse_time(run.sent_at), None)
+        return known
+
+
+def prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None) -> Start:
+    """Return the start, its inputs checked against the workflow. Raises as `checked` and `chosen_version`."""
+    call.context.enter(Phase.PREFLIGHT)
+    patience = call.patience(out_of_time=TimedOutBeforeStart)
+    found = call.workflow(workflow, patience)
+    known = found if found.nodes else None  # a list of workflows has told it all
+    version = chosen_version(call, found, starting, patience)
+    if not starting.no_check:
+        known, inputs = checked(call, found, inputs, patience, named=workflow, version=version)
+        for line in check_keys(raw or [], known.definition):
+            call.context.terminal.note(f"warning: {line}")
+    return Start(call, starting, found, known, inputs, version.id if version else None, patience)
+
+
+def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
+    """Start the run and follow it to its output, as far as the options ask for it.
+
+    Raises as the steps do; where a signal is to stop the run, Interruption with what became of it.
+    """
+    call, context, following = start.call, start.call.context, asked.following
+    if asked.starting.dry_run:
+        show_request(context, start.found, start.request(start.inputs.shown()))
+        return
+    run, fresh = start.begin(asked.state_file)
+    if asked.starting.detach:
+        context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+        if context.writes_text:
+            context.terminal.write(f"{run.id}\n")
+        return
+    if not fresh and following.on_interrupt is None:
+        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may follow it as well
+    try:
+        finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
+        judge(call, finished)
+        deliver(call, finished, asked.delivering, into, workflow=start.known)
+    except Interrupted as signal:
+        if not context.stops_runs(following.on_interrupt):
+            raise
+        raise _stopped(call, signal) from None
+
+
+def _note_state(context: Context, state_file: str | None, started: Run) -> None:
+    if state_file is not None:
+        try:
+            mask = context.terminal.mask
+            write_state(Path(state_file), State(mask(started.id), mask(started.workflow_id), context.base_url))
+        except NoxError as error:
+            context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
+
+
+def _note_for_others(context: Context, started: Run) -> None:
+    try:
+        context.reports.started(started, context.terminal.mask)
+    except NoxError as error:
+        context.terminal.complain(f"noxcli: {error.line()}")  # as with the state file
+
+
+def _stopped(call: Invocation, signal: Interrupted) -> Interruption:
+    """Stop the run and say how it ended."""
+    context = call.context
+    run = context.outcome.run
+    assert run is not None
+    context.way_back = None
+    try:
+        run = context.outcome.run = stop_run(call.api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+        context.outcome.confirmed = True
+    except NoxError as error:
+        hint = f"stop it with: noxcli stop {run.id}"
+        return Interruption(
+            f"interrupted by {signal}; run {run.id} could not be stopped: {error.message}", hint, number=signal.number
+        )
+    if run.settled:
+        return Interruption(f"interrupted by {signal}; run {run.id} is {run.status}", number=signal.number)
+    still = not_stopped(run)
+    return Interruption(f"interrupted by {signal}; {still.message}", still.hint, number=signal.number)

@@ -1,0 +1,157 @@
+"""Waits that may end before the run does: at a condition of --for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from noxcli.cli.follow import explainer, follower_of, let_go, not_finished, noted
+from noxcli.cli.invocation import Invocation
+from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet, UsageProblem
+from noxcli.inputs.definition import outputs_of
+from noxcli.models import Finished, Run, Started, Workflow
+from noxcli.outputs.choose import check_keys, keys_in
+from noxcli.outputs.values import pointer_to
+from noxcli.render.pipe import EventDocuments
+from noxcli.render.playing import play
+from noxcli.render.wait_line import waiting_line
+from noxcli.reports.result import verdict_of
+from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, read_condition, resolved_condition
+from noxcli.runs.follow import Burst, Follower, Policy
+from noxcli.runs.progress import Progress
+from noxcli.timing import Deadline
+
+READ_BESIDE = 10.0  # seconds for one read of the record or the workflow beside the stream
+
+
+def read_conditions(texts: Sequence[str], *, streams: bool) -> list[Condition]:
+    """Return the conditions of --for; `streams` is false where no event will be read.
+
+    Raises UsageProblem for one that is not valid, or that nothing could meet.
+    """
+    conditions = [read_condition(text) for text in texts]
+    blind = next((one for one in conditions if one.kind is Kind.EVENT and not streams), None)
+    if blind is not None:
+        raise UsageProblem(
+            f"--for {blind.text!r} needs the event stream", "drop --no-stream or --timeout 0, or wait for a node"
+        )
+    return conditions
+
+
+def how_far(progress: Progress) -> tuple[float | None, str]:
+    """Return the share of the work that is done, where that is known, and how the run is in words."""
+    at_work = [node.name for node in list(progress.nodes.values()) if node.running]
+    share = progress.percent / 100 if progress.percent else None
+    return share, f"{progress.status}{f' at {at_work[0]!r}' if at_work else ''}"
+
+
+def wait_until(call: Invocation, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
+    """Wait for the first condition that the run meets, and print which it was.
+
+    Raises Unmet where the run ends without; RunPaused, NotFinished and TimedOut where it has not ended; UsageProblem
+    for a node or an output that the workflow lacks.
+    """
+    context, outcome = call.context, call.context.outcome
+    outcome.conditional = True
+    patience = call.patience(gave_up=LostContact)
+    found = outcome.run = call.run(text, patience)
+    outcome.confirmed = True
+    workflow = _known_workflow(call, found)
+    conditions = _checked_conditions(call, conditions, workflow)
+    # What a run that was found by its id alone lacks: its output, and its nodes.
+    run = found if found.with_output else patience.keep_trying(lambda: call.api.get_run(found.workflow_id, found.id))
+    thorough = any(one.kind in {Kind.NODE, Kind.EVENT} for one in conditions)
+    progress, follower = follower_of(call, run, replace(policy, every_event=thorough), workflow)
+    outcome.progress = progress
+    watch = _watch(call, conditions, progress, run, workflow, policy)
+    once = call.deadline.seconds == 0
+    try:
+        with noted(outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
+            play(watch.until(_looked_at(follower, once=once)), progress, [context.log_keeper(run)])
+        run = follower.run
+    except TimedOut as late:
+        try:
+            run = let_go(call, outcome, policy, late)
+        except TimedOut:
+            context.tell(outcome.run or run)
+            raise
+        play(watch.until([[Finished(run)]]), progress, [])
+    _conclude_wait(call, run, watch)
+
+
+def _looked_at(follower: Follower, *, once: bool) -> Iterator[Burst]:
+    yield [Started(follower.run)]
+    if not once:
+        yield from follower.updates()
+
+
+def _known_workflow(call: Invocation, run: Run) -> Workflow | None:
+    """Return the workflow with its nodes, None after a warning where it can't be read."""
+    if run.workflow is not None and run.workflow.nodes:
+        return run.workflow
+    try:
+        return call.api.get_workflow(run.workflow_id, within=call.deadline.left(READ_BESIDE) or READ_BESIDE)
+    except NoxError as error:
+        call.context.terminal.note(
+            f"warning: the names in --for are not checked, since the workflow can't be read: {error.message}"
+        )
+        return None
+
+
+def _checked_conditions(
+    call: Invocation, conditions: Sequence[Condition], workflow: Workflow | None
+) -> list[Condition]:
+    """Return the conditions with the ids of their nodes. Raises UsageProblem for a node or an output that is none."""
+    warnings = list(doubtful_words(conditions))
+    if workflow is not None:
+        keys = [one.name for one in conditions if one.kind is Kind.OUTPUT]
+        warnings += check_keys(keys, workflow.definition, "--for output:")
+        conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
+    for line in warnings:
+        call.context.terminal.note(f"warning: {line}")
+    return list(conditions)
+
+
+def _watch(
+    call: Invocation,
+    conditions: Sequence[Condition],
+    progress: Progress,
+    run: Run,
+    workflow: Workflow | None,
+    policy: Policy,
+) -> ConditionWatch:
+    nodes = (outputs_of(workflow.definition) if workflow is not None else None) or ()
+
+    def find(output: Any, name: str) -> str | None:
+        keys = keys_in(output, [name], nodes)[0]
+        return pointer_to((keys[0],)) if keys else None
+
+    return ConditionWatch(
+        conditions,
+        progress,
+        EventDocuments(call.context.terminal.mask).of,
+        lambda: call.api.get_run(run.workflow_id, run.id, within=call.deadline.left(READ_BESIDE)),
+        find,
+        Deadline(call.context.clock, policy.poll_interval),
+    )
+
+
+def _conclude_wait(call: Invocation, run: Run, watch: ConditionWatch) -> None:
+    context, outcome = call.context, call.context.outcome
+    context.enter(Phase.RUN)
+    if watch.met is None and run.status == "failed":
+        outcome.progress = explainer(context, call.api).explain(run, call.deadline, seen=watch.progress)
+        watch.look()
+    if watch.met is not None:
+        outcome.matched = watch.met.document()
+        context.tell(run, watch.met.condition.text)
+        return
+    context.tell(run)
+    if run.paused:
+        raise verdict_of(run) or not_finished(run)
+    if not run.settled:
+        raise not_finished(run)
+    asked = " or ".join(f"--for {one.text!r}" for one in watch.conditions)
+    verdict = verdict_of(run, watch.progress.why)
+    ended = f"run {run.id} completed" if verdict is None else verdict.message
+    raise Unmet(f"{ended}; it never met {asked}")

@@ -1,0 +1,147 @@
+"""`noxcli probe`: how this server behaves where the API's documentation is silent, as a table and as switches."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from noxcli.cli import options
+from noxcli.cli.context import Context
+from noxcli.cli.grouped import group, grouped
+from noxcli.cli.groups import Common, Delivering, Given, Waiting
+from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.prepare import checked, given_inputs, stored
+from noxcli.errors import ExitCode, Phase, UsageProblem
+from noxcli.files import check_target, save
+from noxcli.models import Workflow
+from noxcli.probe.learned import Learned, Sureness, switches_text
+from noxcli.render.table import Layout, for_eyes, with_tabs
+
+PROBE_SCHEMA = "noxcli.probe/1"
+PROBE_COLUMNS = Layout(
+    ("WHAT", "SEEN", "HOW SURE", "HOW IT WAS ASKED"), cut=("WHAT", "SEEN", "HOW IT WAS ASKED"), wraps=True
+)
+LONGEST_TRIAL = 600.0  # seconds
+
+
+@group
+class Asking:
+    """What may be asked of the server."""
+
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Learn from this run. [default: the newest completed one]", show_default=False
+        ),
+    ] = None
+    start: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, max=2, help="Start up to N runs: one to watch, a second one to stop."),
+    ] = 0
+    max_requests: Annotated[int, typer.Option(metavar="N", min=1, help="Send at most N requests.")] = 80
+    watch: Annotated[
+        float,
+        typer.Option(parser=options.some_time, metavar="DUR", help="Watch a silent event stream for this long."),
+    ] = 20.0
+    write: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write what was learned for sandbox --switches.")
+    ] = None
+
+
+@grouped
+def probe(
+    ctx: typer.Context,
+    workflow: options.WorkflowArgument,
+    *,
+    given: Given,
+    asking: Asking,
+    as_json: options.DocumentOption = False,
+    query: options.QueryOption = None,
+    waiting: Waiting,
+    common: Common,
+) -> None:
+    """Learn how a server behaves where the API's documentation is silent.
+
+    It reads a run that has ended. With --start it also starts runs, and stops those that go on when it ends. Nothing
+    that it prints or writes contains an id or a text of the server.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --quiet > answer.json && noxcli probe demo --watch 1s
+        noxcli probe demo 'User Input=hello' --start 2 --watch 1s --write switches.toml
+    """
+    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
+    context = call.context
+    if asking.write is not None:
+        check_target(Path(asking.write), "--write")
+    if not asking.start and (given.inputs or given.whole or given.secrets):
+        raise UsageProblem("inputs are for runs, and none is to be started", "add --start 1, or remove the inputs")
+    inputs = given_inputs(context, given)
+    from noxcli.probe.interview import interview, try_runs
+    from noxcli.probe.trial import Trier
+
+    with call.connect() as api:
+        patience = call.patience()
+        found = call.workflow(workflow, patience)
+        known = found if found.nodes else patience.keep_trying(lambda: api.get_workflow(found.id))
+        evidence = _evidence(call, known, asking)
+        if asking.start:
+            known, inputs = checked(call, known, inputs, patience, named=workflow)
+            payload = stored(call, inputs, patience)
+            longest, note = call.deadline.left(LONGEST_TRIAL), context.terminal.note
+            trier = Trier(evidence.asker, found.id, asking.watch, longest, note, context.signals.held)
+            try_runs(evidence, trier, payload, asking.start)
+        learned = list(interview(evidence, context.terminal.note))
+    _show(context, learned, sum(trial.run_id is not None for trial in evidence.trials))
+    if asking.write is not None:
+        save(Path(asking.write), (line.encode() for line in switches_text(learned)))
+        context.terminal.note(f"serve this behavior: noxcli sandbox --switches {asking.write}")
+
+
+def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:
+    from noxcli.probe.asking import Asker
+    from noxcli.probe.evidence import Evidence
+
+    run_id = None
+    if asking.run is not None:
+        run = call.run(asking.run, call.patience())
+        if run.workflow_id != workflow.id:
+            raise UsageProblem("the run of --run is not one of this workflow", "name a run of the workflow")
+        run_id = run.id
+    call.context.enter(Phase.FOLLOW)
+    asker = Asker(call.api, max(0, asking.max_requests - call.context.log.requests))
+    return Evidence(asker, workflow.id, workflow.definition, asking.watch, run_id)
+
+
+def _show(context: Context, learned: Sequence[Learned], started: int) -> None:
+    terminal = context.terminal
+    if not context.writes_text:
+        context.write_document(
+            {
+                "schema": PROBE_SCHEMA,
+                "ok": True,
+                "exit_code": int(ExitCode.OK),
+                "requests": context.log.requests,
+                "runs_started": started,
+                "findings": [
+                    {
+                        "name": each.name,
+                        "what": each.what,
+                        "seen": None if each.seen.sure is Sureness.NOT_SEEN else each.seen.text,
+                        "sure": str(each.seen.sure),
+                        "how": each.seen.how,
+                        "switch": each.name if each.switch else None,
+                        "value": each.value,
+                    }
+                    for each in learned
+                ],
+            }
+        )
+    else:
+        rows = [(each.what, each.seen.text, each.seen.sure.replace("_", " "), each.seen.how) for each in learned]
+        if terminal.read_by_eyes:
+            terminal.show(for_eyes(terminal, PROBE_COLUMNS, rows))
+        else:
+            terminal.write(with_tabs(rows))
+    seen = sum(each.seen.sure is not Sureness.NOT_SEEN for each in learned)
+    terminal.note(f"{seen} of {len(learned)} seen; requests: {context.log.requests}, runs started: {started}")

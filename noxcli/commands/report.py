@@ -1,0 +1,140 @@
+"""`noxcli report`: an HTML page about a run, saved events or documents, or a batch."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from noxcli.cli.context import Context
+from noxcli.cli.follow import not_finished
+from noxcli.cli.grouped import grouped
+from noxcli.cli.groups import Common, Waiting
+from noxcli.cli.invocation import Invocation, begin
+from noxcli.commands.inspect import Inside, inside_of
+from noxcli.errors import ExitCode, Phase, UsageProblem
+from noxcli.files import check_target, reason_of, save
+from noxcli.reports.result import Outcome, verdict_of
+from noxcli.runs.resolve import one_run
+from noxcli.timing import seconds_between
+
+DASH = "-"  # stdin, or stdout
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|FILE|DIR",
+        help="A run; a file of --format ndjson, --json or batch results, - for stdin; or a batch's directory.",
+        show_default=False,
+    ),
+]
+PageFile = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE; - is stdout.")]
+
+
+@grouped
+def report(
+    ctx: typer.Context,
+    source: Source,
+    *,
+    output: PageFile = DASH,
+    waiting: Waiting,
+    common: Common,
+) -> None:
+    """Write an HTML page about a run, saved events, or a batch.
+
+    The page needs no network. It shows the verdict, the nodes on a time axis, errors and outputs; of a batch, each row.
+    A run's page has no inputs, since the server does not say which of them are secret.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --format ndjson > events.ndjson
+        noxcli report events.ndjson -o run.html
+        # A run that somebody else started.
+        noxcli report @last -o run.html
+        # A batch, from its journal.
+        noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
+        noxcli batch qa rows.jsonl > /dev/null
+        noxcli report rows.jsonl.batch -o batch.html
+    """
+    call = begin(ctx, common, waiting, subject=source)
+    target = None if output == DASH else Path(output)
+    if target is not None:
+        check_target(target, "--output")
+    pieces = _pieces(call, source, Path() if target is None else target.parent)
+    if target is not None:
+        save(target, pieces)
+    else:
+        for piece in pieces:
+            call.context.terminal.write(piece)
+
+
+def _pieces(call: Invocation, source: str, base: Path) -> Iterator[bytes]:
+    """Return the page, with links that start from the directory `base`."""
+    path, mask = Path(source).expanduser(), call.context.terminal.mask
+    if source != DASH and path.is_dir():
+        from noxcli.batch.page import page_of
+        from noxcli.batch.report import Joined
+
+        return page_of(Joined.read([path]), mask, base)
+    if source == DASH or path.is_file():
+        return _of_file(call.context, source, path, base)
+    from noxcli.reports.html.run import Told, run_page
+
+    return run_page([Told(_document(call, source))], mask, base)
+
+
+def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
+    from noxcli.reports.html.rows import BatchAbout, rows_page
+    from noxcli.reports.html.run import run_page
+    from noxcli.reports.html.saved import read_saved
+
+    mask = context.terminal.mask
+    try:
+        with _opened(source, path) as file:
+            saved = read_saved(file, "stdin" if source == DASH else source, mask)
+    except OSError as error:
+        raise UsageProblem(f"can't read {source}: {reason_of(error)}") from None
+    if saved.runs:
+        return run_page(saved.runs, mask, base)
+    workflows = {row.get("workflow_id") for row in saved.rows}
+    workflow = next(iter(workflows)) if len(workflows) == 1 else None
+    return rows_page(BatchAbout(source, workflow), lambda: saved.rows, mask, base)
+
+
+def _opened(source: str, path: Path) -> AbstractContextManager[IO[bytes]]:
+    if source != DASH:
+        return path.open("rb")
+    return nullcontext(sys.stdin.buffer if sys.stdin is not None else io.BytesIO())
+
+
+def _document(call: Invocation, text: str) -> dict[str, Any]:
+    """Return the result document of a run, as the server tells of it now."""
+    context = call.context
+    with call.connect() as api:
+        context.outcome.may_exist = True
+        context.enter(Phase.FOLLOW)
+        patience = call.patience()
+        found = call.run(one_run(text, context.sources), patience)
+        if not found.with_output:
+            own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
+            found = replace(own, workflow=own.workflow or found.workflow)
+        inside = inside_of(call, found, patience)
+    ended = found.settled or found.paused
+    error = verdict_of(found, inside.progress.why) if ended else not_finished(found)
+    outcome = Outcome(text, found, confirmed=True, progress=inside.progress, error=error, phase=Phase.RUN)
+    document = outcome.document(error.exit_code if error else ExitCode.OK, context.terminal.mask)
+    return {**document, "nodes": [_timed(node, inside) for node in document["nodes"]]}
+
+
+def _timed(node: dict[str, Any], inside: Inside) -> dict[str, Any]:
+    """Return the node with the times that the run's data tell."""
+    told = inside.by_node.get(node["id"])
+    if told is None:
+        return node
+    return {
+        **node,
+        "started_s": seconds_between(inside.run.created_at, told.started_at),
+        "duration_s": told.duration_s,
+    }

@@ -1,0 +1,107 @@
+"""Requests to a server that is being learned: no more than allowed, not too fast, and not against its own limit."""
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from noxcli.api.raw import RawAnswer, RawRequest, RawStream
+from noxcli.errors import NoxError
+
+APART = 0.1  # seconds from one request to the next, at least
+LONGEST_REFUSAL = 30.0  # seconds that a 429 is waited for
+MOST_REFUSALS = 3  # in a row
+EVENT_HEADERS = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
+
+
+class RequestsSpent(Exception):
+    """No request is left of those that were allowed."""
+
+
+class RawApi(Protocol):
+    """What asking needs of the API."""
+
+    def ask_raw(self, request: RawRequest) -> RawAnswer: ...
+    def watch_raw(self, request: RawRequest) -> RawStream: ...
+
+
+class Asker:
+    """Sends each request once, and again only after a 429; every one counts. Raises RequestsSpent, Unavailable."""
+
+    def __init__(self, api: RawApi, most: int) -> None:
+        self.sent = 0
+        self.refusals: list[RawAnswer] = []
+        self.answers: list[RawAnswer] = []
+        self._api = api
+        self._most = most
+        self._last = float("-inf")
+
+    def get(
+        self, *parts: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> RawAnswer:
+        """Read a JSON document."""
+        return self.send(RawRequest("GET", ("v1", *parts), params or {}, headers or {}))
+
+    def post(self, *parts: str, body: Mapping[str, Any] | None = None) -> RawAnswer:
+        """Send a POST, which is not repeated but for a 429."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        return self.send(RawRequest("POST", ("v1", *parts), headers=headers, body=content))
+
+    def let_go(self, run_id: str) -> None:
+        """Stop a run of our own, whatever was allowed: it must not go on when nobody watches it."""
+        with suppress(NoxError):
+            self._api.ask_raw(RawRequest("POST", ("v1", "runs", run_id, "stop")))
+
+    def send(self, request: RawRequest) -> RawAnswer:
+        """Send any request."""
+        for _ in range(MOST_REFUSALS):
+            self._count()
+            answer = self._api.ask_raw(request)
+            if request.reads:
+                self.answers.append(answer)
+            if answer.status != 429:
+                break
+            self._wait_out(answer)
+        return answer
+
+    def watch(self, run_id: str, cursor: str | None = None) -> RawStream:
+        """Open a run's event stream; returns when its head is there, or the stream has failed."""
+        params = {} if cursor is None else {"etag": cursor}
+        request = RawRequest("GET", ("v1", "runs", run_id, "events"), params, EVENT_HEADERS)
+        for _ in range(MOST_REFUSALS):
+            self._count()
+            stream = self._api.watch_raw(request)
+            while stream.head is None and stream.ended is None:
+                stream.wait(1.0)
+            if stream.head is None:
+                break
+            self.answers.append(stream.head)
+            if stream.head.status != 429:
+                break
+            stream.close()
+            self._wait_out(stream.head)
+        return stream
+
+    def _count(self) -> None:
+        if self.sent >= self._most:
+            raise RequestsSpent
+        self.sent += 1
+        time.sleep(max(0.0, self._last + APART - time.monotonic()))
+        self._last = time.monotonic()
+
+    def _wait_out(self, answer: RawAnswer) -> None:
+        self.refusals.append(answer)
+        time.sleep(min(LONGEST_REFUSAL, _retry_after(answer.headers.get("retry-after", ""))))
+
+
+def _retry_after(text: str) -> float:
+    if text.isdecimal() and text.isascii():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 1.0

@@ -1,0 +1,142 @@
+"""A watched event stream taken apart: each frame with the form in which it came."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from noxcli.api.raw import RawStream
+
+LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
+LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are looked at
+LINE_END_NAMES = {b"\n": "lf", b"\r\n": "crlf", b"\r": "cr"}
+LOOK_APART, ASK_APART = (
+    0.2,
+    0.02,
+)  # seconds after which `enough` is asked though nothing came, and from one time to the next
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """One frame; `piece` is the number of the piece that ends it, `at` when that came, `fields` its lines in order."""
+
+    at: float
+    piece: int
+    fields: tuple[tuple[str, str], ...]
+    line_ends: frozenset[bytes]
+    content: bytes
+
+    @property
+    def name(self) -> str | None:
+        """What its `event:` line says."""
+        return next((value for key, value in self.fields if key == "event"), None)
+
+    @property
+    def envelope(self) -> dict[str, Any] | None:
+        """The Noxus envelope in it, None in a keep-alive and anything else."""
+        text = "\n".join(value for key, value in self.fields if key == "data")
+        try:
+            value = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+
+    @property
+    def comment(self) -> bool:
+        """True where it has comments and nothing else."""
+        return all(key == "" for key, _ in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a stream has brought so far. `alive` is true where all of a run's events were watched as they happened."""
+
+    how: str
+    alive: bool
+    status: int
+    frames: tuple[RawFrame, ...]
+    pieces: int
+    closed: bool
+    broken: bool
+    chunked: bool
+    silent_for: float  # seconds, since its last byte
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def events(self) -> list[RawFrame]:
+        """The frames that are events of the run."""
+        return [frame for frame in self.frames if frame.envelope is not None]
+
+    @property
+    def envelopes(self) -> list[dict[str, Any]]:
+        """What these events say."""
+        return [found for frame in self.frames if (found := frame.envelope) is not None]
+
+    @property
+    def keepalives(self) -> list[RawFrame]:
+        """The frames that say nothing: comments, and named events without an envelope before the last."""
+        rest = [frame for frame in self.frames if frame.envelope is None]
+        last = self.frames[-1] if self.frames and self.closed else None
+        return [frame for frame in rest if frame.comment or frame is not last]
+
+    def told(self, *statuses: str, announced: bool = False) -> bool:
+        """True where an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
+        return any(
+            data.get("workflow_status") in statuses
+            or (not announced and each["type"] == "state" and data.get("status") in statuses)
+            for each in self.envelopes
+            if isinstance(data := each.get("data"), dict)
+        )
+
+
+def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
+    """Return what a stream has brought so far."""
+    ends = list(accumulate(len(piece.content) for piece in stream.pieces))
+    content = b"".join(piece.content for piece in stream.pieces)
+    frames, fields, line_ends, start, number = [], [], set(), 0, 0
+    for line in LINE.finditer(content.removeprefix(b"\xef\xbb\xbf")):
+        line_ends.add(line[2])
+        if line[1]:
+            key, _, value = line[1].decode("utf-8", "replace").partition(":")
+            fields.append((key, value.removeprefix(" ")))
+            continue
+        while ends[number] < line.end():
+            number += 1
+        if fields:
+            whole = content[start : line.end()]
+            frames.append(RawFrame(stream.pieces[number].at, number, tuple(fields), frozenset(line_ends), whole))
+        fields, line_ends, start = [], set(), line.end()
+    last = stream.pieces[-1].at if stream.pieces else None
+    return Watched(
+        how,
+        alive,
+        stream.head.status if stream.head else 0,
+        tuple(frames),
+        len(stream.pieces),
+        stream.ended is not None and not stream.broken,
+        stream.broken,
+        stream.chunked,
+        0.0 if last is None else (stream.ended or time.monotonic()) - last,
+        tuple(stream.head.headers.items()) if stream.head else (),
+    )
+
+
+def watch_out(stream: RawStream, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+    """Let a stream go on until it ends, has no event for so long, is larger than is looked at, or that is `enough`."""
+    until, asked = time.monotonic() + seconds, float("-inf")
+    while stream.ended is None and stream.size < LARGEST_STREAM:
+        # Asking is dear where a stream is long, and it comes in many pieces.
+        if time.monotonic() - asked > ASK_APART:
+            if enough():
+                break
+            asked = time.monotonic()
+        if (left := until - time.monotonic()) <= 0:
+            break
+        before = len(stream.pieces)
+        stream.wait(min(left, LOOK_APART))
+        # Keep-alives are no reason to go on watching.
+        if any(b'"type"' in piece.content for piece in stream.pieces[before:]):
+            until = time.monotonic() + seconds

@@ -1,0 +1,78 @@
+"""What a question is, and what was learned from it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+SWITCHES_FORMAT = "noxcli.switches/1"
+SwitchValue = str | bool | int | float
+W = TypeVar("W")
+
+
+class Sureness(StrEnum):
+    """How much an observation is worth: it stood in an answer, it was concluded from several, or there is none."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    NOT_SEEN = "not_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen, in words of ours: no id, no text of the server. `value` is for the switch, None to leave it."""
+
+    text: str
+    value: SwitchValue | None = None
+    how: str = ""
+    sure: Sureness = Sureness.CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[W]):
+    """One thing to learn. `name` is the switch's where `switch` is true; `needs` tells what was missing otherwise."""
+
+    name: str
+    what: str
+    ask: Callable[[W], Seen | None]
+    needs: str
+    switch: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The answer to a question."""
+
+    name: str
+    what: str
+    seen: Seen
+    switch: bool
+
+    @property
+    def value(self) -> SwitchValue | None:
+        """The switch's value, where there is one."""
+        return self.seen.value if self.switch and self.seen.sure is not Sureness.NOT_SEEN else None
+
+
+def not_seen(why: str) -> Seen:
+    """Return what stands for an answer that there is not."""
+    return Seen("not seen", None, why, Sureness.NOT_SEEN)
+
+
+def switches_text(learned: Iterable[Learned]) -> Iterator[str]:
+    """Yield the lines of a switches file: what was learned, and as comments what was not."""
+    learned = [each for each in learned if each.switch]
+    yield f'format = "{SWITCHES_FORMAT}"\n\n[switches]\n'
+    for each in learned:
+        if each.value is not None:
+            yield f"{each.name} = {_toml(each.value)}  # {each.seen.sure}\n"
+    yield "\n# Not seen:\n"
+    for each in learned:
+        if each.value is None:
+            yield f"# {each.name}\n"
+
+
+def _toml(value: SwitchValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

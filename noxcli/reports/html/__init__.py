@@ -1,0 +1,1 @@
+"""HTML reports: one page that needs no network, for a run or for a batch."""

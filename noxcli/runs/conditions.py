@@ -1,0 +1,222 @@
+"""The conditions of `wait --for`: read from the command line, and looked for in every update of a run."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from noxcli.errors import NoxError, Unfitting, UsageProblem
+from noxcli.models import PAUSED_STATUS, Finished, Paused, Polled, Run, RunEvent, Started, Update
+from noxcli.nearest import nearest
+from noxcli.query import Query
+from noxcli.runs.events import Burst
+from noxcli.runs.failures import FAILED
+from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progress, listed_status
+from noxcli.runs.resolve import resolve_node
+from noxcli.timing import Deadline
+
+RUN_WORDS = ("completed", "failed", "stopped", "paused", "queued", "running")
+NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
+SETTLED = 2.0  # seconds after which the failure of a node has failed its run, or has been handled
+CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
+
+
+class Kind(StrEnum):
+    """What a condition looks at."""
+
+    NODE = "node"
+    RUN = "run"
+    OUTPUT = "output"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One --for. `name` is the node's or the output's; `status` is None where any sign of the node will do.
+
+    `whole` is name and status as they were written: a node's own name may have an equals sign.
+    """
+
+    text: str
+    kind: Kind
+    name: str = ""
+    status: str | None = None
+    query: Query | None = None
+    whole: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The condition that was met first, and where: a node, a place in the output, or an event."""
+
+    condition: Condition
+    node: Node | None = None
+    pointer: str | None = None
+    event: Mapping[str, Any] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as the result document has it."""
+        node = self.node and {"id": self.node.id, "name": self.node.name, "status": self.node.status}
+        return {"condition": self.condition.text, "node": node, "pointer": self.pointer, "event": self.event}
+
+
+def read_condition(text: str) -> Condition:
+    """Return the condition of one --for. Raises UsageProblem with the way to write it."""
+    kind, colon, rest = text.partition(":")
+    if text.startswith("run="):
+        return Condition(text, Kind.RUN, status=_run_status(text))
+    if not colon or kind not in {Kind.NODE, Kind.OUTPUT, Kind.EVENT}:
+        raise UsageProblem(f"--for {text!r} is not a condition", f"write {CONDITION_FORMS}")
+    if not rest.strip():
+        raise UsageProblem(f"--for {text!r} names no {kind}", f"write {CONDITION_FORMS}")
+    if kind == Kind.EVENT:
+        return Condition(text, Kind.EVENT, query=Query.read(rest, "--for event:"))
+    if kind == Kind.OUTPUT:
+        return Condition(text, Kind.OUTPUT, name=rest)
+    name, equals, status = rest.rpartition("=")
+    if not equals:
+        return Condition(text, Kind.NODE, name=rest)
+    if not name or not status:
+        raise UsageProblem(f"--for {text!r} lacks a {'status' if name else 'node'}", "write node:NAME=STATUS")
+    return Condition(text, Kind.NODE, name=name, status=status, whole=rest)
+
+
+def _run_status(text: str) -> str:
+    word = text.removeprefix("run=")
+    if word == PAUSED_STATUS:
+        return word
+    if word not in RUN_WORDS:
+        near = nearest(word, RUN_WORDS)
+        hint = f"did you mean run={near}?" if near else f"a run is {', '.join(RUN_WORDS)}"
+        raise UsageProblem(f"--for {text!r}: {word!r} is not a status of a run", hint)
+    return PAUSED_STATUS if word == "paused" else word
+
+
+def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
+    """Return the condition with the id of its node; `names` are the workflow's nodes, none where they are not known.
+
+    Raises UsageProblem for a node that there is not.
+    """
+    if condition.kind is not Kind.NODE:
+        return condition
+    if condition.whole in {*names, *names.values()}:
+        return replace(condition, name=resolve_node(condition.whole, names), status=None)
+    return replace(condition, name=resolve_node(condition.name, names))
+
+
+def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
+    """Yield a warning for each node status that may be misspelt; the words of the API are not documented."""
+    for condition in conditions:
+        if condition.kind is Kind.NODE and condition.status is not None and condition.status not in NODE_WORDS:
+            near = nearest(condition.status, sorted(NODE_WORDS))
+            meant = f"; did you mean {near}?" if near else ""
+            yield f"--for {condition.text!r}: {condition.status!r} is not a known status of a node{meant}"
+
+
+@dataclass(slots=True)
+class ConditionWatch:
+    """Looks for conditions while updates are folded into `progress`, and keeps the first that is met.
+
+    `described` returns the event document of an update, `read` the run's record with its output, and `find` the place
+    in an output that a name means (RFC 6901). `again` limits how often the record is read beside the events.
+    """
+
+    conditions: Sequence[Condition]
+    progress: Progress
+    described: Callable[[Update], Mapping[str, Any] | None]
+    read: Callable[[], Run]
+    find: Callable[[Any, str], str | None]
+    again: Deadline
+    met: Match | None = None
+    _listed: dict[str, Deadline] = field(default_factory=dict)  # nodes that are told to be through, and no more
+    _go_on: frozenset[str] = frozenset()  # those of them after which the run went on
+
+    def until(self, bursts: Iterable[Burst]) -> Iterator[Burst]:
+        """Yield each update on its own, to be folded, until a condition is met: what flaps in a burst counts too."""
+        for burst in bursts:
+            for update in burst:
+                yield [update]
+                if self._meets(update):
+                    return
+            if not burst:
+                yield burst
+            if self._read_meets():
+                return
+
+    def look(self) -> bool:
+        """Look at the nodes again, now that more is known of them."""
+        return self._choose(None, None)
+
+    def _meets(self, update: Update) -> bool:
+        run = update.run if isinstance(update, Started | Polled | Paused | Finished) else None
+        return self._choose(update, run)
+
+    def _read_meets(self) -> bool:
+        """Read the record now and then for what no event tells: an output, or how a node ended that is only listed."""
+        listed = [
+            node.id for condition in self.conditions for node in self._nodes(condition) if node.status == EXECUTED
+        ]
+        self._listed = {each: self._listed.get(each) or Deadline(self.again.clock, SETTLED) for each in listed}
+        outputs = any(condition.kind is Kind.OUTPUT for condition in self.conditions)
+        if not (outputs or listed) or not self.again.passed:
+            return False
+        self.again.restart()
+        try:
+            run = self.read()
+        except NoxError:
+            return False  # the follower reads as well, and says what is wrong
+        self.progress.fold(Polled(run))
+        self._go_on = frozenset(node for node, settles in self._listed.items() if settles.passed and not run.settled)
+        return self._choose(None, run)
+
+    def _choose(self, update: Update | None, run: Run | None) -> bool:
+        """Keep the first condition, in the order of the command line, that what is known now meets."""
+        event = self.described(update) if update is not None else None
+        told = event if isinstance(update, RunEvent) else None
+        matches = (self._match(condition, run, event, told) for condition in self.conditions)
+        self.met = next((match for match in matches if match is not None), None)
+        return self.met is not None
+
+    def _match(
+        self,
+        condition: Condition,
+        run: Run | None,
+        event: Mapping[str, Any] | None,
+        told: Mapping[str, Any] | None,
+    ) -> Match | None:
+        match condition.kind:
+            case Kind.RUN:
+                return Match(condition) if run is not None and run.status == condition.status else None
+            case Kind.NODE:
+                node = next((node for node in self._nodes(condition) if self._is(node, condition.status)), None)
+                return Match(condition, node, event=told) if node is not None else None
+            case Kind.OUTPUT:
+                pointer = self.find(run.output, condition.name) if run is not None else None
+                return Match(condition, pointer=pointer) if pointer is not None else None
+            case Kind.EVENT:
+                return Match(condition, event=event) if event is not None and _holds(condition, event) else None
+
+    def _nodes(self, condition: Condition) -> Iterator[Node]:
+        nodes = self.progress.nodes.values() if condition.kind is Kind.NODE else ()
+        return (node for node in nodes if condition.name in {node.id, node.name})
+
+    def _is(self, node: Node, status: str | None) -> bool:
+        if status is None:
+            return node.status != WAITING
+        if status in DONE:
+            # A node that is only listed as worked through may have failed: then its run is about to fail.
+            word = node.status if node.status != EXECUTED else listed_status(self.progress.details, node.id)
+            return (word in DONE and word != EXECUTED) or (node.status == EXECUTED and node.id in self._go_on)
+        if status in FAILED:
+            return node.failed
+        if status in SKIPPED:
+            return node.status in SKIPPED
+        return node.running if status == "running" else node.status == status
+
+
+def _holds(condition: Condition, event: Mapping[str, Any]) -> bool:
+    assert condition.query is not None
+    try:
+        return condition.query.of(event) is True
+    except Unfitting:
+        return False  # events differ: what fits one need not fit the next

@@ -1,0 +1,100 @@
+"""Take the pictures of docs/report.md: HTML reports of a run and of a batch, in Chromium, light and dark.
+
+Usage: python scripts/make_report_pictures.py
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from noxcli.sandbox.faults import Cut
+from noxcli.sandbox.scenario import Node, Scenario, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import State, Step, alongside, node_fails, node_runs, node_skipped, words
+
+DOCS = Path(__file__).parent.parent / "docs"
+NOXCLI = [sys.executable, "-m", "noxcli"]
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
+)
+SCHEMES = {"light": 1, "dark": 0}  # Chromium's preferredColorScheme
+REFUSED = "The model refused the text: 140,000 tokens, 128,000 are allowed"
+SPEED = 4
+
+BRIEFING = Scenario(
+    "morning briefing",
+    nodes=[
+        input_node("Topic"),
+        *map(Node, ("Plan", "Search the web", "Read the archive", "Check facts", "Ask an expert", "Summarise", "Send")),
+    ],
+    script=[
+        *node_runs("Plan", seconds=0.8),
+        *alongside(
+            node_runs("Search the web", words("one two three four five six", 2), seconds=3.2),
+            node_runs("Read the archive", seconds=1.4),
+        ),
+        *node_runs("Check facts", seconds=1.9),
+        *node_skipped("Ask an expert"),
+        *node_fails("Summarise", REFUSED, seconds=2.6),
+    ],
+    status="failed",
+    faults={"events": [Cut(10, "abort")]},
+)
+
+
+def _review(inputs: dict[str, Any]) -> list[Step]:
+    chance = random.Random(inputs["Ticket"])  # the same picture each time
+    seconds, fate = chance.lognormvariate(0.6, 0.5), chance.random()
+    if fate < 0.06:
+        return [*node_runs("Fetch", seconds=0.2), *node_fails("Review", REFUSED, seconds=seconds), State("failed")]
+    if fate < 0.1:
+        return [*node_fails("Fetch", f"timeout after {chance.randint(20, 40)} s", seconds=seconds), State("failed")]
+    return [*node_runs("Fetch", seconds=0.2), *node_runs("Review", seconds=seconds)]
+
+
+REVIEW = Scenario(
+    "review",
+    nodes=[input_node("Ticket"), Node("Fetch"), Node("Review"), output_node("Answer")],
+    script=_review,
+    output=lambda inputs: {"Answer": inputs["Ticket"]},
+)
+
+
+def call(*argv: str, env: Mapping[str, str]) -> None:
+    """Run noxcli, whatever it ends with."""
+    subprocess.run([*NOXCLI, *argv], env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def shoot(page: Path, name: str, height: int) -> None:
+    """Take a page in both schemes."""
+    for scheme, number in SCHEMES.items():
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+            target = DOCS / f"{name}-{scheme}.png"
+            look = f"--blink-settings=preferredColorScheme={number}"
+            where = [f"--user-data-dir={profile}", f"--window-size=1000,{height}", f"--screenshot={target}"]
+            command = ["chromium", *FLAGS, look, *where, page.as_uri()]
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory, Sandbox([BRIEFING, REVIEW], speed=SPEED) as sandbox:
+        os.chdir(directory)
+        env = {**os.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
+        env |= {"NOXCLI_STATE_DIR": directory, "NOXCLI_CACHE_DIR": directory}
+        call("run", "morning briefing", "Topic=the price of copper", "--report", "run.html", env=env)
+        rows = [json.dumps({"$id": f"ticket-{number}", "Ticket": str(number)}) for number in range(1000, 1200)]
+        Path("tickets.jsonl").write_text("\n".join(rows))
+        call("batch", "review", "tickets.jsonl", "--max-parallel", "32", "--report", "batch.html", env=env)
+        shoot(Path("run.html").absolute(), "report-run", 760)
+        shoot(Path("batch.html").absolute(), "report-batch", 1000)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""All switches of the sandbox crossed with each other, and every verb played against each combination."""

@@ -1,0 +1,477 @@
+"""Every verb and format, played against one combination of switches and judged by the oracle."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from noxcli.sandbox.faults import Cut
+from noxcli.sandbox.run import Run
+from tests.crossed import oracle
+from tests.crossed.oracle import Events
+from tests.crossed.stage import ESSAY, REASON, TABLE, VERSION, Seen, Stage
+
+CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting_human_feedback": 10}
+PAUSED = "awaiting_human_feedback"
+SLOWEST = 40.0  # seconds, slept ones included, that an honest verdict may take
+LIMITS = ("--timeout", "120s", "--retry-for", "60s")
+FOLLOWING = (*LIMITS, "--idle-timeout", "0.2s")
+WHY = "Question=why"
+ROWS = 5
+NEVER_KNOWN = "99999999999-0"
+
+
+@dataclass
+class Judge:
+    """Collects what is wrong with a call."""
+
+    stage: Stage
+    seen: Seen
+    wrong: list[str] = field(default_factory=list)
+
+    def expect(self, condition: object, *evidence: object) -> None:
+        """Note what was seen where it is not what it must be."""
+        if not condition:
+            self.wrong.append(" ".join(str(each) for each in evidence)[:600])
+
+    def ends(self, code: int, runs: int = 1) -> bool:
+        """Hold exit code, number of runs, requests and time against what they must be; true where the code is right."""
+        seen = self.seen
+        self.expect(seen.result.code == code, f"exit {seen.result.code} instead of {code}: {seen.result.err.strip()}")
+        self.expect("Traceback" not in seen.result.err, seen.result.err)
+        self.expect(len(seen.runs) == runs, f"{len(seen.runs)} runs instead of {runs}")
+        most = oracle.requests_at_most(self.stage.switches, max(1, runs))
+        self.expect(len(seen.requests) <= most, f"{len(seen.requests)} requests, at most {most}: {seen.requests}")
+        self.expect(seen.seconds < SLOWEST, f"{seen.seconds:.1f} s until the verdict")
+        return seen.result.code == code
+
+    def document(self, document: Mapping[str, Any], run: Run, status: str, *, delivers: bool = True) -> None:
+        """Hold a result document against the run."""
+        told = document["run"]
+        self.expect(told["status"] == status, "status", told["status"])
+        self.expect(told["confirmed"] is True, "not confirmed")
+        self.expect(told["id"] == run.id, "the run of somebody else")
+        for name in ("created_at", "finished_at"):
+            self.expect(_moment(told[name]) == getattr(run, name), name, told[name], getattr(run, name))
+        self.expect(told["duration_s"] is None or 0 <= told["duration_s"] < SLOWEST, "duration", told["duration_s"])
+        if status == "completed" and delivers:
+            self.expect(document["complete"] is True, "not complete")
+            self.output(document["output"], run)
+        if status == "failed":
+            self.expect(document["output"] in (None, {}), "output of a failed run", document["output"])
+
+    def output(self, given: Any, run: Run) -> None:
+        """Hold an output against the oracle's."""
+        expected = oracle.output(run, self.stage.switches)
+        plain = {key: _plain(value, self.seen.directory) for key, value in (given or {}).items()}
+        self.expect(plain == expected, "output", json.dumps(plain)[:250], "instead of", str(expected)[:250])
+
+    def events(self, promise: Events, ending: str) -> None:
+        """Hold the events against the server's own, and what is said about those that are missing."""
+        got, own, truth = self.seen.result.events, self.seen.result.own, self.seen.truth
+        self.expect(own.count("result") == 1, own.count("result"), "results")
+        told_apart = not oracle.is_blind(self.stage.switches)
+        ordered = oracle.is_subsequence(got, truth) or not told_apart
+        self.expect(ordered, "out of order or twice", _short(got), "of", _short(truth))
+        due = self.seen.truth[promise.first or 0 :]
+        missing = len(due) - len(self.seen.result.events)
+        gap = "gap" in own
+        self.expect(missing <= 0 or not promise.whole, missing, "events missing of", len(due))
+        self.expect(missing <= 0 or gap or promise.silent, missing, "events missing without a word")
+        self.expect(gap or not promise.gap, "no gap said")
+        announced = oracle.is_announced(self.stage.switches, ending)
+        excused = promise.gap or missing > 0 or not announced or promise.first is None
+        self.expect(not gap or excused, "a gap said, and nothing is missing")
+
+    def reason(self, text: str, *, live: bool) -> None:
+        """Whether the reason of the failure is told where it can be known, and its node always by name."""
+        if oracle.reason_is_known(self.stage.switches, live=live):
+            self.expect(REASON in text, "the reason is not told:", text)
+        else:
+            self.expect(REASON not in text, "a reason from nowhere:", text)
+
+
+Cell = Callable[[Stage], list[str]]
+CELLS: dict[str, Cell] = {}
+
+
+def cell(play: Callable[[Stage, str], Judge]) -> Callable[[Stage, str], Judge]:
+    """Register a cell; it is given a workflow name of its own."""
+    name = play.__name__.replace("_", "-")
+    CELLS[name] = lambda stage: play(stage, name).wrong
+    return play
+
+
+def _refused(judge: Judge, *, checked: bool = True) -> bool:
+    """True where a gateway lost the answer to the start: nobody can know, and nothing is started again."""
+    if not judge.stage.switches.gateway_refusals:
+        return False
+    if judge.ends(7):
+        told = judge.seen.result.err + judge.seen.result.text
+        rekeyed = judge.stage.switches.record_inputs != "as_given"
+        # Unchecked inputs are compared by their keys alone, which is said.
+        unlike = not checked and rekeyed and "may list other keys" in told
+        unread = judge.stage.switches.rate_limit and "can't be read" in told
+        judge.expect(judge.seen.run.id in told or unlike or unread, "no candidate")
+    return True
+
+
+def _run(stage: Stage, name: str, *argv: str, ending: str = "completed", cuts: tuple[Cut, ...] = ()) -> Judge:
+    workflow = stage.add(name, ending, watched="--no-stream" not in argv, cuts=cuts)
+    return Judge(stage, stage.call(workflow, "run", workflow, WHY, *argv, *FOLLOWING))
+
+
+@cell
+def run_text(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, watched=True)
+    judge = Judge(stage, stage.call(workflow, "run", name, WHY, "--raw", "Answer", *FOLLOWING))
+    if not _refused(judge) and judge.ends(0):
+        judge.expect(judge.seen.result.text == "Answer to: why", judge.seen.result.text)
+    return judge
+
+
+@cell
+def run_json(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--json")
+    if not _refused(judge) and judge.ends(0):
+        judge.document(judge.seen.result.json, judge.seen.run, "completed")
+    return judge
+
+
+@cell
+def run_content(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--format", "content")
+    if not _refused(judge) and judge.ends(0):
+        judge.expect(judge.seen.result.text == oracle.TEXT, judge.seen.result.text)
+    return judge
+
+
+@cell
+def run_ndjson(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--format", "ndjson")
+    if not _refused(judge) and judge.ends(0):
+        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
+        judge.events(oracle.live_events(stage.switches), "completed")
+    return judge
+
+
+@cell
+def run_cut(stage: Stage, name: str) -> Judge:
+    cuts = (Cut(4, "clean"), Cut(3, "torn"), Cut(2, "abort"))
+    judge = _run(stage, name, "--format", "ndjson", cuts=cuts)
+    if not _refused(judge) and judge.ends(0):
+        judge.events(oracle.live_events(stage.switches, cut=True), "completed")
+    return judge
+
+
+@cell
+def run_polls(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--json", "--no-stream")
+    if not _refused(judge) and judge.ends(0):
+        judge.document(judge.seen.result.json, judge.seen.run, "completed")
+        judge.expect(not any("/events" in request for request in judge.seen.requests), "a stream was opened")
+    return judge
+
+
+@cell
+def run_failed(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--format", "ndjson", ending="failed")
+    if not _refused(judge) and judge.ends(1):
+        document = judge.seen.result.lines[-1]["data"]
+        judge.document(document, judge.seen.run, "failed")
+        judge.events(oracle.live_events(stage.switches), "failed")
+        judge.reason(document["error"]["message"], live=True)
+        judge.expect("Write" in document["error"]["message"], "the node is not named", document["error"]["message"])
+    return judge
+
+
+@cell
+def run_failed_polls(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--json", "--no-stream", ending="failed")
+    if not _refused(judge) and judge.ends(1):
+        judge.document(judge.seen.result.json, judge.seen.run, "failed")
+        judge.reason(judge.seen.result.json["error"]["message"], live=False)
+    return judge
+
+
+@cell
+def run_stopped(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--format", "ndjson", ending="stopped")
+    if not _refused(judge) and judge.ends(3):
+        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "stopped")
+        judge.events(oracle.live_events(stage.switches), "stopped")
+    return judge
+
+
+@cell
+def run_paused(stage: Stage, name: str) -> Judge:
+    judge = _run(stage, name, "--format", "ndjson", ending=PAUSED)
+    if not _refused(judge) and judge.ends(10):
+        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, PAUSED)
+        judge.events(oracle.live_events(stage.switches), PAUSED)
+    return judge
+
+
+def _named(stage: Stage, workflow: str, run: Run, *argv: str) -> Judge:
+    return Judge(stage, stage.call(workflow, argv[0], f"{workflow}/{run.id}", *argv[1:], target=run))
+
+
+@cell
+def stream_live(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, watched=True)
+    judge = _named(stage, workflow, stage.start(workflow), "stream", "--format", "ndjson", *FOLLOWING)
+    if judge.ends(0):
+        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
+        judge.events(oracle.live_events(stage.switches), "completed")
+    return judge
+
+
+@cell
+def stream_ended(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--format", "ndjson", *FOLLOWING)
+    if judge.ends(0):
+        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
+        judge.events(oracle.ended_events(stage.switches, len(judge.seen.truth)), "completed")
+    return judge
+
+
+@cell
+def stream_from_a_position(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    run = stage.ended(workflow)
+    # Where events have no cursor, somebody has it from elsewhere.
+    cursor = run.log.cursors[4]
+    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", cursor, *FOLLOWING)
+    if judge.ends(0):
+        promise = oracle.ended_events(stage.switches, len(judge.seen.truth), after=5)
+        if stage.switches.cursor_inclusive and stage.switches.redis_ids == "none" and promise.first == 5:
+            promise = Events(first=4)  # nothing tells that the first event is the one that the cursor names
+        judge.events(promise, "completed")
+    return judge
+
+
+@cell
+def stream_from_nowhere(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    run = stage.ended(workflow)
+    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", NEVER_KNOWN, *FOLLOWING)
+    if judge.ends(0):
+        judge.events(oracle.ended_events(stage.switches, len(judge.seen.truth), known=False), "completed")
+    return judge
+
+
+@cell
+def stream_failed(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, "failed")
+    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--json", *FOLLOWING)
+    if judge.ends(1):
+        judge.document(judge.seen.result.json, judge.seen.run, "failed")
+        judge.reason(judge.seen.result.json["error"]["message"], live=False)
+    return judge
+
+
+@cell
+def wait(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, watched=True)
+    run = stage.start(workflow)
+    judge = Judge(stage, stage.call(workflow, "wait", run.id, "--json", *FOLLOWING))
+    if judge.ends(0):
+        judge.document(judge.seen.result.json, run, "completed", delivers=False)
+    return judge
+
+
+@cell
+def wait_failed(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, "failed")
+    judge = _named(stage, workflow, stage.ended(workflow), "wait", "--json", *FOLLOWING)
+    if judge.ends(1):
+        judge.document(judge.seen.result.json, judge.seen.run, "failed")
+        judge.reason(judge.seen.result.json["error"]["message"], live=False)
+    return judge
+
+
+@cell
+def fetch_output(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    run = stage.ended(workflow)
+    judge = Judge(stage, stage.call(workflow, "fetch-output", run.id, "--wait", "--json", *LIMITS))
+    if judge.ends(0):
+        judge.document(judge.seen.result.json, run, "completed")
+    return judge
+
+
+@cell
+def fetch_files(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    out = stage.directory / "out"
+    argv = ("fetch-output", "--wait", "--json", "--output-dir", str(out), *LIMITS)
+    judge = _named(stage, workflow, stage.ended(workflow), *argv)
+    if judge.ends(0):
+        judge.output(judge.seen.result.json["output"], judge.seen.run)
+        files = [path.read_bytes() for path in out.iterdir() if path.name != "manifest.json"]
+        judge.expect(TABLE in files, "the file is not there", sorted(out.iterdir()))
+        judge.expect(ESSAY.encode() in files, "the text is not there", sorted(out.iterdir()))
+    return judge
+
+
+@cell
+def fetch_failed(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, "failed")
+    judge = _named(stage, workflow, stage.ended(workflow), "fetch-output", "--wait", "--json", *LIMITS)
+    if judge.ends(1):
+        judge.reason(judge.seen.result.json["error"]["message"], live=False)
+    return judge
+
+
+@cell
+def stop(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, "going")
+    run = stage.start(workflow)
+    judge = Judge(stage, stage.call(workflow, "stop", run.id, "--json"))
+    if judge.ends(0):
+        judge.document(judge.seen.result.json, run, "stopped")
+    return judge
+
+
+@cell
+def stop_ended(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    run = stage.ended(workflow)
+    judge = _named(stage, workflow, run, "stop", "--json")
+    if judge.ends(0):
+        judge.document(judge.seen.result.json, run, "completed", delivers=False)
+    return judge
+
+
+@cell
+def inspect(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    run = stage.ended(workflow)
+    judge = _named(stage, workflow, run, "inspect", "--json", *LIMITS)
+    if judge.ends(0):
+        told = judge.seen.result.json
+        statuses = {node["name"]: node["status"] for node in told["nodes"]}
+        if not stage.switches.stale_reads:
+            judge.expect(told["run"]["status"] == "completed", told["run"])
+        done = {"executed"} if stage.switches.stale_reads else {"completed"}
+        judge.expect(statuses.get("Write") in done, statuses)
+    return judge
+
+
+@cell
+def inspect_failed(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, "failed")
+    judge = _named(stage, workflow, stage.ended(workflow), "inspect", "--json", *LIMITS)
+    if judge.ends(0) and not stage.switches.stale_reads:
+        told = judge.seen.result.json
+        judge.expect(told["run"]["status"] == "failed", told["run"])
+        judge.reason(str(told["error"]), live=False)
+        statuses = {node["name"]: node["status"] for node in told["nodes"]}
+        judge.expect(statuses.get("Write") != "completed", statuses)
+    return judge
+
+
+@cell
+def batch(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    rows = stage.directory / "rows.jsonl"
+    rows.write_text("".join(f'{{"Question": "q{number}"}}\n' for number in range(1, ROWS + 1)))
+    argv = ("batch", workflow, str(rows), "--poll-interval", "50ms", *LIMITS)
+    judge = Judge(stage, stage.call(workflow, *argv))
+    refused = bool(stage.switches.gateway_refusals)
+    if judge.ends(7 if refused else 0, ROWS):
+        inputs = sorted(next(iter(run.input.values())) for run in judge.seen.runs)
+        judge.expect(inputs == [f"q{number}" for number in range(1, ROWS + 1)], inputs)
+        lines = [line for line in judge.seen.result.lines if line["result"]["ok"]]
+        judge.expect(len(lines) == ROWS - refused, len(lines), "rows are ok")
+        for line in lines:
+            answer = next(iter(line["result"]["output"].values()))
+            text = answer["text"] if isinstance(answer, dict) else answer
+            judge.expect(text == f"Answer to: q{line['row']}", line["row"], text)
+    return judge
+
+
+def _odd_input(stage: Stage, name: str, refused: bool, *inputs: str) -> Judge:
+    workflow = stage.add(name, watched=True)
+    judge = Judge(stage, stage.call(workflow, "run", workflow, *inputs, "--no-check", "--json", *FOLLOWING))
+    if refused:
+        judge.ends(2, runs=0)
+        judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
+    elif not _refused(judge, checked=False):
+        judge.ends(0)
+    return judge
+
+
+@cell
+def unknown_input(stage: Stage, name: str) -> Judge:
+    return _odd_input(stage, name, stage.switches.unknown_input == "422", WHY, "Nope=1")
+
+
+@cell
+def input_of_wrong_type(stage: Stage, name: str) -> Judge:
+    return _odd_input(stage, name, stage.switches.wrong_type == "422", WHY, "Length=many")
+
+
+@cell
+def missing_input(stage: Stage, name: str) -> Judge:
+    return _odd_input(stage, name, stage.switches.missing_input == "422", "Length:=1")
+
+
+@cell
+def unlabelled_input(stage: Stage, name: str) -> Judge:
+    key = {"name": "bare", "numbered": "Input 3", "input": "input"}[stage.switches.unlabelled_input]
+    workflow = stage.add(name, watched=True)
+    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, f"{key}=hi", "--json", *FOLLOWING))
+    if not _refused(judge) and judge.ends(0):
+        judge.expect(judge.seen.run.values["bare"] == "hi", judge.seen.run.values)
+    return judge
+
+
+@cell
+def version_by_name(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, watched=True)
+    argv = ("run", workflow, WHY, "--version-id", VERSION, "--json", *FOLLOWING)
+    judge = Judge(stage, stage.call(workflow, *argv))
+    if stage.switches.versions == "404":
+        judge.ends(2, runs=0)
+    elif not _refused(judge) and judge.ends(0):
+        judge.expect(judge.seen.run.body.get("workflow_version_id"), "not that version")
+    return judge
+
+
+@cell
+def newest_run(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    runs = [stage.ended(workflow) for _ in range(4)]
+    judge = Judge(stage, stage.call(workflow, "runs", workflow, "--limit", "4", "--json", "--retry-for", "60s"))
+    if judge.ends(0, 4):
+        listed = [each["id"] for each in judge.seen.result.json["runs"]]
+        judge.expect(listed == [run.id for run in reversed(runs)], "not the newest first", listed)
+    return judge
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _plain(value: Any, directory: Path) -> Any:
+    """A file value as its name, and a file that was written as what is in it."""
+    if isinstance(value, dict) and "$file" in value:
+        path = directory / value["$file"]
+        return "a b.csv" if path.read_bytes() == TABLE else path.read_text()
+    if isinstance(value, dict) and "content_type" in value:
+        return value["name"]
+    if isinstance(value, dict):
+        return {key: _plain(inner, directory) for key, inner in value.items()}
+    return [_plain(inner, directory) for inner in value] if isinstance(value, list) else value
+
+
+def _short(events: list[dict[str, Any]]) -> str:
+    return re.sub(r"\s+", " ", ", ".join(f"{each['redisId']} {each['type']}" for each in events))[-300:]

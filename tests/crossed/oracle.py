@@ -1,0 +1,116 @@
+"""What each setting must lead to, written down apart from both sides: the client's code and the sandbox's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from noxcli.sandbox.run import Run
+from noxcli.sandbox.switches import Switches
+from tests.crossed.stage import ESSAY, OUTPUT, PIECES
+
+TEXT = "".join(PIECES)
+# Reads of the record that an ended run may take, beside those that lag.
+CALM_REQUESTS = 14
+
+
+@dataclass(frozen=True)
+class Events:
+    """Which events must come. What is missing has to be said, unless the server has forgotten it without a word."""
+
+    first: int | None = 0  # from which of the server's on; None: none have to come
+    whole: bool = True  # all from there on come
+    silent: bool = False  # what is missing may be missing without a word
+    gap: bool = False  # a gap has to be said, although all came that there was
+
+
+def is_announced(switches: Switches, ending: str) -> bool:
+    """Whether an event ends the run for a client."""
+    by_content = switches.end_announced_by == "content"
+    told = by_content or (switches.end_announced_by == "state" and not switches.null_data)
+    if ending in ("completed", "failed"):
+        return told
+    reaction = switches.on_stopped if ending == "stopped" else switches.on_paused
+    return reaction == "end" and (switches.end_announced_by != "state" or not switches.null_data)
+
+
+def output(run: Run, switches: Switches) -> dict[str, Any]:
+    """The output as noxcli delivers it: truncated texts are whole, everything else is as the server has it."""
+    found: dict[str, Any] = {}
+    for node in run.workflow.graph.outputs:
+        name, value = node.name, OUTPUT[node.name]
+        key = {"label": node.config["label"], "node_id": node.id, "node_id::name": f"{node.id}::output"}[
+            switches.output_keys
+        ]
+        if key in found:
+            if switches.duplicate_labels == "first":
+                continue
+            key = f"{key} (2)" if switches.duplicate_labels == "number" else key
+        is_cut = isinstance(value, str) and len(value) > switches.preview_limit
+        boxed = isinstance(value, str) and not is_cut and switches.inline_text == "container"
+        found[key] = {"text": value} if boxed else value
+        if name == "Table":
+            found[key] = "a b.csv"  # a value that names the file
+    return found
+
+
+def essay_is_cut(switches: Switches) -> bool:
+    """Whether the long text has to be fetched."""
+    return len(ESSAY) > switches.preview_limit
+
+
+def reason_is_known(switches: Switches, *, live: bool) -> bool:
+    """Whether anything that a client can ask tells why a run failed."""
+    replayed = live or switches.on_ended == "replay"
+    return {
+        "everywhere": True,  # the record's own logs have it
+        "run_logs": True,
+        "content": replayed,
+        "data": switches.run_data != "404",
+        "none": False,
+    }[switches.failure_detail]
+
+
+def is_blind(switches: Switches) -> bool:
+    """Whether nothing tells old events from new ones: no positions, contents that are all alike, and a short memory."""
+    return bool(switches.retained_events) and switches.redis_ids != "all" and switches.null_data
+
+
+def live_events(switches: Switches, *, cut: bool = False) -> Events:
+    """Of a run that is followed from its start; a connection that breaks can be too late to come back to."""
+    if not cut:
+        # A run is a little ahead of its stream, and a short memory may have lost its beginning by then.
+        return Events(whole=not switches.retained_events, silent=True)
+    lost = switches.on_ended != "replay" or switches.retained_events > 0
+    return Events(whole=not lost, silent=switches.retained_events > 0)
+
+
+def ended_events(switches: Switches, count: int, *, after: int | None = None, known: bool = True) -> Events:
+    """Of a run that has ended, from the start or from a position; the server may no longer know that."""
+    if switches.on_ended != "replay":
+        # A stream that is closed at once after a position looks like one whose position was the last.
+        return Events(first=None, whole=False, silent=switches.on_ended == "close" and (after is not None or not known))
+    oldest = max(0, count - switches.retained_events) if switches.retained_events else 0
+    first = 0 if after is None else after
+    if known and first >= oldest:
+        return Events(first=first)
+    # A server that replays what it has, without a word, looks like one that took the position.
+    refused = switches.on_unknown_cursor != "replay" and (after is not None or not known)
+    return Events(first=oldest, silent=not refused, gap=refused)
+
+
+def requests_at_most(switches: Switches, runs: int = 1) -> int:
+    """How many requests a call may take: lagging records, silence and refusals each cost some, none without end."""
+    most = CALM_REQUESTS + 2 * (switches.stale_reads + switches.late_output_reads)
+    most += 12 if "silent" in (switches.on_stopped, switches.on_paused, switches.after_end, switches.on_ended) else 0
+    most += 10 if switches.on_ended != "replay" or switches.closing_event != "none" else 0
+    most += 8 if switches.look_up != "served" else 0
+    most += 8 if switches.page_size < 10 or switches.page_limit < 10 else 0
+    most += 100 if switches.stop_seconds else 12 if switches.queue_seconds else 0  # which pass in real time
+    most *= 8 if switches.rate_limit else 1
+    return most * runs
+
+
+def is_subsequence(got: Sequence[Any], truth: Sequence[Any]) -> bool:
+    """Whether all of it comes in that order, each once."""
+    rest = iter(truth)
+    return all(any(event == one for one in rest) for event in got)

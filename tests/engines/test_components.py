@@ -1,0 +1,155 @@
+"""The action for GitHub and the component for GitLab, as a project uses them: installed, run, used, and canceled."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox.scenario import Scenario, input_node
+from noxcli.sandbox.steps import Sleep
+from tests.engines.farm import ROOT, Farm, needs_engine
+from tests.engines.test_ci_systems import UP, commit
+from tests.release.conftest import build
+from tests.release.conftest import built as built
+
+pytestmark = pytest.mark.engine
+
+PAGE = (ROOT / "docs/ci.md").read_text()
+# Pieces of shell and of YAML in an input have to reach the workflow as they are.
+HOSTILE = """$(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} %0A::error::x"""
+# What pip needs to get at packages from here.
+PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
+
+
+def snippet(heading: str) -> str:
+    """Return the block of YAML under that heading of the page."""
+    section = PAGE.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    return str(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0])
+
+
+def until(holds: Callable[[], bool], farm: Farm, within: float = 60) -> None:
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end, farm.log()
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def workflow(farm: Farm) -> str:
+    """A workflow that answers what it was asked, after as many milliseconds as it was asked."""
+
+    def script(inputs: Mapping[str, object]) -> list[Sleep]:
+        return [Sleep(int(str(inputs["ms"])))]
+
+    nodes = [input_node("Q"), input_node("ms")]
+    return farm.sandbox.add(Scenario("ask", nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Q"]}))
+
+
+@pytest.fixture
+def act(farm: Farm, tmp_path: Path) -> list[str]:
+    """The command line that runs the project's workflow, with this checkout as the action."""
+    needs_engine("act")
+    source = build("sdist", ROOT, tmp_path / "sdist")
+    shutil.unpack_archive(source, tmp_path, filter="data")
+    checkout = tmp_path / source.name.removesuffix(".tar.gz")
+    upload = tmp_path / "upload-artifact"
+    (tmp_path / "artifacts").mkdir()
+    upload.mkdir()
+    (upload / "action.yml").write_text(UP.format(store=tmp_path / "artifacts"))
+    options = []
+    text = snippet("As an action") + (ROOT / "action.yml").read_text()
+    for name, place in (("OWNER/noxcli", checkout), ("actions/upload-artifact", upload)):
+        commit(farm, place)
+        (used,) = set(re.findall(rf"{name}@\w+", text))
+        options += ["--local-repository", f"{used}={place}"]
+    for name, value in {**PIP, "NOXUS_BACKEND_URL": farm.sandbox.url, "PATH": farm.env["PATH"]}.items():
+        options += ["--env", f"{name}={value}"]
+    secret = ["-s", f"NOXUS_API_KEY={farm.sandbox.key}"]
+    return ["act", "push", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
+
+
+def write_workflow(farm: Farm, workflow: str, inputs: Mapping[str, object]) -> None:
+    text = snippet("As an action")
+    text = text.replace("workflow: demo", f"workflow: {workflow}")
+    text = text.replace('{"User Input": "hello"}', json.dumps(inputs))
+    text = text.replace("jq -r .Answer", f"jq -r .A > {farm.where}/answer.txt").replace(
+        "noxcli-output/Answer.txt", "noxcli-output/A.txt"
+    )
+    (farm.where / ".github/workflows").mkdir(parents=True)
+    (farm.where / ".github/workflows/ask.yml").write_text(f"name: ask\non: push\npermissions: {{}}\n{text}")
+    commit(farm, farm.where)
+
+
+@pytest.mark.long(20)
+def test_the_action_runs_a_workflow(farm: Farm, act: list[str], workflow: str, tmp_path: Path) -> None:
+    write_workflow(farm, workflow, {"Q": HOSTILE, "ms": "100"})
+    with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
+        assert engine.wait(100) == 0, farm.log()
+    [run] = farm.sandbox.runs(workflow)
+    assert run.input["Q"] == HOSTILE
+    assert (farm.where / "answer.txt").read_text() == f"{HOSTILE}\n"
+    assert 'failures="0"' in (tmp_path / "artifacts/noxcli.xml").read_text()
+    assert not [*tmp_path.rglob("pwned")]
+    assert farm.sandbox.key not in farm.log()
+
+
+def step_of(farm: Farm) -> int:
+    """Return the process of the step that runs the workflow: the one that a runner signals."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"run" in words and f"NOXUS_BACKEND_URL={farm.sandbox.url}".encode() in (
+                (process / "environ").read_bytes().split(b"\0")
+            ):
+                script = (process / "stat").read_text().rpartition(") ")[2].split()[1]
+                assert b"bash" not in Path(f"/proc/{script}/cmdline").read_bytes(), "a shell in between gets the signal"
+                return int(process.name)
+    raise AssertionError(farm.log())
+
+
+@pytest.mark.long(20)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_canceled_action_stops_its_run(
+    farm: Farm, act: list[str], workflow: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """GitHub's runner sends SIGINT, then SIGTERM, then kills; `act` does not, so that the test does."""
+    write_workflow(farm, workflow, {"Q": "?", "ms": "600000000"})
+    with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
+        until(lambda: "run running" in farm.log(), farm)
+        os.kill(step_of(farm), number)
+        assert engine.wait(60) == 1, farm.log()
+    [run] = farm.sandbox.runs(workflow)
+    assert run.status == "stopped"
+    assert "Success - Main Leave nothing running" in farm.log()
+    assert (tmp_path / "artifacts/noxcli.xml").exists() == (number == signal.SIGINT)
+
+
+@pytest.mark.long(10)
+def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workflow: str) -> None:
+    """Only its address differs from the page: the runner here includes files, not catalogs."""
+    needs_engine("gitlab-ci-local", "node", "rsync")
+    page = snippet("As a component")
+    text = re.sub(r"component: \S+", "local: templates/run/template.yml", page)
+    text = text.replace("workflow: demo", f"workflow: {workflow}").replace("Answer.txt", "A.txt")
+    text = text.replace("""'{"User Input": "hello"}'""", json.dumps(json.dumps({"Q": HOSTILE, "ms": "100"})))
+    (farm.where / ".gitlab-ci.yml").write_text(text)
+    (farm.where / "templates/run").mkdir(parents=True)
+    shutil.copy(ROOT / "templates/run/template.yml", farm.where / "templates/run")
+    commit(farm, farm.where)
+    farm.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/batch.git")
+    known = {name: farm.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
+    line = ["gitlab-ci-local", "--force-shell-executor", *(f"--variable={name}={known[name]}" for name in known)]
+    with farm.started(line, **{**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)}) as engine:
+        assert engine.wait(100) == 0, farm.log()
+    print(farm.log())
+    [run] = farm.sandbox.runs(workflow)
+    assert run.input["Q"] == HOSTILE
+    assert f"run {run.id}, completed" in farm.log()
+    assert not [*farm.where.rglob("pwned")]

@@ -1,0 +1,66 @@
+"""Which modules a command loads, its own and others'. `python -m tests.loaded` writes it down anew."""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from noxcli.sandbox.scenario import Scenario, input_node
+from noxcli.sandbox.server import Sandbox
+from tests.process import NOXCLI, environment
+
+GOLDEN = Path(__file__).parent / "golden" / "loaded.txt"
+QUICK = Scenario("quick", nodes=[input_node("Q")], output={"A": "x"})
+# Each is run beside a file with one row of inputs.
+COMMANDS = {
+    "--version": ["--version"],
+    "--help": ["--help"],
+    "run --help": ["run", "--help"],
+    "batch --help": ["batch", "--help"],
+    "run alone": ["run"],
+    "wait --nope": ["wait", "--nope"],
+    "completion": ["completion", "bash"],
+    "schema": ["schema"],
+    "doctor": ["doctor"],
+    "workflows": ["workflows"],
+    "wait without a server": ["wait", "w/x", "--base-url", "http://127.0.0.1:9", "--retry-for", "0"],
+    "run": ["run", "quick", "Q=hi", "--quiet"],
+    "run --json": ["run", "quick", "Q=hi", "--json"],
+    "run --output-dir": ["run", "quick", "Q=hi", "--output-dir", "out"],
+    "batch": ["batch", "quick", "rows.jsonl", "--quiet"],
+}
+# Of other packages, and of what is slow to load in Python itself, the name will do.
+WATCHED = frozenset(
+    (
+        *("certifi", "charset_normalizer", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
+        *("requests", "requests_toolbelt", "rich", "sseclient", "starlette", "typer", "urllib3", "uvicorn"),
+        *("asyncio", "email", "hashlib", "http", "importlib.metadata", "logging", "multiprocessing", "ssl", "xml"),
+    )
+)
+# The loading of a module, as -X importtime tells it.
+LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
+
+
+def loaded(argv: list[str], env: Mapping[str, str], directory: Path) -> set[str]:
+    """Return the modules that a command line loads: noxcli's, and those that are watched."""
+    command = [NOXCLI[0], "-X", "importtime", *NOXCLI[1:], *argv]
+    done = subprocess.run(command, env=dict(env), cwd=directory, capture_output=True, text=True, check=False)
+    names = set(LINE.findall(done.stderr))
+    return {name for name in names if name in WATCHED or name.partition(".")[0] == "noxcli"}
+
+
+def table() -> str:
+    """Return a line for each module: its name, and the commands that load it."""
+    with Sandbox([QUICK]) as sandbox, tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
+        (directory / "rows.jsonl").write_text('{"Q": "hi"}\n')
+        env = {**environment(sandbox.url, sandbox.key), "HOME": place, "PYTHONPATH": str(Path(__file__).parents[1])}
+        modules = {name: loaded(argv, env, directory) for name, argv in COMMANDS.items()}
+    every = sorted({module for each in modules.values() for module in each})
+    loading = {module: [name for name, each in modules.items() if module in each] for module in every}
+    return "".join(f"{module}: {', '.join(names)}\n" for module, names in loading.items())
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(table())

@@ -1,0 +1,186 @@
+"""`noxcli probe`: what it may do to a server, what it says, and what it never says."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.probe import asking
+from noxcli.sandbox.faults import Answer, LostAnswer
+from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, node_runs
+from noxcli.sandbox.switches import Switches, with_overrides
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
+from tests.rawserver import Request, Turn, answer, json_answer, raw_server
+
+from .servers import WORKS
+
+SECRET_TEXT = "text-of-the-server"
+IDLE = ("--watch", "0.2")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "APART", 0.0)
+
+
+@pytest.fixture
+def workflow(sandbox: Sandbox) -> str:
+    """A workflow that has run once."""
+    return sandbox.add(Scenario("probed", script=node_runs("Think", [SECRET_TEXT]), output={"Answer": SECRET_TEXT}))
+
+
+def methods(sandbox: Sandbox) -> set[str]:
+    return {request.method for request in sandbox.requests}
+
+
+def test_without_leave_to_start_it_only_reads(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    assert noxcli("run", workflow).code == 0
+    before = len(sandbox.requests)
+    done = noxcli("probe", workflow, "--json", *IDLE)
+    asked = sandbox.requests[before:]
+    assert done.code == 0
+    assert {request.method for request in asked} == {"GET"}
+    assert (done.json["requests"], done.json["runs_started"]) == (len(asked), 0)
+    by_name = {each["name"]: each for each in done.json["findings"]}
+    assert (by_name["cursor_inclusive"]["value"], by_name["cursor_inclusive"]["sure"]) == (False, "certain")
+    assert by_name["on_stopped"] == {
+        "name": "on_stopped",
+        "what": "stream of a stopped run",
+        "seen": None,
+        "sure": "not_seen",
+        "how": "needs --start 2",
+        "switch": "on_stopped",
+        "value": None,
+    }
+
+
+def test_no_id_and_no_text_of_the_server_is_shown_or_written(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, tmp_path: Path
+) -> None:
+    noxcli("run", workflow)
+    (run,) = sandbox.runs(workflow)
+    target = tmp_path / "switches.toml"
+    told = [noxcli("probe", workflow, "--write", str(target), *IDLE, *more).text for more in ((), ("--json",))]
+    for text in (*told, target.read_text()):
+        assert len(text) > 500
+        assert not [found for found in (SECRET_TEXT, run.id, workflow, sandbox.key, sandbox.url) if found in text]
+    assert len(told[0].splitlines()) == len(noxcli("probe", workflow, "--json", *IDLE).json["findings"])
+
+
+def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp_path: Path) -> None:
+    """A server of many odd ways, and the sandbox that was told of them."""
+    odd = {"cursor_inclusive": True, "line_end": "crlf", "versions": "paged", "output_keys": "node_id", "page_size": 7}
+    files = [tmp_path / "first.toml", tmp_path / "second.toml"]
+    settings: dict[str, Any] = odd
+    for path in files:
+        with Sandbox([WORKS], switches=with_overrides(Switches(), settings)) as server:
+            environ = {**noxcli.environ, "NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": server.key}
+            done = Noxcli(environ, Clock())("probe", "works", "Question=x", "--start", "1", "--write", str(path), *IDLE)
+        assert done.code == 0, done.err
+        settings = tomllib.loads(path.read_text())["switches"]
+    first, second = (tomllib.loads(path.read_text())["switches"] for path in files)
+    assert odd.items() <= first.items()
+    assert first == second
+
+
+@pytest.mark.parametrize("most", [1, 2, 6, 10])
+def test_it_sends_no_more_requests_than_allowed(noxcli: Noxcli, sandbox: Sandbox, workflow: str, most: int) -> None:
+    noxcli("run", workflow)
+    before = len(sandbox.requests)
+    done = noxcli("probe", workflow, "--max-requests", str(most), "--json", *IDLE)
+    assert done.code == 0
+    assert len(sandbox.requests) - before == most
+    assert "needs more requests: raise --max-requests" in {each["how"] for each in done.json["findings"]}
+
+
+def test_a_run_that_goes_on_is_stopped_when_the_probe_leaves(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=[Sleep(100_000)])
+    done = noxcli("probe", workflow, "--start", "1", "--timeout", "0.4", "--json", *IDLE)
+    (run,) = sandbox.runs(workflow)
+    assert (done.code, done.json["runs_started"], run.status) == (0, 1, "stopped")
+
+
+def test_so_it_is_when_the_requests_are_spent(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=[Sleep(100_000)])
+    noxcli("probe", workflow, "--start", "1", "--max-requests", "3", *IDLE)
+    assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
+
+
+def test_a_start_that_may_have_been_taken_is_not_repeated(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    lost = plays(faults={"start": [LostAnswer()]})
+    done = noxcli("probe", lost, "--start", "2", *IDLE)
+    assert (done.code, len(sandbox.runs(lost))) == (7, 1)
+    assert "look with noxcli runs" in done.err
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(503, "a run may have been started"), (422, "refused the start with 422")]
+)
+def test_a_refused_start_leaves_the_rest_to_be_asked(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, status: int, told: str
+) -> None:
+    workflow = plays(faults={"start": [Answer(status)]})
+    done = noxcli("probe", workflow, "--start", "2", "--json", *IDLE)
+    assert (done.code, sandbox.runs(workflow)) == (0, [])
+    assert told in done.err
+    assert {each["value"] for each in done.json["findings"] if each["name"] == "versions"} == {"list"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["Question=x"], "add --start 1, or remove the inputs"),
+        (["--start", "3"], "3"),
+        (["--watch", "0"], "--watch"),
+        (["--write", "/"], "--write"),
+        (["--start", "1", "Nope=x"], "Nope"),
+    ],
+)
+def test_mistakes_cost_no_run(noxcli: Noxcli, workflow: str, sandbox: Sandbox, argv: list[str], told: str) -> None:
+    done = noxcli("probe", workflow, *argv)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, b"", 1)
+    assert told in done.err
+    assert sandbox.runs(workflow) == []
+
+
+def test_a_run_of_another_workflow_is_refused(noxcli: Noxcli, workflow: str, plays: Any) -> None:
+    noxcli("run", plays())
+    done = noxcli("probe", workflow, "--run", "@last", *IDLE)
+    assert (done.code, "not one of this workflow" in done.err) == (2, True)
+
+
+WORKFLOW, RUN = "8f14e45f-ceea-467f-a0e6-1d2c3b4a5968", "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+NONSENSE = [
+    b"[]", b"{}", b"null", b'"x"', b"[[1], 2, null]", b"<html>", b"\xff\xfe", b"", b'{"items": 3, "pages": 9}',
+    b'{"items": [3, {"id": 4, "status": "completed", "created_at": []}], "pages": true, "size": "x"}',
+    b'{"status": "completed", "output": {"a": {"id": "x", "uri": 3}, "b": {"has_preview": true, "text": 4}}}',
+    b'{"status": "failed", "created_at": 3, "output": [1], "progress_details": [], "nodes": [1, {"error": {}}]}',
+    b'data: {"type": "content", "data": {"id": [], "content": 3}}\n\ndata: {"type": "x"}\n\nevent: \xff\n\n',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NONSENSE)
+def test_nonsense_is_not_seen_as_something(noxcli: Noxcli, body: bytes) -> None:
+    """A server that has a workflow with an ended run, and answers everything else with the same nonsense."""
+    workflow = {"id": WORKFLOW, "name": "w", "definition": {"nodes": [{"id": "o", "type": "OutputNode"}]}}
+    runs = {"items": [{"id": RUN, "workflow_id": WORKFLOW, "status": "failed", "created_at": "2026-01-01T00:00:00Z"}]}
+
+    def turn(request: Request) -> Turn:
+        if request.target == f"/v1/workflows/{WORKFLOW}":
+            return json_answer(workflow)
+        if request.target == f"/v1/workflows/{WORKFLOW}/runs":
+            return json_answer(runs)
+        return answer(200, body)
+
+    with raw_server() as server:
+        server.by_request = turn
+        done = noxcli("probe", WORKFLOW, "--base-url", server.url, "--json", *IDLE)
+    assert done.code == 0, done.err
+    seen = {each["name"] for each in done.json["findings"] if each["value"] is not None}
+    # Bytes on a connection tell of their framing, and of a stream that is the same whatever is asked for.
+    framing = {"event_lines", "id_lines", "line_end", "redis_ids"}
+    assert seen <= {*framing, "on_ended", "on_unknown_cursor", "closing_event", "versions", "run_data"}

@@ -1,0 +1,92 @@
+"""The single file: on a machine with nothing but Python, it does what an installation does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from noxcli import __version__
+from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.server import Sandbox
+from tests.release.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import make_pex
+import make_sbom
+
+
+@pytest.mark.long(20)
+def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], tmp_path: Path) -> None:
+    file, home = tmp_path / "noxcli", tmp_path / "home"
+    home.mkdir()
+    cache = Path(os.environ.get("PEX_ROOT", tmp_path / "pex"))
+    line = [sys.executable, "scripts/make_pex.py", str(built["wheel"]), "--output", str(file)]
+    subprocess.run(line, cwd=ROOT, check=True, env={**os.environ, "PEX_ROOT": str(cache)})
+    with ZipFile(file) as archive:
+        compiled = [name for name in archive.namelist() if name.endswith((".so", ".pyd"))]
+    assert not compiled, "it would run on one kind of machine only"
+    assert file.stat().st_size < 8_000_000
+
+    env = {"PATH": f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
+
+    def call(*argv: str, **more: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [file, *argv], cwd=home, env={**env, **more}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout
+
+    assert call("--version") == (0, f"noxcli {__version__}\n")
+    with Sandbox(BUILT_IN, speed=1000) as sandbox:
+        known = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
+        code, answer = call("run", "demo", "User Input=hello", "--raw", "Answer", **known)
+        assert (code, answer.splitlines()[0]) == (0, "You asked: hello")
+        endings = {"fails": 1, "demo --no-such-option": 2, "no-such-workflow": 5}
+        assert {line: call("run", *line.split(), **known)[0] for line in endings} == endings
+        assert call("run", "demo", NOXUS_BACKEND_URL=sandbox.url) == (4, "")
+    assert call("sandbox", "--speed", "1000", "--", "noxcli", "run", "demo", "User Input=hello", "--raw", "Answer") == (
+        0,
+        answer,
+    )
+    assert call("completion", "zsh") == (0, (ROOT / "completions/_noxcli").read_text())
+    assert call("help", "--man", "run") == (0, (ROOT / "man/noxcli-run.1").read_text())
+    assert bill_of_materials(file) == packages_in(file)
+    assert call("schema", "result") == (0, (ROOT / "noxcli/schemas/result.json").read_text())
+
+
+def bill_of_materials(file: Path) -> set[str]:
+    """Return the packages that the bill has, each as NAME-VERSION."""
+    bill = file.with_name("bill.json")
+    assert make_sbom.main([str(file), "--output", str(bill)]) == 0
+    document = json.loads(bill.read_text())
+    assert document["bomFormat"] == "CycloneDX"
+    named = {normal(f"{each['name']}-{each['version']}"): each for each in document["components"]}
+    assert {"MIT"} == {one["license"]["id"] for one in named[f"noxcli-{__version__}"]["licenses"]}
+    return {*named}
+
+
+def packages_in(file: Path) -> set[str]:
+    with ZipFile(file) as archive:
+        wheels = json.loads(archive.read("PEX-INFO"))["distributions"]
+    return {normal("-".join(name.split("-")[:2])) for name in wheels}
+
+
+def normal(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def test_a_file_without_packages_has_no_bill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "noxcli").write_text("echo\n")
+    assert make_sbom.main([str(tmp_path / "noxcli"), "--output", str(tmp_path / "bill.json")]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("make_sbom: pex.tools failed: ")
+
+
+def test_a_wheel_that_is_not_there_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert make_pex.main([str(tmp_path / "no.whl"), "--output", str(tmp_path / "noxcli")]) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "make_pex: pex failed with exit code 1; its message is above"

@@ -1,0 +1,359 @@
+"""`--report` and `noxcli report`: one page out of a run, its saved events or a batch, in which remote text is text."""
+
+import base64
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.redaction import Mask
+from noxcli.reports.html.rows import BatchAbout, rows_page
+from noxcli.reports.html.run import Told, run_page
+from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
+from noxcli.sandbox.scenario import File, Node, input_node
+from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
+from tests.conftest import Noxcli, Result, piped
+from tests.hostile.corpus import NAMES, all_marked
+from tests.pages import ATTRIBUTES, TAGS, PageReader
+
+
+def read(path: str | Path) -> PageReader:
+    """Return a page that keeps to what pages are made of."""
+    reader = PageReader(path)
+    assert reader.tags <= TAGS
+    assert reader.attributes <= ATTRIBUTES
+    assert all(re.match(r"\./|#r\d+$", link) for link in reader.links), reader.links
+    return reader
+
+
+def test_a_failed_run_tells_which_node_why_and_what_to_do(noxcli: Noxcli) -> None:
+    assert noxcli("run", "fails", "--report", "out/run.html").code == 1
+    page = read("out/run.html")
+    assert "✗ failed fails" in page.text
+    assert "failed at 'Summarise': The model refused the text" in page.text
+    assert "noxcli inspect " in page.text
+    assert "1: the run failed" in page.text
+    html = Path("out/run.html").read_text()
+    bars = re.findall(r'<rect class="span" x="([\d.]+)%" width="([\d.]+)%"', html)
+    assert len(bars) == 2, "the nodes that worked have a bar"
+    (first, took), (second, _) = [(float(x), float(width)) for x, width in bars]
+    assert first + took <= second + 0.5, "the second began when the first had ended"
+    assert re.search(r'<details class="node bad" open>', html)
+
+
+def test_the_policy_names_the_hash_of_the_style_and_of_the_script(noxcli: Noxcli) -> None:
+    noxcli("run", "qa", "Question=x", "--report", "run.html")
+    page = read("run.html")
+    policy = page.meta["Content-Security-Policy"]
+    for kind in ("style", "script"):
+        digest = base64.b64encode(sha256(page.inner[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+
+
+def test_saved_events_give_the_page_of_the_live_run(noxcli: Noxcli, plays: Any) -> None:
+    script = [*node_runs("Plan", seconds=100), *node_runs("Write", ["a", "b"], seconds=200)]
+    flaws = {"events": [Cut(3, "abort")]}
+    workflow = plays(
+        nodes=[input_node("Q"), Node("Plan"), Node("Write")], script=script, output={"A": "x"}, faults=flaws
+    )
+    more = ("--format", "ndjson", "--output-dir", "out", "--assert", "ok", "--report", "live.html")
+    told = noxcli("run", workflow, "Q=<b>hi</b>", *more)
+    assert told.code == 0
+    Path("saved.ndjson").write_bytes(told.out)
+    assert noxcli("report", "saved.ndjson", "-o", "saved.html").code == 0
+    assert Path("saved.html").read_bytes() == Path("live.html").read_bytes()
+    page = read("saved.html")
+    assert "<b>hi</b>" in page.text
+    assert "reconnected" in page.text
+    assert "./out/A.txt" in page.links
+    assert "1 of 1 hold" in page.text
+
+
+def test_a_document_and_several_of_them_have_a_page(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": "x"})
+    ids = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
+    Path("one.json").write_bytes(noxcli("fetch-output", ids[0], "--json").out)
+    Path("pretty.json").write_text(json.dumps(json.loads(Path("one.json").read_bytes()), indent=2))
+    Path("two.json").write_bytes(noxcli("wait", *ids, "--json", "--report", "live.html").out)
+    for name, count in (("one", 1), ("pretty", 1), ("two", 2)):
+        assert noxcli("report", f"{name}.json", "-o", f"{name}.html").code == 0
+        assert Path(f"{name}.html").read_text().count("<article>") == count
+    assert Path("two.html").read_bytes() == Path("live.html").read_bytes()
+    assert Path("one.html").read_bytes() == Path("pretty.html").read_bytes()
+
+
+@pytest.mark.parametrize("verb", ["stream", "wait", "fetch-output"])
+def test_every_verb_that_waits_writes_a_page(noxcli: Noxcli, plays: Any, verb: str) -> None:
+    run_id = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    assert noxcli(verb, run_id, "--report", "run.html").code == 0
+    assert "✓ completed" in read("run.html").text
+
+
+def test_the_events_of_a_writer_that_was_killed_still_tell_what_they_have(noxcli: Noxcli, plays: Any) -> None:
+    script = [*node_runs("Plan", seconds=0.1), *node_runs("Write", ["a"], seconds=0.1)]
+    told = noxcli("run", plays(nodes=[Node("Plan"), Node("Write")], script=script), "--format", "ndjson")
+    lines = told.out.splitlines(keepends=True)
+    half = b"".join(lines[:-3]) + lines[-3][:20]
+    Path("torn.ndjson").write_bytes(half)
+    assert noxcli("report", "torn.ndjson", "-o", "torn.html").code == 0
+    page = read("torn.html")
+    assert "✗ lost contact" in page.text
+    assert "the events end before the result: their writer was killed" in page.text
+    assert 'class="span"' in Path("torn.html").read_text()
+
+
+def test_a_run_of_the_server_has_a_page_without_inputs(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Token"), Node("W")], script=node_fails("W", "no"), status="failed")
+    noxcli("run", workflow, "--secret", "Token=TOKEN", environ={"TOKEN": "hunter2-hunter2"})
+    result = noxcli("report", "@last")
+    assert result.code == 0
+    Path("run.html").write_bytes(result.out)
+    assert "✗ failed" in read("run.html").text
+    assert b"Inputs" not in result.out
+    assert b"hunter2" not in result.out
+
+
+def test_a_run_that_is_going_on_has_a_page(noxcli: Noxcli, plays: Any) -> None:
+    run_id = noxcli("run", plays(script=[Emit("W"), Sleep(10**6)]), "--detach").text.strip()
+    assert noxcli("report", run_id, "-o", "run.html").code == 0
+    assert "! not finished" in read("run.html").text
+
+
+def test_secrets_are_in_no_page_even_where_the_run_repeats_them(noxcli: Noxcli, plays: Any) -> None:
+    secret = "hunter2-hunter2"
+    script = node_runs("W", [f"said {secret}"])
+    workflow = plays(
+        nodes=[input_node("Token"), input_node("Q"), Node("W")], script=script, output={"A": f"<{secret}>"}
+    )
+    argv = ("run", workflow, "--secret", "Token=TOKEN", f"Q=is it {secret}?", "--report", "run.html")
+    result = noxcli(*argv, "--format", "ndjson", environ={"TOKEN": secret})
+    page = read("run.html")
+    assert secret not in Path("run.html").read_text()
+    assert "Token ***" in page.text
+    assert "is it ***?" in page.text
+    assert "<***>" in page.text
+    assert result.lines[0]["data"]["inputs"] == {"Q": "is it ***?", "Token": "***"}
+
+
+def test_breaks_and_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
+    script = [*node_runs("Plan", seconds=150), *node_runs("Write", ["a"], seconds=150)]
+    workflow = plays(nodes=[Node("Plan"), Node("Write")], script=script, faults={"events": [Cut(2, "abort")]})
+    document = noxcli("run", workflow, "--format", "ndjson").lines[-1]["data"]
+    assert [one["kind"] for one in document["stream"]["breaks"]] == ["reconnect"]
+    assert document["stream"]["breaks"][0]["at_s"] >= 0
+    assert document["stream"]["breaks"][0]["reason"]
+    measured = [node for node in document["nodes"] if node["started_s"] is not None]
+    assert all(node["duration_s"] is not None for node in measured)
+    assert document["run"]["workflow_name"]
+
+
+def test_a_gap_is_marked_as_one(noxcli: Noxcli, plays: Any) -> None:
+    Path("gap.ndjson").write_text("")
+    told = noxcli("run", plays(script=node_runs("W", ["a"], seconds=0.1)), "--format", "ndjson").lines
+    event = {"type": "noxcli.gap", "data": {"reason": "the server no longer knows the position"}, "redis_id": None}
+    lines = [*told[:3], {**told[2], **event}, *told[3:-1]]
+    Path("gap.ndjson").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    noxcli("report", "gap.ndjson", "-o", "gap.html")
+    assert "events may be missing the server no longer knows the position" in read("gap.html").text
+
+
+# What can't be told.
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "tells of no run"),
+        ("junk\n", "is not JSON lines"),
+        ("[1]\n", "is not JSON lines"),
+        ('{"a": 1}\n', "is not a result, events or rows of noxcli"),
+        ("[" * 100_000 + "\n", "is not JSON lines"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(noxcli: Noxcli, content: str, said: str) -> None:
+    Path("x").write_text(content)
+    result = noxcli("report", "x", "-o", "x.html")
+    assert (result.code, result.out) == (2, b"")
+    assert said in result.err
+    assert not Path("x.html").exists()
+
+
+def test_a_page_that_could_not_be_written_is_told_before_the_start(noxcli: Noxcli, sandbox: Any, plays: Any) -> None:
+    workflow = plays()
+    Path("there").mkdir()
+    result = noxcli("run", workflow, "--report", "there")
+    assert (result.code, sandbox.runs(workflow)) == (2, [])
+    assert "check --report" in result.err
+
+
+def test_a_document_that_anybody_may_have_written_ends_no_page(noxcli: Noxcli) -> None:
+    odd: list[Any] = [None, 1, True, "x", [], {}, [1], {"a": {}}, 1e999, -5, [[]], [{"at_s": "x", "holds": 3}]]
+    keys = ("exit_code", "run", "output", "nodes", "stream", "error", "files", "assertions", "request", "complete")
+    for value in odd:
+        for document in (dict.fromkeys(keys, value), {"run": dict.fromkeys(("id", "status", "created_at"), value)}):
+            Path("odd.json").write_text(json.dumps({"schema": "noxcli.result/1", **document}))
+            assert noxcli("report", "odd.json", "-o", "odd.html").code == 0, document
+            read("odd.html")
+
+
+def test_events_can_come_from_a_pipe(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = noxcli("run", plays(output={"A": "x"}), "--format", "ndjson", "--report", "live.html")
+    monkeypatch.setattr("sys.stdin", piped(told.text))
+    assert noxcli("report", "-").out == Path("live.html").read_bytes()
+
+
+def test_an_output_that_is_nested_too_deep_costs_no_page() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    document = {"schema": "noxcli.result/1", "exit_code": 0, "output": {"A": deep, "B": "x"}}
+    Path("deep.html").write_bytes(b"".join(run_page([Told(document)], Mask(), Path())))
+    assert "The first 200,000 of " in read("deep.html").text
+    assert "B x x" in read("deep.html").text
+
+
+# Batches.
+
+
+@pytest.fixture
+def rows(plays: Any) -> str:
+    """A workflow that fails for some rows, and a file of seven of them."""
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [*node_fails("W", "too long"), State("failed")] if "bad" in inputs["Q"] else []
+
+    texts = ["a", "b", "bad 1", "d", "bad 2", "f", "<i>g</i>"]
+    lines = [json.dumps({"$id": f"id {text}", "Q": text}) for text in texts]
+    Path("rows.jsonl").write_text("\n".join(lines))
+    nodes = [input_node("Q"), Node("W")]
+    return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Q"]}))
+
+
+def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, rows: str) -> None:
+    argv = ("batch", rows, "rows.jsonl", "--output-dir", "out", "--report", "page/batch.html")
+    result = noxcli(*argv)
+    assert result.code == 1
+    page = read("page/batch.html")
+    assert "5 of 7 rows completed" in page.text
+    assert "2 failed at 'W': too long rows 3 5" in page.text, "both for one reason"
+    assert f"noxcli {' '.join(argv)} --retry-failed" in page.text
+    assert "id <i>g</i>" in page.text
+    assert {"#r3", "#r5", "./../out/000001-id%20a"} <= set(page.links)
+    for text in re.findall(r'<label for="f\w+">([^<]*)</label>', Path("page/batch.html").read_text()):
+        assert text in {"All 7", "Completed 5", "Failed 2"}
+
+
+def test_the_directory_and_the_lines_of_a_batch_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
+    told = noxcli("batch", rows, "rows.jsonl", "--report", "live.html")
+    Path("lines.ndjson").write_bytes(told.out)
+    Path("merged.ndjson").write_bytes(noxcli("merge-batch", "rows.jsonl.batch", "--report", "merged.html").out)
+    for source in ("rows.jsonl.batch", "lines.ndjson", "merged.ndjson"):
+        assert noxcli("report", source, "-o", f"{source}.html").code == 0
+    pages = [
+        "live.html",
+        "merged.html",
+        *(f"{name}.html" for name in ("rows.jsonl.batch", "lines.ndjson", "merged.ndjson")),
+    ]
+    for page in pages:
+        read(page)
+    tables = [sorted(re.findall(r"<tr id=.*", Path(page).read_text())) for page in pages]
+    assert len(tables[0]) == 7
+    assert all(table == tables[0] for table in tables)
+    assert "noxcli batch " in read("merged.html").text
+
+
+def test_shards_are_joined_and_each_gets_its_line(noxcli: Noxcli, rows: str) -> None:
+    for index in (1, 3):
+        noxcli(
+            "batch",
+            rows,
+            "rows.jsonl",
+            "--shard",
+            f"{index}/3",
+            "--output-dir",
+            f"s{index}",
+            "--report",
+            f"{index}.html",
+        )
+    assert "of 3 rows completed" in read("1.html").text, "a shard's own page has its own rows"
+    noxcli("merge-batch", "s1", "s3", "--report", "all.html")
+    page = read("all.html")
+    assert "4 of 7 rows completed" in page.text
+    assert "missing the journals of shards 2/3" in page.text
+    assert "--output-dir s3 --shard 3/3 --retry-failed" in page.text
+    assert "the journal of shard 2/3 is not here" in page.text
+
+
+def many(count: int, message: str) -> list[dict[str, Any]]:
+    return [
+        {"row": n, "id": f"id {n}", "run_id": f"{n:08}-1111-4222-8333-444455556666", "exit_code": int(n % 7 == 0),
+         "duration_s": n % 91 / 10, "message": message if n % 7 == 0 else None}
+        for n in range(1, count + 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "message"), [(10_000, "&" * 2000), (10_000, "世界" * 900), (30_000, "x" * 200)])
+def test_ten_thousand_rows_and_more_stay_below_five_megabytes(count: int, message: str) -> None:
+    page = b"".join(rows_page(BatchAbout("rows.jsonl"), lambda: many(count, message), Mask(), Path()))
+    assert len(page) < 5_000_000
+    assert page.count(b"<tr id=") == 10_000
+    assert page.count(b'class="c1 bad"') == count // 7, "what failed is never left out"
+    assert (b"20,000 more rows" in page) is (count == 30_000)
+
+
+# Hostile text.
+
+
+def hostile_page(noxcli: Noxcli, plays: Any, path: str) -> Result:
+    """Write the page of a failed run with the whole corpus in each field that a server fills."""
+    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
+    said = zip(boxes, all_marked("d"), all_marked("f"), strict=True)
+    script: list[Step] = []
+    for box, status, text in said:
+        script += [Raw("content", {"id": box.id, "status": status})]
+        script += [Raw("content", {"id": box.id, "status": "failed", "content": text})]
+    outs = [Node(f"out {n}", "OutputNode", {"label": key}, f"out-{n}") for n, key in enumerate(all_marked("g"))]
+    output = {f"out {n}": value for n, value in enumerate(all_marked("h"))}
+    reasons = [Cut(0, "clean", f"event: error\ndata: {json.dumps(one)}\n\n") for one in all_marked("s")[:5]]
+    workflow = plays(nodes=[*boxes, *outs], script=script, output=output, status="failed", faults={"events": reasons})
+    return noxcli("run", workflow, "--format", "ndjson", "--report", path)
+
+
+def test_the_whole_corpus_is_text_in_a_page(noxcli: Noxcli, plays: Any) -> None:
+    hostile_page(noxcli, plays, "run.html")
+    shown = read("run.html").text
+    for field in "bf":
+        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}
+    raw = Path("run.html").read_text()
+    assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
+
+
+def test_a_file_of_any_name_is_linked_below_the_page(noxcli: Noxcli, plays: Any) -> None:
+    names = ["javascript:alert(1)", "//evil.example/x", "data:text/html,x", "a b#c?d%e", "..", 'x.html" onclick="y']
+    output = {name: File(name, b"x") for name in names}
+    noxcli("run", plays(output=output), "--output-dir", "out", "--report", "run.html")
+    page = read("run.html")
+    assert len(set(page.links)) == len(names)
+    assert all(re.fullmatch(r"\./out/[\w.%~-]+", link) for link in page.links), page.links
+
+
+def test_a_saved_path_of_any_form_is_no_link_to_elsewhere(noxcli: Noxcli) -> None:
+    paths = ["https://evil.example/x", "javascript:alert(1)", "/etc/passwd", "\0", "a\nb", "\\\\evil\\x", "//evil/x"]
+    files = [{"pointer": "/a", "file_id": None, "path": path, "bytes": 1, "sha256": "0" * 64} for path in paths]
+    document = {"schema": "noxcli.result/1", "files": files, "output": {"a": {"$file": "javascript:alert(2)"}}}
+    Path("x.json").write_text(json.dumps(document))
+    assert noxcli("report", "x.json", "-o", "x.html").code == 0
+    assert all(not re.match(r"[a-z]+:|/", link) for link in read("x.html").links)
+
+
+def test_a_run_that_was_never_started_has_a_page(noxcli: Noxcli, plays: Any) -> None:
+    refusing = plays(faults={"start": [Answer(422, {"detail": "<script>no</script>"})]})
+    assert noxcli("run", refusing, "--report", "run.html").code == 2
+    assert "<script>no</script>" in read("run.html").text
+    assert noxcli("run", plays(faults={"events": [NO_EVENTS]}), "--report", "polled.html").code == 0
+    read("polled.html")

@@ -1,0 +1,261 @@
+"""HTML reports in a real browser: nothing is requested, nothing of the server's runs, and a keyboard reaches all."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.redaction import Mask
+from noxcli.reports.html.rows import BatchAbout, rows_page
+from noxcli.sandbox.faults import Cut
+from noxcli.sandbox.scenario import Node, input_node
+from noxcli.sandbox.steps import Sleep, node_fails, node_runs
+from tests.chromium import Chromium, Tab, chromium
+from tests.conftest import Noxcli
+from tests.reports.test_html import hostile_page, many
+
+pytestmark = pytest.mark.engine("chromium")
+
+# All that can have the focus; of several radio buttons, Tab reaches the one that is chosen.
+REACHABLE = "summary, a[href], button, input:not([type=radio]), input:checked, [tabindex='0']"
+CONTRAST = """
+(() => {
+  const light = (color) => {
+    const canvas = document.createElement("canvas").getContext("2d");
+    canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+    const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => {
+      part /= 255; return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = getComputedStyle(node).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(color)) return color;
+    }
+    return "white";
+  };
+  const seen = {};
+  for (const node of document.querySelectorAll("body *")) {
+    const says = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
+    if (!says || !node.getClientRects().length) continue;
+    if (["SCRIPT", "STYLE"].includes(node.tagName) || node.closest("svg")) continue;
+    const [one, other] = [light(getComputedStyle(node).color), light(ground(node))];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < 4.5) seen[`${node.tagName}.${node.className}`] = contrast;
+  }
+  return seen;
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    with chromium() as process:
+        yield process
+
+
+@pytest.fixture
+def failed(noxcli: Noxcli, plays: Any) -> Path:
+    """The page of a run with all that a run's page can have."""
+    script = [*node_runs("Plan", seconds=150), *node_fails("Write", "too long"), Sleep(300)]
+    nodes = [input_node("Q"), Node("Plan"), Node("Write"), Node("Never")]
+    workflow = plays(nodes=nodes, script=script, status="failed", faults={"events": [Cut(3, "abort")]})
+    told = noxcli("run", workflow, "Q=a\nb", "--format", "ndjson").lines
+    told[-1]["data"] |= {
+        "output": {"Answer": "x" * 3000, "Data": {"a": [1, 2]}, "File": {"$file": "out/f.txt"}},
+        "files": [{"pointer": "/File", "file_id": None, "path": "out/f.txt", "bytes": 1, "sha256": "0" * 64}],
+        "assertions": [{"name": "--assert ok", "holds": False, "message": "it is false", "diff": "-a\n+b"}],
+    }
+    Path("told.ndjson").write_text("".join(f"{json.dumps(line)}\n" for line in told))
+    assert noxcli("report", "told.ndjson", "-o", "run.html").code == 0
+    return Path("run.html").absolute()
+
+
+@pytest.fixture
+def batch() -> Path:
+    path = Path("batch.html").absolute()
+    about = BatchAbout("rows.jsonl", "w", ["noxcli batch w rows.jsonl --retry-failed"], ["no journal is here of 2/3"])
+    rows = [{**row, "folder": "out/x"} for row in many(300, "run failed at 'W': too long")]
+    path.write_bytes(b"".join(rows_page(about, lambda: rows, Mask(), path.parent)))
+    return path
+
+
+def test_a_page_asks_for_nothing_and_the_console_stays_empty(browser: Chromium, failed: Path, batch: Path) -> None:
+    for path in (failed, batch):
+        tab = browser.open(path)
+        assert tab.requests() == [path.as_uri()]
+        assert tab.complaints() == []
+
+
+def test_what_got_into_a_page_could_still_ask_for_nothing(browser: Chromium, failed: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        server.settimeout(0.2)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        tab = browser.open(failed)
+        tab.evaluate(
+            f"""document.body.insertAdjacentHTML("beforeend", `<img src="{address}" onerror="window.ran = 1">
+            <iframe src="{address}"></iframe><style>@import "{address}"; body {{background: url({address})}}</style>
+            <form action="{address}"></form><p onclick="window.ran = 1">x</p>`);
+            document.body.append(Object.assign(document.createElement("script"), {{textContent: "window.ran = 1"}}));
+            document.body.lastChild.previousElementSibling.click(); document.forms[0].submit();
+            fetch("{address}").catch(() => 0)"""
+        )
+        assert tab.requests()[0] == failed.as_uri()
+        assert tab.evaluate("typeof window.ran") == "undefined"
+        assert arrived(server) == b"", "Chromium may connect early, but sends nothing"
+
+
+def arrived(server: socket.socket) -> bytes:
+    """Return what was sent to the server on all connections."""
+    found = b""
+    with suppress(TimeoutError):
+        while True:
+            connection, _ = server.accept()
+            with closing(connection), suppress(TimeoutError):
+                connection.settimeout(0.2)
+                found += connection.recv(1000)
+    return found
+
+
+def walked(tab: Tab) -> list[int]:
+    """Return which of the reachable elements got the focus by Tab, by number."""
+    tab.evaluate(f"window.all = [...document.querySelectorAll({json.dumps(REACHABLE)})]")
+    places: list[int] = []
+    while len(places) < 500:
+        tab.press("Tab")
+        place = tab.evaluate("all.indexOf(document.activeElement)")
+        if place in places or place < 0:
+            break
+        places.append(place)
+    return places
+
+
+@pytest.mark.parametrize("kind", ["failed", "batch"])
+def test_tab_reaches_all_there_is_and_shows_where_it_is(
+    browser: Chromium, request: pytest.FixtureRequest, kind: str
+) -> None:
+    path = request.getfixturevalue(kind)
+    if kind == "batch":
+        path.write_bytes(re.sub(rb'(<tr id="r40".*?)(?=</tbody>)', b"", path.read_bytes(), flags=re.DOTALL))
+    tab = browser.open(path)
+    visible = "all.map((one, n) => one.checkVisibility({contentVisibilityAuto: true}) ? n : -1).filter((n) => n >= 0)"
+    assert sorted(walked(tab)) == tab.evaluate(visible)
+    tab.press("Tab")
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_arrows_walk_the_nodes_and_enter_unfolds_them(browser: Chromium, failed: Path) -> None:
+    tab = browser.open(failed)
+    tab.evaluate("document.querySelector('.fall summary').focus()")
+    told = []
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "End", "Home"):
+        tab.press(key)
+        told.append(tab.evaluate("document.querySelector('.readout').textContent"))
+    assert told[0].startswith("Plan: completed, from ")
+    assert told[1].startswith("Write: failed, from ")
+    assert told[2] == told[0]
+    assert told[3] == "Never: waiting"
+    assert tab.evaluate("document.activeElement.parentElement.open") is False
+    tab.press("Enter")
+    assert tab.evaluate("document.activeElement.parentElement.open") is True
+    assert tab.evaluate("document.querySelector('.node.bad').open"), "the node that failed is unfolded from the start"
+
+
+def test_the_pointer_shows_the_time_below_it(browser: Chromium, failed: Path) -> None:
+    tab = browser.open(failed)
+    bar = tab.evaluate(
+        "(({x, y, width}) => ({x, y, width}))(document.querySelectorAll('svg.bar')[2].getBoundingClientRect())"
+    )
+    tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=bar["x"] + bar["width"] / 2, y=bar["y"] + 5)
+    total = float(tab.evaluate("document.querySelector('.fall').dataset.total"))
+    shown = tab.evaluate("document.querySelector('.readout').textContent")
+    assert abs(float(shown.split(" s")[0]) - total / 2) < 0.02
+    assert tab.evaluate("document.querySelector('.cursor').hidden") is False
+
+
+def test_rows_are_filtered_by_status_and_by_search(browser: Chromium, batch: Path) -> None:
+    tab = browser.open(batch)
+    shown = "[...document.querySelectorAll('.rows tbody tr')].filter((row) => row.getClientRects().length).length"
+    assert tab.evaluate(shown) == 300
+    tab.evaluate("document.querySelector('.filter input').focus()")
+    tab.press("ArrowRight")
+    tab.press("ArrowRight")
+    assert tab.evaluate(shown) == 300 // 7
+    tab.press("/")
+    tab.write("id 29")
+    tab.evaluate("new Promise((done) => setTimeout(done, 300))")
+    assert tab.evaluate(shown) == 1, "row 294 alone failed and is called so"
+    assert tab.evaluate("document.querySelector('output').textContent") == "11 match"
+    tab.evaluate("location.hash = '#r7'")
+    tab.evaluate("new Promise((done) => setTimeout(done, 100))")
+    assert tab.evaluate(shown) == 300, "a link to a hidden row shows all of them again"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(browser: Chromium, failed: Path, batch: Path, scheme: str) -> None:
+    for path in (failed, batch):
+        tab = browser.open(path, prefers_color_scheme=scheme)
+        tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert tab.evaluate(CONTRAST) == {}
+        dark = tab.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)"
+        )
+
+
+def test_paper_is_white_and_has_all_that_is_folded(browser: Chromium, failed: Path) -> None:
+    tab = browser.open(failed, prefers_color_scheme="dark")
+    tab.media("print", prefers_color_scheme="dark")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.evaluate(CONTRAST) == {}
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate("document.querySelectorAll('details:not([open])').length") == 0
+    assert tab.evaluate("document.querySelector('.copy').checkVisibility()") is False
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate("document.querySelectorAll('details:not([open])').length") > 0
+
+
+def test_a_phone_has_to_scroll_in_one_direction_alone(browser: Chromium, failed: Path, batch: Path) -> None:
+    for path in (failed, batch):
+        tab = browser.open(path, width=360, height=700)
+        tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert tab.evaluate("document.scrollingElement.scrollWidth") <= 360
+
+
+def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli, plays: Any) -> None:
+    hostile_page(noxcli, plays, "hostile.html")
+    tab = browser.open(Path("hostile.html").absolute())
+    assert len(tab.requests()) == 1
+    assert tab.complaints() == []
+    kinds = tab.evaluate("[...new Set([...document.querySelectorAll('*')].map((one) => one.localName))]")
+    assert set(kinds).isdisjoint({"img", "iframe", "object", "embed", "form", "base", "use", "image", "foreignObject"})
+    assert tab.evaluate("document.querySelectorAll('script').length") == 1
+    assert tab.evaluate("document.title").startswith("test_nothing_of_the_corpus")
+    names = "[...document.querySelectorAll('*')].flatMap((one) => one.getAttributeNames())"
+    assert not [name for name in tab.evaluate(names) if name.startswith("on") or name in {"src", "style", "srcdoc"}]
+    assert tab.evaluate("typeof window.pwned") == "undefined"
+
+
+def test_ten_thousand_rows_can_be_searched_while_typing(browser: Chromium) -> None:
+    path = Path("many.html").absolute()
+    message = "run failed at 'Summarise': The model refused the text: 140,000 tokens, 128,000 are allowed"
+    path.write_bytes(b"".join(rows_page(BatchAbout("rows.jsonl"), lambda: many(10_000, message), Mask(), path.parent)))
+    tab = browser.open(path)
+    assert tab.complaints() == []
+    took = tab.evaluate(
+        """(async () => {
+          const search = document.querySelector("[type=search]"), began = performance.now();
+          search.value = "id 99"; search.dispatchEvent(new Event("input"));
+          await new Promise((done) => setTimeout(done, 130));
+          document.body.getBoundingClientRect();
+          return performance.now() - began;
+        })()"""
+    )
+    assert tab.evaluate("document.querySelector('output').textContent") == "111 match"
+    assert took < 3000, "milliseconds, on a machine with other things to do"

@@ -1,0 +1,66 @@
+"""Switches from a file: a whole server's behavior, written down."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox.switchfile import MOST_OF_SWITCHES, load_switches
+
+HEAD = 'format = "noxcli.switches/1"\n'
+
+
+def _sandbox(*argv: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "noxcli", "sandbox", "--speed", "100", *argv]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "switches.toml"
+    path.write_text(HEAD + '[switches]\noutput_keys = "node_id"\ntimestamps = "offset"\nkeepalive_seconds = 2\n')
+    shell = "noxcli run qa Question=x --json --quiet"
+    done = _sandbox("--switches", str(path), "--switch", "timestamps=naive", "--", "sh", "-c", shell)
+
+    assert done.returncode == 0, done.stderr
+    assert '"output":{"Answer":' not in done.stdout
+    assert "+00:00" not in done.stdout
+    assert '"created_at":"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "begin it with format"),
+        ('format = "noxcli.switches/2"', "begin it with format"),
+        (HEAD + "cursor_inclusive = true", "'cursor_inclusive' is not known here; put switches under [switches]"),
+        (HEAD + "switches = 3", "begin it with [switches]"),
+        (HEAD + "[switches]\nnope = 1", "no switch is called 'nope'"),
+        (HEAD + "[switches]\nlook_up = 404", "switch 'look_up' cannot be 404"),
+        (HEAD + "[switches]\npage_size = true", "switch 'page_size' cannot be True"),
+        (HEAD + "[switches]\nlook_up = {a = 1}", "switch 'look_up' cannot be {'a': 1}"),
+        ("a = " + "[" * 5000, "not a TOML file"),
+        ("\udcff", "not a TOML file"),
+        ("#" * (MOST_OF_SWITCHES + 1), "larger than"),
+        (None, "No such file"),
+    ],
+)
+def test_a_bad_file_gets_one_line_and_exit_code_2(tmp_path: Path, text: str | None, told: str) -> None:
+    path = tmp_path / "switches.toml"
+    if text is not None:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    if len(text or "") < 100 and text != HEAD + "switches = 3":  # the others are read alike, without a process each
+        with pytest.raises((ValueError, OSError), match="switches") as caught:
+            load_switches(path)
+        assert told in str(caught.value)
+        return
+    done = _sandbox("--switches", str(path), "--", "true")
+    assert done.returncode == 2
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert told in done.stderr
+
+
+def test_an_empty_table_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "switches.toml"
+    path.write_text(HEAD)
+    assert load_switches(path) == {}
