@@ -6,6 +6,7 @@ it sends it; what was downloaded is removed. Prints seconds, rate and peak memor
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ _, status, usage = os.wait4(process.pid, 0)
 print(time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
 """
 SERVER = "--serve"
+NOTHING, CURL, TO_FILES = "noxcli run, no output", "curl -o", "noxcli --output-dir"
 
 
 def measure(argv: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
@@ -53,13 +55,9 @@ def serve(size: int) -> None:
         sys.stdin.read()
 
 
-def main() -> None:
-    """Run each in turn and print what it took."""
-    if sys.argv[1:2] == [SERVER]:
-        serve(int(sys.argv[2]))
-        return
-    size = int(sys.argv[1]) * 1_000_000 if len(sys.argv) > 1 else 2_000_000_000
-    parent = sys.argv[2] if len(sys.argv) > 2 else None
+def downloads(size: int, parent: str | None, rounds: int = 1) -> dict[str, tuple[float, float]]:
+    """Return the median seconds of each contender, and its peak memory in MiB."""
+    taken: dict[str, list[tuple[float, float]]] = {}
     with (
         tempfile.TemporaryDirectory(dir=parent) as place,
         subprocess.Popen([sys.executable, __file__, SERVER, str(size)], stdin=-1, stdout=-1, text=True) as server,
@@ -74,23 +72,37 @@ def main() -> None:
         out = Path(place) / "out"
         fetch = ["--output-dir", str(out), "--quiet"]
         contenders = {
-            "noxcli run, no output": [*noxcli, "run", "whole", "--quiet"],
-            "curl -o": ["curl", "-sfo", f"{out}.curl", "-H", f"X-API-Key: {key}", f"{url}/v1/file/{file_id}"],
-            "noxcli --output-dir": [*noxcli, "run", "whole", *fetch],
+            NOTHING: [*noxcli, "run", "whole", "--quiet"],
+            CURL: ["curl", "-sfo", f"{out}.curl", "-H", f"X-API-Key: {key}", f"{url}/v1/file/{file_id}"],
+            TO_FILES: [*noxcli, "run", "whole", *fetch],
             "noxcli --output-dir, cut 3 times": [*noxcli, "run", "cut", *fetch],
             "noxcli --raw A": [*noxcli, "run", "whole", "--raw", "A", "--quiet"],
         }
-        print(f"{'':34}{'seconds':>9}{'MB/s':>8}{'MiB':>7}")
-        for name, argv in contenders.items():
-            seconds, memory = measure(argv, env)
-            rate = f"{size / seconds / 1e6:8.0f}" if "no output" not in name else f"{'-':>8}"
-            print(f"{name:34}{seconds:9.2f}{rate}{memory:7.1f}", flush=True)
-            for path in (out / "A.bin", Path(f"{out}.curl")):
-                if path.exists():
-                    assert path.stat().st_size == size
-                    path.unlink()
-            shutil.rmtree(out, ignore_errors=True)
+        for _ in range(rounds):
+            for name, argv in contenders.items():
+                taken.setdefault(name, []).append(measure(argv, env))
+                for path in (out / "A.bin", Path(f"{out}.curl")):
+                    if path.exists():
+                        assert path.stat().st_size == size
+                        path.unlink()
+                shutil.rmtree(out, ignore_errors=True)
         server.communicate("")
+    return {
+        name: (statistics.median(seconds for seconds, _ in each), max(memory for _, memory in each))
+        for name, each in taken.items()
+    }
+
+
+def main() -> None:
+    """Run each in turn and print what it took."""
+    if sys.argv[1:2] == [SERVER]:
+        serve(int(sys.argv[2]))
+        return
+    size = int(sys.argv[1]) * 1_000_000 if len(sys.argv) > 1 else 2_000_000_000
+    print(f"{'':34}{'seconds':>9}{'MB/s':>8}{'MiB':>7}")
+    for name, (seconds, memory) in downloads(size, sys.argv[2] if len(sys.argv) > 2 else None).items():
+        rate = f"{'-':>8}" if name == NOTHING else f"{size / seconds / 1e6:8.0f}"
+        print(f"{name:34}{seconds:9.2f}{rate}{memory:7.1f}")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,14 @@ class Answers(BaseHTTPRequestHandler):
         if parts[-1] in self.server.ended:
             run |= {"status": "completed", "output": {"A": "x"}}
         workflow = {"id": "workflow", "name": "bench", "definition": DEFINITION}
-        body = json.dumps(workflow if parts[-1] == "workflow" else run).encode()
+        self._send_json(workflow if parts[-1] == "workflow" else run)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._send_json({"id": "started", "workflow_id": "workflow", "status": "running"})
+
+    def _send_json(self, answer: object) -> None:
+        body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

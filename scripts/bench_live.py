@@ -50,10 +50,8 @@ def drain(end: int, shown: list[int]) -> None:
         pass  # how a pseudo-terminal says that nobody has it open any more
 
 
-def main() -> None:
-    """Run each in turn and print the medians."""
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    rate = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
+def shown(seconds: int, rate: int, rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Return the medians for each way to show a run: CPU seconds, wall seconds, bytes."""
     contenders: dict[str, tuple[list[str], tuple[int, int] | None]] = {
         "--quiet": (["--quiet"], None),
         "plain log": ([], None),
@@ -62,17 +60,24 @@ def main() -> None:
     }
     taken: dict[str, list[tuple[float, ...]]] = {name: [] for name in contenders}
     with serving(seconds * rate, rate) as env:
-        for turn in range(ROUNDS):
+        for turn in range(rounds):
             for number, (name, (options, size)) in enumerate(contenders.items()):
                 taken[name].append(measure(env, f"run-{turn}-{number}", options, size))
-    columns = [[statistics.median(one[place] for one in rounds) for place in range(3)] for rounds in taken.values()]
-    cpu_least, wall_least, _ = columns[0]
+    return {name: [statistics.median(one[place] for one in each) for place in range(3)] for name, each in taken.items()}
+
+
+def main() -> None:
+    """Run each in turn and print the medians."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rate = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
+    contenders = shown(seconds, rate)
+    cpu_least, wall_least, _ = next(iter(contenders.values()))
     print(f"{seconds * rate:,} events at {rate:,} a second")
     print(f"{'':20}{'CPU s':>8}{'ratio':>7}{'wall s':>8}{'ratio':>7}{'share':>7}{'kB shown':>10}")
-    for name, (cpu, wall, shown) in zip(contenders, columns, strict=True):
+    for name, (cpu, wall, written) in contenders.items():
         share = (cpu - cpu_least) / wall
         ratios = f"{cpu:8.2f}{cpu / cpu_least:7.2f}{wall:8.2f}{wall / wall_least:7.2f}"
-        print(f"{name:20}{ratios}{share:7.1%}{shown / 1000:10,.0f}")
+        print(f"{name:20}{ratios}{share:7.1%}{written / 1000:10,.0f}")
 
 
 if __name__ == "__main__":

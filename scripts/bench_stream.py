@@ -86,20 +86,25 @@ def median(rounds: Sequence[Taken]) -> Taken:
     return Taken(seconds, cpu, max(one.memory for one in rounds), rounds[0].lines)
 
 
-def throughput(events: int, rounds: int, joined: int) -> None:
-    """Print what each contender took."""
+def took(events: int, rounds: int, joined: int = 1, forms: Sequence[str] = tuple(BARE)) -> dict[str, Taken]:
+    """Return what each contender took: for each format, the bare script and then noxcli."""
     taken: dict[str, list[Taken]] = {}
     with serving(events, 0, joined) as env:
         for number in range(rounds):
-            for form, script in BARE.items():
+            for form in forms:
                 # A run each: its record says `completed` once its events were sent, as it does behind a real stream.
-                bare = measure([sys.executable, "-c", script, f"bare-{form}-{number}"], env)
+                bare = measure([sys.executable, "-c", BARE[form], f"bare-{form}-{number}"], env)
                 ours = measure(follower(f"{form}-{number}", "--format", form, "--quiet"), env)
                 taken.setdefault(f"bare script, {form}", []).append(bare)
                 taken.setdefault(f"noxcli stream --format {form}", []).append(ours)
+    return {name: median(each) for name, each in taken.items()}
+
+
+def throughput(events: int, rounds: int, joined: int) -> None:
+    """Print what each contender took."""
+    middle = took(events, rounds, joined)
     print(f"{events:,} events, {joined} in a chunk, medians of {rounds}")
     print(f"{'':32}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'ratio':>7}{'MiB':>7}{'lines':>9}")
-    middle = {name: median(each) for name, each in taken.items()}
     for place, (name, one) in enumerate(middle.items()):
         of = list(middle.values())[place // 2 * 2]
         print(

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 ORDER = [
     {"errors", "models", "encode", "nearest", "schemas", "spelling"},
     {"query", "redaction", "timing", "place", "urls"},
-    {"files", "threads"},
+    {"files", "formats", "threads"},
     {"config"},
     {"retry", "signals"},
     {"inputs"},

@@ -7,6 +7,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 
 from noxcli.api.limit import CURRENT, AnswerLimit
+from noxcli.api.tape import TAPED
 
 HEAD_LIMIT = 256 * 1024  # bytes until the body, all interim answers included
 SWITCHING_PROTOCOLS = 101
@@ -25,6 +26,7 @@ class Timed(io.RawIOBase):
         self._raw = raw
         self._limit = limit
         self._received = 0
+        self._taped = TAPED.get()
 
     def readable(self) -> bool:
         return True
@@ -38,6 +40,8 @@ class Timed(io.RawIOBase):
         count: int | None = self._raw.readinto(buffer)
         self._received += count or 0
         self._limit.took_in(count or 0)
+        if self._taped is not None and count is not None:
+            self._taped.took(bytes(buffer[:count]))
         return count
 
     def close(self) -> None:

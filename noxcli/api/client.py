@@ -17,6 +17,7 @@ from noxcli.api.limit import AnswerLimit
 from noxcli.api.line import ListenedStream
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
+from noxcli.api.tape import Tape
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import WHOLE_WORKFLOW, Portion, Run, Version, Workflow, is_uuid, same_id
@@ -50,8 +51,9 @@ class NoxusApi:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
+        tape: Tape | None = None,
     ) -> None:
-        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
+        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask, tape=tape)
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from noxcli.api.failures import (
 from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import Body, KeyHeader, new_session, proxy_for
+from noxcli.api.tape import TAPED, Tape, TapedExchange
 from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
 from noxcli.redaction import Mask
@@ -65,6 +66,7 @@ class Http:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self.settings = settings
         self._home = read_url(settings.url)
@@ -73,7 +75,8 @@ class Http:
         self.on_left: Callable[[int, float], None] | None = None  # requests that the server still grants, seconds
         self._connect_timeout = connect_timeout
         self._observe = observe
-        self._session = new_session()
+        self._tape = tape
+        self._session = self._new_session()
 
     def close(self) -> None:
         self._session.close()
@@ -141,7 +144,7 @@ class Http:
         """
         url = read_url(self.settings.url + path)
         limit = limit or AnswerLimit.of_json()
-        session = new_session() if fresh else self._session
+        session = self._new_session() if fresh else self._session
         for _ in range(MOST_REDIRECTS + 1):
             response = self._exchange(session, method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
@@ -178,7 +181,7 @@ class Http:
         proxy_for(url)  # which refuses an odd one
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
-        given = CURRENT.set(limit)
+        given, taped = CURRENT.set(limit), TAPED.set(self._taped(method, url, session, parts))
         try:
             response = session.request(
                 method,
@@ -202,9 +205,27 @@ class Http:
             return response
         finally:
             CURRENT.reset(given)
+            TAPED.reset(taped)
             if self._observe is not None:
                 took = time.monotonic() - began
                 self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
+
+    def _new_session(self) -> requests.Session:
+        session = new_session()
+        if self._tape is not None:
+            session.headers["Accept-Encoding"] = "identity"  # what is compressed can't be hidden in part
+        return session
+
+    def _taped(
+        self, method: str, url: Url, session: requests.Session, parts: Mapping[str, Any]
+    ) -> TapedExchange | None:
+        if self._tape is None:
+            return None
+        whole = requests.Request(method, str(url), params=parts.get("params")).prepare()
+        headers = {**session.headers, **(parts.get("headers") or {})}
+        body = parts.get("data")
+        content = body.getvalue() if isinstance(body, Body) else body if isinstance(body, bytes) else None
+        return self._tape.begin(method, whole.path_url, {key: str(value) for key, value in headers.items()}, content)
 
     def _redirect_target(self, method: str, url: Url, response: requests.Response, *, elsewhere: bool) -> Url:
         facts = _facts(response)

@@ -5,6 +5,7 @@ started, and one with an intent is never started again unasked.
 """
 
 import os
+import re
 import threading
 from array import array
 from collections import Counter
@@ -20,6 +21,7 @@ from noxcli.batch.sound import LONGEST_LINE, MOST_ROWS, parsed
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
+from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.place import Place, open_regular
 from noxcli.redaction import Mask
@@ -33,6 +35,7 @@ except ImportError:  # Windows has no such lock; there, two batches on one direc
 
 JOURNAL_NAME = "batch.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
+HEADER_BEGINS = re.compile(rb'\{"batch": ?"([^"\\]*)"')
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 NEW, INTENDED, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
@@ -336,13 +339,16 @@ class Journal:
 def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the journal's lines with their offsets; those that no journal has are left out.
 
-    Raises UsageProblem where it can't be read.
+    Raises UsageProblem where it can't be read, or a newer noxcli has written it.
     """
     try:
         with opened(path) as file:
             offset, whole = 0, True
             while raw := file.readline(LONGEST_LINE):
                 begins, whole = whole, raw.endswith(b"\n")
+                if begins and (header := HEADER_BEGINS.match(raw)):
+                    # Before anything else is asked of the line: a later version may have other fields.
+                    require_readable(path, header[1].decode(errors="replace"), BATCH_SCHEMA)
                 line = parsed(raw) if begins and whole else None
                 if line is not None:
                     yield offset, line

@@ -84,7 +84,13 @@ class Context:
         self.note_config()
         from noxcli.api import NoxusApi
 
-        return NoxusApi(settings, connect_timeout=connect_timeout, observe=self._log, mask=self.terminal.mask)
+        return NoxusApi(
+            settings,
+            connect_timeout=connect_timeout,
+            observe=self._log,
+            mask=self.terminal.mask,
+            tape=self.reports.tape,
+        )
 
     def hide(self, inputs: "Inputs") -> None:
         """Keep the values of secret inputs out of all that is written from now on, and out of the CI system's log."""

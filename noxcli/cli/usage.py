@@ -28,7 +28,17 @@ HEADINGS = {
         "--no-expand",
         "--install",
     ),
-    "Reports": ("--assert", "--expect", "--expect-as", "--report", "--junit", "--dotenv", "--ci"),
+    "Reports": (
+        "--assert",
+        "--expect",
+        "--expect-as",
+        "--report",
+        "--junit",
+        "--dotenv",
+        "--record",
+        "--record-values",
+        "--ci",
+    ),
     "Following": (
         "--etag",
         "--resume",

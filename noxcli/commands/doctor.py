@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,6 +53,12 @@ RunOption = Annotated[
 ]
 
 
+RecordingOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Check only which facts about the API a recording (run --record) confirms."),
+]
+
+
 @group
 class Examined(Common):
     """As in other verbs, but what is shown is the checks, and a wrong config file is one of their results."""
@@ -66,6 +73,7 @@ def doctor(
     ctx: typer.Context,
     *,
     run: RunOption = None,
+    check_recording: RecordingOption = None,
     as_json: options.DocumentOption = False,
     query: options.QueryOption = None,
     common: Examined,
@@ -77,11 +85,17 @@ def doctor(
         # What holds events back on the way shows while a run is going on.
         noxcli run slow --detach
         noxcli doctor --run @last
+        # What a recording says of the API.
+        noxcli run demo 'User Input=hello' --record run.jsonl && noxcli doctor --check-recording run.jsonl
     """
     context: Context = ctx.obj
     present(context, common, Delivering(as_json=as_json, query=query))
     checks: list[Check] = []
-    for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
+    if check_recording is None:
+        found = chain(_checks(ctx, context, common, run), [_shell(context)])
+    else:
+        found = chain(_facts(check_recording))
+    for check in found:
         checks.append(check)
         if context.writes_text:
             _say(context.terminal, check)
@@ -89,6 +103,22 @@ def doctor(
     if not context.writes_text:
         context.write_document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
+
+
+def _facts(recording: Path) -> Iterator[Check]:
+    """Yield a check for each fact that noxcli relies on: what the recording says of it. Raises UsageProblem."""
+    from noxcli.probe.facts import checked_facts
+    from noxcli.probe.recorded import read_recording
+
+    for each in checked_facts(read_recording(recording)):
+        told = f"{each.fact.statement} ({each.fact.source})"
+        if each.contradicted:
+            message = f"{told}; contradicted: {each.contradicted}, confirmed: {each.confirmed}"
+            yield Check(each.fact.name, CheckVerdict.WARNING, message, "please report it, with the recording")
+        elif each.confirmed:
+            yield Check(each.fact.name, CheckVerdict.OK, f"{told}; confirmed: {each.confirmed}")
+        else:
+            yield Check(each.fact.name, CheckVerdict.UNCHECKED, f"{told}; not in the recording")
 
 
 def _say(terminal: Terminal, check: Check) -> None:

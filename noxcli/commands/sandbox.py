@@ -28,7 +28,8 @@ KeyOption = Annotated[
 Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Make time pass this many times faster.", min=0.01)]
 Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
 Replays = Annotated[
-    list[Path] | None, typer.Option("--replay", metavar="FILE", help="Serve a run recorded with --format ndjson.")
+    list[Path] | None,
+    typer.Option("--replay", metavar="FILE", help="Serve a run recorded with --record or --format ndjson."),
 ]
 Switches = Annotated[
     list[str] | None,
@@ -63,14 +64,19 @@ def sandbox(
 
     if missing := missing_packages():
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
-    from noxcli.sandbox.command import DEFAULT_PORT, run_command, serve_forever
+    from noxcli.sandbox.command import DEFAULT_PORT, play_recording, run_command, serve_forever
     from noxcli.sandbox.files import load_replay, load_scenarios
+    from noxcli.sandbox.recordings import only_recording
     from noxcli.sandbox.switches import Switches as ServerSwitches
     from noxcli.sandbox.switches import parsed, with_overrides
     from noxcli.sandbox.switchfile import load_switches
 
     context.signals.release()
     try:
+        if recording := only_recording(replay or [], scenario, switches, switch):
+            default = 0 if command else DEFAULT_PORT
+            at = default if port is None else port
+            raise typer.Exit(play_recording(command or [], recording, key=key, port=at, speed=speed))
         added = [made for path in scenario or [] for made in load_scenarios(path)]
         added += [load_replay(path) for path in replay or []]
         pairs = [text.partition("=") for text in switch or []]

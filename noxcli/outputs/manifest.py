@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from noxcli.encode import to_json
+from noxcli.errors import Undelivered, UsageProblem
+from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.outputs.directory import Written, in_the_way
 from noxcli.outputs.filenames import MANIFEST
@@ -27,7 +29,8 @@ class Manifest:
 def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     """Return the directory's manifest.
 
-    Raises Undelivered where there is a file of that name that noxcli did not write; with `overwrite` it counts as none.
+    Raises Undelivered where there is a file of that name that noxcli did not write, or that a newer one did; with
+    `overwrite` it counts as none.
     """
     document: Any = None
     try:
@@ -39,6 +42,11 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         if overwrite:
             return Manifest()
+        if isinstance(document, dict):
+            try:
+                require_readable(place.path / MANIFEST, document.get("schema"), MANIFEST_SCHEMA)
+            except UsageProblem as problem:  # the run has completed: only its files are missing
+                raise Undelivered(problem.message, f"{problem.hint}, or choose another directory") from None
         raise in_the_way(place.path / MANIFEST)
     last = document.get("run")
     entries = [

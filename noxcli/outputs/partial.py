@@ -1,11 +1,52 @@
 """The bytes of a file that is not complete yet, counted and hashed as they arrive."""
 
 import tempfile
+from queue import Queue
+from threading import Thread
 from types import TracebackType
 from typing import IO, Self
 
 from noxcli.errors import Undelivered
 from noxcli.files import new_digest, reason_of
+
+HASHED_AHEAD = 4  # pieces that may wait for the thread that hashes
+ASIDE_FROM = 8 * 1024 * 1024  # bytes; a thread of its own is not worth its start for less
+
+
+class Digest:
+    """The SHA-256 of bytes as they come. Of many, a thread takes it, while this one reads and writes the next."""
+
+    def __init__(self) -> None:
+        self._digest = new_digest()
+        self._fed = 0
+        self._pieces: Queue[bytes | None] = Queue(HASHED_AHEAD)
+        self._thread: Thread | None = None
+
+    def update(self, piece: bytes) -> None:
+        self._fed += len(piece)
+        if self._fed < ASIDE_FROM:
+            self._digest.update(piece)
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._hash, daemon=True)
+            self._thread.start()
+        self._pieces.put(piece)
+
+    def hexdigest(self) -> str:
+        """Return the digest of all so far; more may follow."""
+        self.finish()
+        return self._digest.hexdigest()
+
+    def finish(self) -> None:
+        """Let the thread end, once it is through with what came."""
+        if self._thread is not None:
+            self._pieces.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _hash(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            self._digest.update(piece)
 
 
 class Part:
@@ -19,7 +60,7 @@ class Part:
         self.size = 0
         self._most = most
         self._file = file
-        self._digest = new_digest()
+        self._digest = Digest()
 
     @classmethod
     def nameless(cls) -> Self:
@@ -60,7 +101,8 @@ class Part:
             self._file.truncate()
         except OSError as error:
             raise self.refused(error) from None
-        self._digest = new_digest()
+        self._digest.finish()
+        self._digest = Digest()
         self.size = 0
 
     def read_back(self) -> IO[bytes]:
@@ -74,6 +116,7 @@ class Part:
 
     def drop(self) -> None:
         """Release the bytes."""
+        self._digest.finish()
         self._file.close()
 
     def refused(self, error: OSError) -> Undelivered:

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FrameType
 
 from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.recordings import Played, load_recording, replies
 from noxcli.sandbox.scenario import Scenario
-from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.server import Sandbox, listening
 from noxcli.sandbox.switches import Switches
 
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
@@ -38,8 +39,7 @@ def run_command(
     """Run a command against a sandbox of its own; returns the command's exit code, as a shell would see it."""
     served = [*BUILT_IN, *scenarios]
     key = fresh_key() if key is None else key
-    with Sandbox(served, key=key, port=port, speed=speed, switches=switches) as sandbox:
-        return _run(argv, environment(sandbox))
+    return run_beside(argv, Sandbox(served, key=key, port=port, speed=speed, switches=switches))
 
 
 def serve_forever(
@@ -52,19 +52,38 @@ def serve_forever(
 ) -> int:
     """Serve until Ctrl-C or SIGTERM; tells what to export and what can be run."""
     served = [*BUILT_IN, *scenarios]
-    endings: list[int] = []
     key = fresh_key() if key is None else key
-    with _signals_caught(endings), Sandbox(served, key=key, port=port, speed=speed, switches=switches) as sandbox:
-        print(f"export NOXUS_BACKEND_URL={sandbox.url}")
-        print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}")
+    width = max(len(scenario.name) for scenario in served)
+    lines = [f"{scenario.name:{width}}  {scenario.description}" for scenario in served]
+    return serve(Sandbox(served, key=key, port=port, speed=speed, switches=switches), lines)
+
+
+def run_beside(argv: Sequence[str], server: Sandbox | Played) -> int:
+    """Run a command against a server that lives as long; returns the command's exit code."""
+    with server:
+        return _run(argv, environment(server))
+
+
+def serve(server: Sandbox | Played, lines: Iterable[str]) -> int:
+    """Serve until Ctrl-C or SIGTERM; tells what to export, and these lines."""
+    endings: list[int] = []
+    with _signals_caught(endings), server:
+        print(f"export NOXUS_BACKEND_URL={server.url}")
+        print(f"export NOXUS_API_KEY={shlex.quote(server.key)}")
         print()
-        width = max(len(scenario.name) for scenario in served)
-        for scenario in served:
-            print(f"# {scenario.name:{width}}  {scenario.description}")
+        for line in lines:
+            print(f"# {line}")
         sys.stdout.flush()
         while not endings:
             time.sleep(_GLANCE)
     return 0
+
+
+def play_recording(argv: Sequence[str], path: Path, *, key: str | None, port: int, speed: float) -> int:
+    """Serve a recording around a command, or without one until Ctrl-C. Raises ValueError for a file that is none."""
+    taken = load_recording(path)
+    played = Played(taken, key=fresh_key() if key is None else key, speed=speed, listener=listening(port))
+    return run_beside(argv, played) if argv else serve(played, replies(taken))
 
 
 def fresh_key() -> str:
@@ -72,7 +91,7 @@ def fresh_key() -> str:
     return f"sandbox-{secrets.token_urlsafe(24)}"
 
 
-def environment(sandbox: Sandbox) -> dict[str, str]:
+def environment(sandbox: Sandbox | Played) -> dict[str, str]:
     """This process's environment, pointed at the sandbox."""
     ours = {name: value for name, value in os.environ.items() if not _points_elsewhere(name)}
     scripts = str(Path(sys.executable).parent)

@@ -55,7 +55,7 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         # Bound here and handed over: no other process can take the port in between.
-        self._listener = _listener(self._port)
+        self._listener = listening(self._port)
         self._port = self._listener.getsockname()[1]
         self._server = uvicorn.Server(self._config())
         self._thread.start()
@@ -139,7 +139,8 @@ class Sandbox:
         await serving
 
 
-def _listener(port: int) -> socket.socket:
+def listening(port: int) -> socket.socket:
+    """A socket that listens on loopback; 0 is any free port."""
     # asyncio turns Nagle's algorithm off only where the protocol is named: without it every answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

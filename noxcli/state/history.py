@@ -2,7 +2,8 @@
 
 A run has two small files in the state directory. The first has what is known from its start, and is written once. The
 second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a whole one.
-Nothing here makes a command fail: what can't be read counts as missing, and a run that can't be written is a warning.
+Nothing here makes a command fail: what can't be read counts as missing, and a run that can't be written is a
+warning. Only @last refuses what a newer noxcli has written.
 """
 
 import json
@@ -16,14 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from noxcli.errors import Undelivered
+from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import prepare_directory, put_privately, reason_of
+from noxcli.formats import require_readable
 from noxcli.models import PLAIN_ID, Run, RunEvent
 from noxcli.place import Place
 from noxcli.redaction import Mask
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
+ENTRY_SCHEMA = "noxcli.entry/1"  # the first noxcli wrote none
 CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # bytes of a file that is read
 KEPT_RUNS = 500
@@ -84,6 +87,7 @@ class History:
         from hashlib import sha256  # loads OpenSSL, which only commands that start a run need
 
         entry = {
+            "schema": ENTRY_SCHEMA,
             "run_id": run.id,
             "workflow_id": run.workflow_id,
             "host": host,
@@ -112,7 +116,10 @@ class History:
         return f"every user on this machine can write to {self.directory}" if open_to_all else None
 
     def last(self, host: str) -> Entry | None:
-        """Return the last run started at this host."""
+        """Return the last run started at this host.
+
+        Raises UsageProblem where a newer noxcli has noted it: the run before it is not the last.
+        """
         with suppress(OSError), self._opened() as place:
             entries = (_entry_in(place, name, host) for name in _newest_first(place))
             return next((entry for entry in entries if entry is not None), None)
@@ -121,7 +128,7 @@ class History:
     def entry(self, run_id: str, host: str) -> Entry | None:
         """Return the run with that id, if it was started from this machine at this host."""
         if PLAIN_ID.fullmatch(run_id):
-            with suppress(OSError), self._opened() as place:
+            with suppress(OSError, UsageProblem), self._opened() as place:
                 return _entry_in(place, f"{run_id}{ENTRY}", host)
         return None
 
@@ -129,7 +136,9 @@ class History:
         """Yield the runs of a workflow whose inputs can be compared."""
         with suppress(OSError), self._opened() as place:
             for name in _newest_first(place):
-                noted = _noted(place, name, host) or {}
+                noted: dict[str, Any] = {}
+                with suppress(UsageProblem):
+                    noted = _noted(place, name, host) or {}
                 if noted.get("workflow_id") == workflow_id and noted.get("input_digest") and "created_at" in noted:
                     yield Earlier(
                         str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
@@ -199,11 +208,15 @@ def _entry_in(place: Place, name: str, host: str) -> Entry | None:
 
 
 def _noted(place: Place, name: str, host: str) -> dict[str, Any] | None:
-    """Return a file's run if it was started at this host; a damaged file counts as none."""
+    """Return a file's run if it was started at this host; a damaged file counts as none.
+
+    Raises UsageProblem for a file that a newer noxcli has written.
+    """
     with suppress(OSError, ValueError, RecursionError):
         noted = json.loads(place.read(name, LARGEST_ENTRY))
-        if isinstance(noted, dict) and noted.get("host") == host and {"run_id", "workflow_id"} <= noted.keys():
-            return noted
+        if isinstance(noted, dict) and noted.get("host") == host:
+            require_readable(place.path / name, noted.get("schema"), ENTRY_SCHEMA)
+            return noted if {"run_id", "workflow_id"} <= noted.keys() else None
     return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, save
+from noxcli.formats import require_readable
 from noxcli.place import read_named
 
 STATE_SCHEMA = "noxcli.state/1"
@@ -33,10 +34,11 @@ def write_state(path: Path, state: State) -> None:
 def read_state(path: Path) -> State | None:
     """Return the state, or None without a file: then nothing was started.
 
-    Raises UsageProblem for any other file.
+    Raises UsageProblem for any other file, also that of a newer noxcli.
     """
     try:
         noted = json.loads(read_named(path, LARGEST_STATE))
+        require_readable(path, noted["schema"], STATE_SCHEMA)
         state = State(str(noted["run_id"]), str(noted["workflow_id"]), str(noted["base_url"]))
         known = noted["schema"] == STATE_SCHEMA
     except FileNotFoundError:

@@ -1,0 +1,84 @@
+"""Measure start-up: the version and help beside Python and Typer, and a small run beside a bare script.
+
+Usage: python scripts/bench_startup.py [ROUNDS]. Contenders take turns, and medians are printed: milliseconds of the
+clock and of a processor, and ratios to what each goal is measured by. A small run is three requests and nine events.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from bench_stream import measure, serving
+
+WORKFLOW, EVENTS = "00000000-0000-4000-8000-0000000be9c4", 9
+BARE_RUN = f"""
+import json, os, requests, sseclient
+session = requests.Session()
+session.headers["X-API-Key"] = os.environ["NOXUS_API_KEY"]
+url = os.environ["NOXUS_BACKEND_URL"] + "/v1"
+run = session.post(url + "/workflows/{WORKFLOW}/runs", json={{"input": {{"Q": "x"}}}}).json()["id"]
+answer = session.get(url + "/runs/" + run + "/events", headers={{"Accept": "text/event-stream"}}, stream=True)
+for event in sseclient.SSEClient(answer).events():
+    json.loads(event.data)
+print(session.get(url + "/workflows/{WORKFLOW}/runs/" + run).json()["output"]["A"])
+"""
+NOXCLI = ["-m", "noxcli"]
+PYTHON, TYPER, SCRIPT = "python", "import typer", "bare script"
+CONTENDERS = {
+    PYTHON: ["-c", "pass"],
+    "noxcli --version": [*NOXCLI, "--version"],
+    TYPER: ["-c", "import typer"],
+    "noxcli --help": [*NOXCLI, "--help"],
+    "noxcli run --help": [*NOXCLI, "run", "--help"],
+    SCRIPT: ["-c", BARE_RUN],
+    "noxcli run": [*NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"],
+}
+# What each is measured by, and how many times as long it may take.
+GOALS = {
+    "noxcli --version": (PYTHON, 1.2),
+    "noxcli --help": (TYPER, 1.2),
+    "noxcli run --help": (TYPER, 1.2),
+    "noxcli run": (SCRIPT, 1.25),
+}
+
+
+class Start(NamedTuple):
+    """Medians of one contender, in seconds of the clock and of a processor."""
+
+    seconds: float
+    cpu: float
+
+
+def starts(rounds: int) -> Mapping[str, Start]:
+    """Return what each contender took."""
+    taken: dict[str, list[Start]] = {name: [] for name in CONTENDERS}
+    # Away from a checkout, whose own package would be loaded in place of the installed one.
+    with serving(EVENTS) as env, tempfile.TemporaryDirectory() as home:
+        env |= {"HOME": home, "NO_PROXY": "*"}
+        for _ in range(rounds):
+            for name, argv in CONTENDERS.items():
+                one = measure([sys.executable, *argv], env)
+                taken[name].append(Start(one.seconds, one.cpu))
+    return {name: Start(*map(statistics.median, zip(*each, strict=True))) for name, each in taken.items()}
+
+
+def main() -> None:
+    """Print the medians."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 25
+    subprocess.run([sys.executable, *NOXCLI, "--help"], stdout=subprocess.DEVNULL, check=True)  # compiles, once
+    middle = starts(rounds)
+    print(f"{'':20}{'ms':>8}{'ratio':>7}{'CPU ms':>8}{'ratio':>7}{'goal':>6}")
+    for name, one in middle.items():
+        line = f"{name:20}{one.seconds * 1000:8.1f}{'':7}{one.cpu * 1000:8.1f}"
+        if name in GOALS:
+            by, goal = GOALS[name]
+            ratios = one.seconds / middle[by].seconds, one.cpu / middle[by].cpu
+            line = f"{name:20}{one.seconds * 1000:8.1f}{ratios[0]:7.2f}{one.cpu * 1000:8.1f}{ratios[1]:7.2f}{goal:6}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""A part: what it says of its bytes, however many there are."""
+
+import hashlib
+import io
+import threading
+
+import pytest
+
+from noxcli.outputs.partial import ASIDE_FROM, Part
+
+PIECE = bytes(range(256)) * 1024
+
+
+@pytest.mark.parametrize("size", [0, 1, ASIDE_FROM - 1, ASIDE_FROM, ASIDE_FROM + 1, 3 * ASIDE_FROM])
+def test_the_digest_is_that_of_the_bytes(size: int) -> None:
+    content = (PIECE * (size // len(PIECE) + 1))[:size]
+    with Part(io.BytesIO(), "a part") as part:
+        for place in range(0, size, len(PIECE)):
+            part.write(content[place : place + len(PIECE)])
+        assert part.sha256 == hashlib.sha256(content).hexdigest()
+        part.write(b"more")
+        assert part.sha256 == hashlib.sha256(content + b"more").hexdigest()
+        assert part.read_back().read() == content + b"more"
+
+
+def test_a_part_that_begins_again_or_is_given_up_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with Part(io.BytesIO(), "a part") as part:
+        for _ in range(ASIDE_FROM // len(PIECE) + 5):
+            part.write(PIECE)
+        assert threading.active_count() == before + 1
+        part.restart()
+        assert threading.active_count() == before
+        part.write(b"anew")
+        assert part.sha256 == hashlib.sha256(b"anew").hexdigest()
+        for _ in range(ASIDE_FROM // len(PIECE) + 5):
+            part.write(PIECE)
+    assert threading.active_count() == before
