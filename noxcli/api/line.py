@@ -9,7 +9,7 @@ from noxcli.api.answer import Answer
 from noxcli.api.failures import BROKEN
 
 AT_ONCE = 64 * 1024  # bytes
-MOST_READS = 64  # in a row, so that no stream keeps a listener from the others
+READS_IN_A_ROW = 64  # in a row, so that no stream keeps a listener from the others
 # Noxus docs, api-reference/v1/runs/public-run-events: the event that announces the end; and states that may be one (all
 # but `completed`, which nodes are as well). The heads of chunks are left in: where one tears this in two, the close of
 # the stream tells as well.
@@ -36,7 +36,7 @@ class ListenedStream:
     def may_have_ended(self) -> bool:
         """Take in what has come, without waiting; True where that is a run's end, or the stream's."""
         try:
-            for _ in range(MOST_READS):
+            for _ in range(READS_IN_A_ROW):
                 if RUN_OVER.search(self._tail):
                     return True
                 piece = self._socket.recv(AT_ONCE)

@@ -10,7 +10,7 @@ from noxcli.timing import seconds_between
 
 FIRST_GUESS, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
 LOOKS_GROW = 0.1  # the next look comes after so much of the time that the run has taken, where nothing tells better
-APART = 0.04  # as much of it is between two looks at least
+BETWEEN = 0.04  # as much of it is between two looks at least
 SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)  # of the rows before that had ended at the time of a look
 REMEMBERED = 32
 # From so many starts a second on, a third request for each, which opens a stream, costs more time than it saves.
@@ -44,7 +44,7 @@ class Usual:
     def until_next_look(self, taken: float) -> float:
         """Return the seconds to wait before a run that has taken so long is to be looked at."""
         last = sorted(self._last)
-        apart = max(SHORTEST, APART * taken) if taken else 0.0
+        apart = max(SHORTEST, BETWEEN * taken) if taken else 0.0
         for share in SHARES if last else ():
             moment = last[round(share * (len(last) - 1))]
             if moment >= taken + apart:
