@@ -201,7 +201,7 @@ __noxcli_argument() { # VERB NUMBER
         merge-batch:*) kind=directory offered=() ;;
         probe:1) kind=workflow offered=() ;;
         probe:*) kind=input offered=() ;;
-        schema:1) kind=other offered=() ;;
+        schema:1) kind=other offered=(batch-line config doctor event inspect manifest merge-line probe result results runs schemas state versions workflows) ;;
         completion:1) kind=other offered=(bash zsh fish powershell) ;;
         sandbox:*) kind=command offered=() ;;
         help:1) kind=other offered=(run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help exit-codes) ;;

@@ -129,7 +129,10 @@ IdleTimeout = Annotated[
 RetryFor = Annotated[
     float | None,
     typer.Option(
-        "--retry-for", parser=_duration, metavar="DUR", help="Keep retrying this long while the server is unreachable."
+        "--retry-for",
+        parser=_duration,
+        metavar="DUR",
+        help="Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
     ),
 ]
 StallTimeout = Annotated[

@@ -16,7 +16,7 @@ from noxcli.schemas import schema_named, schema_names
 SCHEMAS_SCHEMA = "noxcli.schemas/1"
 SCHEMA_COLUMNS = Layout(("NAME", "SCHEMA", "OF"), cut=("OF",), wraps=True)
 Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="Print this schema; without it, list all.", show_default=False)
+    str | None, typer.Argument(metavar="[SCHEMA]", help="Print this schema; without it, list all.", show_default=False)
 ]
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from noxcli.app import VERBS
 from noxcli.models import KNOWN_STATUSES
+from noxcli.schemas import schema_names
 
 
 class Kind(StrEnum):
@@ -37,7 +38,11 @@ KINDS = {
     "PROFILE": Kind.PROFILE,
     "KEY": Kind.OUTPUT,
 }
-WORDS = {"STATUS": tuple(sorted(KNOWN_STATUSES)), "TOPIC": (*VERBS, "exit-codes")}
+WORDS = {
+    "STATUS": tuple(sorted(KNOWN_STATUSES)),
+    "TOPIC": (*VERBS, "exit-codes"),
+    "SCHEMA": tuple(schema_names()),
+}
 
 
 @dataclass(frozen=True, slots=True)

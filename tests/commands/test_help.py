@@ -14,6 +14,7 @@ import pytest
 from noxcli import __version__
 from noxcli.app import VERBS
 from noxcli.cli.context import Context
+from noxcli.cli.options import before, during
 from noxcli.cli.usage import HEADINGS, OWN, verb_meant
 from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
@@ -230,3 +231,10 @@ def test_v_is_version(noxcli: Noxcli) -> None:
     assert noxcli("-V").text == noxcli("--version").text == f"noxcli {__version__}\n"
     done = subprocess.run([sys.executable, "-m", "noxcli", "-V"], capture_output=True, text=True, check=True)
     assert done.stdout == f"noxcli {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", ["run", "wait", "batch"])
+def test_the_limits_of_retrying_are_named_as_they_are(noxcli: Noxcli, verb: str) -> None:
+    shown = " ".join(noxcli(verb, "--help").text.split())
+    assert (before(None), during(None)) == (60, 300)
+    assert "while the server is unreachable. [default: 60s; while following a run: 5m]" in shown

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from noxcli.app import app
+from noxcli.schemas import schema_names
 from tests.completions.tab import ROOT, SCRIPTS, Typed, start
 from tests.process import needs
 
@@ -81,6 +82,7 @@ def test_options_of_each_verb(shell: Typed, verb: Verb) -> None:
         ("noxcli run WORKFLOW key='a b' --color=n", {"never"}),
         ("noxcli run --timeout ", set()),
         ("noxcli run --format=zzz", set()),
+        ("noxcli schema resul", {name for name in schema_names() if name.startswith("resul")}),
         ("noxcli nonsense --", set()),
     ],
 )
