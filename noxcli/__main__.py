@@ -1,10 +1,7 @@
 """argv in, exit code out."""
 
-import gc
 import os
-import signal
 import sys
-from contextlib import suppress
 
 from noxcli import __version__
 
@@ -15,9 +12,15 @@ def main() -> None:
     """Run the process's command line."""
     if sys.argv[1:] in (["--version"], ["-V"]):
         # With nothing else loaded, it is as fast as Python starts; where it can't be written, the rest says why.
-        with suppress(OSError):
+        try:
             os.write(1, f"noxcli {__version__}\n".encode())
-            return
+        except OSError:
+            pass
+        else:
+            os._exit(0)
+    import gc
+    import signal
+
     # Nearly all that loading makes stays: to look for garbage in it, again and again, would take 5 to 10 ms.
     gc.set_threshold(GARBAGE_AFTER)
     # Until there is something to tidy up, Ctrl-C just leaves; Python's own way would be a traceback.

@@ -182,7 +182,7 @@ def _look_first(wanted: Wanted, attempt: _Attempt) -> str:
     elif not found and not wanted.comparison.knows_keys:
         found = "found no run with these input keys, but the server may list other keys for the same inputs"
     found = found or "found no run with this input"
-    return f"check the runs before you start it again (noxcli runs {wanted.workflow_id}): {found}"
+    return f"check the runs before you start again (noxcli runs {wanted.workflow_id}): {found}"
 
 
 def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
