@@ -15,7 +15,16 @@ from noxcli.nearest import nearest
 OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--once", "--state-file", "--on-interrupt"),
+    "Run": (
+        "--dry-run",
+        "--version-id",
+        "--callback-url",
+        "--detach",
+        "--once",
+        "--state-file",
+        "--on-interrupt",
+        "--run",
+    ),
     "Output": (
         "--format",
         "--json",
