@@ -13,16 +13,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from bench_batch import SANDBOX, SDK, SDK_PYTHON, median_round
-from bench_batch import __file__ as batch_script
+from bench_batch import SIZES, rate_goals, throughput_goals
 from bench_download import CURL, NOTHING, TO_FILES, downloads
 from bench_live import shown
-from bench_server import WORKFLOW
 from bench_startup import GOALS, starts
 from bench_stream import BARE, took
 
 EVENTS, LIVE_RATE, FILE = 50_000, 20_000, 2_000_000_000
-RUN_SECONDS = 0.2  # of one row of a batch
 
 
 @dataclass(frozen=True)
@@ -79,18 +76,14 @@ def bytes_(quick: bool) -> Iterator[Measured]:
 
 
 def batch(quick: bool) -> Iterator[Measured]:
-    """Rows of 200 ms beside the ideal, and beside the official SDK where the tests have installed it."""
-    for parallel, rows in ((1, 25), (8, 200), *(() if quick else ((64, 1600), (256, 6400)))):
-        server = [batch_script, SANDBOX]
-        seconds = median_round(server, rows, parallel).seconds
-        what = f"{rows} rows of {RUN_SECONDS * 1000:.0f} ms, {parallel} in parallel"
-        ideal = RUN_SECONDS * rows / parallel / seconds
-        yield Measured("batch", f"{what}: speed to the ideal", "ratio", ideal, 0.95, at_least=True)
-        if SDK_PYTHON.exists():
-            sdk = median_round(server, rows, parallel, [str(SDK_PYTHON), "-c", SDK, WORKFLOW, str(rows), str(parallel)])
-            yield Measured(
-                "batch", f"{what}: speed to the official SDK", "ratio", sdk.seconds / seconds, 1.0, at_least=True
-            )
+    """Rows beside the ideal, beside the official SDK where the tests have installed it, and at a limit of requests."""
+    for goal in throughput_goals({0.2: [(1, 25), (8, 200)]} if quick else SIZES):
+        yield Measured("batch", f"{goal.name}: speed to the ideal", "ratio", goal.share(), 0.95, at_least=True)
+        if "SDK" in goal.rounds:
+            ahead = goal.share() / goal.share("SDK")
+            yield Measured("batch", f"{goal.name}: speed to the official SDK", "ratio", ahead, 1.0, at_least=True)
+    for goal in () if quick else rate_goals():
+        yield Measured("batch", f"limit ({goal.name}): speed to the ideal", "ratio", goal.share(), 0.9, at_least=True)
 
 
 PARTS: Mapping[str, Callable[[bool], Iterator[Measured]]] = {

@@ -1,39 +1,82 @@
 """A server that is never the bottleneck: the few answers that a batch needs, and nothing kept of any run.
 
-Usage: python scripts/bench_server.py SECONDS [RATE]. Every run takes SECONDS; with RATE, so many requests are served in
-any second and the others get a 429 without Retry-After. Prints its address; when stdin closes, what it has seen.
+Usage: python scripts/bench_server.py SECONDS [RATE [bucket|window[,retry-after][,headers]]]. Every run takes SECONDS.
+With RATE, so many requests are served per second, from a bucket that holds as many or in windows of a second, and the
+others get a 429; on demand with Retry-After, and every answer with X-RateLimit-*. Prints its address; and what it has
+seen, when stdin closes.
 """
 
 import asyncio
 import json
+import math
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from time import monotonic, process_time
+from time import monotonic, process_time, time
+from urllib.parse import parse_qs
+
+from noxcli.sandbox.definition import catalogue
 
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
 NODES = [{"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "Q", "type": "str"}}]
+WORKFLOW_RECORD = {
+    "id": WORKFLOW,
+    "name": "bench",
+    "type": "flow",
+    "tenant_admin": False,  # the SDK asks what its key may do, and takes this for the answer
+    "value": "",
+    "definition": {"nodes": NODES, "edges": []},
+}
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
 class Seen:
-    """What has been asked, and when it was granted (seconds on no particular clock)."""
+    """What has been asked, and the ids of the runs that were started."""
 
     requests: Counter[str] = field(default_factory=Counter)
-    granted: list[float] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
     connections: int = 0
     most_connections: int = 0
+
+
+class Limit:
+    """So many requests per second."""
+
+    def __init__(self, rate: int | None, form: str) -> None:
+        kind, *told = form.split(",")
+        self._rate = rate
+        self._window = kind == "window"
+        self._told = told
+        self._left, self._since = float(rate or 0), monotonic()
+
+    def check(self) -> tuple[bool, str]:
+        """Count a request; return whether it is served, and the lines of the answer's head that speak of the limit."""
+        if self._rate is None:
+            return True, ""
+        now = monotonic()
+        if not self._window:
+            self._left = min(self._rate, self._left + (now - self._since) * self._rate)
+            self._since = now
+        elif now >= self._since + 1:
+            self._left, self._since = self._rate, self._since + math.floor(now - self._since)
+        served = self._left >= 1
+        self._left -= served
+        lines = ["Retry-After: 1"] if not served and "retry-after" in self._told else []
+        if "headers" in self._told:
+            numbers = {"Limit": self._rate, "Remaining": int(self._left), "Reset": 1}
+            lines += [f"X-RateLimit-{name}: {number}" for name, number in numbers.items()]
+        return served, "".join(f"{line}\r\n" for line in lines)
 
 
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
-    def __init__(self, seen: Seen, seconds: float, rate: int | None) -> None:
+    def __init__(self, seen: Seen, seconds: float, limit: Limit) -> None:
         self._seen = seen
         self._seconds = seconds
-        self._rate = rate
+        self._limit = limit
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,16 +99,12 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, method: str, path: str) -> None:
         kind, run = _kind_of(method, path)
-        if (
-            self._rate is not None
-            and sum(at > monotonic() - 1 for at in self._seen.granted[-self._rate :]) == self._rate
-        ):
+        served, self._limits = self._limit.check()
+        if not served:
             self._seen.requests["429"] += 1
             self._send(429, {"detail": "Rate limit exceeded"})
             return
         self._seen.requests[kind] += 1
-        if self._rate is not None:
-            self._seen.granted.append(monotonic())
         match kind:
             case "events":
                 self._stream(run)
@@ -73,14 +112,28 @@ class Connection(asyncio.Protocol):
                 self._send(200, _record(run))
             case "start":
                 # All there is to know of a run is in its id.
-                started = f"{self._seen.requests[kind]}-{monotonic() + self._seconds:.4f}"
+                started = f"{self._seen.requests[kind]}-{monotonic():.4f}-{monotonic() + self._seconds:.4f}"
+                self._seen.runs.append(started)
                 self._send(200, _record(started))
+            case "list":
+                self._send(200, self._page(path))
+            case "nodes":
+                self._send(200, catalogue({"InputNode"}))
             case _:
-                self._send(200, {"id": WORKFLOW, "name": "bench", "definition": {"nodes": NODES, "edges": []}})
+                self._send(200, WORKFLOW_RECORD)
 
     def _send(self, status: int, answer: object) -> None:
         body = json.dumps(answer).encode()
-        self._transport.write(b"HTTP/1.1 %d -\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
+        self._transport.write(
+            b"HTTP/1.1 %d -\r\n%bContent-Length: %d\r\n\r\n%b" % (status, self._limits.encode(), len(body), body)
+        )
+
+    def _page(self, path: str) -> dict[str, object]:
+        asked = parse_qs(path.partition("?")[2])
+        page, size = int(asked.get("page", ["1"])[0]), int(asked.get("size", ["50"])[0])
+        runs = self._seen.runs[::-1]
+        items = [_record(run) for run in runs[(page - 1) * size : page * size]]
+        return {"items": items, "total": len(runs), "page": page, "size": size, "pages": math.ceil(len(runs) / size)}
 
     def _stream(self, run: str) -> None:
         self._transport.write(STREAM + _event("state", {"status": "running"}, "1-0"))
@@ -97,6 +150,8 @@ def _kind_of(method: str, path: str) -> tuple[str, str]:
         return "events", parts[-2]
     if method == "POST":
         return "start", ""
+    if parts[-1] in {"runs", "nodes"}:
+        return ("list" if parts[-1] == "runs" else "nodes"), ""
     return ("read", parts[-1]) if "runs" in parts else ("workflow", "")
 
 
@@ -105,15 +160,18 @@ def _due(run: str) -> float:
 
 
 def _record(run: str) -> dict[str, object]:
-    over = monotonic() >= _due(run)
+    left = _due(run) - monotonic()
+    over, began, ends = left <= 0, float(run.split("-")[1]), time() + left
     return {
         "id": run,
+        "group_id": WORKFLOW,
         "workflow_id": WORKFLOW,
+        "input": {"Q": "a row"},
         "status": "completed" if over else "running",
         "progress": 100 if over else 0,
         "output": {"A": "an answer"} if over else None,
-        "created_at": datetime.now(UTC).isoformat(),
-        "finished_at": datetime.now(UTC).isoformat() if over else None,
+        "created_at": datetime.fromtimestamp(ends - (_due(run) - began), UTC).isoformat(),
+        "finished_at": datetime.fromtimestamp(ends, UTC).isoformat() if over else None,
     }
 
 
@@ -121,11 +179,11 @@ def _event(kind: str, data: object, cursor: str) -> bytes:
     return b"data: %b\n\n" % json.dumps({"type": kind, "data": data, "redisId": cursor}).encode()
 
 
-async def serve(seconds: float, rate: int | None) -> Seen:
+async def serve(seconds: float, limit: Limit) -> Seen:
     """Serve until stdin closes."""
     seen = Seen()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(seen, seconds, rate), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(seen, seconds, limit), "127.0.0.1", 0, backlog=1024)
     async with server:
         print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -134,17 +192,9 @@ async def serve(seconds: float, rate: int | None) -> Seen:
 
 def main() -> None:
     """Serve, and report."""
-    seen = asyncio.run(serve(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None))
-    print(
-        json.dumps(
-            {
-                "requests": seen.requests,
-                "connections": seen.most_connections,
-                "granted": seen.granted,
-                "cpu": process_time(),
-            }
-        )
-    )
+    seconds, rate, form = [*sys.argv[1:], *("", "window")[len(sys.argv) - 2 :]]
+    seen = asyncio.run(serve(float(seconds), Limit(int(rate) if rate else None, form)))
+    print(json.dumps({"requests": seen.requests, "connections": seen.most_connections, "cpu": process_time()}))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Timed(io.RawIOBase):
     def __init__(self, sock: socket.socket, raw: Any, limit: AnswerLimit) -> None:
         self.in_head = True
         self.waits = True  # False: there is nothing to read
-        self._sock = sock
+        self.sock = sock
         self._raw = raw
         self._limit = limit
         self._received = 0
@@ -36,7 +36,7 @@ class Timed(io.RawIOBase):
             return None
         if self.in_head and self._received > HEAD_LIMIT:
             raise HTTPException(f"the headers are longer than {HEAD_LIMIT >> 10} KiB")
-        self._sock.settimeout(self._limit.for_a_read())
+        self.sock.settimeout(self._limit.for_a_read())
         count: int | None = self._raw.readinto(buffer)
         self._received += count or 0
         self._limit.took_in(count or 0)
@@ -74,6 +74,11 @@ class Answer(HTTPResponse):
         if not piece or not self.chunked or self.chunk_left != 0:
             return piece
         return b"".join([piece, *self._arrived(n - len(piece))])
+
+    def let_go(self) -> tuple[bytes, socket.socket]:
+        """Return the socket, and what has been read from it but not handed out; to be called in place of reading."""
+        self._timed.waits = False
+        return self.fp.peek(), self._timed.sock
 
     def _arrived(self, most: int) -> list[bytes]:
         """Return the data of whole chunks that are in the buffer, so many bytes of it at most; waits for nothing."""

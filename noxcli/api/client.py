@@ -14,6 +14,7 @@ from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
+from noxcli.api.line import ListenedStream
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
 from noxcli.api.tape import Tape
@@ -61,6 +62,10 @@ class NoxusApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._http.close()
+
+    def heed_limit(self, on_left: Callable[[int, float], None]) -> None:
+        """Have it told how many requests are left, and in how many seconds there are more, as answers say so."""
+        self._http.on_left = on_left
 
     def server_now(self) -> datetime | None:
         """Return the time by the server's clock, None before its first answer."""
@@ -228,6 +233,18 @@ class NoxusApi:
         Returns at once; the feed raises what goes wrong.
         """
         return EventFeed(lambda: self._connect_events(run_id, cursor), self._http.mask)
+
+    def listen(self, run_id: str) -> ListenedStream:
+        """Open the event stream only to hear when the run may have ended.
+
+        Raises StreamUnsupported where the server gives no stream.
+        """
+        response = self._connect_events(run_id, None)
+        try:
+            return ListenedStream(response)
+        except OSError as error:
+            response.close()
+            raise Unavailable("the stream broke at once") from error
 
     def _connect_events(self, run_id: str, cursor: str | None) -> requests.Response:
         headers = {

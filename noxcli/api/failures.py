@@ -1,6 +1,6 @@
 """Foreign failures become ours: HTTP statuses and the exceptions of requests and urllib3, mapped in one place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import wraps
@@ -26,6 +26,7 @@ NO_CONNECTION = (
 # number in a head or a chunk size gets through all of them as the error of int(), or of what was made of it.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
+SINCE_1970 = 1e9  # seconds; no server makes anybody wait for so long
 ERROR_BODY_LIMIT = 64 * 1024
 M = TypeVar("M", bound="Masked")
 P = ParamSpec("P")
@@ -155,6 +156,21 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return float(text[:9])
     moment = parse_date(text)
     return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
+    """Return how many requests are left, and the seconds until there are more; None where the headers do not tell.
+
+    The reset is in seconds from now, or the time of day in seconds since 1970, as GitHub has it.
+    """
+    left, reset = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Reset"))
+    if not (left.isascii() and left.isdigit() and reset.isascii() and reset.isdigit()):
+        return None
+    seconds = float(reset[:12])
+    if seconds > SINCE_1970:
+        now = parse_date(headers.get("Date")) or datetime.now(UTC)
+        seconds = max(0.0, seconds - now.timestamp())
+    return int(left[:9]), seconds
 
 
 def parse_date(value: str | None) -> datetime | None:

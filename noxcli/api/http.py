@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.decode import TooMuch, decode_json
-from noxcli.api.failures import BROKEN, cause_of, failure_of, masked, never_connected, request_id_of, unavailable
+from noxcli.api.failures import (
+    BROKEN,
+    cause_of,
+    failure_of,
+    masked,
+    never_connected,
+    request_id_of,
+    requests_left,
+    unavailable,
+)
 from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import Body, KeyHeader, new_session, proxy_for
@@ -63,6 +72,7 @@ class Http:
         self._home = read_url(settings.url)
         self.mask = mask or Mask(key=settings.key)
         self.clock = ServerClock()
+        self.on_left: Callable[[int, float], None] | None = None  # requests that the server still grants, seconds
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._tape = tape
@@ -185,6 +195,8 @@ class Http:
             )
             if url.origin == self._home.origin:
                 self.clock.note(response)
+                if self.on_left is not None and (left := requests_left(response.headers)) is not None:
+                    self.on_left(*left)
             outcome, request_id = str(response.status_code), request_id_of(response)
         except BROKEN as error:
             cause = cause_of(error, self.mask)

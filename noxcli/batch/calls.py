@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from noxcli.batch.bell import Audible
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
@@ -23,6 +24,7 @@ class CallsApi(ServerTime, Protocol):
     """What starting and looking need of the API."""
 
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
+    def listen(self, run_id: str) -> Audible: ...
 
 
 @dataclass(slots=True)
@@ -81,7 +83,22 @@ class Looked:
     trouble: NoxError | None = None
 
 
-News = RowStarted | Over | Failed | Doubted | Unsent | Looked
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A row's event stream is open, or can't be had."""
+
+    number: int
+    line: Audible | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """A row's event stream told an end, or broke."""
+
+    number: int
+
+
+News = RowStarted | Over | Failed | Doubted | Unsent | Looked | Listening | Rang
 
 
 class Calls:
@@ -143,6 +160,11 @@ class Calls:
         except JournalTrouble as error:
             return error  # its intent is there: it will be found again
         return None
+
+    def listen(self, going: Going) -> News:
+        """Open the row's event stream; a row whose stream can't be had is looked at more often."""
+        line, _ = result_of(lambda: self._pace.send(lambda: self._api.listen(going.run.id)))
+        return Listening(going.row.number, line)
 
     def look(self, going: Going) -> News:
         """Read the row's record; what is refused or can't be read once may be there the next time."""

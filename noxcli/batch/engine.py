@@ -1,20 +1,34 @@
 """A batch at work: rows are started as places become free, looked at until their records have a verdict, and told.
 
-The main thread decides everything; a limited number of threads wait on the network. Runs are polled, not streamed: a
-stream would hold a connection and a thread for each row, and nobody watches it.
+The main thread decides everything; a limited number of threads wait on the network, and one listens to event streams.
+Nobody reads those: they say when to look at the record, which alone has the verdict.
 """
 
-import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.calls import Calls, CallsApi, Doubted, Failed, Going, Looked, News, Over, RowStarted, Unsent
+from noxcli.batch.bell import HEARD_AT_MOST, HEARD_UNTRIED, Bell
+from noxcli.batch.calls import (
+    Calls,
+    CallsApi,
+    Doubted,
+    Failed,
+    Going,
+    Listening,
+    Looked,
+    News,
+    Over,
+    Rang,
+    RowStarted,
+    Unsent,
+)
 from noxcli.batch.doubts import RunList, look_for
 from noxcli.batch.journal import INTENDED, STARTED, Journal, JournalTrouble, Past, Pending
+from noxcli.batch.lookout import Lookout
 from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
@@ -39,8 +53,7 @@ from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-FIRST_POLL, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
-LOOKS_GROW = 0.25  # the next look comes after so much of the time that the run has taken
+DEAF_AFTER = 3  # streams in a row that could not be had
 MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
@@ -49,8 +62,18 @@ class BatchApi(CallsApi, RunList, Protocol):
     """What a batch needs of the API."""
 
 
+class Teller(Protocol):
+    """Where results go."""
+
+    def keep(self, told: Sequence[RowResult]) -> None:
+        """Put results on the disk before they are told. Raises JournalTrouble where they can't be."""
+
+    def tell(self, told: RowResult) -> None:
+        """Print one. Raises ReaderGone and Unwritten."""
+
+
 class Engine:
-    """One batch; `work()` is to be called once. `tell` gets each row's result, `tick` a turn ten times a second."""
+    """One batch; `work()` is to be called once. `teller` gets each row's result, `tick` a turn ten times a second."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -63,7 +86,7 @@ class Engine:
         deadline: Deadline,
         counts: Counts,
         *,
-        tell: Callable[[RowResult], None],
+        teller: Teller,
         tick: Callable[[], bool],
     ) -> None:
         self.counts = counts
@@ -76,7 +99,7 @@ class Engine:
         self._past = past
         self._pace = pace
         self._deadline = deadline
-        self._tell = tell
+        self._teller = teller
         self._tick = tick
         self._workers: Workers[News] = Workers(min(MOST_THREADS, plan.max_parallel))
         self._calls = Calls(api, plan, journal, pace, lambda: not self._starts_no_more)
@@ -85,21 +108,29 @@ class Engine:
         self._doubts: dict[int, tuple[Row, NoxError | None]] = {}
         self._starts: Counter[int] = Counter()  # of rows that were in doubt, beyond the first
         self._last_doubt = -SETTLING  # when a start was last cut off
-        self._looks: list[tuple[float, int]] = []
+        self._lookout = Lookout(plan.poll_interval, plan.max_parallel)
+        self._bell = Bell(lambda number: self._workers.bring(Rang(number)))
+        self._unheard = 0  # streams in a row that could not be had
         self._starting: dict[int, Row] = {}
         self._failing: set[int] = set()  # rows that have failed, and are asked why
-        self._usual: float | None = None
         self._starts_no_more = False
         self._waiting: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
         self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
+        self._unsaid: list[RowResult] = []
         self._left = False
 
     def work(self) -> None:
         """Bring every row to its result, or as far as `tick` and the limits let it come; `leave` tells the rest."""
         while True:
             self._work_through()
-            if self._left or not self._doubts or not self._settle_doubts():
+            goes_on = not self._left and bool(self._doubts) and self._settle_doubts()
+            self._say_all()
+            if not goes_on:
                 return
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._bell.close()
 
     def stop_starting(self) -> None:
         """Start nothing more; what is on its way is still waited for."""
@@ -146,6 +177,7 @@ class Engine:
         self._tell_doubts(Finding())
         for number in sorted(self._waiting):
             self._say(self._waiting.pop(number))
+        self._say_all()
 
     # One round: rows in, results out.
 
@@ -153,6 +185,7 @@ class Engine:
         while True:
             self._fill()
             self._look()
+            self._say_all()  # last: while the disk takes them, the next rows are on their way
             self.counts.running, self.counts.doubt = len(self.going), len(self._doubts)
             if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
                 return
@@ -198,11 +231,12 @@ class Engine:
 
     def _follow(self, going: Going) -> None:
         self.going[going.row.number] = going
-        first = FIRST_POLL if self._usual is None else max(SHORTEST, self._usual / 2)
-        self._look_in(going.row.number, 0.0 if going.found else min(first, self._plan.poll_interval))
-
-    def _look_in(self, number: int, seconds: float) -> None:
-        heapq.heappush(self._looks, (time.monotonic() + seconds, number))
+        # A limit of requests is better spent on starts.
+        may_listen = not going.found and self._unheard < DEAF_AFTER and self._pace.rate is None
+        if may_listen and self._lookout.worth_listening(HEARD_AT_MOST, HEARD_UNTRIED):
+            self._lookout.heard.add(going.row.number)
+            self._workers.call(partial(self._calls.listen, going))
+        self._lookout.follow(going)
 
     def _longest_wait(self) -> float:
         if (
@@ -211,14 +245,11 @@ class Engine:
             and len(self.going) + len(self._starting) < self._plan.max_parallel
         ):
             return SHORT_TICK  # the next row may be read any moment
-        return min(TICK, max(0.0, self._looks[0][0] - time.monotonic())) if self._looks else TICK
+        return self._lookout.until_due(TICK)
 
     def _look(self) -> None:
-        now = time.monotonic()
-        while self._looks and self._looks[0][0] <= now:
-            _, number = heapq.heappop(self._looks)
-            if number in self.going:
-                self._workers.call(partial(self._calls.look, self.going[number]))
+        for number in self._lookout.take_due():
+            self._workers.call(partial(self._calls.look, self.going[number]))
 
     # What becomes of what they bring.
 
@@ -263,8 +294,29 @@ class Engine:
                 self._workers.call(partial(self._calls.explain, news))
             case Looked(row, seen, trouble):
                 self._looked(row, seen, trouble)
+            case Listening() | Rang():
+                self._hear(news)
             case _:
                 assert_never(news)
+
+    def _hear(self, news: Listening | Rang) -> None:
+        number, line = news.number, news.line if isinstance(news, Listening) else None
+        if isinstance(news, Listening):
+            self._unheard = self._unheard + 1 if line is None else 0
+        if line is None:
+            if number in self.going:
+                self._lookout.rang(number)
+        elif number in self.going:
+            self._bell.hang(number, line)
+        else:
+            line.close()
+
+    def _let_be(self, number: int) -> Going | None:
+        """Follow the row no longer; return how it went, None for one that has no run."""
+        if number in self._lookout.heard:
+            self._bell.take_down(number)
+        self._lookout.forget(number)
+        return self.going.pop(number, None)
 
     def _stopped_here(self, number: int, outcome: Outcome) -> bool:
         """True where noxcli itself stopped the row's run, in this call or an earlier one."""
@@ -276,7 +328,7 @@ class Engine:
             self._journal.interrupted(row.number, row.id, run.id, run.status)
         except JournalTrouble as error:
             self._give_up(error)
-        del self.going[row.number]
+        self._let_be(row.number)
         self._past.forget(row.number)
         self._pass_over(row.number)
         self._again.append(row)
@@ -299,8 +351,7 @@ class Engine:
             if now - going.lost_since > self._plan.retry_for:
                 self._lose(going, trouble)
                 return
-        taken = now - going.began
-        self._look_in(row.number, min(self._plan.poll_interval, max(SHORTEST, LOOKS_GROW * taken)))
+        self._lookout.look_again(going)
 
     def _lose(self, going: Going, trouble: NoxError) -> None:
         """End a row whose record can't be read, while others' may be."""
@@ -314,10 +365,9 @@ class Engine:
         self._finish(going.row, outcome)
 
     def _finish(self, row: Row, outcome: Outcome) -> None:
-        going = self.going.pop(row.number, None)
-        if going is not None and not going.found and outcome.confirmed:
-            taken = time.monotonic() - going.began
-            self._usual = taken if self._usual is None else 0.8 * self._usual + 0.2 * taken
+        going = self._let_be(row.number)
+        if going is not None and outcome.run is not None and outcome.confirmed:
+            self._lookout.ended(going, outcome.run)
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         result = outcome.document(code, self._plan.mask)
         told = RowResult(row, result, code, interrupted=self._stopped_here(row.number, outcome))
@@ -332,33 +382,38 @@ class Engine:
         self._say_in_turn()
 
     def _say(self, told: RowResult) -> None:
-        """Print the line, then write it down: a kill in between may print a line twice, but leaves none out.
+        """Have it told with all others of this round: the disk takes many as fast as one."""
+        self._unsaid.append(told)
 
-        Where stdout does not take it, neither this row nor any that finishes from here on is written down as finished.
+    def _say_all(self) -> None:
+        """Keep the results, print their lines, then write down that they are finished.
+
+        A kill in between may print a line twice, but leaves none out. Where stdout does not take one, neither that row
+        nor any that finishes from there on is written down as finished.
         """
-        if self.unprinted is not None:
-            return
+        told, self._unsaid = self._unsaid, []
         try:
-            self._tell(told)
+            if told and self.unprinted is None:
+                self._teller.keep(told)
+                for one in told:
+                    self._teller.tell(one)
+                    if not one.result["retry_safe"]:
+                        self._write_down(one)
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
             self.stop_starting()
-            return
         except JournalTrouble as error:
             self._give_up(error)
-            return
-        if not told.result["retry_safe"]:
-            try:
-                self._write_down(told)
-            except JournalTrouble as error:
-                self._give_up(error)
 
     def _write_down(self, told: RowResult) -> None:
         row, run = told.row, told.result["run"]
-        if told.interrupted:
-            self._journal.interrupted(row.number, row.id, run["id"], run["status"])
-        else:
-            self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
+        try:
+            if told.interrupted:
+                self._journal.interrupted(row.number, row.id, run["id"], run["status"])
+            else:
+                self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
+        except JournalTrouble as error:
+            self._give_up(error)
 
     def _count_failures(self) -> None:
         most = self._plan.max_failures

@@ -1,9 +1,13 @@
 """One gate for all requests of a batch, so that a limit which one of them meets slows down all.
 
-The rule, as networks have it: a refusal (429, 503, no connection) halves the rate and stops everybody for as long as
-the server says, or a jittered while; then one request goes ahead and tries; once it is answered the others follow, and
-the rate grows by a tenth each second, by one request per second at least. A request looks at the gate again after every
-wait.
+A refusal (429, 503) stops everybody for as long as the server says, or a jittered while; then one request goes ahead
+and tries, and once it is answered the others follow, a little slower than what was granted before. From there the rate
+returns quickly to near where the limit was met, creeps on from there, slower each time that it meets the limit at the
+same place, and grows faster only well beyond. Where no request gets through at all, the rate is halved.
+
+Until the first refusal, only few requests are on their way at a time, and one more after each few answers: so many are
+refused at once where a limit shows. Where answers tell how many requests are left (`X-RateLimit-Remaining`), no more
+are on their way, and the last one is as good as a refusal. A request looks at the gate again after every wait.
 """
 
 import threading
@@ -16,7 +20,16 @@ from noxcli.errors import Unavailable
 from noxcli.timing import Backoff
 
 SLOWEST = 0.5  # requests per second
-GROWTH = 0.1
+GROWTH = 0.1  # a second; one request per second at least
+NEAR, BEYOND = 0.93, 1.05  # between these shares of where the limit was met, growth is slow
+SLOW_GROWTH, SLOWEST_GROWTH = 0.005, 0.0005  # a second
+ALIKE = 0.1  # two limits that differ by so much are one
+BELOW = 0.96  # how much of what was granted is asked for after a refusal
+TOO_SOON = 0.5  # seconds: a refusal so soon after the last one's wait says that the rate is far too high
+CATCH_UP = 0.1  # seconds
+FIRST_ROOM, ANSWERS_A_PLACE = 3, 8  # requests on their way at first, and answers until one more may be
+MOST_ROOM = 64  # no limit any more
+NONE_LEFT_FOR = 0.3  # seconds: the time of the reset is told in whole ones, and may be far nearer
 UNLIMITED = 1000.0  # a rate that has grown so far is no limit any more
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; so many are an outage
 GATE_LOOK_EVERY = 0.5  # seconds
@@ -34,6 +47,13 @@ class Pace:
         self._gate = threading.Condition()
         self._rate: float | None = None
         self._not_before = self._last_cut = 0.0
+        self._met: float | None = None  # the rate at which the limit was met
+        self._slow = SLOW_GROWTH
+        self._granted = 0  # answers since the last cut
+        self._on_way, self._room, self._crowded = 0, float(FIRST_ROOM), False
+        self._left = MOST_ROOM  # requests that the server still grants
+        self._begun_anew = 0.0  # when the wait after the last refusal was over
+        self._late = False  # answers still come of requests that were granted before the first refusal
         self._trying = False  # after a refusal: one request is on its way to find out
         self._tried_at: float | None = None
         self._answers: deque[float] = deque(maxlen=512)
@@ -77,10 +97,23 @@ class Pace:
             failure = error
             raise
         finally:
+            self._back()
             if failure is not None:
                 self._failed(turn, failure)
             else:
                 self._answered(turn)  # whatever else was raised came out of an answer
+
+    def note_left(self, left: int, reset: float) -> None:
+        """Take from an answer how many requests the server still grants, and in how many seconds it grants more."""
+        with self._gate:
+            now, self._left = time.monotonic(), max(1, left)
+            if left or self._trying:
+                return
+            if self._rate is None:
+                self._cut(now)
+                self._not_before = now + min(reset, NONE_LEFT_FOR)
+            else:
+                self._not_before = max(self._not_before, now) + 1 / self._rate
 
     def _turn(self, still: Callable[[], bool]) -> float:
         with self._gate:
@@ -88,33 +121,62 @@ class Pace:
                 if self._closed or not still():
                     raise Closed
                 now = time.monotonic()
-                wait = self._not_before - now
-                if self._trying and self._tried_at is not None:
-                    wait = GATE_LOOK_EVERY  # somebody else is finding out
+                wait = self._wait(now)
                 if wait <= 0:
                     break
                 self._gate.wait(min(wait, GATE_LOOK_EVERY))
+            self._on_way += 1
             if self._trying:
                 self._tried_at = now
             elif self._rate is not None:
-                self._not_before = max(self._not_before, now) + 1 / self._rate
+                # Who wakes up late may catch up a little, or else the rate would never be reached.
+                self._not_before = max(self._not_before, now - CATCH_UP) + 1 / self._rate
             return now
+
+    def _wait(self, now: float) -> float:
+        """Return how long a request has to wait, as far as is known."""
+        if self._trying and self._tried_at is not None:
+            return GATE_LOOK_EVERY  # somebody else is finding out
+        if self._rate is None and self._on_way >= min(self._room, self._left):
+            self._crowded = True
+            return GATE_LOOK_EVERY
+        return self._not_before - now
+
+    def _back(self) -> None:
+        with self._gate:
+            self._on_way -= 1
+            if self._crowded:
+                self._crowded = False
+                self._gate.notify_all()
 
     def _answered(self, turn: float) -> None:
         with self._gate:
             now = time.monotonic()
             self._answers.append(now)
+            self._granted += 1
+            self._room = min(MOST_ROOM, self._room + 1 / ANSWERS_A_PLACE)
             self._failures, self._silent_since = 0, None
             if turn < self._last_cut:
+                self._count_late()
                 return  # it was on its way before; it says nothing about now
             self._backoff.reset()
             if self._trying:
                 self._trying, self._tried_at = False, None
+                self._begun_anew, self._late = turn, False
                 self._gate.notify_all()
             if self._rate is not None:
-                self._rate += max(1.0, self._rate * GROWTH) / self._rate  # so much for each answer is GROWTH a second
+                self._rate += self._growth(self._rate) / self._rate  # so much for each answer is that a second
                 if self._rate >= UNLIMITED:
-                    self._rate = None
+                    self._rate = self._met = None
+
+    def _count_late(self) -> None:
+        if self._late and self._rate is not None and self._met is not None:
+            self._rate, self._met = self._rate + 1, self._met + 1
+
+    def _growth(self, rate: float) -> float:
+        if self._met is not None and NEAR * self._met <= rate < BEYOND * self._met:
+            return self._slow * rate
+        return max(1.0, GROWTH * rate)
 
     def _failed(self, turn: float, error: Unavailable) -> None:
         with self._gate:
@@ -130,20 +192,37 @@ class Pace:
                 return
             asked = error.retry_after or 0.0
             if turn >= self._last_cut:
-                self._cut(now)
+                self._cut(now, refused=refused)
                 self._not_before = now + self._backoff.next_delay(asked)
             else:
                 self._not_before = max(self._not_before, now + asked)
             self._gate.notify_all()
 
-    def _cut(self, now: float) -> None:
+    def _cut(self, now: float, *, refused: bool = True) -> None:
+        """Slow down, and remember where the limit was met; trying again has met it nowhere."""
         if not self._trying:
-            seen = self._rate if self._rate is not None else self._recent(now)
-            self._rate = max(SLOWEST, seen / 2)
+            if refused:
+                self._note_limit(now)
+            else:
+                self._rate, self._met = max(SLOWEST, (self._rate or self._recent(now)) / 2), None
+            self._granted = 0
         self._trying, self._last_cut = True, now
 
+    def _note_limit(self, now: float) -> None:
+        seen, before = self._recent(now), self._rate
+        if before is not None:
+            going = now - self._begun_anew
+            # Of a bucket, empty at the last refusal and now, that is what it was filled with.
+            filled = self._granted / (now - self._last_cut)
+            seen = max(before / 2, min(before, filled)) if going < TOO_SOON else min(before, self._granted / going)
+        again = self._met is not None and abs(seen - self._met) <= ALIKE * self._met
+        self._slow = max(SLOWEST_GROWTH, self._slow / 2) if again else SLOW_GROWTH
+        self._met = max(SLOWEST, seen)
+        self._rate = max(SLOWEST, seen if before is None else BELOW * seen)
+        self._late = before is None
+
     def _recent(self, now: float) -> float:
-        return sum(at > now - 1 for at in self._answers)
+        return float(sum(at > now - 1 for at in self._answers))
 
 
 class Gated:

@@ -2,7 +2,7 @@
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
@@ -49,23 +49,27 @@ class Results:
         finally:
             os.close(self._file)
 
-    def add(self, number: int, line: str) -> None:
-        """Add a row's line, which ends in a newline; it is on the disk when this returns.
+    def add(self, lines: Sequence[tuple[int, str]]) -> None:
+        """Add rows' lines, each of which ends in a newline; they are on the disk when this returns.
 
-        Raises JournalTrouble where it can't be written whole.
+        Raises JournalTrouble where they can't be written whole; then none of them is there.
         """
-        content = line.encode("utf-8", "surrogateescape")
+        if not lines:
+            return
         begins = os.lseek(self._file, 0, os.SEEK_END)
         try:
-            written = os.write(self._file, content)
-            while written < len(content):
-                written += os.write(self._file, content[written:])
+            for _, line in lines:
+                content = line.encode("utf-8", "surrogateescape")
+                written = os.write(self._file, content)
+                while written < len(content):
+                    written += os.write(self._file, content[written:])
             os.fsync(self._file)
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._file, begins)
             raise self._trouble(error) from None
-        self._doubled = self._note(number) or self._doubled
+        for number, _ in lines:
+            self._doubled = self._note(number) or self._doubled
 
     def _open(self) -> int:
         return self._place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)

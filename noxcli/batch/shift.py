@@ -6,6 +6,7 @@ from functools import partial
 from noxcli.batch.engine import Engine
 from noxcli.batch.pace import Pace
 from noxcli.errors import Interruption, LostContact, NoxError, TimedOut, Unavailable
+from noxcli.models import Run
 from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
 from noxcli.signals import Interrupted, Signals
 from noxcli.threads import run_all_within
@@ -44,7 +45,7 @@ class Shift:
                 return TimedOut("the timeout was reached")
             if pace.silent_for > self.retry_for:
                 engine.await_starts(ANSWER_WITHIN)
-                engine.leave(lambda run: LostContact(f"lost contact with run {run.id}"))
+                engine.leave(_lost)
                 return Unavailable(f"the server did not answer for {show_seconds(pace.silent_for)}")
         return engine.trouble
 
@@ -60,3 +61,7 @@ class Shift:
         engine.leave(lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number))
         done = f", {len(runs) - left} stopped" if runs else ""
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=signal.number)
+
+
+def _lost(run: Run) -> LostContact:
+    return LostContact(f"lost contact with run {run.id}", f"look again with: noxcli wait {run.workflow_id}/{run.id}")

@@ -17,7 +17,11 @@ class Workers(Generic[T]):
         self._most = most
         self._started = self.busy = 0
         self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
-        self._outcomes: SimpleQueue[Result[T]] = SimpleQueue()
+        self._outcomes: SimpleQueue[tuple[Result[T], bool]] = SimpleQueue()  # and whether a call brought it
+
+    def bring(self, news: T) -> None:
+        """Bring what no call was made for; from any thread."""
+        self._outcomes.put(((news, None), False))
 
     def call(self, work: Callable[[], T]) -> None:
         """Have it called as soon as a thread is free."""
@@ -28,14 +32,14 @@ class Workers(Generic[T]):
             threading.Thread(target=self._work, daemon=True).start()
 
     def next_outcome(self, within: float) -> Result[T] | None:
-        """Return a call's value or error, None where none has come in so many seconds."""
+        """Return a call's value or error, or what was brought; None where nothing has come in so many seconds."""
         try:
-            outcome = self._outcomes.get(timeout=max(0.0, within))
+            outcome, was_called = self._outcomes.get(timeout=max(0.0, within))
         except Empty:
             return None
-        self.busy -= 1
+        self.busy -= was_called
         return outcome
 
     def _work(self) -> None:
         while True:
-            self._outcomes.put(result_of(self._calls.get()))
+            self._outcomes.put((result_of(self._calls.get()), True))

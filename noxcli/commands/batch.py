@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -379,6 +379,22 @@ def _plan(call: Invocation, material: _Material, target: _Target, begun: _Begun)
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """Puts each row's line into the results, into the summary, and on stdout."""
+
+    context: Context
+    kept: Results
+    summary: Summary
+
+    def keep(self, told: Sequence[RowResult]) -> None:
+        self.kept.add([(one.row.number, one.line()) for one in told if one.final])
+
+    def tell(self, told: RowResult) -> None:
+        self.summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
+        self.context.terminal.write(told.line())
+
+
 def _worked(
     call: Invocation, plan: Plan, rows: RowFile, begun: _Begun, summary: Summary, looking: Looking
 ) -> NoxError | None:
@@ -387,13 +403,8 @@ def _worked(
     Raises ReaderGone and Unwritten where stdout takes no more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
-
-    def tell(told: RowResult) -> None:
-        if told.final:
-            begun.kept.add(told.row.number, told.line())
-        summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
-        context.terminal.write(told.line())
-
+    teller = _Teller(context, begun.kept, summary)
+    call.api.heed_limit(pace.note_left)
     with counting(context.terminal) as shown:
 
         def tick() -> bool:
@@ -402,11 +413,21 @@ def _worked(
 
         to_do = begun.share.to_do(rows, begun.journal, counts)
         engine = Engine(
-            call.api, plan, to_do, begun.journal, begun.share.past, pace, call.deadline, counts, tell=tell, tick=tick
+            call.api,
+            plan,
+            to_do,
+            begun.journal,
+            begun.share.past,
+            pace,
+            call.deadline,
+            counts,
+            teller=teller,
+            tick=tick,
         )
         stops = context.stops_runs(looking.on_interrupt)
         shift = Shift(call.api, engine, pace, context.clock, call.deadline, plan.retry_for, stops)
-        error = shift.work_off(context.signals)
+        with closing(engine):
+            error = shift.work_off(context.signals)
     if engine.unprinted is not None and not isinstance(error, Interruption):
         raise engine.unprinted
     return error

@@ -205,3 +205,45 @@ def test_a_server_that_goes_away_for_a_while_gets_every_row_once(noxcli: Noxcli,
     result = results[0]
     told = [line["row"] for line in result.lines]
     assert sorted(told) == list(range(1, 81))
+
+
+def test_few_are_on_their_way_until_answers_come() -> None:
+    pace, on_the_way, most, lock = Pace(), [0], [0], threading.Lock()
+
+    def ask() -> None:
+        with lock:
+            on_the_way[0] += 1
+            most[0] = max(most[0], on_the_way[0])
+        time.sleep(0.01)
+        with lock:
+            on_the_way[0] -= 1
+
+    ask_from_many(pace, ask, threads=32, seconds=0.06)
+    assert most[0] <= 6
+    ask_from_many(pace, ask, threads=32, seconds=1.5)
+    assert most[0] > 20
+
+
+def test_the_last_request_that_is_left_is_as_good_as_a_refusal() -> None:
+    server, pace, refused = Server(limit=20), Pace(seed=1), []
+
+    def ask() -> None:
+        try:
+            server.ask()
+        except Unavailable:
+            refused.append(1)
+            raise
+        now = time.monotonic()
+        pace.note_left(20 - sum(at > now - 1 for at in server.taken), 1.0)
+
+    ask_from_many(pace, ask, threads=16, seconds=3)
+    assert len(refused) <= 3
+    assert len(server.taken) > 0.7 * 20 * 3
+
+
+@pytest.mark.long(14)
+def test_a_limit_is_returned_to_quickly_and_met_seldom() -> None:
+    server, pace = Server(limit=20), Pace(seed=1)
+    ask_from_many(pace, server.ask, threads=32, seconds=10)
+    assert server.refused <= 0.06 * len(server.taken), (server.refused, len(server.taken))
+    assert len(server.taken) >= 0.8 * 20 * 10, len(server.taken)

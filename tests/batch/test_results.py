@@ -99,8 +99,8 @@ def test_a_torn_end_and_what_was_written_twice_are_taken_out(tmp_path: Path) -> 
     with Place.named(tmp_path) as place:
         results = Results(place)
         assert path.read_text() == line(1) + line(2, "new")
-        results.add(3, line(3))
-        results.add(1, line(1, "again"))
+        results.add([(3, line(3))])
+        results.add([(1, line(1, "again"))])
         results.close()
     assert path.read_text() == line(2, "new") + line(3) + line(1, "again")
     with KeptResults(tmp_path) as read:
@@ -112,7 +112,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
     deep = line(1).replace('{"A":""}', "[" * 5000 + "]" * 5000)
     with Place.named(tmp_path) as place:
         results = Results(place)
-        results.add(1, deep)
+        results.add([(1, deep)])
         results.close()
         Results(place).close()
     assert (tmp_path / "results.jsonl").read_text() == deep
@@ -122,15 +122,15 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     path, (soft, hard) = tmp_path / "results.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
     with Place.named(tmp_path) as place:
         results = Results(place)
-        results.add(1, line(1))
+        results.add([(1, line(1))])
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(line(1)) + 40, hard))
         try:
             with pytest.raises(JournalTrouble, match="file too large"):
-                results.add(2, line(2))
+                results.add([(2, line(2))])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert path.read_text() == line(1)
-        results.add(2, line(2))
+        results.add([(2, line(2))])
         results.close()
     assert path.read_text() == line(1) + line(2)
 
