@@ -355,7 +355,7 @@ def test_flag_then_variable_then_project_then_profile(noxcli: Noxcli, tmp_path: 
 
 
 def test_defaults_reach_their_options(noxcli: Noxcli, tmp_path: Path) -> None:
-    project('[defaults]\non_pause = "wait"\ntimeout = 0.4\npoll_interval = "50ms"\n', tmp_path)
+    project('[defaults]\non_pause = "wait"\ntimeout = 2\npoll_interval = "50ms"\n', tmp_path)
     assert noxcli("run", "pauses").code == 124
     assert noxcli("run", "pauses", "--on-pause", "exit", "--timeout", "20").code == 10
 

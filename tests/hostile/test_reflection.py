@@ -244,7 +244,7 @@ PROCESSES: list[tuple[tuple[str, ...], str, Bend]] = [
     (("runs", *REPORTS), "runs", ANSWERS["request id"]),
     (("workflows", *REPORTS), "workflows", ANSWERS["html"]),
     (("inputs", WORKFLOW, *REPORTS), "definition", ANSWERS["json list"]),
-    (BATCH, "start", ANSWERS["json object"]),
+    ((*BATCH, "--timeout", "5"), "start", ANSWERS["json object"]),
     (("doctor", "--verbose", "--log-file", "log"), "me", ANSWERS["redirect to a path"]),
 ]
 

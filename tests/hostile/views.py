@@ -127,7 +127,7 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("text, failed", out, "")
     for columns in (40, 80, 200):
         # Every node has a line of its own, and the last picture before the end is of all that was said.
-        slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(400)], status="failed")
+        slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(2000)], status="failed")
         with size(columns, 3 * len(NAMES)):
             _, _, err = theatre.call("run", slow, err_tty=True)
         yield View(f"live, {columns} columns", err, "bc", columns)
