@@ -64,4 +64,4 @@ class Shift:
 
 
 def _lost(run: Run) -> LostContact:
-    return LostContact(f"lost contact with run {run.id}", f"look again with: noxcli wait {run.workflow_id}/{run.id}")
+    return LostContact(f"lost contact with run {run.id}", f"continue with: noxcli wait {run.workflow_id}/{run.id}")
