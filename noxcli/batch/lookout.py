@@ -9,6 +9,7 @@ from noxcli.models import Run
 from noxcli.timing import seconds_between
 
 FIRST_GUESS, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
+FIRST_DOUBT = 0.4  # seconds after which a silent stream is not believed any more, where nothing is known
 LOOKS_GROW = 0.1  # the next look comes after so much of the time that the run has taken, where nothing tells better
 BETWEEN = 0.04  # as much of it is between two looks at least
 SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)  # of the rows before that had ended at the time of a look
@@ -38,7 +39,7 @@ class Usual:
         """Return the seconds after which the silence of a run that has taken so long means nothing any more."""
         middle = self.middle
         if middle is None:
-            return taken or float("inf")
+            return taken or FIRST_DOUBT
         return max(SHORTEST, 2 * middle - taken, taken / 2)
 
     def until_next_look(self, taken: float) -> float:
