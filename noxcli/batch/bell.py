@@ -10,6 +10,7 @@ from typing import Protocol
 
 HEARD_AT_MOST = 256
 HEARD_UNTRIED = 64  # before it is known how long rows take
+CLOSED_WITHIN = 1.0  # seconds
 
 
 class Audible(Protocol):
@@ -42,7 +43,7 @@ class Bell:
         """Listen to nobody any more."""
         if self._waker is not None and self._thread is not None:
             self._waker.close()
-            self._thread.join()
+            self._thread.join(CLOSED_WITHIN)  # it dies with the process: a stream that hangs holds no ending up
 
     def _change(self, number: int, line: Audible | None) -> None:
         self._changes.append((number, line))
