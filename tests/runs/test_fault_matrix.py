@@ -330,7 +330,7 @@ def played(cell: Cell, workflow: Workflow, stage: Stage, state_directory: str) -
     options += ["--wait"] if cell.verb == "fetch-output" else ["--idle-timeout", "0.15s"]
     options += ["--json"] if cell.format == "json" else []
     options += ["--format", "ndjson"] if cell.format == "ndjson" else []
-    options += ["--timeout", "0.5s"] if cell.ends_by_timeout else []
+    options += ["--timeout", "1s"] if cell.ends_by_timeout else []
     with Gate(
         workflow.sandbox.url,
         shut=stage.shut,
