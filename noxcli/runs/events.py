@@ -1,10 +1,21 @@
 """A run's events, over one connection after the other: what is new is passed on, and how each was left is known."""
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from enum import Enum, auto
 from typing import Protocol
 
-from noxcli.errors import CursorRefused, NotFound, Refused, StreamClosed, StreamUnsupported, Unauthorized, Unavailable
+from noxcli.errors import (
+    CursorRefused,
+    NotFound,
+    NoxError,
+    Refused,
+    StreamClosed,
+    StreamUnsupported,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, RunEvent, Silent, Update
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.limits import LONGEST_WAIT, Limits
@@ -128,6 +139,12 @@ class EventReader:
                 self._limits.check(self._record.now)
         except Unavailable as broken:
             yield self._broke_off(broken)
+            raise
+        except TimedOut:
+            # The record may have been waited for until the limit: what the stream brought meanwhile is shown.
+            with suppress(NoxError):
+                if events := feed.take(0):
+                    yield from self._pass_on(events)
             raise
         finally:
             feed.close()
