@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from noxcli.fixed import fixed
 from noxcli.models import KNOWN_STATUSES, is_uuid
 from noxcli.probe.recorded import RecordedExchange
 
@@ -14,7 +14,7 @@ TERMINAL_BY_DOCS = ("completed", "failed")
 Exchanges = Sequence[RecordedExchange]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ApiFact:
     """One statement, where it is from, and what yields for each place in a recording whether it holds there."""
 
@@ -24,7 +24,7 @@ class ApiFact:
     holds: Callable[[Exchanges], Iterator[bool]]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class CheckedFact:
     """A fact with how often a recording confirms and contradicts it."""
 

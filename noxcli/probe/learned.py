@@ -1,9 +1,10 @@
 """What a question is, and what was learned from it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from noxcli.fixed import fixed
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 SwitchValue = str | bool | int | float
@@ -18,7 +19,7 @@ class Sureness(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Seen:
     """What was seen, in words of ours: no id, no text of the server. `value` is for the switch, None to leave it."""
 
@@ -28,7 +29,7 @@ class Seen:
     sure: Sureness = Sureness.CERTAIN
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Question(Generic[W]):
     """One thing to learn. `name` is the switch's where `switch` is true; `needs` tells what was missing otherwise."""
 
@@ -39,7 +40,7 @@ class Question(Generic[W]):
     switch: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Learned:
     """The answer to a question."""
 
