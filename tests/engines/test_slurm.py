@@ -42,7 +42,8 @@ def test_slurm(farm: Farm, tmp_path: Path) -> None:
         log = (farm.where / f"slurm-{again}_2.out").read_text()
         assert "noxcli:" not in log
         told = farm.run("scontrol", "show", "job", job, SLURM_CONF=conf)
-        assert told.count("JobState=COMPLETED") == 4, told
+        logs = "".join(path.read_text() for path in sorted(farm.where.glob("slurm-*.out")))
+        assert told.count("JobState=COMPLETED") == 4, f"{logs}\n{told}"
         assert told.count("Restarts=1") == 2
     farm.run("sh", "-c", "noxcli merge-batch shard-* --results results.jsonl > report.jsonl")
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
