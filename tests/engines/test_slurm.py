@@ -32,9 +32,10 @@ def test_slurm(farm: Farm, tmp_path: Path) -> None:
     (farm.where / "batch.sbatch").write_text(recipe("Slurm"))
     with cluster(tmp_path / "slurm", farm.env) as conf:
         job = farm.run("sbatch", "--parsable", "batch.sbatch", SLURM_CONF=conf).strip()
-        farm.task(2)
+        process = farm.task(2)
         farm.run("scontrol", "requeue", f"{job}_2", SLURM_CONF=conf)
         farm.kills += 1
+        farm.wait_for_end_of(process)  # the two minutes, which are cut short below, give it that time
         farm.kill(3, signal.SIGKILL)
         wait_for_end(farm, job, conf)
         again = farm.run("sbatch", "--parsable", "--array=2", "batch.sbatch", SLURM_CONF=conf).strip()
@@ -42,7 +43,8 @@ def test_slurm(farm: Farm, tmp_path: Path) -> None:
         log = (farm.where / f"slurm-{again}_2.out").read_text()
         assert "noxcli:" not in log
         told = farm.run("scontrol", "show", "job", job, SLURM_CONF=conf)
-        assert told.count("JobState=COMPLETED") == 4, told
+        logs = "".join(path.read_text() for path in sorted(farm.where.glob("slurm-*.out")))
+        assert told.count("JobState=COMPLETED") == 4, f"{logs}\n{told}"
         assert told.count("Restarts=1") == 2
     farm.run("sh", "-c", "noxcli merge-batch shard-* --results results.jsonl > report.jsonl")
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
