@@ -187,6 +187,14 @@ def parsed(name: str, text: str) -> Any:
         return text
 
 
+def choices(name: str) -> list[str]:
+    """The values of a switch as they are typed; of a number, what kind of number it is."""
+    hint = get_type_hints(Switches)[name]
+    if get_origin(hint) is Literal:
+        return [str(choice) for choice in get_args(hint)]
+    return ["true", "false"] if hint is bool else [{int: "N", float: "SECONDS"}[hint]]
+
+
 def names() -> list[str]:
     """All switches by name, in the order of their declaration."""
     return [each.name for each in fields(Switches)]
