@@ -115,13 +115,6 @@ class Farm:
         os.kill(self.task(shard), number)
         self.kills += 1
 
-    def wait_for_end_of(self, process: int, within: float = 20) -> None:
-        """Wait until a process of ours is gone."""
-        end = time.monotonic() + within
-        while Path(f"/proc/{process}").exists():
-            assert time.monotonic() < end, f"process {process} did not end"
-            time.sleep(0.02)
-
     def _batches(self) -> Iterator[tuple[int, Path]]:
         """Yield those of this server: no other process can have its address."""
         for process in Path("/proc").glob("[0-9]*"):
