@@ -389,11 +389,11 @@ class _Teller:
     summary: Summary
 
     def keep(self, told: Sequence[RowResult]) -> None:
-        self.kept.add([(one.row.number, one.line()) for one in told if one.final])
+        self.kept.add([(one.row.number, one.line) for one in told if one.final])
 
     def tell(self, told: RowResult) -> None:
         self.summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
-        self.context.terminal.write(told.line())
+        self.context.terminal.write(told.line)
 
 
 def _worked(
