@@ -32,7 +32,7 @@ OUTPUT = {
 }
 VERSION = "as of May"
 SPEED = 1000
-PATIENCE = 500  # steps of 2 s that a run waits for whoever follows it
+PATIENCE = 10_000  # steps of 2 s that a run waits for whoever follows it
 
 
 class CrossedClock(QuickClock):
