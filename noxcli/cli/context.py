@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxcli.state.logkeeper import LogKeeper
 
 # A command line in a hint; whoever pastes it means the same server.
-PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
@@ -258,7 +258,7 @@ class Context:
         if error.said:
             return
         error.said = True
-        error.hint = error.hint and PASTED.sub(lambda line: line[0] + self.route, error.hint)
+        error.hint = error.hint and re.sub(PASTED, lambda line: line[0] + self.route, error.hint)
         error.hide(self.terminal.mask)
         self.terminal.complain(f"noxcli: {error.line()}")
 
