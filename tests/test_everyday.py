@@ -225,6 +225,29 @@ def test_a_wrong_raw_key_costs_no_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
     assert f"noxcli fetch-output {run.id}" in unchecked.err
 
 
+@pytest.mark.parametrize(("more", "ids"), [((), 2), (("--json",), 2), (("--quiet",), 1)])
+def test_a_failed_run_is_told_with_the_line_that_looks_into_it(
+    noxcli: Noxcli, sandbox: Sandbox, more: tuple[str, ...], ids: int
+) -> None:
+    result = noxcli("run", "fails", *more)
+    run = sandbox.runs("fails")[-1].id
+    *_, last = result.err.splitlines()
+    assert last.endswith(f"128,000 are allowed; details: noxcli inspect {run}")
+    assert result.err.count(run) == ids, "once where it started, once in the line to paste"
+    assert "Summarise\tfailed" in noxcli(*last.rpartition("noxcli ")[2].split()).text
+
+
+def test_on_a_terminal_a_failed_run_shows_its_id_once(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("run", "fails", tty=True)
+    run = sandbox.runs("fails")[-1].id
+    assert result.err.count(run) == 1, result.err
+    assert "details: noxcli inspect @last" in result.err
+    assert "Summarise\tfailed" in noxcli("inspect", "@last").text
+    older = noxcli("run", "fails", "--detach").text.strip()
+    noxcli("run", "qa", "Question=x")
+    assert f"details: noxcli inspect {older}" in noxcli("wait", older, tty=True).err
+
+
 def test_each_raw_key_is_printed(noxcli: Noxcli, plays: Any) -> None:
     result = noxcli("run", plays(output={"A": "x", "B": "y"}), "--raw", "B", "--raw", "A")
     assert (result.code, result.text) == (0, "y\nx\n")

@@ -391,7 +391,9 @@ class _Teller:
         self.kept.add([(one.row.number, one.line()) for one in told if one.final])
 
     def tell(self, told: RowResult) -> None:
-        self.summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
+        error = told.result["error"] or {}
+        hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
+        self.summary.add(told.code, f"row {told.row.number}: {error.get('message')}{hint}")
         self.context.terminal.write(told.line())
 
 
