@@ -9,6 +9,7 @@ from uuid import UUID
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status: still going.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
+PAUSED_WORD = "paused"  # what people read and may write for it
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
 # Runs have UUIDs. Whatever else an id may be, it names files of the history and stands in command lines to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from noxcli.errors import NoxError, Unfitting, UsageProblem
-from noxcli.models import PAUSED_STATUS, Finished, Paused, Polled, Run, RunEvent, Started, Update
+from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
 from noxcli.nearest import nearest
 from noxcli.query import Query
 from noxcli.runs.events import Burst
@@ -15,7 +15,7 @@ from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progres
 from noxcli.runs.resolve import resolve_node
 from noxcli.timing import Deadline
 
-RUN_WORDS = ("completed", "failed", "stopped", "paused", "queued", "running")
+RUN_WORDS = ("completed", "failed", "stopped", PAUSED_WORD, "queued", "running")
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
 SETTLED = 2.0  # seconds after which the failure of a node has failed its run, or has been handled
 CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
@@ -89,7 +89,7 @@ def _run_status(text: str) -> str:
         near = nearest(word, RUN_WORDS)
         hint = f"did you mean run={near}?" if near else f"a run is {', '.join(RUN_WORDS)}"
         raise UsageProblem(f"--for {text!r}: {word!r} is not a status of a run", hint)
-    return PAUSED_STATUS if word == "paused" else word
+    return PAUSED_STATUS if word == PAUSED_WORD else word
 
 
 def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
