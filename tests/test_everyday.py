@@ -176,6 +176,35 @@ def test_outputs_go_to_the_users_own_directory(noxcli: Noxcli, plays: Any) -> No
     assert noxcli("run", workflow, environ={"NOXCLI_CONFIG": "c.toml"}).text.startswith("mine/")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run qa --output-dir new/out --junit new/r.xml --dotenv new/d.env --record new/r.ndjson --state-file new/s",
+        "run fails --output-dir new/out",
+        "batch qa rows.jsonl --junit new/r.xml --report new/r.html",
+        "run qa Question=a --output-dir new/out --dry-run",
+    ],
+)
+def test_what_writes_nothing_makes_no_directory(noxcli: Noxcli, line: str) -> None:
+    Path("rows.jsonl").write_text('{"Qustion": "a"}\n')
+    noxcli(*line.split())
+    left = {str(path) for path in Path("new").rglob("*")}
+    assert left <= {"new/r.xml", "new/d.env", "new/r.ndjson"}, "the reports of a run that was not started"
+
+
+@pytest.mark.parametrize("option", ["--output-dir", "--junit", "--dotenv", "--record", "--state-file", "--report"])
+@pytest.mark.parametrize("place", ["file/below/r", "readonly/new/r", "n" * 300 + "/new/r", "broken/new/r"])
+def test_a_place_that_cannot_be_made_is_found_before_the_start(
+    noxcli: Noxcli, sandbox: Sandbox, option: str, place: str
+) -> None:
+    Path("file").write_text("")
+    Path("broken").symlink_to("nowhere")
+    if place.startswith("readonly"):
+        place = place.replace("readonly", "/proc/self")
+    result = noxcli("run", "qa", "Question=a", option, place)
+    assert (result.code, "can't write" in result.err, sandbox.runs("qa")) == (2, True, []), result.err
+
+
 def test_a_repository_does_not_say_where_files_are_written(noxcli: Noxcli, sandbox: Sandbox) -> None:
     Path(".noxcli.toml").write_text('[defaults]\noutput_dir = "/tmp/elsewhere"\n')
     result = noxcli("run", "qa", "Question=a")

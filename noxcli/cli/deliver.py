@@ -14,7 +14,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.groups import Delivering
 from noxcli.cli.invocation import Invocation, directory_of
 from noxcli.errors import Phase, Undelivered, UsageProblem
-from noxcli.files import prepare_directory
+from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
 from noxcli.outputs.choose import keys_in, require_one
@@ -74,8 +74,10 @@ def check_directory(into: Destination | None) -> None:
         from noxcli.outputs.manifest import read_manifest  # loaded where files are written, not by every command
 
         try:
-            with prepare_directory(into.directory) as place:
-                read_manifest(place, overwrite=into.overwrite)
+            check_writable(into.directory)
+            if into.directory.exists():
+                with prepare_directory(into.directory) as place:
+                    read_manifest(place, overwrite=into.overwrite)
         except Undelivered as error:
             raise UsageProblem(error.message, error.hint) from None
 
