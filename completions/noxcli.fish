@@ -232,7 +232,7 @@ complete -c noxcli -n '__noxcli_at 0' -a probe -d 'Learn how a server behaves wh
 complete -c noxcli -n '__noxcli_at 0' -a schema -d 'Print the JSON Schemas of the documents that noxcli prints'
 complete -c noxcli -n '__noxcli_at 0' -a completion -d 'Print the completion script of a shell, or install it'
 complete -c noxcli -n '__noxcli_at 0' -a sandbox -d 'Serve the Noxus API on this machine, or run one command against it'
-complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the help of a command, the exit codes, or the manual'
+complete -c noxcli -n '__noxcli_at 0' -a help -d 'Print the help of a command, the exit codes, the sandbox\'s switches, or the manual'
 complete -c noxcli -n '__noxcli_in \'\'' -l version -s V -d 'Print the version and exit'
 complete -c noxcli -n '__noxcli_in \'\' run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help' -l help -s h -d 'Show this message and exit'
 complete -c noxcli -n '__noxcli_in run probe' -l inputs -x -a '(__noxcli_at_files)' -d 'All inputs as one JSON object'

@@ -577,7 +577,7 @@ function __noxcli_verbs {
             )
         }
         'help' = @{
-            Help = 'Print the help of a command, the exit codes, or the manual'
+            Help = 'Print the help of a command, the exit codes, the sandbox''s switches, or the manual'
             Arguments = @(
                 @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )

@@ -23,6 +23,7 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = (), *, key: str = "") -> None:
         self._shown: dict[str, str] = {}  # what stands for each reading of a secret, the longest first
+        self._shortest = float("inf")  # characters of a reading that is looked for
         self.learn(secrets)
         self.learn([key], HIDDEN_KEY)
 
@@ -33,6 +34,7 @@ class Mask:
             for part in {secret, *secret.splitlines()} - {""}:
                 found.update((one, shown) for one in sought(part) if can_hide(one))
         self._shown = dict(sorted(found.items(), key=lambda item: len(item[0]), reverse=True))
+        self._shortest = min(map(len, found), default=float("inf"))
 
     def learn_key(self, key: str) -> None:
         """Take the API key out from now on."""
@@ -65,8 +67,8 @@ class Mask:
 
     def _ways(self, text: str) -> list[Way]:
         """Return the ways to read a secret in the text."""
-        if not self._shown:
-            return []
+        if len(text) < self._shortest:
+            return []  # no reading is longer than the text
         return [way for way, seen in readings(text) if any(one in seen for one in self._shown)]
 
     def _without(self, text: str, way: Way) -> str:

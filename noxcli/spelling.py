@@ -11,6 +11,7 @@ ESCAPES = (
     r"%[0-9A-Fa-f]{2}",
     r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);",
 )
+LEADS = "\\%&"  # what each of them begins with
 MISREAD = 3  # times that UTF-8 may have been taken for Latin-1
 NAMED_ESCAPES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'"}
 CONTROLS = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f"}
@@ -28,13 +29,13 @@ def reading(text: str) -> str:
 
 
 def readings(text: str) -> Iterator[tuple[Way, str]]:
-    """Yield each reading of the text, and which escapes were taken off for it: none at first."""
+    """Yield each reading of the text, none longer than it, and which escapes were taken off for it: none at first."""
     ways: dict[str, Way] = {text: ()}
     for plain in (waiting := [text]):
         way = ways[plain]
         yield way, reading(plain)
-        for escape in ESCAPES if len(way) < LAYERS else ():
-            barer = re.sub(escape, _plain, plain)
+        for lead, escape in zip(LEADS, ESCAPES, strict=True) if len(way) < LAYERS else ():
+            barer = re.sub(escape, _plain, plain) if lead in plain else plain
             if barer not in ways:
                 ways[barer] = (*way, escape)
                 waiting.append(barer)

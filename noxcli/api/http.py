@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.decode import TooMuch, decode_json
+from noxcli.api.direct import NO_PROXY, Direct
 from noxcli.api.failures import (
     BROKEN,
     cause_of,
@@ -21,7 +22,7 @@ from noxcli.api.failures import (
 )
 from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.serverclock import ServerClock
-from noxcli.api.session import Body, KeyHeader, new_session, proxy_for
+from noxcli.api.session import FRESH, Body, KeyHeader, new_session, proxy_for
 from noxcli.api.tape import TAPED, Tape, TapedExchange
 from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
@@ -32,8 +33,6 @@ from noxcli.urls import Url, follow, is_loopback, read_url
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
-# None keeps requests from taking one out of the environment.
-NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 JSON_LIMIT = 256 * 1024 * 1024
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
@@ -76,9 +75,13 @@ class Http:
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._tape = tape
-        self._session = self._new_session()
+        self._session = new_session()
+        if tape is not None:
+            self._session.headers["Accept-Encoding"] = "identity"  # what is compressed can't be hidden in part
+        self._direct = Direct(self._session)
 
     def close(self) -> None:
+        self._direct.close()
         self._session.close()
 
     def get_json(
@@ -144,9 +147,8 @@ class Http:
         """
         url = read_url(self.settings.url + path)
         limit = limit or AnswerLimit.of_json()
-        session = self._new_session() if fresh else self._session
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._exchange(session, method, url, limit, params=params, data=body, headers=headers)
+            response = self._exchange(method, url, limit, fresh=fresh, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -172,27 +174,17 @@ class Http:
         """Return the answer to a request whatever its status, redirects not followed, its body unread."""
         url = read_url(self.settings.url + path)
         limit = limit or AnswerLimit.of_json()
-        return self._exchange(self._session, method, url, limit, params=params, data=body, headers=headers)
+        return self._exchange(method, url, limit, params=params, data=body, headers=headers)
 
     def _exchange(
-        self, session: requests.Session, method: str, url: Url, limit: AnswerLimit, **parts: Any
+        self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool = False, **parts: Any
     ) -> requests.Response:
         """Return the answer to one request, whose `parts` (params, data, headers) requests takes as they are."""
-        proxy_for(url)  # which refuses an odd one
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
-        given, taped = CURRENT.set(limit), TAPED.set(self._taped(method, url, session, parts))
+        given, taped, before = CURRENT.set(limit), TAPED.set(self._taped(method, url, parts)), FRESH.set(fresh)
         try:
-            response = session.request(
-                method,
-                str(url),
-                **parts,
-                auth=KeyHeader(self.settings.key, self._home),
-                proxies=NO_PROXY if is_loopback(url.host) else None,
-                timeout=(min(self._connect_timeout, limit.for_a_read()), limit.each),
-                stream=True,
-                allow_redirects=False,
-            )
+            response = self._answer(method, url, limit, **parts)
             if url.origin == self._home.origin:
                 self.clock.note(response)
                 if self.on_left is not None and (left := requests_left(response.headers)) is not None:
@@ -206,23 +198,34 @@ class Http:
         finally:
             CURRENT.reset(given)
             TAPED.reset(taped)
+            FRESH.reset(before)
             if self._observe is not None:
                 took = time.monotonic() - began
                 self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
 
-    def _new_session(self) -> requests.Session:
-        session = new_session()
-        if self._tape is not None:
-            session.headers["Accept-Encoding"] = "identity"  # what is compressed can't be hidden in part
-        return session
+    def _answer(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
+        timeout = (min(self._connect_timeout, limit.for_a_read()), limit.each)
+        key = KeyHeader(self.settings.key, self._home)
+        if self._direct.may_send(url, parts.get("params"), parts.get("data")):
+            headers = {**(parts.get("headers") or {}), **key.headers_for(url)}
+            return self._direct.send(method, url, body=parts.get("data"), headers=headers, timeout=timeout)
+        proxy_for(url)  # which refuses an odd one
+        return self._session.request(
+            method,
+            str(url),
+            **parts,
+            auth=key,
+            proxies=NO_PROXY if is_loopback(url.host) else None,
+            timeout=timeout,
+            stream=True,
+            allow_redirects=False,
+        )
 
-    def _taped(
-        self, method: str, url: Url, session: requests.Session, parts: Mapping[str, Any]
-    ) -> TapedExchange | None:
+    def _taped(self, method: str, url: Url, parts: Mapping[str, Any]) -> TapedExchange | None:
         if self._tape is None:
             return None
         whole = requests.Request(method, str(url), params=parts.get("params")).prepare()
-        headers = {**session.headers, **(parts.get("headers") or {})}
+        headers = {**self._session.headers, **(parts.get("headers") or {})}
         body = parts.get("data")
         content = body.getvalue() if isinstance(body, Body) else body if isinstance(body, bytes) else None
         return self._tape.begin(method, whole.path_url, {key: str(value) for key, value in headers.items()}, content)

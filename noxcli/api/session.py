@@ -2,6 +2,8 @@
 
 import io
 import socket
+from contextvars import ContextVar
+from queue import LifoQueue
 from typing import Any, ClassVar
 
 import requests
@@ -15,6 +17,10 @@ from noxcli.api.answer import Answer
 from noxcli.errors import ConfigProblem
 from noxcli.urls import Url, check_proxy, is_loopback, read_url, same_origin
 
+# True while a request is sent that may go over no connection that was used before.
+FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
+MOST_KEPT = 32  # connections to one server that wait for their next request
+
 
 class Body(io.BytesIO):
     """A request body that knows whether any of it was handed to the connection.
@@ -23,6 +29,11 @@ class Body(io.BytesIO):
     """
 
     touched = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.getbuffer().nbytes
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.touched = True
@@ -37,12 +48,16 @@ class KeyHeader(AuthBase):
 
     def __init__(self, key: str, home: Url) -> None:
         self._key = key
-        self._home = str(home)
+        self._home = home
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if same_origin(request.url or "", self._home):
+        if same_origin(request.url or "", str(self._home)):
             request.headers["X-API-Key"] = self._key
         return request
+
+    def headers_for(self, url: Url) -> dict[str, str]:
+        """Return the header with the key, and nothing for another server."""
+        return {"X-API-Key": self._key} if url.origin == self._home.origin else {}
 
 
 class PlainConnection(urllib3.connection.HTTPConnection):
@@ -69,16 +84,35 @@ class TlsConnection(urllib3.connection.HTTPSConnection):
     response_class = Answer
 
 
+class Kept(LifoQueue[Any]):
+    """Connections that wait for their next request; where there are too many, the one that has waited longest goes."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        with self.mutex:
+            oldest = self.queue.pop(0) if 0 < self.maxsize <= len(self.queue) else None
+        if oldest is not None:
+            oldest.close()
+        super().put(item, block, timeout)
+
+
 class PlainPool(urllib3.HTTPConnectionPool):
-    """Kept connections of plain http."""
+    """Kept connections of plain http, and a new one for what has to be `FRESH`."""
 
     ConnectionCls = PlainConnection
+    QueueCls = Kept
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        return self._new_conn() if FRESH.get() else super()._get_conn(timeout)
 
 
 class TlsPool(urllib3.HTTPSConnectionPool):
-    """Kept connections of https."""
+    """Kept connections of https, and a new one for what has to be `FRESH`."""
 
     ConnectionCls = TlsConnection
+    QueueCls = Kept
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        return self._new_conn() if FRESH.get() else super()._get_conn(timeout)
 
 
 class Session(requests.Session):
@@ -122,13 +156,13 @@ class Adapter(HTTPAdapter):
         return pool
 
 
-def new_session() -> requests.Session:
-    """Return a session, whose first request opens a new connection."""
+def new_session() -> Session:
+    """Return a session, which keeps connections for later requests."""
     session = Session()
     session.headers["User-Agent"] = f"noxcli/{__version__}"
     session.headers["Accept"] = "application/json"
     for scheme in ("https://", "http://"):
-        session.mount(scheme, Adapter(pool_maxsize=32))
+        session.mount(scheme, Adapter(pool_maxsize=MOST_KEPT))
     return session
 
 

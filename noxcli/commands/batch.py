@@ -388,13 +388,13 @@ class _Teller:
     summary: Summary
 
     def keep(self, told: Sequence[RowResult]) -> None:
-        self.kept.add([(one.row.number, one.line()) for one in told if one.final])
+        self.kept.add([(one.row.number, one.line) for one in told if one.final])
 
     def tell(self, told: RowResult) -> None:
         error = told.result["error"] or {}
         hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
         self.summary.add(told.code, f"row {told.row.number}: {error.get('message')}{hint}")
-        self.context.terminal.write(told.line())
+        self.context.terminal.write(told.line)
 
 
 def _worked(

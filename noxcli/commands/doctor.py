@@ -108,11 +108,11 @@ def doctor(
 
 def _facts(recording: Path) -> Iterator[Check]:
     """Yield a check for each fact that noxcli relies on: what the recording says of it. Raises UsageProblem."""
-    from noxcli.probe.facts import checked_facts
+    from noxcli.probe.checking import checked_facts
     from noxcli.probe.recorded import read_recording
 
     for each in checked_facts(read_recording(recording)):
-        told = f"{each.fact.statement} ({each.fact.source})"
+        told = f"{each.fact.statement} ({each.fact.source.kind})"
         if each.contradicted:
             message = f"{told}; contradicted: {each.contradicted}, confirmed: {each.confirmed}"
             yield Check(each.fact.name, CheckVerdict.WARNING, message, "please report it, with the recording")

@@ -133,6 +133,7 @@ def _show(context: Context, learned: Sequence[Learned], started: int) -> None:
                         "how": each.seen.how,
                         "switch": each.name if each.switch else None,
                         "value": each.value,
+                        "fact": each.fact,
                     }
                     for each in learned
                 ],

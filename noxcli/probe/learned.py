@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from noxcli.facts.table import FACTS, fact_about
+
 SWITCHES_FORMAT = "noxcli.switches/1"
 SwitchValue = str | bool | int | float
 W = TypeVar("W")
@@ -52,6 +54,12 @@ class Learned:
     def value(self) -> SwitchValue | None:
         """The switch's value, where there is one."""
         return self.seen.value if self.switch and self.seen.sure is not Sureness.NOT_SEEN else None
+
+    @property
+    def fact(self) -> str | None:
+        """The name of the fact that the answer is about, None where it is about the way to the server."""
+        found = fact_about(self.name) or FACTS.get(self.name)
+        return found.name if found else None
 
 
 def not_seen(why: str) -> Seen:

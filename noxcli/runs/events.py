@@ -121,7 +121,7 @@ class EventReader:
         quiet, look = Deadline(self._clock, self._idle_timeout), Deadline(self._clock, self._look_after)
         try:
             while True:
-                events = feed.take(self._limits.wait_at_most(quiet, look))
+                events = _taken(feed, self._limits.wait_at_most(quiet, look))
                 if not events:
                     self._limits.check(self._record.now)
                     yield from self._sit_out(feed, quiet, look)
@@ -157,7 +157,7 @@ class EventReader:
             yield from self._drain(feed, LAST_EVENTS_GRACE)
         except CursorRefused:
             self.replay = True
-        except (Unavailable, StreamUnsupported, Unauthorized, NotFound, Refused):
+        except (Unavailable, StreamUnsupported):
             # What that means, the caller says; but a position that was refused once is not asked for again.
             self.replay = self.ledger.searching
         finally:
@@ -173,7 +173,7 @@ class EventReader:
         self._connects = self.connects
         self.replay = False
         self.ending = Ending.BROKEN  # until something else is known
-        self.ledger.opened(replay=replay)
+        self.ledger.opened(replay=replay, ended=self._over())
         self._feed = self._source.open_events(self._record.run.id, None if replay else self.ledger.cursor)
         return self._feed
 
@@ -264,7 +264,7 @@ class EventReader:
         try:
             while self.ending is not Ending.ANNOUNCED and not grace.passed and self.may_wait:
                 before = self._clock.monotonic()
-                events = feed.take(min(LONGEST_WAIT, grace.left(), self._deadline.left()))
+                events = _taken(feed, min(LONGEST_WAIT, grace.left(), self._deadline.left()))
                 self._waited += self._clock.monotonic() - before
                 if events:
                     grace.restart()
@@ -290,6 +290,14 @@ class EventReader:
             return True
         before, self._last_state = self._last_state, event.data
         return bool(event.data != before)
+
+
+def _taken(feed: Feed, seconds: float) -> Sequence[RunEvent]:
+    """Return what the feed brings; a refused stream counts as missing, since only the record's refusal is final."""
+    try:
+        return feed.take(seconds)
+    except (Unauthorized, NotFound, Refused) as refusal:
+        raise StreamUnsupported(refusal.message, **refusal.facts()) from refusal
 
 
 def place_of_end(events: Sequence[RunEvent]) -> int | None:

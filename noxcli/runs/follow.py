@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from noxcli.errors import CursorRefused, NotFound, Refused, StreamUnsupported, TimedOut, Unauthorized, Unavailable
+from noxcli.errors import CursorRefused, StreamUnsupported, TimedOut, Unavailable
 from noxcli.models import Finished, Gap, Reconnecting, Run
 from noxcli.runs.events import ANNOUNCED_ENDINGS, Burst, Ending, EventReader, EventSource
 from noxcli.runs.ledger import Ledger
@@ -160,7 +160,7 @@ class Follower:
         except CursorRefused as refusal:
             self._reader.replay = True
             return f"the server rejected the position: {refusal.message}", None
-        except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
+        except StreamUnsupported as refusal:
             # Whether the key or the run is the trouble, the record says with more authority.
             self._poll_for_a_while()
             return f"no event stream: {refusal.message}", None

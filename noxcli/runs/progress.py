@@ -258,7 +258,7 @@ class Progress:
             self.status = "running"  # a node is at work
         node = self._node(node_id)
         text, status = data.get("content"), data.get("status")
-        status = status if isinstance(status, str) else ""
+        status = plain_status(status) if isinstance(status, str) else ""
         if status in FAILED:
             self._fail(node, data, one_line(node.said.beyond(text)) if isinstance(text, str) else "")
         elif status:
@@ -338,7 +338,13 @@ def listed_status(details: Mapping[str, Any], node_id: str) -> str:
     listed = details.get("per_node_progress")
     progress = listed.get(node_id) if isinstance(listed, dict) else None
     status = progress.get("status") if isinstance(progress, dict) else progress
-    return status if isinstance(status, str) else ""
+    return plain_status(status) if isinstance(status, str) else ""
+
+
+def plain_status(told: str) -> str:
+    """Return a node's status as it is read here: a known word in small letters, any other as it is."""
+    word = told.lower()
+    return word if word in ENDED or word == "running" else told
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:

@@ -4,18 +4,20 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from noxcli.errors import NoxError
+from noxcli.errors import OVERLOADED, NoxError, Unavailable
 from noxcli.models import Finished, Polled, Run, Workflow
 from noxcli.runs.events import EventSource
 from noxcli.runs.failures import Fault, Rank, find_faults, worst_of
 from noxcli.runs.progress import Progress
-from noxcli.timing import Clock, Deadline
+from noxcli.timing import Backoff, Clock, Deadline
 
 EACH_WITHIN = 3.0  # seconds for one source
 EXPLAIN_WITHIN = 8.0  # seconds for all of them, and for several runs side by side
 FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay has told what it knows
+
+T = TypeVar("T")
 
 
 class ReasonSource(EventSource, Protocol):
@@ -91,8 +93,10 @@ class Explainer:
             if run.workflow_id not in self._workflows:
                 self._workflows[run.workflow_id] = None
                 with suppress(NoxError):
-                    known = self._source.get_workflow(run.workflow_id, within=limit.left(EACH_WITHIN))
-                    self._workflows[run.workflow_id] = known
+                    self._workflows[run.workflow_id] = self._asked(
+                        lambda seconds: self._source.get_workflow(run.workflow_id, within=seconds),
+                        limit.left(EACH_WITHIN),
+                    )
             return self._workflows[run.workflow_id]
 
     def _replayed(self, progress: Progress, seconds: float) -> list[Fault]:
@@ -122,7 +126,7 @@ class Explainer:
         if not progress.details and seconds > 0:
             with suppress(NoxError):
                 # A run that was found by its id alone came without its progress.
-                record = self._source.get_run(run.workflow_id, run.id, within=seconds)
+                record = self._asked(lambda left: self._source.get_run(run.workflow_id, run.id, within=left), seconds)
                 if record.id == run.id:
                     progress.fold(Polled(replace(run, progress_details=record.progress_details)))
         logs = progress.details.get("run_logs")
@@ -134,10 +138,25 @@ class Explainer:
         """Search the run's data, which have no documented shape; data of another run, as from a cache, are skipped."""
         run = progress.run
         with suppress(NoxError):
-            data = self._source.run_data(run.id, within=seconds)
+            data = self._asked(lambda left: self._source.run_data(run.id, within=left), seconds)
             if not isinstance(data, dict) or data.get("run_id", run.id) == run.id:
                 return find_faults(data, progress.names, skip=_ids_of(run))
         return []
+
+    def _asked(self, ask: Callable[[float], T], seconds: float) -> T:
+        """Return the answer; a server that only asks us to slow down is asked again in that time.
+
+        Raises what `ask` raises.
+        """
+        limit, backoff = Deadline(self._clock, seconds), Backoff()
+        while True:
+            try:
+                return ask(limit.left())
+            except Unavailable as busy:
+                delay = backoff.next_delay(busy.retry_after)
+                if busy.http_status not in OVERLOADED or delay >= limit.left():
+                    raise
+                self._clock.sleep(delay)
 
 
 def _ids_of(run: Run) -> frozenset[str]:

@@ -16,7 +16,7 @@ from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
 from tests.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
-from tests.rawserver import stay_silent
+from tests.rawserver import json_answer, stay_silent
 from tests.runner import commands
 
 WHY = "the model refused: no paper left"
@@ -216,6 +216,15 @@ def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> 
         result = call(noxcli, server, "fetch-output", RUN, "--timeout", "500ms", "--json")
     assert result.code == 1
     assert result.json["error"]["message"] == "run failed"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_source_that_is_busy_is_asked_again(noxcli: Noxcli, status: int) -> None:
+    answers = iter([json_answer({"detail": "Slow down"}, status), json_answer(SOURCES["data"]["data"])])
+    with failed_run(data=lambda peer: peer.sendall(next(answers))) as server:
+        result = call(noxcli, server, "fetch-output", RUN)
+    assert result.code == 1
+    assert f"run {RUN} {SAID}" in result.err
 
 
 def test_odd_answers_are_passed_over(noxcli: Noxcli) -> None:
