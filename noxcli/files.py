@@ -5,18 +5,18 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from noxcli.errors import Undelivered, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.place import Place, is_device
 
 if TYPE_CHECKING:
     import hashlib
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Saved:
     """A file in place."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from noxcli.fixed import fixed
+
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status: still going.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
@@ -15,7 +17,7 @@ KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Run:
     """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
 
@@ -42,7 +44,7 @@ class Run:
         return self.status == PAUSED_STATUS
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Workflow:
     """A workflow's record; `nodes` maps node ids to names in the order of the definition."""
 
@@ -58,7 +60,7 @@ class Workflow:
     live_version: str | None = None  # the id of the version in use, where the server says so
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Version:
     """A saved version of a workflow. `live` is None where the server does not say whether it is the one in use."""
 
@@ -95,21 +97,21 @@ class RunEvent:
         return self.workflow_status in FINAL_STATUSES
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Started:
     """A run to follow is known by its id."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Polled:
     """A read of the record while the run goes on."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Reconnecting:
     """The stream broke; the next try comes after `delay` seconds. `lost` is false where there was none yet."""
 
@@ -119,28 +121,28 @@ class Reconnecting:
     lost: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Silent:
     """No event has come for so many seconds; the record is read meanwhile."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Gap:
     """Events may be missing here."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Paused:
     """The run waits for a person."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Finished:
     """The record's last word: final, or paused where the follower was told to leave then."""
 

@@ -1,12 +1,12 @@
 """What a look at the connection means: each finding judged, with its mend."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError, Refused
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.timing import show_seconds
 
@@ -33,7 +33,7 @@ class CheckVerdict(StrEnum):
     NOTE = "note"  # nothing is wrong
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Check:
     """One line of the report; `error` is what a failed check came from, and gives the exit code."""
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxcli.state.logkeeper import LogKeeper
 
 # A command line in a hint; whoever pastes it means the same server.
-PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs)(?= )")
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs)(?= )"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
@@ -272,7 +272,7 @@ class Context:
 
     def to_paste(self, hint: str) -> str:
         """Return the hint with this command's server in each command line."""
-        return PASTED.sub(lambda line: line[0] + self.route, hint)
+        return re.sub(PASTED, lambda line: line[0] + self.route, hint)
 
     def write_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the one document of a command that has one of its own.

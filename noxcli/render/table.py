@@ -3,9 +3,9 @@
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
@@ -46,7 +46,7 @@ def with_tabs(rows: Rows) -> str:
     return "".join("\t".join(BREAKS.sub(" ", cell) for cell in row) + "\n" for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Layout:
     """The columns of a table, and what becomes of them on a terminal.
 

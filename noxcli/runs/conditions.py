@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from noxcli.errors import NoxError, Unfitting, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
 from noxcli.nearest import nearest
 from noxcli.query import Query
@@ -30,7 +31,7 @@ class Kind(StrEnum):
     EVENT = "event"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Condition:
     """One --for. `name` is the node's or the output's; `status` is None where any sign of the node will do.
 
@@ -45,7 +46,7 @@ class Condition:
     whole: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Match:
     """The condition that was met first, and where: a node, a place in the output, or an event."""
 
@@ -113,7 +114,7 @@ def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
             yield f"--for {condition.text!r}: {condition.status!r} is not a known status of a node{meant}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConditionWatch:
     """Looks for conditions while updates are folded into `progress`, and keeps the first that is met.
 

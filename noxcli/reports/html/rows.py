@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
 from noxcli.redaction import Mask
 from noxcli.reports.endings import BECAME
 from noxcli.reports.html.page import Ink, number, page, show_short
@@ -30,7 +31,7 @@ PARTICULAR = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class BatchAbout:
     """What a batch's page says beside its rows. `commands` are command lines for what is left to do."""
 
