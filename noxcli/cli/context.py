@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxcli.state.logkeeper import LogKeeper
 
 # A command line in a hint; whoever pastes it means the same server.
-PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs)(?= )"
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows)(?= |$)"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time

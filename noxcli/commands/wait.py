@@ -11,7 +11,17 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
+from noxcli.cli.follow import (
+    explainer,
+    follower_of,
+    judge,
+    let_go,
+    not_finished,
+    noted,
+    policy_of,
+    wait_for,
+    workflow_of,
+)
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
@@ -29,6 +39,7 @@ from noxcli.errors import (
 from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
+from noxcli.render.base import bar_fits
 from noxcli.render.playing import play
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.assertions import require_queries
@@ -134,7 +145,8 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
     context.outcome.confirmed = True
     progress = None
     if deadline.seconds != 0:
-        progress, follower = follower_of(call, run, policy, run.workflow)
+        known = workflow_of(call, run) if bar_fits(context.terminal) else run.workflow
+        progress, follower = follower_of(call, run, policy, known)
         try:
             with noted(context.outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
                 play(follower.updates(), progress, [context.log_keeper(run)])
