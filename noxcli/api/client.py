@@ -179,7 +179,7 @@ class NoxusApi:
         return look_at_connection(self._http, "/v1/admin/me")
 
     def ask_raw(self, request: "RawRequest") -> "RawAnswer":
-        """Return the answer to a request of any form, whatever its status. Raises Unavailable where there is none."""
+        """Return the answer to a request of any form, whatever its status. Raises Unavailable if there is none."""
         from noxcli.api.raw import raw_answer  # loaded by `probe`
 
         return raw_answer(self._http, request)
@@ -231,7 +231,7 @@ class NoxusApi:
     def listen(self, run_id: str) -> ListenedStream:
         """Open the event stream only to hear when the run may have ended.
 
-        Raises StreamUnsupported where the server gives no stream.
+        Raises StreamUnsupported if the server gives no stream.
         """
         response = self._connect_events(run_id, None)
         try:
@@ -272,7 +272,7 @@ class NoxusApi:
     def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
         """Yield each item once, page by page, until the server names the end or a page brings nothing new.
 
-        Raises Refused where the list has no end.
+        Raises Refused if the list has no end.
         """
         seen: set[str] = set()
         size: int | None = PAGE_SIZES[0]
@@ -302,7 +302,7 @@ class NoxusApi:
 
 
 def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None, seen: int) -> bool:
-    """True where the page says that it is the last one, or is not full; `seen` items came in all."""
+    """True if the page says that it is the last one, or is not full; `seen` items came in all."""
     pages, total = envelope.get("pages"), envelope.get("total")
     if isinstance(pages, int):
         return page >= pages

@@ -41,7 +41,7 @@ class ConnectionLook:
 class StreamLook:
     """When an event stream said something, in seconds from its opening; None for what did not happen while we looked.
 
-    `collected` is true where the answer's head says that somebody had the whole of it before passing it on, `torn`
+    `collected` is true if the answer's head says that somebody had the whole of it before passing it on, `torn`
     where it fell silent in the middle of an event, as it does behind a buffer of fixed size.
     """
 
@@ -54,7 +54,7 @@ class StreamLook:
 def look_at_connection(http: Http, path: str) -> ConnectionLook:
     """Ask for `path` once; any answer will do.
 
-    Raises Unavailable where there is none.
+    Raises Unavailable if there is none.
     """
     asked, began = datetime.now(UTC), time.monotonic()
     response = http.ask(path)

@@ -44,7 +44,7 @@ class DeepDict(dict[str, Any]):
 def decode_json(document: bytes | str) -> Any:
     """Return the value; integers of up to 20,000 digits and 5,000 levels are read by every Python in every thread.
 
-    Raises TooMuch for integers and nesting beyond our limits, ValueError for what is not JSON.
+    Raises TooMuch for integers and nesting beyond our limits, ValueError for invalid JSON.
     """
     text = document if isinstance(document, str) else document.decode(json.detect_encoding(document), "surrogatepass")
     try:
@@ -74,7 +74,7 @@ def _with_spare_frames(count: int, call: Callable[[], Any]) -> Any:
 
 
 def _same(one: object, other: object) -> bool:
-    """True where two JSON values are equal; Python's own comparison recurses."""
+    """True if two JSON values are equal; Python's own comparison recurses."""
     waiting = [(one, other)]
     while waiting:
         left, right = waiting.pop()

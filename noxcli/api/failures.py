@@ -63,7 +63,7 @@ def masked(call: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], 
 def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None) -> NoxError:
     """Return the error for an answer that is no success; reads and closes its body.
 
-    `key_from` says where our key is from, None where it was not sent: then the answer says nothing about it. `mask`
+    `key_from` says where our key is from, None if it was not sent: then the answer says nothing about it. `mask`
     takes secrets out of what the answer quotes.
     """
     status, headers = response.status_code, response.headers
@@ -110,7 +110,7 @@ def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True
 
 
 def never_connected(error: BaseException) -> bool:
-    """True where there was no connection to send anything over."""
+    """True if there was no connection to send anything over."""
     return any(isinstance(link, NO_CONNECTION) for link in _inwards(error))
 
 
@@ -159,7 +159,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
-    """Return how many requests are left, and the seconds until there are more; None where the headers do not tell.
+    """Return how many requests are left, and the seconds until there are more; None if the headers do not tell.
 
     The reset is in seconds from now, or the time of day in seconds since 1970, as GitHub has it.
     """

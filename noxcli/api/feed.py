@@ -50,10 +50,10 @@ class EventFeed:
         threading.Thread(target=self._pump, args=(connect,), daemon=True).start()
 
     def take(self, seconds: float) -> list[RunEvent]:
-        """Return what arrived together, or nothing where nothing comes in that time.
+        """Return what arrived together, or nothing if nothing comes in that time.
 
         Raises Unavailable when the connection is over, for whatever reason: a quiet close proves nothing.
-        Raises StreamUnsupported or CursorRefused where the server gives no stream.
+        Raises StreamUnsupported or CursorRefused if the server gives no stream.
         """
         try:
             piece = self._pieces.get(timeout=seconds) if seconds > 0 else self._pieces.get_nowait()

@@ -20,7 +20,7 @@ class Download:
     """An open answer of `GET /v1/file/{id}`; memory stays constant whatever its size.
 
     `start` is the place in the file that the first byte belongs to, `total` the whole file's size where it is known.
-    `etag` is given only where it stands for exactly these bytes, `resumable` false where a place can't be counted.
+    `etag` is given only where it stands for exactly these bytes, `resumable` false if a place can't be counted.
     Raises Unavailable for a success that carries no file, as 202 and 204: the file may be there later.
     """
 
@@ -61,7 +61,7 @@ class Download:
     def pieces(self) -> Iterator[bytes]:
         """Yield the file's bytes.
 
-        Raises Unavailable where the connection breaks, and where the body is not whole.
+        Raises Unavailable if the connection breaks, or if the body is not whole.
         """
         return decompressed(self._pieces(), self._codings)
 

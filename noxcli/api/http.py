@@ -285,5 +285,5 @@ def _facts(response: requests.Response) -> dict[str, Any]:
 
 
 def _may_have_left(body: Any, error: BaseException) -> bool:
-    """True where the server may have seen the whole request."""
+    """True if the server may have seen the whole request."""
     return body.touched if isinstance(body, Body) else not never_connected(error)

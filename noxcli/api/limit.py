@@ -42,7 +42,7 @@ class AnswerLimit:
     def for_a_read(self) -> float:
         """Return the seconds that the next read may take.
 
-        Raises TimeoutError where none are left.
+        Raises TimeoutError if none are left.
         """
         left = self._end - time.monotonic()
         if left <= 0:

@@ -34,7 +34,7 @@ class ListenedStream:
         return self._socket.fileno()
 
     def may_have_ended(self) -> bool:
-        """Take in what has come, without waiting; True where that is a run's end, or the stream's."""
+        """Take in what has come, without waiting; True if that is a run's end, or the stream's."""
         try:
             for _ in range(READS_IN_A_ROW):
                 if RUN_OVER.search(self._tail):

@@ -56,7 +56,7 @@ class RawAnswer:
 
     @property
     def json(self) -> Any:
-        """The body's value, None where it is not JSON."""
+        """The body's value, None if it is not JSON."""
         try:
             return decode_json(self.body)
         except ValueError:
@@ -64,7 +64,7 @@ class RawAnswer:
 
 
 def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
-    """Send a request once. Raises Unavailable where no whole answer comes."""
+    """Send a request once. Raises Unavailable if no whole answer comes."""
     limit = AnswerLimit.of_json()
     parts = {"method": request.method, "params": request.params, "headers": request.headers, "body": request.body}
     if not request.follows:
@@ -109,11 +109,11 @@ class RawStream:
 
     @property
     def chunked(self) -> bool:
-        """True where the pieces are the chunks of the server, or of whoever is in between."""
+        """True if the pieces are the chunks of the server, or of whoever is in between."""
         return self.head is not None and self.head.headers.get("transfer-encoding", "").lower() == "chunked"
 
     def wait(self, seconds: float) -> bool:
-        """Take in what comes within that time; true where anything came. Raises Unavailable for no answer."""
+        """Take in what comes within that time; true if anything came. Raises Unavailable for no answer."""
         try:
             arrival = self._arrivals.get(timeout=max(0.0, seconds))
         except Empty:

@@ -16,7 +16,7 @@ MOST_COUNTED = 10**9  # far beyond every count and every percentage
 def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     """Return the run in an answer (Noxus docs: SimplifiedRun, RunNoIO, RunOutputWithStatus).
 
-    Raises Unavailable where the answer has no plain id or no status: it says nothing that can be relied on.
+    Raises Unavailable if the answer has no plain id or no status: it says nothing that can be relied on.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not PLAIN_ID.fullmatch(record["id"]):
         raise Unavailable("the answer is not a run: it has no id")
@@ -42,7 +42,7 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
 def workflow_from(record: Any) -> Workflow:
     """Return the workflow in an answer (Noxus docs: get-workflow-public).
 
-    Raises Unavailable where the answer has no id.
+    Raises Unavailable if the answer has no id.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise Unavailable("the answer is not a workflow: it has no id")
@@ -65,7 +65,7 @@ def workflow_from(record: Any) -> Workflow:
 def version_from(record: Any, workflow_id: str) -> Version:
     """Return the version in an item of `GET /v1/workflows/{id}/versions` (noxus-sdk 0.6.0, resources/workflows.py).
 
-    Raises Unavailable where it has no id.
+    Raises Unavailable if it has no id.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise Unavailable("the answer is not a version: it has no id")
@@ -102,7 +102,7 @@ def items_of(envelope: Any) -> list[Any]:
 
 
 def id_of(item: Any) -> str | None:
-    """Return the id of a list's item, or None where it has none."""
+    """Return the id of a list's item, or None if it has none."""
     return _text(item.get("id")) if isinstance(item, dict) else None
 
 

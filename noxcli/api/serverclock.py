@@ -24,7 +24,7 @@ class ServerClock:
             self._seen = moment, time.monotonic()
 
     def now(self) -> datetime | None:
-        """Return the server's time, None where no answer has told it yet."""
+        """Return the server's time, None if no answer has told it yet."""
         if self._seen is None:
             return None
         moment, at = self._seen

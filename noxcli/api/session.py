@@ -146,7 +146,7 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Return the pool for a request.
 
-        Raises InvalidURL where it would connect to another address than the one that was checked.
+        Raises InvalidURL if it would connect to another address than the one that was checked.
         """
         pool: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
         meant = read_url(request.url or "")

@@ -38,7 +38,7 @@ class Framer:
         self._at_start = True
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the frames that `piece` completes, joined, each with its blank line; empty where it completes none.
+        """Return the frames that `piece` completes, joined, each with its blank line; empty if it completes none.
 
         Line ends come out as LF. Raises StreamUnsupported for a frame over the limit.
         """

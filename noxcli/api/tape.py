@@ -18,7 +18,7 @@ LARGEST_RECORDING = 256 * 1024 * 1024  # bytes; what comes after is left out
 # Of a request: what shapes its answer, and nothing that may identify anybody.
 SHOWN_HEADERS = ("accept", "accept-encoding", "cache-control", "content-type", "if-range", "range")
 HIDDEN_HEADERS = re.compile(rb"(?im)^(set-cookie|www-authenticate|location|content-disposition):[ ]?([^\r\n]*)")
-# What a client and a report need outside of values: words of the API, and names.
+# What a client and a report need outside values: words of the API, and names.
 SHOWN_KEYS = frozenset(
     {"status", "type", "workflow_status", "label", "name", "redisId", "loc", "source_type", "flow_version"}
 )
@@ -88,7 +88,7 @@ class Tape:
         return lines
 
 
-# The exchange that goes on in this thread, None where nothing is recorded.
+# The exchange that goes on in this thread, None if nothing is recorded.
 TAPED: ContextVar[TapedExchange | None] = ContextVar("taped", default=None)
 
 

@@ -128,7 +128,7 @@ def parse_json(text: str, what: str) -> Any:
 
 
 def _is_deeper(text: str, most: int) -> bool:
-    """True where the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
+    """True if the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
     if text.count("[") + text.count("{") <= most:
         return False
     depth = 0

@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One --for. `name` is the node's or the output's; `status` is None where any sign of the node will do.
+    """One --for. `name` is the node's or the output's; `status` is None if any sign of the node will do.
 
     `whole` is name and status as they were written: a node's own name may have an equals sign.
     """
@@ -93,7 +93,7 @@ def _run_status(text: str) -> str:
 
 
 def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
-    """Return the condition with the id of its node; `names` are the workflow's nodes, none where they are not known.
+    """Return the condition with the id of its node; `names` are the workflow's nodes, none if they are not known.
 
     Raises UsageProblem for a node that there is not.
     """

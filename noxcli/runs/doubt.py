@@ -158,6 +158,6 @@ class Search:
 
 
 def created_since(run: Run, since: datetime, slack: timedelta = CLOCK_SLACK) -> bool:
-    """True where the run may have been created at that time, by the server's clock, or later."""
+    """True if the run may have been created at that time, by the server's clock, or later."""
     created = parse_time(run.created_at)
     return created is None or created >= since - slack

@@ -96,18 +96,18 @@ class EventReader:
 
     @property
     def opened(self) -> bool:
-        """True where the last connection became a stream of events."""
+        """True if the last connection became a stream of events."""
         return self._feed is not None and self._feed.opened
 
     @property
     def whole(self) -> bool:
-        """True where the events were read to their end: one announced it, or the last tells of the present pause."""
+        """True if the events were read to their end: one announced it, or the last tells of the present pause."""
         paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
         return self.ending is Ending.ANNOUNCED or paused
 
     @property
     def left_quietly(self) -> bool:
-        """True where the last connection stayed open and said nothing more."""
+        """True if the last connection stayed open and said nothing more."""
         return self.ending is Ending.QUIET
 
     @property
@@ -165,7 +165,7 @@ class EventReader:
 
     @property
     def nothing_behind_the_cursor(self) -> bool:
-        """True where the caller resumed from a position, and the server has no event after it: it was the last."""
+        """True if the caller resumed from a position, and the server has no event after it: it was the last."""
         known = self._replayed is None  # a position that was refused is not the last one, but a lost one
         return self._resumes and known and self.ending is Ending.CLOSED and not self.ledger.accepted
 
@@ -235,7 +235,7 @@ class EventReader:
             self._record.hear(event)
 
     def _require_whole(self) -> None:
-        """Raise Unavailable where a replay was longer than what can wait: it is to be read anew."""
+        """Raise Unavailable if a replay was longer than what can wait: it is to be read anew."""
         if self.ledger.overflowed and not self.ledger.searching:
             raise Unavailable("the server no longer knows the position; reading its replay from the start")
 
@@ -250,7 +250,7 @@ class EventReader:
         return []
 
     def end_search(self) -> list[Update]:
-        """Stop waiting for what would tell old events from new ones; empty where nothing waits for it."""
+        """Stop waiting for what would tell old events from new ones; empty if nothing waits for it."""
         if not self.ledger.searching:
             return list(self.ledger.settle())
         return [
@@ -301,12 +301,12 @@ def _taken(feed: Feed, seconds: float) -> Sequence[RunEvent]:
 
 
 def place_of_end(events: Sequence[RunEvent]) -> int | None:
-    """Return the place of the event that announces the end, None where there is none."""
+    """Return the place of the event that announces the end, None if there is none."""
     return next((place for place, event in enumerate(events) if _is_news(event) and event.is_terminal), None)
 
 
 def _hints_at_an_end(event: RunEvent) -> bool:
-    """True where an event names a status in which nothing more goes on, without announcing the end."""
+    """True if an event names a status in which nothing more goes on, without announcing the end."""
     said = _named_ending(event)
     return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)
 

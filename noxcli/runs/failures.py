@@ -46,7 +46,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One find. `node` is an id, or a name where the definition has no such node; None where it is not known."""
+    """One find. `node` is an id, or a name where the definition has no such node; None if it is not known."""
 
     node: str | None
     text: str
@@ -170,7 +170,7 @@ class _Search:
         return None
 
     def _stranger_in(self, plain: Mapping[str, Any]) -> str | None:
-        """Return what an object calls a node that the definition lacks, such as one of a workflow inside of another."""
+        """Return what an object calls a node that the definition lacks, such as one of a workflow inside another."""
         keys = ["nodename", "nodeid", "node"]
         if not RUN_KEYS & plain.keys() and any(key in plain for key in STATUS_KEYS):
             keys += ["name", "label", "id"]

@@ -45,7 +45,7 @@ class Policy:
     stop_when_failed: bool = False  # True: then the run is stopped as well
 
     def over(self, run: Run) -> bool:
-        """True where there is nothing to wait for any more."""
+        """True if there is nothing to wait for any more."""
         return run.settled or (run.paused and self.leave_when_paused)
 
 

@@ -12,7 +12,7 @@ def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
     """
     nodes = [node for node in _dicts(definition.get("nodes")) if isinstance(node.get("id"), str)]
     place = {node["id"]: number for number, node in enumerate(nodes)}
-    # What is inside a loop or another scope comes to work after the node that it is inside of.
+    # What is inside a loop or another scope comes to work after the node that it is inside.
     pairs = [*map(_ends, _dicts(definition.get("edges"))), *((node.get("parent_id"), node["id"]) for node in nodes)]
     edges = [pair for pair in pairs if all(isinstance(end, str) and end in place for end in pair)]
     sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(place, ()))

@@ -131,7 +131,7 @@ class Ledger:
         return self._replaying
 
     def _take_new(self, events: Sequence[RunEvent]) -> list[RunEvent]:
-        """Pass on the first of these events at once, which is all of them where nothing is odd: `_take` in short."""
+        """Pass on the first of these events at once, which is all of them if nothing is odd: `_take` in short."""
         if self._resuming or self._replaying or self._pending or self._at is not None or not self._trusting:
             return []
         fresh = list(events[: self._marks.add_new(events, self._origin)])
@@ -185,7 +185,7 @@ class Ledger:
         return self._marks.search(position) if place is None and (self._resuming or self._replaying) else place
 
     def _contradicts(self, position: str, place: int, mark: int) -> bool:
-        """True where this connection has had the position before, with something else to say."""
+        """True if this connection has had the position before, with something else to say."""
         if place >= self._opened_at:
             return self._marks.content_at(place) != mark
         return self._again.get(position, mark) != mark
@@ -242,7 +242,7 @@ class Ledger:
         self._pending_marks.append(mark)
 
     def _may_be_old(self) -> bool:
-        """True where what waits may be a piece of what was shown, and the next event can tell."""
+        """True if what waits may be a piece of what was shown, and the next event can tell."""
         return len(self._pending) <= HELD_AT_MOST and self._marks.overlap(self._matched, self._pending_marks)[1]
 
     def _settle(self, fresh: list[RunEvent]) -> None:

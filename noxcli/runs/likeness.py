@@ -16,14 +16,14 @@ class Likeness:
     """Equal inputs have equal digests; inputs with the same keys and kinds of values have equal shapes."""
 
     digest: str
-    shape: str = ""  # empty where it is not known
+    shape: str = ""  # empty if it is not known
 
 
 class Comparison:
     """How the inputs of one workflow are compared; secrets are left out."""
 
     def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
-        """`nodes` is None where the workflow's definition is not known: then keys only equal themselves."""
+        """`nodes` is None if the workflow's definition is not known: then keys only equal themselves."""
         self.knows_keys = nodes is not None
         self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
         unlabelled = [node.id for node in nodes or () if node.label is None]

@@ -37,7 +37,7 @@ class Limits:
 
     @property
     def out_of_contact(self) -> bool:
-        """True where nothing has answered for as long as one may go on trying."""
+        """True if nothing has answered for as long as one may go on trying."""
         return self._contact.passed
 
     def wait_at_most(self, *others: Deadline) -> float:
@@ -49,7 +49,7 @@ class Limits:
         return min(self.deadline.left(READ_LIMIT), self._stall.left(READ_LIMIT))
 
     def check(self, run: Run) -> None:
-        """Raise TimedOut where the time is up; the run goes on."""
+        """Raise TimedOut if the time is up; the run goes on."""
         hint = f"continue with: noxcli wait {run.id}"
         if self.deadline.passed:
             limit = show_seconds(self.deadline.seconds or 0)

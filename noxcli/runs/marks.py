@@ -65,7 +65,7 @@ class Marks:
         return self._recent.get(_hash(position))
 
     def search(self, position: str) -> int | None:
-        """Return where the event with that position stands, among all of them, so often as is affordable."""
+        """Return where the event with that position stands, among all of them, as often as is affordable."""
         if len(self) <= RECENT or not self._searches:
             return None
         self._searches -= 1
@@ -75,7 +75,7 @@ class Marks:
             return None
 
     def stands_at(self, place: int, position: str) -> bool:
-        """True where the event at that place has that position."""
+        """True if the event at that place has that position."""
         return place < len(self) and self._positions[place] == _hash(position)
 
     def search_anew(self) -> None:

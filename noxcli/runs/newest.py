@@ -33,7 +33,7 @@ def _sorted(items: Iterable[Listed]) -> list[Listed]:
 
 
 def moment_of(item: Run | Workflow | Version) -> datetime:
-    """Return when a run or version was created, or a workflow last changed; long ago where that is not known."""
+    """Return when a run or version was created, or a workflow last changed; long ago if that is not known."""
     return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
 
 

@@ -64,7 +64,7 @@ class Pieces:
         return held >= BEYOND_DOUBT or (held >= enough and len(set(self._held[-1])) >= VARIED)
 
     def _rest(self, text: str) -> str | None:
-        """Return what follows all the text so far; None where the piece does not begin with it."""
+        """Return what follows all the text so far; None if the piece does not begin with it."""
         if not self._length or len(text) < self._length or not text.startswith(self._head):
             return None
         return text[self._length :] if _checksum(text[: self._length]) == self._checksum else None

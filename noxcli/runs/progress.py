@@ -26,7 +26,7 @@ LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 class Node:
     """One node; `began` and `ended` are seconds of the clock, `error` is why it failed, where that is known.
 
-    Nodes of one `layer` need nothing of each other; it is None where the order is not known. `unmeasured` is true where
+    Nodes of one `layer` need nothing of each other; it is None if the order is not known. `unmeasured` is true if
     `began` or `ended` is only the time of a poll, or of events that were late.
     """
 
@@ -58,7 +58,7 @@ class Node:
         return self.said.tail
 
     def duration(self, now: float) -> float | None:
-        """Return the seconds from the first sign of work to the end, or to now; None where they were not measured."""
+        """Return the seconds from the first sign of work to the end, or to now; None if they were not measured."""
         return None if self.unmeasured else self.seen_for(now)
 
     def seen_for(self, now: float) -> float | None:
@@ -236,7 +236,7 @@ class Progress:
     def _goes_on(self, event: RunEvent) -> bool:
         """Take in a piece of text of a node that is at work and was before: what `_content` does, in short.
 
-        Returns False where there is more to it than that, and nothing was taken in.
+        Returns False if there is more to it than that, and nothing was taken in.
         """
         data = event.data
         if event.type != "content" or type(data) is not dict or self.status == "queued" or "workflow_status" in data:
@@ -334,7 +334,7 @@ class Progress:
 
 
 def listed_status(details: Mapping[str, Any], node_id: str) -> str:
-    """Return what the progress of the node says that it is, empty where it does not; its shape is not documented."""
+    """Return what the progress of the node says that it is, empty if it does not; its shape is not documented."""
     listed = details.get("per_node_progress")
     progress = listed.get(node_id) if isinstance(listed, dict) else None
     status = progress.get("status") if isinstance(progress, dict) else progress

@@ -46,13 +46,13 @@ class Record:
         return self.was_read and self.now.status == self.run.status
 
     def over(self) -> bool:
-        """True where there is nothing to wait for any more: a record that was read says so."""
+        """True if there is nothing to wait for any more: a record that was read says so."""
         return self.was_read and self._ends(self.run)
 
     def read(self) -> Generator[Sequence[Update], None, None]:
         """Read the run and yield what changed; a read that fails is forgiven, as long as contact is not lost.
 
-        Raises LostContact where it is; Unauthorized and NotFound as the server says, all but 401 twice in a row.
+        Raises LostContact if it is; Unauthorized and NotFound as the server says, all but 401 twice in a row.
         """
         self._limits.check(self.now)
         try:

@@ -10,7 +10,7 @@ from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.nearest import nearest, nearest_in_any_case
 from noxcli.retry import Patience
 
-# What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
+# What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
 RECENT_RUNS = 200
 
@@ -56,7 +56,7 @@ def resolve_workflow(
 def resolve_version(versions: Sequence[Version], text: str) -> Version:
     """Return the version by its id, in capitals or not, or by its exact name.
 
-    Raises UsageProblem for a name that several versions have, NotFound where none has it.
+    Raises UsageProblem for a name that several versions have, NotFound if none has it.
     """
     matches = [version for version in versions if version.id.lower() == text.lower()]
     matches = matches or [version for version in versions if version.name == text]
@@ -71,7 +71,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
 
 
 def read_runs(texts: Sequence[str], sources: Sources) -> list[str]:
-    """Return the runs that are named, `-` replaced by the lines of stdin, each once; none where stdin is empty.
+    """Return the runs that are named, `-` replaced by the lines of stdin, each once; none if stdin is empty.
 
     Raises UsageProblem for what can be none of the forms.
     """
@@ -103,7 +103,7 @@ def require_run(text: str, place: str = "") -> str:
 def one_run(text: str, sources: Sources) -> str:
     """Return the one run that is named, which may stand on stdin.
 
-    Raises UsageProblem where there is none, or there are several.
+    Raises UsageProblem if there is none, or there are several.
     """
     named = read_runs([text], sources)
     if not named:
@@ -119,7 +119,7 @@ def resolve_run(
     """Return the run, as its record has it now. One whose workflow is known comes with its output.
 
     `noted` gives workflow and run id of what was started from here, by `@last` or by the run's id. Raises UsageProblem
-    for a text that can be none of the forms, NotFound where nothing was started yet.
+    for a text that can be none of the forms, NotFound if nothing was started yet.
     """
     if known := noted(text):
         text = "/".join(known)

@@ -37,7 +37,7 @@ class RunStarter(ServerTime, Protocol):
 
 
 class Moment:
-    """The present moment, by the server's clock; where that is not known yet, a later answer tells it."""
+    """The present moment, by the server's clock; if that is not known yet, a later answer tells it."""
 
     def __init__(self, api: ServerTime, clock: Clock) -> None:
         self.by_us = clock.now()
@@ -45,7 +45,7 @@ class Moment:
         self._at, self._known = clock.monotonic(), api.server_now()
 
     def by_server(self) -> datetime | None:
-        """Return the time, None where no answer has told it."""
+        """Return the time, None if no answer has told it."""
         if self._known is None and (now := self._api.server_now()) is not None:
             self._known = now - timedelta(seconds=self._clock.monotonic() - self._at)
         return self._known
@@ -76,7 +76,7 @@ class _Attempt:
         self._cleared: Unavailable | None = None
 
     def may_send_again(self, error: Unavailable) -> bool:
-        """True where nothing was started: the answer says so, or the run list proves it."""
+        """True if nothing was started: the answer says so, or the run list proves it."""
         if surely_nothing_started(error):
             return True
         self._doubt = error
@@ -87,13 +87,13 @@ class _Attempt:
         return self._doubt is None
 
     def left_in_doubt(self, error: BaseException | None) -> bool:
-        """True where a run may exist after this error."""
+        """True if a run may exist after this error."""
         if self._doubt is not None:
             return True
         return isinstance(error, Unavailable) and not surely_nothing_started(error) and error is not self._cleared
 
     def look(self, within: float) -> Finding | None:
-        """Look through the run list for so many seconds at most; None where it could not be read."""
+        """Look through the run list for so many seconds at most; None if it could not be read."""
         searches: list[Search] = []
 
         def read() -> None:
@@ -144,7 +144,7 @@ def start_run(
     clock: Clock,
     deadline: Deadline,
 ) -> Run:
-    """Start the run with `send`, which is called again only where nothing was started.
+    """Start the run with `send`, which is called again only if nothing was started.
 
     Raises StartUnknown, or Interruption for a signal that could not wait, with the runs that may be ours, where the
     request was sent and a run may exist. Raises Unavailable when the server could not be reached at all, or declined
@@ -191,10 +191,10 @@ def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def surely_nothing_started(error: Unavailable) -> bool:
-    """True where the server can't have seen the whole request, or said that it did not take it."""
+    """True if the server can't have seen the whole request, or said that it did not take it."""
     return not error.sent or error.declined
 
 
 def lost_by_gateway(error: Unavailable) -> bool:
-    """True where nobody is at work on the request any more, taken or not: then the run list can settle the doubt."""
+    """True if nobody is at work on the request any more, taken or not: then the run list can settle the doubt."""
     return error.http_status in LOST_BY_GATEWAY

@@ -11,7 +11,7 @@ LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
 
 
 def not_stopped(run: Run) -> NotFinished:
-    """Return the error for a run that was asked to stop, and goes on all the same."""
+    """Return the error for a run that was asked to stop, and goes on anyway."""
     return NotFinished(
         f"run {run.id} was asked to stop, but is still {run.status}", f"try again with: noxcli stop {run.id}"
     )

@@ -118,7 +118,7 @@ class History:
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.
 
-        Raises UsageProblem where a newer noxcli has noted it: the run before it is not the last.
+        Raises UsageProblem if a newer noxcli has noted it: the run before it is not the last.
         """
         with suppress(OSError), self._opened() as place:
             entries = (_entry_in(place, name, host) for name in _newest_first(place))
