@@ -1,4 +1,4 @@
-"""Signals become one exception at a moment if nothing is torn; the second one leaves at once."""
+"""Signals become one exception at a safe moment; the second signal exits at once."""
 
 import os
 import signal
