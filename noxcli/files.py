@@ -1,21 +1,22 @@
 """Files that appear complete or not at all: written next to their target, flushed, renamed."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from noxcli.errors import Undelivered, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.place import Place, is_device
 
 if TYPE_CHECKING:
     import hashlib
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Saved:
     """A file in place."""
 
@@ -34,9 +35,19 @@ def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
         with tempfile.TemporaryFile(dir=directory):
             return place
     except OSError as error:
-        raise Undelivered(
-            f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir"
-        ) from None
+        raise _unwritable(directory, error) from None
+
+
+def check_writable(directory: Path) -> None:
+    """Prove that files can be made in the directory that the user named, or that it can be made; nothing is left.
+
+    Raises Undelivered with the reason.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=_existing(directory)):
+            pass
+    except OSError as error:
+        raise _unwritable(directory, error) from None
 
 
 def check_target(target: Path, option: str) -> None:
@@ -44,23 +55,26 @@ def check_target(target: Path, option: str) -> None:
 
     Raises UsageProblem with the reason.
     """
-    # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link itself.
-    if is_device(target) or (target.exists() and not target.is_file()):
-        raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
     try:
-        prepare_directory(target.parent).close()
+        # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link itself.
+        fits = not is_device(target) and _may_be_file(target)
+        if fits:
+            check_writable(target.parent)
     except Undelivered as error:
         raise UsageProblem(error.message, f"check {option}") from None
+    if not fits:
+        raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
     """Open a file next to `target` that replaces it when the block ends; a link there is replaced, not followed.
 
-    Raises Undelivered if writing fails, and what the block raises; either way no partial file remains.
+    Its directory is made. Raises Undelivered if writing fails, and what the block raises; either way no partial file
+    remains.
     """
     try:
-        place = Place.named(target.parent)
+        place = Place.named(target.parent, make=True)
     except OSError as error:
         raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
     with replacing_in(place, target.name) as file:
@@ -98,6 +112,31 @@ def put_privately(target: Path, content: bytes) -> None:
         place.replacing(target.name, 0o600, durable=False) as file,
     ):
         file.write(content)
+
+
+def _existing(directory: Path) -> Path:
+    """Return the directory, or the nearest one above that is there. Raises OSError for a path that can't be."""
+    while True:
+        try:
+            directory.lstat()
+        except FileNotFoundError:
+            directory = directory.parent
+        else:
+            return directory
+
+
+def _may_be_file(target: Path) -> bool:
+    """Return whether a file is there, or nothing. Raises Undelivered for a path that can't be."""
+    try:
+        return stat.S_ISREG(target.stat().st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
+
+
+def _unwritable(directory: Path, error: OSError) -> Undelivered:
+    return Undelivered(f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir")
 
 
 def new_digest() -> "hashlib._Hash":

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from noxcli.fixed import fixed
+
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
+PAUSED_WORD = "paused"  # what people read and may write for it
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
 # Runs have UUIDs. Other ids must still be safe as names of history files and in commands to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Run:
     """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
 
@@ -41,7 +44,7 @@ class Run:
         return self.status == PAUSED_STATUS
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Workflow:
     """A workflow's record; `nodes` maps node ids to names in the order of the definition."""
 
@@ -57,7 +60,7 @@ class Workflow:
     live_version: str | None = None  # the id of the version in use, if the server reports it
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Version:
     """A saved version of a workflow. `live` is None if the server does not say whether it is the one in use."""
 
@@ -94,21 +97,21 @@ class RunEvent:
         return self.workflow_status in FINAL_STATUSES
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Started:
     """The id of the run to follow is known."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Polled:
     """A read of the record while the run is running."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Reconnecting:
     """The stream broke; noxcli reconnects after `delay` seconds. `lost` is false if there was none yet."""
 
@@ -118,28 +121,28 @@ class Reconnecting:
     lost: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Silent:
     """No event has arrived for that many seconds; the record is read in the meantime."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Gap:
     """Events may be missing here."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Paused:
     """The run waits for human input."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Finished:
     """The last read of the record: final, or paused if the follower should end at a pause."""
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from noxcli.errors import UsageProblem
 
-DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?")
+DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -75,7 +75,7 @@ def parse_duration(text: str) -> float:
 
     Raises UsageProblem for anything else.
     """
-    match = DURATION.fullmatch(text.strip())
+    match = re.fullmatch(DURATION, text.strip())
     if match is None:
         raise UsageProblem(f"{text!r} is not a valid duration", "write 90, 30s, 10m or 2h")
     return min(float(match[1]) * UNITS[match[2]], LONGEST_DURATION)

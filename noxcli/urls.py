@@ -1,27 +1,27 @@
 """The only parser of URLs: no check accepts, and no connection uses, a URL that it rejects."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, urljoin
 
 from noxcli.errors import ConfigProblem
+from noxcli.fixed import fixed
 
 EXAMPLE = "https://host.example"
 PORTS = {"http": 80, "https": 443}
 PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
-CREDENTIALS = re.compile(r"//.*@")
+CREDENTIALS = r"//.*@"
 # Characters that every parser reads alike. Parsers differ most about backslashes, blanks and control characters.
 AUTHORITY = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]*)?")
-PROXY = re.compile(rf"(?:(?P<scheme>[A-Za-z0-9]+)://)?(?:[^@/\\?#\s]*@)?{AUTHORITY}/?")
+PROXY = rf"(?:(?P<scheme>[A-Za-z0-9]+)://)?(?:[^@/\\?#\s]*@)?{AUTHORITY}/?"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 IPV4_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
 LONGEST_HOST, LONGEST_LABEL = 253, 63
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Url:
     """The parts of an http(s) address; `target` is path and query, `port` the port of the connection."""
 
@@ -95,7 +95,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
 
 def check_proxy(proxy: str) -> None:
     """Raise ConfigProblem for a proxy address that parsers may read differently."""
-    match = PROXY.fullmatch(proxy)
+    match = re.fullmatch(PROXY, proxy)
     valid = match is not None and (match["scheme"] or "http").lower() in PROXY_SCHEMES
     try:
         if match is not None:
@@ -130,7 +130,7 @@ def same_origin(one: str, other: str) -> bool:
 
 def shown_url(url: str) -> str:
     """Return the URL without user and password, which must not appear in a log."""
-    return CREDENTIALS.sub("//", url)
+    return re.sub(CREDENTIALS, "//", url)
 
 
 def _host(text: str) -> str:

@@ -3,12 +3,17 @@
 import io
 import re
 import socket
+from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from noxcli.api.limit import CURRENT, AnswerLimit
-from noxcli.api.tape import TAPED
 
+if TYPE_CHECKING:
+    from noxcli.api.tape import TapedExchange
+
+# The exchange that goes on in this thread, None if nothing is recorded.
+TAPED: "ContextVar[TapedExchange | None]" = ContextVar("taped", default=None)
 HEAD_LIMIT = 256 * 1024  # bytes before the body, including all interim answers
 SWITCHING_PROTOCOLS = 101
 BUFFER = 64 * 1024  # bytes of one read from the socket

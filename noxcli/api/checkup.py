@@ -1,12 +1,12 @@
 """Verdicts on the connection: each finding, with its fix."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError, Refused
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.timing import show_seconds
 
@@ -33,7 +33,7 @@ class CheckVerdict(StrEnum):
     NOTE = "note"  # nothing is wrong
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Check:
     """One line of the report; `error` is the cause of a failed check, and gives the exit code."""
 

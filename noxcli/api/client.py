@@ -14,10 +14,8 @@ from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
-from noxcli.api.line import ListenedStream
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.session import Body
-from noxcli.api.tape import Tape
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Run, Version, Workflow, is_uuid, same_id
@@ -27,7 +25,9 @@ from noxcli.timing import READ_TIMEOUT
 
 if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.api.line import ListenedStream
     from noxcli.api.raw import RawAnswer, RawRequest, RawStream
+    from noxcli.api.tape import Tape
 
 # No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
 # rejects that, noxcli asks for 50, and then for the server's default.
@@ -51,7 +51,7 @@ class NoxusApi:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
-        tape: Tape | None = None,
+        tape: "Tape | None" = None,
     ) -> None:
         self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask, tape=tape)
 
@@ -228,11 +228,13 @@ class NoxusApi:
         """
         return EventFeed(lambda: self._connect_events(run_id, cursor), self._http.mask)
 
-    def listen(self, run_id: str) -> ListenedStream:
+    def listen(self, run_id: str) -> "ListenedStream":
         """Open the event stream only to learn when the run may have ended.
 
         Raises StreamUnsupported if the server gives no stream.
         """
+        from noxcli.api.line import ListenedStream  # of many runs at once
+
         response = self._connect_events(run_id, None)
         try:
             return ListenedStream(response)

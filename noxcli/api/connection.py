@@ -4,7 +4,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
@@ -15,6 +14,7 @@ from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http, read_at_most
 from noxcli.errors import NoxError
+from noxcli.fixed import fixed
 from noxcli.urls import shown_url
 
 MOST_BODY = 1024 * 1024
@@ -23,7 +23,7 @@ STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no lon
 FRAME_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class ConnectionLook:
     """What one answer and its connection show. Times are in seconds, dates in UTC.
 
@@ -37,7 +37,7 @@ class ConnectionLook:
     redirect: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class StreamLook:
     """When an event stream sent something, in seconds from its opening; None for what did not happen in that time.
 

@@ -9,9 +9,9 @@ from noxcli.redaction import Mask
 
 LONGEST_DETAIL = 300
 PAGE_START = 4096  # the reason is at the top, and the patterns below must not see a megabyte of `<`
-TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-SCRIPT_OR_STYLE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-TAG = re.compile(r"<[^>]*>")
+TITLE = r"(?is)<title[^>]*>(.*?)</title>"
+SCRIPT_OR_STYLE = r"(?is)<(script|style)\b.*?</\1\s*>"
+TAG = r"<[^>]*>"
 
 
 def describe(body: bytes, mask: Mask | None = None) -> str:
@@ -83,5 +83,5 @@ def _from_html(page: str, mask: Mask) -> str:
     from html import unescape  # loads the table of all entities
 
     page = mask.torn(page[:PAGE_START])
-    title = TITLE.search(page)
-    return unescape(title[1] if title else TAG.sub(" ", SCRIPT_OR_STYLE.sub(" ", page)))
+    title = re.search(TITLE, page)
+    return unescape(title[1] if title else re.sub(TAG, " ", re.sub(SCRIPT_OR_STYLE, " ", page)))

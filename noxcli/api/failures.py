@@ -83,7 +83,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     if status == 403 and key_from is not None:
         return Unauthorized(
             what,
-            "the key lacks a permission (running needs flows_run)",
+            f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?",
             http_status=status,
             request_id=request_id,
         )

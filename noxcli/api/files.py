@@ -13,7 +13,7 @@ from noxcli.errors import Unavailable
 from noxcli.redaction import Mask
 
 CARRIES_A_FILE = frozenset({200, 206})
-RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
 
 
 class Download:
@@ -81,7 +81,7 @@ class Download:
             raise Unavailable(f"the download has {raw.tell():,} bytes instead of {announced:,}")
 
     def _take_range(self, text: str, *, encoded: bool) -> None:
-        match = RANGE.fullmatch(text.strip())
+        match = re.fullmatch(RANGE, text.strip())
         if match is None or encoded:
             self.start, self.resumable = -1, False  # an unknown part of the file
             return

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import requests
 
+from noxcli.api.answer import TAPED
 from noxcli.api.decode import TooMuch, decode_json
 from noxcli.api.direct import NO_PROXY, Direct
 from noxcli.api.failures import (
@@ -23,12 +23,15 @@ from noxcli.api.failures import (
 from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import FRESH, Body, KeyHeader, new_session, proxy_for
-from noxcli.api.tape import TAPED, Tape, TapedExchange
 from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
+from noxcli.fixed import fixed
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.urls import Url, follow, is_loopback, read_url
+
+if TYPE_CHECKING:
+    from noxcli.api.tape import Tape, TapedExchange
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,7 +40,7 @@ JSON_LIMIT = 256 * 1024 * 1024
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Exchange:
     """One request as the log may show it: no headers, no bodies, no query values."""
 
@@ -65,7 +68,7 @@ class Http:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
-        tape: Tape | None = None,
+        tape: "Tape | None" = None,
     ) -> None:
         self.settings = settings
         self._home = read_url(settings.url)
@@ -221,7 +224,7 @@ class Http:
             allow_redirects=False,
         )
 
-    def _taped(self, method: str, url: Url, parts: Mapping[str, Any]) -> TapedExchange | None:
+    def _taped(self, method: str, url: Url, parts: Mapping[str, Any]) -> "TapedExchange | None":
         if self._tape is None:
             return None
         whole = requests.Request(method, str(url), params=parts.get("params")).prepare()

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +16,14 @@ from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http
 from noxcli.api.limit import AnswerLimit
 from noxcli.errors import NoxError
+from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
 LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one arrives in parts
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RawRequest:
     """One request: the unquoted parts of its path, whether to read its body, and whether to follow a redirect."""
 
@@ -40,7 +41,7 @@ class RawRequest:
         return "".join(f"/{quote(part, safe='')}" for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RawAnswer:
     """Status, headers in lower case, and body; `elsewhere` is true if a redirect leads to another origin."""
 
@@ -84,7 +85,7 @@ def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
     return RawAnswer(response.status_code, _headers(response), body, _elsewhere(response))
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RawPiece:
     """Bytes that arrived together, and when; one chunk of a chunked body."""
 

@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +32,7 @@ SHOWN_MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT[0-9:.]{5,18}(?:Z|[+-]\d\d:?\d\d)?"
 TOKEN = re.compile(rb'"((?:[^"\\\x00-\x1f]|\\.)*)"(\s*:)?|([{}\[\]])|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 
 
-@dataclass
+@dataclass(slots=True, eq=False, repr=False)
 class TapedExchange:
     """One request and the bytes of its answer, each piece with its time in seconds since the recording began."""
 
@@ -86,10 +85,6 @@ class Tape:
                 break
             lines += _lines_of(exchange, Hiding(mask, self.values))
         return lines
-
-
-# The current exchange in this thread, None if nothing is recorded.
-TAPED: ContextVar[TapedExchange | None] = ContextVar("taped", default=None)
 
 
 class Hiding:

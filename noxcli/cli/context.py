@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxcli.state.logkeeper import LogKeeper
 
 # A command line in a hint; whoever pastes it means the same server.
-PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs)(?= )"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
@@ -160,8 +160,12 @@ class Context:
 
     def line_to_fetch(self, run: "Run") -> str:
         """Return the command line that prints the run's output again."""
+        return self._shortly(f"noxcli fetch-output{self.route} {run.id}")
+
+    def _shortly(self, line: str) -> str:
+        """Return a command line with @last for the id of the last run that was started from here."""
         last = self.noted_run("@last")
-        return f"noxcli fetch-output{self.route} {'@last' if last and last[1] == run.id else run.id}"
+        return line.replace(last[1], "@last") if last else line
 
     def line_to_stream(self, run: str) -> str:
         """Return the command line that follows the run from where stdout was left."""
@@ -258,9 +262,17 @@ class Context:
         if error.said:
             return
         error.said = True
-        error.hint = error.hint and PASTED.sub(lambda line: line[0] + self.route, error.hint)
+        error.hint = error.hint and self.to_paste(error.hint)
         error.hide(self.terminal.mask)
-        self.terminal.complain(f"noxcli: {error.line()}")
+        line = error.line()
+        # The run's id is on the screen already; only what changes nothing may be run on another run later.
+        if "noxcli inspect" in line and self.terminal.interactive:
+            line = self._shortly(line)
+        self.terminal.complain(f"noxcli: {line}")
+
+    def to_paste(self, hint: str) -> str:
+        """Return the hint with this command's server in each command line."""
+        return re.sub(PASTED, lambda line: line[0] + self.route, hint)
 
     def write_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the one document of a command that has one of its own.

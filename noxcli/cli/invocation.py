@@ -30,7 +30,7 @@ COLORS = ("auto", "always", "never")
 AS_TEXT = Delivering()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Invocation:
     """One call of a verb that talks to the server: its surroundings, its limits and, once connected, the API."""
 

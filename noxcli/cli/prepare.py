@@ -19,7 +19,6 @@ from noxcli.errors import (
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
-from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.retry import Patience
@@ -57,6 +56,8 @@ def checked(
     if version is None and (nodes := inputs_of(known.definition)) is not None:
         call.context.cache.inputs(workflow.id, nodes)
         call.context.cache.outputs(workflow.id, outputs_of(known.definition) or [])
+    from noxcli.inputs.preflight import check  # not with --no-check
+
     result = check(inputs, known.definition, named)
     for line in result.notes:
         call.context.terminal.note(line)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.place import Place
 
 SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish", "powershell": "noxcli.ps1"}
@@ -25,7 +25,7 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Target:
     """A file for a user: below `base`, which may lead through links of the user's own, no link is followed."""
 

@@ -153,5 +153,5 @@ def _conclude_wait(call: Invocation, run: Run, watch: ConditionWatch) -> None:
         raise not_finished(run)
     asked = " or ".join(f"--for {one.text!r}" for one in watch.conditions)
     verdict = verdict_of(run, watch.progress.why)
-    ended = f"run {run.id} completed" if verdict is None else verdict.message
-    raise Unmet(f"{ended}; it never met {asked}")
+    ended, hint = (f"run {run.id} completed", None) if verdict is None else (verdict.message, verdict.hint)
+    raise Unmet(f"{ended}; it never met {asked}", hint)

@@ -12,7 +12,7 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.until import how_far, read_conditions, wait_until
@@ -26,6 +26,7 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
 from noxcli.render.playing import play
@@ -57,7 +58,7 @@ Conditions = Annotated[
 ]
 
 
-@group
+@fixed
 class Leaving:
     """When the wait is over, apart from the end of all runs."""
 

@@ -4,11 +4,11 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from noxcli.api.raw import RawStream
+from noxcli.fixed import fixed
 
 LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
 LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are looked at
@@ -19,7 +19,7 @@ LOOK_APART, ASK_APART = (
 )  # seconds after which `enough` is asked though nothing came, and from one time to the next
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RawFrame:
     """One frame; `piece` is the number of the piece that ends it, `at` when that came, `fields` its lines in order."""
 
@@ -50,7 +50,7 @@ class RawFrame:
         return all(key == "" for key, _ in self.fields)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Watched:
     """What a stream has brought so far. `alive` is true if all of a run's events were watched as they happened."""
 

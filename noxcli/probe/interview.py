@@ -11,8 +11,9 @@ from noxcli.probe.learned import Learned, Question, not_seen
 from noxcli.probe.record_questions import RECORD_QUESTIONS
 from noxcli.probe.stream_questions import STREAM_QUESTIONS
 from noxcli.probe.trial import Trial, Trier
+from noxcli.probe.wording_questions import WORDING_QUESTIONS
 
-QUESTIONS: tuple[Question[Evidence], ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS)
+QUESTIONS: tuple[Question[Evidence], ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS, *WORDING_QUESTIONS)
 
 
 def try_runs(evidence: Evidence, trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:

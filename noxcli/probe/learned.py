@@ -1,11 +1,11 @@
 """What a question is, and what was learned from it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from noxcli.facts.table import FACTS, fact_about
+from noxcli.fixed import fixed
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 SwitchValue = str | bool | int | float
@@ -20,7 +20,7 @@ class Sureness(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Seen:
     """What was seen, in words of ours: no id, no text of the server. `value` is for the switch, None to leave it."""
 
@@ -30,7 +30,7 @@ class Seen:
     sure: Sureness = Sureness.CERTAIN
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Question(Generic[W]):
     """One thing to learn. `name` is the switch's where `switch` is true; `needs` tells what was missing otherwise."""
 
@@ -41,7 +41,7 @@ class Question(Generic[W]):
     switch: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Learned:
     """The answer to a question."""
 

@@ -50,18 +50,6 @@ def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
     return value if isinstance(value, kind) else kind()
 
 
-def _node_progress(e: Evidence) -> Seen | None:
-    """Tell whether per_node_progress has the status of each node."""
-    run = e.ended
-    if run is None or not _details(run.record, "executed_nodes", list):
-        return None
-    nodes = _details(run.record, "per_node_progress", dict)
-    if not nodes:
-        return Seen("nothing", "none", _RECORD)
-    told = all(isinstance(node, dict) and isinstance(node.get("status"), str) for node in nodes.values())
-    return Seen("the status of each node" if told else "something else", "status" if told else None, _RECORD)
-
-
 def _stale_reads(e: Evidence) -> Seen | None:
     """Tell how many reads of the record lag behind the end."""
     for trial in e.trials:
@@ -453,7 +441,6 @@ _COMPLETED = "needs a completed run with outputs"
 RECORD_QUESTIONS = (
     Question("create_status", "status of the answer to a start", _create_status, _OWN),
     Question("early_output", "output before the end", _early_output, f"{_OWN}, and an output that is there early"),
-    Question("node_progress", "per_node_progress", _node_progress, _ENDED),
     Question("stale_reads", "lag of the record", _stale_reads, _OWN),
     Question("late_output_reads", "lag of the output", _late_output_reads, _OWN),
     Question("look_up", "look-up by run id alone", _look_up, _ENDED),

@@ -12,7 +12,7 @@ from noxcli.query import Query, as_line
 from noxcli.render.base import Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
-from noxcli.runs.progress import ENDED, Step
+from noxcli.runs.progress import ENDED, Step, plain_status
 
 
 class _Pipe(Plainly):
@@ -41,7 +41,7 @@ class Content(_Pipe):
         node_id, text, status = data.get("id"), data.get("content"), data.get("status")
         said = self._nodes.setdefault(node_id if isinstance(node_id, str) else None, Pieces())
         new = said.take(text, expected=self._repeating) if isinstance(text, str) else ""
-        if isinstance(status, str) and status in ENDED:
+        if isinstance(status, str) and plain_status(status) in ENDED:
             new += said.end()
         if said.repeating and not self._repeating:
             self._repeating = True

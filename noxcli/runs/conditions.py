@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from noxcli.errors import NoxError, Unfitting, UsageProblem
-from noxcli.models import PAUSED_STATUS, Finished, Paused, Polled, Run, RunEvent, Started, Update
+from noxcli.fixed import fixed
+from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
 from noxcli.nearest import nearest
 from noxcli.query import Query
 from noxcli.runs.events import Burst
@@ -15,7 +16,7 @@ from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progres
 from noxcli.runs.resolve import resolve_node
 from noxcli.timing import Deadline
 
-RUN_WORDS = ("completed", "failed", "stopped", "paused", "queued", "running")
+RUN_WORDS = ("completed", "failed", "stopped", PAUSED_WORD, "queued", "running")
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
 SETTLED = 2.0  # seconds after which the failure of a node has failed its run, or has been handled
 CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
@@ -30,7 +31,7 @@ class Kind(StrEnum):
     EVENT = "event"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Condition:
     """One --for. `name` is the node's or the output's; `status` is None if any sign of the node will do.
 
@@ -45,7 +46,7 @@ class Condition:
     whole: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Match:
     """The condition that was met first, and where: a node, a place in the output, or an event."""
 
@@ -89,7 +90,7 @@ def _run_status(text: str) -> str:
         near = nearest(word, RUN_WORDS)
         hint = f"did you mean run={near}?" if near else f"a run is {', '.join(RUN_WORDS)}"
         raise UsageProblem(f"--for {text!r}: {word!r} is not a status of a run", hint)
-    return PAUSED_STATUS if word == "paused" else word
+    return PAUSED_STATUS if word == PAUSED_WORD else word
 
 
 def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
@@ -113,7 +114,7 @@ def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
             yield f"--for {condition.text!r}: {condition.status!r} is not a known status of a node{meant}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConditionWatch:
     """Looks for conditions while updates are folded into `progress`, and keeps the first that is met.
 

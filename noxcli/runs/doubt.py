@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.runs.newest import moment_of
@@ -20,7 +21,7 @@ OLD_ENOUGH = 200  # runs in a row from before the time in question, in a list th
 SAMPLE = 200
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Doubt:
     """A start whose outcome is unknown; `number` is its row's. `by_server` tells whose clock `sent` is from."""
 
@@ -30,7 +31,7 @@ class Doubt:
     by_server: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KnownStarts:
     """What we know of other starts, whose runs we know.
 
@@ -60,7 +61,7 @@ class KnownStarts:
         return doubt.sent + ((self.lead if doubt.by_server else self.own_lead) or timedelta())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Finding:
     """What the server's list tells of the doubts. `own` has at most one run for each of them."""
 

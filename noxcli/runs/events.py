@@ -173,7 +173,7 @@ class EventReader:
         self._connects = self.connects
         self.replay = False
         self.ending = Ending.BROKEN  # until something else is known
-        self.ledger.opened(replay=replay)
+        self.ledger.opened(replay=replay, ended=self._over())
         self._feed = self._source.open_events(self._record.run.id, None if replay else self.ledger.cursor)
         return self._feed
 

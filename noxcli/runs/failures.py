@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any
+
+from noxcli.fixed import fixed
 
 # Words for a node, a run or a log line that failed; the sets are not documented.
 FAILED = frozenset({"failed", "failure", "error", "errored"})
@@ -28,7 +30,7 @@ RUN_KEYS = frozenset({"runid", "workflowid"})
 VALUES = frozenset({"input", "inputs", "output", "outputs"})  # a workflow's own words: an output may be named "error"
 NOT_OF_A_RUN = frozenset({"definition", "definitions", "workflow", "nodeconfig", "configdefinition", "settings"})
 NOTHING = frozenset({"", "none", "null", "false", "no", "ok", "n/a"})
-ERROR_WORD = re.compile(r"\b(?:error|exception|traceback|fail(?:ed|ure)?|fatal)\b|(?:Error|Exception)\b", re.IGNORECASE)
+ERROR_WORD = r"(?i)\b(?:error|exception|traceback|fail(?:ed|ure)?|fatal)\b|(?:Error|Exception)\b"
 LONGEST_REASON = 2000  # characters of a reason
 DEEPEST_SEARCH = 30
 MOST_VALUES = 200_000
@@ -44,7 +46,7 @@ class Rank(IntEnum):
     ERROR = 4  # it is called an error
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Fault:
     """One find. `node` is an id, or a name where the definition has no such node; None if it is not known."""
 
@@ -103,7 +105,7 @@ class _Search:
             for inner in value[: max(0, self._left)]:
                 yield from self.walk(inner, node, depth + 1)
         elif isinstance(value, str) and self._logs and (line := _text(value)):
-            yield Fault(node, line, Rank.LINE if ERROR_WORD.search(line) else Rank.HINT)
+            yield Fault(node, line, Rank.LINE if re.search(ERROR_WORD, line) else Rank.HINT)
 
     def _in_object(self, value: dict[Any, Any], node: str | None, depth: int) -> Iterator[Fault]:
         plain = {_plain(key): inner for key, inner in value.items()}

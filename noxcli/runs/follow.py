@@ -4,10 +4,10 @@ The event stream is for showing; the record is for judging. Knows no HTTP, no te
 """
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from noxcli.errors import CursorRefused, StreamUnsupported, TimedOut, Unavailable
+from noxcli.fixed import fixed
 from noxcli.models import Finished, Gap, Reconnecting, Run
 from noxcli.runs.events import ANNOUNCED_ENDINGS, Burst, Ending, EventReader, EventSource
 from noxcli.runs.ledger import Ledger
@@ -29,7 +29,7 @@ class RunSource(EventSource, RecordSource, Protocol):
     """What the follower needs of the API."""
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Policy:
     """How to follow. Seconds throughout."""
 
@@ -57,7 +57,7 @@ class Follower:
         source: RunSource,
         run: Run,
         *,
-        policy: Policy = Policy(),
+        policy: Policy = Policy(),  # noqa: B008 - it never changes
         deadline: Deadline,
         cursor: str | None = None,
         just_started: bool = False,

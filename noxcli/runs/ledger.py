@@ -43,6 +43,7 @@ class Ledger:
         self._opened_at = 0
         self._resuming = False
         self._replaying = False
+        self._ended = False
         self._held: list[RunEvent] = []
         self._pending: list[RunEvent] = []  # came without usable positions, and may be old or new
         self._matched = 0  # before them, so many came again from the start
@@ -50,8 +51,11 @@ class Ledger:
         self._doubles: list[RunEvent] = []  # the last event again
         self._again: dict[str, int] = {}  # positions that came again on this connection, and their contents
 
-    def opened(self, *, replay: bool = False) -> None:
-        """A connection is being opened, from the cursor; with `replay`, from the start although there is one."""
+    def opened(self, *, replay: bool = False, ended: bool = False) -> None:
+        """A connection is being opened, from the cursor; with `replay`, from the start although there is one.
+
+        `ended` says that the run has: what comes is a replay, and may begin before the first event that was shown.
+        """
         self._held, self._pending, self._pending_marks, self._doubles = [], [], array("q"), []
         self._again = {}
         self.searched, self.overflowed = 0, False
@@ -59,6 +63,7 @@ class Ledger:
         self._marks.search_anew()
         self._resuming = self.cursor is not None or len(self._marks) > 0
         self._replaying = replay and self.cursor is not None
+        self._ended = ended
         self._at = None if self._replaying else self._cursor_place + 1
 
     def accept(self, events: Sequence[RunEvent]) -> list[RunEvent]:
@@ -71,7 +76,7 @@ class Ledger:
                 self._hold(event)
             else:
                 self._take(event, fresh)
-        if self._pending and not self._may_be_old():
+        if self._pending and not (self._may_meet() or self._may_be_old()):
             self._settle(fresh)
         self.accepted += len(fresh)
         return fresh
@@ -240,6 +245,10 @@ class Ledger:
     def _wait(self, event: RunEvent, mark: int) -> None:
         self._pending.append(event)
         self._pending_marks.append(mark)
+
+    def _may_meet(self) -> bool:
+        """True where what waits may lead up to what was shown: nobody waits for the news of a run that has ended."""
+        return self._ended and len(self._pending) <= HELD_AT_MOST
 
     def _may_be_old(self) -> bool:
         """True if what waits may be a piece of what was shown, and the next event can tell."""

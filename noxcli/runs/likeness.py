@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from noxcli.files import new_digest
+from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode, keys_of
 
 LONG_TEXT = 1000  # characters; a list might cut longer ones
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Likeness:
     """Equal inputs have equal digests; inputs with the same keys and kinds of values have equal shapes."""
 

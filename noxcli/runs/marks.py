@@ -95,11 +95,12 @@ class Marks:
             if fits and whole.endswith(part[: length * WIDTH]):
                 break
         else:
-            length = self._known_up_to(again)
-        return length, _stands_in(whole[:-WIDTH], part)
+            length = 0
+        run, known = self._known_up_to(again)
+        return known if run > length else length, _stands_in(whole[:-WIDTH], part)
 
-    def _known_up_to(self, again: "array[int]") -> int:
-        """Return how many of these end where what is remembered ends, though they begin with something that is not."""
+    def _known_up_to(self, again: "array[int]") -> tuple[int, int]:
+        """Return the longest run of these that is the end of what is remembered, and how many are up to there."""
         best = known = 0
         for place in range(len(again)):
             run = 0
@@ -107,7 +108,7 @@ class Marks:
                 run += 1
             if run >= max(best, SHORTEST_RUN):
                 best, known = run, place + 1
-        return known
+        return best, known
 
 
 def content_mark(event: RunEvent) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from noxcli.fixed import fixed
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.runs.failures import FAILED, Fault, Rank, find_faults, one_line
 from noxcli.runs.graph import layers_of
@@ -22,7 +23,7 @@ MOST_BREAKS = 200  # of the stream that are kept; a stream may break every secon
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """One node; `began` and `ended` are seconds of the clock, `error` is why it failed, where that is known.
 
@@ -66,7 +67,7 @@ class Node:
         return None if self.began is None else (now if self.ended is None else self.ended) - self.began
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Change:
     """A node's status became another one; `seconds` since its first sign of work, where they were measured."""
 
@@ -83,7 +84,7 @@ class BreakKind(StrEnum):
     GAP = "gap"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Break:
     """A moment when the stream broke, or events may be missing; `at` is seconds of the clock."""
 
@@ -258,7 +259,7 @@ class Progress:
             self.status = "running"  # a node is at work
         node = self._node(node_id)
         text, status = data.get("content"), data.get("status")
-        status = status if isinstance(status, str) else ""
+        status = plain_status(status) if isinstance(status, str) else ""
         if status in FAILED:
             self._fail(node, data, one_line(node.said.beyond(text)) if isinstance(text, str) else "")
         elif status:
@@ -338,7 +339,13 @@ def listed_status(details: Mapping[str, Any], node_id: str) -> str:
     listed = details.get("per_node_progress")
     progress = listed.get(node_id) if isinstance(listed, dict) else None
     status = progress.get("status") if isinstance(progress, dict) else progress
-    return status if isinstance(status, str) else ""
+    return plain_status(status) if isinstance(status, str) else ""
+
+
+def plain_status(told: str) -> str:
+    """Return a node's status as it is read here: a known word in small letters, any other as it is."""
+    word = told.lower()
+    return word if word in ENDED or word == "running" else told
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:

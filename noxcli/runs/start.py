@@ -1,19 +1,21 @@
 """Starting a run exactly once on an API without idempotency keys."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.retry import Patience
-from noxcli.runs.doubt import SETTLING, Doubt, Finding, KnownStarts, Search
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.signals import Interrupted
 from noxcli.threads import run_within
 from noxcli.timing import Clock, Deadline
+
+if TYPE_CHECKING:
+    from noxcli.runs.doubt import Doubt, Finding, KnownStarts
 
 # A gateway answers with these when it could not reach the server, or lost it. With others (500, 504), or with no answer
 # at all, the server may be at work on the request still, and the run may come into the list much later.
@@ -51,14 +53,14 @@ class Moment:
         return self._known
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Wanted:
     """What is to be started. `recall` returns what is known of earlier runs of this workflow."""
 
     workflow_id: str
     input: Likeness
     comparison: Comparison
-    recall: Callable[[Collection[str]], KnownStarts]
+    recall: "Callable[[Collection[str]], KnownStarts]"
 
 
 class _Attempt:
@@ -92,8 +94,10 @@ class _Attempt:
             return True
         return isinstance(error, Unavailable) and not surely_nothing_started(error) and error is not self._cleared
 
-    def look(self, within: float) -> Finding | None:
+    def look(self, within: float) -> "Finding | None":
         """Look through the run list for so many seconds at most; None if it could not be read."""
+        from noxcli.runs.doubt import Search  # loaded with the first doubt
+
         searches: list[Search] = []
 
         def read() -> None:
@@ -115,6 +119,8 @@ class _Attempt:
         return finding if whole else None
 
     def _is_absent(self) -> bool:
+        from noxcli.runs.doubt import SETTLING  # as in look
+
         for looks in range(MOST_LOOKS):
             finding = self.look(self._within)
             if self.found or (finding is not None and not finding.absent):
@@ -130,7 +136,9 @@ class _Attempt:
     def _within(self) -> float:
         return max(LAST_LOOK, self._deadline.left(LONGEST_LOOK))
 
-    def _as_doubt(self) -> Doubt:
+    def _as_doubt(self) -> "Doubt":
+        from noxcli.runs.doubt import Doubt  # as in look
+
         by_server = self._began.by_server()
         return Doubt(0, self._wanted.input, by_server or self._began.by_us, by_server is not None)
 

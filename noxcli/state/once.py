@@ -8,13 +8,14 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from noxcli.errors import ConfigProblem
 from noxcli.files import new_digest, reason_of
+from noxcli.fixed import fixed
 from noxcli.models import PLAIN_ID
 from noxcli.place import Place
 
@@ -26,7 +27,7 @@ except ImportError:  # Windows
 LARGEST_MEMORY = 1024 * 1024  # bytes of a file that is read
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Memory:
     """What an earlier call with the key left: the run's id, or None if only its intent is known."""
 

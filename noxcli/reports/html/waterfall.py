@@ -1,9 +1,9 @@
 """The nodes of a run on a time axis, with the breaks of the stream in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from noxcli.fixed import fixed
 from noxcli.reports.html.page import Ink, mapping, number, objects, show_short
 from noxcli.runs.failures import FAILED
 from noxcli.runs.progress import DONE, SKIPPED, WAITING, BreakKind
@@ -19,7 +19,7 @@ TICK_STEPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Bar:
     """One node; its times are seconds, None if nobody measured them."""
 
