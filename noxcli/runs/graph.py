@@ -1,4 +1,4 @@
-"""The order in which a workflow's nodes come to work, read from its edges."""
+"""The order in which a workflow's nodes run, from its edges."""
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -8,7 +8,7 @@ from typing import Any
 def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
     """Return the ids of the nodes that edges join, in layers: a node needs nothing of its own layer or of later ones.
 
-    Within a layer, the definition's order is kept. Empty where no edge says anything, or edges run in a circle.
+    Within a layer, the definition's order is kept. Empty if no edge is usable, or the edges have a cycle.
     """
     nodes = [node for node in _dicts(definition.get("nodes")) if isinstance(node.get("id"), str)]
     place = {node["id"]: number for number, node in enumerate(nodes)}
