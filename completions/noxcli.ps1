@@ -454,7 +454,7 @@ function __noxcli_verbs {
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'queued', 'running', 'stopped') }
+                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'paused', 'queued', 'running', 'stopped') }
                 @{ Names = @('--since'); Help = 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'; Kind = 'other'; Words = @() }
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
@@ -631,7 +631,7 @@ function __noxcli_verbs {
             )
         }
         'help' = @{
-            Help = 'Print the help of a command, the exit codes, or the manual'
+            Help = 'Print the help of a command, the exit codes, the sandbox''s switches, or the manual'
             Arguments = @(
                 @{ Kind = 'other'; Words = @('run', 'rerun', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )

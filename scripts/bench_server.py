@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 
 from noxcli.sandbox.definition import catalogue
 
+KEY = "nox_c0ffee0ddba11c0ffee0ddba11c0ffee"  # as long as a real one: what is hidden costs time
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
 NODES = [{"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "Q", "type": "str"}}]
 WORKFLOW_RECORD = {
@@ -185,7 +186,7 @@ async def serve(seconds: float, limit: Limit) -> Seen:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(seen, seconds, limit), "127.0.0.1", 0, backlog=1024)
     async with server:
-        print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", flush=True)
+        print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", KEY, flush=True)
         await asyncio.to_thread(sys.stdin.read)
     return seen
 

@@ -19,6 +19,7 @@ from noxcli.app import VERBS, app
 from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
+from noxcli.facts.table import fact_about
 from noxcli.sandbox import faults, files, switches, switchfile
 from noxcli.sandbox.builtin import BUILT_IN
 
@@ -109,7 +110,7 @@ An engine, such as Slurm or Airflow, that repeats a batch after a failure should
 {engines_table()}
 137 is not a code of noxcli: it means that something killed it (`kill -9`), for example because memory ran out.
 
-[Batches on engines](../engines.md) shows how to tell each engine.
+[Batches on engines](../engines.md) shows how to configure each engine.
 
 ## Several runs
 
@@ -192,6 +193,13 @@ def switch_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield heading, [(name, text) for name, (number, text) in meant.items() if line < number < end]
 
 
+def fact_link(switch: str) -> str:
+    """Return the fact that a switch is about, with a link to what the sources say of it."""
+    fact = fact_about(switch)
+    assert fact is not None, f"no fact is about {switch}"
+    return f"[{fact.name}](../fidelity.md)"
+
+
 def switches_page() -> str:
     """Return the page of switches."""
     hints, defaults = get_type_hints(switches.Switches), switches.Switches()
@@ -202,14 +210,16 @@ def switches_page() -> str:
         "`noxcli sandbox --switches FILE` sets those of a file, and `--switch` is stronger. The file is TOML:\n\n",
         f'```toml\nformat = "{switchfile.SWITCHES_FORMAT}"\n\n',
         '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n\n',
-        "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n",
+        "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n\n",
+        "The last column names the [fact](../fidelity.md) that a switch varies: what the API's sources say there.\n",
+        "`noxcli help switches` prints both together.\n",
     ]
     for heading, group in switch_groups():
         rows = [
-            [code(name), escaped(text), values_of(hints[name]), written(getattr(defaults, name))]
+            [code(name), escaped(text), values_of(hints[name]), written(getattr(defaults, name)), fact_link(name)]
             for name, text in group
         ]
-        parts.append(f"\n## {heading}\n\n{table(['switch', 'meaning', 'values', 'default'], rows)}")
+        parts.append(f"\n## {heading}\n\n{table(['switch', 'meaning', 'values', 'default', 'fact'], rows)}")
     return "".join(parts)
 
 

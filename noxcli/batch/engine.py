@@ -5,8 +5,8 @@ Nobody reads those: they say when to look at the record, which alone has the ver
 """
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -32,6 +32,7 @@ from noxcli.batch.lookout import Lookout
 from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
+from noxcli.batch.telling import Teller, Telling
 from noxcli.batch.workers import Workers
 from noxcli.errors import (
     ExitCode,
@@ -62,16 +63,6 @@ class BatchApi(CallsApi, RunList, Protocol):
     """What a batch needs of the API."""
 
 
-class Teller(Protocol):
-    """Where results go."""
-
-    def keep(self, told: Sequence[RowResult]) -> None:
-        """Put results on the disk before they are told. Raises JournalTrouble where they can't be."""
-
-    def tell(self, told: RowResult) -> None:
-        """Print one. Raises ReaderGone and Unwritten."""
-
-
 class Engine:
     """One batch; `work()` is to be called once. `teller` gets each row's result, `tick` a turn ten times a second."""
 
@@ -91,7 +82,6 @@ class Engine:
     ) -> None:
         self.counts = counts
         self.trouble: NoxError | None = None  # what ended the starting, where that was neither the rows nor the user
-        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout took no more lines; --resume prints them
         self.going: dict[int, Going] = {}
         self._api = api
         self._plan = plan
@@ -99,7 +89,7 @@ class Engine:
         self._past = past
         self._pace = pace
         self._deadline = deadline
-        self._teller = teller
+        self._telling = Telling(journal, teller, ordered=plan.ordered, on_end=self._end_starting)
         self._tick = tick
         self._workers: Workers[News] = Workers(min(MOST_THREADS, plan.max_parallel))
         self._calls = Calls(api, plan, journal, pace, lambda: not self._starts_no_more)
@@ -114,17 +104,19 @@ class Engine:
         self._starting: dict[int, Row] = {}
         self._failing: set[int] = set()  # rows that have failed, and are asked why
         self._starts_no_more = False
-        self._waiting: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
-        self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
-        self._unsaid: list[RowResult] = []
         self._left = False
+
+    @property
+    def unprinted(self) -> ReaderGone | Unwritten | None:
+        """Why stdout took no more lines."""
+        return self._telling.unprinted
 
     def work(self) -> None:
         """Bring every row to its result, or as far as `tick` and the limits let it come; `leave` tells the rest."""
         while True:
             self._work_through()
             goes_on = not self._left and bool(self._doubts) and self._settle_doubts()
-            self._say_all()
+            self._telling.say_all()
             if not goes_on:
                 return
 
@@ -150,7 +142,7 @@ class Engine:
         try:
             self._journal.stopping(stopping)
         except JournalTrouble as error:
-            self._give_up(error)
+            self._end_starting(error)
             return []
         self._past.stopping.update(self.going)
         return [run for _, _, run in stopping]
@@ -175,9 +167,7 @@ class Engine:
             outcome.error = failed or error_for(going.run)
             self._finish(going.row, outcome)
         self._tell_doubts(Finding())
-        for number in sorted(self._waiting):
-            self._say(self._waiting.pop(number))
-        self._say_all()
+        self._telling.say_rest()
 
     # One round: rows in, results out.
 
@@ -185,7 +175,7 @@ class Engine:
         while True:
             self._fill()
             self._look()
-            self._say_all()  # last: while the disk takes them, the next rows are on their way
+            self._telling.say_due()  # last: while the disk takes them, the next rows are on their way
             self.counts.running, self.counts.doubt = len(self.going), len(self._doubts)
             if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
                 return
@@ -210,15 +200,14 @@ class Engine:
             self._begin(row)
 
     def _window_is_full(self) -> bool:
-        return self._plan.ordered and len(self._turns) >= WINDOW * self._plan.max_parallel
+        return self._telling.awaited >= WINDOW * self._plan.max_parallel
 
     def _begin(self, row: Row) -> None:
         state, pending = self._past.state(row.number), self._past.pending.get(row.number)
         if state == INTENDED:
             self._doubts[row.number] = (row, None)
             return
-        if self._plan.ordered:
-            self._turns.append(row.number)
+        self._telling.expect(row.number)
         if row.problem is not None:
             error = UsageProblem(f"{row.place}: {row.problem}")
             self._finish(row, Outcome(phase=Phase.USAGE, error=error))
@@ -244,8 +233,8 @@ class Engine:
             and self._has_more()
             and len(self.going) + len(self._starting) < self._plan.max_parallel
         ):
-            return SHORT_TICK  # the next row may be read any moment
-        return self._lookout.until_due(TICK)
+            return self._telling.until_due(SHORT_TICK)  # the next row may be read any moment
+        return self._telling.until_due(self._lookout.until_due(TICK))
 
     def _look(self) -> None:
         for number in self._lookout.take_due():
@@ -269,20 +258,20 @@ class Engine:
             case RowStarted(row, run, trouble):
                 del self._starting[row.number]
                 if trouble is not None:
-                    self._give_up(trouble)
+                    self._end_starting(trouble)
                 self._follow(Going(row, run, time.monotonic()))
             case Doubted(row, error):
                 del self._starting[row.number]
                 self._doubts[row.number] = (row, error)
                 self._last_doubt = time.monotonic()
-                self._pass_over(row.number)
+                self._telling.pass_over(row.number)
             case Unsent(row):
                 del self._starting[row.number]
-                self._pass_over(row.number)
+                self._telling.pass_over(row.number)
             case Over(row, outcome, stop):
                 self._starting.pop(row.number, None)
                 if stop and outcome.error is not None:
-                    self._give_up(outcome.error)
+                    self._end_starting(outcome.error)
                 if outcome.run is not None and self._stopped_here(row.number, outcome):
                     self._start_over(row, outcome.run)
                 else:
@@ -327,13 +316,13 @@ class Engine:
         try:
             self._journal.interrupted(row.number, row.id, run.id, run.status)
         except JournalTrouble as error:
-            self._give_up(error)
+            self._end_starting(error)
         self._let_be(row.number)
         self._past.forget(row.number)
-        self._pass_over(row.number)
+        self._telling.pass_over(row.number)
         self._again.append(row)
 
-    def _give_up(self, trouble: NoxError) -> None:
+    def _end_starting(self, trouble: NoxError | None) -> None:
         self.trouble = self.trouble or trouble
         self.stop_starting()
 
@@ -375,60 +364,12 @@ class Engine:
         self.counts.interrupted += told.interrupted
         self._failing.discard(row.number)
         self._count_failures()
-        if not self._plan.ordered or row.number not in self._turns:
-            self._say(told)
-            return
-        self._waiting[row.number] = told
-        self._say_in_turn()
-
-    def _say(self, told: RowResult) -> None:
-        """Have it told with all others of this round: the disk takes many as fast as one."""
-        self._unsaid.append(told)
-
-    def _say_all(self) -> None:
-        """Keep the results, print their lines, then write down that they are finished.
-
-        A kill in between may print a line twice, but leaves none out. Where stdout does not take one, neither that row
-        nor any that finishes from there on is written down as finished.
-        """
-        told, self._unsaid = self._unsaid, []
-        try:
-            if told and self.unprinted is None:
-                self._teller.keep(told)
-                for one in told:
-                    self._teller.tell(one)
-                    if not one.result["retry_safe"]:
-                        self._write_down(one)
-        except (ReaderGone, Unwritten) as error:
-            self.unprinted = error
-            self.stop_starting()
-        except JournalTrouble as error:
-            self._give_up(error)
-
-    def _write_down(self, told: RowResult) -> None:
-        row, run = told.row, told.result["run"]
-        try:
-            if told.interrupted:
-                self._journal.interrupted(row.number, row.id, run["id"], run["status"])
-            else:
-                self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
-        except JournalTrouble as error:
-            self._give_up(error)
+        self._telling.take(told)
 
     def _count_failures(self) -> None:
         most = self._plan.max_failures
         if most is not None and self.counts.failed + len(self._failing) >= most:
             self.stop_starting()
-
-    def _say_in_turn(self) -> None:
-        while self._turns and self._turns[0] in self._waiting:
-            self._say(self._waiting.pop(self._turns.popleft()))
-
-    def _pass_over(self, number: int) -> None:
-        """Let the others go on (--ordered): this row has no result now."""
-        if number in self._turns:
-            self._turns.remove(number)
-            self._say_in_turn()
 
     # Doubts, when nothing else is on its way any more.
 

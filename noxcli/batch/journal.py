@@ -9,7 +9,7 @@ import re
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -164,8 +164,8 @@ class Journal:
         self.path = directory / JOURNAL_NAME
         self._clock = clock
         self._mask = mask or Mask()
-        self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
-        self._written = self._synced = 0
+        self._write_lock = threading.Lock()
+        self._written, self._flushed = 0, Flushed()
         try:
             self.place = (Place.named if named else Place.derived)(directory, make=True)
             self._file = self.place.opened(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -313,7 +313,7 @@ class Journal:
                 self._written += 1
                 mine = self._written
             if durable and whole:
-                self._sync(mine)
+                self._flushed.reach(mine, self._flush)
         except OSError as error:
             raise JournalTrouble(
                 f"can't write the journal {self.path}: {reason_of(error)}",
@@ -327,13 +327,39 @@ class Journal:
     def _time(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
 
-    def _sync(self, mine: int) -> None:
-        """One flush serves everybody whose line was written before it."""
-        with self._sync_lock:
-            if self._synced < mine:
-                upto = self._written
-                os.fsync(self._file)
-                self._synced = upto
+    def _flush(self) -> int:
+        """Return how many lines were written before the flush that this does."""
+        upto = self._written
+        os.fsync(self._file)
+        return upto
+
+
+class Flushed:
+    """How many lines are on the disk; one flush serves everybody whose line was written before it."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._count = 0
+        self._at_it = False
+
+    def reach(self, count: int, flush: Callable[[], int]) -> None:
+        """Return when so many lines are there: one thread flushes at a time, and the others wait for what it does.
+
+        Raises OSError where this thread's own flush fails; the others try for themselves then.
+        """
+        with self._change:
+            self._change.wait_for(lambda: self._count >= count or not self._at_it)
+            if self._count >= count:
+                return
+            self._at_it = True
+        reached = 0
+        try:
+            reached = flush()
+        finally:
+            with self._change:
+                self._at_it = False
+                self._count = max(self._count, reached)
+                self._change.notify_all()
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from noxcli.batch.rows import Row
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode
 from noxcli.models import Run
-from noxcli.outputs.expand import Delivered
+from noxcli.outputs.delivered import Delivered
 from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome
 from noxcli.runs.likeness import Comparison
@@ -43,7 +44,7 @@ class Plan:
     retry_for: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowResult:
     """A row's last word of this call; `interrupted` where noxcli itself stopped its run, to be started again."""
 
@@ -58,8 +59,9 @@ class RowResult:
         run = self.result["run"] or {}
         return not self.interrupted and self.code in FINAL and bool(run.get("confirmed"))
 
+    @cached_property
     def line(self) -> str:
-        """Return the row's line of stdout and of the results."""
+        """The row's line of stdout and of the results."""
         return f"{to_json({'row': self.row.number, 'id': self.row.id, 'result': self.result})}\n"
 
 

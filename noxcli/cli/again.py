@@ -1,7 +1,7 @@
 """What `rerun` takes from an earlier run: its workflow, version, inputs and part, from its record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from shlex import quote
 
@@ -11,6 +11,7 @@ from noxcli.cli.groups import Restarting
 from noxcli.cli.invocation import Invocation
 from noxcli.cli.launch import Asked, launch
 from noxcli.errors import UsageProblem
+from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.recorded import secrets_among, with_recorded
@@ -29,7 +30,7 @@ def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
     launch(ctx, asked, partial(_earlier, text=asked.workflow, restarting=restarting))
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class EarlierRun:
     """A run that is to run again. `secret` has the keys of its secrets, None where they are not known."""
 

@@ -1,7 +1,7 @@
 """`noxcli help`: the help of any command, what every verb shares, and the manual."""
 
 import shlex
-from textwrap import fill
+from textwrap import fill, indent
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +11,9 @@ from noxcli.cli.shipped import manual_page, page_target
 from noxcli.cli.usage import end_with, verb_meant
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 
-EXIT_CODES = "exit-codes"
+EXIT_CODES, SWITCHES = "exit-codes", "switches"
 TopicArgument = Annotated[
-    str | None, typer.Argument(metavar="[TOPIC]", help="A command, or exit-codes.", show_default=False)
+    str | None, typer.Argument(metavar="[TOPIC]", help="A command, exit-codes or switches.", show_default=False)
 ]
 ManOption = Annotated[bool, typer.Option("--man", help="Print the manual page instead, as troff source.")]
 InstallPages = Annotated[
@@ -24,11 +24,12 @@ InstallPages = Annotated[
 def help(
     ctx: typer.Context, topic: TopicArgument = None, man: ManOption = False, install: InstallPages = False
 ) -> None:
-    """Print the help of a command, the exit codes, or the manual.
+    """Print the help of a command, the exit codes, the sandbox's switches, or the manual.
 
     Examples:
         noxcli help run
         noxcli help exit-codes
+        noxcli help switches
         # Read a page of the manual without installing it.
         noxcli help --man run | man -l -
         noxcli help --man --install
@@ -36,7 +37,7 @@ def help(
     context: Context = ctx.obj
     group: Any = ctx.find_root().command
     verbs = group.list_commands(ctx)
-    topics = verbs if man else [*verbs, EXIT_CODES]
+    topics = verbs if man else [*verbs, EXIT_CODES, SWITCHES]
     if topic is not None and topic not in topics:
         near = verb_meant(topic, topics)
         what = "manual page" if man else "help"
@@ -47,6 +48,8 @@ def help(
         context.terminal.write(manual_page(topic).decode())
     elif topic == EXIT_CODES:
         _show_exit_codes(context)
+    elif topic == SWITCHES:
+        _show_switches(context)
     elif topic is None:
         end_with(ctx, ctx.find_root().get_help())
     else:
@@ -75,11 +78,29 @@ def _show_exit_codes(context: Context) -> None:
     context.terminal.write(f"\n{fill(engines_view().replace('`', ''), width=80)}\n")
 
 
+def _show_switches(context: Context) -> None:
+    """Print each switch of the sandbox with its values, and what the API's sources say where it differs."""
+    from noxcli.facts.table import fact_about  # for this topic alone
+    from noxcli.sandbox.switches import Switches, choices, names
+
+    defaults = Switches()
+    for name in names():
+        default = str(getattr(defaults, name))
+        default = default.lower() if default in ("True", "False") else default
+        told = [f"{name}={'|'.join(choices(name))}  [default: {default}]"]
+        if fact := fact_about(name):
+            source = fact.source
+            place = source.place if not source.first else f"{source.place}:{source.first}"
+            said = f"{fact.statement} ({source.kind}, {place}); open: {fact.left_open}"
+            told.append(indent(fill(said, width=76, break_on_hyphens=False, break_long_words=False), "    "))
+        context.terminal.write("\n".join(told) + "\n\n")
+
+
 def engines_view() -> str:
     """Return what a workflow engine should do about the codes, as one paragraph."""
     retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
     return (
         f"An engine that runs `noxcli batch` with `--resume --adopt` should retry {retried} (137 is a kill -9), "
-        f"and never {final}: they fail again until something is fixed. docs/engines.md shows how to tell each engine: "
-        "Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
+        f"and never {final}: they fail again until something is fixed. docs/engines.md shows how to configure each "
+        "engine: Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
     )

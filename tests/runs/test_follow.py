@@ -542,6 +542,15 @@ def test_what_the_record_refuses_is_final_when_it_is_said_twice(refusal: NoxErro
     assert (result.events, len(server.reads)) == (pieces(2), reads)
 
 
+@pytest.mark.parametrize("connection", [[(1, pieces(2))], [(1, [state(0, "completed")])]], ids=["silence", "hint"])
+def test_a_key_that_the_record_refuses_while_the_stream_is_open_ends_the_command(connection: Connection) -> None:
+    refusal = Unauthorized("key?", http_status=401)
+    server = FakeServer([connection], [refusal, COMPLETED])
+    result = followed(server)
+    assert result.error is refusal
+    assert len(server.reads) == 1
+
+
 @pytest.mark.parametrize(
     "slip", [Unauthorized("no", http_status=403), NotFound("gone"), Refused("no", http_status=400)]
 )

@@ -1,10 +1,12 @@
-"""What the API's documentation and SDK say, held against a recording: each fact a small function in a table."""
+"""The facts about the API, held against a recording: for each that can show there, a small function."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from noxcli.facts.fact import ApiFact
+from noxcli.facts.table import FACTS
+from noxcli.fixed import fixed
 from noxcli.models import KNOWN_STATUSES, is_uuid
 from noxcli.probe.recorded import RecordedExchange
 
@@ -14,17 +16,7 @@ TERMINAL_BY_DOCS = ("completed", "failed")
 Exchanges = Sequence[RecordedExchange]
 
 
-@dataclass(frozen=True, slots=True)
-class ApiFact:
-    """One statement, where it is from, and what yields for each place in a recording whether it holds there."""
-
-    name: str
-    statement: str
-    source: str
-    holds: Callable[[Exchanges], Iterator[bool]]
-
-
-@dataclass(frozen=True, slots=True)
+@fixed
 class CheckedFact:
     """A fact with how often a recording confirms and contradicts it."""
 
@@ -36,9 +28,9 @@ class CheckedFact:
 def checked_facts(exchanges: Exchanges) -> list[CheckedFact]:
     """Return each fact with what the recording says of it."""
     checked = []
-    for fact in API_FACTS:
-        found = list(fact.holds(exchanges))
-        checked.append(CheckedFact(fact, sum(found), len(found) - sum(found)))
+    for name, holds in CHECKS_OF_RECORDINGS.items():
+        found = list(holds(exchanges))
+        checked.append(CheckedFact(FACTS[name], sum(found), len(found) - sum(found)))
     return checked
 
 
@@ -174,24 +166,24 @@ def _request_ids(exchanges: Exchanges) -> Iterator[bool]:
             yield bool({"x-request-id", "x-noxus-request-id"} & each.headers.keys())
 
 
-DOCS, SDK, ASSUMED = "docs", "SDK 0.6.0", "assumed"
-API_FACTS = (
-    ApiFact("start_fields", "a start answers with ids, status and created_at", DOCS, _start_has_required),
-    ApiFact("start_status", "a start is answered with 200", ASSUMED, _start_is_200),
-    ApiFact("statuses", "a run has one of the six known statuses", DOCS, _statuses),
-    ApiFact("ids", "ids are UUIDs", DOCS, _ids),
-    ApiFact("times", "times are in ISO 8601", DOCS, _moments),
-    ApiFact("output", "a completed run's output is an object", DOCS, _output_is_object),
-    ApiFact("reason", "a failed run's record has no field for the reason", DOCS, _no_reason),
-    ApiFact("look_up", "a look-up by run id alone has no output", DOCS, _look_up_without_output),
-    ApiFact("stream_type", "events come as text/event-stream", DOCS, _stream_type),
-    ApiFact("frames", "events are called message", DOCS, _names),
-    ApiFact("envelope", "an event has a type, and an object as data", DOCS, _envelope_form),
-    ApiFact("event_types", "an event's type is content or state", DOCS, _envelope_types),
-    ApiFact("cursors", "an event has a redisId", DOCS, _cursors),
-    ApiFact("end", "a content event with workflow_status completed or failed ends a stream", DOCS, _end_by_content),
-    ApiFact("lists", "a list is an object with items", SDK, _lists),
-    ApiFact("previews", "a cut text has has_preview, text and file.id", DOCS, _previews_have_file),
-    ApiFact("errors", "an error is an object with detail", DOCS, _errors),
-    ApiFact("request_ids", "an answer has a request id in its headers", SDK, _request_ids),
-)
+# Each yields for each place in a recording whether the fact of that name holds there.
+CHECKS_OF_RECORDINGS: Mapping[str, Callable[[Exchanges], Iterator[bool]]] = {
+    "start_fields": _start_has_required,
+    "start_status": _start_is_200,
+    "statuses": _statuses,
+    "ids": _ids,
+    "times": _moments,
+    "output": _output_is_object,
+    "reason": _no_reason,
+    "look_up": _look_up_without_output,
+    "stream_type": _stream_type,
+    "frames": _names,
+    "envelope": _envelope_form,
+    "event_types": _envelope_types,
+    "cursors": _cursors,
+    "end": _end_by_content,
+    "lists": _lists,
+    "previews": _previews_have_file,
+    "errors": _errors,
+    "request_ids": _request_ids,
+}

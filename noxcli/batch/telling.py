@@ -1,0 +1,114 @@
+"""Results on their way out: in the order of the rows where asked, kept, printed, and written down as finished."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.plan import RowResult
+from noxcli.errors import NoxError, ReaderGone, Unwritten
+
+# Seconds between two flushes of results: the disk takes many as fast as one, and rows wait for it to start.
+SAID_APART = 0.05
+
+
+class Teller(Protocol):
+    """Where results go."""
+
+    def keep(self, told: Sequence[RowResult]) -> None:
+        """Put results on the disk before they are told. Raises JournalTrouble where they can't be."""
+
+    def tell(self, told: RowResult) -> None:
+        """Print one. Raises ReaderGone and Unwritten."""
+
+
+class Telling:
+    """The results of one batch; `on_end` is called, with the trouble if any, where nothing more is to be started."""
+
+    def __init__(
+        self, journal: Journal, teller: Teller, *, ordered: bool, on_end: Callable[[NoxError | None], None]
+    ) -> None:
+        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout took no more lines; --resume prints them
+        self._journal = journal
+        self._teller = teller
+        self._ordered = ordered
+        self._on_end = on_end
+        self._early: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
+        self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
+        self._unsaid: list[RowResult] = []
+        self._said_at = float("-inf")
+
+    @property
+    def awaited(self) -> int:
+        """How many rows have begun whose results have to be told in turn, the first one's missing."""
+        return len(self._turns)
+
+    def expect(self, number: int) -> None:
+        """Note that a row has begun."""
+        if self._ordered:
+            self._turns.append(number)
+
+    def take(self, told: RowResult) -> None:
+        """Take a row's result, to be told soon."""
+        if told.row.number in self._turns:
+            self._early[told.row.number] = told
+            self._take_in_turn()
+        else:
+            self._unsaid.append(told)
+
+    def pass_over(self, number: int) -> None:
+        """Let the others go on: this row has no result now."""
+        if number in self._turns:
+            self._turns.remove(number)
+            self._take_in_turn()
+
+    def until_due(self, most: float) -> float:
+        """Return the seconds until results are to be told, `most` at most."""
+        return min(most, max(0.0, self._said_at + SAID_APART - time.monotonic())) if self._unsaid else most
+
+    def say_due(self) -> None:
+        """Tell what there is to tell, unless that was done just before."""
+        if self._unsaid and time.monotonic() >= self._said_at + SAID_APART:
+            self.say_all()
+
+    def say_rest(self) -> None:
+        """Tell everything, also what is ahead of its turn."""
+        for number in sorted(self._early):
+            self._unsaid.append(self._early.pop(number))
+        self.say_all()
+
+    def say_all(self) -> None:
+        """Keep the results, print their lines, then write down that they are finished.
+
+        A kill in between may print a line twice, but leaves none out. Where stdout does not take one, neither that row
+        nor any that finishes from there on is written down as finished.
+        """
+        told, self._unsaid = self._unsaid, []
+        try:
+            if told and self.unprinted is None:
+                self._teller.keep(told)
+                for one in told:
+                    self._teller.tell(one)
+                    if not one.result["retry_safe"]:
+                        self._write_down(one)
+        except (ReaderGone, Unwritten) as error:
+            self.unprinted = error
+            self._on_end(None)
+        except JournalTrouble as error:
+            self._on_end(error)
+        self._said_at = time.monotonic()
+
+    def _take_in_turn(self) -> None:
+        while self._turns and self._turns[0] in self._early:
+            self._unsaid.append(self._early.pop(self._turns.popleft()))
+
+    def _write_down(self, told: RowResult) -> None:
+        row, run = told.row, told.result["run"]
+        try:
+            if told.interrupted:
+                self._journal.interrupted(row.number, row.id, run["id"], run["status"])
+            else:
+                self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
+        except JournalTrouble as error:
+            self._on_end(error)

@@ -1,0 +1,96 @@
+"""Write docs/fidelity.md, the table of facts for people; with --check, only say whether it is stale."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cells import code, escaped, table
+
+from noxcli.facts.fact import DOCS_ADDRESS, SDK_RELEASE, ApiFact
+from noxcli.facts.table import TOPICS
+from noxcli.probe.checking import CHECKS_OF_RECORDINGS
+from noxcli.probe.interview import QUESTIONS
+
+ROOT = Path(__file__).parents[1]
+PAGE = Path("docs/fidelity.md")
+HEAD = f"""<!-- Written by scripts/make_fidelity.py; changes are lost. -->
+
+# What noxcli relies on
+
+noxcli was written from the [documentation]({DOCS_ADDRESS}) of the Noxus API and from the source of the official SDK
+{SDK_RELEASE}, without calling the service itself. This page lists each fact about the API that noxcli relies on, and
+says where it is from:
+
+* **docs**: a page of the documentation says so.
+* **SDK**: the SDK's source does so, in these lines of the package `noxus_sdk`.
+* **assumed**: nothing says so. The reason for the assumption is beside it.
+
+Where the sources leave something open, noxcli works either way. A [switch](reference/switches.md) of the sandbox plays
+each alternative. The tests show that noxcli copes, and `tests/crossed` plays every pair of switches against every verb.
+
+The last column says how to find out about your own server: `probe` is [`noxcli probe`](probe.md), `recording` is
+`noxcli doctor --check-recording FILE`.
+"""
+
+
+def source_cell(fact: ApiFact) -> str:
+    """Return where a fact is from, for a cell."""
+    source = fact.source
+    if source.kind == "docs":
+        return f"docs: [{source.place}]({DOCS_ADDRESS}/{source.place})"
+    if source.kind == "assumed":
+        return f"assumed: {escaped(source.place)}"
+    lines = str(source.first) if source.first == source.last else f"{source.first}-{source.last}"
+    return f"SDK: {code(f'{source.place}:{lines}')}"
+
+
+def open_cell(fact: ApiFact) -> str:
+    """Return what is left open, and the switches that play it."""
+    switches = ", ".join(map(code, fact.switches))
+    told = [escaped(fact.left_open), f"({switches})" if switches else ""]
+    return " ".join(filter(None, told)) or "-"
+
+
+def ways_to_check(fact: ApiFact) -> str:
+    """Return what finds out about a fact."""
+    asked = {question.name for question in QUESTIONS}
+    ways = ["probe"] if asked & {fact.name, *fact.switches} else []
+    ways += ["recording"] if fact.name in CHECKS_OF_RECORDINGS else []
+    return ", ".join(ways) or "-"
+
+
+def row_of(fact: ApiFact) -> list[str]:
+    """Return the row of a fact."""
+    tests = "<br>".join(code(f"tests/{test}") for test in fact.tests)
+    told = f"{code(fact.name)}: {escaped(fact.statement)}"
+    told += "" if fact.used else " (not used)"
+    return [told, source_cell(fact), open_cell(fact), tests, ways_to_check(fact)]
+
+
+def fidelity_page() -> str:
+    """Return the whole page."""
+    parts = [HEAD]
+    for topic, facts in TOPICS.items():
+        head = ["fact", "source", "left open", "tests", "find out"]
+        parts.append(f"\n## {topic}\n\n{table(head, map(row_of, facts))}")
+    return "".join(parts)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the page if it is stale, or with --check only say so; 1 says that it was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
+    check, text, path = parser.parse_args(argv).check, fidelity_page(), ROOT / PAGE
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return 0
+    if check:
+        print(f"{PAGE} is stale: run python scripts/make_fidelity.py", file=sys.stderr)
+        return 1
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,154 @@
+"""The table of facts: complete, about what there is, and shown as it stands."""
+
+import ast
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from noxcli.facts.fact import ApiFact
+from noxcli.facts.table import FACTS, TOPICS, fact_about
+from noxcli.probe.checking import CHECKS_OF_RECORDINGS
+from noxcli.probe.interview import QUESTIONS
+from noxcli.sandbox.switches import Switches
+from tests.conftest import Noxcli
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+import make_fidelity
+
+TESTS = Path(__file__).parents[1]
+SWITCHES = {each.name for each in fields(Switches)}
+every_fact = pytest.mark.parametrize("fact", FACTS.values(), ids=FACTS)
+
+
+def test_each_name_is_one_fact() -> None:
+    assert len(FACTS) == sum(map(len, TOPICS.values())) > 45
+
+
+def test_each_switch_plays_what_one_fact_leaves_open() -> None:
+    named = [switch for fact in FACTS.values() for switch in fact.switches]
+    assert sorted(named) == sorted(SWITCHES)
+    assert all((found := fact_about(switch)) and switch in found.switches for switch in SWITCHES)
+
+
+@every_fact
+def test_what_plays_an_alternative_says_which(fact: ApiFact) -> None:
+    assert fact.left_open or not fact.switches
+    assert fact.source.place
+    assert not (fact.statement + fact.left_open + fact.source.place).endswith(".")
+
+
+# Questions that neither the documentation nor the SDK answers, as they come up from a start to a delivered output.
+OPEN_QUESTIONS = {
+    "which production host a key is for": "base_url",
+    "401 or 403 for a bad key": "bad_key",
+    "the form of an error": "errors",
+    "limits and Retry-After": "rate_limit",
+    "a 503 after a request was passed on": "gateway",
+    "redirects": "redirects",
+    "what a definition may have": "workflow_record",
+    "the key of an unlabelled input": "unlabelled_inputs",
+    "overriding a fixed input": "fixed_inputs",
+    "unknown, missing and mistyped inputs": "wrong_inputs",
+    "the form of a list of versions": "versions",
+    "the status of the answer to a start": "start_status",
+    "the body of a callback": "callbacks",
+    "a synchronous run that fails or takes too long": "sync_runs",
+    "servers without event streams": "stream_type",
+    "id lines, other events, line ends, chunks": "frames",
+    "keep-alives": "keepalives",
+    "null data": "envelope",
+    "other types of events": "event_types",
+    "delta or cumulative": "content",
+    "words for a node's status": "node_words",
+    "which event announces the end, and what follows it": "end",
+    "the stream of a stopped or paused run": "end_of_a_stop",
+    "the stream of a run that has ended, and how many events are kept": "ended_runs",
+    "where a stream without a cursor starts": "stream_start",
+    "events without a cursor": "cursors",
+    "an inclusive, unknown or expired cursor": "resumption",
+    "a record that lags": "record",
+    "later statuses": "statuses",
+    "time in the queue": "queue",
+    "how a pause is answered": "pauses",
+    "the time zone": "times",
+    "failed nodes among the executed, and per_node_progress": "progress",
+    "the form of run_logs": "run_logs",
+    "keys of the inputs in a record": "record_inputs",
+    "the output of a look-up, and leave to look up": "look_up",
+    "order and pages of lists": "lists",
+    "where the reason of a failure is": "reason",
+    "the form of a run's data": "run_data",
+    "the form of a node's data": "node_io",
+    "how long a stop takes, and a stop of an ended run": "stop",
+    "the output before the end": "output",
+    "ids as keys, and the same label twice": "output_keys",
+    "the form of use_output_ids and output_only": "output_by_id",
+    "the form of a text": "texts",
+    "the length of a cut text": "previews",
+    "cut texts inside of values": "nested_previews",
+    "the address of a file": "file_values",
+    "length, ranges and redirects of a download": "downloads",
+}
+
+
+def test_each_open_question_is_left_open_by_a_fact() -> None:
+    assert {name for name, fact in FACTS.items() if fact.left_open} == set(OPEN_QUESTIONS.values())
+
+
+def functions_of(path: Path) -> set[str]:
+    """The tests that pytest finds in a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+@every_fact
+def test_each_named_test_exists_and_its_file_plays_each_switch(fact: ApiFact) -> None:
+    assert fact.tests
+    played = ""
+    for test in fact.tests:
+        file, _, name = test.partition("::")
+        assert name in functions_of(TESTS / file), test
+        played += (TESTS / file).read_text(encoding="utf-8")
+    assert [switch for switch in fact.switches if not re.search(rf"\b{switch}\b", played)] == []
+
+
+def test_what_a_recording_is_held_against_are_facts() -> None:
+    assert CHECKS_OF_RECORDINGS.keys() <= FACTS.keys()
+
+
+def test_each_question_about_a_switch_belongs_to_a_fact(noxcli: Noxcli) -> None:
+    assert all(fact_about(question.name) for question in QUESTIONS if question.switch)
+    assert noxcli("run", "demo", "User Input=x", "--quiet").code == 0
+    findings = noxcli("probe", "demo", "--watch", "0.1s", "--json").json["findings"]
+    told = {finding["name"]: finding["fact"] for finding in findings}
+    assert (told["list_order"], told["cursor_inclusive"]) == ("lists", "resumption")
+    assert (told["redirects"], told["buffering"]) == ("redirects", None)
+
+
+def test_the_page_is_fresh() -> None:
+    assert make_fidelity.main(["--check"]) == 0, "run python scripts/make_fidelity.py"
+
+
+def test_a_stale_page_is_named_and_written_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(make_fidelity, "ROOT", tmp_path)
+    assert make_fidelity.main(["--check"]) == 1
+    assert "docs/fidelity.md is stale" in capsys.readouterr().err
+    assert make_fidelity.main([]) == make_fidelity.main(["--check"]) == 0
+    page = (tmp_path / "docs" / "fidelity.md").read_text()
+    assert all(f"`{fact.name}`: " in page for fact in FACTS.values())
+
+
+def test_help_lists_the_switches_with_what_the_sources_say(noxcli: Noxcli) -> None:
+    told = noxcli("help", "switches").text
+    assert re.findall(r"^(\w+)=", told, re.MULTILINE) == [each.name for each in fields(Switches)]
+    start = told.index("cursor_inclusive=")
+    entry = told[start : told.index("\n\n", start)]
+    assert entry.startswith("cursor_inclusive=true|false  [default: false]\n")
+    assert "etag continues after the event that it names" in " ".join(entry.split())
+    assert "SDK 0.6.0, resources/runs.py:112" in " ".join(entry.split())

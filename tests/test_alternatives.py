@@ -1,0 +1,197 @@
+"""What the API's documentation leaves open, played the other way round: noxcli keeps its promises there too."""
+
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import File, Node, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, node_fails, node_runs
+from noxcli.sandbox.switches import Switches
+from tests.conftest import Noxcli, QuickClock
+
+LONG = "Grüße, 世界. " * 40
+
+
+def test_events_without_data_are_passed_on(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=node_runs("Think", ["a", "b"]), output={"A": "x"}, switches={"null_data": True})
+    done = noxcli("run", workflow, "--format", "ndjson")
+    (run,) = sandbox.runs(workflow)
+    assert (done.code, done.events) == (0, run.events)
+    assert None in [event["data"] for event in done.events]
+
+
+@pytest.mark.parametrize("status", ["401", "403"])
+def test_a_wrong_key_is_told_as_one_whatever_the_status(noxcli: Noxcli, plays: Any, status: str) -> None:
+    workflow = plays(output={"A": "x"}, switches={"key_refusal": status})
+    done = noxcli("run", workflow, environ={"NOXUS_API_KEY": "wrong"})
+    assert (done.code, done.out) == (4, b"")
+    assert f"answered {status}" in done.err
+    assert "for this host?" in done.err
+
+
+@pytest.mark.parametrize("form", ["detail", "list", "message", "error", "empty", "html"])
+def test_an_error_is_one_line_with_its_code_in_any_form(noxcli: Noxcli, plays: Any, form: str) -> None:
+    workflow = plays(output={"A": "x"}, switches={"error_body": form, "unknown_input": "422"})
+    nowhere = f"{workflow}/00000000-0000-4000-8000-000000000000"
+    for argv, code in (
+        (("run", workflow, "Nope=1", "--no-check"), 2),
+        (("fetch-output", nowhere), 5),
+    ):
+        done = noxcli(*argv)
+        assert (done.code, len(done.err.splitlines())) == (code, 1), done.err
+        assert ("<" in done.err) is False
+    told = {"html": "Unprocessable", "empty": "answered 422"}.get(form, "Nope")
+    assert told in noxcli("run", workflow, "Nope=1", "--no-check").err
+
+
+@pytest.mark.parametrize("words", ["plain", "upper", "synonym", "foreign"])
+def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays: Any, words: str) -> None:
+    script = [*node_runs("Read"), *node_fails("Write", "no luck")]
+    switches = {"node_words": words, "failed_nodes": "left_out"}
+    done = noxcli("run", plays(script=script, status="failed", switches=switches), "--json")
+    nodes = {node["name"]: node["status"] for node in done.json["nodes"]}
+    assert (done.code, "at 'Write': no luck" in done.err) == (1, True)
+    assert nodes["Write"] == {"synonym": "errored"}.get(words, "failed")
+    assert nodes["Read"] == {"synonym": "succeeded", "foreign": "executed"}.get(words, "completed")
+
+
+@pytest.mark.parametrize("form", ["entries", "lines", "text", "object", "flat"])
+@pytest.mark.parametrize("progress", ["status", "word", "percent", "none"])
+def test_the_reason_is_found_in_logs_of_each_form(noxcli: Noxcli, plays: Any, form: str, progress: str) -> None:
+    switches = {"run_logs": form, "failure_detail": "run_logs", "node_progress": progress}
+    done = noxcli(
+        "run", plays(script=node_fails("Write", "no luck"), status="failed", switches=switches), "--no-stream"
+    )
+    assert done.code == 1
+    assert "at 'Write'" in done.err
+    assert "no luck" in done.err
+
+
+@pytest.mark.parametrize("form", ["content", "ndjson"])
+def test_a_stream_that_starts_late_costs_no_output_and_no_order(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
+) -> None:
+    script = [*node_runs("Read", ["a", "b"]), Sleep(2000), *node_runs("Write", ["c", "d"])]
+    workflow = plays(script=script, output={"A": "x"}, switches={"stream_start": "new"})
+    done = noxcli("run", workflow, "--format", form)
+    (run,) = sandbox.runs(workflow)
+    assert done.code == 0
+    if form == "content":
+        assert done.text.endswith("cd")
+    else:
+        assert done.lines[-1]["data"]["output"] == {"A": "x"}
+        assert done.events == run.events[-len(done.events) :]
+        assert 3 < len(done.events) < len(run.events)
+
+
+def test_a_start_that_a_gateway_passed_on_is_not_sent_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"}, switches={"gateway_refusals": 1})
+    done = noxcli("run", workflow, "--json", "--retry-for", "1s")
+    (run,) = sandbox.runs(workflow)
+    assert (done.code, done.json["retry_safe"]) == (7, False)
+    assert run.id in [candidate["id"] for candidate in done.json["error"]["candidates"]]
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_limit_is_waited_for_as_long_as_it_says(noxcli: Noxcli, form: Any) -> None:
+    clock = QuickClock()
+    with Sandbox(switches=Switches(rate_limit=1, retry_after=form, retry_after_seconds=7)) as limited:
+        environ = {**noxcli.environ, "NOXUS_BACKEND_URL": limited.url, "NOXUS_API_KEY": limited.key}
+        for _ in range(2):  # at most one of them within each second
+            Noxcli(environ, clock)("workflows", "--retry-for", "10s")
+    assert 7 <= max(clock.slept) <= 10
+
+
+@pytest.mark.parametrize(("switch", "key"), [("name", "bare"), ("numbered", "Input 1"), ("input", "input")])
+def test_an_input_without_a_label_is_sent_by_any_of_its_names(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, key: str
+) -> None:
+    nodes = [Node("bare", "InputNode", {"type": "str"})]
+    workflow = plays(nodes=nodes, output={"A": "x"}, switches={"unlabelled_input": switch})
+    assert noxcli("run", workflow, f"{key}=hi", "--quiet").code == 0
+    assert [run.values for run in sandbox.runs(workflow)] == [{"bare": "hi"}]
+
+
+@pytest.mark.parametrize(
+    ("switch", "given"), [("unknown_input", "Nope=1"), ("wrong_type", "Length=many"), ("missing_input", None)]
+)
+def test_an_input_that_the_server_refuses_starts_nothing(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, given: str | None
+) -> None:
+    workflow = plays(nodes=[input_node("Q"), input_node("Length", type="int", default=1)], switches={switch: "422"})
+    inputs = ["Q=why", given] if given else []
+    done = noxcli("run", workflow, *inputs, "--no-check", "--json")
+    assert (done.code, done.json["retry_safe"], sandbox.runs(workflow)) == (2, True, [])
+
+
+@pytest.mark.parametrize("output", ["null", "empty", "whole"])
+def test_the_output_of_a_look_up_is_never_delivered(noxcli: Noxcli, plays: Any, sandbox: Sandbox, output: str) -> None:
+    workflow = plays(output={"A": "x"}, switches={"look_up_output": output, "late_output_reads": 1})
+    run = noxcli("run", workflow, "--detach").text.strip()
+    done = noxcli("fetch-output", run, "--wait", "--json", environ={"NOXCLI_STATE_DIR": "elsewhere"})
+    assert (done.code, done.json["output"]) == (0, {"A": "x"})
+    assert f"/v1/workflows/{workflow}/runs/{run}" in [request.path for request in sandbox.requests]
+
+
+@pytest.mark.parametrize("switches", [{"page_limit": 20}, {"page_limit": 5}, {"page_size": 3}])
+def test_pages_of_any_size_are_read_to_the_end(noxcli: Noxcli, plays: Any, switches: dict[str, int]) -> None:
+    workflow = plays(output={"A": "x"}, switches=switches)
+    started = [noxcli("run", workflow, "--detach").text.strip() for _ in range(23)]
+    done = noxcli("runs", workflow, "--limit", "23", "--json")
+    assert [run["id"] for run in done.json["runs"]] == started[::-1]
+
+
+@pytest.mark.parametrize(("switch", "keys"), [("number", ["A", "A (2)"]), ("last", ["A"]), ("first", ["A"])])
+def test_outputs_of_the_same_label_are_delivered_as_the_server_keys_them(
+    noxcli: Noxcli, plays: Any, switch: str, keys: list[str]
+) -> None:
+    nodes = [Node(f"{name} A", "OutputNode", {"label": "A", "type": "String"}) for name in ("first", "last")]
+    output = {node.name: node.name for node in nodes}
+    done = noxcli("run", plays(nodes=nodes, output=output, switches={"duplicate_labels": switch}), "--json")
+    assert (done.code, sorted(done.json["output"])) == (0, keys)
+    assert switch == "number" or done.json["output"] == {"A": f"{switch} A"}
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("left", [0, 1, 49])
+def test_a_text_is_whole_wherever_and_however_it_is_cut(noxcli: Noxcli, plays: Any, left: int, *, nested: bool) -> None:
+    switches = {"preview_limit": 50, "preview_characters": left, "nested_previews": nested}
+    output = {"A": LONG, "B": {"inner": [LONG, 1]}}
+    done = noxcli("run", plays(output=output, switches=switches), "--json")
+    assert (done.code, done.json["output"], done.json["complete"]) == (0, output, True)
+
+
+@pytest.mark.parametrize("form", ["spot", "spot_path", "https"])
+def test_a_file_is_fetched_whatever_its_address(noxcli: Noxcli, plays: Any, form: str, tmp_path: Any) -> None:
+    workflow = plays(output={"Table": File("a b.csv", b"1,2\n")}, switches={"file_uri": form})
+    assert noxcli("run", workflow, "--output-dir", str(tmp_path / "out"), "--quiet").code == 0
+    assert (tmp_path / "out" / "Table.csv").read_bytes() == b"1,2\n"
+
+
+@pytest.mark.parametrize("form", ["summary", "record"])
+def test_either_form_of_a_callback_leaves_the_verdict_to_the_record(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
+) -> None:
+    workflow = plays(output={"A": "x"}, switches={"callback_body": form})
+    assert noxcli("run", workflow, "--callback-url", f"{sandbox.url}/nowhere", "--quiet").code == 0
+    (run,) = sandbox.runs(workflow)
+    assert run.body["callback_url"] == f"{sandbox.url}/nowhere"
+
+
+def asked(noxcli: Noxcli, plays: Any, sandbox: Sandbox, **switches: Any) -> list[str]:
+    """What run, wait and fetch-output ask the server for."""
+    workflow = plays(nodes=[output_node("A")], output={"A": "x"}, switches=switches)
+    run = noxcli("run", workflow, "--json").json["run"]["id"]
+    assert noxcli("wait", run).code == noxcli("fetch-output", run).code == 0
+    return [f"{request.method} {request.path}" for request in sandbox.requests]
+
+
+def test_no_run_is_started_by_the_call_that_blocks(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    switches = {"sync_limit_seconds": 0.0, "sync_limit_status": 504, "sync_failure_status": 400}
+    assert not [each for each in asked(noxcli, plays, sandbox, **switches) if "/sync" in each]
+
+
+def test_no_record_is_asked_for_in_part(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    found = asked(noxcli, plays, sandbox, output_ids="node_id::name", output_only_form="bare")
+    assert not [each for each in found if "output_only" in each or "use_output_ids" in each]
