@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their target, flushed, renamed."""
+"""Files that appear complete or not at all: written next to their target, flushed, renamed."""
 
 import os
 import stat
@@ -26,7 +26,7 @@ class Saved:
 
 
 def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
-    """Make the directory that the user named, prove that it can be written to, and return it open.
+    """Create the directory that the user named, check that it is writable, and return it open.
 
     Raises Undelivered with the reason.
     """
@@ -51,12 +51,12 @@ def check_writable(directory: Path) -> None:
 
 
 def check_target(target: Path, option: str) -> None:
-    """Find out before anything is started that the file, which `option` names, could not be written at the end.
+    """Check, before anything is started, that the file which `option` names can be written at the end.
 
     Raises UsageProblem with the reason.
     """
     try:
-        # /dev/stdout leads to a regular file where it is redirected, and the link itself would be replaced.
+        # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link itself.
         fits = not is_device(target) and _may_be_file(target)
         if fits:
             check_writable(target.parent)
@@ -68,10 +68,10 @@ def check_target(target: Path, option: str) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside `target` that takes its place when the block ends; a link there is replaced, not followed.
+    """Open a file next to `target` that replaces it when the block ends; a link there is replaced, not followed.
 
-    Its directory is made. Raises Undelivered where the disk won't have it, and what the block raises; either way no
-    part is left behind.
+    Its directory is made. Raises Undelivered if writing fails, and what the block raises; either way no partial file
+    remains.
     """
     try:
         place = Place.named(target.parent, make=True)
@@ -83,7 +83,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
-    """Do the same in a directory that is open already."""
+    """Do the same in a directory that is already open."""
     try:
         with place.replacing(name) as file:
             yield file
@@ -92,9 +92,9 @@ def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
 
 
 def save(target: Path, pieces: Iterable[bytes]) -> Saved:
-    """Write the pieces to `target`, whole or not at all, in constant memory.
+    """Write the pieces to `target`, completely or not at all, in constant memory.
 
-    Raises Undelivered where the disk won't have it, and what `pieces` raises.
+    Raises Undelivered if writing fails, and what `pieces` raises.
     """
     digest, size = new_digest(), 0
     with replacing(target) as file:
@@ -106,7 +106,7 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
 
 
 def put_privately(target: Path, content: bytes) -> None:
-    """Write a small file of noxcli's own, for its user alone; its directory is made. Raises OSError."""
+    """Write a small file of noxcli's own, readable by its user only, and create its directory. Raises OSError."""
     with (
         Place.named(target.parent, make=True, mode=0o700) as place,
         place.replacing(target.name, 0o600, durable=False) as file,
@@ -140,8 +140,8 @@ def _unwritable(directory: Path, error: OSError) -> Undelivered:
 
 
 def new_digest() -> "hashlib._Hash":
-    """Return a SHA-256 to be fed."""
-    import hashlib  # loads OpenSSL, which commands that write nothing can do without
+    """Return a SHA-256 object to update."""
+    import hashlib  # loads OpenSSL, which commands that write nothing do not need
 
     return hashlib.sha256()
 
@@ -154,5 +154,5 @@ def umask() -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the system says of a file, or of a path that is none."""
+    """Return the system's reason about a file, or why a path is not a file."""
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

@@ -73,7 +73,7 @@ class Context:
 
     @property
     def writes_text(self) -> bool:
-        """True where stdout is for eyes and simple pipes, not for parsers."""
+        """True if stdout is for eyes and simple pipes, not for parsers."""
         return self.format in {Format.TEXT, Format.CONTENT}
 
     def open(self, settings: "Settings", connect_timeout: float) -> "NoxusApi":
@@ -149,7 +149,7 @@ class Context:
             self.cache.aliases(self.configured.aliases)
 
     def stops_runs(self, on_interrupt: str | None) -> bool:
-        """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
+        """True if a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
 
     def noted_run(self, text: str) -> tuple[str, str] | None:
@@ -244,7 +244,7 @@ class Context:
     def conclude(self, exit_code: ExitCode) -> None:
         """Write the result where the format promises one and it is not there yet, whatever the ending.
 
-        Raises Unfitting where the query can't be applied to it; as Terminal.write.
+        Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
         if self._concluded:
             return
@@ -277,7 +277,7 @@ class Context:
     def write_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the one document of a command that has one of its own.
 
-        Raises Unfitting where the query can't be applied to it; as Terminal.write.
+        Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
         self._print(document, indent)
         self._concluded = True

@@ -81,8 +81,8 @@ def deliver(
     """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
-    Raises Undelivered where not all of it could be had or written, after delivering the rest, and then NotAsAsserted
-    where it is not as --assert demands.
+    Raises Undelivered if not all of it could be had or written, after delivering the rest, and then NotAsAsserted
+    if it is not as --assert demands.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
@@ -151,7 +151,7 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
 
 
 def _only(output: Any) -> Any:
-    """Return the output's only value, None where it has several; an output that is no object is its own."""
+    """Return the output's only value, None if it has several; an output that is no object is its own."""
     if not isinstance(output, dict) or is_preview(output):
         return output
     return next(iter(output.values())) if len(output) == 1 else None

@@ -28,7 +28,7 @@ def until_failed(bursts: Iterable[Burst], progress: Progress, clock: Clock) -> I
 
 
 def failed_node(progress: Progress) -> Node | None:
-    """Return the first node that has failed, None where there is none."""
+    """Return the first node that has failed, None if there is none."""
     return next((node for node in progress.nodes.values() if node.failed), None)
 
 

@@ -403,7 +403,7 @@ def _worked(
 ) -> NoxError | None:
     """Work off the rows, and tell of each; return what cut that off.
 
-    Raises ReaderGone and Unwritten where stdout takes no more.
+    Raises ReaderGone and Unwritten if stdout takes no more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)

@@ -132,7 +132,7 @@ def wait(
 
 
 def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
-    """Return what --for asks for. Raises UsageProblem where it can't be told, or goes with no other option."""
+    """Return what --for asks for. Raises UsageProblem if it can't be told, or goes with no other option."""
     if leaving.conditions and reporting.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
     return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
@@ -278,7 +278,7 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
 
 
 def _may_be_a_slip(one: _Waited, error: NoxError) -> bool:
-    """True where a run that was read before is refused for the first time; the key alone is refused for good."""
+    """True if a run that was read before is refused for the first time; the key alone is refused for good."""
     return one.outcome.run is not None and not one.denied and error.http_status != 401
 
 

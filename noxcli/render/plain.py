@@ -1,4 +1,4 @@
-"""Progress for logs: a line with the time for each change, and nothing where nothing changes."""
+"""Progress for logs: a line with the time for each change, and nothing if nothing changes."""
 
 from collections.abc import Sequence
 from datetime import datetime
