@@ -50,6 +50,7 @@ from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.doubt import SETTLING, Finding
 from noxcli.runs.start import brief, lost_by_gateway
+from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
@@ -120,6 +121,12 @@ class Engine:
             if not goes_on:
                 return
 
+    def is_done(self) -> bool:
+        """True where no row is left; to be asked when nothing is started any more, since it may use up a row."""
+        if self.going or self._starting or self._doubts or self._again:
+            return False
+        return self._source.next() is None and self._source.exhausted
+
     def close(self) -> None:
         """Let go of what is open."""
         self._bell.close()
@@ -135,6 +142,27 @@ class Engine:
         end = time.monotonic() + within
         while self._starting and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
+
+    def look_once_more(self, within: float) -> None:
+        """Read all records of rows that still go on, for so many seconds at most: a run that has ended has its verdict.
+
+        To be called once nothing is started any more.
+        """
+        end = time.monotonic() + within
+        while any(map(self._is_looked_at, self.going)) and time.monotonic() < end - within / 2:
+            self._take_news(SHORT_TICK)
+        left = max(0.0, end - time.monotonic())
+        going = [each for number, each in self.going.items() if self._lookout.waits(number)]
+        looks = [partial(self._calls.look_last, each, left) for each in going]
+        for news, _ in run_all_within(left, looks, MOST_THREADS):
+            if isinstance(news, Failed):  # there is no time to ask why
+                error = verdict_of(news.run)
+                self._finish(news.row, Outcome(run=news.run, confirmed=True, phase=Phase.RUN, error=error))
+            elif isinstance(news, Over | Looked):
+                self._take(news)
+
+    def _is_looked_at(self, number: int) -> bool:
+        return not (self._lookout.waits(number) or number in self._failing)
 
     def to_stop(self) -> list[Run]:
         """Return the runs that may be stopped, once the journal says that noxcli itself does so; none if it can't."""

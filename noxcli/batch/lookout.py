@@ -115,6 +115,10 @@ class Lookout:
                 taken.append(number)
         return taken
 
+    def waits(self, number: int) -> bool:
+        """True where the row's run is going to be looked at; false where somebody is at it, or nobody will be."""
+        return number in self._next
+
     def until_due(self, most: float) -> float:
         """Return the seconds until the next look, `most` at most."""
         return min(most, max(0.0, self._due[0][0] - time.monotonic())) if self._due else most
