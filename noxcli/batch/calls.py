@@ -11,6 +11,7 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
+from noxcli.batch.watch import Listening, Rang
 from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
 from noxcli.outputs.expand import require_whole
@@ -81,21 +82,6 @@ class Looked:
     row: Row
     run: Run | None = None
     trouble: NoxError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """A row's event stream is open, or can't be had."""
-
-    number: int
-    line: Audible | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rang:
-    """A row's event stream told an end, or broke."""
-
-    number: int
 
 
 News = RowStarted | Over | Failed | Doubted | Unsent | Looked | Listening | Rang
