@@ -169,7 +169,7 @@ __noxcli_value() { # VERB OPTION
         run:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | inspect:--profile | report:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile | probe:--profile)
             kind=profile offered=() ;;
         runs:--status)
-            kind=other offered=(awaiting_human_feedback completed failed queued running stopped) ;;
+            kind=other offered=(awaiting_human_feedback completed failed paused queued running stopped) ;;
         batch:--input-format)
             kind=other offered=(jsonl csv tsv) ;;
         batch:--shard)

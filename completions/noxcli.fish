@@ -292,7 +292,7 @@ complete -c noxcli -n '__noxcli_in inspect workflows versions runs config doctor
 complete -c noxcli -n '__noxcli_in report' -l output -s o -r -F -d 'Write the page to FILE; - is stdout'
 complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List at most N'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
-complete -c noxcli -n '__noxcli_in runs' -l status -x -a 'awaiting_human_feedback completed failed queued running stopped' -d 'List only runs in this status; repeatable'
+complete -c noxcli -n '__noxcli_in runs' -l status -x -a 'awaiting_human_feedback completed failed paused queued running stopped' -d 'List only runs in this status; repeatable'
 complete -c noxcli -n '__noxcli_in runs' -l since -x -d 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'
 complete -c noxcli -n '__noxcli_in batch' -l input-format -x -a 'jsonl csv tsv' -d 'Read FILE as this format. [default: by its name, else jsonl]'
 complete -c noxcli -n '__noxcli_in batch' -l column -x -d 'Read a column as files to upload (KEY@) or as JSON (KEY:=)'

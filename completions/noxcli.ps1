@@ -400,7 +400,7 @@ function __noxcli_verbs {
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'queued', 'running', 'stopped') }
+                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'paused', 'queued', 'running', 'stopped') }
                 @{ Names = @('--since'); Help = 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'; Kind = 'other'; Words = @() }
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }

@@ -6,7 +6,7 @@ import pytest
 
 from noxcli.sandbox.scenario import File, Node, input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_runs
+from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli, QuickClock
 
@@ -19,6 +19,70 @@ def test_events_without_data_are_passed_on(noxcli: Noxcli, plays: Any, sandbox: 
     (run,) = sandbox.runs(workflow)
     assert (done.code, done.events) == (0, run.events)
     assert None in [event["data"] for event in done.events]
+
+
+@pytest.mark.parametrize("status", ["401", "403"])
+def test_a_wrong_key_is_told_as_one_whatever_the_status(noxcli: Noxcli, plays: Any, status: str) -> None:
+    workflow = plays(output={"A": "x"}, switches={"key_refusal": status})
+    done = noxcli("run", workflow, environ={"NOXUS_API_KEY": "wrong"})
+    assert (done.code, done.out) == (4, b"")
+    assert f"answered {status}" in done.err
+    assert "for this host?" in done.err
+
+
+@pytest.mark.parametrize("form", ["detail", "list", "message", "error", "empty", "html"])
+def test_an_error_is_one_line_with_its_code_in_any_form(noxcli: Noxcli, plays: Any, form: str) -> None:
+    workflow = plays(output={"A": "x"}, switches={"error_body": form, "unknown_input": "422"})
+    nowhere = f"{workflow}/00000000-0000-4000-8000-000000000000"
+    for argv, code in (
+        (("run", workflow, "Nope=1", "--no-check"), 2),
+        (("fetch-output", nowhere), 5),
+    ):
+        done = noxcli(*argv)
+        assert (done.code, len(done.err.splitlines())) == (code, 1), done.err
+        assert ("<" in done.err) is False
+    told = {"html": "Unprocessable", "empty": "answered 422"}.get(form, "Nope")
+    assert told in noxcli("run", workflow, "Nope=1", "--no-check").err
+
+
+@pytest.mark.parametrize("words", ["plain", "upper", "synonym", "foreign"])
+def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays: Any, words: str) -> None:
+    script = [*node_runs("Read"), *node_fails("Write", "no luck")]
+    switches = {"node_words": words, "failed_nodes": "left_out"}
+    done = noxcli("run", plays(script=script, status="failed", switches=switches), "--json")
+    nodes = {node["name"]: node["status"] for node in done.json["nodes"]}
+    assert (done.code, "at 'Write': no luck" in done.err) == (1, True)
+    assert nodes["Write"] == {"synonym": "errored"}.get(words, "failed")
+    assert nodes["Read"] == {"synonym": "succeeded", "foreign": "executed"}.get(words, "completed")
+
+
+@pytest.mark.parametrize("form", ["entries", "lines", "text", "object", "flat"])
+@pytest.mark.parametrize("progress", ["status", "word", "percent", "none"])
+def test_the_reason_is_found_in_logs_of_each_form(noxcli: Noxcli, plays: Any, form: str, progress: str) -> None:
+    switches = {"run_logs": form, "failure_detail": "run_logs", "node_progress": progress}
+    done = noxcli(
+        "run", plays(script=node_fails("Write", "no luck"), status="failed", switches=switches), "--no-stream"
+    )
+    assert done.code == 1
+    assert "at 'Write'" in done.err
+    assert "no luck" in done.err
+
+
+@pytest.mark.parametrize("form", ["content", "ndjson"])
+def test_a_stream_that_starts_late_costs_no_output_and_no_order(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
+) -> None:
+    script = [*node_runs("Read", ["a", "b"]), Sleep(2000), *node_runs("Write", ["c", "d"])]
+    workflow = plays(script=script, output={"A": "x"}, switches={"stream_start": "new"})
+    done = noxcli("run", workflow, "--format", form)
+    (run,) = sandbox.runs(workflow)
+    assert done.code == 0
+    if form == "content":
+        assert done.text.endswith("cd")
+    else:
+        assert done.lines[-1]["data"]["output"] == {"A": "x"}
+        assert done.events == run.events[-len(done.events) :]
+        assert 3 < len(done.events) < len(run.events)
 
 
 def test_a_start_that_a_gateway_passed_on_is_not_sent_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

@@ -14,7 +14,7 @@ from noxcli.batch.rows import Row
 from noxcli.batch.watch import Listening, Rang
 from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
-from noxcli.outputs.expand import require_whole
+from noxcli.outputs.delivered import require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.record import JUST_STARTED
 from noxcli.runs.start import ServerTime, surely_nothing_started

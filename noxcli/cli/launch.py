@@ -1,7 +1,7 @@
 """What `run` and `rerun` do once their command line is read: one run, from its inputs to its output."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +16,26 @@ from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import checked, chosen_version, given_inputs, require_time, show_request, stored
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
+from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
-from noxcli.runs.doubt import KnownStarts
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.start import Moment, Wanted, start_run
 from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.signals import Interrupted
-from noxcli.state.statefile import State, write_state
 from noxcli.timing import Deadline, parse_time
 
 if TYPE_CHECKING:
     from noxcli.cli.once import Once
+    from noxcli.runs.doubt import KnownStarts
 
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Asked:
     """The command line of one start; times are in seconds."""
 
@@ -84,7 +84,7 @@ def check_targets(asked: Asked, into: Destination | None) -> None:
         check_target(Path(asked.state_file), "--state-file")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Start:
     """One start with all that it needs; `known` is the workflow as far as it was read."""
 
@@ -172,8 +172,10 @@ class Start:
         _note_for_others(context, run)
         context.way_back = context.line_to_stream(run.id)
 
-    def _recall(self, _: Collection[str]) -> KnownStarts:
+    def _recall(self, _: Collection[str]) -> "KnownStarts":
         """Return what this user's history knows of earlier runs."""
+        from noxcli.runs.doubt import KnownStarts  # loaded with --once, or the first doubt
+
         known = KnownStarts()
         context = self.call.context
         for run in context.history.earlier(context.base_url, self.found.id):
@@ -225,6 +227,8 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
     if state_file is not None:
+        from noxcli.state.statefile import State, write_state  # loaded with --state-file alone
+
         try:
             mask = context.terminal.mask
             write_state(Path(state_file), State(mask(started.id), mask(started.workflow_id), context.base_url))

@@ -8,13 +8,15 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.follow import explainer
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.models import Finished, Run
-from noxcli.outputs.expand import complete_inline, is_complete, require_whole
+from noxcli.outputs.delivered import is_complete, require_whole
+from noxcli.outputs.expand import complete_inline
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
@@ -41,7 +43,7 @@ Iteration = Annotated[
 Logs = Annotated[bool, typer.Option("--logs", help="Print the run's logs.")]
 
 
-@group
+@fixed
 class Shown:
     """Which part of the run is shown."""
 

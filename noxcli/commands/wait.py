@@ -12,7 +12,7 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.until import how_far, read_conditions, wait_until
@@ -26,6 +26,7 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
 from noxcli.render.playing import play
@@ -61,7 +62,7 @@ Conditions = Annotated[
 ]
 
 
-@group
+@fixed
 class Leaving:
     """When the wait is over, apart from the end of all runs."""
 
@@ -124,7 +125,7 @@ def wait(
 
 
 def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
-    """Return what --for asks for. Raises UsageProblem where it can't be told, or goes with no other option."""
+    """Return what --for asks for. Raises UsageProblem if it can't be told, or goes with no other option."""
     if leaving.conditions and reporting.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
     return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
@@ -318,7 +319,7 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
 
 
 def _may_be_a_slip(one: _Waited, error: NoxError) -> bool:
-    """True where a run that was read before is refused for the first time; the key alone is refused for good."""
+    """True if a run that was read before is refused for the first time; the key alone is refused for good."""
     return one.outcome.run is not None and not one.denied and error.http_status != 401
 
 

@@ -24,6 +24,14 @@ ACCESS_FACTS = (
         tests=("config/test_settings.py::test_a_key_may_have_any_form",),
     ),
     ApiFact(
+        name="bad_key",
+        statement="a wrong or missing key gets 401",
+        source=from_sdk("errors.py", 68, 69, "the API key is missing or invalid"),
+        left_open="403 instead, as frameworks answer to a missing header",
+        switches=("key_refusal",),
+        tests=("test_alternatives.py::test_a_wrong_key_is_told_as_one_whatever_the_status",),
+    ),
+    ApiFact(
         name="missing_permission",
         statement="a key that may not do something gets 403",
         source=from_sdk("errors.py", 72, 73, "the API key lacks permission for this resource"),
@@ -33,8 +41,12 @@ ACCESS_FACTS = (
         name="errors",
         statement="an error is an object with detail",
         source=from_sdk("errors.py", 109, 110, '("detail", "message", "error")'),
-        left_open="the texts, and what gateways answer",
-        tests=("api/test_client.py::test_an_error_body_becomes_one_readable_line",),
+        left_open="the texts, other forms, and what gateways answer",
+        switches=("error_body",),
+        tests=(
+            "api/test_client.py::test_an_error_body_becomes_one_readable_line",
+            "test_alternatives.py::test_an_error_is_one_line_with_its_code_in_any_form",
+        ),
     ),
     ApiFact(
         name="request_ids",

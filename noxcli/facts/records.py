@@ -59,6 +59,17 @@ RECORD_FACTS = (
         tests=(_CHAOS, "commands/test_wait_for.py::test_a_node_that_is_only_listed_as_executed_may_have_failed"),
     ),
     ApiFact(
+        name="run_logs",
+        statement="run_logs is an object",
+        source=from_docs(_RECORD),
+        left_open="what is in it: anything that says that something failed is searched for",
+        switches=("run_logs",),
+        tests=(
+            "runs/test_reasons.py::test_run_logs_of_any_shape",
+            "test_alternatives.py::test_the_reason_is_found_in_logs_of_each_form",
+        ),
+    ),
+    ApiFact(
         name="record_inputs",
         statement="a record has the inputs under the keys of the start",
         source=assumed("samples of the docs do"),

@@ -58,6 +58,14 @@ STREAM_FACTS = (
         tests=(_CHAOS, "runs/test_pieces.py::test_repeating_pieces_are_printed_once"),
     ),
     ApiFact(
+        name="node_words",
+        statement="a node's status is a word",
+        source=from_docs(_EVENTS),
+        left_open="which words: usual ones are known in any case, others are shown as they are",
+        switches=("node_words",),
+        tests=("test_alternatives.py::test_nodes_are_told_apart_in_whatever_words_are_known",),
+    ),
+    ApiFact(
         name="end",
         statement="a content event with workflow_status completed or failed ends a stream",
         source=from_docs(_EVENTS),
@@ -83,6 +91,14 @@ STREAM_FACTS = (
             _CHAOS,
             "commands/test_stream.py::test_a_stream_of_an_ended_run_that_stays_silent_is_a_gap",
         ),
+    ),
+    ApiFact(
+        name="stream_start",
+        statement="a stream without a cursor starts with the first event",
+        source=assumed("the docs promise every event, and the stream is opened after the start"),
+        left_open="whether it starts with the next event instead, while the run goes on",
+        switches=("stream_start",),
+        tests=("test_alternatives.py::test_a_stream_that_starts_late_costs_no_output_and_no_order",),
     ),
     ApiFact(
         name="cursors",

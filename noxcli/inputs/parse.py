@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 from typing import Any
 
 from noxcli.errors import UsageProblem
+from noxcli.fixed import fixed
 from noxcli.inputs.secrets import read_secret
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
@@ -18,10 +19,10 @@ OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
 MARK = "\ufeff"  # editors on Windows write it before JSON
 DEEPEST_INPUT = 500  # levels: what any thread of any Python can parse, compare and send
-STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+STRING_OR_BRACKET = r'(?s)"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]'
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Inputs:
     """The input object, in which an Upload stands for each file that is still to be stored.
 
@@ -128,11 +129,11 @@ def parse_json(text: str, what: str) -> Any:
 
 
 def _is_deeper(text: str, most: int) -> bool:
-    """True where the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
+    """True if the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
     if text.count("[") + text.count("{") <= most:
         return False
     depth = 0
-    for match in STRING_OR_BRACKET.finditer(text):
+    for match in re.finditer(STRING_OR_BRACKET, text):
         mark = text[match.start()]
         depth += (mark in "[{") - (mark in "]}")
         if depth > most:

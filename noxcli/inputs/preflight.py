@@ -34,7 +34,7 @@ MENDS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Checked:
     """Inputs that can be sent; `notes` tell what was made of them, `warnings` what may surprise."""
 

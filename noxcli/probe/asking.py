@@ -35,6 +35,7 @@ class Asker:
         self.sent = 0
         self.refusals: list[RawAnswer] = []
         self.answers: list[RawAnswer] = []
+        self.errors: list[RawAnswer] = []  # of those whose bodies were read
         self._api = api
         self._most = most
         self._last = float("-inf")
@@ -63,6 +64,8 @@ class Asker:
             answer = self._api.ask_raw(request)
             if request.reads:
                 self.answers.append(answer)
+            if request.reads and answer.status >= 400:
+                self.errors.append(answer)
             if answer.status != 429:
                 break
             self._wait_out(answer)

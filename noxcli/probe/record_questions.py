@@ -44,22 +44,10 @@ def _early_output(e: Evidence) -> Seen | None:
 
 
 def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
-    """Return a part of a record's progress_details, empty where there is none of that kind."""
+    """Return a part of a record's progress_details, empty if there is none of that kind."""
     details = record.get("progress_details") if record else None
     value = details.get(key) if isinstance(details, dict) else None
     return value if isinstance(value, kind) else kind()
-
-
-def _node_progress(e: Evidence) -> Seen | None:
-    """Tell whether per_node_progress has the status of each node."""
-    run = e.ended
-    if run is None or not _details(run.record, "executed_nodes", list):
-        return None
-    nodes = _details(run.record, "per_node_progress", dict)
-    if not nodes:
-        return Seen("nothing", "none", _RECORD)
-    told = all(isinstance(node, dict) and isinstance(node.get("status"), str) for node in nodes.values())
-    return Seen("the status of each node" if told else "something else", "status" if told else None, _RECORD)
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
@@ -139,7 +127,7 @@ def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]
 
 
 def _form(key: str, nodes: Any, end: str) -> str | None:
-    """Return the form of a key: which way it means one of the nodes; None where two ways are alike, or it is none."""
+    """Return the form of a key: which way it means one of the nodes; None if two ways are alike, or it is none."""
     forms = set()
     for node in nodes:
         names = node.connectors if isinstance(node, InputNode) else (end,)
@@ -199,7 +187,7 @@ def _preview_characters(e: Evidence) -> Seen | None:
 
 
 def _nested_previews(e: Evidence) -> Seen | None:
-    """Tell whether texts inside of lists and objects are cut."""
+    """Tell whether texts inside lists and objects are cut."""
     deep = [depth for depth, _ in _previews(dict(e.ended.output)) if depth > 1] if e.ended else []
     return Seen("yes", True, _RECORD) if deep else None
 
@@ -453,7 +441,6 @@ _COMPLETED = "needs a completed run with outputs"
 RECORD_QUESTIONS = (
     Question("create_status", "status of the answer to a start", _create_status, _OWN),
     Question("early_output", "output before the end", _early_output, f"{_OWN}, and an output that is there early"),
-    Question("node_progress", "per_node_progress", _node_progress, _ENDED),
     Question("stale_reads", "lag of the record", _stale_reads, _OWN),
     Question("late_output_reads", "lag of the output", _late_output_reads, _OWN),
     Question("look_up", "look-up by run id alone", _look_up, _ENDED),

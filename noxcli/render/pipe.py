@@ -12,7 +12,7 @@ from noxcli.query import Query, as_line
 from noxcli.render.base import Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
-from noxcli.runs.progress import ENDED, Step
+from noxcli.runs.progress import ENDED, Step, plain_status
 
 
 class _Pipe(Plainly):
@@ -41,7 +41,7 @@ class Content(_Pipe):
         node_id, text, status = data.get("id"), data.get("content"), data.get("status")
         said = self._nodes.setdefault(node_id if isinstance(node_id, str) else None, Pieces())
         new = said.take(text, expected=self._repeating) if isinstance(text, str) else ""
-        if isinstance(status, str) and status in ENDED:
+        if isinstance(status, str) and plain_status(status) in ENDED:
             new += said.end()
         if said.repeating and not self._repeating:
             self._repeating = True
@@ -64,7 +64,7 @@ class EventDocuments:
         self._mask = mask
 
     def of(self, update: Update) -> dict[str, Any] | None:
-        """Return the update's document, None where the result alone tells of it."""
+        """Return the update's document, None if the result alone tells of it."""
         match update:
             case RunEvent(type=kind, data=data, redis_id=redis_id):
                 return self._numbered(kind, data, redis_id, update.is_terminal)
@@ -104,7 +104,7 @@ class Ndjson(_Pipe):
     """One event a line. What arrived together is written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
-        """With a `query`, print what it finds in each event, and nothing where that is null or does not fit."""
+        """With a `query`, print what it finds in each event, and nothing if that is null or does not fit."""
         super().__init__(terminal)
         self.documents = EventDocuments(terminal.mask)
         self._query = query

@@ -52,7 +52,7 @@ def _heading(look: Look, key: str, columns: int) -> Line:
 
 
 def _fitting(value: str, columns: int, rows: int) -> tuple[Sequence[str], str]:
-    """Return the lines of a value that fit into so many rows, and what is left out: "" where nothing is."""
+    """Return the lines of a value that fit into so many rows, and what is left out: "" if nothing is."""
     lines = value.removesuffix("\n").split("\n")
     shown: list[str] = []
     # A value may have millions of lines, or of characters in one: only what may be seen is made harmless.

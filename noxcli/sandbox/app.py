@@ -1,9 +1,12 @@
 """The API as one ASGI application: its paths, and what all answers have in common."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -12,8 +15,9 @@ from noxcli.sandbox.answers import Json
 from noxcli.sandbox.connections import Connections
 from noxcli.sandbox.door import Door
 from noxcli.sandbox.errors import ApiError
-from noxcli.sandbox.guard import RateLimit, guarded
+from noxcli.sandbox.guard import RateLimit, guarded, switches_for
 from noxcli.sandbox.recording import Recording
+from noxcli.sandbox.wording import error_body
 from noxcli.sandbox.workspace import Workspace
 
 ROUTES = [
@@ -50,12 +54,19 @@ def build(workspace: Workspace, connections: Connections) -> ASGIApp:
     return Recording(Door(app), workspace.requests)
 
 
-async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return Json({"detail": error.detail}, error.status, error.headers)
+    return _error(request, error.status, error.detail, error.headers)
 
 
-async def _not_served(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _not_served(request: Request, error: Exception) -> Response:
     """Paths and methods that do not exist, and bodies that the form parser gives up on."""
     assert isinstance(error, HTTPException)
-    return Json({"detail": error.detail}, error.status_code, error.headers)
+    return _error(request, error.status_code, error.detail, error.headers or {})
+
+
+def _error(request: Request, status: int, detail: Any, headers: Mapping[str, str]) -> Response:
+    body = error_body(status, detail, switches_for(request))
+    if body is None:
+        return Response(status_code=status, headers=dict(headers))
+    return (HTMLResponse if isinstance(body, str) else Json)(body, status, dict(headers))

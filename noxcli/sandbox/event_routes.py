@@ -51,7 +51,8 @@ def _start(run: Run, cursor: str | None) -> int:
             raise ApiError(int(run.switches.on_unknown_cursor), "Unknown or expired cursor")
         return oldest
     if place is None:
-        return oldest
+        from_now = run.switches.stream_start == "new" and not run.over.is_set()
+        return len(run.log) if from_now else oldest
     return place if run.switches.cursor_inclusive else place + 1
 
 

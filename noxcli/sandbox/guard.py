@@ -56,7 +56,7 @@ def authenticate(request: Request, workspace: Workspace, *, running: bool) -> No
     key = request.headers.get("x-api-key", "").encode()
     limited = compare_digest(key, workspace.limited_key.encode())
     if not limited and not compare_digest(key, workspace.key.encode()):
-        raise ApiError(401, "Invalid or missing API key")
+        raise ApiError(int(switches_for(request).key_refusal), "Invalid or missing API key")
     if limited and running:
         raise ApiError(403, "API key lacks permission: flows_run")
 
@@ -88,6 +88,13 @@ def _retry_after(switches: Switches) -> dict[str, str]:
     # A date has whole seconds only; rounded down, the client would retry too early.
     when = datetime.now(UTC) + timedelta(seconds=seconds + 1)
     return {"Retry-After": format_datetime(when, usegmt=True)}
+
+
+def switches_for(request: Request) -> Switches:
+    """The switches that decide about this request: those of its workflow, or of the whole server."""
+    workspace = workspace_of(request)
+    owner = _owner(request, workspace)
+    return owner.switches if owner else workspace.switches
 
 
 def _owner(request: Request, workspace: Workspace) -> Workflow | None:

@@ -17,7 +17,7 @@ _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
 
 def flag(request: Request, name: str) -> bool:
-    """A boolean of the query, false where it is missing."""
+    """A boolean of the query, false if it is missing."""
     text = request.query_params.get(name, "false").lower()
     if text not in _TRUE + _FALSE:
         raise Invalid(["query", name], "Input should be a valid boolean, unable to interpret input", "bool_parsing")

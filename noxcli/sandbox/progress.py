@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from noxcli.sandbox import wording
 from noxcli.sandbox.graph import Graph
+from noxcli.sandbox.switches import Switches
 
 DONE = ("completed", "failed", "skipped")
 
@@ -56,9 +58,9 @@ class Progress:
         """Nodes that neither ended nor were skipped, in order."""
         return [node_id for node_id in self._order if self.statuses.get(node_id) not in DONE]
 
-    def details(self, *, failed_as_executed: bool = True) -> dict[str, Any]:
+    def details(self, switches: Switches) -> dict[str, Any]:
         """The `progress_details` object. The values under per_node_progress and run_logs are a guess."""
-        executed = ("completed", "failed") if failed_as_executed else ("completed",)
+        executed = ("completed", "failed") if switches.failed_nodes == "executed" else ("completed",)
 
         def having(*wanted: str) -> list[str]:
             return [node_id for node_id in self._order if self.statuses.get(node_id) in wanted]
@@ -71,10 +73,8 @@ class Progress:
             ],
             "skipped_nodes": having("skipped"),
             "error_handler_nodes": [],
-            "per_node_progress": {
-                node_id: {"name": self._names[node_id], "status": status} for node_id, status in self.statuses.items()
-            },
+            "per_node_progress": wording.node_progress(self.statuses, self._names, switches),
             "per_edge_progress": {},
             "subflow_executions": {},
-            "run_logs": dict(self.logs),
+            "run_logs": wording.run_logs(self.logs, switches),
         }

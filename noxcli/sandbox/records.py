@@ -7,6 +7,7 @@ from noxcli.sandbox.definition import GROUP_ID, workflow_record
 from noxcli.sandbox.inputs import keyed_input
 from noxcli.sandbox.outputs import keyed
 from noxcli.sandbox.run import Run
+from noxcli.sandbox.wording import node_word
 
 
 def stamp(moment: datetime | None, form: str) -> str | None:
@@ -96,7 +97,7 @@ def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:
         "id": node.id,
         "name": node.name,
         "type": node.type,
-        "status": run.progress.statuses.get(node.id, "pending"),
+        "status": node_word(run.progress.statuses.get(node.id, "pending"), run.switches),
         "inputs": {"input": run.values.get(node.label)} if node.is_input else {},
         "outputs": {"output": values[node.id]} if node.id in values else {},
         "error": error,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from noxcli.sandbox.eventlog import EventLog
 from noxcli.sandbox.progress import Progress
 from noxcli.sandbox.scenario import Node
+from noxcli.sandbox.wording import node_word
 from noxcli.sandbox.workflow import Workflow
 
 TERMINAL = ("completed", "failed", "stopped")
@@ -69,8 +70,7 @@ class Run:
 
     def details(self) -> dict[str, Any]:
         """The `progress_details` object."""
-        details = self.progress.details(failed_as_executed=self.switches.failed_nodes == "executed")
-        return details if self.switches.node_progress == "status" else {**details, "per_node_progress": {}}
+        return self.progress.details(self.switches)
 
     def emit_state(self, **more: Any) -> None:
         """Append a state event that tells the run's present state."""
@@ -80,7 +80,7 @@ class Run:
 
     def emit_content(self, node_id: str, status: str, content: Any = None, **more: Any) -> None:
         """Append a content event of a node."""
-        data: dict[str, Any] = {"id": node_id, "status": status}
+        data: dict[str, Any] = {"id": node_id, "status": node_word(status, self.switches)}
         if content is not None:
             data["content"] = self._piece(node_id, content)
         self.log.append("content", {**data, **more})

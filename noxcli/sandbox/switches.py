@@ -14,6 +14,12 @@ Reaction = Literal["close", "end", "silent"]
 class Switches:
     """How the sandbox decides what is unknown. One set for the server, with overrides per scenario."""
 
+    # Errors
+    key_refusal: Literal["401", "403"] = "401"
+    """The answer to a wrong or missing key."""
+    error_body: Literal["detail", "list", "message", "error", "empty", "html"] = "detail"
+    """What an error says: in `detail` as a text or always as a list, in `message` or `error`, nothing, or a page."""
+
     # The end of the event stream
     on_stopped: Reaction = "close"
     """When a run is stopped: close the stream, announce the end first, or leave the stream open."""
@@ -35,6 +41,8 @@ class Switches:
     """The answer to a cursor that the server does not know."""
     retained_events: int = 0
     """How many of the newest events can be replayed; 0 keeps all. Older cursors count as unknown."""
+    stream_start: Literal["first", "new"] = "first"
+    """Where the stream of a run that goes on starts without a cursor: with its first event, or with the next one."""
     redis_ids: Literal["all", "some", "none"] = "all"
     """Which events have a cursor."""
 
@@ -56,6 +64,8 @@ class Switches:
     # The content of events
     content: Literal["delta", "cumulative"] = "delta"
     """Whether a `content` event has the next piece of a text, or all of it so far."""
+    node_words: Literal["plain", "upper", "synonym", "foreign"] = "plain"
+    """The words for a node's status: `running`, in capitals, `started`, or words that no client can know."""
     null_data: bool = False
     """Whether `state` events have `"data": null`."""
 
@@ -78,8 +88,10 @@ class Switches:
     """The keys of the inputs in a record."""
     failed_nodes: Literal["executed", "left_out"] = "executed"
     """Whether `executed_nodes` includes failed nodes."""
-    node_progress: Literal["status", "none"] = "status"
-    """Whether `per_node_progress` has the status of each node."""
+    node_progress: Literal["status", "word", "percent", "none"] = "status"
+    """What `per_node_progress` has of each node: an object with its status, the status alone, a percentage, nothing."""
+    run_logs: Literal["entries", "lines", "text", "object", "flat"] = "entries"
+    """What `run_logs` has of each node: entries, lines, a text, an object; or the entries of all nodes in one list."""
     timestamps: Literal["z", "naive", "offset"] = "z"
     """How times are written: with `Z`, without a time zone, or with an offset."""
     failure_detail: Literal["everywhere", "content", "run_logs", "data", "none"] = "everywhere"
@@ -130,7 +142,7 @@ class Switches:
     preview_characters: int = 16_000
     """How many characters of it are left, at most `preview_limit`."""
     nested_previews: bool = True
-    """Whether texts inside of lists and objects are cut as well."""
+    """Whether texts inside lists and objects are cut as well."""
 
     # Synchronous runs, stopping and callbacks
     sync_limit_seconds: float = 120.0

@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ from typing import Any, Self
 
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import prepare_directory, put_privately, reason_of
+from noxcli.fixed import fixed
 from noxcli.formats import require_readable
 from noxcli.models import PLAIN_ID, Run, RunEvent
 from noxcli.place import Place
@@ -33,7 +33,7 @@ KEPT_RUNS = 500
 PRUNE_RUNS_AT = 600
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Entry:
     """A run at its start."""
 
@@ -42,7 +42,7 @@ class Entry:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Earlier:
     """A run of one workflow, as far as it helps to find another in the server's list.
 
@@ -118,7 +118,7 @@ class History:
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.
 
-        Raises UsageProblem where a newer noxcli has noted it: the run before it is not the last.
+        Raises UsageProblem if a newer noxcli has noted it: the run before it is not the last.
         """
         with suppress(OSError), self._opened() as place:
             entries = (_entry_in(place, name, host) for name in _newest_first(place))

@@ -184,6 +184,42 @@ def test_all_mistakes_are_told_before_anything_starts(
     assert codes(unchecked)[5] == 2, "only what can't be sent at all is refused"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        (
+            "r.jsonl",
+            '{"$id": "a", "Q": "1"}\n\n{"Q": "2"}\n{"$id": "a", "Q": "3"}\n',
+            ("row 3 (line 4)", "row 1 (line 1)"),
+        ),
+        ("r.jsonl", '{"$id": 7, "Q": "1"}\n{"$id": "7", "Q": "2"}\n', ("row 2 (line 2)", "row 1 (line 1)")),
+        ("r.csv", "$id,Q\nb,1\na,2\nb,3\n", ("row 3 (line 4)", "row 1 (line 2)")),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--no-check"], ["--dry-run"], ["--shard", "1/2"], ["--shard", "2/2"]])
+def test_an_id_belongs_to_one_row(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, name: str, content: str, places: tuple[str, str], more: list[str]
+) -> None:
+    workflow = echoes()
+    Path(name).write_text(content)
+    result = noxcli("batch", workflow, name, *more)
+    assert (result.code, result.text, sandbox.runs(workflow)) == (2, "", [])
+    said = f"{places[0]} has the $id of {places[1]}; nothing was started; give each row an $id of its own\n"
+    assert result.err == f"noxcli: {said}"
+    assert not Path(f"{name}.batch").exists()
+
+
+def test_rows_that_are_finished_may_share_an_id(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    workflow = echoes()
+    noxcli("batch", workflow, write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}))
+    twice = write({"$id": "a", "Q": "1"}, {"$id": "a", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
+    result = noxcli("batch", workflow, twice, "--resume", "--changed-input")
+    assert (result.code, "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in result.err) == (
+        2,
+        True,
+    )
+
+
 def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     result = noxcli("batch", echoes(), write(*[{"q": "x"}] * 50))
     assert "50 of 50 rows are wrong (the first 20 are listed)" in result.err

@@ -184,7 +184,8 @@ def run_failed(stage: Stage, name: str) -> Judge:
         judge.document(document, judge.seen.run, "failed")
         judge.events(oracle.live_events(stage.switches), "failed")
         judge.reason(document["error"]["message"], live=True)
-        judge.expect("Write" in document["error"]["message"], "the node is not named", document["error"]["message"])
+        told, known = document["error"]["message"], oracle.failed_node_is_known(stage.switches)
+        judge.expect(("Write" in told) is known, "the node is not named, or by chance:", told)
     return judge
 
 
@@ -357,8 +358,8 @@ def inspect(stage: Stage, name: str) -> Judge:
         statuses = {node["name"]: node["status"] for node in told["nodes"]}
         if not stage.switches.stale_reads:
             judge.expect(told["run"]["status"] == "completed", told["run"])
-        done = {"executed"} if stage.switches.stale_reads else {"completed"}
-        judge.expect(statuses.get("Write") in done, statuses)
+        done = "executed" if stage.switches.stale_reads else "completed"
+        judge.expect(statuses.get("Write") == done, statuses)
     return judge
 
 
@@ -428,6 +429,25 @@ def unlabelled_input(stage: Stage, name: str) -> Judge:
     judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, f"{key}=hi", "--json", *FOLLOWING))
     if not _refused(judge) and judge.ends(0):
         judge.expect(judge.seen.run.values["bare"] == "hi", judge.seen.run.values)
+    return judge
+
+
+@cell
+def wrong_key(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, "--json", *LIMITS, key="another-key"))
+    if judge.ends(4, runs=0):
+        judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
+        judge.expect(stage.switches.key_refusal in judge.seen.result.err, judge.seen.result.err)
+    return judge
+
+
+@cell
+def run_that_there_is_not(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name)
+    nowhere = f"{workflow}/00000000-0000-4000-8000-000000000000"
+    judge = Judge(stage, stage.call(workflow, "fetch-output", nowhere, "--json", *LIMITS))
+    judge.ends(5, runs=0)
     return judge
 
 

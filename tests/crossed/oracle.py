@@ -59,8 +59,8 @@ def essay_is_cut(switches: Switches) -> bool:
 
 
 def reason_is_known(switches: Switches, *, live: bool) -> bool:
-    """Whether anything that a client can ask tells why a run failed."""
-    replayed = live or switches.on_ended == "replay"
+    """Whether anything that a client can ask tells why a run failed; words that nobody knows mark no failure."""
+    replayed = (live or switches.on_ended == "replay") and switches.node_words != "foreign"
     return {
         "everywhere": True,  # the record's own logs have it
         "run_logs": True,
@@ -70,6 +70,18 @@ def reason_is_known(switches: Switches, *, live: bool) -> bool:
     }[switches.failure_detail]
 
 
+def failed_node_is_known(switches: Switches) -> bool:
+    """Whether anything tells at which node a run failed that was followed live."""
+    told = {
+        "everywhere": True,
+        "run_logs": True,
+        "content": False,
+        "data": switches.run_data != "404",
+        "none": False,
+    }
+    return switches.node_words != "foreign" or told[switches.failure_detail]
+
+
 def is_blind(switches: Switches) -> bool:
     """Whether nothing tells old events from new ones: no positions, contents that are all alike, and a short memory."""
     return bool(switches.retained_events) and switches.redis_ids != "all" and switches.null_data
@@ -77,11 +89,12 @@ def is_blind(switches: Switches) -> bool:
 
 def live_events(switches: Switches, *, cut: bool = False) -> Events:
     """Of a run that is followed from its start; a connection that breaks can be too late to come back to."""
+    from_now = switches.stream_start == "new"
     if not cut:
         # A run is a little ahead of its stream, and a short memory may have lost its beginning by then.
-        return Events(whole=not switches.retained_events, silent=True)
-    lost = switches.on_ended != "replay" or switches.retained_events > 0
-    return Events(whole=not lost, silent=switches.retained_events > 0)
+        return Events(whole=not (switches.retained_events or from_now), silent=True)
+    forgets = switches.retained_events > 0 or from_now
+    return Events(whole=switches.on_ended == "replay" and not forgets, silent=forgets)
 
 
 def ended_events(switches: Switches, count: int, *, after: int | None = None, known: bool = True) -> Events:

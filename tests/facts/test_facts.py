@@ -40,6 +40,64 @@ def test_what_plays_an_alternative_says_which(fact: ApiFact) -> None:
     assert not (fact.statement + fact.left_open + fact.source.place).endswith(".")
 
 
+# Questions that neither the documentation nor the SDK answers, as they come up from a start to a delivered output.
+OPEN_QUESTIONS = {
+    "which production host a key is for": "base_url",
+    "401 or 403 for a bad key": "bad_key",
+    "the form of an error": "errors",
+    "limits and Retry-After": "rate_limit",
+    "a 503 after a request was passed on": "gateway",
+    "redirects": "redirects",
+    "what a definition may have": "workflow_record",
+    "the key of an unlabelled input": "unlabelled_inputs",
+    "overriding a fixed input": "fixed_inputs",
+    "unknown, missing and mistyped inputs": "wrong_inputs",
+    "the form of a list of versions": "versions",
+    "the status of the answer to a start": "start_status",
+    "the body of a callback": "callbacks",
+    "a synchronous run that fails or takes too long": "sync_runs",
+    "servers without event streams": "stream_type",
+    "id lines, other events, line ends, chunks": "frames",
+    "keep-alives": "keepalives",
+    "null data": "envelope",
+    "other types of events": "event_types",
+    "delta or cumulative": "content",
+    "words for a node's status": "node_words",
+    "which event announces the end, and what follows it": "end",
+    "the stream of a stopped or paused run": "end_of_a_stop",
+    "the stream of a run that has ended, and how many events are kept": "ended_runs",
+    "where a stream without a cursor starts": "stream_start",
+    "events without a cursor": "cursors",
+    "an inclusive, unknown or expired cursor": "resumption",
+    "a record that lags": "record",
+    "later statuses": "statuses",
+    "time in the queue": "queue",
+    "how a pause is answered": "pauses",
+    "the time zone": "times",
+    "failed nodes among the executed, and per_node_progress": "progress",
+    "the form of run_logs": "run_logs",
+    "keys of the inputs in a record": "record_inputs",
+    "the output of a look-up, and leave to look up": "look_up",
+    "order and pages of lists": "lists",
+    "where the reason of a failure is": "reason",
+    "the form of a run's data": "run_data",
+    "the form of a node's data": "node_io",
+    "how long a stop takes, and a stop of an ended run": "stop",
+    "the output before the end": "output",
+    "ids as keys, and the same label twice": "output_keys",
+    "the form of use_output_ids and output_only": "output_by_id",
+    "the form of a text": "texts",
+    "the length of a cut text": "previews",
+    "cut texts inside of values": "nested_previews",
+    "the address of a file": "file_values",
+    "length, ranges and redirects of a download": "downloads",
+}
+
+
+def test_each_open_question_is_left_open_by_a_fact() -> None:
+    assert {name for name, fact in FACTS.items() if fact.left_open} == set(OPEN_QUESTIONS.values())
+
+
 def functions_of(path: Path) -> set[str]:
     """The tests that pytest finds in a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

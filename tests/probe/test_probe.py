@@ -55,6 +55,7 @@ def test_without_leave_to_start_it_only_reads(noxcli: Noxcli, sandbox: Sandbox, 
         "how": "needs --start 2",
         "switch": "on_stopped",
         "value": None,
+        "fact": "end_of_a_stop",
     }
 
 

@@ -20,11 +20,11 @@ from tests.conftest import Noxcli
 
 from .servers import probed, recovered, values_of, wrong
 
-# Switches with no question: they need runs with wrong inputs, runs of two minutes, a server of one's own for callbacks,
-# a start that gets lost, or they have no edge that can be seen from outside.
+# Switches with no question: they need runs with wrong inputs, a wrong key, runs of two minutes, a server of one's own
+# for callbacks, a start that gets lost, or they have no edge that can be seen from outside.
 NOT_ASKED = {
-    "callback_body", "gateway_refusals", "missing_input", "preview_limit", "rate_limit", "sync_failure_status",
-    "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
+    "callback_body", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
+    "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
 }  # fmt: skip
 # What a setting needs beside it to be seen; the probe is right to say "not seen" without.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -33,12 +33,13 @@ BESIDE: dict[str, dict[str, Any]] = {
     "retry_after": {"rate_limit": 3},
     "retry_after_seconds": {"rate_limit": 3},
     "closing_event": {"after_end": "close"},
+    "error_body": {"on_stop_finished": "409"},
 }
-WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail": "fails"}
+WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail": "fails", "run_logs": "fails"}
 # Values that are no different from silence, and numbers beyond what can be counted.
 UNSEEN = {
     ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("queue_seconds", 0.0),
-    ("nested_previews", False),
+    ("nested_previews", False), ("node_words", "foreign"),
 }  # fmt: skip
 SEED, PAIRS = 16, 12
 Settings = Mapping[str, Any]

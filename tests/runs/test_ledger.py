@@ -139,6 +139,26 @@ def test_a_server_that_goes_on_without_positions_is_believed() -> None:
     assert ledger.label is Continuity.ASSUMED
 
 
+@pytest.mark.parametrize("seen", [range(2, 5), range(3, 8), range(2, 9)])
+@pytest.mark.parametrize("pieces", [1, 4, 9])
+def test_a_replay_may_begin_before_the_first_event_that_was_shown(seen: range, pieces: int) -> None:
+    """Where streams start with the next event, a run's beginning was missed, and comes too late to be in order."""
+    ledger = Ledger()
+    bare = [event(number, position=False) for number in range(9)]
+    assert shown(ledger, [[bare[number] for number in seen]]) == bare[seen.start : seen.stop]
+    ledger.opened(ended=True)
+    fresh = [each for at in range(0, 9, pieces) for each in ledger.accept(bare[at : at + pieces])]
+    assert [*fresh, *ledger.settle()] == bare[seen.stop :]
+
+
+def test_a_replay_whose_first_event_looks_like_the_last_one_shown_is_read_as_a_whole() -> None:
+    ledger, state = Ledger(), RunEvent("state", None)
+    bare = [state, state, *(event(number, position=False) for number in range(4)), state]
+    assert shown(ledger, [bare[1:]]) == bare[1:]
+    ledger.opened(ended=True)
+    assert [*ledger.accept(bare), *ledger.settle()] == []
+
+
 def test_a_replay_that_goes_another_way_is_new_from_there() -> None:
     ledger = Ledger()
     bare = [event(number, position=False) for number in range(6)]

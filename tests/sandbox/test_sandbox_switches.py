@@ -1,11 +1,12 @@
 """Switches for what servers and the gateways before them may do differently with runs, lists, versions and files."""
 
+import json
 from typing import Any
 
 import pytest
 
 from noxcli.sandbox.scenario import File, Node, Version, input_node
-from noxcli.sandbox.steps import node_fails
+from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 
 from .api import Api
 
@@ -94,6 +95,92 @@ def test_an_input_without_a_label_has_a_key_of_its_own(api: Api, switch: str, ke
 
     assert api.post(path, {"input": {"Topic": "x", key: "y"}}).status_code == 200
     assert api.post(path, {"input": {"Topic": "x", "wrong": "y"}}).status_code == 422
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_wrong_key_may_get_either_status(api: Api, status: int) -> None:
+    workflow = api.plays(switches={"key_refusal": str(status)})
+
+    assert api.get(f"/v1/workflows/{workflow}", headers={"X-API-Key": "wrong"}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("switch", "text", "invalid"),
+    [
+        ("detail", '{"detail":"Run not found"}', '{"detail":[{"loc"'),
+        ("list", '{"detail":[{"loc":[],"msg":"Run not found","type":"error"}]}', '{"detail":[{"loc"'),
+        ("message", '{"message":"Run not found"}', '{"message":"body.input: Field required"}'),
+        ("error", '{"error":"Run not found"}', '{"error":"body.input: Field required"}'),
+        ("empty", "", ""),
+        ("html", "<html><head><title>404 Not Found</title>", "<html><head><title>422 Unprocessable"),
+    ],
+)
+def test_errors_have_several_forms(api: Api, switch: str, text: str, invalid: str) -> None:
+    workflow = api.plays(switches={"error_body": switch})
+    missing = api.get(f"/v1/workflows/{workflow}/runs/00000000-0000-4000-8000-000000000000")
+    refused = api.post(f"/v1/workflows/{workflow}/runs", {})
+
+    assert (missing.status_code, refused.status_code) == (404, 422)
+    assert missing.text.replace(": ", ":").replace(", ", ",").startswith(text)
+    assert refused.text.replace('": ', '":').startswith(invalid)
+    assert (missing.text == "") is (switch == "empty")
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ("plain", ["running", "failed"]),
+        ("upper", ["RUNNING", "FAILED"]),
+        ("synonym", ["started", "errored"]),
+        ("foreign", ["busy", "broken"]),
+    ],
+)
+def test_nodes_may_be_told_in_other_words(api: Api, switch: str, words: list[str]) -> None:
+    workflow = api.plays(script=node_fails("Work", "no"), status="failed", switches={"node_words": switch})
+    run = api.completed(workflow)
+    told = [event["data"]["status"] for event in api.events(run) if event["type"] == "content"]
+    (node,) = api.get(f"/v1/runs/{run['id']}/data").json()["nodes"]
+
+    assert told[:2] == words
+    assert node["status"] == words[1]
+    assert [each["status"] for each in run["progress_details"]["per_node_progress"].values()] == words[1:]
+
+
+@pytest.mark.parametrize(
+    ("switch", "form"),
+    [
+        ("entries", {"id": [{"level": "error", "message": "no"}]}),
+        ("lines", {"id": ["ERROR no"]}),
+        ("text", {"id": "ERROR no"}),
+        ("object", {"id": {"error": "no"}}),
+        ("flat", {"entries": [{"node_id": "id", "level": "error", "message": "no"}]}),
+    ],
+)
+def test_logs_have_several_forms(api: Api, switch: str, form: Any) -> None:
+    run = api.completed(api.plays(script=node_fails("Work", "no"), status="failed", switches={"run_logs": switch}))
+    (node,) = run["progress_details"]["executed_nodes"]
+
+    assert json.loads(json.dumps(run["progress_details"]["run_logs"]).replace(node, "id")) == form
+
+
+@pytest.mark.parametrize(
+    ("switch", "form"), [("status", {"name": "Work", "status": "failed"}), ("word", "failed"), ("percent", 100)]
+)
+def test_progress_of_nodes_has_several_forms(api: Api, switch: str, form: Any) -> None:
+    run = api.completed(api.plays(script=node_fails("Work", "no"), status="failed", switches={"node_progress": switch}))
+
+    assert list(run["progress_details"]["per_node_progress"].values()) == [form]
+
+
+@pytest.mark.parametrize(("switch", "queued"), [("first", True), ("new", False)])
+def test_a_stream_may_start_with_what_is_new(api: Api, switch: str, *, queued: bool) -> None:
+    workflow = api.plays(script=[Sleep(300), *node_runs("Work")], switches={"stream_start": switch})
+    run = api.start(workflow)
+    told = [event["data"].get("status") for event in api.events(run)]
+
+    assert ("queued" in told) is queued
+    assert told[-1] == "completed"
+    assert api.events(run)[0]["data"]["status"] == "queued", "an ended run is replayed"
 
 
 @pytest.mark.parametrize(
