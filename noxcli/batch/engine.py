@@ -31,7 +31,7 @@ from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
 from noxcli.batch.telling import Teller, Telling
-from noxcli.batch.watch import Listening, Rang, Watch
+from noxcli.batch.watch import Listening, Rang, StreamWatch
 from noxcli.batch.workers import Workers
 from noxcli.errors import (
     ExitCode,
@@ -98,7 +98,7 @@ class Engine:
         self._starts: Counter[int] = Counter()  # of rows that were in doubt, beyond the first
         self._last_doubt = -SETTLING  # when a start was last cut off
         self._lookout = Lookout(plan.poll_interval, plan.max_parallel)
-        self._watch = Watch(self._lookout, self._open_line, self._workers.bring)
+        self._watch = StreamWatch(self._lookout, self._open_line, self._workers.bring)
         self._starting: dict[int, Row] = {}
         self._failing: set[int] = set()  # rows that have failed, and are asked why
         self._starts_no_more = False

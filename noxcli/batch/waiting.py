@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from noxcli.batch.bell import Audible
 from noxcli.batch.lookout import Lookout
 from noxcli.batch.pace import Pace
-from noxcli.batch.watch import Listening, Rang, Watch
+from noxcli.batch.watch import Listening, Rang, StreamWatch
 from noxcli.batch.workers import Workers
 from noxcli.models import Run
 from noxcli.threads import Result, result_of
@@ -26,12 +26,12 @@ LISTED_EVERY = 0.5  # seconds between two reads of the list, three times as long
 MOST_PAUSE = 60.0  # seconds until a list that did not help is read again
 TRUSTED_FOR = 10.0  # seconds without a read of the record for a run that the list shows as going on
 A_PAGE = 100
-TICK = 0.1  # seconds
+WAIT_TICK = 0.1  # seconds
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Sources(Generic[T]):
+class WaitSources(Generic[T]):
     """Where to learn of the runs, by their places in the row.
 
     `look` reads a record, `listen` opens a stream; None where none is wanted. `listed` gives the list of all runs,
@@ -59,15 +59,15 @@ class _Listed:
     took: float
 
 
-class Waiting(Generic[T]):
+class ManyRuns(Generic[T]):
     """The runs that are waited for; seconds throughout. To be used from one thread, and closed."""
 
-    def __init__(self, sources: Sources[T], poll_interval: float, pace: Pace | None = None) -> None:
+    def __init__(self, sources: WaitSources[T], poll_interval: float, pace: Pace | None = None) -> None:
         self._sources = sources
         self._pace = pace or Pace()
         self._lookout = Lookout(poll_interval, 1, shortest=poll_interval)
         self._workers: Workers[_Read[T] | _Listed | Listening | Rang] = Workers(LOOKERS)
-        self._watch = Watch(self._lookout, self._open_line, self._workers.bring)
+        self._watch = StreamWatch(self._lookout, self._open_line, self._workers.bring)
         self._going: dict[int, str] = {}  # run ids, empty where they are not known yet
         self._places: dict[str, int] = {}
         self._unheard: deque[int] = deque()  # runs that are still to be listened to
@@ -103,7 +103,7 @@ class Waiting(Generic[T]):
             self._workers.call(partial(self._look, number))
         self._listen_to_more()
         self._read_list()
-        outcome = self._workers.next_outcome(self._lookout.until_due(min(TICK, within)))
+        outcome = self._workers.next_outcome(self._lookout.until_due(min(WAIT_TICK, within)))
         while outcome is not None:
             news, error = outcome
             if error is not None:

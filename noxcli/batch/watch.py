@@ -24,7 +24,7 @@ class Rang:
     number: int
 
 
-class Watch:
+class StreamWatch:
     """The streams of one lookout's runs. `open_line` has one opened, which is handed to `hear` when it is there."""
 
     def __init__(self, lookout: Lookout, open_line: Callable[[int], None], bring: Callable[[Rang], None]) -> None:

@@ -43,7 +43,7 @@ from noxcli.threads import Result, run_all_within
 from noxcli.timing import Deadline
 
 LONGEST_READ = 30.0
-LOOK_APART = 0.1  # seconds: how often the limit of time is looked at
+LIMIT_SEEN_EVERY = 0.1  # seconds: how often the limit of time is looked at
 if TYPE_CHECKING:
     from noxcli.batch.bell import Audible
 
@@ -201,7 +201,7 @@ def _watch_all(
     enough: Callable[[Outcome], bool],
 ) -> bool:
     """Wait until all are over, or the limit of time; true where those are over that are enough."""
-    from noxcli.batch.waiting import Sources, Waiting  # loaded where there are many
+    from noxcli.batch.waiting import ManyRuns, WaitSources  # loaded where there are many
 
     api, deadline = call.api, call.deadline
 
@@ -216,13 +216,13 @@ def _watch_all(
         assert run is not None
         return api.listen(run.id)
 
-    sources = Sources(look, listen if policy.stream else None, api.list_runs, policy.over)
+    sources = WaitSources(look, listen if policy.stream else None, api.list_runs, policy.over)
     unread, going, satisfied = set(range(len(waited))), len(waited), False
-    with closing(Waiting(sources, policy.poll_interval)) as waiting:
+    with closing(ManyRuns(sources, policy.poll_interval)) as waiting:
         for number in unread:
             waiting.add(number)
         while going and not deadline.passed:
-            for number, read in waiting.looks(deadline.left(LOOK_APART)):
+            for number, read in waiting.looks(deadline.left(LIMIT_SEEN_EVERY)):
                 one = waited[number]
                 _take_in(call, one, read, policy, last=False)
                 unread.discard(number)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi
-from noxcli.batch.waiting import Sources, Waiting
+from noxcli.batch.waiting import ManyRuns, WaitSources
 from noxcli.config.settings import Settings
 from noxcli.errors import Unavailable
 from noxcli.models import Run
@@ -135,14 +135,14 @@ class Runs:
         for each in self.ids:
             yield Run(each, "w", "completed" if each in self.over | self.said else "running")
 
-    def waiting(self, poll_interval: float) -> Waiting[Run]:
-        waiting = Waiting(Sources(self.look, None, self.listed, lambda run: run.settled), poll_interval)
+    def waiting(self, poll_interval: float) -> ManyRuns[Run]:
+        waiting = ManyRuns(WaitSources(self.look, None, self.listed, lambda run: run.settled), poll_interval)
         for number in range(len(self.ids)):
             waiting.add(number)
         return waiting
 
 
-def work(waiting: Waiting[Run], seconds: float) -> list[int]:
+def work(waiting: ManyRuns[Run], seconds: float) -> list[int]:
     """Let it work for so long; return the runs that have ended."""
     ended, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
