@@ -13,7 +13,7 @@ from noxcli.cli.groups import Delivering
 from noxcli.cli.invocation import Invocation, directory_of
 from noxcli.encode import slices
 from noxcli.errors import Phase, Undelivered, UsageProblem
-from noxcli.files import prepare_directory
+from noxcli.files import check_writable, prepare_directory
 from noxcli.fixed import fixed
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
@@ -67,8 +67,10 @@ def check_directory(into: Destination | None) -> None:
         from noxcli.outputs.manifest import read_manifest  # as in destination
 
         try:
-            with prepare_directory(into.directory) as place:
-                read_manifest(place, overwrite=into.overwrite)
+            check_writable(into.directory)
+            if into.directory.exists():
+                with prepare_directory(into.directory) as place:
+                    read_manifest(place, overwrite=into.overwrite)
         except Undelivered as error:
             raise UsageProblem(error.message, error.hint) from None
 
@@ -79,8 +81,8 @@ def deliver(
     """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
-    Raises Undelivered where not all of it could be had or written, after delivering the rest, and then NotAsAsserted
-    where it is not as --assert demands.
+    Raises Undelivered if not all of it could be had or written, after delivering the rest, and then NotAsAsserted
+    if it is not as --assert demands.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
@@ -149,7 +151,7 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
 
 
 def _only(output: Any) -> Any:
-    """Return the output's only value, None where it has several; an output that is no object is its own."""
+    """Return the output's only value, None if it has several; an output that is no object is its own."""
     if not isinstance(output, dict) or is_preview(output):
         return output
     return next(iter(output.values())) if len(output) == 1 else None

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @fixed
 class Listing(Generic[T]):
-    """How one kind of thing is listed. `row` gets a way to write times, and true where eyes will read it."""
+    """How one kind of thing is listed. `row` gets a way to write times, and true if eyes will read it."""
 
     name: str  # in the document, where it is also the schema's
     layout: Layout

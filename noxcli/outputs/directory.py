@@ -1,4 +1,4 @@
-"""The output directory: nothing outside of it is written, and no link below it is followed."""
+"""The output directory: nothing outside it is written, and no link below it is followed."""
 
 import fcntl
 import hashlib

@@ -176,7 +176,7 @@ class Inline(Part):
 
 
 def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:
-    """Yield a file for each output, in order, and for each remote value inside of one."""
+    """Yield a file for each output, in order, and for each remote value inside one."""
     index = 0
     for key, value in output.items():
         own = [] if is_preview(value) or is_file(value) else [(".txt" if text_of(value) is not None else ".json", None)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api.bodies import codings_of, decompressed
+from noxcli.api.bodies import BODY_PIECE, codings_of, decompressed
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.outputs.values import Remote
 from tests.conftest import Noxcli, Result
