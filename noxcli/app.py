@@ -13,6 +13,7 @@ from noxcli.errors import UsageProblem
 # Each verb's heading in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
+    "rerun": ("Run", "Start a run again with the same inputs, or some others, and follow it like run."),
     "stream": ("Run", "Follow a run that was started elsewhere, and print its output."),
     "wait": ("Run", "Wait for runs to end, and print RUN_ID<TAB>STATUS for each."),
     "fetch-output": ("Run", "Print or save the output of a finished run."),

@@ -55,6 +55,15 @@ class Starting(Checking):
 
 
 @fixed
+class Restarting(Starting):
+    """How a run is started that is another one over again."""
+
+    version_id: options.OtherVersionId = None
+    nodes: options.Nodes = None
+    only_node: options.OnlyNode = None
+
+
+@fixed
 class Delivering:
     """What stdout carries of a run, and to which files its outputs go."""
 

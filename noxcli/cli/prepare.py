@@ -37,33 +37,26 @@ def given_inputs(context: Context, given: Given) -> Inputs:
     return inputs
 
 
-def checked(
-    call: Invocation,
-    workflow: Workflow,
-    inputs: Inputs,
-    patience: Patience,
-    *,
-    named: str,
-    version: Version | None = None,
-) -> tuple[Workflow, Inputs]:
-    """Return the workflow as read, and the inputs converted to its types.
+def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str, whole: bool = True) -> Inputs:
+    """Return the inputs as the workflow takes them; one that is not to run as a `whole` need not have all.
 
-    Raises WrongInputs with all mistakes; what reading raises if a start would also fail.
+    Raises WrongInputs with all that is wrong.
     """
-    known = read_workflow(call, workflow, patience, version)
-    if known is None:
-        return workflow, inputs
-    if version is None and (nodes := inputs_of(known.definition)) is not None:
-        call.context.cache.inputs(workflow.id, nodes)
-        call.context.cache.outputs(workflow.id, outputs_of(known.definition) or [])
     from noxcli.inputs.preflight import check  # not with --no-check
 
-    result = check(inputs, known.definition, named)
+    result = check(inputs, workflow.definition, named, whole=whole)
     for line in result.notes:
         call.context.terminal.note(line)
     for line in result.warnings:
         call.context.terminal.note(f"warning: {line}")
-    return known, result.inputs
+    return result.inputs
+
+
+def note_keys(context: Context, workflow: Workflow) -> None:
+    """Note for completion what the workflow takes and gives."""
+    if (nodes := inputs_of(workflow.definition)) is not None:
+        context.cache.inputs(workflow.id, nodes)
+        context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])
 
 
 def read_workflow(

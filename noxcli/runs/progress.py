@@ -217,7 +217,10 @@ class Progress:
                 self.run, self.status = run, run.status
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
-                return self._details(run.progress_details, told=False)
+                changed = self._details(run.progress_details, told=False)
+                if run.part is not None and isinstance(update, Finished):
+                    self.nodes = {node.id: node for node in self.nodes.values() if node.status != WAITING}
+                return changed
             case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True

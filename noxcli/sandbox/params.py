@@ -91,4 +91,6 @@ async def run_body(request: Request) -> dict[str, Any]:
     ids = value.get("node_ids")
     if ids is not None and not (isinstance(ids, list) and all(isinstance(each, str) for each in ids)):
         raise Invalid(["body", "node_ids"], "Input should be a valid list", "list_type")
+    if not isinstance(value.get("single_node_id"), str | None):
+        raise Invalid(["body", "single_node_id"], "Input should be a valid string", "string_type")
     return value
