@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxcli.state.logkeeper import LogKeeper
 
 # A command in a hint, which must reach the same server when pasted.
-PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs)(?= )"
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows)(?= |$)"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time

@@ -26,7 +26,7 @@ NAMES_WITHIN = 5.0
 
 
 def policy_of(context: Context, following: Following) -> Policy:
-    """Return how to follow, from the options and, where they are not set, the surroundings."""
+    """Return how to follow, from the options and, if they are not set, the surroundings."""
     when = following.on_pause
     return Policy(
         stream=not following.no_stream,
@@ -60,7 +60,7 @@ def attend(
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
-    workflow = workflow or _workflow(call, run)
+    workflow = workflow or workflow_of(call, run)
     progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
     writer = context.event_writer()
@@ -163,7 +163,7 @@ def _from_start(follower: Follower) -> Iterator[Burst]:
     yield from follower.updates()
 
 
-def _workflow(call: Invocation, run: Run) -> Workflow | None:
+def workflow_of(call: Invocation, run: Run) -> Workflow | None:
     """Fetch the workflow for its nodes' names if they will be shown; otherwise their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow

@@ -49,7 +49,10 @@ def resolve_workflow(
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
         near = nearest_in_any_case(text, [*aliases, *(workflow.name for workflow in workflows)])
-        raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near!r}?" if near else None)
+        raise NotFound(
+            f"no workflow has the id or name {text!r}",
+            f"did you mean {near!r}?" if near else "list them with: noxcli workflows",
+        )
     return matches[0]
 
 

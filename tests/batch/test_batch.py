@@ -3,13 +3,14 @@
 import io
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer, Drop, LostAnswer
+from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, State, Step
@@ -405,6 +406,21 @@ def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echo
     assert (result.code, codes(result)) == (124, {1: 0, 2: 124, 3: 124})
     assert [run.status for run in sandbox.runs(workflow)] == ["completed", "running", "running"]
     assert "--resume" in result.err
+
+
+@pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)])
+def test_at_the_time_limit_a_run_that_has_ended_unseen_has_its_verdict(
+    noxcli: Noxcli, plays: Any, write: Write, end: str, code: int
+) -> None:
+    """The server wants no look before the limit is over, and gives no stream that would tell."""
+    told_off = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "60"})
+    script = [Sleep(300), State(end)] if end not in {"completed", "running"} else [Sleep(60_000 * (end == "running"))]
+    workflow = plays(nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]})
+    noxcli.clock, began = Clock(), time.monotonic()
+    result = noxcli("batch", workflow, write("a"), "--timeout", "2s")
+    assert (result.code, codes(result)) == (code, {1: code})
+    assert result.lines[0]["result"]["run"]["status"] == end
+    assert time.monotonic() - began < 2 + 1 + 2  # a second, and what a busy machine takes
 
 
 @pytest.mark.parametrize("trouble", [LostAnswer(), Answer(504, "<html>gateway</html>")])
