@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 NOT_ASCII = "[^\x00-\x7f]"
-DEEPEST_INDENT = 100  # levels; beyond, the spaces alone would fill the memory
+DEEPEST_INDENT = 100  # levels; beyond these, the indentation alone would fill the memory
 END = object()
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null.
 
-    Values may be nested as deep, and integers be as long, as a server has sent them.
+    Values may be nested as deeply, and integers may be as long, as a server sends them.
     """
     separators = (",", ":") if indent is None else None
     try:
@@ -29,7 +29,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def _pieces(value: Any, indent: int | None) -> Iterator[str]:
-    """Yield what json.dumps would write, which refuses what is nested deeper than Python may call."""
+    """Yield what json.dumps would write if it accepted deeper nesting than Python's recursion limit."""
     stack: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
     while stack:
         members, end = stack[-1]
@@ -46,7 +46,7 @@ def _pieces(value: Any, indent: int | None) -> Iterator[str]:
 
 
 def _members(container: Any, indent: int | None, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield each member with what stands before it: a comma, a new line, its key."""
+    """Yield each member with what comes before it: a comma, a new line, its key."""
     colon = ":" if indent is None else ": "
     pairs: Iterable[tuple[str, Any]] = (("", inner) for inner in container)
     if isinstance(container, dict):
@@ -63,10 +63,10 @@ def _line(indent: int | None, depth: int) -> str:
 
 def _leaf(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return "null"  # a server may write NaN, and 1e999 is read as an infinity; JSON has neither
+        return "null"  # a server may write NaN, and Python reads 1e999 as an infinity; JSON has neither
     try:
         return json.dumps(value, ensure_ascii=False)
     except ValueError:
-        from decimal import Decimal  # Python itself writes no more than 4,300 digits
+        from decimal import Decimal  # Python itself writes at most 4,300 digits
 
         return format(Decimal(value), "f")

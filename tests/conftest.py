@@ -1,10 +1,12 @@
 """What tests share: a sandbox, and noxcli called in this process the way the shell calls it."""
 
+import gc
 import io
 import json
 import os
 import ssl
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -155,9 +157,22 @@ def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker begin at another file: one rewrites a test module, and keeps the bytecode for the others."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    worker = getattr(config, "workerinput", None)
+    if worker and config.args_source is config.ArgsSource.TESTPATHS:
+        files = sorted(map(str, config.rootpath.glob("tests/**/test_*.py")))
+        first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        config.args = files[first:] + files[:first]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that are marked as long first, the longest before all."""
-    items.sort(key=lambda item: -next((mark.args[0] for mark in item.iter_markers("long")), 0))
+    long = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
+    items.sort(key=lambda item: (-long[item], str(item.path)))
+    gc.freeze()  # what was collected stays to the end, and need not be searched for garbage
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

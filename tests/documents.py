@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from noxcli.schemas import schema_named, schema_names
 
@@ -36,7 +36,7 @@ def check_document(document: Any) -> None:
     if name is None:
         return
     trouble = next(_validator(name).iter_errors(document), None)
-    assert trouble is None, f"{name}: {trouble.json_path}: {trouble.message[:500]}"
+    assert trouble is None, f"{name}: {trouble.instance_path}: {trouble.message[:500]}"
     counted[name] += 1
 
 

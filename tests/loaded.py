@@ -33,7 +33,7 @@ COMMANDS = {
 # Of other packages, and of what is slow to load in Python itself, the name will do.
 WATCHED = frozenset(
     (
-        *("certifi", "charset_normalizer", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
+        *("certifi", "charset_normalizer.api", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
         *("requests", "requests_toolbelt", "rich", "sseclient", "starlette", "typer", "urllib3", "uvicorn"),
         *("asyncio", "email", "hashlib", "http", "importlib.metadata", "logging", "multiprocessing", "ssl", "xml"),
     )

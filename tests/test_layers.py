@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A room may import those above it in this list, and none that stands on the same line.
 ORDER = [
+    {"fixed"},
     {"errors", "facts", "models", "encode", "nearest", "schemas", "spelling"},
     {"query", "redaction", "timing", "place", "urls"},
     {"files", "formats", "threads"},

@@ -24,9 +24,9 @@ def test_help_and_mistakes_load_nothing_heavy() -> None:
     assert [line for line in lines if line.partition(":")[0] in HEAVY and commands_of(line) & LIGHT] == []
 
 
-def test_a_call_loads_neither_what_draws_nor_the_sandbox() -> None:
+def test_a_call_loads_neither_what_draws_nor_a_detector_of_charsets_nor_the_sandbox() -> None:
     lines = loaded.GOLDEN.read_text().splitlines()
-    unwanted = {"rich", "starlette", "requests_toolbelt", "jmespath", "pydantic"}
+    unwanted = {"rich", "starlette", "requests_toolbelt", "jmespath", "pydantic", "charset_normalizer.api"}
     assert [line for line in lines if line.partition(":")[0] in unwanted or line.startswith("noxcli.sandbox")] == []
 
 

@@ -1,5 +1,8 @@
 """The Noxus HTTP API as methods; the only importer of requests, urllib3 and sseclient."""
 
+from noxcli.api import undetecting  # noqa: F401 - before all that loads requests
+
+# isort: split
 from noxcli.api.client import NoxusApi
 from noxcli.api.files import Download
 from noxcli.api.http import Exchange

@@ -10,7 +10,7 @@ from noxcli.batch.rows import Row
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode
 from noxcli.models import Run
-from noxcli.outputs.expand import Delivered
+from noxcli.outputs.delivered import Delivered
 from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome
 from noxcli.runs.likeness import Comparison

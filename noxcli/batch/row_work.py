@@ -11,7 +11,8 @@ from noxcli.inputs.sources import OnlyFiles
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import with_output
-from noxcli.outputs.expand import Delivered, complete_inline
+from noxcli.outputs.delivered import Delivered
+from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.filenames import safe_stem
 from noxcli.place import Place
 from noxcli.retry import Patience

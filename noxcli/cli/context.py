@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from noxcli.state.logkeeper import LogKeeper
 
 # A command line in a hint; whoever pastes it means the same server.
-PASTED = re.compile(r"noxcli (?:stream|wait|stop|fetch-output|runs)(?= )")
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows)(?= |$)"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
@@ -73,7 +73,7 @@ class Context:
 
     @property
     def writes_text(self) -> bool:
-        """True where stdout is for eyes and simple pipes, not for parsers."""
+        """True if stdout is for eyes and simple pipes, not for parsers."""
         return self.format in {Format.TEXT, Format.CONTENT}
 
     def open(self, settings: "Settings", connect_timeout: float) -> "NoxusApi":
@@ -149,7 +149,7 @@ class Context:
             self.cache.aliases(self.configured.aliases)
 
     def stops_runs(self, on_interrupt: str | None) -> bool:
-        """True where a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
+        """True if a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
 
     def noted_run(self, text: str) -> tuple[str, str] | None:
@@ -160,8 +160,12 @@ class Context:
 
     def line_to_fetch(self, run: "Run") -> str:
         """Return the command line that prints the run's output again."""
+        return self._shortly(f"noxcli fetch-output{self.route} {run.id}")
+
+    def _shortly(self, line: str) -> str:
+        """Return a command line with @last for the id of the last run that was started from here."""
         last = self.noted_run("@last")
-        return f"noxcli fetch-output{self.route} {'@last' if last and last[1] == run.id else run.id}"
+        return line.replace(last[1], "@last") if last else line
 
     def line_to_stream(self, run: str) -> str:
         """Return the command line that follows the run from where stdout was left."""
@@ -240,7 +244,7 @@ class Context:
     def conclude(self, exit_code: ExitCode) -> None:
         """Write the result where the format promises one and it is not there yet, whatever the ending.
 
-        Raises Unfitting where the query can't be applied to it; as Terminal.write.
+        Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
         if self._concluded:
             return
@@ -258,14 +262,22 @@ class Context:
         if error.said:
             return
         error.said = True
-        error.hint = error.hint and PASTED.sub(lambda line: line[0] + self.route, error.hint)
+        error.hint = error.hint and self.to_paste(error.hint)
         error.hide(self.terminal.mask)
-        self.terminal.complain(f"noxcli: {error.line()}")
+        line = error.line()
+        # The run's id is on the screen already; only what changes nothing may be run on another run later.
+        if "noxcli inspect" in line and self.terminal.interactive:
+            line = self._shortly(line)
+        self.terminal.complain(f"noxcli: {line}")
+
+    def to_paste(self, hint: str) -> str:
+        """Return the hint with this command's server in each command line."""
+        return re.sub(PASTED, lambda line: line[0] + self.route, hint)
 
     def write_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the one document of a command that has one of its own.
 
-        Raises Unfitting where the query can't be applied to it; as Terminal.write.
+        Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
         self._print(document, indent)
         self._concluded = True

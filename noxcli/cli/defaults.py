@@ -29,7 +29,7 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, Any]:
     """Return the values by the names of the verb's options.
 
-    Raises ConfigProblem where an option would not take one.
+    Raises ConfigProblem if an option would not take one.
     """
     values: dict[str, Any] = {}
     for param in ctx.command.params:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -14,39 +13,31 @@ from noxcli.cli.context import Context
 from noxcli.cli.groups import Delivering
 from noxcli.cli.invocation import Invocation, directory_of
 from noxcli.errors import Phase, Undelivered, UsageProblem
-from noxcli.files import prepare_directory
+from noxcli.files import check_writable, prepare_directory
+from noxcli.fixed import fixed
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
 from noxcli.outputs.choose import keys_in, require_one
-from noxcli.outputs.expand import (
-    DELIVERABLE,
-    TEXT_PIECE,
-    Delivered,
-    complete_inline,
-    is_complete,
-    problem,
-    require_whole,
-    spooled,
-)
-from noxcli.outputs.filenames import TEMPLATE, check_template
-from noxcli.outputs.transfers import Watching
+from noxcli.outputs.delivered import Delivered, is_complete, require_whole
 from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
 from noxcli.render import Format
-from noxcli.render.downloads import watching
-from noxcli.reports.assertions import require_queries
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
+    from noxcli.outputs.transfers import Watching
 
 
-@dataclass(frozen=True, slots=True)
+COPIED_AT_ONCE = 256 * 1024  # bytes
+
+
+@fixed
 class Destination:
     """A directory for the outputs, and how files in it are named."""
 
     directory: Path
-    template: str = TEMPLATE
-    overwrite: bool = False
+    template: str
+    overwrite: bool
 
 
 def destination(ctx: typer.Context, delivering: Delivering) -> Destination | None:
@@ -60,6 +51,8 @@ def destination(ctx: typer.Context, delivering: Delivering) -> Destination | Non
         if given:
             raise UsageProblem(f"{given[0]} needs a directory to write to", "add --output-dir DIR")
         return None
+    from noxcli.outputs.filenames import TEMPLATE, check_template  # loaded where files are written
+
     if name is not None:
         check_template(name)
     return Destination(Path(directory), TEMPLATE if name is None else name, overwrite)
@@ -71,11 +64,13 @@ def check_directory(into: Destination | None) -> None:
     Raises UsageProblem.
     """
     if into is not None:
-        from noxcli.outputs.manifest import read_manifest  # loaded where files are written, not by every command
+        from noxcli.outputs.manifest import read_manifest  # as in destination
 
         try:
-            with prepare_directory(into.directory) as place:
-                read_manifest(place, overwrite=into.overwrite)
+            check_writable(into.directory)
+            if into.directory.exists():
+                with prepare_directory(into.directory) as place:
+                    read_manifest(place, overwrite=into.overwrite)
         except Undelivered as error:
             raise UsageProblem(error.message, error.hint) from None
 
@@ -86,43 +81,61 @@ def deliver(
     """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
 
     `workflow` is what was read of it before.
-    Raises Undelivered where not all of it could be had or written, after delivering the rest, and then NotAsAsserted
-    where it is not as --assert demands.
+    Raises Undelivered if not all of it could be had or written, after delivering the rest, and then NotAsAsserted
+    if it is not as --assert demands.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
     run = context.outcome.run = with_output(call.api, run, patience, workflow)
     keys = _chosen(call.api, run, delivering.raw, patience, workflow) if delivering.raw else []
     output = {key: run.output[key] for key in keys} if keys else run.output
-    source = _Source(call.api, patience, partial(watching, context.terminal))
     if into is not None:
-        delivered = _to_files(context, source, run, into)
+        delivered = _to_files(context, _source(call, patience), run, into)
     elif delivering.no_expand or context.format is Format.CONTENT:  # whose stdout has been written already
         delivered = Delivered(output, complete=is_complete(output))
         if context.format is Format.TEXT:
             context.terminal.write(_as_stdout(output, keys))
     elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
-        delivered = _print_exactly(context, source, output, keys)
+        delivered = _print_exactly(call, patience, output, keys)
     else:
-        delivered = complete_inline(call.api, output, patience, source.watch)
+        delivered = _completed(call, patience, output)
         if context.format is Format.TEXT:
             _print(context, run, delivered.output)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
-    require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
+    if context.reports.asserts:
+        from noxcli.reports.assertions import require_queries  # loaded with --assert alone
+
+        require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Source:
     """Where what is not in the record itself comes from, how long to try, and who watches."""
 
     api: "NoxusApi"
     patience: Patience
-    watch: Watching
+    watch: "Watching"
+
+
+def _source(call: Invocation, patience: Patience) -> _Source:
+    from noxcli.render.downloads import watching  # loaded where something is downloaded
+
+    return _Source(call.api, patience, partial(watching, call.context.terminal))
+
+
+def _completed(call: Invocation, patience: Patience, output: Any) -> Delivered:
+    """Return the output with the full text of every truncated text."""
+    if is_complete(output):
+        return Delivered(output)
+    from noxcli.outputs.expand import complete_inline  # as in _source
+
+    source = _source(call, patience)
+    return complete_inline(source.api, output, patience, source.watch)
 
 
 def _to_files(context: Context, source: _Source, run: Run, into: Destination) -> Delivered:
-    from noxcli.outputs.save import Filing  # as in check_directory
+    from noxcli.outputs.save import Filing  # as in destination
 
     with prepare_directory(into.directory) as place:
         filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
@@ -138,14 +151,17 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
 
 
 def _only(output: Any) -> Any:
-    """Return the output's only value, None where it has several; an output that is no object is its own."""
+    """Return the output's only value, None if it has several; an output that is no object is its own."""
     if not isinstance(output, dict) or is_preview(output):
         return output
     return next(iter(output.values())) if len(output) == 1 else None
 
 
-def _print_exactly(context: Context, source: _Source, output: Any, keys: Sequence[str]) -> Delivered:
+def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout, once all of them are whole: an error must not land in somebody's answer.txt."""
+    from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _source
+
+    source = _source(call, patience)
     contents: list[IO[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -160,20 +176,20 @@ def _print_exactly(context: Context, source: _Source, output: Any, keys: Sequenc
                     continue
                 files.append(entry)
             else:
-                whole = complete_inline(source.api, part, source.patience, source.watch)
+                whole = _completed(call, patience, part)
                 content = BytesIO(_exact(_only(whole.output)))
                 files += whole.files
                 problems += whole.problems
             contents.append(content)
         if not problems:
             for content in contents:
-                _copy(context, content, end_line=len(keys) != 1)
+                _copy(call.context, content, end_line=len(keys) != 1)
     return Delivered(output, files, not problems, problems)
 
 
 def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
     last = b""
-    while piece := content.read(TEXT_PIECE):
+    while piece := content.read(COPIED_AT_ONCE):
         context.terminal.write(piece)
         last = piece[-1:]
     if end_line and last != b"\n":

@@ -28,7 +28,7 @@ def until_failed(bursts: Iterable[Burst], progress: Progress, clock: Clock) -> I
 
 
 def failed_node(progress: Progress) -> Node | None:
-    """Return the first node that has failed, None where there is none."""
+    """Return the first node that has failed, None if there is none."""
     return next((node for node in progress.nodes.values() if node.failed), None)
 
 
@@ -53,7 +53,7 @@ def leave_failed(call: Invocation, run: Run, node: Node, *, stop: bool) -> Run:
     outcome.run, outcome.confirmed = run, True
     if run.status == "stopped" and stop:
         context.way_back = None
-        raise NodeFailed(f"{failed}; run {run.id} was stopped")
+        raise NodeFailed(f"{failed}; the run was stopped", f"details: noxcli inspect {run.id}")
     if run.settled:
         return run
     if stop:

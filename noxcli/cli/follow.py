@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.failfast import failed_node, leave_failed, until_failed
 from noxcli.cli.groups import Following
 from noxcli.cli.invocation import Invocation
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
@@ -16,12 +15,12 @@ from noxcli.render.playing import play, progress_renderer
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
-from noxcli.runs.reasons import Explainer
 from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
+    from noxcli.runs.reasons import Explainer
 
 NAMES_WITHIN = 5.0
 
@@ -61,7 +60,7 @@ def attend(
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
-    workflow = workflow or _workflow(call, run)
+    workflow = workflow or workflow_of(call, run)
     progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
     writer = context.event_writer()
@@ -74,15 +73,20 @@ def attend(
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
     renderers = [renderer for renderer in all_of_them if renderer is not None]
     bursts = _from_start(follower)
+    if policy.fail_fast:
+        from noxcli.cli.failfast import until_failed  # loaded with --fail-fast alone
+
+        bursts = until_failed(bursts, progress, context.clock)
     try:
         with noted(outcome, follower):
-            bursts = until_failed(bursts, progress, context.clock) if policy.fail_fast else bursts
             play(bursts, progress, renderers, context.signals.held)
     except TimedOut as late:
         return let_go(call, outcome, policy, late)
-    node = failed_node(progress)
-    if policy.fail_fast and node is not None and not policy.over(follower.run):
-        return leave_failed(call, follower.run, node, stop=policy.stop_when_failed)
+    if policy.fail_fast and not policy.over(follower.run):
+        from noxcli.cli.failfast import failed_node, leave_failed
+
+        if (node := failed_node(progress)) is not None:
+            return leave_failed(call, follower.run, node, stop=policy.stop_when_failed)
     return follower.run
 
 
@@ -159,7 +163,7 @@ def _from_start(follower: Follower) -> Iterator[Burst]:
     yield from follower.updates()
 
 
-def _workflow(call: Invocation, run: Run) -> Workflow | None:
+def workflow_of(call: Invocation, run: Run) -> Workflow | None:
     """Fetch the workflow for its nodes' names where somebody will see them; without it, their ids do."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
@@ -187,6 +191,8 @@ def judge(call: Invocation, run: Run, seen: Progress | None = None) -> None:
         raise verdict
 
 
-def explainer(context: Context, api: "NoxusApi") -> Explainer:
+def explainer(context: Context, api: "NoxusApi") -> "Explainer":
     """Return what finds out why runs failed."""
+    from noxcli.runs.reasons import Explainer  # loaded where a run has failed
+
     return Explainer(api, context.clock, context.terminal.mask.torn)

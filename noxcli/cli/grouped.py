@@ -1,18 +1,10 @@
 """Options in groups: a verb takes a few dataclasses, and Typer sees the options of each of their fields."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Any, TypeVar, dataclass_transform
-
-G = TypeVar("G")
-
-
-@dataclass_transform(frozen_default=True, eq_default=False)
-def group(cls: type[G]) -> type[G]:
-    """Make a group of options: a frozen dataclass without what no verb needs, since each part costs start-up time."""
-    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
+from typing import Any
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:

@@ -1,11 +1,11 @@
 """The options of the verbs in groups, each declared once; `grouped` makes them a verb's own."""
 
 from noxcli.cli import options
-from noxcli.cli.grouped import group
+from noxcli.fixed import fixed
 from noxcli.render import Format
 
 
-@group
+@fixed
 class Common:
     """Where to connect, and what is shown on the way: options of every verb that calls the server."""
 
@@ -19,7 +19,7 @@ class Common:
     profile: options.ProfileOption = None
 
 
-@group
+@fixed
 class Waiting:
     """How long the whole command, and how long an unreachable server, is waited for; in seconds."""
 
@@ -27,7 +27,7 @@ class Waiting:
     retry_for: options.RetryFor = None
 
 
-@group
+@fixed
 class Checking:
     """What is checked before a start, and by which version of the workflow."""
 
@@ -36,7 +36,7 @@ class Checking:
     version_id: options.VersionId = None
 
 
-@group
+@fixed
 class Given:
     """The inputs of one run, as the command line has them."""
 
@@ -45,7 +45,7 @@ class Given:
     secrets: options.Secrets = None
 
 
-@group
+@fixed
 class Starting(Checking):
     """How one run is started."""
 
@@ -54,7 +54,16 @@ class Starting(Checking):
     once: options.OnceOption = None
 
 
-@group
+@fixed
+class Restarting(Starting):
+    """How a run is started that is another one over again."""
+
+    version_id: options.OtherVersionId = None
+    nodes: options.Nodes = None
+    only_node: options.OnlyNode = None
+
+
+@fixed
 class Delivering:
     """What stdout carries of a run, and which files its outputs become."""
 
@@ -68,7 +77,7 @@ class Delivering:
     no_expand: options.NoExpand = False
 
 
-@group
+@fixed
 class Reporting:
     """What is written for other programs beside stdout."""
 
@@ -81,7 +90,7 @@ class Reporting:
     ci: options.Ci = None
 
 
-@group
+@fixed
 class Following:
     """How a run is followed; times in seconds."""
 
@@ -96,7 +105,7 @@ class Following:
     no_stream: options.NoStream = False
 
 
-@group
+@fixed
 class FollowingOwn(Following):
     """How the run is followed that the command has started itself."""
 

@@ -30,7 +30,7 @@ COLORS = ("auto", "always", "never")
 AS_TEXT = Delivering()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Invocation:
     """One call of a verb that talks to the server: its surroundings, its limits and, once connected, the API."""
 
@@ -68,7 +68,7 @@ def begin(
 ) -> Invocation:
     """Begin a call: time counts from here. `subject` is what the command line named, for reports.
 
-    Raises UsageProblem and ConfigProblem where options can't be followed.
+    Raises UsageProblem and ConfigProblem if options can't be followed.
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, waiting.timeout)
@@ -93,7 +93,7 @@ def directory_of(ctx: typer.Context, delivering: Delivering) -> str | None:
 def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) -> None:
     """Settle how things are shown, before anything can fail that would have to be shown so.
 
-    Raises UsageProblem where the options contradict each other, or the log can't be written to.
+    Raises UsageProblem if the options contradict each other, or the log can't be written to.
     """
     form, terminal = delivering.form, context.terminal
     asked = delivering.query is not None and form is Format.TEXT and not delivering.raw
@@ -117,7 +117,7 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
 def settle_reports(context: Context, reporting: Reporting, output_dir: str | None) -> None:
     """Settle what is written for other programs, before anything can fail that would have to be in it.
 
-    Raises UsageProblem where an assertion is not valid or a report could not be written, ConfigProblem for a NOXCLI_CI
+    Raises UsageProblem if an assertion is not valid or a report could not be written, ConfigProblem for a NOXCLI_CI
     that is not known.
     """
     reports = context.reports = Reports(output_dir=output_dir)

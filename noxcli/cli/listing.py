@@ -1,12 +1,12 @@
 """What `runs` and `workflows` share: the first of a list as a table, as lines with tabs, or as a document."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from noxcli.cli.context import Context
 from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
 from noxcli.render import Format
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.timing import parse_time, show_age
@@ -15,9 +15,9 @@ DEFAULT_LIMIT = 30
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Listing(Generic[T]):
-    """How one kind of thing is listed. `row` gets a way to write times, and true where eyes will read it."""
+    """How one kind of thing is listed. `row` gets a way to write times, and true if eyes will read it."""
 
     name: str  # in the document, where it is also the schema's
     layout: Layout

@@ -60,7 +60,7 @@ class Once:
     def earlier(
         self, comparison: Comparison, recall: Callable[[Collection[str]], KnownStarts], patience: Patience
     ) -> Run | None:
-        """Return the run of an earlier call, None where there surely is none.
+        """Return the run of an earlier call, None if there surely is none.
 
         Raises StartUnknown with the candidates where an earlier call was cut off during its start and the run list
         can't tell what became of that; NotFound where the run is gone; what reading raises.
@@ -116,7 +116,7 @@ class Once:
         recall: Callable[[Collection[str]], KnownStarts],
         patience: Patience,
     ) -> str | None:
-        """Return the id of the run that a call which was cut off has started; None where the list proves none."""
+        """Return the id of the run that a call which was cut off has started; None if the list proves none."""
         by_server = parse_time(memory.server_at)
         sent = by_server or datetime.fromisoformat(memory.at)
         doubt = Doubt(0, Likeness(memory.input_digest, memory.input_shape), sent, by_server is not None)
@@ -146,7 +146,7 @@ def open_once(
 ) -> Once:
     """Return the memory of the key at this server for the `target`: a workflow's id, and that of its version.
 
-    Raises ConfigProblem where it can't be kept, UsageProblem for --once auto with an input that can't be read twice.
+    Raises ConfigProblem if it can't be kept, UsageProblem for --once auto with an input that can't be read twice.
     """
     workflow_id, version_id = target
     plain = {name: _content(value, name, call, whole=key == BY_INPUTS) for name, value in inputs.values.items()}

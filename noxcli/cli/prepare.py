@@ -19,7 +19,6 @@ from noxcli.errors import (
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
-from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.retry import Patience
@@ -38,37 +37,32 @@ def given_inputs(context: Context, given: Given) -> Inputs:
     return inputs
 
 
-def checked(
-    call: Invocation,
-    workflow: Workflow,
-    inputs: Inputs,
-    patience: Patience,
-    *,
-    named: str,
-    version: Version | None = None,
-) -> tuple[Workflow, Inputs]:
-    """Return the workflow as it was read, and the inputs as it takes them.
+def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str, whole: bool = True) -> Inputs:
+    """Return the inputs as the workflow takes them; one that is not to run as a `whole` need not have all.
 
-    Raises WrongInputs with all that is wrong; what reading raises where a start could not go better.
+    Raises WrongInputs with all that is wrong.
     """
-    known = read_workflow(call, workflow, patience, version)
-    if known is None:
-        return workflow, inputs
-    if version is None and (nodes := inputs_of(known.definition)) is not None:
-        call.context.cache.inputs(workflow.id, nodes)
-        call.context.cache.outputs(workflow.id, outputs_of(known.definition) or [])
-    result = check(inputs, known.definition, named)
+    from noxcli.inputs.preflight import check  # not with --no-check
+
+    result = check(inputs, workflow.definition, named, whole=whole)
     for line in result.notes:
         call.context.terminal.note(line)
     for line in result.warnings:
         call.context.terminal.note(f"warning: {line}")
-    return known, result.inputs
+    return result.inputs
+
+
+def note_keys(context: Context, workflow: Workflow) -> None:
+    """Note for completion what the workflow takes and gives."""
+    if (nodes := inputs_of(workflow.definition)) is not None:
+        context.cache.inputs(workflow.id, nodes)
+        context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])
 
 
 def read_workflow(
     call: Invocation, workflow: Workflow, patience: Patience, version: Version | None = None
 ) -> Workflow | None:
-    """Return the workflow with its definition, None after a warning where that can't be read but a run may start."""
+    """Return the workflow with its definition, None after a warning if that can't be read but a run may start."""
     if known := told(workflow, version):
         return known
     found = _look(lambda: call.api.get_workflow(workflow.id, within=call.deadline.left(LONGEST_LOOK_UP)), patience)
@@ -90,7 +84,7 @@ def told(workflow: Workflow, version: Version | None) -> Workflow | None:
 
 
 def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, patience: Patience) -> Version | None:
-    """Return the saved version that --version-id means, None where there is no such option.
+    """Return the saved version that --version-id means, None if there is no such option.
 
     Where the versions can't be read, or nothing is checked by their definition, an id is taken as it is, and the start
     decides.
@@ -117,7 +111,7 @@ def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, pat
 
 
 def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
-    """Return what `look` returns, or why it could not be read, although a run may start all the same."""
+    """Return what `look` returns, or why it could not be read, although a run may start anyway."""
     try:
         return patience.keep_trying(look, worth=lambda error: error.overloaded)
     except Unauthorized as error:
@@ -151,6 +145,6 @@ def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, An
 
 
 def require_time(deadline: Deadline) -> None:
-    """Raise TimedOutBeforeStart where no time is left to start anything."""
+    """Raise TimedOutBeforeStart if no time is left to start anything."""
     if deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

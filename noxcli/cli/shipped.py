@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.place import Place
 
 SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish", "powershell": "noxcli.ps1"}
 LARGEST_SHIPPED = 1024 * 1024  # bytes
-SYSTEM_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification: XDG_DATA_DIRS where it is not set
+SYSTEM_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification: XDG_DATA_DIRS if it is not set
 
 
 class Shell(StrEnum):
@@ -25,7 +25,7 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Target:
     """A file for a user: below `base`, which may lead through links of the user's own, no link is followed."""
 
@@ -104,7 +104,7 @@ def user_shell(environ: Mapping[str, str]) -> Shell | None:
 
 
 def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
-    """True where a script lies in one of the shell's usual directories."""
+    """True if a script lies in one of the shell's usual directories."""
     for_all = {
         Shell.BASH: "bash-completion/completions/noxcli",
         Shell.ZSH: "zsh/site-functions/_noxcli",
@@ -117,7 +117,7 @@ def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
 
 
 def finds_page(environ: Mapping[str, str]) -> bool:
-    """True where the manual page lies in one of the usual directories of `man`."""
+    """True if the manual page lies in one of the usual directories of `man`."""
     manuals = [directory / "man" / "man1" for directory in _system(environ)]
     places = [page_target(None, environ).path, *(manual / page_name(None) for manual in manuals)]
     return any(_is_there(place) or _is_there(place.with_name(f"{place.name}.gz")) for place in places)

@@ -25,7 +25,7 @@ READ_BESIDE = 10.0  # seconds for one read of the record or the workflow beside 
 
 
 def read_conditions(texts: Sequence[str], *, streams: bool) -> list[Condition]:
-    """Return the conditions of --for; `streams` is false where no event will be read.
+    """Return the conditions of --for; `streams` is false if no event will be read.
 
     Raises UsageProblem for one that is not valid, or that nothing could meet.
     """
@@ -48,7 +48,7 @@ def how_far(progress: Progress) -> tuple[float | None, str]:
 def wait_until(call: Invocation, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
     """Wait for the first condition that the run meets, and print which it was.
 
-    Raises Unmet where the run ends without; RunPaused, NotFinished and TimedOut where it has not ended; UsageProblem
+    Raises Unmet if the run ends without; RunPaused, NotFinished and TimedOut where it has not ended; UsageProblem
     for a node or an output that the workflow lacks.
     """
     context, outcome = call.context, call.context.outcome
@@ -86,7 +86,7 @@ def _looked_at(follower: Follower, *, once: bool) -> Iterator[Burst]:
 
 
 def _known_workflow(call: Invocation, run: Run) -> Workflow | None:
-    """Return the workflow with its nodes, None after a warning where it can't be read."""
+    """Return the workflow with its nodes, None after a warning if it can't be read."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
     try:
@@ -153,5 +153,5 @@ def _conclude_wait(call: Invocation, run: Run, watch: ConditionWatch) -> None:
         raise not_finished(run)
     asked = " or ".join(f"--for {one.text!r}" for one in watch.conditions)
     verdict = verdict_of(run, watch.progress.why)
-    ended = f"run {run.id} completed" if verdict is None else verdict.message
-    raise Unmet(f"{ended}; it never met {asked}")
+    ended, hint = (f"run {run.id} completed", None) if verdict is None else (verdict.message, verdict.hint)
+    raise Unmet(f"{ended}; it never met {asked}", hint)

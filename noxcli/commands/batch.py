@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,13 +27,14 @@ from noxcli.batch.survey import Checker
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Checking, Common, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target, save
+from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
@@ -107,7 +108,7 @@ ExpectAsOption = Annotated[
 ]
 
 
-@group
+@fixed
 class RowSource:
     """The rows, and what is the same in all of them."""
 
@@ -118,7 +119,7 @@ class RowSource:
     column: ColumnForms = None
 
 
-@group
+@fixed
 class AtWork:
     """Where a batch writes, and how many rows it works on at a time."""
 
@@ -126,7 +127,7 @@ class AtWork:
     max_parallel: MaxParallel = 8
 
 
-@group
+@fixed
 class Resuming:
     """What becomes of the rows that an earlier call has begun."""
 
@@ -137,7 +138,7 @@ class Resuming:
     changed_input: ChangedInput = False
 
 
-@group
+@fixed
 class RowResults:
     """Which rows are run and when that ends, and where their results go."""
 
@@ -153,7 +154,7 @@ class RowResults:
     ci: options.Ci = None
 
 
-@group
+@fixed
 class Looking:
     """How runs are looked after."""
 
@@ -223,7 +224,7 @@ def batch(
     _conclude(call, begun, summary, context.clock.monotonic() - began, error)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Material:
     """What the command line says of the rows, and where their journal is."""
 
@@ -273,7 +274,7 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
     return Path(f"{file}.batch").expanduser()
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Target:
     """The workflow that is run, as far as it was read, and how rows are checked against it."""
 
@@ -296,7 +297,7 @@ def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
     return _Target(workflow, found, known, version.id if version else None, checking, checker, patience)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Begun:
     """A batch whose journal and results are open, and what is left to do of it."""
 
@@ -379,7 +380,7 @@ def _plan(call: Invocation, material: _Material, target: _Target, begun: _Begun)
     )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Teller:
     """Puts each row's line into the results, into the summary, and on stdout."""
 
@@ -391,7 +392,9 @@ class _Teller:
         self.kept.add([(one.row.number, one.line) for one in told if one.final])
 
     def tell(self, told: RowResult) -> None:
-        self.summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
+        error = told.result["error"] or {}
+        hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
+        self.summary.add(told.code, f"row {told.row.number}: {error.get('message')}{hint}")
         self.context.terminal.write(told.line)
 
 
@@ -400,7 +403,7 @@ def _worked(
 ) -> NoxError | None:
     """Work off the rows, and tell of each; return what cut that off.
 
-    Raises ReaderGone and Unwritten where stdout takes no more.
+    Raises ReaderGone and Unwritten if stdout takes no more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)

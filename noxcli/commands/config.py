@@ -1,7 +1,7 @@
 """`noxcli config`: every setting in force and where it comes from; never a key, and no command for one is run."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import typer
 
@@ -13,6 +13,7 @@ from noxcli.cli.invocation import present
 from noxcli.config.preferences import DEFAULTS
 from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.errors import Unauthorized
+from noxcli.fixed import fixed
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.urls import shown_url
@@ -22,7 +23,7 @@ KEY_SHOWN = "(hidden)"
 SETTING_COLUMNS = Layout(("SETTING", "VALUE", "FROM"), cut=("VALUE", "FROM"), wraps=True)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Setting:
     """A setting; None is no value."""
 

@@ -19,7 +19,7 @@ from noxcli.api.checkup import (
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.defaults import check_defaults
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
 from noxcli.cli.shipped import finds_page, finds_script, user_shell
@@ -31,6 +31,7 @@ from noxcli.config.settings import (
     find_url,
 )
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.redaction import Mask
 from noxcli.render.table import Layout, for_eyes
@@ -59,7 +60,7 @@ RecordingOption = Annotated[
 ]
 
 
-@group
+@fixed
 class Examined(Common):
     """As in other verbs, but what is shown is the checks, and a wrong config file is one of their results."""
 

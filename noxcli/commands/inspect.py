@@ -8,13 +8,15 @@ import typer
 
 from noxcli.cli import options
 from noxcli.cli.follow import explainer
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.models import Finished, Run
-from noxcli.outputs.expand import complete_inline, is_complete, require_whole
+from noxcli.outputs.delivered import is_complete, require_whole
+from noxcli.outputs.expand import complete_inline
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
@@ -25,7 +27,10 @@ from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
 NODE_COLUMNS = Layout(
-    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"), cut=("ERROR", "NODE"), marked=("STATUS",)
+    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
+    cut=("ERROR", "NODE"),
+    dropped=("START", "INPUT", "OUTPUT", "DURATION"),
+    marked=("STATUS",),
 )
 UNKNOWN = "-"
 NodeOption = Annotated[
@@ -41,7 +46,7 @@ Iteration = Annotated[
 Logs = Annotated[bool, typer.Option("--logs", help="Print the run's logs.")]
 
 
-@group
+@fixed
 class Shown:
     """Which part of the run is shown."""
 

@@ -5,15 +5,16 @@ import typer
 from noxcli.cli import options
 from noxcli.cli.deliver import check_directory, deliver, destination
 from noxcli.cli.follow import attend, judge, policy_of
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import begin
 from noxcli.errors import LostContact, Phase, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.outputs.await_output import own_record
 from noxcli.runs.resolve import one_run
 
 
-@group
+@fixed
 class FollowingElsewhere(Following):
     """How a run is followed that another command has started, and that is left running."""
 

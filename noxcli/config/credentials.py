@@ -4,12 +4,13 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from noxcli.errors import Unauthorized, Unavailable
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.threads import run_within
 
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
@@ -31,7 +32,7 @@ class KeySource(Protocol):
     def read(self, warn: Warn) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class KeyVariable:
     """An environment variable that holds the key."""
 
@@ -47,7 +48,7 @@ class KeyVariable:
         return usable(self.value, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class KeyFile:
     """A file that holds the key; `hint` says where its name can be fixed."""
 
@@ -73,7 +74,7 @@ class KeyFile:
         return usable(text, f"the key file {self.path}")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class KeyCommand:
     """A command that prints the key. Only its first word is ever shown: a token may be among the others."""
 
@@ -138,7 +139,7 @@ def open_to_others(file: int) -> bool:
     """True if others may read an open file, and `chmod` would fix that.
 
     It would not for a file of another owner, or on a read-only file system such as mounted secrets, which are
-    world-readable inside of their container; nor on systems without these bits.
+    world-readable inside their container; nor on systems without these bits.
     """
     if not hasattr(os, "geteuid"):
         return False

@@ -1,16 +1,16 @@
 """All settings below the options: profile, aliases and defaults of all files and variables, in their order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from noxcli.config.preferences import Preferences, Sourced, read_variables
 from noxcli.config.profiles import Profile, choose_profile, config_path, read_users_file
 from noxcli.config.project import find_project_file, read_project_file
 from noxcli.config.table import Table
+from noxcli.fixed import fixed
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Configured:
     """What was read, and from where; `preferences` has variables over the project's file over the profile."""
 

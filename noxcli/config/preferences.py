@@ -1,10 +1,11 @@
 """Aliases of workflows and defaults of options, each with its source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem
+from noxcli.fixed import fixed
 from noxcli.models import is_uuid
 
 # Options that users may give a default. Only output_dir changes what stdout looks like, since scripts rely on that.
@@ -25,7 +26,7 @@ USERS_DEFAULTS = frozenset({"output_dir"})
 TABLES = ("aliases", "defaults")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Sourced:
     """A value as it was written, and where."""
 
@@ -33,7 +34,7 @@ class Sourced:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Preferences:
     """Workflows by alias, and option values by the option's name with underscores."""
 

@@ -1,20 +1,20 @@
 """The user's own config file: its profiles, and the choice of one."""
 
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from noxcli.config.preferences import TABLES, Preferences, Sourced, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
+from noxcli.fixed import fixed
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
 NAME_VARIABLE = "NOXCLI_PROFILE"
 SETTINGS = ("base_url", "api_key_command", "api_key_file", *TABLES)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Profile:
     """A profile as it stands in the file; `place` is its own, as `PATH:profile.NAME`."""
 
@@ -37,7 +37,7 @@ def config_path(environ: Mapping[str, str]) -> Sourced:
 
 
 def read_users_file(path: Sourced) -> Table:
-    """Return what the user's config file holds: nothing where there is none.
+    """Return what the user's config file holds: nothing if there is none.
 
     Raises ConfigProblem for a file that is wrong, and for one that NOXCLI_CONFIG names and that is missing.
     """
@@ -52,7 +52,7 @@ def read_users_file(path: Sourced) -> Table:
 def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -> Profile | None:
     """Return the profile that counts: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
 
-    Only this one's contents are checked. Raises ConfigProblem where it is missing or wrong.
+    Only this one's contents are checked. Raises ConfigProblem if it is missing or wrong.
     """
     profiles = file.table("profile")
     name = _chosen(file, named, environ)
@@ -100,6 +100,8 @@ def _command(table: Table) -> tuple[str, ...]:
     value = table.values.get("api_key_command")
     if value is None:
         return ()
+    import shlex  # only where there is a command
+
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError:

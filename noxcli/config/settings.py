@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from noxcli.config.credentials import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
 from noxcli.config.preferences import Sourced
 from noxcli.config.profiles import NAME_VARIABLE, Profile
 from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem, Unauthorized
+from noxcli.fixed import fixed
 from noxcli.urls import check_url, read_url, same_origin
 
 # noxus-sdk 0.6.0, client.py: the default host and both names.
@@ -20,7 +21,7 @@ KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
 KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Settings:
     """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident."""
 

@@ -1,12 +1,12 @@
 """A TOML file with known keys only; errors name the path, the key and the nearest known one."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ConfigProblem
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.nearest import nearest
 from noxcli.place import read_named
 
@@ -16,7 +16,7 @@ LONGEST_MISTAKE = 200  # characters
 LONGEST_KEY = 80  # characters, where one is shown
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Table:
     """A table and its place. No message quotes a value, which may be a secret in the wrong place."""
 

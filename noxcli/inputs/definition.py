@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from noxcli.fixed import fixed
+
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
-INPUT_TYPE = re.compile(r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?")
-OUTPUT_TYPE = re.compile(r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?")
+INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
+OUTPUT_TYPE = r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?"
 # The type names of the docs, the SDK and the editor, in lower case, and the kind that each means.
 KINDS = {
     **dict.fromkeys(("str", "string", "text"), "text"),
@@ -20,7 +21,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class InputNode:
     """One input of a workflow. `type` is the server's name for it, `value` is fixed or a default."""
 
@@ -49,7 +50,7 @@ class InputNode:
         return self.id, *(f"{self.id}::{name}" for name in self.connectors)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class OutputNode:
     """One output of a workflow."""
 
@@ -73,7 +74,7 @@ def outputs_of(definition: Mapping[str, Any]) -> list[OutputNode] | None:
     return [
         OutputNode(node["id"], _label(node))
         for node in nodes
-        if OUTPUT_TYPE.fullmatch(str(node.get("type", ""))) and isinstance(node.get("id"), str)
+        if re.fullmatch(OUTPUT_TYPE, str(node.get("type", ""))) and isinstance(node.get("id"), str)
     ]
 
 
@@ -102,7 +103,7 @@ def _label(node: Mapping[str, Any]) -> str | None:
 
 
 def _input(node: Mapping[str, Any]) -> InputNode | None:
-    matched = INPUT_TYPE.fullmatch(str(node.get("type", "")))
+    matched = re.fullmatch(INPUT_TYPE, str(node.get("type", "")))
     if matched is None or not isinstance(node.get("id"), str):
         return None
     config = node.get("node_config")

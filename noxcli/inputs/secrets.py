@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from noxcli.errors import UsageProblem
 
-VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-ESCAPED = re.compile(r"\\([=:@\\])")
+VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+ESCAPED = r"\\([=:@\\])"
 
 
 def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -15,10 +15,11 @@ def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
     Raises UsageProblem; what stands where a name should be is quoted only if it looks like one, not like a secret.
     """
     key, _, name = text.rpartition("=")
-    key = ESCAPED.sub(r"\1", key)
+    key = re.sub(ESCAPED, r"\1", key)
     if not key:
         raise UsageProblem("--secret takes KEY=ENVNAME", "write the name of an environment variable, not the secret")
-    shown = f"variable {name}" if VARIABLE_NAME.fullmatch(name) and name.isupper() else "environment variable it names"
+    named = re.fullmatch(VARIABLE_NAME, name) and name.isupper()
+    shown = f"variable {name}" if named else "environment variable it names"
     what = f"--secret {key!r}: the {shown}"
     if name not in environ:
         raise UsageProblem(f"{what} is not set", "write KEY=ENVNAME, and export ENVNAME")

@@ -5,24 +5,25 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.retry import Patience
 from noxcli.timing import Clock, show_seconds
 
 UNKNOWN_TYPE = "application/octet-stream"
-MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?", re.ASCII)
-OPTION = re.compile(r";(?=type=|name=)")
+MEDIA_TYPE = r"(?a)[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?"
+OPTION = r";(?=type=|name=)"
 FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file needs no line of progress
 MEBIBYTE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Upload:
     """A file that was there and could be read when the command line was; a pipe has no size until it was read."""
 
@@ -52,7 +53,7 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
 
     Raises UsageProblem for a file that can't be read.
     """
-    path, *options = OPTION.split(text)
+    path, *options = re.split(OPTION, text)
     given: dict[str, str] = {}
     for option in options:
         name, _, value = option.partition("=")
@@ -64,7 +65,7 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
     if not name or not name.isprintable():
         raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME after the path")
     content_type = given.get("type", guess_type(name if "." in name else path))
-    if not MEDIA_TYPE.fullmatch(content_type):
+    if not re.fullmatch(MEDIA_TYPE, content_type):
         raise UsageProblem(f"{content_type!r}, for {key!r}, is not a valid media type", "write ;type=text/plain")
     return Upload(path, name, content_type, size)
 

@@ -1,4 +1,4 @@
-"""The output directory: nothing outside of it is written, and no link below it is followed."""
+"""The output directory: nothing outside it is written, and no link below it is followed."""
 
 import fcntl
 import hashlib
@@ -8,12 +8,12 @@ import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from noxcli.errors import Undelivered
 from noxcli.files import Saved, reason_of, umask
+from noxcli.fixed import fixed
 from noxcli.outputs.partial import Part
 from noxcli.place import Place
 
@@ -22,7 +22,7 @@ STALE = 60.0  # seconds
 COPY_PIECE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Written:
     """What noxcli wrote under a name, by its own record."""
 

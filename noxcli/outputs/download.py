@@ -38,7 +38,7 @@ class FileSource(Protocol):
     ) -> OpenFile: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Transfer:
     """The progress of one file, for the code that draws it."""
 

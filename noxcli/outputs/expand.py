@@ -4,12 +4,11 @@ import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
 
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
-from noxcli.models import Run
+from noxcli.outputs.delivered import Delivered, is_complete
 from noxcli.outputs.download import FileSource, Transfer, fetch
 from noxcli.outputs.partial import Part
 from noxcli.outputs.transfers import Watching, run_transfers, silent
@@ -20,25 +19,6 @@ TEXT_PIECE = 256 * 1024
 LONGEST_INLINE = 256 * 1024 * 1024  # bytes in memory; a few compressed bytes may expand to any number
 # Errors of one file; the others can still be downloaded.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The output as delivered; `complete` is true only if nothing in it is a preview."""
-
-    output: Any
-    files: list[dict[str, Any]] = field(default_factory=list)
-    complete: bool = True
-    problems: list[str] = field(default_factory=list)
-
-
-def require_whole(delivered: Delivered, run: Run) -> None:
-    """Raise Undelivered if part of the run's output could not be downloaded or written."""
-    if delivered.problems:
-        raise Undelivered(
-            f"the output of run {run.id} is incomplete: {'; '.join(delivered.problems)}",
-            f"try again: noxcli fetch-output {run.id}",
-        )
 
 
 def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
@@ -94,11 +74,6 @@ def spooled(
 
 def _entry(file_id: str, part: Part) -> dict[str, Any]:
     return {"file_id": file_id, "path": None, "bytes": part.size, "sha256": part.sha256}
-
-
-def is_complete(output: Any) -> bool:
-    """True if nothing in the output is a preview."""
-    return not any(remote.is_text for remote in find_remote(output))
 
 
 def problem(what: str, error: BaseException) -> str:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 from typing import Any
 
 from noxcli.encode import to_json
 from noxcli.errors import Undelivered, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.outputs.directory import Written, in_the_way
@@ -18,7 +19,7 @@ MANIFEST_SCHEMA = "noxcli.manifest/1"
 LIMIT = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Manifest:
     """The record of an earlier call; empty if there is none."""
 
@@ -29,7 +30,7 @@ class Manifest:
 def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     """Return the directory's manifest.
 
-    Raises Undelivered where there is a file of that name that noxcli did not write, or that a newer one did; with
+    Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did; with
     `overwrite` it counts as none.
     """
     document: Any = None

@@ -8,10 +8,12 @@ from typing import Any
 
 from noxcli.errors import NoxError, Undelivered
 from noxcli.files import Saved, reason_of, replacing_in
+from noxcli.fixed import fixed
 from noxcli.models import Run
+from noxcli.outputs.delivered import Delivered, is_complete
 from noxcli.outputs.directory import Folder
 from noxcli.outputs.download import FileSource, Transfer, fetch
-from noxcli.outputs.expand import DELIVERABLE, Delivered, is_complete, problem, required_id
+from noxcli.outputs.expand import DELIVERABLE, problem, required_id
 from noxcli.outputs.filenames import MANIFEST, TEMPLATE, Names, safe_extension
 from noxcli.outputs.manifest import Manifest, manifest_of, read_manifest
 from noxcli.outputs.partial import Part
@@ -48,7 +50,7 @@ class Item:
         return pointer_to(self.keys)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Filing:
     """Writes one run's outputs to a directory."""
 
@@ -172,7 +174,7 @@ class Inline(Part):
 
 
 def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:
-    """Yield a file for each output, in order, and for each remote value inside of one."""
+    """Yield a file for each output, in order, and for each remote value inside one."""
     index = 0
     for key, value in output.items():
         own = [] if is_preview(value) or is_file(value) else [(".txt" if text_of(value) is not None else ".json", None)]

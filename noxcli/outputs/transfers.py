@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
+from noxcli.fixed import fixed
 from noxcli.outputs.download import Transfer
 from noxcli.retry import Patience
 from noxcli.threads import Result, result_of, share_out
@@ -26,7 +26,7 @@ class Watch(Protocol):
     def say(self, line: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class SilentWatch:
     """Shows no progress; messages go to `say`."""
 

@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from noxcli.encode import to_json
+from noxcli.fixed import fixed
 
 # What a server may put at the end of a cut text, and half a character that its cut went through.
-CUT_MARK = re.compile("[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z")
+CUT_MARK = "[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z"
 TRUE = frozenset({"true", "1"})
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.+", re.DOTALL)
-ANY_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+*-]+(?:\s*;.*)?", re.DOTALL)
+ADDRESS = r"(?s)[A-Za-z][A-Za-z0-9+.-]*://.+"
+ANY_MEDIA_TYPE = r"(?s)[\w.+-]+/[\w.+*-]+(?:\s*;.*)?"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Remote:
     """A value whose bytes lie in the Files API. `pointer` is its RFC 6901 place inside the output."""
 
@@ -30,7 +30,7 @@ class Remote:
     @property
     def beginning(self) -> bytes:
         """What the whole of a cut text begins with, as UTF-8."""
-        return CUT_MARK.sub("", self.text).encode("utf-8", "surrogatepass")
+        return re.sub(CUT_MARK, "", self.text).encode("utf-8", "surrogatepass")
 
 
 # Only these can be or contain a remote value; there may be millions of others.
@@ -38,7 +38,7 @@ HOLDERS = (dict, list)
 
 
 def find_remote(output: Any) -> Iterator[Remote]:
-    """Yield every truncated text and every file value, wherever it sits; a file before what sits inside of it.
+    """Yield every truncated text and every file value, wherever it sits; a file before what sits inside it.
 
     Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
     """
@@ -56,7 +56,7 @@ def find_remote(output: Any) -> Iterator[Remote]:
 
 
 def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
-    """Yield those that sit inside of no other, of values in the order of `find_remote`."""
+    """Yield those that sit inside no other, of values in the order of `find_remote`."""
     last: tuple[str | int, ...] | None = None
     for remote in remotes:
         if last is None or remote.keys[: len(last)] != last:
@@ -109,7 +109,7 @@ def is_file(value: Any) -> bool:
     if value["uri"].startswith("spot://"):
         return True
     words = [_word(value, name) for name in ("id", "name", "content_type")]
-    return all(words) and ADDRESS.fullmatch(value["uri"]) is not None and ANY_MEDIA_TYPE.fullmatch(words[2]) is not None
+    return all(words) and bool(re.fullmatch(ADDRESS, value["uri"]) and re.fullmatch(ANY_MEDIA_TYPE, words[2]))
 
 
 def file_id_of(file: Any) -> str | None:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from noxcli.facts.fact import ApiFact
 from noxcli.facts.table import FACTS
+from noxcli.fixed import fixed
 from noxcli.models import KNOWN_STATUSES, is_uuid
 from noxcli.probe.recorded import RecordedExchange
 
@@ -16,7 +16,7 @@ TERMINAL_BY_DOCS = ("completed", "failed")
 Exchanges = Sequence[RecordedExchange]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class CheckedFact:
     """A fact with how often a recording confirms and contradicts it."""
 

@@ -4,11 +4,11 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from noxcli.api.raw import RawStream
+from noxcli.fixed import fixed
 
 LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
 LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are looked at
@@ -19,7 +19,7 @@ LOOK_APART, ASK_APART = (
 )  # seconds after which `enough` is asked though nothing came, and from one time to the next
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RawFrame:
     """One frame; `piece` is the number of the piece that ends it, `at` when that came, `fields` its lines in order."""
 
@@ -46,13 +46,13 @@ class RawFrame:
 
     @property
     def comment(self) -> bool:
-        """True where it has comments and nothing else."""
+        """True if it has comments and nothing else."""
         return all(key == "" for key, _ in self.fields)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Watched:
-    """What a stream has brought so far. `alive` is true where all of a run's events were watched as they happened."""
+    """What a stream has brought so far. `alive` is true if all of a run's events were watched as they happened."""
 
     how: str
     alive: bool
@@ -83,7 +83,7 @@ class Watched:
         return [frame for frame in rest if frame.comment or frame is not last]
 
     def told(self, *statuses: str, announced: bool = False) -> bool:
-        """True where an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
+        """True if an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
         return any(
             data.get("workflow_status") in statuses
             or (not announced and each["type"] == "state" and data.get("status") in statuses)

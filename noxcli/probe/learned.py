@@ -1,11 +1,11 @@
 """What a question is, and what was learned from it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from noxcli.facts.table import FACTS, fact_about
+from noxcli.fixed import fixed
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 SwitchValue = str | bool | int | float
@@ -20,7 +20,7 @@ class Sureness(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Seen:
     """What was seen, in words of ours: no id, no text of the server. `value` is for the switch, None to leave it."""
 
@@ -30,7 +30,7 @@ class Seen:
     sure: Sureness = Sureness.CERTAIN
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Question(Generic[W]):
     """One thing to learn. `name` is the switch's where `switch` is true; `needs` tells what was missing otherwise."""
 
@@ -41,7 +41,7 @@ class Question(Generic[W]):
     switch: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Learned:
     """The answer to a question."""
 
@@ -52,12 +52,12 @@ class Learned:
 
     @property
     def value(self) -> SwitchValue | None:
-        """The switch's value, where there is one."""
+        """The switch's value, if there is one."""
         return self.seen.value if self.switch and self.seen.sure is not Sureness.NOT_SEEN else None
 
     @property
     def fact(self) -> str | None:
-        """The name of the fact that the answer is about, None where it is about the way to the server."""
+        """The name of the fact that the answer is about, None if it is about the way to the server."""
         found = fact_about(self.name) or FACTS.get(self.name)
         return found.name if found else None
 

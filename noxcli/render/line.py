@@ -1,12 +1,13 @@
 """A line of a picture: pieces of text in rich's styles, made harmless, and never wider than they may be."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.style import Style
 
+from noxcli.fixed import fixed
 from noxcli.redaction import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
@@ -16,7 +17,7 @@ SPAN = {(True, True): "━", (True, False): "╸", (False, True): "╺", (False,
 ASCII_SPAN = {(True, True): "=", (True, False): "=", (False, True): "=", (False, False): " "}
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Look:
     """What a terminal can show, and what it must not."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.spinner import Spinner
 
+from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.line import Line, Look
 from noxcli.render.text import visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
@@ -68,8 +69,12 @@ class Picture:
         now = progress.began + progress.elapsed()
         lines = self._node_lines(worth_keeping(nodes, now, progress.from_start), now, max(LEAST_COLUMNS, columns - 1))
         last = self._look.line(ENDLESS).add(self._title(), "bold").add(" ")
-        status, when = ("paused", "after") if run.paused else (run.status, "in" if run.settled else "after")
-        last.add(status, RUN_STYLES.get(run.status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
+        # The record of a run that was left is older than its events, but it alone says how a run has ended.
+        status = run.status if progress.status in FINAL_STATUSES else progress.status
+        when = "in" if run.settled else "after"
+        last.add(PAUSED_WORD if status == PAUSED_STATUS else status, RUN_STYLES.get(status, "cyan")).add(
+            f" {when} {show_seconds(progress.took())}"
+        )
         cut_off = run.settled and run.status != "completed"
         facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
         if progress.reconnects:

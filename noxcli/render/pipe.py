@@ -64,7 +64,7 @@ class EventDocuments:
         self._mask = mask
 
     def of(self, update: Update) -> dict[str, Any] | None:
-        """Return the update's document, None where the result alone tells of it."""
+        """Return the update's document, None if the result alone tells of it."""
         match update:
             case RunEvent(type=kind, data=data, redis_id=redis_id):
                 return self._numbered(kind, data, redis_id, update.is_terminal)
@@ -104,7 +104,7 @@ class Ndjson(_Pipe):
     """One event a line. What arrived together is written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
-        """With a `query`, print what it finds in each event, and nothing where that is null or does not fit."""
+        """With a `query`, print what it finds in each event, and nothing if that is null or does not fit."""
         super().__init__(terminal)
         self.documents = EventDocuments(terminal.mask)
         self._query = query

@@ -1,4 +1,4 @@
-"""Progress for logs: a line with the time for each change, and nothing where nothing changes."""
+"""Progress for logs: a line with the time for each change, and nothing if nothing changes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -52,7 +52,8 @@ class Plain(Plainly):
                 self._say(*self._node_line(change))
             if isinstance(update, Finished):
                 self._tell_repeats()
-                self._write(f"run {update.run.status} after {show_seconds(self._progress.took())}")
+                status = "paused" if update.run.paused else update.run.status
+                self._write(f"run {status} after {show_seconds(self._progress.took())}")
             elif line := self._line(update):
                 self._say(*line)
         now = self._progress.elapsed()
@@ -101,7 +102,8 @@ class Plain(Plainly):
         match update:
             case Started(run):
                 self._status = run.status
-                return (f"run {run.id} {run.status}",) * 2
+                named = "run" if self._progress.from_start else f"run {run.id}"  # started here: its id was told then
+                return (f"{named} {run.status}",) * 2
             case Polled(run):
                 return None if run.settled else self._changed(run.status)
             case RunEvent(type="state", data={"status": str(status)}):

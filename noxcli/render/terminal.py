@@ -81,32 +81,32 @@ class Terminal:
         return (self.read_by_eyes if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
 
     def shares_screen(self) -> bool:
-        """True where stdout may come out on the same terminal, if only at the end of a pipeline."""
+        """True if stdout may come out on the same terminal, if only at the end of a pipeline."""
         return self.interactive and may_reach(self.out, self.err)
 
     @property
     def read_by_eyes(self) -> bool:
-        """True where stdout is a terminal, which it stays."""
+        """True if stdout is a terminal, which it stays."""
         if self._read_by_eyes is None:
             self._read_by_eyes = self.out.isatty()
         return self._read_by_eyes
 
     def writes_to(self, path: Path) -> bool:
-        """True where stdout is that very file."""
+        """True if stdout is that very file."""
         try:
             return os.path.samestat(os.fstat(self.out.fileno()), path.stat())
         except (OSError, ValueError):
             return False
 
     def can_redraw(self) -> bool:
-        """True where a live view works, and no other process has one on this terminal."""
+        """True if a live view works, and no other process has one on this terminal."""
         return self.redraws and self._moves_cursor() and (self.in_background() or self.claim.take())
 
     def _moves_cursor(self) -> bool:
         return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
     def in_background(self) -> bool:
-        """True where the shell, or another job of it, has the terminal now."""
+        """True if the shell, or another job of it, has the terminal now."""
         try:
             return os.tcgetpgrp(self.err.fileno()) != os.getpgrp()
         except (OSError, ValueError):
@@ -145,7 +145,7 @@ class Terminal:
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
 
-        Raises ReaderGone where nobody reads any more, Unwritten where the bytes can't be stored.
+        Raises ReaderGone if nobody reads any more, Unwritten where the bytes can't be stored.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         if self.read_by_eyes:
@@ -215,7 +215,7 @@ class Terminal:
 
 
 def is_unattended(environ: Mapping[str, str]) -> bool:
-    """True where a CI system or a job engine has started this: nobody watches, even if there is a pseudo-terminal."""
+    """True if a CI system or a job engine has started this: nobody watches, even if there is a pseudo-terminal."""
     return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
 
 

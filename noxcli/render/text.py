@@ -18,10 +18,10 @@ _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d
 # GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
 # start, where it skips blanks, and by some cultures' rules of comparing whatever has no weight, as bare marks
 # (actions/runner, ActionCommand.cs).
-_COMMAND = re.compile(r"(##[A-Za-z]{0,20})\[")
-_COMMAND_AT_START = re.compile(r"^([^\w!-~]*:):")
-_WEIGHTY = re.compile(r"[\w!-~]")
-_HALF_COMMAND = re.compile(r"(?:##?|##[A-Za-z]{1,20}|:)$")
+_COMMAND = r"(##[A-Za-z]{0,20})\["
+_COMMAND_AT_START = r"^([^\w!-~]*:):"
+_WEIGHTY = r"[\w!-~]"
+_HALF_COMMAND = r"(?:##?|##[A-Za-z]{1,20}|:)$"
 
 
 def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
@@ -73,9 +73,9 @@ class _Line:
         """Return what may be shown of the line's next piece."""
         line = _disarmed(self._half + self._spelling.take(text), at_start=self._blank)
         shown = line[len(self._half) :]
-        half = _HALF_COMMAND.search(line)
+        half = re.search(_HALF_COMMAND, line)
         self._half = half[0] if half else ""
-        self._blank = self._blank and not _WEIGHTY.search(line.removesuffix(self._half))
+        self._blank = self._blank and not re.search(_WEIGHTY, line.removesuffix(self._half))
         return shown
 
 
@@ -112,8 +112,8 @@ def _is_symbol(letter: str) -> bool:
 
 
 def _disarmed(text: str, *, at_start: bool = True) -> str:
-    text = _COMMAND.sub(r"\1 [", text)
-    return _COMMAND_AT_START.sub(r"\1 :", text) if at_start else text
+    text = re.sub(_COMMAND, r"\1 [", text)
+    return re.sub(_COMMAND_AT_START, r"\1 :", text) if at_start else text
 
 
 def _as_json(letter: str) -> str:

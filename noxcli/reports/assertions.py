@@ -1,11 +1,12 @@
 """What the user demands of a completed run (--assert, --expect), and what was found instead."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NotAsAsserted, Unfitting
+from noxcli.fixed import fixed
 from noxcli.query import Query
 from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome
@@ -13,7 +14,7 @@ from noxcli.reports.result import Outcome
 LONGEST_SEEN = 300  # characters of what was found in place of true
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Assertion:
     """One demand and its outcome; `name` is the option that made it."""
 

@@ -7,7 +7,7 @@ GitLab, GitHub's report actions, Azure and Buildkite read as well.
 import re
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of, replacing
+from noxcli.fixed import fixed
 from noxcli.redaction import Mask
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
@@ -34,7 +35,7 @@ class CaseVerdict(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Case:
     """One test case. `seconds` is None if no time was measured.
 

@@ -11,7 +11,7 @@ from noxcli.timing import seconds_between
 if TYPE_CHECKING:
     # Every command has an outcome, but only those about runs have anything in it.
     from noxcli.models import Run
-    from noxcli.outputs.expand import Delivered
+    from noxcli.outputs.delivered import Delivered
     from noxcli.runs.ledger import Ledger
     from noxcli.runs.progress import Progress
 
@@ -62,7 +62,7 @@ class Outcome:
 
     def brief(self) -> "Outcome":
         """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
-        from noxcli.outputs.expand import Delivered
+        from noxcli.outputs.delivered import Delivered
 
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
@@ -99,7 +99,7 @@ class Outcome:
         if run is None:
             return False
         from noxcli.outputs.await_output import is_empty
-        from noxcli.outputs.expand import is_complete
+        from noxcli.outputs.delivered import is_complete
 
         return run.with_output and self.completed and not is_empty(run.output) and is_complete(run.output)
 
@@ -175,7 +175,7 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
         case "stopped":
             return RunStopped(f"run {run.id} was stopped")
         case "failed":
-            return RunFailed(f"run {run.id} failed{why}")
+            return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
         case _:
             return RunPaused(f"run {run.id} is paused for human input", f"then continue with: noxcli wait {run.id}")
 

@@ -1,11 +1,12 @@
 """The state file: a run's ids, so that a later step of a canceled pipeline can clean up."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, save
+from noxcli.fixed import fixed
 from noxcli.formats import require_readable
 from noxcli.place import read_named
 
@@ -14,7 +15,7 @@ LARGEST_STATE = 64 * 1024  # bytes
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class State:
     """The ids that a clean-up needs."""
 

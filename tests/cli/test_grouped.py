@@ -6,17 +6,18 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from noxcli.cli.grouped import group, grouped
+from noxcli.cli.grouped import grouped
+from noxcli.fixed import fixed
 
 
-@group
+@fixed
 class Size:
     name: Annotated[str, typer.Argument()]
     width: Annotated[int, typer.Option("--width")] = 3
     height: int = 4  # no option here
 
 
-@group
+@fixed
 class Box(Size):
     height: Annotated[int, typer.Option("--height")] = 5
     lid: Annotated[bool, typer.Option("--lid")] = False

@@ -1,6 +1,7 @@
 """All switches crossed: every pair of settings and every verb, and every three settings of the event stream."""
 
 from collections import Counter
+from functools import cache
 from itertools import combinations
 from typing import Any, Literal, get_origin, get_type_hints
 
@@ -13,7 +14,7 @@ from tests.crossed.play import OF_THE_STREAM, Failure, all_played, command, cut_
 
 SEED = 20
 SHARES = 4
-PAIRS, TRIPLES = plan.pairs(SEED), plan.triples(SEED)
+pairs, triples = cache(lambda: plan.pairs(SEED)), cache(lambda: plan.triples(SEED))
 
 
 def checked(rows: list[plan.Combination], cells: Any) -> None:
@@ -27,7 +28,7 @@ def checked(rows: list[plan.Combination], cells: Any) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_pair_of_settings(share: int) -> None:
-    checked(PAIRS[share::SHARES], CELLS)
+    checked(pairs()[share::SHARES], CELLS)
 
 
 @pytest.mark.long(10)
@@ -35,7 +36,7 @@ def test_every_pair_of_settings(share: int) -> None:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_three_settings_of_the_event_stream(share: int) -> None:
     # Each combination with some of the cells, so that together they have all; `--triples` plays each with all.
-    for number, row in enumerate(TRIPLES[share::SHARES]):
+    for number, row in enumerate(triples()[share::SHARES]):
         checked([row], [OF_THE_STREAM[number % len(OF_THE_STREAM)]])
 
 
@@ -44,10 +45,10 @@ def test_the_plan_leaves_nothing_out() -> None:
     numbers = {name for name, hint in get_type_hints(Switches).items() if get_origin(hint) is not Literal}
     assert {name for name in numbers if get_type_hints(Switches)[name] is not bool} == set(plan.NUMBERS)
     assert all(values[0] == getattr(Switches(), name) for name, values in plan.NUMBERS.items())
-    whole = [[{**vars_of(), **row}[name] for name in every] for row in PAIRS]
+    whole = [[{**vars_of(), **row}[name] for name in every] for row in pairs()]
     assert not plan.uncovered(whole, list(every.values()), 2)
     stream = plan.stream_switches()
-    whole = [[{**vars_of(), **row}[name] for name in stream] for row in TRIPLES]
+    whole = [[{**vars_of(), **row}[name] for name in stream] for row in triples()]
     assert not plan.uncovered(whole, [every[name] for name in stream], 3)
 
 

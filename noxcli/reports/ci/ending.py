@@ -1,13 +1,13 @@
 """How a run or a batch ended, as a CI system is told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Ended:
     """One run at the end: its name, and its result document."""
 
@@ -16,7 +16,7 @@ class Ended:
 
     @property
     def run(self) -> Mapping[str, Any]:
-        """The run in the document; empty where there is none."""
+        """The run in the document; empty if there is none."""
         return self.document["run"] or {}
 
     @property
@@ -39,7 +39,7 @@ class Ended:
         return "; ".join(part for part in (error.get("message"), error.get("hint")) if part)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class BatchEnded:
     """A batch at the end: the counts of its rows, and the messages of the first rows that did not complete."""
 

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text
 from noxcli.redaction import Mask
 from noxcli.render.text import shorten, visible
@@ -23,7 +23,7 @@ LARGEST_TEXT = 200_000  # characters of one output, input or message
 MOST_SEARCHED = 4  # times as much is searched for secrets: their replacements are shorter
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Ink:
     """What puts remote text into a page: without secrets, one character for what would act, and no markup.
 

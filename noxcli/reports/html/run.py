@@ -2,12 +2,12 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
 from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import as_text, find_remote
 from noxcli.redaction import Mask
@@ -33,7 +33,7 @@ UNDECIDED = {NO_CODE, 3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that 
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Told:
     """One run for a page: its result document, and what was sent to it, secrets masked."""
 
