@@ -112,13 +112,14 @@ __noxcli_known() { # KIND
 }
 
 __noxcli_verbs() {
-    offered=(run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help)
+    offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help)
 }
 
 __noxcli_options() { # VERB
     case $1 in
         '') offered=(--version -V --help -h) ;;
         run) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --once --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --report --junit --dotenv --record --record-values --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --on-interrupt --fail-fast --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        rerun) offered=(--inputs --secret --dry-run --no-check --version-id --callback-url --detach --once --node --only-node --format --json --query --raw --output-dir --name --overwrite --no-expand --state-file --assert --report --junit --dotenv --record --record-values --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --on-interrupt --fail-fast --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         stream) offered=(--etag --resume --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --report --junit --dotenv --record --record-values --ci --timeout --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --fail-fast --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         wait) offered=(--json --query --assert --report --junit --dotenv --record --record-values --ci --timeout --any --fail-fast --for --stall-timeout --idle-timeout --retry-for --on-pause --on-timeout --poll-interval --no-stream --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         fetch-output) offered=(--wait --format --json --query --raw --output-dir --name --overwrite --no-expand --assert --report --junit --dotenv --record --record-values --ci --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
@@ -144,32 +145,32 @@ __noxcli_options() { # VERB
 # Says by its exit status whether the option takes a value.
 __noxcli_value() { # VERB OPTION
     case $1:$2 in
-        run:--inputs | probe:--inputs)
+        run:--inputs | rerun:--inputs | probe:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | stream:--etag | stream:--query | stream:--name | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--for | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | report:--timeout | report:--retry-for | report:--connect-timeout | report:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | probe:--secret | probe:--start | probe:--max-requests | probe:--watch | probe:--query | probe:--timeout | probe:--retry-for | probe:--connect-timeout | probe:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--name | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | rerun:--secret | rerun:--version-id | rerun:--callback-url | rerun:--node | rerun:--only-node | rerun:--query | rerun:--name | rerun:--assert | rerun:--timeout | rerun:--stall-timeout | rerun:--idle-timeout | rerun:--retry-for | rerun:--poll-interval | rerun:--connect-timeout | rerun:--base-url | stream:--etag | stream:--query | stream:--name | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--for | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--name | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | report:--timeout | report:--retry-for | report:--connect-timeout | report:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | probe:--secret | probe:--start | probe:--max-requests | probe:--watch | probe:--query | probe:--timeout | probe:--retry-for | probe:--connect-timeout | probe:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
-        run:--once)
+        run:--once | rerun:--once)
             kind=output offered=(auto) ;;
-        run:--format | stream:--format | fetch-output:--format)
+        run:--format | rerun:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
-        run:--raw | stream:--raw | fetch-output:--raw | sandbox:--key)
+        run:--raw | rerun:--raw | stream:--raw | fetch-output:--raw | sandbox:--key)
             kind=output offered=() ;;
-        run:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
+        run:--output-dir | rerun:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--record | run:--log-file | run:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--record | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--record | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--record | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--report | merge-batch:--junit | config:--api-key-file | doctor:--check-recording | doctor:--log-file | doctor:--api-key-file | probe:--write | probe:--log-file | probe:--api-key-file | sandbox:--scenario | sandbox:--replay | sandbox:--switches)
+        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--record | run:--log-file | run:--api-key-file | rerun:--state-file | rerun:--report | rerun:--junit | rerun:--dotenv | rerun:--record | rerun:--log-file | rerun:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--record | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--record | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--record | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--report | merge-batch:--junit | config:--api-key-file | doctor:--check-recording | doctor:--log-file | doctor:--api-key-file | probe:--write | probe:--log-file | probe:--api-key-file | sandbox:--scenario | sandbox:--replay | sandbox:--switches)
             kind=file offered=() ;;
-        run:--ci | stream:--ci | wait:--ci | fetch-output:--ci | batch:--ci)
+        run:--ci | rerun:--ci | stream:--ci | wait:--ci | fetch-output:--ci | batch:--ci)
             kind=other offered=(auto github gitlab off) ;;
-        run:--on-pause | stream:--on-pause | wait:--on-pause)
+        run:--on-pause | rerun:--on-pause | stream:--on-pause | wait:--on-pause)
             kind=other offered=(exit wait) ;;
-        run:--on-timeout | run:--on-interrupt | stream:--on-timeout | wait:--on-timeout | batch:--on-interrupt)
+        run:--on-timeout | run:--on-interrupt | rerun:--on-timeout | rerun:--on-interrupt | stream:--on-timeout | wait:--on-timeout | batch:--on-interrupt)
             kind=other offered=(detach stop) ;;
-        run:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | report:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | merge-batch:--color | probe:--color)
+        run:--color | rerun:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | report:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | merge-batch:--color | probe:--color)
             kind=other offered=(auto always never) ;;
-        run:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | inspect:--profile | report:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile | probe:--profile)
+        run:--profile | rerun:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | inspect:--profile | report:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile | probe:--profile)
             kind=profile offered=() ;;
         runs:--status)
-            kind=other offered=(awaiting_human_feedback completed failed queued running stopped) ;;
+            kind=other offered=(awaiting_human_feedback completed failed paused queued running stopped) ;;
         batch:--input-format)
             kind=other offered=(jsonl csv tsv) ;;
         batch:--shard)
@@ -186,6 +187,8 @@ __noxcli_argument() { # VERB NUMBER
     case $1:$2 in
         run:1) kind=workflow offered=() ;;
         run:*) kind=input offered=() ;;
+        rerun:1) kind=run offered=() ;;
+        rerun:*) kind=input offered=() ;;
         stream:1) kind=run offered=() ;;
         wait:*) kind=run offered=() ;;
         fetch-output:1) kind=run offered=() ;;
@@ -204,7 +207,7 @@ __noxcli_argument() { # VERB NUMBER
         schema:1) kind=other offered=(batch-line config doctor event inspect manifest merge-line probe result results runs schemas state versions workflows) ;;
         completion:1) kind=other offered=(bash zsh fish powershell) ;;
         sandbox:*) kind=command offered=() ;;
-        help:1) kind=other offered=(run stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help exit-codes) ;;
+        help:1) kind=other offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help exit-codes) ;;
         *) kind=other offered=() ;;
     esac
 }

@@ -148,6 +148,60 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
+        'rerun' = @{
+            Help = 'Start a run again with the same inputs, or some others, and follow it like run'
+            Arguments = @(
+                @{ Kind = 'run'; Words = @(); Repeated = $false }
+                @{ Kind = 'input'; Words = @(); Repeated = $true }
+            )
+            Options = @(
+                @{ Names = @('--inputs'); Help = 'All inputs as one JSON object'; Kind = 'at-file'; Words = @() }
+                @{ Names = @('--secret'); Help = 'Send this environment variable''s value, and never show it'; Kind = 'other'; Words = @() }
+                @{ Names = @('--dry-run'); Help = 'Check the inputs and print the request without sending it' }
+                @{ Names = @('--no-check'); Help = 'Skip local input validation' }
+                @{ Names = @('--version-id'); Help = 'Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
+                @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
+                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
+                @{ Names = @('--node'); Help = 'Run only this node, by name or id, and all that it depends on; repeatable. [default: the nodes of RUN]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--only-node'); Help = 'Run this node alone; its own inputs are NODE_ID::NAME=VALUE, and are not checked'; Kind = 'other'; Words = @() }
+                @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
+                @{ Names = @('--json'); Help = 'Same as --format json' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
+                @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
+                @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
+                @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
+                @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
+                @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
+                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
+                @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
+                @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
+                @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
+                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first node that failed; --on-interrupt stop stops the run' }
+                @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
+                @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
+                @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
+                @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
+                @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
+                @{ Names = @('--color'); Help = 'Color stderr'; Kind = 'other'; Words = @('auto', 'always', 'never') }
+                @{ Names = @('--log-file'); Help = 'Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--base-url'); Help = 'Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--api-key-file'); Help = 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'; Kind = 'file'; Words = @() }
+                @{ Names = @('--profile'); Help = 'Use this profile from the config file. [env: NOXCLI_PROFILE]'; Kind = 'profile'; Words = @() }
+                @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
+            )
+        }
         'stream' = @{
             Help = 'Follow a run that was started elsewhere, and print its output'
             Arguments = @(
@@ -400,7 +454,7 @@ function __noxcli_verbs {
                 @{ Kind = 'workflow'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'queued', 'running', 'stopped') }
+                @{ Names = @('--status'); Help = 'List only runs in this status; repeatable'; Kind = 'other'; Words = @('awaiting_human_feedback', 'completed', 'failed', 'paused', 'queued', 'running', 'stopped') }
                 @{ Names = @('--since'); Help = 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'; Kind = 'other'; Words = @() }
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
@@ -579,7 +633,7 @@ function __noxcli_verbs {
         'help' = @{
             Help = 'Print the help of a command, the exit codes, the sandbox''s switches, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('run', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'rerun', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }

@@ -1,4 +1,4 @@
-"""argv in, exit code out."""
+"""The process: argv in, exit code out."""
 
 import os
 import sys
@@ -11,7 +11,8 @@ GARBAGE_AFTER = 100_000  # objects that were made and not freed; a small run mak
 def main() -> None:
     """Run the process's command line."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        # With nothing else loaded, it is as fast as Python starts; where it can't be written, the rest says why.
+        # Nothing else is loaded, so this takes no longer than Python itself; if it can't be written, the code below
+        # says why.
         try:
             os.write(1, f"noxcli {__version__}\n".encode())
         except OSError:
@@ -23,7 +24,7 @@ def main() -> None:
 
     # Nearly all that loading makes stays: to look for garbage in it, again and again, takes 7 ms of a small run.
     gc.set_threshold(GARBAGE_AFTER)
-    # Until there is something to tidy up, Ctrl-C just leaves; Python's own way would be a traceback.
+    # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback.
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     import threading
@@ -39,11 +40,11 @@ def main() -> None:
     try:
         code = run_argv(sys.argv[1:], context)
     except Exception as error:
-        # Even the telling went wrong; Python's own code for that would say that the run failed.
+        # Even reporting the error failed; Python's own exit code for that would mean that the run failed.
         tell_stray(context, error)
         code = ExitCode.BUG
     context.terminal.let_go()
-    # All is flushed, and no thread has anything left to do: taking the interpreter apart would take 10 to 30 ms.
+    # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30 ms.
     os._exit(code)
 
 

@@ -1,4 +1,4 @@
-"""The map of the product: which verbs there are. A verb's module is loaded when it is called for."""
+"""The table of verbs. A verb's module is loaded when the verb is called."""
 
 from functools import cache
 from importlib import import_module
@@ -11,9 +11,10 @@ from noxcli import __version__
 from noxcli.cli.usage import HelpOnStdout, Verb, end_with, verb_meant, write_definitions
 from noxcli.errors import UsageProblem
 
-# Under which heading each stands in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
+# Each verb's heading in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
+    "rerun": ("Run", "Start a run again with the same inputs, or some others, and follow it like run."),
     "stream": ("Run", "Follow a run that was started elsewhere, and print its output."),
     "wait": ("Run", "Wait for runs to end, and print RUN_ID<TAB>STATUS for each."),
     "fetch-output": ("Run", "Print or save the output of a finished run."),
@@ -50,7 +51,7 @@ def verb_named(word: str) -> Any:
 
 
 class Verbs(HelpOnStdout, TyperGroup):
-    """The verbs, each loaded when it is called for: a third of the time that `--help` would take otherwise."""
+    """The verbs, each loaded when it is called, so that `--help` takes a third of the time."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is theirs
         return list(VERBS)
@@ -61,7 +62,7 @@ class Verbs(HelpOnStdout, TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the verb that is called.
 
-        Raises UsageProblem, with the verb that was probably meant, for one that there is not.
+        Raises UsageProblem for an unknown verb, with the one that the user probably meant.
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
@@ -70,14 +71,14 @@ class Verbs(HelpOnStdout, TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """Write the verbs under their headings, from the table: none has to be loaded."""
+        """Write the verbs under their headings, from the table, without loading any."""
         for heading in dict.fromkeys(heading for heading, _ in VERBS.values()):
             rows = [(name, does) for name, (under, does) in VERBS.items() if under == heading]
             with formatter.section(heading):
                 write_definitions(formatter, rows, max(map(len, VERBS)))
 
 
-# Without rich markup, help and usage errors don't load rich: 65 instead of 137 ms.
+# Without rich markup, help and usage errors do not load rich: 65 ms instead of 137.
 app = typer.Typer(
     name="noxcli",
     cls=Verbs,
@@ -97,7 +98,7 @@ def noxcli(
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")] = False,
 ) -> None:
     """Run Noxus AI workflows from the shell."""
-    # `--version` on its own never comes here: __main__ answers it without loading Typer.
+    # `--version` alone never gets here: __main__ answers it without loading Typer.
     if version:
         end_with(ctx, f"noxcli {__version__}")
     elif ctx.invoked_subcommand is None:

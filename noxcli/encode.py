@@ -2,19 +2,22 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 NOT_ASCII = "[^\x00-\x7f]"
-DEEPEST_INDENT = 100  # levels; beyond, the spaces alone would fill the memory
+DEEPEST_INDENT = 100  # levels; beyond these, the indentation alone would fill the memory
 END = object()
+UPPER_LEVELS = 4  # down to the values of an output in the result document, and in its line of NDJSON
+SLICE = 1024 * 1024  # characters
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null.
 
-    Values may be nested as deep, and integers be as long, as a server has sent them.
+    Values may be nested as deeply, and integers may be as long, as a server sends them.
     """
     separators = (",", ":") if indent is None else None
     try:
@@ -28,8 +31,34 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return text
 
 
+def slices(text: str) -> Iterator[str]:
+    """Yield a long text a little at a time, so that it need not be in memory once more in another form."""
+    return (text[start : start + SLICE] for start in range(0, len(text), SLICE))
+
+
+def json_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
+    """Yield what `to_json` returns; long texts in the value's upper levels come a little at a time."""
+    held: list[str] = []
+    mark = os.urandom(16).hex()  # which no value has in it
+
+    def shortened(inner: Any, levels: int) -> Any:
+        if isinstance(inner, str) and len(inner) > SLICE:
+            held.append(inner)
+            return mark
+        if isinstance(inner, dict) and levels:
+            return {key: shortened(each, levels - 1) for key, each in inner.items()}
+        return inner
+
+    first, *others = to_json(shortened(value, UPPER_LEVELS), indent=indent).split(f'"{mark}"')
+    yield first
+    for text, after in zip(held, others, strict=True):
+        yield '"'
+        yield from (to_json(each)[1:-1] for each in slices(text))
+        yield f'"{after}'
+
+
 def _pieces(value: Any, indent: int | None) -> Iterator[str]:
-    """Yield what json.dumps would write, which refuses what is nested deeper than Python may call."""
+    """Yield what json.dumps would write if it accepted deeper nesting than Python's recursion limit."""
     stack: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
     while stack:
         members, end = stack[-1]
@@ -46,7 +75,7 @@ def _pieces(value: Any, indent: int | None) -> Iterator[str]:
 
 
 def _members(container: Any, indent: int | None, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield each member with what stands before it: a comma, a new line, its key."""
+    """Yield each member with what comes before it: a comma, a new line, its key."""
     colon = ":" if indent is None else ": "
     pairs: Iterable[tuple[str, Any]] = (("", inner) for inner in container)
     if isinstance(container, dict):
@@ -63,10 +92,10 @@ def _line(indent: int | None, depth: int) -> str:
 
 def _leaf(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return "null"  # a server may write NaN, and 1e999 is read as an infinity; JSON has neither
+        return "null"  # a server may write NaN, and Python reads 1e999 as an infinity; JSON has neither
     try:
         return json.dumps(value, ensure_ascii=False)
     except ValueError:
-        from decimal import Decimal  # Python itself writes no more than 4,300 digits
+        from decimal import Decimal  # Python itself writes at most 4,300 digits
 
         return format(Decimal(value), "f")

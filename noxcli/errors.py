@@ -1,4 +1,4 @@
-"""Every failure noxcli expects, each with its exit code; the contract with scripts lives only here."""
+"""Every failure that noxcli expects, each with its exit code: the contract with scripts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class ExitCode(IntEnum):
-    """What a script reads in `$?`; numbers never come from the remote side."""
+    """What a script reads in `$?`; the server never chooses the number."""
 
     meaning: str
     again: str
@@ -54,7 +54,7 @@ class ExitCode(IntEnum):
 
 
 class Phase(StrEnum):
-    """How far a command had come when it failed."""
+    """How far a command had got when it failed."""
 
     USAGE = "usage"
     CONFIG = "config"
@@ -71,7 +71,7 @@ class Phase(StrEnum):
 
 # Statuses by which a server or gateway asks its clients for patience.
 OVERLOADED = frozenset({429, 503})
-# What an engine that repeats a batch with --resume --adopt should do: try again, or give up. 137 is a kill -9.
+# What an engine that repeats a batch with --resume --adopt should do: retry, or give up. 137 is a kill -9.
 ENGINES_RETRY = (6, 7, 75, 124, 137, 143)
 ENGINES_FAIL = (2, 4, 5)
 # The order in which several runs' codes count, worst first.
@@ -79,18 +79,18 @@ WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 12, 9, 8, 0)
 
 
 def worst(codes: Iterable[int]) -> ExitCode:
-    """Return the code that stands for several runs."""
+    """Return the one code for several runs."""
     rank = {code: place for place, code in enumerate(WORST_FIRST)}
     return ExitCode.of(min(codes, key=lambda code: rank.get(code, -1), default=0))
 
 
 class NoxError(Exception):
-    """A failure we expected: one line for the reader, one code for the script."""
+    """An expected failure: one line for the reader, one code for the script."""
 
     exit_code: ExitCode
     phase: Phase | None = None
-    leaves_doubt = False  # True: a run may exist that nobody knows the id of
-    said = False  # on stderr already
+    leaves_doubt = False  # True: a run with an unknown id may exist
+    said = False  # already written to stderr
 
     def __init__(
         self,
@@ -109,11 +109,11 @@ class NoxError(Exception):
         self.candidates = candidates
 
     def facts(self) -> dict[str, Any]:
-        """Return what the server's answer tells support, for another error about the same trouble."""
+        """Return what the server's answer tells support, for another error about the same problem."""
         return {"http_status": self.http_status, "request_id": self.request_id}
 
     def hide(self, mask: Callable[[str], str]) -> None:
-        """Take out what `mask` takes out."""
+        """Remove what `mask` removes."""
         self.message = mask(self.message)
         self.hint = self.hint and mask(self.hint)
         self.request_id = self.request_id and mask(self.request_id)
@@ -121,7 +121,7 @@ class NoxError(Exception):
         self.args = (self.message,)
 
     def line(self) -> str:
-        """Return what happened, how to mend it and the request id, in one line."""
+        """Return what happened, how to fix it and the request id, in one line."""
         text = f"{self.message}; {self.hint}" if self.hint else self.message
         return f"{text} (request id {self.request_id})" if self.request_id else text
 
@@ -134,7 +134,7 @@ class UsageProblem(NoxError):
 
 
 class WrongInputs(UsageProblem):
-    """The inputs are not what the workflow takes; nothing was sent."""
+    """The inputs do not fit the workflow; nothing was sent."""
 
     phase = Phase.PREFLIGHT
 
@@ -147,29 +147,29 @@ class ConfigProblem(NoxError):
 
 
 class Refused(NoxError):
-    """The server will not take the request (400, 409, 422 and their like)."""
+    """The server rejected the request (400, 409, 422 and similar)."""
 
     exit_code = ExitCode.USAGE
 
 
 class Unauthorized(NoxError):
-    """No usable key, the key was refused (401), or it lacks a permission (403)."""
+    """No usable key, the server rejected the key (401), or it lacks a permission (403)."""
 
     exit_code = ExitCode.AUTH
     phase = Phase.AUTH
 
 
 class NotFound(NoxError):
-    """The server knows no such workflow, run or file (404)."""
+    """The server has no such workflow, run or file (404)."""
 
     exit_code = ExitCode.NOT_FOUND
 
 
 class Unavailable(NoxError):
-    """Unreachable, overloaded or cut off: the same request may work later.
+    """Unreachable, overloaded or disconnected: the same request may work later.
 
-    `sent` is false only where the server can't have seen the whole request, `declined` true only where the answer says
-    that it was not taken; `retry_after` is in seconds.
+    `sent` is false only if the server can't have seen the whole request, `declined` true only if the answer says that
+    it did not accept the request; `retry_after` is in seconds.
     """
 
     exit_code = ExitCode.TEMPORARY
@@ -192,12 +192,12 @@ class Unavailable(NoxError):
 
     @property
     def overloaded(self) -> bool:
-        """True where every other request would meet the same: slow down. Says nothing about what a POST has done."""
+        """True if every other request would get the same answer: slow down. Says nothing about the effect of a POST."""
         return not self.sent or self.http_status in OVERLOADED
 
 
 class StreamClosed(Unavailable):
-    """The stream closed without a fault and without announcing an end, which proves nothing."""
+    """The stream closed cleanly without announcing an end, which proves nothing."""
 
 
 class StreamUnsupported(NoxError):
@@ -207,18 +207,18 @@ class StreamUnsupported(NoxError):
 
 
 class CursorRefused(StreamUnsupported):
-    """The server does not know the position that the stream should resume from."""
+    """The server does not know the position from which to resume the stream."""
 
 
 class LostContact(NoxError):
-    """The server could not be asked for the verdict."""
+    """The verdict could not be read from the server."""
 
     exit_code = ExitCode.LOST_CONTACT
     phase = Phase.FOLLOW
 
 
 class StartUnknown(NoxError):
-    """The start was sent and no usable answer came: a run may exist."""
+    """The start was sent, but no usable answer arrived: a run may exist."""
 
     exit_code = ExitCode.START_UNKNOWN
     phase = Phase.START
@@ -233,7 +233,7 @@ class RunFailed(NoxError):
 
 
 class NodeFailed(RunFailed):
-    """A node failed and --fail-fast left the run, whose record does not say failed."""
+    """A node failed and --fail-fast ended the command, though the run's record does not say failed."""
 
 
 class RunStopped(NoxError):
@@ -244,64 +244,64 @@ class RunStopped(NoxError):
 
 
 class RunPaused(NoxError):
-    """The run waits for a person."""
+    """The run waits for human input."""
 
     exit_code = ExitCode.PAUSED
     phase = Phase.RUN
 
 
 class NotFinished(NoxError):
-    """The run is still going and nobody asked to wait."""
+    """The run is still running, and the user did not ask to wait."""
 
     exit_code = ExitCode.NOT_FINISHED
     phase = Phase.RUN
 
 
 class TimedOut(NoxError):
-    """A limit that the user set was reached; the run goes on."""
+    """A limit that the user set was reached; the run continues."""
 
     exit_code = ExitCode.TIMED_OUT
     phase = Phase.FOLLOW
 
 
 class TimedOutBeforeStart(NoxError):
-    """The limit was reached with nothing started."""
+    """The limit was reached before anything was started."""
 
     exit_code = ExitCode.TEMPORARY
     phase = Phase.START
 
 
 class Undelivered(NoxError):
-    """The run completed, but not all of its output could be handed over."""
+    """The run completed, but not all of its output could be delivered."""
 
     exit_code = ExitCode.UNDELIVERED
     phase = Phase.DELIVER
 
 
 class Unwritten(Undelivered):
-    """stdout does not take what is written to it: its disk is full, or it was closed before the command began."""
+    """Writing to stdout failed: its disk is full, or it was closed before the command began."""
 
 
 class NotAsAsserted(NoxError):
-    """The run completed, and its result is not what the user said that it should be."""
+    """The run completed, but its result does not meet the user's assertions."""
 
     exit_code = ExitCode.NOT_AS_ASSERTED
     phase = Phase.ASSERT
 
 
 class Unmet(NoxError):
-    """The run ended, and no condition of --for was met before."""
+    """The run ended before any condition of --for was met."""
 
     exit_code = ExitCode.UNMET
     phase = Phase.RUN
 
 
 class Unfitting(Undelivered):
-    """An expression (--query, --assert) asks for what its document does not allow, such as the length of a number."""
+    """An expression (--query, --assert) does not fit its document, such as the length of a number."""
 
 
 class ReaderGone(NoxError):
-    """Whoever read stdout has closed it."""
+    """The reader of stdout has closed it."""
 
     exit_code = ExitCode.READER_GONE
 
@@ -325,7 +325,7 @@ class Interruption(NoxError):
 
 
 class Bug(NoxError):
-    """Something that noxcli did not expect."""
+    """An unexpected error: a bug in noxcli."""
 
     exit_code = ExitCode.BUG
     phase = Phase.INTERNAL

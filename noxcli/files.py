@@ -1,6 +1,7 @@
-"""Files that appear whole or not at all: written beside their target, flushed, renamed."""
+"""Files that appear complete or not at all: written next to their target, flushed, renamed."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ class Saved:
 
 
 def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
-    """Make the directory that the user named, prove that it can be written to, and return it open.
+    """Create the directory that the user named, check that it is writable, and return it open.
 
     Raises Undelivered with the reason.
     """
@@ -34,33 +35,46 @@ def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
         with tempfile.TemporaryFile(dir=directory):
             return place
     except OSError as error:
-        raise Undelivered(
-            f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir"
-        ) from None
+        raise _unwritable(directory, error) from None
+
+
+def check_writable(directory: Path) -> None:
+    """Prove that files can be made in the directory that the user named, or that it can be made; nothing is left.
+
+    Raises Undelivered with the reason.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=_existing(directory)):
+            pass
+    except OSError as error:
+        raise _unwritable(directory, error) from None
 
 
 def check_target(target: Path, option: str) -> None:
-    """Find out before anything is started that the file, which `option` names, could not be written at the end.
+    """Check, before anything is started, that the file which `option` names can be written at the end.
 
     Raises UsageProblem with the reason.
     """
-    # /dev/stdout leads to a regular file where it is redirected, and the link itself would be replaced.
-    if is_device(target) or (target.exists() and not target.is_file()):
-        raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
     try:
-        prepare_directory(target.parent).close()
+        # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link itself.
+        fits = not is_device(target) and _may_be_file(target)
+        if fits:
+            check_writable(target.parent)
     except Undelivered as error:
         raise UsageProblem(error.message, f"check {option}") from None
+    if not fits:
+        raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside `target` that takes its place when the block ends; a link there is replaced, not followed.
+    """Open a file next to `target` that replaces it when the block ends; a link there is replaced, not followed.
 
-    Raises Undelivered where the disk won't have it, and what the block raises; either way no part is left behind.
+    Its directory is made. Raises Undelivered if writing fails, and what the block raises; either way no partial file
+    remains.
     """
     try:
-        place = Place.named(target.parent)
+        place = Place.named(target.parent, make=True)
     except OSError as error:
         raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
     with replacing_in(place, target.name) as file:
@@ -69,7 +83,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
-    """Do the same in a directory that is open already."""
+    """Do the same in a directory that is already open."""
     try:
         with place.replacing(name) as file:
             yield file
@@ -78,9 +92,9 @@ def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
 
 
 def save(target: Path, pieces: Iterable[bytes]) -> Saved:
-    """Write the pieces to `target`, whole or not at all, in constant memory.
+    """Write the pieces to `target`, completely or not at all, in constant memory.
 
-    Raises Undelivered where the disk won't have it, and what `pieces` raises.
+    Raises Undelivered if writing fails, and what `pieces` raises.
     """
     digest, size = new_digest(), 0
     with replacing(target) as file:
@@ -92,7 +106,7 @@ def save(target: Path, pieces: Iterable[bytes]) -> Saved:
 
 
 def put_privately(target: Path, content: bytes) -> None:
-    """Write a small file of noxcli's own, for its user alone; its directory is made. Raises OSError."""
+    """Write a small file of noxcli's own, readable by its user only, and create its directory. Raises OSError."""
     with (
         Place.named(target.parent, make=True, mode=0o700) as place,
         place.replacing(target.name, 0o600, durable=False) as file,
@@ -100,9 +114,34 @@ def put_privately(target: Path, content: bytes) -> None:
         file.write(content)
 
 
+def _existing(directory: Path) -> Path:
+    """Return the directory, or the nearest one above that is there. Raises OSError for a path that can't be."""
+    while True:
+        try:
+            directory.lstat()
+        except FileNotFoundError:
+            directory = directory.parent
+        else:
+            return directory
+
+
+def _may_be_file(target: Path) -> bool:
+    """Return whether a file is there, or nothing. Raises Undelivered for a path that can't be."""
+    try:
+        return stat.S_ISREG(target.stat().st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
+
+
+def _unwritable(directory: Path, error: OSError) -> Undelivered:
+    return Undelivered(f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir")
+
+
 def new_digest() -> "hashlib._Hash":
-    """Return a SHA-256 to be fed."""
-    import hashlib  # loads OpenSSL, which commands that write nothing can do without
+    """Return a SHA-256 object to update."""
+    import hashlib  # loads OpenSSL, which commands that write nothing do not need
 
     return hashlib.sha256()
 
@@ -115,5 +154,5 @@ def umask() -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the system says of a file, or of a path that is none."""
+    """Return the system's reason about a file, or why a path is not a file."""
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)

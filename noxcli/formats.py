@@ -1,4 +1,4 @@
-"""Versions of noxcli's own files: those of an older noxcli are read, those of a newer one are refused."""
+"""Versions of noxcli's own files: it reads those of an older noxcli, and rejects those of a newer one."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from noxcli.errors import UsageProblem
 
 
 def require_readable(path: Path, found: object, known: str) -> None:
-    """Raise UsageProblem if a file says that it has a later version of `known`, which is `noxcli.NAME/NUMBER`."""
+    """Raise UsageProblem if a file has a later version than `known`, which is `noxcli.NAME/NUMBER`."""
     name, _, number = known.rpartition("/")
     later = re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found) if isinstance(found, str) else None
     if later is not None and int(later[1]) > int(number):

@@ -1,4 +1,4 @@
-"""How a command line ends: whatever was raised becomes one line, one code and, where promised, one document."""
+"""How a command ends: each exception becomes one line, one code and, if promised, one document."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,13 +20,13 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
         return conclude(context, expected(error, context, argv))
     except SystemExit as ending:
-        # Typer ends so where its own output met a closed pipe.
+        # Typer exits this way if its own output met a closed pipe.
         if isinstance(ending.__context__, BrokenPipeError):
             context.terminal.reader_gone = True
             return ExitCode.READER_GONE
         raise
     except Exception as error:
-        # The last resort: a bug must not look like a failed run, which is 1.
+        # The last resort: a bug must not look like a failed run (exit code 1).
         return conclude(context, context.unexpected(error))
     if returned is not None:
         return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
@@ -34,28 +34,28 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
 
 
 def tell_stray(context: Context, error: BaseException | None) -> None:
-    """Tell of a bug that ended a thread, or the telling itself, in place of Python's own trace of it."""
+    """Report a bug that ended a thread, or the reporting itself, instead of Python's own traceback."""
     if error is not None:
         context.terminal.complain(f"noxcli: {context.unexpected(error).line()}")
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
-    """Tell the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
-    context.signals.hold_on()  # the first signal comes too late now
+    """Report the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
+    context.signals.hold_on()  # a first signal is now too late
     if error is not None:
         say(context, error)
     code = error.exit_code if error else ExitCode.OK
     try:
         code = tell(context, code)
     except Exception as trouble:
-        # The last resort again: what went wrong after the verdict must not take its place.
+        # The last resort again: an error after the verdict must not replace it.
         code = tell_briefly(context, code, trouble)
     context.log_ending(code, error or context.outcome.error)
     return code
 
 
 def tell(context: Context, code: ExitCode) -> ExitCode:
-    """Write reports and result, and return the exit code; what stdout did not take is in the reports as well."""
+    """Write reports and result, and return the exit code; the reports also say if writing to stdout failed."""
     code = context.write_reports(code)
     late = None if context.terminal.reader_gone else write_result(context, code)
     if late is not None:
@@ -78,7 +78,7 @@ def write_result(context: Context, code: ExitCode) -> NoxError | None:
 
 
 def tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
-    """Tell an ending that could not be told whole without output and nodes; its code stands where it has one."""
+    """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
     if isinstance(trouble, RecursionError | MemoryError):
         late: NoxError = Undelivered("the output is too large or nested too deeply to print", come_back(context))
     else:
@@ -91,7 +91,7 @@ def tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCo
 
 
 def say(context: Context, error: NoxError) -> None:
-    """Say the error on stderr, and note it for reports and result."""
+    """Write the error to stderr, and note it for reports and result."""
     context.complain(error)
     context.blame(error)
 
@@ -99,7 +99,7 @@ def say(context: Context, error: NoxError) -> None:
 def expected(
     error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context, argv: Sequence[str]
 ) -> NoxError:
-    """Return the error in our own terms."""
+    """Return the error as one of ours."""
     match error:
         case ReaderGone() | Unwritten():
             return type(error)(error.message, come_back(context))
@@ -115,7 +115,7 @@ def expected(
 
 
 def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
-    """Return Typer's complaint in our form; of an option that there is not, it knows what may have been meant."""
+    """Return Typer's usage error as ours; for an unknown option, with the one that the user probably meant."""
     alike = getattr(error, "possibilities", None)
     message = error.message if alike else error.format_message()
     hint = f"did you mean {alike[0]}? {page} has them all" if alike else f"see {page}"
@@ -123,7 +123,7 @@ def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
 
 
 def come_back(context: Context) -> str | None:
-    """Return how to come back to what was left."""
+    """Return how to continue with the run."""
     run = context.outcome.run
     if run is not None and run.settled and len(context.outcomes) == 1:
         return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
@@ -135,7 +135,7 @@ def come_back(context: Context) -> str | None:
 
 
 def format_in(argv: Sequence[str]) -> Format:
-    """Return the format that is asked for, read before parsing: a parse error has to be told in it, too."""
+    """Return the requested format, read before parsing, since a parse error must be reported in it, too."""
     words = list(argv[: argv.index("--")] if "--" in argv else argv)
     for place, word in enumerate(words):
         if word == "--json" or word == "--format=json" or words[place : place + 2] == ["--format", "json"]:

@@ -1,4 +1,4 @@
-"""The vocabulary: runs, workflows, events and the updates a follower sees. Knows no HTTP and no terminal."""
+"""The vocabulary: runs, workflows, events and the updates of a follower. Knows no HTTP and no terminal."""
 
 import re
 from collections.abc import Mapping
@@ -8,12 +8,25 @@ from uuid import UUID
 
 from noxcli.fixed import fixed
 
-# Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status: still going.
+# Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
+PAUSED_WORD = "paused"  # what people read and may write for it
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
-# Runs have UUIDs. Whatever else an id may be, it names files of the history and stands in command lines to copy.
+# Runs have UUIDs. Other ids must still be safe as names of history files and in commands to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@fixed
+class RunPart:
+    """Which nodes a run is about (Noxus docs: create-run-with-api-key): some with all that they need, or one alone."""
+
+    node_ids: tuple[str, ...] = ()
+    single_node_id: str | None = None
+
+    def has(self, node_id: str) -> bool:
+        """True for a node that was asked for."""
+        return node_id == self.single_node_id or node_id in self.node_ids
 
 
 @fixed
@@ -30,16 +43,18 @@ class Run:
     output: Any = None
     progress_details: Mapping[str, Any] = field(default_factory=dict)
     workflow: "Workflow | None" = None
-    with_output: bool = False  # read by workflow and run id: what is found otherwise comes without the output
+    version_id: str | None = None  # the saved version that it runs; None for the current one
+    part: RunPart | None = None  # None where all nodes run
+    with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
 
     @property
     def settled(self) -> bool:
-        """True when the status will not change any more."""
+        """True if the status can no longer change."""
         return self.status in FINAL_STATUSES
 
     @property
     def paused(self) -> bool:
-        """True when nothing will happen without a person."""
+        """True if the run waits for human input."""
         return self.status == PAUSED_STATUS
 
 
@@ -56,27 +71,27 @@ class Workflow:
     last_updated_at: str | None = None
     last_run_at: str | None = None
     runs_count: int | None = None
-    live_version: str | None = None  # the id of the version in use, where the server says so
+    live_version: str | None = None  # the id of the version in use, if the server reports it
 
 
 @fixed
 class Version:
-    """A saved version of a workflow. `live` is None where the server does not say whether it is the one in use."""
+    """A saved version of a workflow. `live` is None if the server does not say whether it is the one in use."""
 
     id: str
     name: str | None
-    workflow: Workflow  # as this version has it
+    workflow: Workflow  # in this version
     created_at: str | None = None
     description: str | None = None
     live: bool | None = None
 
 
-@dataclass(slots=True)  # not frozen: that makes each one take three times as long to build
+@dataclass(slots=True)  # not frozen: building a frozen one takes three times as long
 class RunEvent:
     """One server event, `data` untouched (Noxus docs: running-workflows, RunEvent).
 
-    `raw` is the JSON of `data` as the server wrote it, on one line; there is one only where `type` and `redis_id` need
-    no escapes in JSON.
+    `raw` is the JSON of `data` as the server wrote it, on one line; it is set only if `type` and `redis_id` need no
+    escapes in JSON.
     """
 
     type: str
@@ -92,27 +107,27 @@ class RunEvent:
 
     @property
     def is_terminal(self) -> bool:
-        """True when the event announces the end. `stopped` counts, although the docs name only the other two."""
+        """True if the event announces the end. `stopped` counts, although the docs name only the other two."""
         return self.workflow_status in FINAL_STATUSES
 
 
 @fixed
 class Started:
-    """A run to follow is known by its id."""
+    """The id of the run to follow is known."""
 
     run: Run
 
 
 @fixed
 class Polled:
-    """A read of the record while the run goes on."""
+    """A read of the record while the run is running."""
 
     run: Run
 
 
 @fixed
 class Reconnecting:
-    """The stream broke; the next try comes after `delay` seconds. `lost` is false where there was none yet."""
+    """The stream broke; noxcli reconnects after `delay` seconds. `lost` is false if there was none yet."""
 
     attempt: int
     delay: float
@@ -122,7 +137,7 @@ class Reconnecting:
 
 @fixed
 class Silent:
-    """No event has come for so many seconds; the record is read meanwhile."""
+    """No event has arrived for that many seconds; the record is read in the meantime."""
 
     seconds: float
 
@@ -136,14 +151,14 @@ class Gap:
 
 @fixed
 class Paused:
-    """The run waits for a person."""
+    """The run waits for human input."""
 
     run: Run
 
 
 @fixed
 class Finished:
-    """The record's last word: final, or paused where the follower was told to leave then."""
+    """The last read of the record: final, or paused if the follower should end at a pause."""
 
     run: Run
 
@@ -152,7 +167,7 @@ Update = Started | RunEvent | Polled | Reconnecting | Silent | Gap | Paused | Fi
 
 
 def is_uuid(text: str) -> bool:
-    """True for ids as the API writes them."""
+    """True for an id in the API's form."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:
@@ -160,7 +175,7 @@ def is_uuid(text: str) -> bool:
 
 
 def same_id(one: str, other: str) -> bool:
-    """True where both name the same thing, in whatever form of a UUID."""
+    """True if both are the same id, in any form of a UUID."""
     try:
         return UUID(one) == UUID(other)
     except ValueError:

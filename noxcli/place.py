@@ -1,7 +1,7 @@
-"""Directories that are held open: below one, no link is followed and nothing but a regular file is opened.
+"""Open directories, below which no link is followed and only regular files are opened.
 
-What a user names on the command line may lead through links of the user's own. Every name that noxcli adds to it may
-have been planted by a repository, an archive or another user, and is reached through the directory's handle alone.
+A path on the command line may lead through the user's own links. Every name that noxcli adds to it may have been
+planted by a repository, an archive or another user, and is opened only through the directory's handle.
 """
 
 import errno
@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-# Windows opens nothing relative to a directory, and can't be kept from following links: there, paths have to do.
+# Windows can't open relative to a directory or refuse to follow links: there, noxcli uses paths.
 HANDLES = os.open in os.supports_dir_fd
 DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognise, not to write to
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-# Without O_NONBLOCK, a FIFO that stands where a file should be would hold the command up.
+# Without O_NONBLOCK, a FIFO in place of a file would block the command.
 _CAREFULLY = (
     getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -29,12 +29,12 @@ NOT_REGULAR = "it is not a regular file"
 
 
 class Place:
-    """An open directory, for several threads. It may be closed before they are done: then all that they ask fails."""
+    """An open directory, for several threads. If it is closed before they are done, their calls fail."""
 
     def __init__(self, path: Path, handle: int | None) -> None:
         self.path = path
         self._handle = handle
-        # Held through each call of the system: a closed handle's number may be another directory's a moment later.
+        # Held during each system call: the number of a closed handle may belong to another directory a moment later.
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Place:
 
     @classmethod
     def named(cls, path: Path, *, make: bool = False, mode: int = 0o777) -> Self:
-        """Open a directory that the user named, through links too; with `make`, it is made with its parents.
+        """Open a directory that the user named, also through links; with `make`, create it with its parents.
 
         Raises OSError.
         """
@@ -67,12 +67,12 @@ class Place:
 
     @classmethod
     def derived(cls, path: Path, *, make: bool = False) -> "Place":
-        """Open a directory whose last name is noxcli's own idea: there, no link is followed. Raises OSError."""
+        """Open a directory whose last name noxcli chose: that name must not be a link. Raises OSError."""
         with cls.named(path.parent, make=make) as above:
             return above.below(path.name, make=make)
 
     def below(self, name: str, *, make: bool = False) -> "Place":
-        """Open the directory of that name in this one, made if need be. Raises OSError, for a link too."""
+        """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
         with self._at(name) as (where, directory):
             if make:
                 with suppress(FileExistsError):
@@ -89,35 +89,35 @@ class Place:
             return open_regular(where, flags, mode, dir_fd=directory)
 
     def look(self, name: str) -> os.stat_result:
-        """Return what is known of the name itself, be it a link. Raises OSError."""
+        """Return the status of the name itself, even if it is a link. Raises OSError."""
         with self._at(name) as (where, directory):
             return os.stat(where, dir_fd=directory, follow_symlinks=False)
 
     def names(self) -> list[str]:
-        """Return what is in the directory. Raises OSError."""
+        """Return the names in the directory. Raises OSError."""
         with self._lock, os.scandir(self.path if self._handle is None else self._handle) as entries:
             return [entry.name for entry in entries]
 
     def remove(self, name: str) -> None:
-        """Take the name away, where it is there. Raises OSError."""
+        """Remove the name if it exists. Raises OSError."""
         with self._at(name) as (where, directory), suppress(FileNotFoundError):
             os.unlink(where, dir_fd=directory)
 
     def move(self, name: str, target: str) -> None:
-        """Let a file take the place of whatever has the other name; a link there is replaced. Raises OSError."""
+        """Rename a file, and replace anything that has the other name, even a link. Raises OSError."""
         with self._at(name) as (where, directory):
             new = self.path / _step(target) if directory is None else _step(target)
             os.replace(where, new, src_dir_fd=directory, dst_dir_fd=directory)
 
     def read(self, name: str, most: int) -> bytes:
-        """Return a small file's content. Raises OSError, for more than `most` bytes too."""
+        """Return a small file's content. Raises OSError, also for more than `most` bytes."""
         return _read(self.opened(name, os.O_RDONLY), most)
 
     @contextmanager
     def replacing(self, name: str, mode: int = 0o666, *, durable: bool = True) -> Iterator[IO[bytes]]:
-        """Open a new file that takes its place under the name when the block ends, whole and on the disk, or never.
+        """Open a new file that gets the name when the block ends, complete and on disk, or never.
 
-        Raises OSError, and what the block raises; either way no part is left behind.
+        Raises OSError, and what the block raises; either way no partial file remains.
         """
         partial = f".noxcli-{os.urandom(8).hex()}.part"
         with os.fdopen(self.opened(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b") as file:
@@ -128,14 +128,14 @@ class Place:
                     os.fsync(file.fileno())
                 self.move(partial, name)
             except BaseException:
-                # A signal as well: what ends the block must not leave half a file.
+                # Signals included: nothing that ends the block may leave half a file.
                 with suppress(OSError):
                     self.remove(partial)
                 raise
 
     @contextmanager
     def _at(self, name: str) -> Iterator[tuple[str | Path, int | None]]:
-        """Yield what the system's calls take for a name."""
+        """Yield the arguments that system calls take for a name."""
         with self._lock:
             step = _step(name)
             yield (self.path / step, None) if self._handle is None else (step, self._handle)
@@ -144,9 +144,9 @@ class Place:
 def open_regular(
     path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None, follow: bool = False
 ) -> int:
-    """Open a regular file, and return its descriptor; with `follow`, a link of the user's is followed.
+    """Open a regular file, and return its descriptor; with `follow`, follow a link of the user's.
 
-    Raises OSError for anything else, at once: a FIFO, a device, a socket, and to write on, a file with another name.
+    Raises OSError at once for anything else: a FIFO, a device, a socket, and for writing, a file with a second name.
     """
     try:
         handle = os.open(path, flags | _CAREFULLY | (0 if follow else _NO_LINK), mode, dir_fd=dir_fd)
@@ -168,7 +168,7 @@ def open_regular(
 def read_named(path: Path, most: int) -> bytes:
     """Return the content of a file that the user named: regular, or an empty or piped one under /dev or /proc.
 
-    Raises OSError, for more than `most` bytes too.
+    Raises OSError, also for more than `most` bytes.
     """
     if is_device(path):
         return _read(os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)), most)
@@ -176,7 +176,7 @@ def read_named(path: Path, most: int) -> bytes:
 
 
 def is_device(path: Path) -> bool:
-    """True for what is plainly named as the system's own: /dev/null, /dev/stderr, /dev/fd/3, /proc/self/fd/3."""
+    """True for paths that clearly belong to the system: /dev/null, /dev/stderr, /dev/fd/3, /proc/self/fd/3."""
     above = {*path.parents}
     return not above.isdisjoint(DEVICES) and MEMORY not in above and ".." not in path.parts
 
@@ -196,7 +196,7 @@ def _read(handle: int, most: int) -> bytes:
 
 
 def _explained(error: OSError, name: str, where: str | Path, directory: int | None) -> OSError:
-    """Return the error in plainer words, where what stands there is to blame."""
+    """Return the error in plainer words if the file's type caused it."""
     with suppress(OSError):
         kind = os.stat(where, dir_fd=directory, follow_symlinks=False).st_mode
         if stat.S_ISLNK(kind) and error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}:

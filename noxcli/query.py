@@ -1,21 +1,21 @@
-"""JMESPath expressions: read before anything starts, applied to documents (https://jmespath.org)."""
+"""JMESPath expressions: parsed before anything starts, applied to documents (https://jmespath.org)."""
 
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from noxcli.encode import to_json
+from noxcli.encode import json_slices, slices, to_json
 from noxcli.errors import Unfitting, UsageProblem
 
 LONGEST_FOUND = 300  # characters of one value in a message
 MOST_FOUND = 5  # values in a message
 STEPS = frozenset({"field", "index", "subexpression", "index_expression"})
-# What stands on the right of these is looked for in each element, and not in the document.
+# The right side of these is applied to each element, not to the document.
 PER_ELEMENT = frozenset({"projection", "value_projection", "filter_projection", "pipe", "subexpression"})
 
 
 class Query:
-    """One expression. `jmespath` is loaded with the first."""
+    """One expression. The first one loads `jmespath`."""
 
     def __init__(self, text: str, tree: Any) -> None:
         self.text = text
@@ -29,7 +29,7 @@ class Query:
 
         try:
             with warnings.catch_warnings():
-                # `word`, with nothing around it in the backticks, is how older versions wrote a text.
+                # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
                 warnings.simplefilter("ignore", PendingDeprecationWarning)
                 tree = jmespath.compile(text)
             for name, count in _calls(tree.parsed):
@@ -41,7 +41,7 @@ class Query:
         return cls(text, tree)
 
     def of(self, document: Any) -> Any:
-        """Return what the expression finds. Raises Unfitting where it can't be applied to this document."""
+        """Return what the expression finds. Raises Unfitting if it can't be applied to this document."""
         from jmespath.exceptions import JMESPathError
 
         try:
@@ -51,7 +51,7 @@ class Query:
             raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
 
     def operands(self, document: Any) -> str:
-        """Return the values that the expression looks at, each with its place in the document."""
+        """Return the values that the expression reads, each with its place in the document."""
         from jmespath.visitor import TreeInterpreter
 
         found = {_written(path): TreeInterpreter().visit(path, document) for path in _paths(self._tree.parsed)}
@@ -61,8 +61,18 @@ class Query:
 
 
 def as_line(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as a query prints it: a text as it is, anything else as JSON."""
-    return f"{value if isinstance(value, str) else to_json(value, indent=indent)}\n"
+    """Return a value as a query prints it: a string raw, anything else as JSON."""
+    return "".join(line_slices(value, indent=indent))
+
+
+def line_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
+    """Yield what `as_line` returns, a large one in several parts."""
+    before = ""
+    for piece in slices(value) if isinstance(value, str) else json_slices(value, indent=indent):
+        if before:
+            yield before
+        before = piece
+    yield f"{before}\n"
 
 
 def _short(text: str) -> str:
@@ -70,7 +80,7 @@ def _short(text: str) -> str:
 
 
 def _calls(tree: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield each function that is called, and with how many arguments."""
+    """Yield each called function, and its number of arguments."""
     if tree["type"] == "function_expression":
         yield tree["value"], len(tree["children"])
     for child in tree["children"]:
@@ -91,7 +101,7 @@ def _check_call(name: str, count: int) -> None:
 
 
 def _paths(tree: Any) -> Iterator[Any]:
-    """Yield the parts that name one place of the document each."""
+    """Yield the parts that each name one place in the document."""
     if _is_path(tree):
         yield tree
         return

@@ -1,4 +1,4 @@
-"""The gate that takes the API key and secrets out of every text of ours."""
+"""The mask that removes the API key and secrets from every text of ours."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,28 +7,28 @@ from typing import Any
 from noxcli.spelling import Way, reading, readings, sought, traced
 
 HIDDEN, HIDDEN_KEY = "***", "[key]"
-LEAST = 6  # characters: hiding each `1` or `prod` would leave no message readable
-LEAST_PART = 4  # characters that tell something, at the edge of a text that was cut
-# Marks that stand around a text that was cut; at its end, perhaps half an escape.
+LEAST = 6  # characters: hiding each `1` or `prod` would make messages unreadable
+LEAST_PART = 4  # characters that reveal something, at the edge of a truncated text
+# Marks around a truncated text; at its end, perhaps half an escape.
 BEFORE = r"""[.…"'`(\[{<]*"""
 AFTER = r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[0-9a-f]?|&\#?[0-9a-z]{0,5})*$"""
 
 
 class Mask:
-    """The gate of every text of ours: it takes out the API key and the secrets that it has learned.
+    """The mask of every text of ours: it removes the API key and the secrets that it has learned.
 
-    They are found as they are and as a server or a library may quote them: escaped for JSON, HTML, URLs or Python, in
-    base64, broken over lines. What is shorter than `LEAST` characters is not looked for.
+    It finds them in plain form and as a server or a library may quote them: escaped for JSON, HTML, URLs or Python,
+    in base64, split across lines. It does not search for values shorter than `LEAST` characters.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, key: str = "") -> None:
-        self._shown: dict[str, str] = {}  # what stands for each reading of a secret, the longest first
-        self._shortest = float("inf")  # characters of a reading that is looked for
+        self._shown: dict[str, str] = {}  # the replacement of each reading of a secret, longest first
+        self._shortest = float("inf")  # characters of a reading to search for
         self.learn(secrets)
         self.learn([key], HIDDEN_KEY)
 
     def learn(self, secrets: Iterable[str], shown: str = HIDDEN) -> None:
-        """Take these out from now on, with `shown` in their place."""
+        """Replace these with `shown` from now on."""
         found = dict(self._shown)
         for secret in secrets:
             for part in {secret, *secret.splitlines()} - {""}:
@@ -37,7 +37,7 @@ class Mask:
         self._shortest = min(map(len, found), default=float("inf"))
 
     def learn_key(self, key: str) -> None:
-        """Take the API key out from now on."""
+        """Hide the API key from now on."""
         self.learn([key], HIDDEN_KEY)
 
     def __call__(self, text: str) -> str:
@@ -46,7 +46,7 @@ class Mask:
         return text
 
     def torn(self, text: str) -> str:
-        """Return a text that was cut out of a longer one, with a part of a secret at its edges hidden as well."""
+        """Return a part of a longer text, with partial secrets at its edges hidden as well."""
         text = self(text)
         for way in [way for way, seen in readings(text) if any(self._parts_at_edges(seen))]:
             seen, places = traced(text, way)
@@ -54,7 +54,7 @@ class Mask:
         return text
 
     def whole(self, value: Any) -> Any:
-        """Return a JSON value with secrets taken out of each text in it."""
+        """Return a JSON value with the secrets in each of its texts hidden."""
         match value:
             case str():
                 return self(value)
@@ -93,12 +93,12 @@ class Mask:
 
 
 def can_hide(secret: str) -> bool:
-    """True where the secret is long enough to be taken out of texts without harm to other words in them."""
+    """True if the secret is long enough that hiding it does not damage other words."""
     return len(reading(secret)) >= LEAST
 
 
 def _begun(one: str, text: str) -> int:
-    """Return how many of the first characters of `one` the text ends with, 0 for too few to tell anything."""
+    """Return how many of the first characters of `one` the text ends with, 0 if they are too few to reveal anything."""
     at = text.find(one[:LEAST_PART], max(0, len(text) - len(one) + 1))
     while at >= 0:
         if one.startswith(text[at:]):
@@ -108,7 +108,7 @@ def _begun(one: str, text: str) -> int:
 
 
 def _replaced(text: str, places: list[int], found: Iterable[tuple[int, int, str]]) -> str:
-    """Return the text with what was found in its reading replaced; finds that overlap become one."""
+    """Return the text with all matches in its reading replaced; overlapping matches become one."""
     spans: list[tuple[int, int, str]] = []
     for start, end, shown in sorted(found):
         if spans and start < spans[-1][1]:

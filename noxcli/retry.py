@@ -1,4 +1,4 @@
-"""Trying again what may work later, with growing, jittered delays, for a limited time."""
+"""Retries of what may work later, with growing, jittered delays, for a limited time."""
 
 from collections.abc import Callable
 from copy import copy
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Patience:
-    """How long a command goes on trying. `retry_for` is in seconds, from the first failure of each call."""
+    """How long a command keeps retrying. `retry_for` is in seconds, from the first failure of each call."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Patience:
         return self._clock
 
     def limit(self) -> Deadline:
-        """Return when a call has to end; a limit of no time at all means one look, which takes what it takes."""
+        """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
         return Deadline(self._clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
 
     def out_of_time(self, what: str) -> NoxError:
@@ -46,13 +46,13 @@ class Patience:
         return self._out_of_time(f"out of time: {what}")
 
     def saying(self, say: Callable[[str], None]) -> Self:
-        """Return the same patience with another way to tell of its tries."""
+        """Return the same patience with another callback for its retries."""
         other = copy(self)
         other._say = say
         return other
 
     def observed(self, observe: Callable[[Unavailable, float], None]) -> Self:
-        """Return the same patience, which hands each failure on with the seconds until the next try."""
+        """Return the same patience, which passes on each failure with the seconds until the next attempt."""
         other = copy(self)
         other._observe = observe
         return other
@@ -65,12 +65,12 @@ class Patience:
         bounded: bool = True,
         moved: Callable[[], bool] = lambda: False,
     ) -> T:
-        """Return what `call` returns, as soon as it does not raise Unavailable.
+        """Return the result of `call`, once it does not raise Unavailable.
 
-        With `bounded`, a call ends with the command's own limit; otherwise it sees to that itself. Where a failed call
-        has `moved` things on, patience begins anew.
+        With `bounded`, a call ends at the command's own limit; otherwise the call must do that itself. If a failed
+        call `moved` forward, patience starts again.
 
-        Raises the last Unavailable when patience ends (as `gave_up`, where given) or it is not `worth` another try;
+        Raises the last Unavailable when patience ends (as `gave_up`, if given) or it is not `worth` a retry;
         `out_of_time` at the command's own limit.
         """
         backoff = Backoff()

@@ -1,4 +1,4 @@
-"""Signals become one exception at a moment where nothing is torn; the second one leaves at once."""
+"""Signals become one exception at a safe moment; the second signal exits at once."""
 
 import os
 import signal
@@ -19,16 +19,16 @@ T = TypeVar("T")
 
 
 class Interrupted(BaseException):
-    """A signal asked the command to end. Not an Exception: no library on the way may swallow it."""
+    """A signal asked the command to end. Not an Exception, so that no library swallows it."""
 
     def __init__(self, number: int, *, unanswered: bool = False) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
-        self.unanswered = unanswered  # True: it cut off a call whose effect is not known
+        self.unanswered = unanswered  # True: it interrupted a call whose effect is unknown
 
 
 class Signals:
-    """Raises Interrupted in the main thread, later where `held()` asks for it."""
+    """Raises Interrupted in the main thread, or after a block of `held()`."""
 
     def __init__(self) -> None:
         self.pending: int | None = None
@@ -36,20 +36,20 @@ class Signals:
         self._first: int | None = None
 
     def install(self) -> None:
-        """Take over the signals; one that was ignored at the start (`nohup`, `&`) stays ignored."""
+        """Handle the signals; one that was ignored at the start (`nohup`, `&`) stays ignored."""
         for number in HANDLED:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._take)
 
     def release(self) -> None:
-        """Give the signals back, for a command that has its own way with them."""
+        """Restore the signals, for a command that handles them itself."""
         for number in HANDLED:
             if signal.getsignal(number) == self._take:
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Put a signal off until the block has ended."""
+        """Defer a signal until the block has ended."""
         self._holds += 1
         try:
             yield
@@ -60,19 +60,19 @@ class Signals:
                 raise Interrupted(number)
 
     def hold_on(self) -> None:
-        """Put signals off for good: what is left to do is short. A second one still leaves at once."""
+        """Defer signals permanently, since little is left to do. A second one still exits at once."""
         self._holds += 1
 
     def take_pending(self) -> int | None:
-        """Return the signal that was put off, for a command that sees to it within `held()` itself."""
+        """Return the deferred signal, for a command that handles it itself within `held()`."""
         number, self.pending = self.pending, None
         return number
 
     def finish_first(self, call: Callable[[], T], within: float, hold: float = LONGEST_HOLD) -> T:
-        """Return what `call` returns; a signal that comes meanwhile waits for its end, `hold` seconds at most.
+        """Return the result of `call`; a signal in the meantime waits for it, at most `hold` seconds.
 
-        To be used within `held()`. Raises Interrupted, marked `unanswered`, where that time runs out; Unavailable
-        where the call takes longer than `within` seconds.
+        For use within `held()`. Raises Interrupted, marked `unanswered`, if that time runs out; Unavailable if the call
+        takes longer than `within` seconds.
         """
         from queue import Empty
 

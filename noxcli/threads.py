@@ -1,4 +1,4 @@
-"""A limit on a whole call, also where the library underneath only limits each read."""
+"""A limit on a whole call, for libraries that only limit each read."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ Result = tuple[T | None, BaseException | None]
 
 
 def result_of(call: Callable[[], T]) -> Result[T]:
-    """Return the value or the error, for another thread to take up."""
+    """Return the value or the error, for another thread."""
     try:
         return call(), None
     except BaseException as error:
@@ -31,14 +31,14 @@ def value_of(outcome: Result[T]) -> T:
 
 
 def in_background(call: Callable[[], T]) -> SimpleQueue[Result[T]]:
-    """Call in a daemon thread; its outcome comes in the queue."""
+    """Call in a daemon thread, and put the outcome into the queue."""
     outcomes: SimpleQueue[Result[T]] = SimpleQueue()
     threading.Thread(target=lambda: outcomes.put(result_of(call)), daemon=True).start()
     return outcomes
 
 
 def share_out(count: int, at_once: int, work: Callable[[int], None]) -> list[threading.Thread]:
-    """Do the work of each place from 0 on, in order, in so many daemon threads."""
+    """Do the work of each index from 0 on, in order, in that many daemon threads."""
     waiting: SimpleQueue[int] = SimpleQueue()
     for place in range(count):
         waiting.put(place)
@@ -55,9 +55,9 @@ def share_out(count: int, at_once: int, work: Callable[[int], None]) -> list[thr
 
 
 def run_within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what `call` returns or raise what it raises.
+    """Return or raise the outcome of `call`.
 
-    Raises Unavailable when it takes longer; the call is left to end on its own.
+    Raises Unavailable if it takes longer; the call then continues in the background.
     """
     if seconds <= 0:
         raise Unavailable("out of time before the request")
@@ -69,7 +69,7 @@ def run_within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Result[T]]:
-    """Return each call's value or error, in the order of the calls; those not done in time have an Unavailable."""
+    """Return each call's value or error, in the order of the calls; an Unavailable for those not done in time."""
     answers: SimpleQueue[tuple[int, Result[T]]] = SimpleQueue()
     share_out(len(calls), at_once, lambda place: answers.put((place, result_of(calls[place]))))
     end = time.monotonic() + seconds

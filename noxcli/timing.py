@@ -1,4 +1,4 @@
-"""Time: a clock that a test can hand in, limits, back-off, and how durations are written."""
+"""Time: a clock that tests can replace, limits, back-off, and the form of durations."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from noxcli.errors import UsageProblem
 
 DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
-LONGEST_DURATION = 1e9  # seconds, some thirty years: more than that does not fit everywhere
+LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -26,7 +26,7 @@ class Clock:
 
 
 class Deadline:
-    """A moment after which a command gives up; without one, it never comes."""
+    """A moment after which a command gives up; None means never."""
 
     def __init__(self, clock: Clock, seconds: float | None) -> None:
         self.seconds = seconds
@@ -38,24 +38,24 @@ class Deadline:
         return self.left() <= 0
 
     def left(self, most: float = float("inf")) -> float:
-        """Return the seconds that are left, `most` at most, never below zero."""
+        """Return the remaining seconds, at most `most`, never below zero."""
         if self._end is None:
             return most
         return max(0.0, min(most, self._end - self.clock.monotonic()))
 
     def restart(self, seconds: float | None = None) -> None:
-        """Count from now again, this once `seconds` where given."""
+        """Start counting again, once with `seconds` if given."""
         if self.seconds is not None:
             self._end = self.clock.monotonic() + (self.seconds if seconds is None else seconds)
 
 
 class Backoff:
-    """Full jitter: a random share of a ceiling that doubles with each failure in a row."""
+    """Full jitter: a random share of a ceiling that doubles with each consecutive failure."""
 
     def __init__(self, base: float = 0.5, ceiling: float = 15.0, seed: int | None = None) -> None:
         self._base = base
         self._ceiling = ceiling
-        import random  # loads what only a failure needs
+        import random  # needed only after a failure
 
         self._random = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
         self.failures = 0
@@ -82,7 +82,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Return a server's ISO 8601 time as an aware datetime; naive ones are taken as UTC. None for anything odd."""
+    """Return a server's ISO 8601 time as an aware datetime; naive ones count as UTC. None for anything odd."""
     if not isinstance(text, str):
         return None
     try:
@@ -93,7 +93,7 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:
-    """Return the seconds between two server times, or None where one is missing or odd."""
+    """Return the seconds between two server times, or None if one is missing or odd."""
     began, ended = parse_time(start), parse_time(end)
     return round((ended - began).total_seconds(), 3) if began and ended else None
 

@@ -1,4 +1,4 @@
-"""The one reading of a URL: what it refuses, no check lets pass and no connection is made to."""
+"""The only parser of URLs: no check accepts, and no connection uses, a URL that it rejects."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -11,7 +11,7 @@ EXAMPLE = "https://host.example"
 PORTS = {"http": 80, "https": 443}
 PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 CREDENTIALS = r"//.*@"
-# What every parser reads alike. Backslashes, blanks and control characters are where parsers differ most.
+# Characters that every parser reads alike. Parsers differ most about backslashes, blanks and control characters.
 AUTHORITY = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]*)?")
 PROXY = rf"(?:(?P<scheme>[A-Za-z0-9]+)://)?(?:[^@/\\?#\s]*@)?{AUTHORITY}/?"
@@ -23,7 +23,7 @@ LONGEST_HOST, LONGEST_LABEL = 253, 63
 
 @fixed
 class Url:
-    """An http(s) address in its parts; `target` is path and query, `port` the one that is connected to."""
+    """The parts of an http(s) address; `target` is path and query, `port` the port of the connection."""
 
     scheme: str
     host: str
@@ -32,12 +32,12 @@ class Url:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What has to agree before the key is sent."""
+        """What must match before the key is sent."""
         return self.scheme, self.host, self.port
 
     @property
     def netloc(self) -> str:
-        """Host and port as they are written, the port only where it is not the scheme's own."""
+        """Host and port as they are written, the port only if it is not the scheme's own."""
         return self.host if self.port == PORTS[self.scheme] else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
@@ -47,8 +47,8 @@ class Url:
 def read_url(text: str) -> Url:
     """Return the parts of an absolute http(s) URL without credentials and fragment.
 
-    Raises ValueError for everything that another parser may read differently, and for addresses that only look like
-    names: `127.1`, `0x7f.1`, `2130706433`.
+    Raises ValueError for anything that another parser may read differently, and for addresses that look like names:
+    `127.1`, `0x7f.1`, `2130706433`.
     """
     match = URL.fullmatch(text)
     if match is None or "#" in text or match["scheme"].lower() not in PORTS:
@@ -59,7 +59,7 @@ def read_url(text: str) -> Url:
 
 
 def follow(base: Url, location: str) -> Url:
-    """Return where a redirect leads; `location` is the header as it came, in Latin-1.
+    """Return the target of a redirect; `location` is the header as received, in Latin-1.
 
     Raises ValueError as `read_url` does.
     """
@@ -73,9 +73,9 @@ def follow(base: Url, location: str) -> Url:
 
 
 def check_url(url: str, *, allow_http: bool = False) -> str:
-    """Return the base URL without a closing slash.
+    """Return the base URL without a trailing slash.
 
-    Raises ConfigProblem unless it is https, or http to loopback (or where the user allows it).
+    Raises ConfigProblem unless it is https, or http to loopback or with the user's permission.
     """
     text = url.strip()
     if "@" in text.partition("//")[2].partition("/")[0] or "?" in text or "#" in text:
@@ -94,7 +94,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
 
 
 def check_proxy(proxy: str) -> None:
-    """Raise ConfigProblem for a proxy's address that parsers may read differently."""
+    """Raise ConfigProblem for a proxy address that parsers may read differently."""
     match = re.fullmatch(PROXY, proxy)
     valid = match is not None and (match["scheme"] or "http").lower() in PROXY_SCHEMES
     try:
@@ -111,7 +111,7 @@ def check_proxy(proxy: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """True for the addresses of this machine, and for the name that has to lead to one of them."""
+    """True for the addresses of this machine, and for the name that must lead to one of them."""
     if host == "localhost":
         return True
     try:
@@ -121,7 +121,7 @@ def is_loopback(host: str) -> bool:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """True where scheme, host and port agree; false where either can't be read."""
+    """True if scheme, host and port match; false if either can't be parsed."""
     try:
         return read_url(one).origin == read_url(other).origin
     except ValueError:
@@ -129,7 +129,7 @@ def same_origin(one: str, other: str) -> bool:
 
 
 def shown_url(url: str) -> str:
-    """Return the URL without user and password, which must not end up in a log."""
+    """Return the URL without user and password, which must not appear in a log."""
     return re.sub(CREDENTIALS, "//", url)
 
 

@@ -176,6 +176,35 @@ def test_outputs_go_to_the_users_own_directory(noxcli: Noxcli, plays: Any) -> No
     assert noxcli("run", workflow, environ={"NOXCLI_CONFIG": "c.toml"}).text.startswith("mine/")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run qa --output-dir new/out --junit new/r.xml --dotenv new/d.env --record new/r.ndjson --state-file new/s",
+        "run fails --output-dir new/out",
+        "batch qa rows.jsonl --junit new/r.xml --report new/r.html",
+        "run qa Question=a --output-dir new/out --dry-run",
+    ],
+)
+def test_what_writes_nothing_makes_no_directory(noxcli: Noxcli, line: str) -> None:
+    Path("rows.jsonl").write_text('{"Qustion": "a"}\n')
+    noxcli(*line.split())
+    left = {str(path) for path in Path("new").rglob("*")}
+    assert left <= {"new/r.xml", "new/d.env", "new/r.ndjson"}, "the reports of a run that was not started"
+
+
+@pytest.mark.parametrize("option", ["--output-dir", "--junit", "--dotenv", "--record", "--state-file", "--report"])
+@pytest.mark.parametrize("place", ["file/below/r", "readonly/new/r", "n" * 300 + "/new/r", "broken/new/r"])
+def test_a_place_that_cannot_be_made_is_found_before_the_start(
+    noxcli: Noxcli, sandbox: Sandbox, option: str, place: str
+) -> None:
+    Path("file").write_text("")
+    Path("broken").symlink_to("nowhere")
+    if place.startswith("readonly"):
+        place = place.replace("readonly", "/proc/self")
+    result = noxcli("run", "qa", "Question=a", option, place)
+    assert (result.code, "can't write" in result.err, sandbox.runs("qa")) == (2, True, []), result.err
+
+
 def test_a_repository_does_not_say_where_files_are_written(noxcli: Noxcli, sandbox: Sandbox) -> None:
     Path(".noxcli.toml").write_text('[defaults]\noutput_dir = "/tmp/elsewhere"\n')
     result = noxcli("run", "qa", "Question=a")
@@ -223,6 +252,29 @@ def test_a_wrong_raw_key_costs_no_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
     (run,) = sandbox.runs("qa")
     assert (unchecked.code, unchecked.out) == (9, b"")
     assert f"noxcli fetch-output {run.id}" in unchecked.err
+
+
+@pytest.mark.parametrize(("more", "ids"), [((), 2), (("--json",), 2), (("--quiet",), 1)])
+def test_a_failed_run_is_told_with_the_line_that_looks_into_it(
+    noxcli: Noxcli, sandbox: Sandbox, more: tuple[str, ...], ids: int
+) -> None:
+    result = noxcli("run", "fails", *more)
+    run = sandbox.runs("fails")[-1].id
+    *_, last = result.err.splitlines()
+    assert last.endswith(f"128,000 are allowed; details: noxcli inspect {run}")
+    assert result.err.count(run) == ids, "once where it started, once in the line to paste"
+    assert "Summarise\tfailed" in noxcli(*last.rpartition("noxcli ")[2].split()).text
+
+
+def test_on_a_terminal_a_failed_run_shows_its_id_once(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("run", "fails", tty=True)
+    run = sandbox.runs("fails")[-1].id
+    assert result.err.count(run) == 1, result.err
+    assert "details: noxcli inspect @last" in result.err
+    assert "Summarise\tfailed" in noxcli("inspect", "@last").text
+    older = noxcli("run", "fails", "--detach").text.strip()
+    noxcli("run", "qa", "Question=x")
+    assert f"details: noxcli inspect {older}" in noxcli("wait", older, tty=True).err
 
 
 def test_each_raw_key_is_printed(noxcli: Noxcli, plays: Any) -> None:

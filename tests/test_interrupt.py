@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,8 @@ def test_on_a_terminal_run_detaches_unless_told_otherwise(
         os.killpg(seen.process.pid, signal.SIGINT)
     assert seen.process.returncode == 130
     assert sandbox.runs(workflow)[0].status == status
+    plain = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", seen.raw)
+    assert b" running after " in plain, "what the events told last, not the status of the start"
 
 
 @pytest.mark.parametrize("verb", ["stream", "wait"])

@@ -364,6 +364,7 @@ def test_to_read_a_file_with_two_names_is_fine(tmp_path: Path) -> None:
         open_regular(tmp_path / "x", os.O_WRONLY)
 
 
-def test_a_directory_for_a_report_that_goes_away_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Undelivered, match="no such file"), replacing(tmp_path / "gone" / "r.xml"):
+def test_a_directory_for_a_report_that_gives_way_to_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Undelivered, match="file exists"), replacing(tmp_path / "file" / "r.xml"):
         pass

@@ -1,4 +1,4 @@
-"""An HTTP answer as it is read from the socket: within its limit, and without the interim answers before it."""
+"""An HTTP answer, read from the socket within its limit and without interim answers."""
 
 import io
 import re
@@ -12,21 +12,21 @@ from noxcli.api.limit import CURRENT, AnswerLimit
 if TYPE_CHECKING:
     from noxcli.api.tape import TapedExchange
 
-# The exchange that goes on in this thread, None where nothing is recorded.
+# The exchange that goes on in this thread, None if nothing is recorded.
 TAPED: "ContextVar[TapedExchange | None]" = ContextVar("taped", default=None)
-HEAD_LIMIT = 256 * 1024  # bytes until the body, all interim answers included
+HEAD_LIMIT = 256 * 1024  # bytes before the body, including all interim answers
 SWITCHING_PROTOCOLS = 101
-BUFFER = 64 * 1024  # bytes that one look at the socket may bring
-# From the end of one chunk to the data of the next, without what only http.client knows how to read.
+BUFFER = 64 * 1024  # bytes of one read from the socket
+# From the end of one chunk to the data of the next, except for forms that only http.client can parse.
 NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
 
 
 class Timed(io.RawIOBase):
-    """The reading end of a socket, which asks the limit before each read; a head has a size limit as well."""
+    """The reading end of a socket, which checks the limit before each read; a head also has a size limit."""
 
     def __init__(self, sock: socket.socket, raw: Any, limit: AnswerLimit) -> None:
         self.in_head = True
-        self.waits = True  # False: there is nothing to read
+        self.waits = True  # False: nothing to read
         self.sock = sock
         self._raw = raw
         self._limit = limit
@@ -55,7 +55,7 @@ class Timed(io.RawIOBase):
 
 
 class Answer(HTTPResponse):
-    """The final answer; http.client itself skips 100 alone and takes 102 and 103 for the answer."""
+    """The final answer; http.client itself skips only 100, and would return 102 and 103 as the answer."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -65,7 +65,7 @@ class Answer(HTTPResponse):
     def begin(self, **options: Any) -> None:
         super().begin(**options)
         while 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
-            self.headers = self.msg = cast(Any, None)  # so that the next head is read
+            self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
             super().begin(**options)
         self._timed.in_head = False
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
@@ -73,20 +73,20 @@ class Answer(HTTPResponse):
             raise HTTPException("the headers give several lengths")
 
     def read1(self, n: int = -1) -> bytes:
-        """Read as http.client does, which stops at the end of each chunk, and add the chunks that have arrived."""
+        """Read like http.client, which stops at the end of each chunk, and add the chunks that have already arrived."""
         piece = super().read1(n)
-        # Its own count of what a chunk still has: 0 at the end of one whose line end is not read yet.
+        # http.client's count of a chunk's remaining bytes: 0 at its end, while its line end is still unread.
         if not piece or not self.chunked or self.chunk_left != 0:
             return piece
         return b"".join([piece, *self._arrived(n - len(piece))])
 
     def let_go(self) -> tuple[bytes, socket.socket]:
-        """Return the socket, and what has been read from it but not handed out; to be called in place of reading."""
+        """Return the socket, and the bytes that were read from it but not returned; for use instead of `read`."""
         self._timed.waits = False
         return self.fp.peek(), self._timed.sock
 
     def _arrived(self, most: int) -> list[bytes]:
-        """Return the data of whole chunks that are in the buffer, so many bytes of it at most; waits for nothing."""
+        """Return the data of complete chunks in the buffer, at most `most` bytes, without waiting."""
         self._timed.waits = False
         buffered = self.fp.peek()
         self._timed.waits = True

@@ -1,4 +1,4 @@
-"""What a look at the connection means: each finding judged, with its mend."""
+"""Verdicts on the connection: each finding, with its fix."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 MOST_SKEW = 30.0  # seconds
 SLOW = 2.0  # seconds for an answer on an open connection
 SOON = 14  # days until a certificate ends
-LEAST_SPREAD = 0.3  # seconds between first bytes and end: less can't be told from nothing
-HELD = 1.0  # seconds of silence that a replay would not have without somebody holding it back
+LEAST_SPREAD = 0.3  # seconds between first bytes and end: less is indistinguishable from none
+HELD = 1.0  # seconds of silence that a replay would not have unless something buffers it
 MEND_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
 )
 
 
 class CheckVerdict(StrEnum):
-    """What became of a check."""
+    """The outcome of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -35,7 +35,7 @@ class CheckVerdict(StrEnum):
 
 @fixed
 class Check:
-    """One line of the report; `error` is what a failed check came from, and gives the exit code."""
+    """One line of the report; `error` is the cause of a failed check, and gives the exit code."""
 
     name: str
     verdict: CheckVerdict
@@ -45,12 +45,12 @@ class Check:
 
     @classmethod
     def failed(cls, name: str, error: NoxError) -> "Check":
-        """Return the check that this error failed."""
+        """Return the failed check for this error."""
         return cls(name, CheckVerdict.FAILED, error.message, error.hint, error)
 
 
 def judge_server(first: "ConnectionLook", second: "ConnectionLook") -> Check:
-    """Judge whether this is the server, and how fast it answers."""
+    """Judge whether the server answers, and how fast."""
     if first.redirect is not None:
         error = Refused(f"it redirects to {first.redirect}", "set the base URL to where the API really is")
         return Check.failed("server", error)
@@ -61,7 +61,7 @@ def judge_server(first: "ConnectionLook", second: "ConnectionLook") -> Check:
 
 
 def judge_tls(look: "ConnectionLook", url: str, *, to_this_machine: bool) -> Check:
-    """Judge the encryption and how long the certificate lasts."""
+    """Judge the encryption and how long the certificate is valid."""
     if url.startswith("http:"):
         if to_this_machine:
             return Check("tls", CheckVerdict.OK, "not needed: it is this machine")
@@ -79,7 +79,7 @@ def judge_tls(look: "ConnectionLook", url: str, *, to_this_machine: bool) -> Che
 
 
 def judge_clock(look: "ConnectionLook") -> Check:
-    """Judge this machine's clock by the server's."""
+    """Compare this machine's clock with the server's."""
     if look.clock_ahead is None:
         return Check("clock", CheckVerdict.UNCHECKED, "the server does not report its time")
     skew = abs(look.clock_ahead)
@@ -92,7 +92,7 @@ def judge_clock(look: "ConnectionLook") -> Check:
 
 
 def judge_access(me: Mapping[str, Any], host: str) -> Check:
-    """Judge what the server says of the key, which may be nothing."""
+    """Judge what the server says about the key, if anything."""
     told = f"{host} accepts the key"
     if isinstance(me.get("name"), str):
         told = f"{told} ({me['name']})"
@@ -104,7 +104,7 @@ def judge_access(me: Mapping[str, Any], host: str) -> Check:
 
 
 def judge_stream(look: "StreamLook", run: Run) -> Check:
-    """Judge whether events come as they are sent. `run` is its record as it was before the stream was opened."""
+    """Judge whether events arrive without delay. `run` is the record from before the stream was opened."""
     going = run.status == "running"
     if look.collected:
         told = "something in between buffers or compresses the stream"

@@ -1,4 +1,4 @@
-"""The Noxus API's endpoints as methods, one request each; who retries is the caller's business."""
+"""The Noxus API's endpoints as methods, one request each; retries are up to the caller."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from noxcli.api.records import id_of, items_of, run_from, version_from, workflow
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Version, Workflow, is_uuid, same_id
+from noxcli.models import Run, RunPart, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from noxcli.api.raw import RawAnswer, RawRequest, RawStream
     from noxcli.api.tape import Tape
 
-# No page of the docs gives the limit for `size` on every list; 100 is the one given for runs and search. Where that
-# is refused, 50 is asked for, and then whatever the server gives by itself.
+# No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
+# rejects that, noxcli asks for 50, and then for the server's default.
 PAGE_SIZES = (100, 50, None)
 SIZE_REFUSALS = frozenset({400, 422})
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
-# The 3xx but for 307 and 308, which alone say that the request was not acted upon.
+# The 3xx except for 307 and 308: only these say that the server did not act on the request.
 MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
 LARGEST_DATA = 16 * 1024 * 1024  # bytes
 
 
 class NoxusApi:
-    """One server, one key. Every method raises a NoxError where the answer is no success."""
+    """One server, one key. Every method raises a NoxError unless the answer is a success."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class NoxusApi:
         self._http.close()
 
     def heed_limit(self, on_left: Callable[[int, float], None]) -> None:
-        """Have it told how many requests are left, and in how many seconds there are more, as answers say so."""
+        """Report how many requests remain, and in how many seconds there are more, when an answer says so."""
         self._http.on_left = on_left
 
     def server_now(self) -> datetime | None:
@@ -78,12 +78,13 @@ class NoxusApi:
         *,
         version_id: str | None = None,
         callback_url: str | None = None,
+        part: RunPart | None = None,
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
-        Raises Unavailable for a redirect that may follow a run's start, as 303 is there to do.
+        Raises Unavailable for a redirect that may mean that a run was started, such as 303.
         """
-        body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
+        body = Body(json.dumps(self.run_request(input, version_id, callback_url, part)).encode())
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
@@ -98,6 +99,7 @@ class NoxusApi:
         input: Mapping[str, Any],
         version_id: str | None = None,
         callback_url: str | None = None,
+        part: RunPart | None = None,
     ) -> dict[str, Any]:
         """Return the body that starts a run."""
         request: dict[str, Any] = {"input": dict(input)}
@@ -105,12 +107,16 @@ class NoxusApi:
             request["workflow_version_id"] = version_id
         if callback_url is not None:
             request["callback_url"] = callback_url
+        if part is not None and part.node_ids:
+            request["node_ids"] = list(part.node_ids)
+        if part is not None and part.single_node_id is not None:
+            request["single_node_id"] = part.single_node_id
         return request
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
         """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds.
 
-        Raises Unavailable for whatever answer says nothing about this run.
+        Raises Unavailable for any answer that says nothing about this run.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/runs/{_part(run_id)}"
         return replace(self._read_run(path, run_id, workflow_id, within), with_output=True)
@@ -122,7 +128,7 @@ class NoxusApi:
     def run_data(self, run_id: str, *, within: float | None = None) -> Any:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
 
-        What is larger than `LARGEST_DATA` is Unavailable; `within` is in seconds.
+        An answer larger than `LARGEST_DATA` is Unavailable; `within` is in seconds.
         """
         path = f"/v1/runs/{_part(run_id)}/data"
         params = {"fetch_structured_data": "true"}
@@ -131,7 +137,7 @@ class NoxusApi:
     def node_io(self, run_id: str, node_id: str, iteration: int | None = None) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
-        `iteration` counts from 1. The schema is not documented; what is larger than `LARGEST_DATA` is Unavailable.
+        `iteration` counts from 1. The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
         """
         path = f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}"
         params = None if iteration is None else {"it": str(iteration)}
@@ -145,7 +151,7 @@ class NoxusApi:
         return _this_run(run_from(run_within(within, lambda: self._http.post_json(path))), run_id)
 
     def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
-        """Yield runs page by page in the server's order, of one workflow or of the workspace."""
+        """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
         return (run_from(item, workflow_id or "") for item in self._pages(path, {}))
 
@@ -156,7 +162,7 @@ class NoxusApi:
     def list_versions(self, workflow_id: str, *, within: float | None = None) -> Iterator[Version]:
         """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`; `within` is in seconds, for each page.
 
-        The SDK expects a bare list; where a page of several comes, the others are asked for.
+        The SDK expects a bare list; if the answer is one of several pages, this requests the others.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
         return (version_from(item, workflow_id) for item in self._pages(path, {}, within))
@@ -166,32 +172,32 @@ class NoxusApi:
         return map(workflow_from, self._pages("/v1/workflows", {"type": "flow"}))
 
     def me(self) -> Mapping[str, Any]:
-        """Read what the key is: `GET /v1/admin/me`. The field `value` may be the key itself and is left out."""
+        """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
         answer = self._http.get_json("/v1/admin/me")
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
     def look_at_connection(self) -> "ConnectionLook":
-        """Ask as `me` does, for the sake of the connection; any answer will do. Raises Unavailable without one."""
+        """Send the request of `me` to examine the connection; any answer will do. Raises Unavailable without one."""
         from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
         return look_at_connection(self._http, "/v1/admin/me")
 
     def ask_raw(self, request: "RawRequest") -> "RawAnswer":
-        """Return the answer to a request of any form, whatever its status. Raises Unavailable where there is none."""
+        """Return the answer to any request, with any status. Raises Unavailable if there is none."""
         from noxcli.api.raw import raw_answer  # loaded by `probe`
 
         return raw_answer(self._http, request)
 
     def watch_raw(self, request: "RawRequest") -> "RawStream":
-        """Open a stream of any form; it is read, byte by byte as it comes, in a thread of its own."""
+        """Open any stream; a separate thread reads its bytes as they arrive."""
         from noxcli.api.raw import RawStream
 
         return RawStream(self._http, request)
 
     def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
-        """Watch how a run's event stream arrives, for so long at most."""
+        """Watch how a run's event stream arrives, for at most that long."""
         from noxcli.api.connection import look_at
 
         return look_at(lambda: self._connect_events(run_id, None), seconds)
@@ -199,11 +205,11 @@ class NoxusApi:
     def download(
         self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT
     ) -> Download:
-        """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py), from `start` on where the server can.
+        """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py), from `start` if the server can.
 
-        Whether it can, and still has what `etag` stands for, is told by the answer's own `start`.
+        The answer's own `start` shows whether it does, and whether the file still matches `etag`.
         """
-        # Content-Length can be checked only where nothing on the way compresses.
+        # Content-Length can be checked only if nothing in between compresses.
         headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
         if start:
             headers["Range"] = f"bytes={start}-"
@@ -222,16 +228,16 @@ class NoxusApi:
         return answer
 
     def open_events(self, run_id: str, cursor: str | None = None) -> EventFeed:
-        """Open the event stream: `GET /v1/runs/{id}/events`, from `cursor` on (`etag` in the API's words).
+        """Open the event stream: `GET /v1/runs/{id}/events`, after `cursor` (the API's `etag`).
 
-        Returns at once; the feed raises what goes wrong.
+        Returns at once; the feed raises any error.
         """
         return EventFeed(lambda: self._connect_events(run_id, cursor), self._http.mask)
 
     def listen(self, run_id: str) -> "ListenedStream":
-        """Open the event stream only to hear when the run may have ended.
+        """Open the event stream only to learn when the run may have ended.
 
-        Raises StreamUnsupported where the server gives no stream.
+        Raises StreamUnsupported if the server gives no stream.
         """
         from noxcli.api.line import ListenedStream  # of many runs at once
 
@@ -246,10 +252,10 @@ class NoxusApi:
         headers = {
             "Accept": "text/event-stream",
             "Cache-Control": "no-store",
-            # requests would offer gzip, and compressing proxies hold events back.
+            # requests would accept gzip, and compressing proxies buffer events.
             "Accept-Encoding": "identity",
         }
-        # A cursor is the server's and opaque: what it can't be as text, it is as bytes.
+        # A cursor is opaque and belongs to the server: one that can't be sent as text is sent as bytes.
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         try:
@@ -267,14 +273,14 @@ class NoxusApi:
             return _this_run(run_from(self._http.get_json(path, within=within), workflow_id), run_id)
         except Refused as refusal:
             if not is_uuid(run_id):
-                raise  # no run can have such an id, and the server says so
-            # A cache, a gateway: whoever refuses a plain read knows nothing about the run.
+                raise  # no run can have such an id, and the server confirms it
+            # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
     def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
-        """Yield each item once, page by page, until the server names the end or a page brings nothing new.
+        """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
-        Raises Refused where the list has no end.
+        Raises Refused if the list has no end.
         """
         seen: set[str] = set()
         size: int | None = PAGE_SIZES[0]
@@ -291,9 +297,9 @@ class NoxusApi:
     def _page(
         self, path: str, params: Mapping[str, Any], page: int, size: int | None, within: float | None
     ) -> tuple[Any, int | None]:
-        """Return one page and its size; a server whose limit is below ours is asked for less, on the first page."""
+        """Return one page and its size; on the first page, ask a server with a lower limit for less."""
         smaller = PAGE_SIZES[PAGE_SIZES.index(size) + 1 :] if page == 1 else ()
-        # `size` is the server's word; the SDK sends `page_size` too, which is ignored.
+        # The server reads `size`; it ignores `page_size`, which the SDK also sends.
         asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
         try:
             return self._http.get_json(path, asked, within=within), size
@@ -304,7 +310,7 @@ class NoxusApi:
 
 
 def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None, seen: int) -> bool:
-    """True where the page says that it is the last one, or is not full; `seen` items came in all."""
+    """True if the page says that it is the last one, or is not full; `seen` counts all items so far."""
     pages, total = envelope.get("pages"), envelope.get("total")
     if isinstance(pages, int):
         return page >= pages
@@ -315,9 +321,9 @@ def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | Non
 
 
 def _this_run(run: Run, run_id: str) -> Run:
-    """Return the run where it is the one that was asked for.
+    """Return the run if it is the requested one.
 
-    Raises Unavailable for another one, as a cache gives that looks at half of the address.
+    Raises Unavailable for another one, which may come from a cache that ignores half of the address.
     """
     if same_id(run.id, run_id):
         return run
@@ -335,7 +341,7 @@ def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:
 def _part(text: str) -> str:
     """Return an id as one path segment.
 
-    Raises NotFound for dots alone, which would climb the path, and for bytes that are no text.
+    Raises NotFound for dots alone, which would go up the path, and for bytes that are not text.
     """
     if not text.strip("."):
         raise NotFound(f"{text!r} is not a valid id")

@@ -1,4 +1,4 @@
-"""A connection looked at for its own sake: TLS, clock, latency, the proxy, and whether events come as they are sent."""
+"""Facts about a connection: TLS, clock, latency, the proxy, and whether events arrive without delay."""
 
 import ssl
 import threading
@@ -18,16 +18,16 @@ from noxcli.fixed import fixed
 from noxcli.urls import shown_url
 
 MOST_BODY = 1024 * 1024
-STAYS_OPEN = 0.5  # seconds that a stream has to stay open behind its first bytes
-STREAM_QUIET = 0.2  # seconds after which what is missing of an event is not just under way
+STAYS_OPEN = 0.5  # seconds that a stream must stay open after its first bytes
+STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 FRAME_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
 @fixed
 class ConnectionLook:
-    """What one answer and its connection tell. Times are in seconds, dates in UTC.
+    """What one answer and its connection show. Times are in seconds, dates in UTC.
 
-    `clock_ahead` is how far the server's clock is ahead of ours, `redirect` where the answer sends us instead.
+    `clock_ahead` is how far the server's clock is ahead of ours, `redirect` the place to which the answer redirects.
     """
 
     took: float
@@ -39,10 +39,10 @@ class ConnectionLook:
 
 @fixed
 class StreamLook:
-    """When an event stream said something, in seconds from its opening; None for what did not happen while we looked.
+    """When an event stream sent something, in seconds from its opening; None for what did not happen in that time.
 
-    `collected` is true where the answer's head says that somebody had the whole of it before passing it on, `torn`
-    where it fell silent in the middle of an event, as it does behind a buffer of fixed size.
+    `collected` is true if the answer's head shows that something buffered the whole body first, `torn` if it fell
+    silent in the middle of an event, as after a buffer of fixed size.
     """
 
     first: float | None
@@ -52,28 +52,28 @@ class StreamLook:
 
 
 def look_at_connection(http: Http, path: str) -> ConnectionLook:
-    """Ask for `path` once; any answer will do.
+    """Request `path` once; any answer will do.
 
-    Raises Unavailable where there is none.
+    Raises Unavailable if there is none.
     """
     asked, began = datetime.now(UTC), time.monotonic()
     response = http.ask(path)
     took = time.monotonic() - began
     date = _date(response.headers.get("Date"))
-    # The header has whole seconds, cut off.
+    # The header has whole seconds, rounded down.
     ahead = None if date is None else (date - asked).total_seconds() + 0.5 - took / 2
     tls, certificate_ends = _tls(response)
     redirect = response.headers.get("Location") if response.status_code in REDIRECTS else None
     try:
         with response:
-            read_at_most(response, MOST_BODY)  # to its end, so that the connection can be used again
+            read_at_most(response, MOST_BODY)  # to its end, so that the connection can be reused
     except BROKEN as error:
         raise unavailable(error, response.url, http.mask) from error
     return ConnectionLook(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
 
 
 def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamLook:
-    """Open an event stream and watch it: until it ends, or stays open behind its first bytes, or time is up.
+    """Open an event stream and watch it until it ends, or stays open after its first bytes, or time is up.
 
     Raises what `connect` raises.
     """
@@ -126,11 +126,11 @@ def _let_go(opened: list[requests.Response]) -> None:
         try:
             response.raw.shutdown()
         except (ValueError, RuntimeError, *BROKEN):
-            pass  # it had ended by itself
+            pass  # it had already ended
 
 
 def _tls(response: requests.Response) -> tuple[str | None, datetime | None]:
-    """Return version and the certificate's end, from the connection that the answer still holds."""
+    """Return the TLS version and the certificate's end, from the connection that the answer still holds."""
     sock = getattr(response.raw.connection, "sock", None)
     if not isinstance(sock, ssl.SSLSocket):
         return None, None

@@ -1,4 +1,4 @@
-"""JSON as servers write it, also where Python's own parser refuses valid documents: long integers, deep nesting."""
+"""JSON from servers, including valid documents that Python's own parser rejects: long integers, deep nesting."""
 
 import json
 import re
@@ -6,21 +6,21 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-SHALLOW = 500  # brackets, and so levels at most, that need no care
+SHALLOW = 500  # brackets, and so at most that many levels, that need no care
 SPARE_FRAMES = 300
-LONGEST_INT = 20_000  # digits; the time to read one grows with the square
-DEEPEST_JSON = 5_000  # levels, whatever the thread's stack and the interpreter would allow
+LONGEST_INT = 20_000  # digits; the time to parse one grows with the square
+DEEPEST_JSON = 5_000  # levels, regardless of the thread's stack and the interpreter's limit
 JSON_BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 class TooMuch(ValueError):
-    """JSON, but beyond a limit of ours; the text says which."""
+    """Valid JSON beyond a limit of ours; the text says which."""
 
 
 class DeepList(list[Any]):
-    """A list out of a deeply nested document, which can be compared however deep it is."""
+    """A list from a deeply nested document, which can be compared at any depth."""
 
-    __hash__ = None  # as every list
+    __hash__ = None  # like every list
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -30,9 +30,9 @@ class DeepList(list[Any]):
 
 
 class DeepDict(dict[str, Any]):
-    """A dict out of a deeply nested document, which can be compared however deep it is."""
+    """A dict from a deeply nested document, which can be compared at any depth."""
 
-    __hash__ = None  # as every dict
+    __hash__ = None  # like every dict
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -42,11 +42,11 @@ class DeepDict(dict[str, Any]):
 
 
 def decode_json(document: bytes | str) -> Any:
-    """Return the value; integers of up to 20,000 digits and 5,000 levels are read by every Python in every thread.
+    """Return the value; every Python accepts integers of up to 20,000 digits and 5,000 levels in every thread.
 
-    Raises TooMuch for integers and nesting beyond our limits, ValueError for what is not JSON.
+    Raises TooMuch for integers and nesting beyond our limits, ValueError for invalid JSON.
     """
-    text = document if isinstance(document, str) else document.decode(json.detect_encoding(document), "surrogatepass")
+    text = document if isinstance(document, str) else json_text(document)
     try:
         if text.count("[") + text.count("{") < SHALLOW:
             return _load(text)
@@ -55,26 +55,31 @@ def decode_json(document: bytes | str) -> Any:
         return _parse_deep(text)
 
 
+def json_text(document: bytes) -> str:
+    """Return JSON as text. Raises ValueError for what is in none of its encodings."""
+    return document.decode(json.detect_encoding(document), "surrogatepass")
+
+
 def _load(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         raise
     except ValueError:
-        # An integer that is too long for int(); reading each one in Python costs time, so it is not the rule.
+        # Only for an integer that is too long for int(), since parsing integers in Python is slow.
         return json.loads(text, parse_int=read_int)
 
 
 def _with_spare_frames(count: int, call: Callable[[], Any]) -> Any:
-    """Call with so many frames in use: what can be parsed here can be compared from a stack that is this much deeper.
+    """Call with that many more frames in use: what parses here can be compared on a stack that is this much deeper.
 
-    Raises RecursionError for what can't.
+    Raises RecursionError for anything deeper.
     """
     return _with_spare_frames(count - 1, call) if count else call()
 
 
 def _same(one: object, other: object) -> bool:
-    """True where two JSON values are equal; Python's own comparison recurses."""
+    """True if two JSON values are equal; Python's own comparison recurses."""
     waiting = [(one, other)]
     while waiting:
         left, right = waiting.pop()
@@ -93,7 +98,7 @@ def read_int(digits: str) -> int:
         raise TooMuch(f"an integer of more than {LONGEST_INT:,} digits")
     if len(digits) <= sys.int_info.str_digits_check_threshold:
         return int(digits)
-    from decimal import Decimal  # whose conversions have no limit of their own
+    from decimal import Decimal  # whose conversions have no such limit
 
     return int(Decimal(digits))
 
@@ -102,11 +107,11 @@ SCALARS = json.JSONDecoder(parse_int=read_int)
 
 
 def _parse_deep(text: str) -> Any:
-    """Do what json.loads does, with a stack of its own."""
+    """Parse like json.loads, with our own stack."""
     document: list[Any] = []
     stack: list[list[Any] | dict[str, Any]] = []
     place = 0
-    may_end, wants_comma = False, False  # what may follow: the end of the container, a comma before another value
+    may_end, wants_comma = False, False  # what may come next: the end of the container, a comma before another value
     while not document or stack:
         inside = stack[-1] if stack else document
         place = _blanks(text, place)
@@ -151,7 +156,7 @@ def _expect(text: str, mark: str, place: int) -> int:
 
 
 def _value(text: str, place: int) -> tuple[Any, int]:
-    """Return a scalar, or a container that is still empty, and the place after what was read of it."""
+    """Return a scalar, or a container that is still empty, and the position after the part that was read."""
     if text.startswith("[", place):
         return DeepList(), place + 1
     if text.startswith("{", place):

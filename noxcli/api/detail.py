@@ -1,4 +1,4 @@
-"""What an error body says, as one readable line, whatever form the server or a gateway gave it."""
+"""The reason in an error body of a server or a gateway, in any form, as one readable line."""
 
 import json
 import re
@@ -8,17 +8,18 @@ from noxcli.api.decode import decode_json
 from noxcli.redaction import Mask
 
 LONGEST_DETAIL = 300
-PAGE_START = 4096  # the reason stands at the top, and the patterns below must not meet a megabyte of `<`
+PAGE_START = 4096  # the reason is at the top, and the patterns below must not see a megabyte of `<`
 TITLE = r"(?is)<title[^>]*>(.*?)</title>"
 SCRIPT_OR_STYLE = r"(?is)<(script|style)\b.*?</\1\s*>"
 TAG = r"<[^>]*>"
 
 
 def describe(body: bytes, mask: Mask | None = None) -> str:
-    """Return the reason in an error body, or an empty string where it gives none.
+    """Return the reason in an error body, or an empty string if it has none.
 
-    FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also looks at
-    `message` and `error`. Gateways answer HTML. `mask` comes before our cut; the server may have made one of its own.
+    FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also reads
+    `message` and `error`. Gateways answer HTML. `mask` is applied before we truncate; the server may have truncated,
+    too.
     """
     mask = mask or Mask()
     text = body.decode("utf-8", "replace").strip()
@@ -31,9 +32,9 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
 
 
 def is_own_form(content_type: str, body: bytes) -> bool:
-    """True for an error that the API itself has written: FastAPI's JSON object with `detail`.
+    """True for an error of the API itself: FastAPI's JSON object with `detail`.
 
-    `message` and `error` do not count: gateways write those as well, also about requests that they had forwarded.
+    `message` and `error` do not count: gateways write those as well, even about requests that they had forwarded.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
@@ -79,7 +80,7 @@ def _problem(item: Any) -> str:
 
 
 def _from_html(page: str, mask: Mask) -> str:
-    from html import unescape  # loads the names of all characters
+    from html import unescape  # loads the table of all entities
 
     page = mask.torn(page[:PAGE_START])
     title = re.search(TITLE, page)

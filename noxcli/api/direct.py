@@ -1,4 +1,4 @@
-"""Plain requests straight to a server's connections: what requests does for each of them over again is done once."""
+"""Plain requests sent directly over a server's connections, without the work that requests repeats for each."""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from requests.structures import CaseInsensitiveDict
 from noxcli.api.session import Body, Session, proxy_for
 from noxcli.urls import Url, is_loopback
 
-# None keeps requests from taking one out of the environment.
+# None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
-# A path that goes out as it is written: there is nothing in it that a library would quote, or take out.
+# A path that needs no change: nothing in it would be quoted or removed by a library.
 PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 
 
 class DirectResponse(requests.Response):
-    """An answer without the cookies and the history that requests makes for each."""
+    """An answer without the cookies and the history that requests creates for each."""
 
     def __init__(self, raw: Any, url: str) -> None:
         self.raw, self.url = raw, url
@@ -27,12 +27,12 @@ class DirectResponse(requests.Response):
         self._content_consumed = False
 
     def close(self) -> None:
-        """Let go of the connection: one whose answer was read is with the others, and one in between can't be kept."""
+        """Release the connection: after a complete answer it is back in the pool, otherwise it can't be kept."""
         self.raw.close()
 
 
 class Direct:
-    """Sends over the connections of a session; safe to use from several threads."""
+    """Sends over the connections of a session; thread-safe."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -45,7 +45,7 @@ class Direct:
             pool.close()
 
     def may_send(self, url: Url, params: object, body: object) -> bool:
-        """True for what needs none of requests' care."""
+        """True for a request that needs none of the extra work of requests."""
         return params is None and isinstance(body, Body | None) and PLAIN_PATH.fullmatch(url.target) is not None
 
     def send(

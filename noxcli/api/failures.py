@@ -1,4 +1,4 @@
-"""Foreign failures become ours: HTTP statuses and the exceptions of requests and urllib3, mapped in one place."""
+"""The mapping of HTTP statuses, and of the exceptions of requests and urllib3, to our errors."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,39 +15,39 @@ from noxcli.api.detail import describe, is_own_form
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.redaction import Mask
 
-# No connection, so nothing was sent. A name that is unknown is a NewConnectionError, too.
+# No connection, so nothing was sent. An unknown name is also a NewConnectionError.
 NO_CONNECTION = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.SSLError,
     urllib3.exceptions.ProxyError,
 )
-# What a broken connection looks like: requests wraps while connecting, read1() lets urllib3's own through. An odd
-# number in a head or a chunk size gets through all of them as the error of int(), or of what was made of it.
+# Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own. An odd number in
+# a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
-SINCE_1970 = 1e9  # seconds; no server makes anybody wait for so long
+SINCE_1970 = 1e9  # seconds; no server asks its clients to wait this long
 ERROR_BODY_LIMIT = 64 * 1024
 M = TypeVar("M", bound="Masked")
 P = ParamSpec("P")
 R = TypeVar("R")
-# noxus-sdk 0.6.0, errors.py: where it looks for the request id.
+# noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
 
 def request_id_of(response: requests.Response) -> str | None:
-    """Return the id under which the server's logs know the request."""
+    """Return the id of the request in the server's logs."""
     return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
 
 
 class Masked(Protocol):
-    """What quotes a server, and knows what must not be quoted."""
+    """An object that quotes the server, with the mask of what it must not quote."""
 
     mask: Mask
 
 
 def masked(call: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
-    """Take secrets out of each NoxError that the method raises, before anybody joins, cuts or stores its text."""
+    """Hide secrets in each NoxError that the method raises, before its text is joined, shortened or stored."""
 
     @wraps(call)
     def guarded(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -61,10 +61,10 @@ def masked(call: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], 
 
 
 def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None) -> NoxError:
-    """Return the error for an answer that is no success; reads and closes its body.
+    """Return the error for an unsuccessful answer; read and close its body.
 
-    `key_from` says where our key is from, None where it was not sent: then the answer says nothing about it. `mask`
-    takes secrets out of what the answer quotes.
+    `key_from` says where our key is from, None if it was not sent: then the answer says nothing about it. `mask` hides
+    secrets in what the answer quotes.
     """
     status, headers = response.status_code, response.headers
     try:
@@ -94,7 +94,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     if status in {408, 425, 429} or status >= 500:
         return Unavailable(
             what,
-            # Any other 503 may be a gateway's, which had forwarded the request before it lost the server.
+            # Any other 503 may come from a gateway that had forwarded the request before it lost the server.
             declined=status == 429 or (status == 503 and is_own_form(headers.get("Content-Type", ""), body)),
             retry_after=parse_retry_after(headers.get("Retry-After"), parse_date(headers.get("Date"))),
             http_status=status,
@@ -104,20 +104,20 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
 
 
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
-    """Return the error for a connection that could not be made or broke."""
+    """Return the error for a connection that failed or broke."""
     what = f"no answer from {urlsplit(url).netloc}: {cause_of(error, mask)}"
     return Unavailable(what, "is the base URL right, and the network up?", sent=sent)
 
 
 def never_connected(error: BaseException) -> bool:
-    """True where there was no connection to send anything over."""
+    """True if there was no connection to send anything over."""
     return any(isinstance(link, NO_CONNECTION) for link in _inwards(error))
 
 
 def cause_of(error: BaseException, mask: Mask) -> str:
-    """Return a few words for a connection error, without the nesting that the libraries put around it.
+    """Return a short text for a connection error, without the nesting that the libraries add.
 
-    The words may quote the server, and be cut where Python thought them long enough.
+    The text may quote the server, and Python may have truncated it.
     """
     chain = list(_inwards(error))
     if any(isinstance(link, urllib3.exceptions.NameResolutionError) for link in chain):
@@ -147,7 +147,7 @@ def _inwards(error: BaseException) -> Iterator[BaseException]:
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Return seconds from a Retry-After header in either form; None for anything odd or negative.
 
-    `now` is the server's own time, by which it means a date; where it is None, our clock has to do.
+    `now` is the server's own time, to which a date refers; None means our clock.
     """
     if not value:
         return None
@@ -159,9 +159,9 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
-    """Return how many requests are left, and the seconds until there are more; None where the headers do not tell.
+    """Return how many requests remain, and the seconds until there are more; None if the headers do not say.
 
-    The reset is in seconds from now, or the time of day in seconds since 1970, as GitHub has it.
+    The reset is in seconds from now, or a time in seconds since 1970, as GitHub sends it.
     """
     left, reset = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Reset"))
     if not (left.isascii() and left.isdigit() and reset.isascii() and reset.isdigit()):

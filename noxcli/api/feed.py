@@ -1,4 +1,4 @@
-"""One connection to a run's event stream, read by a thread of its own so that no read can outlast a limit."""
+"""One connection to a run's event stream, read by a separate thread so that no read can outlast a limit."""
 
 import threading
 import time
@@ -14,22 +14,22 @@ from noxcli.models import RunEvent
 from noxcli.redaction import Mask
 
 READ_SIZE = 32 * 1024
-# Pieces that may wait for a slow reader of our stdout before the server is made to wait.
+# Pieces that may queue for a slow reader of our stdout before the server has to wait.
 PIECES_AHEAD = 2
-# Where so many small pieces came in a row with less than twice that time (seconds) between them, events are let gather
-# for that time: handing on each by itself costs more than all else.
+# After this many small pieces in a row, less than twice this time (seconds) apart, events are batched for this
+# time: passing on each one alone costs more than all other work.
 QUICK_PIECES, SMALL, GATHER = 4, READ_SIZE // 4, 0.002
 
 
 class Pause:
-    """Lets the events of a fast stream gather, unless they have gathered already; slow streams are never held up."""
+    """Batches the events of a fast stream, unless they already arrive in batches; never delays slow streams."""
 
     def __init__(self) -> None:
         self._last = float("-inf")
         self._quick = 0
 
     def after(self, size: int) -> None:
-        """Wait after handing on a piece of so many bytes, if there is reason to."""
+        """Wait, if useful, after passing on a piece of that many bytes."""
         now = time.monotonic()
         self._quick = self._quick + 1 if size < SMALL and now - self._last < 2 * GATHER else 0
         if self._quick >= QUICK_PIECES:
@@ -38,22 +38,22 @@ class Pause:
 
 
 class EventFeed:
-    """Events of one connection, in the order they came."""
+    """Events of one connection, in order of arrival."""
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
         self.last_heard = time.monotonic()
-        self.opened = False  # the server has agreed to a stream
+        self.opened = False  # the server has accepted the stream
         self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
         self._closing = threading.Event()
         self._response: requests.Response | None = None
         threading.Thread(target=self._pump, args=(connect,), daemon=True).start()
 
     def take(self, seconds: float) -> list[RunEvent]:
-        """Return what arrived together, or nothing where nothing comes in that time.
+        """Return what arrived together, or nothing if nothing arrives in that time.
 
-        Raises Unavailable when the connection is over, for whatever reason: a quiet close proves nothing.
-        Raises StreamUnsupported or CursorRefused where the server gives no stream.
+        Raises Unavailable when the connection ends for any reason: a clean close proves nothing.
+        Raises StreamUnsupported or CursorRefused if the server gives no stream.
         """
         try:
             piece = self._pieces.get(timeout=seconds) if seconds > 0 else self._pieces.get_nowait()
@@ -64,18 +64,18 @@ class EventFeed:
         return piece
 
     def silent_for(self) -> float:
-        """Return the seconds since the last byte, keep-alives included."""
+        """Return the seconds since the last byte, including keep-alives."""
         return time.monotonic() - self.last_heard
 
     def close(self) -> None:
-        """Let go of the connection without waiting for the server."""
+        """Close the connection without waiting for the server."""
         self._closing.set()
         if self._response is not None:
-            # close() would wait for the server to speak; shutdown() does not.
+            # close() would wait for the server to send something; shutdown() does not.
             try:
                 self._response.raw.shutdown()
             except (ValueError, RuntimeError, *BROKEN):
-                pass  # it had ended by itself
+                pass  # it had already ended
 
     def _pump(self, connect: Callable[[], requests.Response]) -> None:
         try:
@@ -86,14 +86,14 @@ class EventFeed:
         except BROKEN as error:
             self._put(Unavailable(f"the stream broke: {cause_of(error, self._mask)}"))
         except Exception as error:
-            # A bug in this thread has to end the command, not leave it waiting for events.
+            # A bug in this thread must end the command, not leave it waiting for events.
             self._put(error)
 
     def _read(self, response: requests.Response) -> None:
         framer, pause = Framer(), Pause()
         while not self._closing.is_set():
             self.last_heard = time.monotonic()
-            # Always with an amount: without one, a short Content-Length body looks like a clean end.
+            # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
             piece = response.raw.read1(READ_SIZE, decode_content=True)
             if not piece:
                 self._put(StreamClosed("the stream closed before the end of the run"))

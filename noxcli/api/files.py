@@ -1,4 +1,4 @@
-"""A file on its way here: bytes as they come, with what the server announced about them."""
+"""A file during its download: its bytes, and what the server announced about them."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
 
 
 class Download:
-    """An open answer of `GET /v1/file/{id}`; memory stays constant whatever its size.
+    """An open answer of `GET /v1/file/{id}`, read in constant memory.
 
-    `start` is the place in the file that the first byte belongs to, `total` the whole file's size where it is known.
-    `etag` is given only where it stands for exactly these bytes, `resumable` false where a place can't be counted.
-    Raises Unavailable for a success that carries no file, as 202 and 204: the file may be there later.
+    `start` is the position of the first byte in the file, `total` the whole file's size if it is known. `etag` is set
+    only if it identifies exactly these bytes, `resumable` is false if positions can't be counted. Raises Unavailable
+    for a success without a file, such as 202 and 204: the file may be available later.
     """
 
     def __init__(self, response: requests.Response, mask: Mask) -> None:
@@ -40,7 +40,7 @@ class Download:
         self.length = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
         self.content_type = headers.get("Content-Type", "")
         tag = headers.get("ETag", "")
-        self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may stand for other bytes, too
+        self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may also identify other bytes
         self._codings = codings_of(headers.get("Content-Encoding"))
         encoded = bool(self._codings)
         self.resumable = not encoded
@@ -61,21 +61,21 @@ class Download:
     def pieces(self) -> Iterator[bytes]:
         """Yield the file's bytes.
 
-        Raises Unavailable where the connection breaks, and where the body is not whole.
+        Raises Unavailable if the connection breaks or the body is incomplete.
         """
         return decompressed(self._pieces(), self._codings)
 
     def _pieces(self) -> Iterator[bytes]:
         raw = self._response.raw
         try:
-            # Not read(): that would lose what had come before a break.
+            # Not read(): that would lose the bytes before a break.
             while piece := raw.read1(BODY_PIECE, decode_content=False):
                 yield piece
         except BROKEN as error:
             raise Unavailable(
                 f"the download broke after {raw.tell():,} bytes: {cause_of(error, self._mask)}"
             ) from error
-        # What came over the wire counts: a server may compress although it was asked not to.
+        # The bytes on the wire count: a server may compress although we asked it not to.
         announced = self.length if self._end is None else self._end - self.start
         if announced is not None and raw.tell() != announced:
             raise Unavailable(f"the download has {raw.tell():,} bytes instead of {announced:,}")
@@ -83,7 +83,7 @@ class Download:
     def _take_range(self, text: str, *, encoded: bool) -> None:
         match = re.fullmatch(RANGE, text.strip())
         if match is None or encoded:
-            self.start, self.resumable = -1, False  # some part, but nobody says which
+            self.start, self.resumable = -1, False  # an unknown part of the file
             return
         self.start, self._end = int(match[1]), int(match[2]) + 1
         self.total = None if match[3] == "*" else int(match[3])

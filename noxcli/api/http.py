@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.answer import TAPED
-from noxcli.api.decode import TooMuch, decode_json
+from noxcli.api.decode import TooMuch, decode_json, json_text
 from noxcli.api.direct import NO_PROXY, Direct
 from noxcli.api.failures import (
     BROKEN,
@@ -49,17 +49,17 @@ class Exchange:
     outcome: str
     seconds: float
     request_id: str | None = None
-    cause: str | None = None  # why there was no answer
+    cause: str | None = None  # the reason why there was no answer
 
 
 class Readable(Protocol):
-    """What can be uploaded: an open file, or whatever else knows its own length."""
+    """What can be uploaded: an open file, or anything else that knows its own length."""
 
     def read(self, size: int = ..., /) -> bytes: ...
 
 
 class Http:
-    """A connection to one server; safe to use from several threads, one request each."""
+    """A connection to one server; thread-safe, one request per thread."""
 
     def __init__(
         self,
@@ -74,13 +74,13 @@ class Http:
         self._home = read_url(settings.url)
         self.mask = mask or Mask(key=settings.key)
         self.clock = ServerClock()
-        self.on_left: Callable[[int, float], None] | None = None  # requests that the server still grants, seconds
+        self.on_left: Callable[[int, float], None] | None = None  # requests that the server still allows, seconds
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._tape = tape
         self._session = new_session()
         if tape is not None:
-            self._session.headers["Accept-Encoding"] = "identity"  # what is compressed can't be hidden in part
+            self._session.headers["Accept-Encoding"] = "identity"  # parts of compressed data can't be hidden
         self._direct = Direct(self._session)
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Http:
         within: float | None = None,
         largest: int = JSON_LIMIT,
     ) -> Any:
-        """Return the JSON of a GET; `within` bounds the whole exchange in seconds, `largest` the answer in bytes.
+        """Return the JSON of a GET; `within` limits the whole exchange in seconds, `largest` the answer in bytes.
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
@@ -106,7 +106,7 @@ class Http:
         def read() -> Any:
             return self._json(self.send("GET", path, params=params, limit=AnswerLimit(within)), largest, end)
 
-        # A name server that does not answer is bounded by nothing else.
+        # Nothing else limits the wait for an unresponsive name server.
         return run_within(within, read)
 
     def post_json(
@@ -117,15 +117,15 @@ class Http:
         headers: Mapping[str, str] | None = None,
         fresh: bool = False,
     ) -> Any:
-        """Return the JSON that a POST is answered with. It is sent once.
+        """Return the JSON answer to a POST, which is sent once.
 
-        With `fresh` it goes over a new connection: on a kept one that the server has just closed, the error would
-        look like a lost answer. Raises as `get_json`; `sent` of an Unavailable tells whether the body went out.
+        With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
+        like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether the body was sent.
         """
         return self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh))
 
     def upload(self, path: str, name: str, content: Readable, content_type: str) -> Any:
-        """Return the JSON that a multipart POST of one part named `file` is answered with; the file is streamed."""
+        """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
         from requests_toolbelt.multipart.encoder import MultipartEncoder  # only this call needs it
 
         body = MultipartEncoder({"file": (name, content, content_type)})
@@ -144,7 +144,7 @@ class Http:
         fresh: bool = False,
         elsewhere: bool = False,
     ) -> requests.Response:
-        """Return a successful answer with its body unread; every other ending is a NoxError.
+        """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key.
         """
@@ -174,7 +174,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         limit: AnswerLimit | None = None,
     ) -> requests.Response:
-        """Return the answer to a request whatever its status, redirects not followed, its body unread."""
+        """Return the answer to a request with any status, without following redirects, its body unread."""
         url = read_url(self.settings.url + path)
         limit = limit or AnswerLimit.of_json()
         return self._exchange(method, url, limit, params=params, data=body, headers=headers)
@@ -182,7 +182,7 @@ class Http:
     def _exchange(
         self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool = False, **parts: Any
     ) -> requests.Response:
-        """Return the answer to one request, whose `parts` (params, data, headers) requests takes as they are."""
+        """Return the answer to one request; requests gets its `parts` (params, data, headers) unchanged."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
         given, taped, before = CURRENT.set(limit), TAPED.set(self._taped(method, url, parts)), FRESH.set(fresh)
@@ -212,7 +212,7 @@ class Http:
         if self._direct.may_send(url, parts.get("params"), parts.get("data")):
             headers = {**(parts.get("headers") or {}), **key.headers_for(url)}
             return self._direct.send(method, url, body=parts.get("data"), headers=headers, timeout=timeout)
-        proxy_for(url)  # which refuses an odd one
+        proxy_for(url)  # which rejects an odd one
         return self._session.request(
             method,
             str(url),
@@ -239,7 +239,7 @@ class Http:
             target = follow(url, response.headers["Location"])
         except ValueError:
             raise Refused(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
-        host = self.mask.torn(target.netloc)  # a secret may have a slash in it
+        host = self.mask.torn(target.netloc)  # a secret may contain a slash
         if method != "GET":
             raise Refused(f"{method} was redirected to {host}", "set the base URL to where the API really is", **facts)
         plain = target.scheme == "http" and not is_loopback(target.host)
@@ -257,13 +257,15 @@ class Http:
     def _json(self, response: requests.Response, largest: int = JSON_LIMIT, end: float = float("inf")) -> Any:
         try:
             with response:
-                text = read_at_most(response, largest)
+                body = read_at_most(response, largest)
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
-        # Parsing can't be cut short, and holds up every thread meanwhile.
-        if time.monotonic() + len(text) / PARSED_PER_SECOND > end:
+        # Parsing can't be interrupted, and blocks all threads in the meantime.
+        if time.monotonic() + len(body) / PARSED_PER_SECOND > end:
             raise Unavailable("the answer came too late")
         try:
+            text = json_text(body)
+            del body  # as large as the text, and of no use while the value is made
             return decode_json(text)
         except ValueError as error:
             what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"
@@ -288,5 +290,5 @@ def _facts(response: requests.Response) -> dict[str, Any]:
 
 
 def _may_have_left(body: Any, error: BaseException) -> bool:
-    """True where the server may have seen the whole request."""
+    """True if the server may have seen the whole request."""
     return body.touched if isinstance(body, Body) else not never_connected(error)

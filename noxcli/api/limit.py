@@ -1,4 +1,4 @@
-"""How long an answer may take: all of it, and not each read alone."""
+"""How long a whole answer may take, not just each read."""
 
 import time
 from contextvars import ContextVar
@@ -13,7 +13,7 @@ STREAM_READ_TIMEOUT = 300.0
 
 
 class AnswerLimit:
-    """So many seconds, and `per_byte` more for each byte that arrives, but never more than at first. Counts from now.
+    """A number of seconds from now, and `per_byte` more for each byte that arrives, but never more than at first.
 
     No single read takes longer than `each` seconds.
     """
@@ -26,12 +26,12 @@ class AnswerLimit:
 
     @classmethod
     def of_json(cls) -> Self:
-        """Return the limit of a document: a minute, longer only for a large one that keeps its pace."""
+        """Return the limit of a document: a minute, longer only for a large one that keeps arriving fast enough."""
         return cls(JSON_SECONDS, per_byte=1 / JSON_PACE)
 
     @classmethod
     def of_file(cls, stall: float) -> Self:
-        """Return the limit of a file, which may take any time as long as it does not come to a near stop."""
+        """Return the limit of a file, which may take any time unless it nearly stops."""
         return cls(stall, per_byte=1 / FILE_PACE)
 
     @classmethod
@@ -42,7 +42,7 @@ class AnswerLimit:
     def for_a_read(self) -> float:
         """Return the seconds that the next read may take.
 
-        Raises TimeoutError where none are left.
+        Raises TimeoutError if none are left.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -54,5 +54,5 @@ class AnswerLimit:
         self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte)
 
 
-# The limit of the exchange that goes on in this thread: the libraries between here and the socket pass none on.
+# The limit of the current exchange in this thread: the libraries between here and the socket do not pass it on.
 CURRENT: ContextVar[AnswerLimit] = ContextVar("limit")

@@ -1,4 +1,4 @@
-"""A run's event stream that is listened to and not read: all it tells is that the run may have ended."""
+"""A run's event stream as a signal only: it shows that the run may have ended."""
 
 import re
 from contextlib import suppress
@@ -9,10 +9,10 @@ from noxcli.api.answer import Answer
 from noxcli.api.failures import BROKEN
 
 AT_ONCE = 64 * 1024  # bytes
-READS_IN_A_ROW = 64  # in a row, so that no stream keeps a listener from the others
-# Noxus docs, api-reference/v1/runs/public-run-events: the event that announces the end; and states that may be one (all
-# but `completed`, which nodes are as well). The heads of chunks are left in: where one tears this in two, the close of
-# the stream tells as well.
+READS_IN_A_ROW = 64  # in a row, so that no stream keeps the listener from the others
+# Noxus docs, api-reference/v1/runs/public-run-events: the event that announces the end; and statuses that may be an
+# end (not `completed`, which nodes also have). Chunk heads stay in the bytes: if one splits such a text, the close of
+# the stream is a signal as well.
 RUN_OVER = re.compile(
     rb'"workflow_status": ?"(?:completed|failed|stopped)"|"status": ?"(?:failed|stopped|awaiting_human_feedback)"'
 )
@@ -20,10 +20,10 @@ LONGEST_MATCH = 64  # bytes
 
 
 class ListenedStream:
-    """One connection, for a selector; whoever has it closes it."""
+    """One connection, for a selector; its owner closes it."""
 
     def __init__(self, response: requests.Response) -> None:
-        """Take over the stream, which nobody else may read from here on. Raises OSError for one that is broken."""
+        """Take over the stream, which nothing else may read from now on. Raises OSError for a broken one."""
         answer = response.raw._original_response
         assert isinstance(answer, Answer)
         self._response = response
@@ -34,7 +34,7 @@ class ListenedStream:
         return self._socket.fileno()
 
     def may_have_ended(self) -> bool:
-        """Take in what has come, without waiting; True where that is a run's end, or the stream's."""
+        """Read what has arrived, without waiting; True if that is the end of a run, or of the stream."""
         try:
             for _ in range(READS_IN_A_ROW):
                 if RUN_OVER.search(self._tail):
@@ -46,7 +46,7 @@ class ListenedStream:
         except (TimeoutError, BlockingIOError):
             return False
         except OSError as error:
-            # What TLS has to say instead of BlockingIOError.
+            # What TLS raises instead of BlockingIOError.
             return type(error).__name__ not in {"SSLWantReadError", "SSLWantWriteError"}
         return False
 

@@ -1,4 +1,4 @@
-"""Answers as they came, whatever their status: for those who ask how a server behaves, and not what it says."""
+"""Raw answers with any status, to find out how a server behaves."""
 
 import threading
 import time
@@ -20,12 +20,12 @@ from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
-LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one comes in parts
+LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one arrives in parts
 
 
 @fixed
 class RawRequest:
-    """One request: the parts of its path as they are, and whether its body is wanted, and a redirect to be followed."""
+    """One request: the unquoted parts of its path, whether to read its body, and whether to follow a redirect."""
 
     method: str
     parts: tuple[str, ...]
@@ -43,7 +43,7 @@ class RawRequest:
 
 @fixed
 class RawAnswer:
-    """Status, headers in lower case, and body; `elsewhere` where a redirect leads to another origin."""
+    """Status, headers in lower case, and body; `elsewhere` is true if a redirect leads to another origin."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class RawAnswer:
 
     @property
     def json(self) -> Any:
-        """The body's value, None where it is not JSON."""
+        """The body's value, None if it is not JSON."""
         try:
             return decode_json(self.body)
         except ValueError:
@@ -65,7 +65,7 @@ class RawAnswer:
 
 
 def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
-    """Send a request once. Raises Unavailable where no whole answer comes."""
+    """Send a request once. Raises Unavailable without a complete answer."""
     limit = AnswerLimit.of_json()
     parts = {"method": request.method, "params": request.params, "headers": request.headers, "body": request.body}
     if not request.follows:
@@ -87,14 +87,14 @@ def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
 
 @fixed
 class RawPiece:
-    """Bytes that came together, and when; of a chunked body a chunk."""
+    """Bytes that arrived together, and when; one chunk of a chunked body."""
 
     at: float
     content: bytes
 
 
 class RawStream:
-    """A body that is read as it comes. `pieces` grows by `wait`; times are monotonic."""
+    """A body that is read as it arrives. `wait` adds to `pieces`; times are monotonic."""
 
     def __init__(self, http: Http, request: RawRequest) -> None:
         self.head: RawAnswer | None = None
@@ -110,11 +110,11 @@ class RawStream:
 
     @property
     def chunked(self) -> bool:
-        """True where the pieces are the chunks of the server, or of whoever is in between."""
+        """True if the pieces are the chunks of the server, or of a proxy."""
         return self.head is not None and self.head.headers.get("transfer-encoding", "").lower() == "chunked"
 
     def wait(self, seconds: float) -> bool:
-        """Take in what comes within that time; true where anything came. Raises Unavailable for no answer."""
+        """Read what arrives within that time; true if anything did. Raises Unavailable without an answer."""
         try:
             arrival = self._arrivals.get(timeout=max(0.0, seconds))
         except Empty:
@@ -132,13 +132,13 @@ class RawStream:
         return True
 
     def close(self) -> None:
-        """Let go of the connection without waiting for the server."""
+        """Close the connection without waiting for the server."""
         self._closing = True
         if self._response is not None:
             try:
                 self._response.raw.shutdown()
             except (ValueError, RuntimeError, *BROKEN):
-                pass  # it had ended by itself
+                pass  # it had already ended
 
     def _pump(self) -> None:
         request = self._request

@@ -1,12 +1,12 @@
-"""Answers to vocabulary: dicts of the API become Run and Workflow, forgiving about all that is not needed."""
+"""The conversion of the API's dicts to Run and Workflow, lenient about everything that is not needed."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from noxcli.errors import Unavailable
-from noxcli.models import PLAIN_ID, Run, Version, Workflow
+from noxcli.models import PLAIN_ID, Run, RunPart, Version, Workflow
 
-# No page of the docs says how the version in use is marked: words that can hardly mean anything else.
+# No page of the docs says how the version in use is marked: these keys can hardly mean anything else.
 LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
 LIVE_POINTERS = ("live_version_id", "published_version_id", "active_version_id", "workflow_version_id")
 
@@ -16,7 +16,7 @@ MOST_COUNTED = 10**9  # far beyond every count and every percentage
 def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     """Return the run in an answer (Noxus docs: SimplifiedRun, RunNoIO, RunOutputWithStatus).
 
-    Raises Unavailable where the answer has no plain id or no status: it says nothing that can be relied on.
+    Raises Unavailable if the answer has no plain id or no status: then it is unusable.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not PLAIN_ID.fullmatch(record["id"]):
         raise Unavailable("the answer is not a run: it has no id")
@@ -36,13 +36,22 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         output=record.get("output"),
         progress_details=details if isinstance(details, dict) else {},
         workflow=workflow_from(embedded) if isinstance(embedded, dict) and "id" in embedded else None,
+        version_id=_text(record.get("workflow_version_id")),
+        part=_part_from(record),
     )
+
+
+def _part_from(record: Mapping[str, Any]) -> RunPart | None:
+    """Return the part of the workflow that the run is about; what `node_ids` means as an object is not documented."""
+    ids, single = record.get("node_ids"), _text(record.get("single_node_id"))
+    named = tuple(filter(None, map(_text, ids))) if isinstance(ids, list) else ()
+    return RunPart(named, single) if named or single else None
 
 
 def workflow_from(record: Any) -> Workflow:
     """Return the workflow in an answer (Noxus docs: get-workflow-public).
 
-    Raises Unavailable where the answer has no id.
+    Raises Unavailable if the answer has no id.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise Unavailable("the answer is not a workflow: it has no id")
@@ -65,7 +74,7 @@ def workflow_from(record: Any) -> Workflow:
 def version_from(record: Any, workflow_id: str) -> Version:
     """Return the version in an item of `GET /v1/workflows/{id}/versions` (noxus-sdk 0.6.0, resources/workflows.py).
 
-    Raises Unavailable where it has no id.
+    Raises Unavailable if it has no id.
     """
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise Unavailable("the answer is not a version: it has no id")
@@ -83,7 +92,7 @@ def version_from(record: Any, workflow_id: str) -> Version:
 def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
     """Return node ids and names in the order of the definition.
 
-    A label says more than a name; a node without either goes by its type.
+    A label is better than a name; a node without either is named by its type.
     """
     nodes = definition.get("nodes")
     names: dict[str, str] = {}
@@ -102,7 +111,7 @@ def items_of(envelope: Any) -> list[Any]:
 
 
 def id_of(item: Any) -> str | None:
-    """Return the id of a list's item, or None where it has none."""
+    """Return the id of a list's item, or None if it has none."""
     return _text(item.get("id")) if isinstance(item, dict) else None
 
 
@@ -111,6 +120,6 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | float | None:
-    """Return a number that can be reckoned with; NaN, infinities and 400 digits are none."""
+    """Return a usable number; NaN, infinities and 400 digits are not."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and -MOST_COUNTED < value < MOST_COUNTED
     return value if usable else None

@@ -1,4 +1,4 @@
-"""How a connection is made: its settings, the key on it, and a body that knows whether it went out."""
+"""How connections are made: their settings, the key on them, and a body that knows whether it was sent."""
 
 import io
 import socket
@@ -17,22 +17,22 @@ from noxcli.api.answer import Answer
 from noxcli.errors import ConfigProblem
 from noxcli.urls import Url, check_proxy, is_loopback, read_url, same_origin
 
-# True while a request is sent that may go over no connection that was used before.
+# True while sending a request that must not reuse a connection.
 FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
-MOST_KEPT = 32  # connections to one server that wait for their next request
+MOST_KEPT = 32  # idle connections to one server
 
 
 class Body(io.BytesIO):
-    """A request body that knows whether any of it was handed to the connection.
+    """A request body that knows whether any of it was passed to the connection.
 
-    Untouched means that the server cannot have seen a whole request, whatever the connection error says.
+    If not, the server cannot have seen a whole request, regardless of the connection error.
     """
 
     touched = False
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """Its number of bytes."""
         return self.getbuffer().nbytes
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -41,9 +41,9 @@ class Body(io.BytesIO):
 
 
 class KeyHeader(AuthBase):
-    """Puts the key on a request to its own server, read as it is going to be sent.
+    """Adds the key to a request to its own server, based on the URL that will be sent.
 
-    Being an auth object, it also keeps requests from looking into .netrc.
+    As an auth object, it also keeps requests from reading .netrc.
     """
 
     def __init__(self, key: str, home: Url) -> None:
@@ -61,7 +61,7 @@ class KeyHeader(AuthBase):
 
 
 class PlainConnection(urllib3.connection.HTTPConnection):
-    """Plain http; what is meant for this machine goes to an address of this machine, whatever the name leads to."""
+    """Plain http; a request to this machine goes to an address of this machine, whatever the name resolves to."""
 
     response_class = Answer
 
@@ -85,7 +85,7 @@ class TlsConnection(urllib3.connection.HTTPSConnection):
 
 
 class Kept(LifoQueue[Any]):
-    """Connections that wait for their next request; where there are too many, the one that has waited longest goes."""
+    """Idle connections; if there are too many, the one that has been idle longest is closed."""
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         with self.mutex:
@@ -96,7 +96,7 @@ class Kept(LifoQueue[Any]):
 
 
 class PlainPool(urllib3.HTTPConnectionPool):
-    """Kept connections of plain http, and a new one for what has to be `FRESH`."""
+    """Kept connections of plain http, and a new one for a request that must be `FRESH`."""
 
     ConnectionCls = PlainConnection
     QueueCls = Kept
@@ -106,7 +106,7 @@ class PlainPool(urllib3.HTTPConnectionPool):
 
 
 class TlsPool(urllib3.HTTPSConnectionPool):
-    """Kept connections of https, and a new one for what has to be `FRESH`."""
+    """Kept connections of https, and a new one for a request that must be `FRESH`."""
 
     ConnectionCls = TlsConnection
     QueueCls = Kept
@@ -116,16 +116,16 @@ class TlsPool(urllib3.HTTPSConnectionPool):
 
 
 class Session(requests.Session):
-    """A session that leaves redirects alone: requests would read their bodies, and resend the key anywhere."""
+    """A session that does not follow redirects: requests would read their bodies, and resend the key to any server."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the name is theirs
         return None
 
 
 class Adapter(HTTPAdapter):
-    """Makes our own connections, also to a proxy, and asks the kernel to notice a dead link."""
+    """Makes our own connections, also to a proxy, and lets the kernel detect dead links."""
 
-    # TCP_KEEPIDLE goes by another name on macOS.
+    # TCP_KEEPIDLE has another name on macOS.
     _timers = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
     _pools: ClassVar = {"http": PlainPool, "https": TlsPool}
     _options: ClassVar = [
@@ -146,7 +146,7 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Return the pool for a request.
 
-        Raises InvalidURL where it would connect to another address than the one that was checked.
+        Raises InvalidURL if it would connect to an address other than the one that was checked.
         """
         pool: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
         meant = read_url(request.url or "")
@@ -167,9 +167,9 @@ def new_session() -> Session:
 
 
 def proxy_for(url: Url) -> str | None:
-    """Return the proxy that the environment or the system names for an address; none for this machine.
+    """Return the proxy that the environment or the system sets for an address; none for this machine.
 
-    Raises ConfigProblem for one whose address is ambiguous.
+    Raises ConfigProblem for an ambiguous address.
     """
     if is_loopback(url.host):
         return None

@@ -1,4 +1,4 @@
-"""Bytes to events: a framer for what arrives in any cut, sseclient-py on whole frames, the Noxus envelope."""
+"""Bytes to events: a framer for pieces of any size, sseclient-py for complete frames, the Noxus envelope."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from noxcli.redaction import Mask
 
 FRAME_LIMIT = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
-# Seen on the sibling conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server lets go.
+# Known from the related conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server closes.
 ENDINGS = frozenset({"done", "timeout", "error", "end"})
 KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
-# The frame that nearly all events come in, read without a detour; every other form is left to sseclient-py. Texts in it
-# have no escapes, so that they can be written as JSON again as they are.
+# The frame of nearly all events, parsed directly; sseclient-py parses every other form. Its texts have no escapes, so
+# they can be written as JSON again unchanged.
 PLAIN = r"[^\"\\\x00-\x1f]"
 OPENING = re.compile(
     rf'\n*(?:id:[^\n]*\n)?(?:event: ?message\n)?(?:id:[^\n]*\n)?data: ?\{{"type": ?"({PLAIN}+)", ?"data": ?'
@@ -28,7 +28,7 @@ CLOSING = re.compile(rf'(?:, ?"redisId": ?(?:"({PLAIN}*)"|null))?\}}\n\n')
 
 
 class Framer:
-    """Cuts a byte stream at blank lines. Whatever is left when the stream ends was never a frame."""
+    """Splits a byte stream at blank lines. The rest at the end of the stream is not a frame."""
 
     def __init__(self, limit: int = FRAME_LIMIT) -> None:
         self._limit = limit
@@ -38,9 +38,9 @@ class Framer:
         self._at_start = True
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the frames that `piece` completes, joined, each with its blank line; empty where it completes none.
+        """Return the frames that `piece` completes, joined, each with its blank line; empty if it completes none.
 
-        Line ends come out as LF. Raises StreamUnsupported for a frame over the limit.
+        Line ends become LF. Raises StreamUnsupported for a frame over the limit.
         """
         self._buffer += self._with_lf(piece)
         if self._at_start:
@@ -72,14 +72,14 @@ class Framer:
 
 
 def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (event name, data) for each event in whole frames. Bad UTF-8 becomes U+FFFD, as the standard has it."""
+    """Yield (event name, data) for each event in complete frames. Bad UTF-8 becomes U+FFFD, as in the standard."""
     text = frames.decode("utf-8", "replace").encode()
     for event in SSEClient(iter([text])).events():
         yield event.event, event.data
 
 
 def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent], Unavailable | None]:
-    """Return the run's events in whole frames, and what ended the stream in them, if anything did.
+    """Return the run's events in complete frames, and what ended the stream in them, if anything did.
 
     Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`.
     """
@@ -99,9 +99,9 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
 
 
 def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
-    """Add events as long as they come in the usual form; return the place of the first frame that does not."""
+    """Add events as long as they have the usual form; return the position of the first frame that does not."""
     closing, decode = CLOSING.match, DECODER.raw_decode
-    known, kind = "", ""  # how the last one opened, which the next one will most likely do as well
+    known, kind = "", ""  # the start of the last one, which the next one most likely shares
     while True:
         if known and text.startswith(known, place):
             start = place + len(known)
@@ -115,7 +115,7 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
             return place
         tail = closing(text, end)
         raw = text[start:end]
-        # A line end may stand between two tokens, and then one line is not the whole.
+        # A line end may separate two tokens; then one line is not the whole document.
         if tail is None or "\n" in raw or (end - start > SHALLOW and _needs_care(raw)):
             return place
         events.append(RunEvent(kind, data, tail[1], raw))
@@ -123,7 +123,7 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
 
 
 def _read_any(frame: str, events: list[RunEvent], mask: Mask | None) -> Unavailable | None:
-    """Add the event in one frame of whatever form; return what ended the stream in it, if anything did."""
+    """Add the event in one frame of any form; return what ended the stream in it, if anything did."""
     for name, text in read_frames(frame.encode()):
         if name in KEEP_ALIVES:
             continue
@@ -143,7 +143,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-# For what is valid JSON as it stands; the rest takes the long way.
+# For valid JSON; anything else takes the slow path.
 DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 

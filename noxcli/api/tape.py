@@ -1,4 +1,4 @@
-"""A recording of what goes over the wire: requests, and answers byte for byte, without keys, secrets and values."""
+"""A recording of the exchange: requests, and answers byte for byte, without keys, secrets and values."""
 
 import base64
 import json
@@ -13,15 +13,15 @@ from typing import Any
 from noxcli.redaction import Mask
 
 RECORDING_FORMAT = "noxcli.recording/1"
-LARGEST_RECORDING = 256 * 1024 * 1024  # bytes; what comes after is left out
-# Of a request: what shapes its answer, and nothing that may identify anybody.
+LARGEST_RECORDING = 256 * 1024 * 1024  # bytes; the rest is omitted
+# The headers of a request that shape its answer, and nothing that may identify a person.
 SHOWN_HEADERS = ("accept", "accept-encoding", "cache-control", "content-type", "if-range", "range")
 HIDDEN_HEADERS = re.compile(rb"(?im)^(set-cookie|www-authenticate|location|content-disposition):[ ]?([^\r\n]*)")
-# What a client and a report need outside of values: words of the API, and names.
+# What a client and a report need apart from values: terms of the API, and names.
 SHOWN_KEYS = frozenset(
     {"status", "type", "workflow_status", "label", "name", "redisId", "loc", "source_type", "flow_version"}
 )
-# What is below these is a value, whatever it looks like; the keys there, apart from labels and these, are values too.
+# Everything below these keys is a value; the keys there, apart from labels and these, are values too.
 VALUE_KEYS = frozenset({"input", "output", "inputs", "outputs", "content", "value", "text"})
 VALUE_PARTS = frozenset(
     {b"has_preview", b"text", b"file", b"id", b"uri", b"name", b"content_type", b"source_type", b"source_metadata"}
@@ -47,7 +47,7 @@ class TapedExchange:
     closed: float | None = None  # by the server
 
     def took(self, content: bytes) -> None:
-        """Keep what was read; nothing means that the server closed the connection."""
+        """Keep what was read; no bytes mean that the server closed the connection."""
         now = time.monotonic() - self.began
         if content:
             self.pieces.append((now, content))
@@ -56,7 +56,7 @@ class TapedExchange:
 
 
 class Tape:
-    """All exchanges of one command, in order. Safe to use from several threads."""
+    """All exchanges of one command, in order. Thread-safe."""
 
     def __init__(self, *, values: bool) -> None:
         self.values = values
@@ -66,7 +66,7 @@ class Tape:
         self._lock = threading.Lock()
 
     def begin(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> TapedExchange:
-        """Note a request that is about to be sent."""
+        """Record a request that is about to be sent."""
         shown = {name.lower(): value for name, value in headers.items() if name.lower() in SHOWN_HEADERS}
         with self._lock:
             at = time.monotonic() - self._began
@@ -75,7 +75,7 @@ class Tape:
         return made
 
     def lines(self, mask: Mask) -> list[bytes]:
-        """Return the recording as lines of JSON, with what is not for others hidden in bytes of the same length."""
+        """Return the recording as lines of JSON, with private data replaced by bytes of the same length."""
         head = {"format": RECORDING_FORMAT, "recorded_at": self._recorded_at, "values": self.values}
         lines = [_line(head)]
         size = 0
@@ -88,14 +88,14 @@ class Tape:
 
 
 class Hiding:
-    """Hides values, key and secrets in bytes, each in as many bytes as it had, so that the framing stays true."""
+    """Replaces values, key and secrets by the same number of bytes, so that the framing stays valid."""
 
     def __init__(self, mask: Mask, values: bool) -> None:
         self._mask = mask
         self._values = values
 
     def wire(self, wire: bytes) -> bytes:
-        """Return the bytes of an answer with nothing in them that is not for others."""
+        """Return the bytes of an answer without private data."""
         end = _head_end(wire)
         head = HIDDEN_HEADERS.sub(lambda match: match[1] + b": " + b"x" * len(match[2]), wire[:end])
         spans = _body_spans(head, wire, end)
@@ -108,18 +108,18 @@ class Hiding:
         return bytes(hidden)
 
     def body(self, body: bytes, content_type: bytes, *, encoded: bool = False) -> bytes:
-        """Return a body likewise; of one that is not JSON only the length is left, unless values are wanted."""
+        """Return a body likewise; of a body that is not JSON, only the length remains unless values are wanted."""
         structured = b"json" in content_type or b"event-stream" in content_type
         if encoded or not (structured or self._values):
             return b"x" * len(body)
         if structured:
-            # Each line of an event stream is a document of its own, and may be torn.
+            # Each line of an event stream is a separate document, and may be incomplete.
             parts = body.splitlines(keepends=True) if b"event-stream" in content_type else [body]
             body = b"".join(TOKEN.sub(Tokens(self._values, self._clean), part) for part in parts)
         return body if self._clean(body) else b"x" * len(body)
 
     def text(self, text: str) -> str:
-        """Return a target or header value, or nothing of it where it has a secret in it."""
+        """Return a target or header value, or nothing if it contains a secret."""
         return text if self._clean(text.encode()) else "x" * len(text)
 
     def _lines(self, head: bytes) -> bytes:
@@ -134,13 +134,13 @@ class Hiding:
 
 
 class Tokens:
-    """Goes through one JSON document, token by token, and hides values: strings and numbers below certain keys."""
+    """Reads one JSON document, token by token, and hides values: strings and numbers below certain keys."""
 
     def __init__(self, values: bool, clean: Callable[[bytes], bool]) -> None:
         self._values = values
         self._clean = clean
         self._key = b""
-        self._below = [0]  # for each open bracket, how many levels of values there are
+        self._below = [0]  # for each open bracket, the number of levels of values
 
     def __call__(self, match: re.Match[bytes]) -> bytes:
         text, colon, bracket = match[1], match[2], match[3]
@@ -216,7 +216,7 @@ def _line(value: Any) -> bytes:
 
 
 def _head_end(wire: bytes) -> int:
-    """Return where the final answer's head ends, interim answers included."""
+    """Return the end of the final answer's head, including interim answers."""
     start = 0
     while (end := wire.find(b"\r\n\r\n", start)) >= 0:
         if not re.match(rb"HTTP/1\.\d 1\d\d", wire[start : start + 16]):
@@ -231,7 +231,7 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 
 def _body_spans(head: bytes, wire: bytes, start: int) -> list[tuple[int, int]]:
-    """Return where the body's bytes stand, without the framing of chunks."""
+    """Return the positions of the body's bytes, without the framing of chunks."""
     if _header(head, b"transfer-encoding") != b"chunked":
         return [(start, len(wire))]
     spans = []

@@ -11,6 +11,7 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
+from noxcli.batch.watch import Listening, Rang
 from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.models import Run
 from noxcli.outputs.delivered import require_whole
@@ -23,7 +24,7 @@ from noxcli.threads import result_of
 class CallsApi(ServerTime, Protocol):
     """What starting and looking need of the API."""
 
-    def get_run(self, workflow_id: str, run_id: str) -> Run: ...
+    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
     def listen(self, run_id: str) -> Audible: ...
 
 
@@ -81,21 +82,6 @@ class Looked:
     row: Row
     run: Run | None = None
     trouble: NoxError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """A row's event stream is open, or can't be had."""
-
-    number: int
-    line: Audible | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rang:
-    """A row's event stream told an end, or broke."""
-
-    number: int
 
 
 News = RowStarted | Over | Failed | Doubted | Unsent | Looked | Listening | Rang
@@ -169,16 +155,24 @@ class Calls:
     def look(self, going: Going) -> News:
         """Read the row's record; what is refused or can't be read once may be there the next time."""
         run, error = result_of(lambda: self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, going.run.id)))
-        if run is None:
-            return self._unread(going, error)
+        return self._unread(going, error) if run is None else self._read(going.row, run)
+
+    def look_last(self, going: Going, within: float) -> News:
+        """Read the row's record although the time is up, past the gate, for so many seconds at most.
+
+        Raises a NoxError, which changes nothing any more.
+        """
+        return self._read(going.row, self._api.get_run(self._plan.workflow_id, going.run.id, within=within))
+
+    def _read(self, row: Row, run: Run) -> News:
         if not (run.settled or run.paused):
-            return Looked(going.row, run)
+            return Looked(row, run)
         if run.status == "failed":
-            return Failed(going.row, run)
+            return Failed(row, run)
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
         if outcome.error is None:
-            self._deliver(going.row, run, outcome)
-        return Over(going.row, outcome)
+            self._deliver(row, run, outcome)
+        return Over(row, outcome)
 
     def _unread(self, going: Going, error: BaseException | None) -> News:
         match error:
@@ -220,7 +214,7 @@ class Calls:
             case NoxError():
                 outcome.error = error
             case Closed():
-                outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was interrupted")
+                outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
             case _:
                 trouble = odd(error)
                 outcome.error = trouble if isinstance(trouble, Bug) else Undelivered(trouble.message, trouble.hint)

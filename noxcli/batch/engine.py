@@ -11,18 +11,16 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.bell import HEARD_AT_MOST, HEARD_UNTRIED, Bell
+from noxcli.batch.bell import HEARD_AT_MOST, HEARD_UNTRIED
 from noxcli.batch.calls import (
     Calls,
     CallsApi,
     Doubted,
     Failed,
     Going,
-    Listening,
     Looked,
     News,
     Over,
-    Rang,
     RowStarted,
     Unsent,
 )
@@ -33,6 +31,7 @@ from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
 from noxcli.batch.telling import Teller, Telling
+from noxcli.batch.watch import Listening, Rang, StreamWatch
 from noxcli.batch.workers import Workers
 from noxcli.errors import (
     ExitCode,
@@ -50,11 +49,11 @@ from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.doubt import SETTLING, Finding
 from noxcli.runs.start import brief, lost_by_gateway
+from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-DEAF_AFTER = 3  # streams in a row that could not be had
 MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
@@ -99,8 +98,7 @@ class Engine:
         self._starts: Counter[int] = Counter()  # of rows that were in doubt, beyond the first
         self._last_doubt = -SETTLING  # when a start was last cut off
         self._lookout = Lookout(plan.poll_interval, plan.max_parallel)
-        self._bell = Bell(lambda number: self._workers.bring(Rang(number)))
-        self._unheard = 0  # streams in a row that could not be had
+        self._watch = StreamWatch(self._lookout, self._open_line, self._workers.bring)
         self._starting: dict[int, Row] = {}
         self._failing: set[int] = set()  # rows that have failed, and are asked why
         self._starts_no_more = False
@@ -120,9 +118,15 @@ class Engine:
             if not goes_on:
                 return
 
+    def is_done(self) -> bool:
+        """True where no row is left; to be asked when nothing is started any more, since it may use up a row."""
+        if self.going or self._starting or self._doubts or self._again:
+            return False
+        return self._source.next() is None and self._source.exhausted
+
     def close(self) -> None:
         """Let go of what is open."""
-        self._bell.close()
+        self._watch.close()
 
     def stop_starting(self) -> None:
         """Start nothing more; what is on its way is still waited for."""
@@ -135,6 +139,27 @@ class Engine:
         end = time.monotonic() + within
         while self._starting and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
+
+    def look_once_more(self, within: float) -> None:
+        """Read all records of rows that still go on, for so many seconds at most: a run that has ended has its verdict.
+
+        To be called once nothing is started any more.
+        """
+        end = time.monotonic() + within
+        while any(map(self._is_looked_at, self.going)) and time.monotonic() < end - within / 2:
+            self._take_news(SHORT_TICK)
+        left = max(0.0, end - time.monotonic())
+        going = [each for number, each in self.going.items() if self._lookout.waits(number)]
+        looks = [partial(self._calls.look_last, each, left) for each in going]
+        for news, _ in run_all_within(left, looks, MOST_THREADS):
+            if isinstance(news, Failed):  # there is no time to ask why
+                error = verdict_of(news.run)
+                self._finish(news.row, Outcome(run=news.run, confirmed=True, phase=Phase.RUN, error=error))
+            elif isinstance(news, Over | Looked):
+                self._take(news)
+
+    def _is_looked_at(self, number: int) -> bool:
+        return not (self._lookout.waits(number) or number in self._failing)
 
     def to_stop(self) -> list[Run]:
         """Return the runs that may be stopped, once the journal says that noxcli itself does so; none if it can't."""
@@ -219,13 +244,15 @@ class Engine:
             self._workers.call(partial(self._calls.start, row))
 
     def _follow(self, going: Going) -> None:
-        self.going[going.row.number] = going
+        number = going.row.number
+        self.going[number] = going
         # A limit of requests is better spent on starts.
-        may_listen = not going.found and self._unheard < DEAF_AFTER and self._pace.rate is None
-        if may_listen and self._lookout.worth_listening(HEARD_AT_MOST, HEARD_UNTRIED):
-            self._lookout.heard.add(going.row.number)
-            self._workers.call(partial(self._calls.listen, going))
-        self._lookout.follow(going)
+        if not going.found and self._pace.rate is None:
+            self._watch.listen(number, HEARD_AT_MOST, HEARD_UNTRIED)
+        self._lookout.follow(number, found=going.found)
+
+    def _open_line(self, number: int) -> None:
+        self._workers.call(partial(self._calls.listen, self.going[number]))
 
     def _longest_wait(self) -> float:
         if (
@@ -284,27 +311,13 @@ class Engine:
             case Looked(row, seen, trouble):
                 self._looked(row, seen, trouble)
             case Listening() | Rang():
-                self._hear(news)
+                self._watch.hear(news, goes_on=news.number in self.going)
             case _:
                 assert_never(news)
 
-    def _hear(self, news: Listening | Rang) -> None:
-        number, line = news.number, news.line if isinstance(news, Listening) else None
-        if isinstance(news, Listening):
-            self._unheard = self._unheard + 1 if line is None else 0
-        if line is None:
-            if number in self.going:
-                self._lookout.rang(number)
-        elif number in self.going:
-            self._bell.hang(number, line)
-        else:
-            line.close()
-
     def _let_be(self, number: int) -> Going | None:
         """Follow the row no longer; return how it went, None for one that has no run."""
-        if number in self._lookout.heard:
-            self._bell.take_down(number)
-        self._lookout.forget(number)
+        self._watch.let_be(number)
         return self.going.pop(number, None)
 
     def _stopped_here(self, number: int, outcome: Outcome) -> bool:
@@ -340,7 +353,7 @@ class Engine:
             if now - going.lost_since > self._plan.retry_for:
                 self._lose(going, trouble)
                 return
-        self._lookout.look_again(going)
+        self._lookout.look_again(row.number, now - going.began)
 
     def _lose(self, going: Going, trouble: NoxError) -> None:
         """End a row whose record can't be read, while others' may be."""
@@ -355,8 +368,8 @@ class Engine:
 
     def _finish(self, row: Row, outcome: Outcome) -> None:
         going = self._let_be(row.number)
-        if going is not None and outcome.run is not None and outcome.confirmed:
-            self._lookout.ended(going, outcome.run)
+        if going is not None and not going.found and outcome.run is not None and outcome.confirmed:
+            self._lookout.ended(outcome.run, time.monotonic() - going.began)
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         result = outcome.document(code, self._plan.mask)
         told = RowResult(row, result, code, interrupted=self._stopped_here(row.number, outcome))

@@ -4,7 +4,6 @@ import heapq
 import time
 from collections import deque
 
-from noxcli.batch.calls import Going
 from noxcli.models import Run
 from noxcli.timing import seconds_between
 
@@ -56,8 +55,9 @@ class Usual:
 class Lookout:
     """Which rows' runs are to be looked at now. `longest` is the longest time between two looks, in seconds."""
 
-    def __init__(self, longest: float, max_parallel: int) -> None:
-        self._longest = longest
+    def __init__(self, longest: float, max_parallel: int, *, shortest: float = 0.0) -> None:
+        """`shortest` is the least time between two looks, unless a run is said to have ended."""
+        self._longest, self._shortest = longest, shortest
         self._max_parallel = max_parallel
         self._usual = Usual()
         self._due: list[tuple[float, int]] = []
@@ -72,32 +72,41 @@ class Lookout:
             return len(self.heard) < most_untried
         return len(self.heard) < most and self._max_parallel <= MOST_LISTENED_TO * middle
 
-    def follow(self, going: Going) -> None:
-        """Look at a run that has just been started, or was found."""
-        number = going.row.number
-        self._look_in(number, 0.0 if going.found else self._until_look(number, 0.0))
+    def follow(self, number: int, *, found: bool = False) -> None:
+        """Look at a run that has just been started, or was `found`."""
+        self._look_in(number, 0.0 if found else self._until_look(number, 0.0))
 
-    def look_again(self, going: Going) -> None:
-        """Look at a run that has not ended once more."""
-        number, now = going.row.number, time.monotonic()
+    def look_again(self, number: int, taken: float) -> None:
+        """Look once more at a run that has not ended, after so many seconds."""
         if number in self._ended:
-            self._look_in(number, max(SHORTEST, now - self._ended[number]))
+            self._look_in(number, max(SHORTEST, time.monotonic() - self._ended[number]))
+        elif number in self.heard:
+            self._look_in(number, self._longest)
         else:
-            self._look_in(
-                number, self._longest if number in self.heard else self._usual.until_next_look(now - going.began)
-            )
+            self._look_in(number, max(self._shortest, self._usual.until_next_look(taken)))
 
     def rang(self, number: int) -> None:
         """Look at a run as soon as possible, for its stream is over."""
         self.heard.discard(number)
+        self._ended.pop(number, None)
+        self.may_have_ended(number)
+
+    def may_have_ended(self, number: int) -> None:
+        """Look at a run as soon as possible, for somebody has said that it ended; the first time counts."""
+        if number in self._ended:
+            return
         self._ended[number] = time.monotonic()
         if number in self._next:  # otherwise somebody is looking now
             self._look_in(number, 0.0)
 
-    def ended(self, going: Going, run: Run) -> None:
-        """Learn from a run that has ended."""
-        if not going.found:
-            self._usual.note(run, time.monotonic() - going.began)
+    def put_off(self, number: int) -> None:
+        """Take a run for looked at that goes on, as somebody has said."""
+        if number in self._next and number not in self._ended:
+            self._look_in(number, self._longest)
+
+    def ended(self, run: Run, taken: float) -> None:
+        """Learn from a run that has ended, some of those seconds ago."""
+        self._usual.note(run, taken)
 
     def forget(self, number: int) -> None:
         """Look at that row no more."""
@@ -114,6 +123,10 @@ class Lookout:
                 del self._next[number]
                 taken.append(number)
         return taken
+
+    def waits(self, number: int) -> bool:
+        """True where the row's run is going to be looked at; false where somebody is at it, or nobody will be."""
+        return number in self._next
 
     def until_due(self, most: float) -> float:
         """Return the seconds until the next look, `most` at most."""

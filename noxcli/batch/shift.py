@@ -7,6 +7,7 @@ from noxcli.batch.engine import Engine
 from noxcli.batch.pace import Pace
 from noxcli.errors import Interruption, LostContact, NoxError, TimedOut, Unavailable
 from noxcli.models import Run
+from noxcli.runs.record import LAST_READ
 from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
 from noxcli.signals import Interrupted, Signals
 from noxcli.threads import run_all_within
@@ -41,8 +42,10 @@ class Shift:
                 return engine.unprinted
             if self.deadline.passed:
                 engine.await_starts(ANSWER_WITHIN)
+                engine.look_once_more(LAST_READ)
+                done = engine.is_done()
                 engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} at the timeout"))
-                return TimedOut("the timeout was reached")
+                return engine.trouble if done else TimedOut("the timeout was reached")
             if pace.silent_for > self.retry_for:
                 engine.await_starts(ANSWER_WITHIN)
                 engine.leave(_lost)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from noxcli.batch.ids import OwnIds
 from noxcli.batch.journal import FINISHED, INTENDED, STARTED, Past
-from noxcli.batch.rows import Row
+from noxcli.batch.rows import ID, Row
 from noxcli.batch.shards import Shard
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import new_digest
@@ -74,10 +75,14 @@ class Checker:
 
 
 def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> Survey:
-    """Return what the rows come to. Raises UsageProblem for a file that can't be read."""
-    found, digest = Survey(), new_digest()
+    """Return what the rows come to.
+
+    Raises UsageProblem for a file that can't be read, and for a row that is not finished and has an earlier one's id.
+    """
+    found, digest, ids = Survey(), new_digest(), OwnIds()
     for row in rows:
         found.rows += 1
+        ids.add(row)
         digest.update(row.digest.to_bytes(8, "big"))
         if not shard.has(row.number):
             continue
@@ -97,8 +102,20 @@ def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> S
             if isinstance(value, Upload):
                 found.uploads += 1
                 found.upload_bytes += value.size or 0
+    _require_own_ids(ids, past)
     found.digest = digest.hexdigest()
     return found
+
+
+def _require_own_ids(ids: OwnIds, past: Past) -> None:
+    repeated = [pair for pair in ids.repeated() if past.state(pair[0].number) != FINISHED]
+    if repeated:
+        row, first = repeated[0]
+        more = f" (the first of {len(repeated)} such rows)" if len(repeated) > 1 else ""
+        raise UsageProblem(
+            f"{row.place} has the {ID} of {first.place}{more}; nothing was started",
+            f"give each row an {ID} of its own",
+        )
 
 
 def require_same(row: Row, past: Past) -> None:

@@ -1,9 +1,9 @@
-"""What `run` and `rerun` do once their command line is read: one run, from its inputs to its output."""
+"""One run from its inputs to its output, for `run` and `rerun`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -13,13 +13,22 @@ from noxcli.cli.deliver import Destination, check_directory, deliver, destinatio
 from noxcli.cli.follow import attend, judge, policy_of
 from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.cli.prepare import checked, chosen_version, given_inputs, require_time, show_request, stored
+from noxcli.cli.prepare import (
+    checked,
+    chosen_version,
+    given_inputs,
+    note_keys,
+    read_workflow,
+    require_time,
+    show_request,
+    stored,
+)
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.models import Run, Workflow
+from noxcli.models import Run, RunPart, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
@@ -37,7 +46,7 @@ LONGEST_START = 60.0  # seconds for the answer to the start; the server's own li
 
 @fixed
 class Asked:
-    """The command line of one start; times are in seconds."""
+    """The options of one start; times are in seconds."""
 
     workflow: str
     given: Given
@@ -50,8 +59,28 @@ class Asked:
     common: Common
 
 
-def launch(ctx: typer.Context, asked: Asked) -> None:
-    """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
+class Origin(Protocol):
+    """An earlier run that is to run again."""
+
+    @property
+    def workflow(self) -> Workflow:
+        """Its workflow, as far as its record tells."""
+
+    def version_id(self) -> str | None:
+        """Return which saved version is to run, None for the current one."""
+
+    def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
+        """Return its inputs, with those that are given anew."""
+
+    def part(self, known: Workflow | None) -> RunPart | None:
+        """Return which nodes are to run, None for all."""
+
+
+def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patience], Origin] | None" = None) -> None:
+    """Start the run, follow it and deliver its output; `find` returns the earlier run that is to run again.
+
+    Raises the NoxError that the command ends with.
+    """
     waiting = Waiting(asked.timeout, asked.following.retry_for)
     call = begin(ctx, asked.common, waiting, asked.delivering, asked.reporting, subject=asked.workflow)
     into = destination(ctx, asked.delivering)
@@ -59,14 +88,14 @@ def launch(ctx: typer.Context, asked: Asked) -> None:
     inputs = given_inputs(call.context, asked.given)
     with call.connect():
         check_targets(asked, into)
-        start = prepared(call, asked.workflow, inputs, asked.starting, asked.delivering.raw)
+        start = prepared(call, asked, inputs, find)
         see_through(start, asked, into)
 
 
 def check_start(asked: Asked) -> None:
-    """Find out what keeps a run from being started, before a server is asked.
+    """Find errors that prevent a start, before the first request.
 
-    Raises UsageProblem, and TimedOutBeforeStart for a limit of no time.
+    Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
     """
     starting = asked.starting
     if asked.timeout == 0:
@@ -78,7 +107,7 @@ def check_start(asked: Asked) -> None:
 
 
 def check_targets(asked: Asked, into: Destination | None) -> None:
-    """Find out before anything is started what could not be written at the end. Raises UsageProblem."""
+    """Check, before anything is started, that files can be written at the end. Raises UsageProblem."""
     check_directory(into)
     if asked.state_file is not None:
         check_target(Path(asked.state_file), "--state-file")
@@ -86,28 +115,29 @@ def check_targets(asked: Asked, into: Destination | None) -> None:
 
 @fixed
 class Start:
-    """One start with all that it needs; `known` is the workflow as far as it was read."""
+    """One start and everything it needs; `known` is the workflow as far as it was read."""
 
     call: Invocation
     starting: Starting
     found: Workflow
-    known: Workflow | None
+    known: Workflow
     inputs: Inputs
     version_id: str | None
+    part: RunPart | None
     patience: Patience
 
     def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body that starts the run."""
-        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url)
+        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.part)
 
     def begin(self, state_file: str | None) -> tuple[Run, bool]:
         """Return the run, started now or, with --once, by an earlier call; and whether it was started now."""
         key = self.starting.once
         if key is None:
             return self._send(state_file, None), True
-        from noxcli.cli.once import open_once  # loaded with --once alone
+        from noxcli.cli.once import open_once  # loaded only with --once
 
-        with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self.version_id)) as once:
+        with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self._what())) as once:
             once.wait_for_turn()
             earlier = once.earlier(self._comparison(), self._recall, self.patience)
             if earlier is None:
@@ -118,8 +148,14 @@ class Start:
         self._note(state_file, earlier)
         return earlier, False
 
+    def _what(self) -> str | None:
+        """Return what of the workflow is run: its version, and the nodes."""
+        if self.part is None:
+            return self.version_id
+        return "/".join([self.version_id or "", *self.part.node_ids, self.part.single_node_id or ""])
+
     def _comparison(self) -> Comparison:
-        nodes = inputs_of(self.known.definition) if self.known is not None and not self.starting.no_check else None
+        nodes = None if self.starting.no_check else inputs_of(self.known.definition)
         return Comparison(nodes, self.inputs.secret)
 
     def _send(self, state_file: str | None, once: "Once | None") -> Run:
@@ -133,7 +169,7 @@ class Start:
 
         def send() -> Run:
             moment = Moment(api, context.clock)
-            # From the request until its id is written down, a signal waits: the id must not be lost.
+            # A signal waits from the request until the id is saved: the id must not be lost.
             with context.signals.held():
                 started = context.signals.finish_first(
                     lambda: api.create_run(
@@ -141,6 +177,7 @@ class Start:
                         payload,
                         version_id=self.version_id,
                         callback_url=self.starting.callback_url,
+                        part=self.part,
                     ),
                     call.deadline.left(LONGEST_START),
                 )
@@ -149,8 +186,9 @@ class Start:
                     once.started(started)
                 context.log.note_run(started)
                 digest, shown = wanted.input.digest, context.outcome.inputs
-                context.history.begin(started, context.base_url, shown, digest, moment.by_server())
-                context.cache.run(started, (self.known or self.found).name)
+                secret = None if self.inputs.veiled else self.inputs.secret
+                context.history.begin(started, context.base_url, shown, digest, moment.by_server(), secret)
+                context.cache.run(started, self.known.name or self.found.name)
                 self._note(state_file, started)
                 context.terminal.note(f"started run {started.id}")
             return started
@@ -166,15 +204,15 @@ class Start:
             raise
 
     def _note(self, state_file: str | None, run: Run) -> None:
-        """Tell others of the run, and how to come back to it."""
+        """Announce the run, and how to continue with it."""
         context = self.call.context
         _note_state(context, state_file, run)
         _note_for_others(context, run)
         context.way_back = context.line_to_stream(run.id)
 
     def _recall(self, _: Collection[str]) -> "KnownStarts":
-        """Return what this user's history knows of earlier runs."""
-        from noxcli.runs.doubt import KnownStarts  # loaded with --once, or the first doubt
+        """Return what this user's history knows about earlier runs."""
+        from noxcli.runs.doubt import KnownStarts  # loaded only with --once, or for a doubt
 
         known = KnownStarts()
         context = self.call.context
@@ -184,24 +222,40 @@ class Start:
         return known
 
 
-def prepared(call: Invocation, workflow: str, inputs: Inputs, starting: Starting, raw: Sequence[str] | None) -> Start:
-    """Return the start, its inputs checked against the workflow. Raises as `checked` and `chosen_version`."""
-    call.context.enter(Phase.PREFLIGHT)
+def prepared(
+    call: Invocation, asked: Asked, given: Inputs, find: "Callable[[Invocation, Patience], Origin] | None" = None
+) -> Start:
+    """Return the start, its inputs checked against the workflow.
+
+    Raises as `checked`, `chosen_version`, and if there is one, as `find` and what it finds.
+    """
+    context, starting = call.context, asked.starting
+    context.enter(Phase.PREFLIGHT)
     patience = call.patience(out_of_time=TimedOutBeforeStart)
-    found = call.workflow(workflow, patience)
-    known = found if found.nodes else None  # a list of workflows has told it all
+    origin = find(call, patience) if find is not None else None
+    found, named = call.workflow(asked.workflow, patience) if origin is None else origin.workflow, asked.workflow
+    if origin is not None:
+        named = found.name or found.id
+        starting = replace(starting, version_id=origin.version_id())
     version = chosen_version(call, found, starting, patience)
+    known = found if found.nodes else None  # the list of workflows already had everything
     if not starting.no_check:
-        known, inputs = checked(call, found, inputs, patience, named=workflow, version=version)
-        for line in check_keys(raw or [], known.definition):
-            call.context.terminal.note(f"warning: {line}")
-    return Start(call, starting, found, known, inputs, version.id if version else None, patience)
+        known = read_workflow(call, found, patience, version)
+    inputs, part = (given, None) if origin is None else (origin.inputs(given, known), origin.part(known))
+    if known is not None and not starting.no_check:
+        if version is None:
+            note_keys(context, known)
+        if part is None or part.single_node_id is None:
+            inputs = checked(call, known, inputs, named=named, whole=part is None)
+        for line in check_keys(asked.delivering.raw or [], known.definition):
+            context.terminal.note(f"warning: {line}")
+    return Start(call, starting, found, known or found, inputs, version.id if version else None, part, patience)
 
 
 def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
-    """Start the run and follow it to its output, as far as the options ask for it.
+    """Start the run and follow it to its output, as far as the options require.
 
-    Raises as the steps do; where a signal is to stop the run, Interruption with what became of it.
+    Raises as the steps do; if a signal should stop the run, Interruption with the outcome of the stop.
     """
     call, context, following = start.call, start.call.context, asked.following
     if asked.starting.dry_run:
@@ -214,9 +268,10 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
             context.terminal.write(f"{run.id}\n")
         return
     if not fresh and following.on_interrupt is None:
-        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may follow it as well
+        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
     try:
         finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
+        finished = replace(finished, part=start.part or finished.part)  # the record may not tell
         judge(call, finished)
         deliver(call, finished, asked.delivering, into, workflow=start.known)
     except Interrupted as signal:
@@ -227,24 +282,24 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
     if state_file is not None:
-        from noxcli.state.statefile import State, write_state  # loaded with --state-file alone
+        from noxcli.state.statefile import State, write_state  # loaded only with --state-file
 
         try:
             mask = context.terminal.mask
             write_state(Path(state_file), State(mask(started.id), mask(started.workflow_id), context.base_url))
         except NoxError as error:
-            context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
+            context.terminal.complain(f"noxcli: {error.line()}")  # the run is running, and its id is on stderr
 
 
 def _note_for_others(context: Context, started: Run) -> None:
     try:
         context.reports.started(started, context.terminal.mask)
     except NoxError as error:
-        context.terminal.complain(f"noxcli: {error.line()}")  # as with the state file
+        context.terminal.complain(f"noxcli: {error.line()}")  # like the state file
 
 
 def _stopped(call: Invocation, signal: Interrupted) -> Interruption:
-    """Stop the run and say how it ended."""
+    """Stop the run and report how it ended."""
     context = call.context
     run = context.outcome.run
     assert run is not None

@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share, each with its name, type and help in one place."""
+"""Arguments and options that several verbs share, with name, type and help."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -13,14 +13,14 @@ from noxcli.timing import parse_duration
 
 
 class WhenPaused(StrEnum):
-    """What to do while a run waits for a person."""
+    """What to do while a run waits for human input."""
 
     EXIT = "exit"
     WAIT = "wait"
 
 
 class WhenInterrupted(StrEnum):
-    """What becomes of the run when its command is interrupted, or is out of time."""
+    """What happens to the run when its command is interrupted, or times out."""
 
     DETACH = "detach"
     STOP = "stop"
@@ -63,6 +63,30 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the inputs and pr
 NoCheck = Annotated[bool, typer.Option("--no-check", help="Skip local input validation.")]
 VersionId = Annotated[
     str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
+]
+OtherVersionId = Annotated[
+    str | None,
+    typer.Option(
+        "--version-id",
+        metavar="VERSION",
+        help="Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]",
+    ),
+]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node",
+        metavar="NODE",
+        help="Run only this node, by name or id, and all that it depends on; repeatable. [default: the nodes of RUN]",
+    ),
+]
+OnlyNode = Annotated[
+    str | None,
+    typer.Option(
+        "--only-node",
+        metavar="NODE",
+        help="Run this node alone; its own inputs are NODE_ID::NAME=VALUE, and are not checked.",
+    ),
 ]
 CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
@@ -229,7 +253,7 @@ ProfileOption = Annotated[
         "--profile",
         metavar="PROFILE",
         help=PROFILE_HELP,
-        # Before all others: it decides about their defaults. Their functions get it as `_profile`, and need it no more.
+        # Parsed before all others, since it decides their defaults. The verbs get it as `_profile`, and do not use it.
         callback=apply_profile,
         is_eager=True,
     ),
@@ -243,10 +267,10 @@ ConnectTimeout = Annotated[
 
 
 def before(retry_for: float | None) -> float:
-    """Return how long to go on trying where a person waits for a first answer, in seconds."""
+    """Return how long to keep retrying while a person waits for a first answer, in seconds."""
     return 60.0 if retry_for is None else retry_for
 
 
 def during(retry_for: float | None) -> float:
-    """Return how long a run that is being followed may be out of reach, in seconds."""
+    """Return how long a run that is being followed may be unreachable, in seconds."""
     return 300.0 if retry_for is None else retry_for

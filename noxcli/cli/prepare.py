@@ -1,4 +1,4 @@
-"""What `run` does before the start: find the workflow, check the inputs against it, store the files."""
+"""The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,46 +30,39 @@ T = TypeVar("T")
 
 
 def given_inputs(context: Context, given: Given) -> Inputs:
-    """Return the inputs on the command line, with secret values hidden from now on. Raises UsageProblem."""
+    """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     environ, secrets = context.terminal.environ, given.secrets or []
     inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
     context.hide(inputs)
     return inputs
 
 
-def checked(
-    call: Invocation,
-    workflow: Workflow,
-    inputs: Inputs,
-    patience: Patience,
-    *,
-    named: str,
-    version: Version | None = None,
-) -> tuple[Workflow, Inputs]:
-    """Return the workflow as it was read, and the inputs as it takes them.
+def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str, whole: bool = True) -> Inputs:
+    """Return the inputs as the workflow takes them; one that is not to run as a `whole` need not have all.
 
-    Raises WrongInputs with all that is wrong; what reading raises where a start could not go better.
+    Raises WrongInputs with all that is wrong.
     """
-    known = read_workflow(call, workflow, patience, version)
-    if known is None:
-        return workflow, inputs
-    if version is None and (nodes := inputs_of(known.definition)) is not None:
-        call.context.cache.inputs(workflow.id, nodes)
-        call.context.cache.outputs(workflow.id, outputs_of(known.definition) or [])
     from noxcli.inputs.preflight import check  # not with --no-check
 
-    result = check(inputs, known.definition, named)
+    result = check(inputs, workflow.definition, named, whole=whole)
     for line in result.notes:
         call.context.terminal.note(line)
     for line in result.warnings:
         call.context.terminal.note(f"warning: {line}")
-    return known, result.inputs
+    return result.inputs
+
+
+def note_keys(context: Context, workflow: Workflow) -> None:
+    """Note for completion what the workflow takes and gives."""
+    if (nodes := inputs_of(workflow.definition)) is not None:
+        context.cache.inputs(workflow.id, nodes)
+        context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])
 
 
 def read_workflow(
     call: Invocation, workflow: Workflow, patience: Patience, version: Version | None = None
 ) -> Workflow | None:
-    """Return the workflow with its definition, None after a warning where that can't be read but a run may start."""
+    """Return the workflow with its definition, None after a warning if that can't be read but a run may start."""
     if known := told(workflow, version):
         return known
     found = _look(lambda: call.api.get_workflow(workflow.id, within=call.deadline.left(LONGEST_LOOK_UP)), patience)
@@ -84,19 +77,18 @@ def read_workflow(
 
 
 def told(workflow: Workflow, version: Version | None) -> Workflow | None:
-    """Return the workflow with the definition to go by, where a list of workflows or of versions has told it."""
+    """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
     if version is not None:
         return version.workflow
     return workflow if "nodes" in workflow.definition else None
 
 
 def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, patience: Patience) -> Version | None:
-    """Return the saved version that --version-id means, None where there is no such option.
+    """Return the saved version for --version-id, None without this option.
 
-    Where the versions can't be read, or nothing is checked by their definition, an id is taken as it is, and the start
-    decides.
-    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for a version that there is not;
-    what reading raises where a start could not go better.
+    If the versions can't be read, or their definition is not needed, an id is used unchanged, and the start decides.
+    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
+    reading raises if a start would also fail.
     """
     asked = checking.version_id
     if asked is None:
@@ -118,7 +110,7 @@ def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, pat
 
 
 def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
-    """Return what `look` returns, or why it could not be read, although a run may start all the same."""
+    """Return the result of `look`, or why it could not be read if a run may start anyway."""
     try:
         return patience.keep_trying(look, worth=lambda error: error.overloaded)
     except Unauthorized as error:
@@ -134,7 +126,7 @@ def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
 
 
 def show_request(context: Context, workflow: Workflow, body: dict[str, Any]) -> None:
-    """Print what would be sent (`--dry-run`)."""
+    """Print the request (`--dry-run`)."""
     if context.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
@@ -152,6 +144,6 @@ def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, An
 
 
 def require_time(deadline: Deadline) -> None:
-    """Raise TimedOutBeforeStart where no time is left to start anything."""
+    """Raise TimedOutBeforeStart if the time is up before the start."""
     if deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

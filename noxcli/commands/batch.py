@@ -392,7 +392,9 @@ class _Teller:
         self.kept.add([(one.row.number, one.line) for one in told if one.final])
 
     def tell(self, told: RowResult) -> None:
-        self.summary.add(told.code, f"row {told.row.number}: {(told.result['error'] or {}).get('message')}")
+        error = told.result["error"] or {}
+        hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
+        self.summary.add(told.code, f"row {told.row.number}: {error.get('message')}{hint}")
         self.context.terminal.write(told.line)
 
 
@@ -401,7 +403,7 @@ def _worked(
 ) -> NoxError | None:
     """Work off the rows, and tell of each; return what cut that off.
 
-    Raises ReaderGone and Unwritten where stdout takes no more.
+    Raises ReaderGone and Unwritten if stdout takes no more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)

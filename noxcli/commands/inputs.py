@@ -9,10 +9,10 @@ from noxcli.cli import options
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import begin
-from noxcli.cli.prepare import told
+from noxcli.cli.prepare import note_keys, told
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of, outputs_of
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of
 from noxcli.inputs.parse import item_start
 from noxcli.inputs.schema import SAMPLES, schema_of
 from noxcli.render.table import Layout, for_eyes, with_tabs
@@ -58,8 +58,7 @@ def inputs(
     if nodes is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if version_id is None:
-        context.cache.inputs(known.id, nodes)
-        context.cache.outputs(known.id, outputs_of(known.definition) or [])
+        note_keys(context, known)
     if not context.writes_text:
         context.write_document(schema_of(nodes, known.name or found.name), indent=2)
         return

@@ -27,7 +27,10 @@ from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
 NODE_COLUMNS = Layout(
-    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"), cut=("ERROR", "NODE"), marked=("STATUS",)
+    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
+    cut=("ERROR", "NODE"),
+    dropped=("START", "INPUT", "OUTPUT", "DURATION"),
+    marked=("STATUS",),
 )
 UNKNOWN = "-"
 NodeOption = Annotated[

@@ -11,7 +11,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Given, Waiting
 from noxcli.cli.invocation import Invocation, begin
-from noxcli.cli.prepare import checked, given_inputs, stored
+from noxcli.cli.prepare import checked, given_inputs, note_keys, stored
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, save
 from noxcli.fixed import fixed
@@ -88,7 +88,8 @@ def probe(
         known = found if found.nodes else patience.keep_trying(lambda: api.get_workflow(found.id))
         evidence = _evidence(call, known, asking)
         if asking.start:
-            known, inputs = checked(call, known, inputs, patience, named=workflow)
+            note_keys(context, known)
+            inputs = checked(call, known, inputs, named=workflow)
             payload = stored(call, inputs, patience)
             longest, note = call.deadline.left(LONGEST_TRIAL), context.terminal.note
             trier = Trier(evidence.asker, found.id, asking.watch, longest, note, context.signals.held)

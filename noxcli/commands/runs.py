@@ -14,13 +14,18 @@ from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase, UsageProblem
-from noxcli.models import KNOWN_STATUSES, Run, Workflow
+from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.nearest import nearest
 from noxcli.render.table import Layout
 from noxcli.runs.newest import LONG_AGO, moment_of, newest_first
 from noxcli.timing import parse_duration, seconds_between, show_seconds
 
-RUN_COLUMNS = Layout(("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"), cut=("WORKFLOW",), marked=("STATUS",))
+RUN_COLUMNS = Layout(
+    ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"),
+    cut=("WORKFLOW",),
+    dropped=("DURATION", "CREATED", "WORKFLOW"),
+    marked=("STATUS",),
+)
 OfWorkflow = Annotated[
     str | None,
     typer.Argument(metavar="[WORKFLOW]", help="List only this workflow's runs: id or exact name.", show_default=False),
@@ -93,15 +98,15 @@ def _moment(text: str, now: datetime) -> datetime:
 
 def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
     """Refuse what looks like a slip; a word that noxcli does not know may be one that the server does."""
-    known = sorted(KNOWN_STATUSES)
+    known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
     for status in asked:
-        if status in KNOWN_STATUSES:
+        if status in known:
             continue
         near = nearest(status.lower(), known)
         if near:
             raise UsageProblem(f"--status {status} is not known", f"did you mean {near}?")
         context.terminal.note(f"--status {status} is not known here; known are {', '.join(known)}")
-    return set(asked)
+    return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 
 def _listing(of: Workflow | None) -> Listing[Run]:
@@ -113,7 +118,8 @@ def _listing(of: Workflow | None) -> Listing[Run]:
     def row(run: Run, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:
         took = seconds_between(run.created_at, run.finished_at)
         lasted = "" if took is None else show_seconds(took) if for_eyes else f"{took:.3f}"
-        return run.id, run.status, name(run) or run.workflow_id, time(run.created_at), lasted
+        status = PAUSED_WORD if run.paused and for_eyes else run.status
+        return run.id, status, name(run) or run.workflow_id, time(run.created_at), lasted
 
     def record(run: Run) -> dict[str, Any]:
         return {

@@ -82,5 +82,7 @@ def _record(version: Version) -> dict[str, Any]:
     }
 
 
-VERSION_COLUMNS = Layout(("ID", "NAME", "CREATED", "LIVE"), cut=("NAME",), marked=("LIVE",))
+VERSION_COLUMNS = Layout(
+    ("ID", "NAME", "CREATED", "LIVE"), cut=("NAME",), dropped=("LIVE", "CREATED"), marked=("LIVE",)
+)
 VERSION_LISTING = Listing("versions", VERSION_COLUMNS, _row, _record)

@@ -2,16 +2,26 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer, follower_of, judge, let_go, not_finished, noted, policy_of, wait_for
+from noxcli.cli.follow import (
+    explainer,
+    follower_of,
+    judge,
+    let_go,
+    not_finished,
+    noted,
+    policy_of,
+    wait_for,
+    workflow_of,
+)
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
 from noxcli.cli.invocation import Invocation, begin
@@ -29,6 +39,7 @@ from noxcli.errors import (
 from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
+from noxcli.render.base import bar_fits
 from noxcli.render.playing import play
 from noxcli.render.wait_line import waiting_line
 from noxcli.reports.assertions import require_queries
@@ -43,6 +54,10 @@ from noxcli.threads import Result, run_all_within
 from noxcli.timing import Deadline
 
 LONGEST_READ = 30.0
+LIMIT_SEEN_EVERY = 0.1  # seconds: how often the limit of time is looked at
+if TYPE_CHECKING:
+    from noxcli.batch.bell import Audible
+
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
 AnyOne = Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")]
@@ -121,7 +136,7 @@ def wait(
 
 
 def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
-    """Return what --for asks for. Raises UsageProblem where it can't be told, or goes with no other option."""
+    """Return what --for asks for. Raises UsageProblem if it can't be told, or goes with no other option."""
     if leaving.conditions and reporting.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
     return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
@@ -134,7 +149,8 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
     context.outcome.confirmed = True
     progress = None
     if deadline.seconds != 0:
-        progress, follower = follower_of(call, run, policy, run.workflow)
+        known = workflow_of(call, run) if bar_fits(context.terminal) else run.workflow
+        progress, follower = follower_of(call, run, policy, known)
         try:
             with noted(context.outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
                 play(follower.updates(), progress, [context.log_keeper(run)])
@@ -164,14 +180,18 @@ class _Waited:
 
 
 def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
-    """Poll: one stream a run would hold as many connections as there are runs, and show nobody anything."""
+    """Print each run as it ends, until all have, or those are over that are enough."""
     context = call.context
     waited = [
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
+    explains = explainer(context, call.api)
     with waiting_line(context.terminal, partial(_how_many, waited)):
-        _poll_all(call, waited, policy, enough)
+        # "Check once" is worth one read, which a limit of no time at all would not allow.
+        is_enough = call.deadline.seconds != 0 and _watch_all(call, waited, policy, explains, enough)
+        if not is_enough:
+            _read_last(call, waited, policy, explains)
     for one in waited:
         if not one.over:
             one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.text}")
@@ -185,23 +205,68 @@ def _how_many(waited: Sequence[_Waited]) -> tuple[float | None, str]:
     return over / len(waited), f"{over} of {len(waited)} runs ended{going}"
 
 
-def _poll_all(call: Invocation, waited: Sequence[_Waited], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
-    """Read the runs again and again, until all are over, or those are that are enough."""
-    context, deadline = call.context, call.deadline
-    explains = explainer(context, call.api)
-    while True:
-        # "Check once" is worth one read, which a limit of no time at all would not allow.
-        last = deadline.passed
-        within = deadline.left(LONGEST_READ) if not last else LAST_READ if deadline.seconds else LONGEST_READ
-        going = [one for one in waited if not one.over]
-        reads = run_all_within(within, [partial(_read, call, one) for one in going])
-        _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
-        for one, (run, error) in zip(going, reads, strict=True):
-            _take_in(call, one, (run, error), policy, last=last)
-        ended = [one.outcome for one in waited if one.over]
-        if len(ended) == len(waited) or any(map(enough, ended)):
-            return
-        context.clock.sleep(deadline.left(policy.poll_interval))
+def _watch_all(
+    call: Invocation,
+    waited: Sequence[_Waited],
+    policy: Policy,
+    explains: Explainer,
+    enough: Callable[[Outcome], bool],
+) -> bool:
+    """Wait until all are over, or the limit of time; true where those are over that are enough."""
+    from noxcli.batch.waiting import ManyRuns, WaitSources  # loaded where there are many
+
+    api, deadline = call.api, call.deadline
+
+    def look(number: int) -> Run:
+        run = _read(call, waited[number])
+        if run.status == "failed":
+            waited[number].outcome.progress = explains.explain(run, deadline)
+        return _as_needed(call.context, run)
+
+    def listen(number: int) -> "Audible":
+        run = waited[number].outcome.run
+        assert run is not None
+        return api.listen(run.id)
+
+    sources = WaitSources(look, listen if policy.stream else None, api.list_runs, policy.over)
+    unread, going, satisfied = set(range(len(waited))), len(waited), False
+    with closing(ManyRuns(sources, policy.poll_interval)) as waiting:
+        for number in unread:
+            waiting.add(number)
+        while going and not deadline.passed:
+            for number, read in waiting.looks(deadline.left(LIMIT_SEEN_EVERY)):
+                one = waited[number]
+                _take_in(call, one, read, policy, last=False)
+                unread.discard(number)
+                if one.over:
+                    waiting.let_be(number)
+                    going, satisfied = going - 1, satisfied or enough(one.outcome)
+                else:
+                    waiting.go_on(number, one.outcome.run.id if one.outcome.run else None)
+            # What had ended before is told in full.
+            if satisfied and not unread:
+                return True
+    return satisfied or not going
+
+
+def _as_needed(context: Context, run: Run) -> Run:
+    """Return the run as it is kept: what is large only where a document or an assertion wants it."""
+    if not context.writes_text or context.reports.asserts:
+        return run
+    workflow = replace(run.workflow, nodes={}, definition={}) if run.workflow is not None else None
+    return replace(run, input=None, output=None, progress_details={}, workflow=workflow)
+
+
+def _read_last(call: Invocation, waited: Sequence[_Waited], policy: Policy, explains: Explainer) -> None:
+    """Read the runs that are not over once more, at the limit of time."""
+    deadline = call.deadline
+    going = [one for one in waited if not one.over]
+    reads = run_all_within(
+        LAST_READ if deadline.seconds else LONGEST_READ, [partial(_read, call, one) for one in going]
+    )
+    _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
+    for one, read in zip(going, reads, strict=True):
+        _take_in(call, one, read, policy, last=True)
 
 
 def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
@@ -266,7 +331,7 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
 
 
 def _may_be_a_slip(one: _Waited, error: NoxError) -> bool:
-    """True where a run that was read before is refused for the first time; the key alone is refused for good."""
+    """True if a run that was read before is refused for the first time; the key alone is refused for good."""
     return one.outcome.run is not None and not one.denied and error.http_status != 401
 
 

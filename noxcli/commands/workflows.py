@@ -59,4 +59,6 @@ def _record(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-WORKFLOW_LISTING = Listing("workflows", Layout(("ID", "NAME", "UPDATED"), cut=("NAME",)), _row, _record)
+WORKFLOW_LISTING = Listing(
+    "workflows", Layout(("ID", "NAME", "UPDATED"), cut=("NAME",), dropped=("UPDATED",)), _row, _record
+)

@@ -139,7 +139,7 @@ def open_to_others(file: int) -> bool:
     """True if others may read an open file, and `chmod` would fix that.
 
     It would not for a file of another owner, or on a read-only file system such as mounted secrets, which are
-    world-readable inside of their container; nor on systems without these bits.
+    world-readable inside their container; nor on systems without these bits.
     """
     if not hasattr(os, "geteuid"):
         return False

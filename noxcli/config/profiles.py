@@ -37,7 +37,7 @@ def config_path(environ: Mapping[str, str]) -> Sourced:
 
 
 def read_users_file(path: Sourced) -> Table:
-    """Return what the user's config file holds: nothing where there is none.
+    """Return what the user's config file holds: nothing if there is none.
 
     Raises ConfigProblem for a file that is wrong, and for one that NOXCLI_CONFIG names and that is missing.
     """
@@ -52,7 +52,7 @@ def read_users_file(path: Sourced) -> Table:
 def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -> Profile | None:
     """Return the profile that counts: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
 
-    Only this one's contents are checked. Raises ConfigProblem where it is missing or wrong.
+    Only this one's contents are checked. Raises ConfigProblem if it is missing or wrong.
     """
     profiles = file.table("profile")
     name = _chosen(file, named, environ)

@@ -26,20 +26,23 @@ STRING_OR_BRACKET = r'(?s)"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]'
 class Inputs:
     """The input object, in which an Upload stands for each file that is still to be stored.
 
-    `texts` are the keys whose values were written as text, which says nothing about their type.
+    `texts` are the keys whose values were written as text, which says nothing about their type. `veiled` are those of
+    which nobody knows whether their values are secret: they are not shown, but compared like others.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     texts: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
+    veiled: frozenset[str] = frozenset()
 
     def secret_values(self) -> dict[str, str]:
         """Return the texts that must never be shown, by key."""
-        return {key: value for key, value in self.values.items() if key in self.secret}
+        return {key: value for key, value in self.values.items() if key in self.secret and isinstance(value, str)}
 
     def shown(self) -> dict[str, Any]:
-        """Return the object with secrets masked."""
-        shown = {key: HIDDEN if key in self.secret else value for key, value in self.values.items()}
+        """Return the object with secrets masked, and what may be one."""
+        hidden = self.secret | self.veiled
+        shown = {key: HIDDEN if key in hidden else value for key, value in self.values.items()}
         return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
 
     def stored(self, store: Callable[[Upload, str], Any]) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def parse_json(text: str, what: str) -> Any:
 
 
 def _is_deeper(text: str, most: int) -> bool:
-    """True where the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
+    """True if the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
     if text.count("[") + text.count("{") <= most:
         return False
     depth = 0

@@ -43,8 +43,8 @@ class Checked:
     warnings: list[str] = field(default_factory=list)
 
 
-def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str) -> Checked:
-    """Return the inputs with texts turned into the declared types.
+def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole: bool = True) -> Checked:
+    """Return the inputs with texts turned into the declared types; none is missing where not the `whole` is to run.
 
     Raises WrongInputs, naming every mistake.
     """
@@ -63,7 +63,7 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str) -> Check
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow, and is overridden")
     checked.inputs = replace(inputs, values=values)
-    problems += _missing(nodes, given, values)
+    problems += _missing(nodes, given, values) if whole else []
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
         raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def process_stdin() -> BinaryIO | None:
-    """Return stdin, None where it was closed (`<&-`).
+    """Return stdin, None if it was closed (`<&-`).
 
     Unbuffered: Python aborts at its end where a thread is still reading through its buffer.
     """
@@ -77,7 +77,7 @@ class Sources:
             raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
 
     def in_time(self, work: Callable[[], T]) -> T:
-        """Return what the reading returns. Raises TimedOutBeforeStart where it takes longer than the command may."""
+        """Return what the reading returns. Raises TimedOutBeforeStart if it takes longer than the command may."""
         if self.deadline is None or not self.deadline.seconds:  # to check once takes what it takes
             return work()
         from noxcli.threads import run_within

@@ -45,7 +45,7 @@ def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Wo
     if not is_empty(run.output):
         return run
     nodes = output_nodes(source, run, patience, workflow)
-    if nodes is not None and all(_is_skipped(node, run) for node in nodes):
+    if nodes is not None and all(_has_none(node, run) for node in nodes):
         return run
     limit = patience.limit()
     for step in LAG_STEPS:
@@ -81,7 +81,9 @@ def is_empty(output: Any) -> bool:
     return output is None or output == {} or output == []
 
 
-def _is_skipped(node: OutputNode, run: Run) -> bool:
-    """True for a node on a branch that the run did not take."""
+def _has_none(node: OutputNode, run: Run) -> bool:
+    """True for a node on a branch that the run did not take, or outside of the part that it is about."""
+    if run.part is not None and not run.part.has(node.id):
+        return True
     skipped = run.progress_details.get("skipped_nodes")
     return isinstance(skipped, list) and node.id in skipped

@@ -30,7 +30,7 @@ class Manifest:
 def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     """Return the directory's manifest.
 
-    Raises Undelivered where there is a file of that name that noxcli did not write, or that a newer one did; with
+    Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did; with
     `overwrite` it counts as none.
     """
     document: Any = None

@@ -38,7 +38,7 @@ HOLDERS = (dict, list)
 
 
 def find_remote(output: Any) -> Iterator[Remote]:
-    """Yield every truncated text and every file value, wherever it sits; a file before what sits inside of it.
+    """Yield every truncated text and every file value, wherever it sits; a file before what sits inside it.
 
     Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
     """
@@ -56,7 +56,7 @@ def find_remote(output: Any) -> Iterator[Remote]:
 
 
 def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
-    """Yield those that sit inside of no other, of values in the order of `find_remote`."""
+    """Yield those that sit inside no other, of values in the order of `find_remote`."""
     last: tuple[str | int, ...] | None = None
     for remote in remotes:
         if last is None or remote.keys[: len(last)] != last:

@@ -27,7 +27,7 @@ class EndedRun:
 
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
-        """The record, read until it says that the run has ended and what it put out; None where it never does."""
+        """The record, read until it says that the run has ended and what it put out; None if it never does."""
         record = None
         for _ in range(MOST_LAGGING):
             record = _object(self._asker.get("workflows", self._workflow_id, "runs", self.id))
@@ -41,7 +41,7 @@ class EndedRun:
 
     @cached_property
     def output(self) -> Mapping[str, Any]:
-        """What a completed run put out, empty where that is not known."""
+        """What a completed run put out, empty if that is not known."""
         record = self.record
         output = record.get("output") if record and record.get("status") == "completed" else None
         return output if isinstance(output, dict) else {}
@@ -79,7 +79,7 @@ class EndedRun:
 
     @cached_property
     def cursor(self) -> tuple[int, str] | None:
-        """The cursor of an event in the middle of the replay, and its place there; None where none will do."""
+        """The cursor of an event in the middle of the replay, and its place there; None if none will do."""
         cursors = [each.get("redisId") for each in self.replay.envelopes]
         known = [(at, cursor) for at, cursor in enumerate(cursors) if at > 0 and isinstance(cursor, str)]
         usable = [(at, cursor) for at, cursor in known if at < len(cursors) - 1]

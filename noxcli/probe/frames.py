@@ -46,13 +46,13 @@ class RawFrame:
 
     @property
     def comment(self) -> bool:
-        """True where it has comments and nothing else."""
+        """True if it has comments and nothing else."""
         return all(key == "" for key, _ in self.fields)
 
 
 @fixed
 class Watched:
-    """What a stream has brought so far. `alive` is true where all of a run's events were watched as they happened."""
+    """What a stream has brought so far. `alive` is true if all of a run's events were watched as they happened."""
 
     how: str
     alive: bool
@@ -83,7 +83,7 @@ class Watched:
         return [frame for frame in rest if frame.comment or frame is not last]
 
     def told(self, *statuses: str, announced: bool = False) -> bool:
-        """True where an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
+        """True if an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
         return any(
             data.get("workflow_status") in statuses
             or (not announced and each["type"] == "state" and data.get("status") in statuses)

@@ -52,12 +52,12 @@ class Learned:
 
     @property
     def value(self) -> SwitchValue | None:
-        """The switch's value, where there is one."""
+        """The switch's value, if there is one."""
         return self.seen.value if self.switch and self.seen.sure is not Sureness.NOT_SEEN else None
 
     @property
     def fact(self) -> str | None:
-        """The name of the fact that the answer is about, None where it is about the way to the server."""
+        """The name of the fact that the answer is about, None if it is about the way to the server."""
         found = fact_about(self.name) or FACTS.get(self.name)
         return found.name if found else None
 

@@ -44,7 +44,7 @@ def _early_output(e: Evidence) -> Seen | None:
 
 
 def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
-    """Return a part of a record's progress_details, empty where there is none of that kind."""
+    """Return a part of a record's progress_details, empty if there is none of that kind."""
     details = record.get("progress_details") if record else None
     value = details.get(key) if isinstance(details, dict) else None
     return value if isinstance(value, kind) else kind()
@@ -127,7 +127,7 @@ def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]
 
 
 def _form(key: str, nodes: Any, end: str) -> str | None:
-    """Return the form of a key: which way it means one of the nodes; None where two ways are alike, or it is none."""
+    """Return the form of a key: which way it means one of the nodes; None if two ways are alike, or it is none."""
     forms = set()
     for node in nodes:
         names = node.connectors if isinstance(node, InputNode) else (end,)
@@ -187,7 +187,7 @@ def _preview_characters(e: Evidence) -> Seen | None:
 
 
 def _nested_previews(e: Evidence) -> Seen | None:
-    """Tell whether texts inside of lists and objects are cut."""
+    """Tell whether texts inside lists and objects are cut."""
     deep = [depth for depth, _ in _previews(dict(e.ended.output)) if depth > 1] if e.ended else []
     return Seen("yes", True, _RECORD) if deep else None
 

@@ -33,7 +33,7 @@ class RecordedExchange:
 
     @property
     def status(self) -> int | None:
-        """The answer's status, None where there is no answer."""
+        """The answer's status, None if there is no answer."""
         found = re.search(rb"(?:^|\r\n\r\n)HTTP/1\.\d ([2-5]\d\d)", self.wire)
         return int(found[1]) if found else None
 
@@ -58,7 +58,7 @@ class RecordedExchange:
 
     @property
     def json(self) -> Any:
-        """The body's value, None where it is not JSON."""
+        """The body's value, None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):

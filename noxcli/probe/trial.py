@@ -39,12 +39,12 @@ class Trial:
 
     @property
     def status(self) -> str | None:
-        """Its last status, None where that is not known."""
+        """Its last status, None if that is not known."""
         return self.final.get("status") if self.final else None
 
     @property
     def has_ended(self) -> bool:
-        """True where its record says so."""
+        """True if its record says so."""
         return self.status in FINAL_STATUSES
 
 

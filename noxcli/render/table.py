@@ -1,32 +1,34 @@
-"""Lists on stdout: columns under a header for eyes, tabs and nothing else for programs."""
+"""Lists on stdout: columns under a header for people, tab-separated values for programs."""
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from noxcli.fixed import fixed
+from noxcli.models import PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.text import Text
 
-# What would end a column or a line.
+# Characters that would end a column or a line.
 BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-GAP = 2  # blanks between columns
-NARROWEST = 8  # cells that a column keeps which gives way
+GAP = 2  # spaces between columns
+NARROWEST = 8  # minimum cells of a column that shrinks
 NO_STATUS = "-"
-MARKED = 13  # cells of a status, where there is little room
 Rows = Sequence[Sequence[str]]
-# How the words of a column of statuses or verdicts are marked: in Unicode, in ASCII, and in which style.
+# The marks of statuses and verdicts: in Unicode, in ASCII, and their style.
 STATUS_LOOKS = {
     "completed": ("✓", "+", "green"),
     "failed": ("✗", "x", "red"),
     "stopped": ("■", "#", "magenta"),
     "running": ("●", "*", "cyan"),
     "queued": ("·", ".", "dim"),
-    "awaiting_human_feedback": ("‖", "=", "magenta"),
+    PAUSED_STATUS: ("‖", "=", "magenta"),
+    PAUSED_WORD: ("‖", "=", "magenta"),
     "skipped": ("-", "-", "dim"),
     "waiting": ("·", ".", "dim"),
     "executed": ("•", "*", "dim"),
@@ -40,34 +42,30 @@ OTHER_LOOK = ("•", "*", "cyan")
 
 
 def with_tabs(rows: Rows) -> str:
-    """Return a line for each row, its cells as they are but for what would break a line or a column."""
+    """Return a line for each row; its cells are unchanged except for characters that would end a line or a column."""
     return "".join("\t".join(BREAKS.sub(" ", cell) for cell in row) + "\n" for row in rows)
 
 
 @fixed
 class Layout:
-    """The columns of a table, and what becomes of them on a terminal.
+    """The columns of a table, and how they appear on a terminal.
 
-    Those in `cut` give way to the width, or wrap where the table `wraps`; every other is shown whole. Words in those
-    that are `marked` are statuses, and get a mark. Only where the table is `headed` are the columns named.
+    Those in `cut` shrink to fit the width, or wrap if the table `wraps`; all others are shown in full. If that is not
+    enough, those in `dropped` are omitted one by one. Values in `marked` columns are statuses, and get a mark. The
+    columns have names only if the table is `headed`.
     """
 
     header: Sequence[str]
     cut: Sequence[str] = ()
+    dropped: Sequence[str] = ()
     marked: Sequence[str] = ()
     wraps: bool = False
     headed: bool = True
 
-    @property
-    def flexible(self) -> Sequence[int]:
-        """The places of the columns that give way."""
-        return [place for place, name in enumerate(self.header) if name in (*self.cut, *self.marked)]
-
 
 def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
-    """Return a table as wide as the terminal, to be passed to `Terminal.show`."""
-    from rich.console import Console  # loaded where a terminal gets a table
-    from rich.table import Table
+    """Return a table as wide as the terminal, for `Terminal.show`."""
+    from rich.console import Console  # loaded only for a table on a terminal
 
     color = terminal.wants_color(on_stdout=True)
     width = terminal.size_of_stdout().columns
@@ -79,8 +77,38 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
         legacy_windows=False,
         _environ={},
     )
+    ways = [_mark(terminal) if name in layout.marked else _plain for name in layout.header]
+    texts = [[way(terminal.mask(cell)) for way, cell in zip(ways, row, strict=True)] for row in rows]
+    widths = {name: _widest(layout, texts, place) for place, name in enumerate(layout.header)}
+    shown, least = _shown(layout, widths, width)
+    table = _table(terminal, layout, shown)
+    for row in texts:
+        table.add_row(*(cell for name, cell in zip(layout.header, row, strict=True) if name in shown))
+    if sum(widths[name] for name in shown) + GAP * len(shown) - GAP > width:
+        console.width = max(width, least)  # an id is never truncated
+        table.expand = True  # columns that shrink share the rest of the width
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+
+
+def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Sequence[str], int]:
+    """Return the columns that fit into this width, and the minimum width of the table."""
+    least = {name: min(NARROWEST, cells) if name in layout.cut else cells for name, cells in widths.items()}
+    shown = list(layout.header)
+    for name in (None, *layout.dropped):
+        shown = [other for other in shown if other != name]
+        needed = sum(least[other] for other in shown) + GAP * (len(shown) - 1)
+        if needed <= width:
+            break
+    return shown, needed
+
+
+def _table(terminal: Terminal, layout: Layout, shown: Sequence[str]) -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", show_header=layout.headed)
-    for name in layout.header:
+    for name in shown:
         flexible = name in layout.cut
         table.add_column(
             name,
@@ -89,25 +117,14 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
             ratio=1 if flexible else None,
             min_width=NARROWEST if flexible else None,
         )
-    ways = [_mark(terminal) if name in layout.marked else _plain for name in layout.header]
-    for row in rows:
-        table.add_row(*(way(terminal.mask(cell)) for way, cell in zip(ways, row, strict=True)))
-    natural = console.measure(table, options=console.options.update(width=100_000)).maximum
-    if natural > width:
-        least = natural - sum(max(0, _widest(terminal, rows, place) - NARROWEST) for place in layout.flexible)
-        console.width = max(width, least)  # an id is never cut
-        table.expand = True  # flexible columns share what the others leave
-        for column in table.columns:
-            column.max_width = MARKED if column.header in layout.marked else None
-    console.print(table)
-    assert isinstance(console.file, io.StringIO)
-    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+    return table
 
 
-def _widest(terminal: Terminal, rows: Rows, place: int) -> int:
+def _widest(layout: Layout, texts: Sequence[Sequence["Text"]], place: int) -> int:
     from rich.cells import cell_len
 
-    return max((cell_len(visible(terminal.mask(row[place]))) for row in rows), default=0)
+    header = cell_len(layout.header[place]) if layout.headed else 0
+    return max(header, *(row[place].cell_len for row in texts)) if texts else header
 
 
 def _plain(cell: str) -> "Text":

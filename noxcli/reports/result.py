@@ -175,7 +175,7 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
         case "stopped":
             return RunStopped(f"run {run.id} was stopped")
         case "failed":
-            return RunFailed(f"run {run.id} failed{why}")
+            return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
         case _:
             return RunPaused(f"run {run.id} is paused for human input", f"then continue with: noxcli wait {run.id}")
 

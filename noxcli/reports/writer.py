@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
 class Reports:
-    """The reports of one command line; without options and outside of CI there are none."""
+    """The reports of one command line; without options and outside CI there are none."""
 
     page: "Path | None" = None
     junit: "Path | None" = None

@@ -1,4 +1,4 @@
-"""The conditions of `wait --for`: read from the command line, and looked for in every update of a run."""
+"""The conditions of `wait --for`: parsed from the command line, and checked against every update of a run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 from noxcli.errors import NoxError, Unfitting, UsageProblem
 from noxcli.fixed import fixed
-from noxcli.models import PAUSED_STATUS, Finished, Paused, Polled, Run, RunEvent, Started, Update
+from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
 from noxcli.nearest import nearest
 from noxcli.query import Query
 from noxcli.runs.events import Burst
@@ -16,14 +16,14 @@ from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progres
 from noxcli.runs.resolve import resolve_node
 from noxcli.timing import Deadline
 
-RUN_WORDS = ("completed", "failed", "stopped", "paused", "queued", "running")
+RUN_WORDS = ("completed", "failed", "stopped", PAUSED_WORD, "queued", "running")
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
-SETTLED = 2.0  # seconds after which the failure of a node has failed its run, or has been handled
+SETTLED = 2.0  # seconds after which a node's failure has either failed the run, or was handled
 CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
 
 
 class Kind(StrEnum):
-    """What a condition looks at."""
+    """What a condition checks."""
 
     NODE = "node"
     RUN = "run"
@@ -33,9 +33,9 @@ class Kind(StrEnum):
 
 @fixed
 class Condition:
-    """One --for. `name` is the node's or the output's; `status` is None where any sign of the node will do.
+    """One --for. `name` is the node's or the output's; `status` is None if any status of the node will do.
 
-    `whole` is name and status as they were written: a node's own name may have an equals sign.
+    `whole` is name and status as written: a node's own name may contain an equals sign.
     """
 
     text: str
@@ -48,7 +48,7 @@ class Condition:
 
 @fixed
 class Match:
-    """The condition that was met first, and where: a node, a place in the output, or an event."""
+    """The condition that was met first, and what met it: a node, a place in the output, or an event."""
 
     condition: Condition
     node: Node | None = None
@@ -56,13 +56,13 @@ class Match:
     event: Mapping[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return it as the result document has it."""
+        """Return its form in the result document."""
         node = self.node and {"id": self.node.id, "name": self.node.name, "status": self.node.status}
         return {"condition": self.condition.text, "node": node, "pointer": self.pointer, "event": self.event}
 
 
 def read_condition(text: str) -> Condition:
-    """Return the condition of one --for. Raises UsageProblem with the way to write it."""
+    """Return the condition of one --for. Raises UsageProblem with the correct form."""
     kind, colon, rest = text.partition(":")
     if text.startswith("run="):
         return Condition(text, Kind.RUN, status=_run_status(text))
@@ -90,13 +90,13 @@ def _run_status(text: str) -> str:
         near = nearest(word, RUN_WORDS)
         hint = f"did you mean run={near}?" if near else f"a run is {', '.join(RUN_WORDS)}"
         raise UsageProblem(f"--for {text!r}: {word!r} is not a status of a run", hint)
-    return PAUSED_STATUS if word == "paused" else word
+    return PAUSED_STATUS if word == PAUSED_WORD else word
 
 
 def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
-    """Return the condition with the id of its node; `names` are the workflow's nodes, none where they are not known.
+    """Return the condition with the id of its node; `names` are the workflow's nodes, empty if they are not known.
 
-    Raises UsageProblem for a node that there is not.
+    Raises UsageProblem for an unknown node.
     """
     if condition.kind is not Kind.NODE:
         return condition
@@ -106,7 +106,7 @@ def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condit
 
 
 def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
-    """Yield a warning for each node status that may be misspelt; the words of the API are not documented."""
+    """Yield a warning for each node status that may be misspelled; the API's statuses are not documented."""
     for condition in conditions:
         if condition.kind is Kind.NODE and condition.status is not None and condition.status not in NODE_WORDS:
             near = nearest(condition.status, sorted(NODE_WORDS))
@@ -116,10 +116,10 @@ def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
 
 @dataclass(slots=True, eq=False, repr=False)
 class ConditionWatch:
-    """Looks for conditions while updates are folded into `progress`, and keeps the first that is met.
+    """Checks conditions while updates are applied to `progress`, and keeps the first one that is met.
 
     `described` returns the event document of an update, `read` the run's record with its output, and `find` the place
-    in an output that a name means (RFC 6901). `again` limits how often the record is read beside the events.
+    in an output for a name (RFC 6901). `again` limits how often the record is read in addition to the events.
     """
 
     conditions: Sequence[Condition]
@@ -129,11 +129,11 @@ class ConditionWatch:
     find: Callable[[Any, str], str | None]
     again: Deadline
     met: Match | None = None
-    _listed: dict[str, Deadline] = field(default_factory=dict)  # nodes that are told to be through, and no more
-    _go_on: frozenset[str] = frozenset()  # those of them after which the run went on
+    _listed: dict[str, Deadline] = field(default_factory=dict)  # nodes that are only listed as executed
+    _go_on: frozenset[str] = frozenset()  # those of them after which the run continued
 
     def until(self, bursts: Iterable[Burst]) -> Iterator[Burst]:
-        """Yield each update on its own, to be folded, until a condition is met: what flaps in a burst counts too."""
+        """Yield each update alone until a condition is met, so that a status which lasts less than a burst counts."""
         for burst in bursts:
             for update in burst:
                 yield [update]
@@ -145,7 +145,7 @@ class ConditionWatch:
                 return
 
     def look(self) -> bool:
-        """Look at the nodes again, now that more is known of them."""
+        """Check the nodes again, now that more is known about them."""
         return self._choose(None, None)
 
     def _meets(self, update: Update) -> bool:
@@ -153,7 +153,7 @@ class ConditionWatch:
         return self._choose(update, run)
 
     def _read_meets(self) -> bool:
-        """Read the record now and then for what no event tells: an output, or how a node ended that is only listed."""
+        """Read the record from time to time for what no event has: an output, or the end of a listed node."""
         listed = [
             node.id for condition in self.conditions for node in self._nodes(condition) if node.status == EXECUTED
         ]
@@ -165,13 +165,13 @@ class ConditionWatch:
         try:
             run = self.read()
         except NoxError:
-            return False  # the follower reads as well, and says what is wrong
+            return False  # the follower also reads it, and reports errors
         self.progress.fold(Polled(run))
         self._go_on = frozenset(node for node, settles in self._listed.items() if settles.passed and not run.settled)
         return self._choose(None, run)
 
     def _choose(self, update: Update | None, run: Run | None) -> bool:
-        """Keep the first condition, in the order of the command line, that what is known now meets."""
+        """Keep the first condition, in the order of the command line, that is met by what is known now."""
         event = self.described(update) if update is not None else None
         told = event if isinstance(update, RunEvent) else None
         matches = (self._match(condition, run, event, told) for condition in self.conditions)
@@ -205,7 +205,7 @@ class ConditionWatch:
         if status is None:
             return node.status != WAITING
         if status in DONE:
-            # A node that is only listed as worked through may have failed: then its run is about to fail.
+            # A node that is only listed as executed may have failed: then its run is about to fail.
             word = node.status if node.status != EXECUTED else listed_status(self.progress.details, node.id)
             return (word in DONE and word != EXECUTED) or (node.status == EXECUTED and node.id in self._go_on)
         if status in FAILED:
@@ -220,4 +220,4 @@ def _holds(condition: Condition, event: Mapping[str, Any]) -> bool:
     try:
         return condition.query.of(event) is True
     except Unfitting:
-        return False  # events differ: what fits one need not fit the next
+        return False  # events differ: an expression that fits one need not fit the next

@@ -1,7 +1,7 @@
-"""Starts that were sent and not answered: which runs may be theirs, and when the list proves that there are none.
+"""Starts that were sent but not answered: the runs that may be theirs, and when the list proves that there are none.
 
-That none is listed proves something only where the list is seen to work for this: it was read back to before the start
-or to its end, and it shows a run that we know, with the input that we sent for it, of the same shape.
+The absence of a run is proof only if the list is known to work for this: it was read back to before the start or to
+its end, and it shows a run that we know, with the input that we sent for it, of the same shape.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -14,16 +14,16 @@ from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.runs.newest import moment_of
 from noxcli.timing import parse_time
 
-SETTLING = 3.0  # seconds for a start that was cut off to show in the list
+SETTLING = 3.0  # seconds until an interrupted start appears in the list
 CLOCK_SLACK = timedelta(seconds=2)  # servers write whole seconds
-WIDE_SLACK = timedelta(seconds=60)  # servers behind one address may have several clocks
-OLD_ENOUGH = 200  # runs in a row from before the time in question, in a list that is newest first
+WIDE_SLACK = timedelta(seconds=60)  # servers that share one address may have different clocks
+OLD_ENOUGH = 200  # consecutive runs from before the time in question, in a list that is newest first
 SAMPLE = 200
 
 
 @fixed
 class Doubt:
-    """A start whose outcome is unknown; `number` is its row's. `by_server` tells whose clock `sent` is from."""
+    """A start whose outcome is unknown; `number` is its row's. `by_server` says whose clock `sent` is from."""
 
     number: int
     input: Likeness
@@ -33,10 +33,10 @@ class Doubt:
 
 @dataclass(slots=True, eq=False, repr=False)
 class KnownStarts:
-    """What we know of other starts, whose runs we know.
+    """What we know about other starts, whose runs we know.
 
-    `lead` is how much later runs are created than they are sent, at least, by the server's clock, and `own_lead` by
-    ours. A negative one tells that created_at comes from a clock which is behind.
+    `lead` is the minimum time between sending a start and the creation of its run, by the server's clock; `own_lead`
+    is the same by ours. A negative value means that created_at comes from a clock that is slow.
     """
 
     lead: timedelta | None = None
@@ -45,13 +45,13 @@ class KnownStarts:
     digests: dict[str, str] = field(default_factory=dict)  # by run
 
     def note(self, run_id: str, created_at: str | None, by_server: datetime | None, by_us: datetime | None) -> None:
-        """Take in the times of a run: when its start was sent, by both clocks, and when it was created."""
+        """Add the times of a run: when its start was sent, by both clocks, and when it was created."""
         created = parse_time(created_at)
         if created is None:
             return
         self.newest = max(self.newest or (created, run_id), (created, run_id))
         if by_server is not None:
-            # Never above zero: how long a start takes differs.
+            # Never above zero: starts take different times.
             self.lead = min(self.lead or timedelta(), created - by_server)
         if by_us is not None:
             self.own_lead = min(self.own_lead or created - by_us, created - by_us)
@@ -63,17 +63,17 @@ class KnownStarts:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Finding:
-    """What the server's list tells of the doubts. `own` has at most one run for each of them."""
+    """What the server's list says about the doubts. `own` has at most one run for each of them."""
 
     candidates: dict[int, list[Run]] = field(default_factory=dict)
     own: dict[int, Run] = field(default_factory=dict)
-    absent: set[int] = field(default_factory=set)  # surely never started
+    absent: set[int] = field(default_factory=set)  # certainly never started
 
 
 class Search:
-    """One look through the list of a workflow's runs, for several doubts at once.
+    """One search of the list of a workflow's runs, for several doubts at once.
 
-    `recall` returns what is known; of digests, at least those of the runs that it is given.
+    `recall` returns what is known; digests at least for the given runs.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Search:
         self._complete = False
 
     def read(self, listed: Iterable[Run]) -> None:
-        """Read as far back as the doubts go. Raises what the list raises; what was read until then counts."""
+        """Read as far back as the doubts go. Raises what the list raises; everything read until then counts."""
         descending, older, before, shows_newest = True, 0, None, False
         for run in listed:
             created = parse_time(run.created_at)
@@ -103,7 +103,7 @@ class Search:
                 break
             shows_newest = shows_newest or (self._known.newest is not None and run.id == self._known.newest[1])
             self._keep(run)
-        # A list that is not newest first, and that breaks off, lacks the newest.
+        # A list that is not newest first, and was interrupted, may lack the newest runs.
         self._complete = descending or shows_newest
 
     def _keep(self, run: Run) -> None:
@@ -114,7 +114,7 @@ class Search:
             self._sample[run.id] = likeness
 
     def finding(self) -> Finding:
-        """Return what the list has told."""
+        """Return what the list showed."""
         matching, sample = dict(self._matching), dict(self._sample)
         known = self._recall(matching.keys() | sample.keys())
         likenesses = {**sample, **{run_id: likeness for run_id, (_, likeness) in matching.items()}}
@@ -136,11 +136,11 @@ class Search:
         return finding
 
     def _assign(self, finding: Finding, doubts: Sequence[Doubt], free: Sequence[Run]) -> None:
-        """Share out the runs among the doubts with this input."""
+        """Assign the runs to the doubts with this input."""
         since = {doubt.number: self._known.since(doubt) for doubt in doubts}
         runs = sorted(free, key=moment_of, reverse=True)
         left = list(runs)
-        # The latest first: what was created since their start may be an earlier one's as well, but not the reverse.
+        # The latest first: a run created since their start may also belong to an earlier one, but not the reverse.
         for number in sorted(since, key=lambda number: since[number], reverse=True):
             fitting = finding.candidates[number] = [run for run in runs if created_since(run, since[number])]
             mine = next((run for run in left if run in fitting), None)
@@ -151,7 +151,7 @@ class Search:
             if not any(created_since(run, since[number], WIDE_SLACK) for run in left):
                 finding.absent.add(number)
         if len(runs) > len(doubts):
-            # More runs than starts: somebody else's are among them, and nobody can tell which.
+            # More runs than starts: some belong to somebody else, and it is unknown which.
             for number in since:
                 finding.own.pop(number, None)
                 if finding.candidates[number]:
@@ -159,6 +159,6 @@ class Search:
 
 
 def created_since(run: Run, since: datetime, slack: timedelta = CLOCK_SLACK) -> bool:
-    """True where the run may have been created at that time, by the server's clock, or later."""
+    """True if the run may have been created at that time, by the server's clock, or later."""
     created = parse_time(run.created_at)
     return created is None or created >= since - slack

@@ -1,4 +1,4 @@
-"""A run's events, over one connection after the other: what is new is passed on, and how each was left is known."""
+"""A run's events over consecutive connections: new ones are passed on, and the end of each connection is known."""
 
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -22,21 +22,21 @@ from noxcli.runs.limits import LONGEST_WAIT, Limits
 from noxcli.runs.record import Record
 from noxcli.timing import Deadline, show_seconds
 
-# A burst is what arrived together; an empty one says that time has passed.
+# A burst is what arrived together; an empty one means that time has passed.
 Burst = Sequence[Update]
 
-# Seconds for events still on their way when the record already says the end: where they are the product, or not.
+# Seconds to wait for events in transit when the record already has the end: if they are the product, or not.
 LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
-# Only these two are documented to be announced; a stop or a pause may well go without a word.
+# The docs say only that these two are announced; a stop or a pause may not be.
 ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
-FIRST_LOOK = 3.0  # seconds without an event until the record is looked at meanwhile; each time twice as long
-LONGEST_REST = 60.0  # seconds of waiting for the rest in all: a stream that never ends does not hold the verdict back
-CONNECTION = 0.05  # seconds that each connection for the rest counts as: a stream that begins anew for ever ends, too
-UNCONFIRMED_HINT = 1.0  # seconds until the record is looked at again that lacks an end which an event named
+FIRST_LOOK = 3.0  # seconds without an event until noxcli reads the record; twice as long each time
+LONGEST_REST = 60.0  # total seconds to wait for the rest: a stream that never ends must not delay the verdict
+CONNECTION = 0.05  # seconds that each connection for the rest counts as: a stream may restart forever
+UNCONFIRMED_HINT = 1.0  # seconds until noxcli reads a record again that lacks an end which an event announced
 
 
 class Feed(Protocol):
-    """One connection to the event stream; `opened` once the server has agreed to one."""
+    """One connection to the event stream; `opened` once the server has accepted it."""
 
     opened: bool
 
@@ -46,23 +46,23 @@ class Feed(Protocol):
 
 
 class EventSource(Protocol):
-    """What reading needs of the API."""
+    """The part of the API that reading needs."""
 
     def open_events(self, run_id: str, cursor: str | None = None) -> Feed: ...
 
 
 class Ending(Enum):
-    """How the last connection was left."""
+    """How the last connection ended."""
 
     NONE = auto()  # no connection was made
     ANNOUNCED = auto()  # with the event that ends the run
-    QUIET = auto()  # it stayed open and said nothing more
-    CLOSED = auto()  # closed by the server without a fault
+    QUIET = auto()  # it stayed open but silent
+    CLOSED = auto()  # cleanly closed by the server
     BROKEN = auto()
 
 
 class EventReader:
-    """Reads one run's events, until its record leaves nothing to wait for."""
+    """Reads one run's events until its record leaves nothing to wait for."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class EventReader:
     ) -> None:
         self.ledger = Ledger(cursor)
         self.ending = Ending.NONE
-        self.replay = False  # the next connection starts over, since the position was refused
+        self.replay = False  # the next connection starts over, since the server rejected the position
         self._source = source
         self._record = record
         self._limits = limits
@@ -85,7 +85,7 @@ class EventReader:
         self._grace = LAST_EVENTS_GRACE if every_event else SHORT_GRACE
         self._clock, self._deadline = limits.clock, limits.deadline
         self._resumes = cursor is not None
-        self._replayed: int | None = None  # how many events the last replay had that closed before the cursor
+        self._replayed: int | None = None  # the number of events of the last replay that closed before the cursor
         self._last_state: object = None
         self._feed: Feed | None = None
         self._last: RunEvent | None = None
@@ -96,18 +96,18 @@ class EventReader:
 
     @property
     def opened(self) -> bool:
-        """True where the last connection became a stream of events."""
+        """True if the last connection became a stream of events."""
         return self._feed is not None and self._feed.opened
 
     @property
     def whole(self) -> bool:
-        """True where the events were read to their end: one announced it, or the last tells of the present pause."""
+        """True if the events were read to their end: one announced it, or the last one is the current pause."""
         paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
         return self.ending is Ending.ANNOUNCED or paused
 
     @property
     def left_quietly(self) -> bool:
-        """True where the last connection stayed open and said nothing more."""
+        """True if the last connection stayed open but silent."""
         return self.ending is Ending.QUIET
 
     @property
@@ -116,7 +116,7 @@ class EventReader:
         return self._connects + int(self.opened)
 
     def read(self) -> Generator[Burst, None, None]:
-        """Read one connection until the end is announced or the record has the verdict; raises when it breaks."""
+        """Read one connection until the end is announced or the record has the verdict; raises if it breaks."""
         feed = self._open(replay=self.replay)
         quiet, look = Deadline(self._clock, self._idle_timeout), Deadline(self._clock, self._look_after)
         try:
@@ -129,11 +129,11 @@ class EventReader:
                     quiet.restart()
                     look.restart(self._look_after)
                     yield from self._pass_on(events)
-                    if self.ending is not Ending.ANNOUNCED and any(map(_hints_at_an_end, filter(_is_news, events))):
+                    if self._may_have_ended(events):
                         yield from self._record.read()
-                        if self._over():
-                            yield from self._read_to_the_end(feed)
                         quiet.restart(UNCONFIRMED_HINT)
+                    if self.ending is not Ending.ANNOUNCED and self._over():
+                        yield from self._read_to_the_end(feed)
                 if self.ending is Ending.ANNOUNCED or self._over():
                     return
                 self._limits.check(self._record.now)
@@ -141,7 +141,7 @@ class EventReader:
             yield self._broke_off(broken)
             raise
         except TimedOut:
-            # The record may have been waited for until the limit: what the stream brought meanwhile is shown.
+            # Reading the record may have taken until the limit: show the events that arrived in the meantime.
             with suppress(NoxError):
                 if events := feed.take(0):
                     yield from self._pass_on(events)
@@ -149,8 +149,13 @@ class EventReader:
         finally:
             feed.close()
 
+    def _may_have_ended(self, events: Sequence[RunEvent]) -> bool:
+        """True where only the record can tell whether the run has ended, as an event hints."""
+        known = self.ending is Ending.ANNOUNCED or self._over()
+        return not known and any(map(_hints_at_an_end, filter(_is_news, events)))
+
     def fetch_rest(self) -> Generator[Burst, None, None]:
-        """Read, on a connection of its own, the events that the record has outrun."""
+        """Read, on a separate connection, the events that were still missing when the record had the verdict."""
         feed = self._open(replay=self.replay)
         self._waited += CONNECTION
         try:
@@ -158,28 +163,28 @@ class EventReader:
         except CursorRefused:
             self.replay = True
         except (Unavailable, StreamUnsupported):
-            # What that means, the caller says; but a position that was refused once is not asked for again.
+            # The caller decides what that means; but a rejected position is not requested again.
             self.replay = self.ledger.searching
         finally:
             feed.close()
 
     @property
     def nothing_behind_the_cursor(self) -> bool:
-        """True where the caller resumed from a position, and the server has no event after it: it was the last."""
-        known = self._replayed is None  # a position that was refused is not the last one, but a lost one
+        """True if the caller resumed from a position, and the server has no event after it: it was the last one."""
+        known = self._replayed is None  # a rejected position is not the last one, but a lost one
         return self._resumes and known and self.ending is Ending.CLOSED and not self.ledger.accepted
 
     def _open(self, *, replay: bool) -> Feed:
         self._connects = self.connects
         self.replay = False
-        self.ending = Ending.BROKEN  # until something else is known
+        self.ending = Ending.BROKEN  # until more is known
         self.ledger.opened(replay=replay, ended=self._over())
         self._feed = self._source.open_events(self._record.run.id, None if replay else self.ledger.cursor)
         return self._feed
 
     def _sit_out(self, feed: Feed, quiet: Deadline, look: Deadline) -> Generator[Burst, None, None]:
-        """Look at the record when silence has lasted: soon at first, so that a silent stream hides nothing."""
-        # Events that were held back and then silence: the replay is over. Without any, it has not begun.
+        """Read the record after some silence, soon at first, so that a silent stream hides nothing."""
+        # Silence after held-back events: the replay is over. Without such events, it has not begun.
         waits = self.ledger.searched + self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT
         yield self.end_search() if waits or quiet.passed else []
         self._require_whole()
@@ -199,9 +204,9 @@ class EventReader:
         look.restart(self._look_after)
 
     def _read_to_the_end(self, feed: Feed) -> Generator[Burst, None, None]:
-        """Read what is still on its way when the record has the verdict."""
+        """Read the events in transit when the record has the verdict."""
         yield from self._drain(feed, self._grace)
-        # A connection that fell silent is not the last word on an end that is to be announced.
+        # If the end will be announced, a connection that fell silent does not settle it.
         if self.ending is Ending.QUIET and self._record.run.status in ANNOUNCED_ENDINGS:
             self.ending = Ending.BROKEN
 
@@ -209,10 +214,14 @@ class EventReader:
         if isinstance(broken, StreamClosed):
             return self._replay_closed()
         self.replay = self.ledger.searching
-        return list(self.ledger.settle())
+        # What a run that has ended still has to say is fetched anew, and then it meets what was shown.
+        return [] if self.ledger.ended else list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
         ends = place_of_end(events)
+        if self.ledger.wonders_at(events[0]):
+            yield from self._record.read()
+            self.ledger.ended = self._over()
         fresh: list[RunEvent] = self.ledger.accept(events if ends is None else events[: ends + 1])
         burst: list[Update] = list(fresh)
         if ends is not None:
@@ -235,12 +244,12 @@ class EventReader:
             self._record.hear(event)
 
     def _require_whole(self) -> None:
-        """Raise Unavailable where a replay was longer than what can wait: it is to be read anew."""
+        """Raise Unavailable if a replay was longer than what can wait: it is to be read anew."""
         if self.ledger.overflowed and not self.ledger.searching:
             raise Unavailable("the server no longer knows the position; reading its replay from the start")
 
     def _replay_closed(self) -> list[Update]:
-        """A replay that closed before the cursor may have been cut: closing at the same place again, it is whole."""
+        """A replay that closed before the cursor may be truncated; two that close at one place are complete."""
         if not self.ledger.searching:
             return list(self.ledger.settle())
         ended_here_before, self._replayed = self.ledger.searched == self._replayed, self.ledger.searched
@@ -250,7 +259,7 @@ class EventReader:
         return []
 
     def end_search(self) -> list[Update]:
-        """Stop waiting for what would tell old events from new ones; empty where nothing waits for it."""
+        """Stop waiting for what would distinguish old events from new ones; empty if no event is waiting."""
         if not self.ledger.searching:
             return list(self.ledger.settle())
         return [
@@ -259,7 +268,7 @@ class EventReader:
         ]
 
     def _drain(self, feed: Feed, seconds: float) -> Generator[Burst, None, None]:
-        """Pass on what still comes until the end is announced, the stream closes or nothing more arrives."""
+        """Pass on further events until the end is announced, the stream closes or nothing more arrives."""
         grace = Deadline(self._clock, seconds)
         try:
             while self.ending is not Ending.ANNOUNCED and not grace.passed and self.may_wait:
@@ -293,7 +302,7 @@ class EventReader:
 
 
 def _taken(feed: Feed, seconds: float) -> Sequence[RunEvent]:
-    """Return what the feed brings; a refused stream counts as missing, since only the record's refusal is final."""
+    """Return what the feed yields; a rejected stream counts as missing, since only a rejected record is final."""
     try:
         return feed.take(seconds)
     except (Unauthorized, NotFound, Refused) as refusal:
@@ -301,23 +310,23 @@ def _taken(feed: Feed, seconds: float) -> Sequence[RunEvent]:
 
 
 def place_of_end(events: Sequence[RunEvent]) -> int | None:
-    """Return the place of the event that announces the end, None where there is none."""
+    """Return the index of the event that announces the end, None if there is none."""
     return next((place for place, event in enumerate(events) if _is_news(event) and event.is_terminal), None)
 
 
 def _hints_at_an_end(event: RunEvent) -> bool:
-    """True where an event names a status in which nothing more goes on, without announcing the end."""
+    """True if an event has a status in which nothing more happens, without announcing the end."""
     said = _named_ending(event)
     return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS)
 
 
 def _named_ending(event: RunEvent) -> object:
-    """Return the status of the run that an event names, where it may be the last one."""
+    """Return the run's status in an event if it may be the last one."""
     if not isinstance(event.data, dict):
         return None
     return event.workflow_status or (event.data.get("status") if event.type == "state" else None)
 
 
 def _is_news(event: RunEvent) -> bool:
-    """False for a piece of streamed text that says nothing about the run: nearly all events are one."""
+    """False for a piece of streamed text, which says nothing about the run: nearly all events are one."""
     return event.type != "content" or type(event.data) is not dict or "workflow_status" in event.data

@@ -1,4 +1,4 @@
-"""What says, in JSON of an unknown shape, that something failed: at which node, and why."""
+"""Failures in JSON of an unknown shape: at which node, and why."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from noxcli.fixed import fixed
 
-# Words for a node, a run or a log line that failed; the sets are not documented.
+# Words for a failed node, run or log line; the sets are not documented.
 FAILED = frozenset({"failed", "failure", "error", "errored"})
 BAD_LEVELS = FAILED | {"critical", "fatal", "exception"}
 # Keys in lower case without `_` and `-`.
@@ -23,11 +23,11 @@ ERROR_KEYS = frozenset(
     }
 )
 TRACES = frozenset({"traceback", "stacktrace"})
-# In the order in which one says more than the next; they count only beside what says that something failed.
+# The most informative first; they count only next to a sign of failure.
 TEXT_KEYS = ("message", "msg", "detail", "details", "reason", "statusmessage", "description", "text", "title", "cause")
 NODE_KEYS = ("nodeid", "node", "nodename", "id", "name", "label", "step")
 RUN_KEYS = frozenset({"runid", "workflowid"})
-VALUES = frozenset({"input", "inputs", "output", "outputs"})  # a workflow's own words: an output may be named "error"
+VALUES = frozenset({"input", "inputs", "output", "outputs"})  # the workflow's own names: one may be "error"
 NOT_OF_A_RUN = frozenset({"definition", "definitions", "workflow", "nodeconfig", "configdefinition", "settings"})
 NOTHING = frozenset({"", "none", "null", "false", "no", "ok", "n/a"})
 ERROR_WORD = r"(?i)\b(?:error|exception|traceback|fail(?:ed|ure)?|fatal)\b|(?:Error|Exception)\b"
@@ -37,18 +37,18 @@ MOST_VALUES = 200_000
 
 
 class Rank(IntEnum):
-    """How clearly something says why."""
+    """How clearly a text states the reason."""
 
-    MARK = 0  # it says that the node failed, not why
-    HINT = 1  # it stands where a reason may stand; worth something only of a node that is known to have failed
-    LINE = 2  # a line of a log that has a word for errors in it
-    TOLD = 3  # a message beside a word for failure; a trace
-    ERROR = 4  # it is called an error
+    MARK = 0  # it says that the node failed, but not why
+    HINT = 1  # it is in the place of a reason; useful only for a node that is known to have failed
+    LINE = 2  # a log line that contains a word for errors
+    TOLD = 3  # a message next to a word for failure; a trace
+    ERROR = 4  # its key is named an error
 
 
 @fixed
 class Fault:
-    """One find. `node` is an id, or a name where the definition has no such node; None where it is not known."""
+    """One match. `node` is an id, or a name if the definition has no such node; None if it is unknown."""
 
     node: str | None
     text: str
@@ -58,17 +58,18 @@ class Fault:
 def find_faults(
     value: Any, names: Mapping[str, str], *, logs: bool = False, skip: frozenset[str] = frozenset()
 ) -> list[Fault]:
-    """Return all finds in the order of the value, which is read so far as its size is sane.
+    """Return all matches in the order of the value, which is searched only up to a sane size.
 
-    `names` has the known nodes' names by id. In `logs` each line may be the reason. `skip` has ids that are no nodes'.
+    `names` has the known nodes' names by id. In `logs` each line may be the reason. `skip` has ids that do not belong
+    to nodes.
     """
     return list(_Search(names, logs, skip).walk(value, None, 0))
 
 
 def worst_of(faults: list[Fault], failed: frozenset[str]) -> Fault | None:
-    """Return the find that says best why: of a node in `failed` rather than of another, clear words before hints.
+    """Return the match with the best reason: nodes in `failed` first, clear words before hints.
 
-    Of several as good as each other it is the first node's last: what is logged last is what ended the work.
+    Of several equally good ones, it is the last one of the first node: the last entry in a log is what ended the work.
     """
     worth = [fault for fault in faults if fault.text and (fault.rank > Rank.HINT or fault.node in failed)]
     if not worth:
@@ -79,7 +80,7 @@ def worst_of(faults: list[Fault], failed: frozenset[str]) -> Fault | None:
 
 
 def one_line(text: str, longest: int = LONGEST_REASON) -> str:
-    """Return a reason in one line of limited length: of a trace only the end, which names the error."""
+    """Return a reason as one line of limited length: for a trace only the end, which names the error."""
     if text.lstrip().startswith("Traceback (most recent call last)"):
         text = text[-4 * longest :].rstrip().rsplit("\n", 1)[-1]
     line = " ".join(text[: 4 * longest].split())
@@ -125,12 +126,12 @@ class _Search:
                 yield from (replace(fault, rank=Rank.HINT) for fault in faults if fault.text)
             elif name not in NOT_OF_A_RUN and isinstance(inner, dict | list | str):
                 below = self._known(key) or node
-                # A text that is a value of some other key is no line of a log, unless the key is a node.
+                # A text that is the value of some other key is not a log line, unless the key is a node.
                 if not isinstance(inner, str) or below != node or depth == 0:
                     yield from self.walk(inner, below, depth + 1)
 
     def _texts(self, value: Any, node: str | None, rank: Rank, depth: int) -> Iterator[Fault]:
-        """Yield the texts of something that is called an error."""
+        """Yield the texts of a value that is named an error."""
         self._left -= 1
         if self._left < 0 or depth > DEEPEST_SEARCH:
             return
@@ -157,7 +158,7 @@ class _Search:
             yield Fault(node, one_line(json.dumps(value, ensure_ascii=False)), rank)
 
     def _known(self, text: Any) -> str | None:
-        """Return the id of the node that is meant, by id, by name where one node has it, or as `ID::OUTPUT`."""
+        """Return the id of a node, given by its id, by its name if that is unique, or as `ID::OUTPUT`."""
         if not isinstance(text, str):
             return None
         node_id = text.partition("::")[0]
@@ -172,7 +173,7 @@ class _Search:
         return None
 
     def _stranger_in(self, plain: Mapping[str, Any]) -> str | None:
-        """Return what an object calls a node that the definition lacks, such as one of a workflow inside of another."""
+        """Return an object's name for a node that the definition lacks, such as one of a nested workflow."""
         keys = ["nodename", "nodeid", "node"]
         if not RUN_KEYS & plain.keys() and any(key in plain for key in STATUS_KEYS):
             keys += ["name", "label", "id"]

@@ -1,4 +1,4 @@
-"""The heart: one ordered sequence of updates about a run, over breaking connections, to a verdict from its record.
+"""The core: one ordered sequence of updates about a run, across dropped connections, to a verdict from its record.
 
 The event stream is for showing; the record is for judging. Knows no HTTP, no terminal and no real time of its own.
 """
@@ -17,16 +17,16 @@ from noxcli.timing import Backoff, Deadline
 
 __all__ = ["Burst", "Follower", "Policy"]
 
-LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at
-STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # a record may lag behind the event that announced its end
-TRIES_FOR_THE_REST = 3  # in a row without an event
-BREAKS_BEFORE_POLLING = 5  # in a row, without one event between them
-# Seconds of polling before the stream is tried again, twice as long each time that brings nothing.
+LONGEST_DELAY = 60.0  # regardless of Retry-After, since the record must still be read
+STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # a record may lag the event that announced its end
+TRIES_FOR_THE_REST = 3  # consecutive connections without an event
+BREAKS_BEFORE_POLLING = 5  # consecutive, without one event between them
+# Seconds of polling before noxcli retries the stream, twice as long after each attempt without events.
 STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
 
 
 class RunSource(EventSource, RecordSource, Protocol):
-    """What the follower needs of the API."""
+    """The part of the API that the follower needs."""
 
 
 @fixed
@@ -34,23 +34,23 @@ class Policy:
     """How to follow. Seconds throughout."""
 
     stream: bool = True
-    every_event: bool = False  # True: the events are the product, so the rest is fetched after the verdict
+    every_event: bool = False  # True: the events are the product, so missing ones are fetched after the verdict
     leave_when_paused: bool = True
     poll_interval: float = 2.0
     idle_timeout: float = 30.0
     stall_timeout: float | None = None
-    retry_for: float = 300.0  # without any answer, before contact counts as lost
-    stop_when_late: bool = False  # True: a run that outlasts a limit is stopped
-    fail_fast: bool = False  # True: a failed node ends the following
-    stop_when_failed: bool = False  # True: then the run is stopped as well
+    retry_for: float = 300.0  # without any answer until contact counts as lost
+    stop_when_late: bool = False  # True: stop a run that outlasts a limit
+    fail_fast: bool = False  # True: stop following at a failed node
+    stop_when_failed: bool = False  # True: then also stop the run
 
     def over(self, run: Run) -> bool:
-        """True where there is nothing to wait for any more."""
+        """True if there is nothing more to wait for."""
         return run.settled or (run.paused and self.leave_when_paused)
 
 
 class Follower:
-    """Follows one run; `updates()` is to be used once."""
+    """Follows one run; call `updates()` once."""
 
     def __init__(  # noqa: PLR0913 - what to follow, how, and where a run begins: each by name
         self,
@@ -84,7 +84,7 @@ class Follower:
 
     @property
     def run(self) -> Run:
-        """The run as it was last read, with what events have said since."""
+        """The run as last read, with what events have said since."""
         return self._record.now
 
     @property
@@ -94,7 +94,7 @@ class Follower:
 
     @property
     def ledger(self) -> Ledger:
-        """What was passed on, and what can be said about its completeness."""
+        """The events that were passed on, and what is known about their completeness."""
         return self._reader.ledger
 
     @property
@@ -105,8 +105,8 @@ class Follower:
     def updates(self) -> Iterator[Burst]:
         """Yield each event once and in order, then exactly one `Finished`.
 
-        Raises TimedOut at a limit; LostContact when nothing answered for `retry_for`; Unauthorized and NotFound when
-        the server says so about the record.
+        Raises TimedOut at a limit; LostContact if nothing answered for `retry_for`; Unauthorized and NotFound if the
+        server answers a read of the record so.
         """
         if self._record.was_read:
             yield from self._record.tell_pause()
@@ -116,7 +116,7 @@ class Follower:
             except TimedOut:
                 yield from self._record.look_once_more()
                 if not self._over():
-                    self._limits.check(self._record.now)  # which a run that has moved passes after all
+                    self._limits.check(self._record.now)  # which a run that has moved meets after all
         if self._policy.every_event and self._policy.stream:
             yield from self._complete_events()
         elif self._reader.ending is not Ending.ANNOUNCED:
@@ -126,7 +126,7 @@ class Follower:
     def _follow_on(self) -> Generator[Burst, None, None]:
         """One connection or one poll, a read of the record, and the wait before the next."""
         if self._policy.over(self._record.run):
-            yield from self._record.read()  # the answer to the start alone says so, which is no verdict
+            yield from self._record.read()  # only the answer to the start says so, which is not a verdict
             if self._over():
                 return
         if self._poll_until is not None:
@@ -145,7 +145,7 @@ class Follower:
             yield from self._wait_to_reconnect(reason, retry_after, came=self.ledger.accepted > before)
 
     def _poll(self, until: Deadline) -> Generator[Burst, None, None]:
-        """Read the record after the interval, or where it is time to try the stream again."""
+        """Read the record after the interval, or when it is time to retry the stream."""
         asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)
         interval = max(self._policy.poll_interval, asked_for)
         yield from self._pause(interval if asked_for else until.left(interval))
@@ -154,14 +154,14 @@ class Follower:
             self._poll_until, self._just_read = None, True
 
     def _stream(self) -> Generator[Burst, None, tuple[str, float | None]]:
-        """Read one connection; return why it is over, empty at an end, and the seconds that the server asked for."""
+        """Read one connection; return why it ended, empty at a proper end, and the delay that the server asked for."""
         try:
             yield from self._reader.read()
         except CursorRefused as refusal:
             self._reader.replay = True
             return f"the server rejected the position: {refusal.message}", None
         except StreamUnsupported as refusal:
-            # Whether the key or the run is the trouble, the record says with more authority.
+            # Whether the key or the run is the problem, the record says more reliably.
             self._poll_for_a_while()
             return f"no event stream: {refusal.message}", None
         except Unavailable as broken:
@@ -169,7 +169,7 @@ class Follower:
         return "", None
 
     def _wait_to_reconnect(self, reason: str, retry_after: float | None, *, came: bool) -> Generator[Burst, None, None]:
-        """Say why the stream is gone, and wait; an event in it showed that reconnecting works, so that is done soon."""
+        """Report why the stream ended, and wait; not long if it had an event, which shows that reconnecting works."""
         if came:
             self._backoff.reset()
             self._stream_again, self._polling_told = STREAM_AGAIN_AFTER, False
@@ -184,7 +184,7 @@ class Follower:
             yield [Reconnecting(max(1, self._backoff.failures), 0.0, f"{reason}; polling", self._reader.opened)]
 
     def _complete_events(self) -> Generator[Burst, None, None]:
-        """Fetch the events that the record has outrun, as long as tries bring any; what stays missing is a gap."""
+        """Fetch the events that were missing at the verdict, as long as attempts yield any; the rest is a gap."""
         reader, backoff = self._reader, Backoff()
         while not (reader.whole or reader.left_quietly) and reader.may_wait:
             before = self.ledger.accepted
@@ -196,7 +196,7 @@ class Follower:
                 backoff.reset()
                 continue
             delay = backoff.next_delay()
-            # The verdict is known: a limit ends the search for events, and not the command.
+            # The verdict is known: a limit ends only the search for events, not the command.
             if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
                 break
             yield [Reconnecting(backoff.failures, delay, "the remaining events are missing")]
@@ -214,7 +214,7 @@ class Follower:
             ]
 
     def _read_stale_record(self) -> Generator[Burst, None, None]:
-        """Read a record that lags behind its announced end again, soon at first, then by polling."""
+        """Read a record that lags its announced end again, soon at first, then by polling."""
         for step in STALE_RECORD_STEPS:
             yield from self._pause(step)
             yield from self._record.read()
@@ -226,7 +226,7 @@ class Follower:
         yield from self._limits.pause(seconds, self._record.now)
 
     def _poll_for_a_while(self) -> None:
-        """Poll, and try the stream again soon, then at growing intervals."""
+        """Poll, and retry the stream soon at first, then at growing intervals."""
         if self._poll_until is None:
             self._poll_until = Deadline(self._clock, self._stream_again)
             self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)

@@ -1,4 +1,4 @@
-"""The order in which a workflow's nodes come to work, read from its edges."""
+"""The order in which a workflow's nodes run, from its edges."""
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -6,16 +6,16 @@ from typing import Any
 
 
 def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
-    """Return the ids of all nodes in layers: a node needs nothing of its own layer or of later ones.
+    """Return the ids of the nodes that edges join, in layers: a node needs nothing of its own layer or of later ones.
 
-    Within a layer, the definition's order is kept. Empty where no edge says anything, or edges run in a circle.
+    Within a layer, the definition's order is kept. Empty if no edge is usable, or the edges have a cycle.
     """
     nodes = [node for node in _dicts(definition.get("nodes")) if isinstance(node.get("id"), str)]
     place = {node["id"]: number for number, node in enumerate(nodes)}
-    # What is inside a loop or another scope comes to work after the node that it is inside of.
+    # What is inside a loop or another scope comes to work after the node that it is inside.
     pairs = [*map(_ends, _dicts(definition.get("edges"))), *((node.get("parent_id"), node["id"]) for node in nodes)]
     edges = [pair for pair in pairs if all(isinstance(end, str) and end in place for end in pair)]
-    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(place, ()))
+    sorter: TopologicalSorter[str] = TopologicalSorter()
     for source, target in edges:
         sorter.add(target, source)
     try:
@@ -23,7 +23,7 @@ def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
     except CycleError:
         return []
     layers = []
-    while edges and sorter.is_active():
+    while sorter.is_active():
         ready = sorter.get_ready()
         layers.append(sorted(ready, key=place.__getitem__))
         sorter.done(*ready)

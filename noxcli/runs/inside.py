@@ -1,4 +1,4 @@
-"""What a run's data say about its nodes: their times, and the sizes of their inputs and outputs."""
+"""What a run's data says about its nodes: their times, and the sizes of their inputs and outputs."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from typing import Any
 from noxcli.encode import to_json
 from noxcli.timing import parse_time, seconds_between
 
-# `GET /v1/runs/{id}/data` has no documented shape: only what carries a node's id and these keys is read, in lower case
-# and without `_` and `-`.
+# `GET /v1/runs/{id}/data` has no documented shape: noxcli reads only objects with a node's id and these keys, in
+# lower case and without `_` and `-`.
 ID_KEYS = ("nodeid", "id")
 BEGIN_KEYS = ("startedat", "starttime", "startedtime", "startedon", "start", "started")
 END_KEYS = ("finishedat", "endedat", "completedat", "endtime", "finishtime", "end", "ended", "finished")
@@ -19,18 +19,18 @@ MOST_READ = 200_000  # values
 
 @dataclass(slots=True)
 class NodeData:
-    """What the data have of one node, whose entries are several where it worked several times."""
+    """The data of one node, which has several entries if it ran several times."""
 
     entries: list[Mapping[str, Any]] = field(default_factory=list)  # keys as above
 
     @property
     def started_at(self) -> str | None:
-        """When its work began first, as the server wrote it."""
+        """When it first started, as the server wrote it."""
         return min(self._times(BEGIN_KEYS), key=_moment, default=None)
 
     @property
     def duration_s(self) -> float | None:
-        """The seconds from there to the last end; None while it works, and where no times are told."""
+        """The seconds from there to the last end; None while it runs, and without times."""
         ends = list(self._times(END_KEYS))
         if len(ends) < len(self.entries):
             return None
@@ -47,7 +47,7 @@ class NodeData:
         return self._size(OUTPUT_KEYS)
 
     def text(self, key: str) -> str | None:
-        """Return what an entry has under the key, where that is a text."""
+        """Return the entry's value under the key if it is a text."""
         return next((entry[key] for entry in self.entries if isinstance(entry.get(key), str)), None)
 
     def _times(self, keys: Sequence[str]) -> Iterator[str]:
@@ -62,7 +62,7 @@ class NodeData:
 
 
 def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
-    """Return what is told of each node in `ids`: objects with its id in them, or under it."""
+    """Return the data of each node in `ids`: objects that contain its id, or are under it."""
     found: dict[str, NodeData] = {}
     waiting: list[tuple[Any, int]] = [(data, 0)]
     left = MOST_READ

@@ -1,4 +1,4 @@
-"""Each event once, in order, over connections that break; and what can be said about its completeness."""
+"""Each event once, in order, across dropped connections; and what is known about its completeness."""
 
 from array import array
 from collections.abc import Sequence
@@ -7,52 +7,52 @@ from enum import StrEnum
 from noxcli.models import RunEvent
 from noxcli.runs.marks import Marks, content_mark
 
-# Events that may wait for a replay to come to the cursor, or to where it meets what was shown.
+# Events that may wait until a replay reaches the cursor, or the events already shown.
 HELD_AT_MOST = 20_000
-# The same event again so often is no repetition: the server gives all events one position.
+# If the same position comes this often, it is not a repetition: the server gives all events one position.
 DOUBLES_AT_MOST = 1_000
 
 
 class Continuity(StrEnum):
-    """What a reader may believe about the events they got."""
+    """How complete the events are."""
 
     PROVEN = "proven"  # a replay or an overlap showed that nothing is missing
-    ASSUMED = "assumed"  # the server took the cursor without overlap
-    BROKEN = "broken"  # the cursor was refused and a full replay lacks it
+    ASSUMED = "assumed"  # the server accepted the cursor without overlap
+    BROKEN = "broken"  # the server rejected the cursor, and a full replay lacks it
     NONE = "none"  # no stream was used
 
 
 class Ledger:
-    """Decides what is new: by position where positions are worth something, by content and place where not.
+    """Decides which events are new: by position if positions are usable, otherwise by content and place.
 
-    `redisId` is opaque: compared for equality, never ordered; an empty one is none. Where one comes twice on a
-    connection with different contents, positions tell nothing on this stream.
+    `redisId` is opaque: compared for equality, never ordered; an empty one is none. If one occurs twice on a connection
+    with different contents, positions are useless on this stream.
     """
 
     def __init__(self, cursor: str | None = None) -> None:
         self.cursor = cursor
         self.label = Continuity.NONE
         self.accepted = 0
-        self.overflowed = False  # more had to wait than can be kept
-        self.searched = 0  # events of a replay that was looked through for the cursor
-        self._origin = cursor  # where somebody else stopped reading: nothing before it is known
+        self.overflowed = False  # more events had to wait than the buffer holds
+        self.searched = 0  # events of a replay that was searched for the cursor
+        self._origin = cursor  # the position where another reader stopped: nothing before it is known
         self._marks = Marks()
-        self._trusting = True  # positions tell events apart
+        self._trusting = True  # positions distinguish events
         self._cursor_place = -1
-        self._at: int | None = None  # which of the remembered events is expected to come again next
+        self._at: int | None = None  # the remembered event that is expected to repeat next
         self._opened_at = 0
         self._resuming = False
         self._replaying = False
-        self._ended = False
+        self.ended = False  # the run has, so that a connection without a cursor can only bring a replay
         self._held: list[RunEvent] = []
-        self._pending: list[RunEvent] = []  # came without usable positions, and may be old or new
-        self._matched = 0  # before them, so many came again from the start
+        self._pending: list[RunEvent] = []  # events without usable positions, which may be old or new
+        self._matched = 0  # the number of repeated events before them, from the start
         self._pending_marks = array("q")
-        self._doubles: list[RunEvent] = []  # the last event again
-        self._again: dict[str, int] = {}  # positions that came again on this connection, and their contents
+        self._doubles: list[RunEvent] = []  # repetitions of the last event
+        self._again: dict[str, int] = {}  # positions that repeated on this connection, and their contents
 
     def opened(self, *, replay: bool = False, ended: bool = False) -> None:
-        """A connection is being opened, from the cursor; with `replay`, from the start although there is one.
+        """A connection is being opened, from the cursor; with `replay`, from the start in spite of a cursor.
 
         `ended` says that the run has: what comes is a replay, and may begin before the first event that was shown.
         """
@@ -63,11 +63,16 @@ class Ledger:
         self._marks.search_anew()
         self._resuming = self.cursor is not None or len(self._marks) > 0
         self._replaying = replay and self.cursor is not None
-        self._ended = ended
+        self.ended = ended
         self._at = None if self._replaying else self._cursor_place + 1
 
+    def wonders_at(self, event: RunEvent) -> bool:
+        """True where a connection begins with an event that is news, or is from before what was shown."""
+        begins = self._resuming and self.cursor is None and self._at == 0 and not self._pending
+        return begins and not self.ended and not event.redis_id and not self._comes_next(content_mark(event))
+
     def accept(self, events: Sequence[RunEvent]) -> list[RunEvent]:
-        """Return those that are new, in order."""
+        """Return the new ones, in order."""
         if self.label is Continuity.NONE and not self._resuming:
             self.label = Continuity.PROVEN
         fresh = self._take_new(events)
@@ -82,9 +87,9 @@ class Ledger:
         return fresh
 
     def settle(self) -> list[RunEvent]:
-        """Return what is new of events that waited for more to tell them by: no more comes.
+        """Return the new ones of the waiting events, since no more events will arrive.
 
-        Where all that waits may have been shown before, nothing is new: a later event, or another connection, tells.
+        If all waiting events may have been shown before, none is new: a later event, or another connection, decides.
         """
         fresh: list[RunEvent] = []
         if not (self._pending and self._may_be_old()):
@@ -93,10 +98,10 @@ class Ledger:
         return fresh
 
     def release(self) -> list[RunEvent]:
-        """Give up on finding the cursor in a replay: return what was held back and not shown before.
+        """Give up on finding the cursor in a replay: return the held-back events that were not shown before.
 
-        The label is `broken` from then on, and the caller owes its reader a gap. Where more came than could be held,
-        nothing is returned: the next connection is to be read from the start, and all that is not known is new.
+        From then on, the label is `broken`, and the caller must report a gap. If more events arrived than the buffer
+        holds, nothing is returned: the next connection must be read from the start, and all unknown events are new.
         """
         if not self._replaying:
             return []
@@ -117,26 +122,26 @@ class Ledger:
         return fresh
 
     def ended_unannounced(self) -> None:
-        """The stream is over and nothing showed that it was read to its end."""
+        """The stream is over, but nothing showed that it was read to its end."""
         if self.label is Continuity.PROVEN:
             self.label = Continuity.ASSUMED
 
     def lost(self) -> None:
-        """Events are known to be out of reach."""
+        """Events are known to be lost."""
         self.label = Continuity.BROKEN
 
     @property
     def held(self) -> int:
-        """How many events wait for others to show whether they are new."""
+        """The number of events that wait for others to show whether they are new."""
         return len(self._held) + len(self._pending)
 
     @property
     def searching(self) -> bool:
-        """True while a replay has not come to the cursor."""
+        """True while a replay has not reached the cursor."""
         return self._replaying
 
     def _take_new(self, events: Sequence[RunEvent]) -> list[RunEvent]:
-        """Pass on the first of these events at once, which is all of them where nothing is odd: `_take` in short."""
+        """Pass on the first of these events at once, usually all of them: the fast path of `_take`."""
         if self._resuming or self._replaying or self._pending or self._at is not None or not self._trusting:
             return []
         fresh = list(events[: self._marks.add_new(events, self._origin)])
@@ -146,7 +151,7 @@ class Ledger:
         return fresh
 
     def _hold(self, event: RunEvent) -> None:
-        """Look for the cursor in a replay; what is not known to be old waits."""
+        """Search for the cursor in a replay; events that are not known to be old wait."""
         self.searched += 1
         if event.redis_id and event.redis_id == self.cursor:
             self._replaying = self.overflowed = False
@@ -158,7 +163,7 @@ class Ledger:
         if place is not None:
             self._at = place + 1
         elif self._at is not None and not event.redis_id:
-            self._at += self._comes_next(content_mark(event))  # between events that were shown, all was shown
+            self._at += self._comes_next(content_mark(event))  # all events between shown events were shown
         elif len(self._held) < HELD_AT_MOST and not self.overflowed:
             self._at = None
             self._held.append(event)
@@ -181,7 +186,7 @@ class Ledger:
             self._take_by_content(event, mark, fresh)
 
     def _place_of(self, position: str) -> int | None:
-        """Return which of the remembered events this position is; -1 for where somebody else stopped reading."""
+        """Return which remembered event has this position; -1 for the position where another reader stopped."""
         if self._at is not None and self._marks.stands_at(self._at, position):
             return self._at
         place = self._marks.place_of(position)
@@ -190,7 +195,7 @@ class Ledger:
         return self._marks.search(position) if place is None and (self._resuming or self._replaying) else place
 
     def _contradicts(self, position: str, place: int, mark: int) -> bool:
-        """True where this connection has had the position before, with something else to say."""
+        """True if this connection had the position before, with other content."""
         if place >= self._opened_at:
             return self._marks.content_at(place) != mark
         return self._again.get(position, mark) != mark
@@ -206,14 +211,14 @@ class Ledger:
         if len(self._again) < DOUBLES_AT_MOST:
             self._again[position] = mark
         if place >= 0 and self._marks.content_at(place) != mark:
-            self.ended_unannounced()  # something else under a known position: nothing is proven by it
+            self.ended_unannounced()  # other content at a known position proves nothing
         if position == self.cursor:
             self._overlap()
         if self._at is not None:
             self._at = place + 1
 
     def _distrust(self, fresh: list[RunEvent]) -> None:
-        """Go by contents from now on, and take back what positions alone have kept from being shown."""
+        """Go by contents from now on, and restore events that were dropped only because of their positions."""
         self._trusting = False
         self.cursor, self._cursor_place = self._origin, -1
         if self._at is not None and self._at < len(self._marks):
@@ -237,7 +242,7 @@ class Ledger:
             self._wait(event, mark)
         elif self._at > self._cursor_place:
             self._pass(event, mark, fresh)
-        # Otherwise the server went back further than it was asked to: all is old until the cursor.
+        # Otherwise the server went back further than requested: everything until the cursor is old.
 
     def _comes_next(self, mark: int) -> bool:
         return self._at is not None and self._at < len(self._marks) and self._marks.content_at(self._at) == mark
@@ -248,14 +253,14 @@ class Ledger:
 
     def _may_meet(self) -> bool:
         """True where what waits may lead up to what was shown: nobody waits for the news of a run that has ended."""
-        return self._ended and len(self._pending) <= HELD_AT_MOST
+        return self.ended and len(self._pending) <= HELD_AT_MOST
 
     def _may_be_old(self) -> bool:
-        """True where what waits may be a piece of what was shown, and the next event can tell."""
+        """True if the waiting events may be a part of those shown, and the next event can decide."""
         return len(self._pending) <= HELD_AT_MOST and self._marks.overlap(self._matched, self._pending_marks)[1]
 
     def _settle(self, fresh: list[RunEvent]) -> None:
-        """Part what waits into the end of what was shown, which a short memory has replayed, and what is new."""
+        """Split the waiting events into the end of those shown, replayed from a short memory, and new ones."""
         if not self._pending:
             return
         old, _ = self._marks.overlap(self._matched, self._pending_marks)

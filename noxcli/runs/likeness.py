@@ -1,4 +1,4 @@
-"""What makes two inputs the same, whichever of its names each key goes by: label, node id or `node-id::name`."""
+"""The comparison of inputs, whose keys may be labels, node ids or `node-id::name`."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -8,7 +8,7 @@ from noxcli.files import new_digest
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode, keys_of
 
-LONG_TEXT = 1000  # characters; a list might cut longer ones
+LONG_TEXT = 1000  # characters; a list might truncate longer ones
 
 
 @fixed
@@ -16,14 +16,14 @@ class Likeness:
     """Equal inputs have equal digests; inputs with the same keys and kinds of values have equal shapes."""
 
     digest: str
-    shape: str = ""  # empty where it is not known
+    shape: str = ""  # empty if it is not known
 
 
 class Comparison:
-    """How the inputs of one workflow are compared; secrets are left out."""
+    """The comparison of the inputs of one workflow, without secrets."""
 
     def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
-        """`nodes` is None where the workflow's definition is not known: then keys only equal themselves."""
+        """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
         self.knows_keys = nodes is not None
         self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
         unlabelled = [node.id for node in nodes or () if node.label is None]
@@ -31,7 +31,7 @@ class Comparison:
         self._secret = {*secret, *(self._names.get(key, key) for key in secret)}
 
     def of(self, input: Any) -> Likeness:
-        """Return what an input is like; what can't be written down is like nothing."""
+        """Return the likeness of an input; one that can't be encoded is like no other."""
         try:
             plain = _plain(self._renamed(input) if isinstance(input, dict) else input)
             return Likeness(_digest(plain)[:32], _digest(_shape(plain))[:8])
@@ -42,9 +42,9 @@ class Comparison:
         names = {key: self._names.get(key, key) for key in input}
         strangers = [key for key in input if key not in self._names]
         if self._unlabelled and len(strangers) == 1 and self._unlabelled not in names.values():
-            names[strangers[0]] = self._unlabelled  # such an input has a name that only the server knows
+            names[strangers[0]] = self._unlabelled  # only the server knows the name of such an input
         if len(set(names.values())) < len(names):
-            names = {key: key for key in input}  # one input twice: which counts is the server's business
+            names = {key: key for key in input}  # one input twice: the server decides which one counts
         return {names[key]: input[key] for key in input if key not in self._secret and names[key] not in self._secret}
 
 
@@ -55,7 +55,7 @@ def _digest(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Whole numbers are equal however a server writes them."""
+    """Whole numbers are equal in any form that a server writes."""
     match value:
         case float() if value.is_integer():
             return int(value)

@@ -1,4 +1,4 @@
-"""When following gives up: the command's own limit, a run that does not move, a server that does not answer."""
+"""When following gives up: at the command's own limit, for a run that stalls, or for an unreachable server."""
 
 from collections.abc import Callable, Generator
 
@@ -6,12 +6,12 @@ from noxcli.errors import TimedOut
 from noxcli.models import Run
 from noxcli.timing import Deadline, show_seconds
 
-LONGEST_WAIT = 1.0  # so that whoever shows the updates gets a turn every second
+LONGEST_WAIT = 1.0  # so that the display is updated every second
 READ_LIMIT = 30.0  # for one read of the record
 
 
 class Limits:
-    """All that bounds one follower; `stuck` says what is going on when nothing moves. Seconds throughout."""
+    """All limits of one follower; `stuck` describes what is running when nothing changes. Seconds throughout."""
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class Limits:
 
     @property
     def out_of_contact(self) -> bool:
-        """True where nothing has answered for as long as one may go on trying."""
+        """True if nothing has answered for as long as noxcli may retry."""
         return self._contact.passed
 
     def wait_at_most(self, *others: Deadline) -> float:
-        """Return how long to wait in one go."""
+        """Return how long to wait at once."""
         return min(LONGEST_WAIT, self.deadline.left(), self._stall.left(), *(other.left() for other in others))
 
     def time_for_a_read(self) -> float:
@@ -49,7 +49,7 @@ class Limits:
         return min(self.deadline.left(READ_LIMIT), self._stall.left(READ_LIMIT))
 
     def check(self, run: Run) -> None:
-        """Raise TimedOut where the time is up; the run goes on."""
+        """Raise TimedOut if the time is up; the run goes on."""
         hint = f"continue with: noxcli wait {run.id}"
         if self.deadline.passed:
             limit = show_seconds(self.deadline.seconds or 0)
@@ -60,7 +60,7 @@ class Limits:
             raise TimedOut(f"{still}: {where}" if where else still, hint)
 
     def pause(self, seconds: float, run: Run) -> Generator[tuple[()], None, None]:
-        """Let so much time pass, giving whoever shows the updates a turn now and then."""
+        """Wait this long, and let the display update from time to time."""
         end = Deadline(self.clock, seconds)
         while not end.passed:
             self.check(run)

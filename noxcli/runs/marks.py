@@ -1,4 +1,4 @@
-"""A memory of events in sixteen bytes each: enough to recognise them when they come again."""
+"""A memory of events in sixteen bytes each: enough to recognize them when they repeat."""
 
 from array import array
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from noxcli.encode import to_json
 from noxcli.models import RunEvent
 
-RECENT = 10_000  # positions that are found at once; older ones are searched for
-SEARCHES = 50  # on one connection: each looks through everything
+RECENT = 10_000  # positions with direct access; older ones need a search
+SEARCHES = 50  # on one connection, since each scans everything
 NO_POSITION = 0
-# So many events in a row that are the last ones of all are no coincidence; and so many are compared.
+# This many consecutive events that match the last ones are no coincidence; noxcli compares as many.
 SHORTEST_RUN, LONGEST_RUN = 3, 64
 WIDTH = 8  # bytes of one mark
 
 
 class Marks:
-    """Positions and contents of the events that were passed on, as hashes, in their order."""
+    """Positions and contents of the events that were passed on, as hashes, in order."""
 
     def __init__(self) -> None:
         self._contents = array("q")
@@ -27,7 +27,7 @@ class Marks:
         return len(self._contents)
 
     def add_new(self, events: Sequence[RunEvent], known: str | None) -> int:
-        """Remember events as long as each has a position that is neither a recent one nor `known`; return how many."""
+        """Remember events as long as each position is neither recent nor `known`; return their number."""
         recent, place = self._recent, (before := len(self._contents))
         for event in events:
             position = event.redis_id
@@ -53,7 +53,7 @@ class Marks:
             self._forget(place - RECENT)
 
     def _forget(self, place: int) -> None:
-        """Leave that position to a search."""
+        """Move that position out of the direct index."""
         if self._recent.get(old := self._positions[place]) == place:
             del self._recent[old]
 
@@ -61,11 +61,11 @@ class Marks:
         return self._contents[place]
 
     def place_of(self, position: str) -> int | None:
-        """Return where the event with that position stands, if it is one of the recent ones."""
+        """Return the index of the event with that position if it is one of the recent ones."""
         return self._recent.get(_hash(position))
 
     def search(self, position: str) -> int | None:
-        """Return where the event with that position stands, among all of them, so often as is affordable."""
+        """Return the index of the event with that position among all of them, within a limited number of searches."""
         if len(self) <= RECENT or not self._searches:
             return None
         self._searches -= 1
@@ -75,7 +75,7 @@ class Marks:
             return None
 
     def stands_at(self, place: int, position: str) -> bool:
-        """True where the event at that place has that position."""
+        """True if the event at that index has that position."""
         return place < len(self) and self._positions[place] == _hash(position)
 
     def search_anew(self) -> None:
@@ -83,10 +83,10 @@ class Marks:
         self._searches = SEARCHES
 
     def overlap(self, start: int, more: "array[int]") -> tuple[int, bool]:
-        """Compare what came again, the first `start` contents and `more`, with the end of all contents.
+        """Compare the repeated events, the first `start` contents and `more`, with the end of all contents.
 
-        Returns how many of them are the end of what is remembered, and whether all of them stand further up as well,
-        so that the next ones may tell otherwise.
+        Returns how many of them are the end of the remembered events, and whether all of them also occur earlier, so
+        that the next ones may change the result.
         """
         again = self._contents[:start] + more
         whole, part = self._contents.tobytes(), again.tobytes()
@@ -112,7 +112,7 @@ class Marks:
 
 
 def content_mark(event: RunEvent) -> int:
-    """Return a hash of what an event says, whatever its position."""
+    """Return a hash of an event's content, without its position."""
     data = event.data
     try:
         return hash((event.type, tuple(data), tuple(data.values())) if isinstance(data, dict) else (event.type, data))

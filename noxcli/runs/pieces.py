@@ -1,33 +1,33 @@
-"""One node's streamed text: pieces to be joined, or pieces that each repeat all the text before them."""
+"""One node's streamed text: pieces to join, or pieces that each repeat all the text before them."""
 
 from zlib import crc32
 
 TAIL = 400  # characters of the end that a picture may show
 HEAD = 64
 ENOUGH, BEYOND_DOUBT = 3, 16  # repetitions in a row, of varied text and of any
-VARIED = 3  # different characters: pieces of one that comes again and again look like repetitions
+VARIED = 3  # different characters: a single repeated character looks like a repetition of the text
 
 
 class Pieces:
-    """Tells what is new in each piece.
+    """Finds the new part of each piece.
 
     The API's documentation leaves open which of the two forms a server sends. A piece that begins with all the text
     before it and is longer may do so by chance ("a", "aa"), so it is held back until there are `ENOUGH` in a row. If
-    another piece comes first, the pieces are to be joined, and all that was held back is new: no text is lost.
+    another piece comes first, the pieces must be joined, and everything held back is new: no text is lost.
     """
 
     def __init__(self) -> None:
-        self.tail = ""  # the end of the text; it may be ahead of what was called new
+        self.tail = ""  # the end of the text; it may include text that was not yet returned as new
         self.repeating = False
         self._joined = False
         self._head = ""
         self._length = 0
         self._checksum = 0
-        self._first = 0  # characters of the piece that was called new before any was held back
+        self._first = 0  # characters of the piece that was returned as new before any was held back
         self._held: list[str] = []
 
     def take(self, text: str, *, expected: bool = False) -> str:
-        """Return what is certain to be new; `expected` says that other nodes of this run repeat their text."""
+        """Return the text that is certainly new; `expected` says that other nodes of this run repeat their text."""
         if not text or self._joined:
             self.tail = (self.tail + text)[-TAIL:]
             return text
@@ -43,9 +43,9 @@ class Pieces:
         return self._recognize() if expected or self._repeats(ENOUGH) else ""
 
     def end(self) -> str:
-        """Return what was held back, now that the text is over: two repetitions are enough then, or one of a long text.
+        """Return the held-back text at the end: then two repetitions are enough, or one of a long text.
 
-        What comes after it is another text.
+        Further pieces begin another text.
         """
         new = ""
         if self._held:
@@ -55,7 +55,7 @@ class Pieces:
         return new
 
     def beyond(self, text: str) -> str:
-        """Return the part of a piece that the text so far does not have; it is not taken in."""
+        """Return the part of a piece that the text so far does not have, without adding it."""
         rest = self._rest(text) if self.repeating or self._held or self._length > HEAD else None
         return text if rest is None else rest
 
@@ -64,7 +64,7 @@ class Pieces:
         return held >= BEYOND_DOUBT or (held >= enough and len(set(self._held[-1])) >= VARIED)
 
     def _rest(self, text: str) -> str | None:
-        """Return what follows all the text so far; None where the piece does not begin with it."""
+        """Return what follows the text so far; None if the piece does not begin with that text."""
         if not self._length or len(text) < self._length or not text.startswith(self._head):
             return None
         return text[self._length :] if _checksum(text[: self._length]) == self._checksum else None

@@ -1,4 +1,4 @@
-"""What is known of a run's nodes while it goes on: updates folded into a table that every renderer reads."""
+"""What is known about a run's nodes: updates applied to a table that every renderer reads."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,23 +12,23 @@ from noxcli.runs.graph import layers_of
 from noxcli.runs.pieces import Pieces
 from noxcli.timing import Clock, seconds_between, show_seconds
 
-# The set of node statuses is not documented: these are read as one thing each, every other word is shown as it is.
+# Node statuses are not documented: these groups have one meaning each, every other status is shown unchanged.
 DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
 SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
 ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
-EXECUTED = "executed"  # listed as worked through, which failed nodes are as well
+EXECUTED = "executed"  # listed as executed, which includes failed nodes
 MOST_NAMED = 10  # nodes in one message
-MOST_BREAKS = 200  # of the stream that are kept; a stream may break every second for a day
+MOST_BREAKS = 200  # breaks of the stream to keep; a stream may break every second for a day
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Node:
-    """One node; `began` and `ended` are seconds of the clock, `error` is why it failed, where that is known.
+    """One node; `began` and `ended` are seconds of the clock, `error` is why it failed, if known.
 
-    Nodes of one `layer` need nothing of each other; it is None where the order is not known. `unmeasured` is true where
-    `began` or `ended` is only the time of a poll, or of events that were late.
+    Nodes of one `layer` do not depend on each other; it is None if the order is unknown. `unmeasured` is true if
+    `began` or `ended` is only the time of a poll, or of late events.
     """
 
     id: str
@@ -59,17 +59,17 @@ class Node:
         return self.said.tail
 
     def duration(self, now: float) -> float | None:
-        """Return the seconds from the first sign of work to the end, or to now; None where they were not measured."""
+        """Return the seconds from the first sign of activity to the end, or to now; None if they were not measured."""
         return None if self.unmeasured else self.seen_for(now)
 
     def seen_for(self, now: float) -> float | None:
-        """Return the seconds since the first sign of work was seen, which may have been late."""
+        """Return the seconds since the first sign of activity, which may have been seen late."""
         return None if self.began is None else (now if self.ended is None else self.ended) - self.began
 
 
 @fixed
 class Change:
-    """A node's status became another one; `seconds` since its first sign of work, where they were measured."""
+    """A change of a node's status; `seconds` since its first sign of activity, if measured."""
 
     name: str
     status: str
@@ -93,14 +93,14 @@ class Break:
     reason: str
 
 
-# An update with the changes that it brought: what renderers are shown.
+# An update with its changes, for renderers.
 Step = tuple[Update, Sequence[Change]]
 
 
 class Progress:
-    """The run and its nodes, in the order of the workflow's edges, later ones in the order they showed up.
+    """The run and its nodes, in the order of the workflow's edges, unknown ones in order of appearance.
 
-    What is measured here means something only for a run that is watched from its start.
+    The measured times are meaningful only for a run that is watched from its start.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Progress:
         from_start: bool = True,
         shown: Callable[[str], str] = str,
     ) -> None:
-        """Begin with what `workflow` says of the nodes; `shown` hides secrets."""
+        """Begin with the workflow's nodes; `shown` hides secrets."""
         self.run = run
         self.from_start = from_start
         self.title = ""
@@ -122,12 +122,12 @@ class Progress:
         self.percent: float | None = None
         self.reconnects = 0
         self.breaks: list[Break] = []
-        self.details: Mapping[str, Any] = {}  # the latest that came with an event or a record
+        self.details: Mapping[str, Any] = {}  # the latest from an event or a record
         self.heard_all = False  # every event from the first to the one that ends the run
-        self.why = ""  # where the run failed and for what reason, for the end of a sentence
-        self._failures: dict[str | None, Fault] = {}  # the latest of each node, the first that failed first
+        self.why = ""  # where and why the run failed, for the end of a sentence
+        self._failures: dict[str | None, Fault] = {}  # the latest of each node, first failed first
         self._missed = not from_start
-        self._late = False  # the next events come after a break: when they happened is not known
+        self._late = False  # the next events follow a break: the time when they happened is unknown
         self._clock = clock
         self._shown = shown
         if workflow is not None:
@@ -139,7 +139,7 @@ class Progress:
         return {node.id: node.name for node in self.nodes.values()}
 
     def meet(self, workflow: Workflow) -> None:
-        """Take the nodes' names and order from the workflow, and keep what is known of them."""
+        """Take the nodes' names and order from the workflow, and keep what is known about them."""
         heard, self.nodes, self.title = self.nodes, _nodes(workflow), workflow.name
         for node_id, node in heard.items():
             if node_id in self.nodes:
@@ -150,12 +150,12 @@ class Progress:
         return self._clock.monotonic() - self.began
 
     def took(self) -> float:
-        """Return the seconds that the run took: by its record where its start was not seen."""
+        """Return the run's duration in seconds: by its record if its start was not seen."""
         recorded = None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
         return self.elapsed() if recorded is None else recorded
 
     def stuck(self) -> str:
-        """Return which nodes are at work and which wait behind them, for whoever asks why nothing moves."""
+        """Return which nodes are running and which wait for them, to explain why nothing changes."""
         now = self._clock.monotonic()
         nodes = list(self.nodes.values())
         busy = [
@@ -167,12 +167,12 @@ class Progress:
         return "; ".join(filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""]))
 
     def failures(self) -> list[Fault]:
-        """Return what the events said of failed nodes, the first that failed first, and of the run as a whole."""
+        """Return what the events said about failed nodes, first failed first, and about the run as a whole."""
         marks = [Fault(fault.node, "", Rank.MARK) for fault in self._failures.values()]
         return [*marks, *self._failures.values()]
 
     def blame(self, fault: Fault) -> None:
-        """Note that the run failed at this node, for this reason, as far as either is known."""
+        """Record the node and the reason of the failure, as far as known."""
         text = self._shown(fault.text)
         node = self.nodes.get(fault.node or "")
         if node is not None:
@@ -183,7 +183,7 @@ class Progress:
         self.why = where + (f": {one_line(text, LONGEST_WHY)}" if text else "")
 
     def learn(self, told: "Progress") -> None:
-        """Take over how nodes ended from another reading of the same run's events."""
+        """Copy how nodes ended from another reading of the same run's events."""
         for heard in told.nodes.values():
             if heard.status == EXECUTED or heard.status not in ENDED:
                 continue
@@ -193,7 +193,7 @@ class Progress:
             node.error = node.error or (self._shown(heard.error) if heard.error and node.failed else None)
 
     def take(self, burst: Sequence[Update]) -> list[Step]:
-        """Take in updates that arrived together."""
+        """Apply updates that arrived together."""
         steps: list[Step] = [
             (update, () if type(update) is RunEvent and self._goes_on(update) else self.fold(update))
             for update in burst
@@ -202,7 +202,7 @@ class Progress:
         return steps
 
     def fold(self, update: Update) -> list[Change]:
-        """Take in one update and return the changes of status that it brought."""
+        """Apply one update and return the resulting changes of status."""
         if isinstance(update, RunEvent):
             self.heard_all = self.heard_all or (update.is_terminal and not self._missed)
         match update:
@@ -217,7 +217,10 @@ class Progress:
                 self.run, self.status = run, run.status
                 if run.progress is not None:
                     self.percent = max(float(run.progress), self.percent or 0.0)
-                return self._details(run.progress_details, told=False)
+                changed = self._details(run.progress_details, told=False)
+                if run.part is not None and isinstance(update, Finished):
+                    self.nodes = {node.id: node for node in self.nodes.values() if node.status != WAITING}
+                return changed
             case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
@@ -235,9 +238,9 @@ class Progress:
             self.breaks.append(Break(self._clock.monotonic(), kind, reason))
 
     def _goes_on(self, event: RunEvent) -> bool:
-        """Take in a piece of text of a node that is at work and was before: what `_content` does, in short.
+        """Apply a piece of text of a node that is already running: the fast path of `_content`.
 
-        Returns False where there is more to it than that, and nothing was taken in.
+        Returns False, without any change, if the event has more than that.
         """
         data = event.data
         if event.type != "content" or type(data) is not dict or self.status == "queued" or "workflow_status" in data:
@@ -256,7 +259,7 @@ class Progress:
         if not isinstance(node_id, str):
             return []
         if self.status == "queued":
-            self.status = "running"  # a node is at work
+            self.status = "running"  # a node is running
         node = self._node(node_id)
         text, status = data.get("content"), data.get("status")
         status = plain_status(status) if isinstance(status, str) else ""
@@ -270,7 +273,7 @@ class Progress:
         return self._set([node], status, told=True) if status else []
 
     def _fail(self, node: Node, data: Mapping[str, Any], reason: str) -> None:
-        """Note why a node failed: by what its event has to say, and not by what it said before."""
+        """Record why a node failed: from its last event, not from earlier ones."""
         if reason:
             self._failures[node.id] = Fault(node.id, reason)
         else:
@@ -279,7 +282,7 @@ class Progress:
         node.error = self._shown(told.text) if told and told.text else None
 
     def _note_failure(self, data: Mapping[str, Any], names: Mapping[str, str]) -> None:
-        """Note what an event says of a failure beside the fields that are documented."""
+        """Record what an event says about a failure outside the documented fields."""
         rest = {key: data[key] for key in data if key not in {"progress_details", "workflow_status", "content"}}
         if rest.keys() <= {"status"}:
             return
@@ -290,7 +293,7 @@ class Progress:
                 self._failures[fault.node] = fault
 
     def _details(self, details: Any, *, told: bool) -> list[Change]:
-        """Take in who is where in the work, `told` by an event or found in a record."""
+        """Apply the nodes' statuses, `told` by an event or found in a record."""
         if not isinstance(details, dict):
             return []
         self.details = details or self.details
@@ -329,13 +332,13 @@ class Progress:
                 node.began, node.unmeasured = now, not (measured and node.running)
             node.ended = None if node.running else now
             node.unmeasured = node.unmeasured or not measured
-            if before != EXECUTED or not node.done:  # else it is the same news in a better word
+            if before != EXECUTED or not node.done:  # otherwise it is the same change with a better name
                 changed.append(Change(node.name, status, node.duration(now), node.error if node.failed else None))
         return changed
 
 
 def listed_status(details: Mapping[str, Any], node_id: str) -> str:
-    """Return what the progress of the node says that it is, empty where it does not; its shape is not documented."""
+    """Return the status in a node's progress, empty if it has none; its shape is not documented."""
     listed = details.get("per_node_progress")
     progress = listed.get(node_id) if isinstance(listed, dict) else None
     status = progress.get("status") if isinstance(progress, dict) else progress
@@ -356,7 +359,7 @@ def _nodes(workflow: Workflow) -> dict[str, Node]:
 
 
 def _some(named: Sequence[str], separator: str) -> str:
-    """Return the first ones, and how many more there are."""
+    """Return the first ones, and the number of the others."""
     left = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
     return separator.join([*named[:MOST_NAMED], *left])
 

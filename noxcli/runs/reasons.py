@@ -1,4 +1,4 @@
-"""Why a run failed: what is asked for it, in which order, and for how long."""
+"""Why a run failed: which sources to read, in which order, and for how long."""
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -14,14 +14,14 @@ from noxcli.runs.progress import Progress
 from noxcli.timing import Backoff, Clock, Deadline
 
 EACH_WITHIN = 3.0  # seconds for one source
-EXPLAIN_WITHIN = 8.0  # seconds for all of them, and for several runs side by side
-FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay has told what it knows
+EXPLAIN_WITHIN = 8.0  # seconds for all of them, and for several runs at once
+FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay counts as complete
 
 T = TypeVar("T")
 
 
 class ReasonSource(EventSource, Protocol):
-    """What explaining needs of the API."""
+    """The part of the API that explaining needs."""
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
@@ -31,9 +31,9 @@ class ReasonSource(EventSource, Protocol):
 class Explainer:
     """Finds the node at which a run failed, and the reason.
 
-    The API has no field for it, so the sources are those that may have it: the events that were seen, a replay of the
-    stream, the record's `progress_details`, the run's data. Each is asked only where those before it left something
-    open, and for a short time; one that fails is passed over, since the verdict stands without it.
+    The API has no field for it, so the sources are those that may have it: the events so far, a replay of the stream,
+    the record's `progress_details`, the run's data. Each is read only if the sources before it left something open,
+    and for a short time; one that fails is skipped, since the verdict stands without it.
     """
 
     def __init__(self, source: ReasonSource, clock: Clock, shown: Callable[[str], str]) -> None:
@@ -42,12 +42,12 @@ class Explainer:
         self._clock = clock
         self._shown = shown
         self._workflows: dict[str, Workflow | None] = {}
-        self._reading = Lock()  # of workflows: runs of one are explained side by side
+        self._reading = Lock()  # of workflows: several runs of one are explained at once
 
     def explain(
         self, run: Run, deadline: Deadline, *, seen: Progress | None = None, workflow: Workflow | None = None
     ) -> Progress:
-        """Return what is known of a failed run's nodes, `why` among it; `seen` is what its events told so far."""
+        """Return what is known about a failed run's nodes, including `why`; `seen` is what its events showed so far."""
         limit = Deadline(self._clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.left(EXPLAIN_WITHIN))
         progress = seen or Progress(run, self._clock, from_start=False, shown=self._shown)
         progress.fold(Finished(run))
@@ -59,15 +59,15 @@ class Explainer:
         return progress
 
     def _find(self, progress: Progress, sources: Generator[list[Fault], None, None]) -> Fault:
-        """Ask one source after the other until node and reason are known; what was found first stays."""
-        # A node that goes by its id is none of the definition's, but perhaps a part of one that is.
+        """Read one source after the other until node and reason are known; the first finding counts."""
+        # A node known only by its id is not in the definition, but may be a part of one that is.
         names = {node_id: name for node_id, name in progress.names.items() if name != node_id} or progress.names
         node, text = None, ""
         for faults in sources:
             marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
             marked = next((mark for mark in marks if mark in names), next(iter(marks), None))
             failed = frozenset(marks if node is None else [node])
-            # What another node says is not why this one failed, unless it may be a part of it.
+            # Another node's text is not the reason of this one, unless it may be a part of it.
             fit = [fault for fault in faults if not failed or fault.node in failed or fault.node not in names]
             if found := worst_of(fit, failed):
                 text, node = text or found.text, node or (marked if found.node not in names else None) or found.node
@@ -100,7 +100,7 @@ class Explainer:
             return self._workflows[run.workflow_id]
 
     def _replayed(self, progress: Progress, seconds: float) -> list[Fault]:
-        """Read the run's events from the start, and note what they call each node."""
+        """Read the run's events from the start, and record their status of each node."""
         if seconds <= 0:
             return []
         told = Progress(progress.run, self._clock, from_start=False)
@@ -121,11 +121,11 @@ class Explainer:
         return told.failures()
 
     def _logged(self, progress: Progress, seconds: float) -> list[Fault]:
-        """Read the logs in the record, and what else of its progress tells of a failure."""
+        """Read the logs in the record, and other signs of a failure in its progress."""
         run = progress.run
         if not progress.details and seconds > 0:
             with suppress(NoxError):
-                # A run that was found by its id alone came without its progress.
+                # A run that was read by its id alone has no progress.
                 record = self._asked(lambda left: self._source.get_run(run.workflow_id, run.id, within=left), seconds)
                 if record.id == run.id:
                     progress.fold(Polled(replace(run, progress_details=record.progress_details)))
@@ -135,7 +135,7 @@ class Explainer:
         return find_faults(logs, names, logs=True, skip=skip) + find_faults(rest, names, skip=skip)
 
     def _in_data(self, progress: Progress, seconds: float) -> list[Fault]:
-        """Search the run's data, which have no documented shape; data of another run, as from a cache, are skipped."""
+        """Search the run's data, which has no documented shape; skip data of another run, for example from a cache."""
         run = progress.run
         with suppress(NoxError):
             data = self._asked(lambda left: self._source.run_data(run.id, within=left), seconds)
@@ -144,7 +144,7 @@ class Explainer:
         return []
 
     def _asked(self, ask: Callable[[float], T], seconds: float) -> T:
-        """Return the answer; a server that only asks us to slow down is asked again in that time.
+        """Return the answer; retry within the time if the server only asks us to slow down.
 
         Raises what `ask` raises.
         """

@@ -1,4 +1,4 @@
-"""The run's record as the follower knows it: the only thing that a verdict is read from."""
+"""The run's record as the follower knows it: the only source of a verdict."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -9,13 +9,13 @@ from noxcli.models import FINAL_STATUSES, Paused, Polled, Run, RunEvent, Update
 from noxcli.runs.limits import Limits
 from noxcli.timing import Deadline
 
-JUST_STARTED = 10.0  # seconds for which a new run may not be readable yet
-LAST_READ = 0.7  # seconds past a limit of time; 1 s is what may be taken
-SECOND_LOOK = 0.5  # seconds after an answer that would end it all: once may be a slip
+JUST_STARTED = 10.0  # seconds during which a new run may not be readable yet
+LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
+SECOND_LOOK = 0.5  # seconds after an answer that would end the command: one such answer may be a mistake
 
 
 class RecordSource(Protocol):
-    """What reading needs of the API."""
+    """The part of the API that reading needs."""
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
 
@@ -28,16 +28,16 @@ class Record:
     ) -> None:
         """`ends` says whether a record leaves anything to wait for."""
         self.run = run
-        # What the start was answered with is no verdict, and no news either.
+        # The answer to the start is neither a verdict nor an update.
         self.now = replace(run, status="unknown") if just_started and (run.settled or run.paused) else run
-        self.retry_after: float | None = None  # seconds, where the last read was told to come back later
+        self.retry_after: float | None = None  # seconds, if the last answer asked to retry later
         self.was_read = not just_started
         self._source = source
         self._limits = limits
         self._ends = ends
         self._young = Deadline(limits.clock, JUST_STARTED if just_started else 0.0)
-        self._denied = False  # the last read was answered with 403 or 404
-        self._at_work = False  # an event came of a node
+        self._denied = False  # the last answer was 403 or 404
+        self._at_work = False  # an event of a node has arrived
         self._pause_told = False
 
     @property
@@ -46,13 +46,13 @@ class Record:
         return self.was_read and self.now.status == self.run.status
 
     def over(self) -> bool:
-        """True where there is nothing to wait for any more: a record that was read says so."""
+        """True if there is nothing more to wait for, according to a record that was read."""
         return self.was_read and self._ends(self.run)
 
     def read(self) -> Generator[Sequence[Update], None, None]:
-        """Read the run and yield what changed; a read that fails is forgiven, as long as contact is not lost.
+        """Read the run and yield what changed; a failed read is ignored as long as contact is not lost.
 
-        Raises LostContact where it is; Unauthorized and NotFound as the server says, all but 401 twice in a row.
+        Raises LostContact if it is; Unauthorized and NotFound as the server says, all but 401 twice in a row.
         """
         self._limits.check(self.now)
         try:
@@ -75,7 +75,7 @@ class Record:
             yield from self._take_in(latest)
 
     def look_once_more(self) -> Generator[Sequence[Update], None, None]:
-        """Read the run although the time is up; what fails now changes nothing."""
+        """Read the run although the time is up; an error now changes nothing."""
         try:
             latest = self._get(LAST_READ)
         except NoxError:
@@ -83,7 +83,7 @@ class Record:
         yield from self._take_in(latest)
 
     def hear(self, event: RunEvent) -> None:
-        """Take from an event what the run does now; that it has ended is the record's to say."""
+        """Take the run's current status from an event; only the record says that it has ended."""
         data = event.data if isinstance(event.data, dict) else {}
         status, progress, details = data.get("status"), data.get("progress"), data.get("progress_details")
         if event.type != "state":
@@ -109,7 +109,7 @@ class Record:
         self._limits.heard()
         self.was_read, self._denied, self.retry_after = True, False, None
         before, self.run = self.run, latest
-        # A record may lag behind: nodes that are at work are not queued.
+        # A record may be out of date: running nodes are not queued.
         self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
         if _place(latest) != _place(before):
             self._limits.moved()

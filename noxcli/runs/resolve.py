@@ -1,4 +1,4 @@
-"""What people write becomes what the API takes: a workflow by name, a run by its id alone."""
+"""The resolution of what users write: a workflow by name, a run by its id alone."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -10,13 +10,13 @@ from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.nearest import nearest, nearest_in_any_case
 from noxcli.retry import Patience
 
-# What a server may say to `GET /v1/runs/{id}` where it does not serve that, or does not let the key.
+# What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
 RECENT_RUNS = 200
 
 
 class Directory(Protocol):
-    """What resolving needs of the API."""
+    """The part of the API that resolving needs."""
 
     def list_workflows(self) -> Iterable[Workflow]: ...
     def find_run(self, run_id: str) -> Run: ...
@@ -31,10 +31,10 @@ def resolve_workflow(
     aliases: Mapping[str, str],
     learn: Callable[[list[Workflow]], None] = lambda _: None,
 ) -> Workflow:
-    """Return the workflow by id, alias or exact name, in that order; an alias stands for an id or a name.
+    """Return the workflow by id, alias or exact name, in that order; an alias refers to an id or a name.
 
-    An id is taken as it is, without a request, and then nothing else is known of it. `learn` is given the list where
-    one was read.
+    An id needs no request, and then nothing else is known about it. `learn` gets the list if one was
+    read.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
     if not is_uuid(text):
@@ -49,14 +49,17 @@ def resolve_workflow(
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
         near = nearest_in_any_case(text, [*aliases, *(workflow.name for workflow in workflows)])
-        raise NotFound(f"no workflow has the id or name {text!r}", f"did you mean {near!r}?" if near else None)
+        raise NotFound(
+            f"no workflow has the id or name {text!r}",
+            f"did you mean {near!r}?" if near else "list them with: noxcli workflows",
+        )
     return matches[0]
 
 
 def resolve_version(versions: Sequence[Version], text: str) -> Version:
     """Return the version by its id, in capitals or not, or by its exact name.
 
-    Raises UsageProblem for a name that several versions have, NotFound where none has it.
+    Raises UsageProblem for a name that several versions have, NotFound if none has it.
     """
     matches = [version for version in versions if version.id.lower() == text.lower()]
     matches = matches or [version for version in versions if version.name == text]
@@ -71,9 +74,9 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
 
 
 def read_runs(texts: Sequence[str], sources: Sources) -> list[str]:
-    """Return the runs that are named, `-` replaced by the lines of stdin, each once; none where stdin is empty.
+    """Return the named runs, with `-` replaced by the lines of stdin, each once; none if stdin is empty.
 
-    Raises UsageProblem for what can be none of the forms.
+    Raises UsageProblem for any other form.
     """
     named: list[str] = []
     for text in texts:
@@ -87,9 +90,9 @@ def read_runs(texts: Sequence[str], sources: Sources) -> list[str]:
 
 
 def require_run(text: str, place: str = "") -> str:
-    """Return a run's name as it stands on a command line or at a `place`.
+    """Return a run's name on a command line or at a `place`.
 
-    Raises UsageProblem for what the API takes for no id.
+    Raises UsageProblem for anything but an id in the API's form.
     """
     if text != "@last" and "/" not in text and not is_uuid(text):
         near = text.startswith("@") and nearest(text, ["@last"])
@@ -101,9 +104,9 @@ def require_run(text: str, place: str = "") -> str:
 
 
 def one_run(text: str, sources: Sources) -> str:
-    """Return the one run that is named, which may stand on stdin.
+    """Return the one named run, which may be on stdin.
 
-    Raises UsageProblem where there is none, or there are several.
+    Raises UsageProblem if there is none, or there are several.
     """
     named = read_runs([text], sources)
     if not named:
@@ -116,10 +119,10 @@ def one_run(text: str, sources: Sources) -> str:
 def resolve_run(
     api: Directory, text: str, patience: Patience, noted: Callable[[str], tuple[str, str] | None] = lambda _: None
 ) -> Run:
-    """Return the run, as its record has it now. One whose workflow is known comes with its output.
+    """Return the run's current record. If its workflow is known, it includes the output.
 
-    `noted` gives workflow and run id of what was started from here, by `@last` or by the run's id. Raises UsageProblem
-    for a text that can be none of the forms, NotFound where nothing was started yet.
+    `noted` returns workflow and run id of a run that was started here, by `@last` or by the run's id. Raises
+    UsageProblem for any other form, NotFound if nothing was started yet.
     """
     if known := noted(text):
         text = "/".join(known)
@@ -134,7 +137,7 @@ def resolve_run(
 
 
 def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
-    """Return the run by its id alone; where the server does not serve that, its list says whose run it is."""
+    """Return the run by its id alone; if the server does not support that, find its workflow in the list."""
 
     def look() -> Run:
         try:
@@ -159,14 +162,14 @@ def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
     if found is not None:
         return patience.keep_trying(lambda: api.get_run(found.workflow_id, run_id))
     if isinstance(failure, Unavailable):
-        return patience.keep_trying(look)  # it may have been a slip of somebody in between
+        return patience.keep_trying(look)  # it may have been a mistake of a proxy
     raise failure
 
 
 def resolve_node(text: str, names: Mapping[str, str]) -> str:
     """Return the id of the node with that name or id; `names` are the nodes' by id.
 
-    One that they lack may be part of another workflow. Raises UsageProblem for a name that none has, or several have.
+    An unknown id may be part of another workflow. Raises UsageProblem for a name that no node has, or several have.
     """
     found = [node_id for node_id, name in names.items() if text in {node_id, name}]
     if len(found) > 1:

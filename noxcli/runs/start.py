@@ -17,29 +17,29 @@ from noxcli.timing import Clock, Deadline
 if TYPE_CHECKING:
     from noxcli.runs.doubt import Doubt, Finding, KnownStarts
 
-# A gateway answers with these when it could not reach the server, or lost it. With others (500, 504), or with no answer
-# at all, the server may be at work on the request still, and the run may come into the list much later.
+# A gateway answers with these when it could not reach the server, or lost it. With others (500, 504), or without
+# any answer, the server may still be processing the request, and the run may appear in the list much later.
 LOST_BY_GATEWAY = frozenset({502, 503})
 MOST_CANDIDATES = 200
-# Seconds for the look at the run list: at most, and where the command's own time is up.
+# Seconds to check the run list: at most, and if the command's own time is up.
 LONGEST_LOOK, LAST_LOOK = 10.0, 0.5
-MOST_LOOKS = 3  # where the list itself is out of reach
+MOST_LOOKS = 3  # if the list itself is unreachable
 
 
 class ServerTime(Protocol):
-    """What telling the time needs of the API."""
+    """The part of the API that the time needs."""
 
     def server_now(self) -> datetime | None: ...
 
 
 class RunStarter(ServerTime, Protocol):
-    """What starting needs of the API."""
+    """The part of the API that starting needs."""
 
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
 
 
 class Moment:
-    """The present moment, by the server's clock; where that is not known yet, a later answer tells it."""
+    """The present moment, by the server's clock; if that is not known yet, a later answer tells it."""
 
     def __init__(self, api: ServerTime, clock: Clock) -> None:
         self.by_us = clock.now()
@@ -47,7 +47,7 @@ class Moment:
         self._at, self._known = clock.monotonic(), api.server_now()
 
     def by_server(self) -> datetime | None:
-        """Return the time, None where no answer has told it."""
+        """Return the time, None if no answer had it."""
         if self._known is None and (now := self._api.server_now()) is not None:
             self._known = now - timedelta(seconds=self._clock.monotonic() - self._at)
         return self._known
@@ -55,7 +55,7 @@ class Moment:
 
 @fixed
 class Wanted:
-    """What is to be started. `recall` returns what is known of earlier runs of this workflow."""
+    """What to start. `recall` returns what is known about earlier runs of this workflow."""
 
     workflow_id: str
     input: Likeness
@@ -64,11 +64,11 @@ class Wanted:
 
 
 class _Attempt:
-    """One start, whose request may have been taken, and what the run list tells of that."""
+    """One start whose request may have been accepted, and what the run list says about it."""
 
     def __init__(self, api: RunStarter, wanted: Wanted, clock: Clock, deadline: Deadline) -> None:
         self.found: Sequence[Run] = ()  # runs that may be ours
-        self.listed = False  # the run list was read far enough to tell
+        self.listed = False  # the run list was read far enough to decide
         self._api = api
         self._wanted = wanted
         self._clock = clock
@@ -78,7 +78,7 @@ class _Attempt:
         self._cleared: Unavailable | None = None
 
     def may_send_again(self, error: Unavailable) -> bool:
-        """True where nothing was started: the answer says so, or the run list proves it."""
+        """True if nothing was started: the answer says so, or the run list proves it."""
         if surely_nothing_started(error):
             return True
         self._doubt = error
@@ -89,20 +89,20 @@ class _Attempt:
         return self._doubt is None
 
     def left_in_doubt(self, error: BaseException | None) -> bool:
-        """True where a run may exist after this error."""
+        """True if a run may exist after this error."""
         if self._doubt is not None:
             return True
         return isinstance(error, Unavailable) and not surely_nothing_started(error) and error is not self._cleared
 
     def look(self, within: float) -> "Finding | None":
-        """Look through the run list for so many seconds at most; None where it could not be read."""
+        """Search the run list for at most that many seconds; None if it could not be read."""
         from noxcli.runs.doubt import Search  # loaded with the first doubt
 
         searches: list[Search] = []
 
         def read() -> None:
             listed = iter(self._api.list_runs(self._wanted.workflow_id))
-            first = list(islice(listed, 1))  # whose answer tells the server's time
+            first = list(islice(listed, 1))  # whose answer has the server's time
             searches.append(Search([self._as_doubt()], self._wanted.comparison, self._wanted.recall))
             searches[0].read(chain(first, listed))
 
@@ -152,11 +152,11 @@ def start_run(
     clock: Clock,
     deadline: Deadline,
 ) -> Run:
-    """Start the run with `send`, which is called again only where nothing was started.
+    """Start the run with `send`, which is called again only if nothing was started.
 
-    Raises StartUnknown, or Interruption for a signal that could not wait, with the runs that may be ours, where the
-    request was sent and a run may exist. Raises Unavailable when the server could not be reached at all, or declined
-    for too long; Refused, Unauthorized and NotFound as answered.
+    If the request was sent and a run may exist, raises StartUnknown, or Interruption for a signal that could not
+    wait, with the runs that may be ours. Raises Unavailable if the server was unreachable or declined for too long;
+    Refused, Unauthorized and NotFound as answered.
     """
     attempt = _Attempt(api, wanted, clock, deadline)
     try:
@@ -194,15 +194,15 @@ def _look_first(wanted: Wanted, attempt: _Attempt) -> str:
 
 
 def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return the runs as `error.candidates` has them."""
+    """Return the runs in the form of `error.candidates`."""
     return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found]
 
 
 def surely_nothing_started(error: Unavailable) -> bool:
-    """True where the server can't have seen the whole request, or said that it did not take it."""
+    """True if the server can't have seen the whole request, or said that it did not accept it."""
     return not error.sent or error.declined
 
 
 def lost_by_gateway(error: Unavailable) -> bool:
-    """True where nobody is at work on the request any more, taken or not: then the run list can settle the doubt."""
+    """True if the request is no longer being processed, accepted or not: then the run list can resolve the doubt."""
     return error.http_status in LOST_BY_GATEWAY

@@ -1,4 +1,4 @@
-"""Stopping a run, and making sure: the stop call is a wish, the record is the answer."""
+"""The stop of a run, confirmed by its record, since the stop call is only a request."""
 
 from typing import Protocol
 
@@ -11,24 +11,24 @@ LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
 
 
 def not_stopped(run: Run) -> NotFinished:
-    """Return the error for a run that was asked to stop, and goes on all the same."""
+    """Return the error for a run that continues in spite of a stop request."""
     return NotFinished(
         f"run {run.id} was asked to stop, but is still {run.status}", f"try again with: noxcli stop {run.id}"
     )
 
 
 class Stopper(Protocol):
-    """What stopping needs of the API."""
+    """The part of the API that stopping needs."""
 
     def stop_run(self, run_id: str, *, within: float | None = None) -> Run: ...
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
 
 
 def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
-    """Ask for the stop and return the record as it is when it has settled, or when the time is up.
+    """Request the stop, and return the record once the run has ended, or when the time is up.
 
-    Safe to repeat, also for a run that has ended by itself. Raises what the server refuses it with; trouble on the
-    way is tried again as long as there is time, and raises Unavailable where nothing ever answered.
+    Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
+    retried as long as there is time, and raise Unavailable if nothing ever answered.
     """
     asked = answered = denied = False
     trouble: NoxError | None = None
@@ -38,7 +38,7 @@ def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
                 api.stop_run(run.id, within=deadline.left(5.0))
                 asked = answered = True
         except (Refused, NotFound):
-            asked = answered = True  # a run that has ended may refuse; the record tells
+            asked = answered = True  # an ended run may reject the request; the record decides
         except Unavailable as error:
             trouble = error
         try:
@@ -49,7 +49,7 @@ def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
         except NotFound:
             if denied:
                 raise
-            denied = True  # once may be a slip
+            denied = True  # one such answer may be a mistake
         if run.settled:
             return run
         if deadline.left() <= LOOKS_APART:

@@ -163,7 +163,7 @@ def _many_nodes() -> Scenario:
     script: list[Step] = []
     for layer in layers:
         script += alongside(*(node_runs(name, seconds=0.1 * place) for place, name in enumerate(layer, 1)))
-    pairs = pairwise(layers)
+    pairs = pairwise([*layers, ["Answer"]])
     return Scenario(
         "many-nodes",
         "Sixty nodes, six at a time (about 6 s).",

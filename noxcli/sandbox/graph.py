@@ -1,10 +1,12 @@
 """The nodes of a scenario with ids and edges, including those that only its script or output mentions."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
+from noxcli.sandbox.errors import Invalid
 from noxcli.sandbox.scenario import NAMESPACE, Node, Scenario, output_node
 from noxcli.sandbox.steps import Emit
 
@@ -29,6 +31,31 @@ class Graph:
     def output(self, name: str) -> Node:
         """The output node of that name, even where a step has the same name."""
         return self._outputs_by_name.get(name) or output_node(name)
+
+    def part_of(self, body: Mapping[str, Any]) -> frozenset[str]:
+        """The ids of the nodes that a start asks for. Noxus docs: `node_ids` with all that they depend on, or one node.
+
+        That an unknown node, or both fields at once, is a 422 is a guess.
+        """
+        known = {node.id for node in self.nodes}
+        asked = {name: body[name] for name in ("node_ids", "single_node_id") if body.get(name) is not None}
+        if len(asked) > 1:
+            raise Invalid(["body", "single_node_id"], "Give node_ids or single_node_id", "value_error")
+        for field, value in asked.items():
+            wanted = value if field == "node_ids" else [value]
+            if strange := set(wanted) - known:
+                raise Invalid(["body", field], f"Unknown node: {min(strange)}", "value_error")
+            return self._with_sources(wanted) if field == "node_ids" else frozenset(wanted)
+        return frozenset(known)
+
+    def _with_sources(self, wanted: Sequence[str]) -> frozenset[str]:
+        part, left = set(wanted), list(wanted)
+        while left:
+            target = left.pop()
+            sources = {source.id for source, each in self.edges if each.id == target} - part
+            part |= sources
+            left += sources
+        return frozenset(part)
 
     def _edges(self, scenario: Scenario) -> list[tuple[Node, Node]]:
         if scenario.edges is not None:

@@ -19,12 +19,15 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:
-    """The inputs by label, whichever of the three key forms was used, completed with the workflow's own values."""
+def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: frozenset[str]) -> dict[str, Any]:
+    """The inputs by label, whichever of the three key forms was used, completed with the workflow's own values.
+
+    What the nodes outside of `part` take is not missing. A key may name an input of a node in it, `node id::name`.
+    """
     values: dict[str, Any] = {}
     for key, value in given.items():
         node = _meant(key, graph, switches)
-        if node is None and switches.unknown_input == "422":
+        if node is None and key.partition("::")[0] not in part and switches.unknown_input == "422":
             raise Invalid(["body", "input", key], f"Unknown input: {key}", "extra_forbidden")
         if node is not None and switches.wrong_type == "422" and not _fits(value, node):
             expected = node.config.get("type")
@@ -35,7 +38,7 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[st
             continue
         if "value" in node.config:
             values[node.label] = node.config["value"]
-        elif switches.missing_input == "422":
+        elif node.id in part and switches.missing_input == "422":
             raise Invalid(["body", "input", node.label], f"Missing required input: {node.label}", "missing")
     return values
 

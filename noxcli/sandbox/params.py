@@ -17,7 +17,7 @@ _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
 
 def flag(request: Request, name: str) -> bool:
-    """A boolean of the query, false where it is missing."""
+    """A boolean of the query, false if it is missing."""
     text = request.query_params.get(name, "false").lower()
     if text not in _TRUE + _FALSE:
         raise Invalid(["query", name], "Input should be a valid boolean, unable to interpret input", "bool_parsing")
@@ -91,4 +91,6 @@ async def run_body(request: Request) -> dict[str, Any]:
     ids = value.get("node_ids")
     if ids is not None and not (isinstance(ids, list) and all(isinstance(each, str) for each in ids)):
         raise Invalid(["body", "node_ids"], "Input should be a valid list", "list_type")
+    if not isinstance(value.get("single_node_id"), str | None):
+        raise Invalid(["body", "single_node_id"], "Input should be a valid string", "string_type")
     return value

@@ -1,11 +1,12 @@
 """The progress of a run, node by node: the source of `progress_details` and the percentage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from noxcli.sandbox import wording
-from noxcli.sandbox.graph import Graph
+from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.switches import Switches
 
 DONE = ("completed", "failed", "skipped")
@@ -22,9 +23,10 @@ class Turn:
 class Progress:
     """The status of every node of one run."""
 
-    def __init__(self, graph: Graph) -> None:
-        self._order = [node.id for node in graph.nodes]
-        self._names = {node.id: node.name for node in graph.nodes}
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        """`nodes` are those that are to run, in order."""
+        self._order = [node.id for node in nodes]
+        self._names = {node.id: node.name for node in nodes}
         self.statuses: dict[str, str] = {}
         self.turns: dict[str, list[Turn]] = {}
         self.logs: dict[str, list[dict[str, Any]]] = {}

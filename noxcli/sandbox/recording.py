@@ -13,7 +13,7 @@ _BODY_KEPT = 64 * 1024
 
 @dataclass(slots=True)
 class Received:
-    """A request that reached the sandbox; `status` stays None where no answer went out."""
+    """A request that reached the sandbox; `status` stays None if no answer went out."""
 
     method: str
     path: str

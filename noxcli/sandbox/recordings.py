@@ -43,7 +43,7 @@ def is_recording(path: Path | str) -> bool:
 
 
 def only_recording(replays: Sequence[Path], *others: object) -> Path | None:
-    """The recording among the files to replay, which can't be served beside anything else; None where there is none."""
+    """The recording among the files to replay, which can't be served beside anything else; None if there is none."""
     found = next((path for path in replays if is_recording(path)), None)
     if found is not None and (len(replays) > 1 or any(others)):
         raise ValueError(f"{found}: a recording is served alone; remove the other workflows and switches")
@@ -139,7 +139,7 @@ class Played:
         writer.close()
 
     async def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; true where the connection can be used again."""
+        """Answer one request; true if the connection can be used again."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         line, *rest = head.split("\r\n")
         method, target, _ = line.split(" ", 2)

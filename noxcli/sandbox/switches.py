@@ -143,7 +143,7 @@ class Switches:
     preview_characters: int = 16_000
     """How many characters of it are left, at most `preview_limit`."""
     nested_previews: bool = True
-    """Whether texts inside of lists and objects are cut as well."""
+    """Whether texts inside lists and objects are cut as well."""
 
     # Synchronous runs, stopping and callbacks
     sync_limit_seconds: float = 120.0

@@ -109,7 +109,8 @@ class Workspace:
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check a run's body, create the run and set its player going."""
-        values = resolved(body["input"], workflow.graph, workflow.switches)
+        part = workflow.graph.part_of(body)
+        values = resolved(body["input"], workflow.graph, workflow.switches, part)
         callbacks.checked(body.get("callback_url"))
         version = body.get("workflow_version_id")
         if version is not None:
@@ -118,7 +119,7 @@ class Workspace:
             if version not in [record["id"] for record in known]:
                 raise ApiError(404, "Workflow version not found")
         self._make_room()
-        run = Run(workflow, body, values)
+        run = Run(workflow, body, values, part)
         self.runs[run.id] = run
         self._sizes[run.id] = len(encoded(body["input"]))
         self._input += self._sizes[run.id]

@@ -1,4 +1,4 @@
-"""The history of this user's runs, and how far each was read: ids, host, times and a position, never a value.
+"""The history of this user's runs, and how far each was read: ids, host, times, position, keys of secrets; no value.
 
 A run has two small files in the state directory. The first has what is known from its start, and is written once. The
 second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a whole one.
@@ -9,7 +9,7 @@ warning. Only @last refuses what a newer noxcli has written.
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -35,11 +35,12 @@ PRUNE_RUNS_AT = 600
 
 @fixed
 class Entry:
-    """A run at its start."""
+    """A run at its start. `secret_inputs` are the keys of its secrets, None where that is not known."""
 
     run_id: str
     workflow_id: str
     host: str
+    secret_inputs: frozenset[str] | None = None
 
 
 @fixed
@@ -82,8 +83,9 @@ class History:
         input: Mapping[str, Any],
         input_digest: str | None = None,
         sent_at: datetime | None = None,
+        secret_inputs: Collection[str] | None = None,
     ) -> None:
-        """Note a run that was just started; `sent_at` is the server's time then."""
+        """Note a run that was just started; `sent_at` is the server's time then, `secret_inputs` are keys."""
         from hashlib import sha256  # loads OpenSSL, which only commands that start a run need
 
         entry = {
@@ -95,6 +97,7 @@ class History:
             "input_sha256": sha256(json.dumps(input, sort_keys=True).encode()).hexdigest(),
             "input_digest": input_digest,
             "sent_at": sent_at.isoformat() if sent_at is not None else None,
+            "secret_inputs": sorted(secret_inputs) if secret_inputs is not None else None,
         }
         if not PLAIN_ID.fullmatch(self._mask(run.id)):
             return
@@ -118,7 +121,7 @@ class History:
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.
 
-        Raises UsageProblem where a newer noxcli has noted it: the run before it is not the last.
+        Raises UsageProblem if a newer noxcli has noted it: the run before it is not the last.
         """
         with suppress(OSError), self._opened() as place:
             entries = (_entry_in(place, name, host) for name in _newest_first(place))
@@ -204,7 +207,15 @@ class CursorKeeper:
 
 def _entry_in(place: Place, name: str, host: str) -> Entry | None:
     noted = _noted(place, name, host)
-    return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host) if noted else None
+    if not noted:
+        return None
+    secret = noted.get("secret_inputs")
+    return Entry(
+        str(noted["run_id"]),
+        str(noted["workflow_id"]),
+        host,
+        frozenset(map(str, secret)) if isinstance(secret, list) else None,
+    )
 
 
 def _noted(place: Place, name: str, host: str) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ LARGEST_MEMORY = 1024 * 1024  # bytes of a file that is read
 
 @fixed
 class Memory:
-    """What an earlier call with the key left: the run's id, or None where only its intent is known."""
+    """What an earlier call with the key left: the run's id, or None if only its intent is known."""
 
     run_id: str | None
     fingerprint: str  # of its inputs
@@ -43,7 +43,7 @@ class OnceFile:
     """The file of one key, open and, once `take` has returned true, locked until the block ends."""
 
     def __init__(self, directory: Path, address: tuple[str, str, str]) -> None:
-        """Open the file for host, workflow and key. Raises ConfigProblem where it can't be opened."""
+        """Open the file for host, workflow and key. Raises ConfigProblem if it can't be opened."""
         digest = new_digest()
         digest.update(json.dumps(address).encode())
         name = f"{digest.hexdigest()[:32]}.jsonl"
@@ -65,7 +65,7 @@ class OnceFile:
         os.close(self._file)
 
     def take(self) -> bool:
-        """Return whether this process has the lock now. Raises ConfigProblem where there are no locks."""
+        """Return whether this process has the lock now. Raises ConfigProblem if there are no locks."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

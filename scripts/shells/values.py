@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from noxcli.app import VERBS
-from noxcli.models import KNOWN_STATUSES
+from noxcli.models import KNOWN_STATUSES, PAUSED_WORD
 from noxcli.schemas import schema_names
 
 
@@ -39,7 +39,7 @@ KINDS = {
     "KEY": Kind.OUTPUT,
 }
 WORDS = {
-    "STATUS": tuple(sorted(KNOWN_STATUSES)),
+    "STATUS": tuple(sorted({*KNOWN_STATUSES, PAUSED_WORD})),
     "TOPIC": (*VERBS, "exit-codes"),
     "SCHEMA": tuple(schema_names()),
 }

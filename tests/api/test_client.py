@@ -30,6 +30,7 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
 )
+from noxcli.models import RunPart
 from tests.rawserver import (
     RawServer,
     Turn,
@@ -110,10 +111,14 @@ def test_a_start_carries_the_input_and_only_the_options_that_were_given() -> Non
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
         api.create_run("w", values)
         api.create_run("w", {}, version_id="v", callback_url="https://c")
-    first, second = server.requests
+        api.create_run("w", {}, part=RunPart(("a", "b")))
+        api.create_run("w", {}, part=RunPart(single_node_id="a"))
+    first, second, third, fourth = server.requests
     assert json.loads(first.body) == {"input": values}
     assert first.headers["content-type"] == "application/json"
     assert json.loads(second.body) == {"input": {}, "workflow_version_id": "v", "callback_url": "https://c"}
+    assert json.loads(third.body) == {"input": {}, "node_ids": ["a", "b"]}
+    assert json.loads(fourth.body) == {"input": {}, "single_node_id": "a"}
 
 
 def test_an_upload_is_one_part_named_file() -> None:

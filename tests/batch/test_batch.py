@@ -3,13 +3,14 @@
 import io
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer, Drop, LostAnswer
+from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, State, Step
@@ -181,6 +182,42 @@ def test_all_mistakes_are_told_before_anything_starts(
     assert not Path("rows.jsonl.batch").exists()
     unchecked = noxcli("batch", workflow, rows, "--no-check")
     assert codes(unchecked)[5] == 2, "only what can't be sent at all is refused"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        (
+            "r.jsonl",
+            '{"$id": "a", "Q": "1"}\n\n{"Q": "2"}\n{"$id": "a", "Q": "3"}\n',
+            ("row 3 (line 4)", "row 1 (line 1)"),
+        ),
+        ("r.jsonl", '{"$id": 7, "Q": "1"}\n{"$id": "7", "Q": "2"}\n', ("row 2 (line 2)", "row 1 (line 1)")),
+        ("r.csv", "$id,Q\nb,1\na,2\nb,3\n", ("row 3 (line 4)", "row 1 (line 2)")),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--no-check"], ["--dry-run"], ["--shard", "1/2"], ["--shard", "2/2"]])
+def test_an_id_belongs_to_one_row(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, name: str, content: str, places: tuple[str, str], more: list[str]
+) -> None:
+    workflow = echoes()
+    Path(name).write_text(content)
+    result = noxcli("batch", workflow, name, *more)
+    assert (result.code, result.text, sandbox.runs(workflow)) == (2, "", [])
+    said = f"{places[0]} has the $id of {places[1]}; nothing was started; give each row an $id of its own\n"
+    assert result.err == f"noxcli: {said}"
+    assert not Path(f"{name}.batch").exists()
+
+
+def test_rows_that_are_finished_may_share_an_id(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    workflow = echoes()
+    noxcli("batch", workflow, write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}))
+    twice = write({"$id": "a", "Q": "1"}, {"$id": "a", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
+    result = noxcli("batch", workflow, twice, "--resume", "--changed-input")
+    assert (result.code, "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in result.err) == (
+        2,
+        True,
+    )
 
 
 def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
@@ -369,6 +406,21 @@ def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echo
     assert (result.code, codes(result)) == (124, {1: 0, 2: 124, 3: 124})
     assert [run.status for run in sandbox.runs(workflow)] == ["completed", "running", "running"]
     assert "--resume" in result.err
+
+
+@pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)])
+def test_at_the_time_limit_a_run_that_has_ended_unseen_has_its_verdict(
+    noxcli: Noxcli, plays: Any, write: Write, end: str, code: int
+) -> None:
+    """The server wants no look before the limit is over, and gives no stream that would tell."""
+    told_off = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "60"})
+    script = [Sleep(300), State(end)] if end not in {"completed", "running"} else [Sleep(60_000 * (end == "running"))]
+    workflow = plays(nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]})
+    noxcli.clock, began = Clock(), time.monotonic()
+    result = noxcli("batch", workflow, write("a"), "--timeout", "2s")
+    assert (result.code, codes(result)) == (code, {1: code})
+    assert result.lines[0]["result"]["run"]["status"] == end
+    assert time.monotonic() - began < 2 + 1 + 2  # a second, and what a busy machine takes
 
 
 @pytest.mark.parametrize("trouble", [LostAnswer(), Answer(504, "<html>gateway</html>")])

@@ -250,6 +250,33 @@ def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, p
     environ = {**noxcli.environ, "COLUMNS": "80", "LANG": "C.UTF-8"}
     run_argv(["runs"], Context(Terminal(screen, io.TextIOWrapper(io.BytesIO(), "utf-8"), environ=environ)))
     row = screen.getvalue().decode().splitlines()[1]
-    assert "\x1b[35m‖ awaiting_h…\x1b[0m" in row
+    assert "\x1b[35m‖ paused\x1b[0m" in row
     assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80
     assert row.startswith(paused), "an id can be copied whole"
+    assert [line.split("\t")[:2] for line in noxcli("runs", "--status", "paused").text.splitlines()] == [
+        [paused, "awaiting_human_feedback"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (100, ["ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"]),
+        (80, ["ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"]),
+        (77, ["ID", "STATUS", "WORKFLOW", "CREATED"]),
+        (60, ["ID", "STATUS", "WORKFLOW"]),
+        (50, ["ID", "STATUS"]),
+        (40, ["ID", "STATUS"]),
+    ],
+)
+def test_columns_give_way_in_their_order_and_a_status_never(
+    noxcli: Noxcli, plays: Any, columns: int, shown: list[str]
+) -> None:
+    noxcli("run", plays(status="completed", output={"A": "x"}))
+    screen = Screen()
+    environ = {**noxcli.environ, "COLUMNS": str(columns), "LANG": "C.UTF-8", "NO_COLOR": "1"}
+    run_argv(["runs"], Context(Terminal(screen, io.TextIOWrapper(io.BytesIO(), "utf-8"), environ=environ)))
+    header, row = screen.getvalue().decode().splitlines()
+    assert header.split() == shown
+    assert "✓ completed" in row
+    assert all(len(line) <= max(columns, 50) for line in (header, row))

@@ -1,5 +1,6 @@
 """`noxcli wait`: verdicts without a picture."""
 
+from pathlib import Path
 from typing import Any
 
 import pyte
@@ -139,7 +140,7 @@ def test_each_of_several_runs_is_told_of_once(noxcli: Noxcli, plays: Any) -> Non
     noxcli("wait", runs[-1])
     result = noxcli("wait", *runs, "--timeout", "2s")
     assert result.code == 124
-    assert [result.err.count(f"run {run} ") for run in runs] == [1] * 4, result.err
+    assert [sum(run in line for line in result.err.splitlines()) for run in runs] == [1] * 4, result.err
     assert {line.split("\t")[0] for line in result.text.splitlines()} == set(runs)
     assert "no answer within" not in result.err
 
@@ -190,3 +191,13 @@ def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(
     pyte.ByteStream(screen).feed(bytes(seen.raw))
     lines = [line.split() for line in screen.display if line.strip()]
     assert sorted(lines) == sorted([run, "completed"] for run in runs)
+
+
+def test_the_line_of_progress_names_nodes_however_the_run_is_named(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    env = {**environment(sandbox.url), "NOXCLI_STATE_DIR": str(tmp_path)}
+    workflow = plays(script=node_runs("Write", seconds=2500), output={"A": "x"})
+    noxcli("run", workflow, "--detach", environ=env)
+    with on_terminal([*NOXCLI, "wait", "@last"], env) as seen:
+        seen.wait_for(b"running at 'Write', ")

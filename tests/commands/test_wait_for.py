@@ -89,7 +89,8 @@ def test_a_failed_run_without_its_condition_says_why_it_failed(noxcli: Noxcli, p
     result = noxcli("wait", run, "--for", "node:Work=completed")
     assert (result.code, result.err) == (
         12,
-        f"noxcli: run {run} failed at 'Work': no ink; it never met --for 'node:Work=completed'\n",
+        "noxcli: run failed at 'Work': no ink; it never met --for 'node:Work=completed'; "
+        f"details: noxcli inspect {run}\n",
     )
 
 

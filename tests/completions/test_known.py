@@ -326,7 +326,7 @@ def test_the_outputs_of_the_workflow_or_of_the_runs_workflow(desk: Desk) -> None
 
 
 def test_statuses_are_those_that_noxcli_knows(desk: Desk) -> None:
-    assert desk.offers("noxcli runs --status ") == KNOWN_STATUSES
+    assert desk.offers("noxcli runs --status ") == {*KNOWN_STATUSES, "paused"}
     assert desk.offers("noxcli runs --status f") == {"failed"}
 
 

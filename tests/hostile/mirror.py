@@ -220,7 +220,8 @@ class Mirror:
         going = self.kind in {"events", "stop"} and self.bent < 2 and self.reads < 6 and self.status == "completed"
         self.reads += kind == "record"
         status = "queued" if kind == "start" else "running" if going else self.status
-        record = {"id": RUN, "workflow_id": WORKFLOW, "status": status, "output": {"A": PREVIEW}}
+        output, inputs = {"A": PREVIEW}, {"Token": SECRET}
+        record = {"id": RUN, "workflow_id": WORKFLOW, "status": status, "output": output, "input": inputs}
         flow = {"id": WORKFLOW, "name": "mirror", "definition": {"nodes": NODES, "edges": []}}
         asked_by_id = request.target.rpartition("/")[2] not in {"runs", "workflows"}
         value: Any = {"runs": [record], "workflows": [flow], "definition": flow, "me": {"name": "x"}}.get(kind, record)

@@ -46,6 +46,11 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     ("run", "mirror", *REPORTS): ("workflows",),
     ("run", WORKFLOW, "Token@upload.txt", "--no-check", *REPORTS): ("upload",),
     ("stream", f"{WORKFLOW}/{RUN}", "--format", "ndjson", *POLLS, *REPORTS): ("events", "record"),
+    ("rerun", f"{WORKFLOW}/{RUN}", "--secret", "Token=TOKEN", *FILES, *POLLS, *REPORTS): (
+        "definition",
+        "start",
+        "record",
+    ),
     ("wait", RUN, "--json", *REPORTS): ("record",),
     ("wait", RUN, f"{WORKFLOW}/{RUN}", *REPORTS): ("record",),
     ("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS): ("record", "file"),

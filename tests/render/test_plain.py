@@ -66,7 +66,7 @@ def test_columns_are_aligned() -> None:
 def test_a_silent_minute_ends_with_who_is_at_work() -> None:
     quiet: list[tuple[float, list[Update]]] = [(1.0, []) for _ in range(125)]
     assert log([(0, [Started(RUNNING)]), (1, [node("n1", "running")]), *quiet, (1, [Finished(RUNNING)])]) == [
-        "run run-1 running",
+        "run running",
         "  Read           running",
         "run running for 1m01s: 'Read' has been running for 1m00s; waiting: 'Write it down'",
         "run running for 2m01s: 'Read' has been running for 2m00s; waiting: 'Write it down'",

@@ -95,3 +95,29 @@ def test_a_short_output_leaves_its_room_to_a_long_one(env: dict[str, str], plays
     assert shown["Answer"] == ["short"]
     assert shown["Report"][: rows - 7] == [f"line {number}" for number in range(rows - 7)]
     assert len(lines) <= rows - 1, "all of it is on the screen"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays: Any, columns: int) -> None:
+    words = [f"word{number}" for number in range(40)]
+    address = f"https://example.com/{'x' * 150}"
+    text = f"{' '.join(words)}\n  indented\nsee {address} there"
+    with on_terminal(
+        [*NOXCLI, "run", plays(output={"A": text, "B": "y"}), "--quiet"], env, columns=columns, rows=50
+    ) as seen:
+        pass
+    shown = sections(scrolled(seen, columns, 50))["A"]
+    place = shown.index("  indented")
+    assert [word for row in shown[:place] for word in row.split(" ")] == words
+    assert place == -(-len(" ".join(words)) // columns) or columns == 40
+    assert address.encode() in seen.raw, "it can be copied"
+
+
+def test_a_cut_text_counts_what_is_left(env: dict[str, str], plays: Any) -> None:
+    text = "four " * 2000
+    shown = sections(read(env, "run", plays(output={"A": text, "B": "y"}), columns=50, rows=20))["A"]
+    cut = next(place for place, row in enumerate(shown) if row.startswith("…"))
+    rows, told = shown[:cut], shown[cut]
+    assert {*" ".join(rows).split()} == {"four"}
+    left = int(re.findall(r"… ([\d,]+) more characters", told)[0].replace(",", ""))
+    assert left == len(text) - 5 * sum(row.count("four") for row in rows)

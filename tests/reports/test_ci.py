@@ -238,7 +238,8 @@ def test_an_annotation_is_escaped(noxcli: Noxcli, sandbox: Sandbox) -> None:
     sandbox.add(Scenario("50%: a,b", script=node_fails("N", "100%0A, a:b"), status="failed"))
     error = commands(noxcli("run", "50%: a,b", environ=GITHUB).err)[-1]
     run = sandbox.runs("50%: a,b")[-1]
-    assert error == Command("error", f"run {run.id} failed at 'N': 100%0A, a:b", {"title": "50%: a,b: run failed"})
+    said = f"run failed at 'N': 100%0A, a:b; details: noxcli inspect {run.id}"
+    assert error == Command("error", said, {"title": "50%: a,b: run failed"})
 
 
 def test_missing_events_are_a_warning(noxcli: Noxcli, plays: Any) -> None:

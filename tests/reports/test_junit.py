@@ -153,9 +153,13 @@ def test_a_path_that_cannot_be_written_is_found_before_anything_starts(tmp_path:
         with pytest.raises(UsageProblem, match="can't write") as refused:
             check_target(path, "--junit")
         assert refused.value.hint == "check --junit"
-    check_target(tmp_path / "new" / "r.xml", "--junit")
+    check_target(tmp_path / "new" / "deeper" / "r.xml", "--junit")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "looking leaves nothing"
 
 
-def test_a_directory_that_went_away_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Undelivered, match="no such file"):
-        JunitReport(tmp_path / "gone" / "r.xml", "x").__enter__()
+def test_a_directory_that_is_not_there_is_made_and_one_that_cannot_be_is_told(tmp_path: Path) -> None:
+    with JunitReport(tmp_path / "gone" / "r.xml", "x") as report:
+        report.add(Case("row", "wf", 0.1, CaseVerdict.PASSED))
+    assert (tmp_path / "gone" / "r.xml").exists()
+    with pytest.raises(Undelivered, match="file exists"):
+        JunitReport(tmp_path / "gone" / "r.xml" / "r.xml", "x").__enter__()

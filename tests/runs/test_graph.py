@@ -36,9 +36,17 @@ def test_a_node_waits_for_the_last_of_those_it_needs() -> None:
 
 
 def test_what_is_inside_a_loop_comes_after_the_loop() -> None:
-    known = definition("alb", [new("a", "l")])
+    known = definition("alb", [new("a", "l"), new("b", "l")])
     known["nodes"].insert(0, {"id": "inner", "parent_id": "l"})
     assert layers_of(known) == [["a", "b"], ["l"], ["inner"]]
+
+
+def test_a_node_without_edges_stands_alone_after_the_others() -> None:
+    known = definition("xab", [new("a", "b")])
+    assert layers_of(known) == [["a"], ["b"]]
+    workflow = Workflow("w", "W", {"x": "X", "a": "A", "b": "B"}, known)
+    nodes = Progress(Run("r", "w", "queued"), Clock(), workflow).nodes
+    assert [(node.name, node.layer) for node in nodes.values()] == [("A", 0), ("B", 1), ("X", None)]
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,13 @@ def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, p
 
 
 def test_no_value_and_no_key_is_written_and_nobody_else_can_read(noxcli: Noxcli, plays: Any) -> None:
-    noxcli("run", plays(output={"A": "secret-output"}), "k=secret-input", "--no-check", "--format", "ndjson")
+    noxcli("run", plays(output={"A": "hush-output"}), "k=hush-input", "--no-check", "--format", "ndjson")
     files = list(state_of(noxcli).iterdir())
     assert sorted(path.suffix for path in files) == [".cursor", ".json"]
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         text = path.read_text()
-        assert "secret" not in text
+        assert "hush" not in text
         assert noxcli.environ["NOXUS_API_KEY"] not in text
 
 

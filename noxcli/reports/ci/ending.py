@@ -16,7 +16,7 @@ class Ended:
 
     @property
     def run(self) -> Mapping[str, Any]:
-        """The run in the document; empty where there is none."""
+        """The run in the document; empty if there is none."""
         return self.document["run"] or {}
 
     @property

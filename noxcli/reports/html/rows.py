@@ -206,7 +206,7 @@ def _table(rows: Callable[[], Iterable[Mapping[str, Any]]], count: _Count, ink: 
 def _row(row: Mapping[str, Any], width: int, ink: Ink) -> str:
     code, took = _code(row), number(row.get("duration_s"))
     run_id = row.get("run_id") or ""
-    message = "" if code == ExitCode.OK else str(row.get("message") or "").removeprefix(f"run {run_id} ")
+    message = "" if code == ExitCode.OK else _message(row)
     where = row.get("folder")
     files = f"{ink.link(where, 'files')} " if isinstance(where, str) else ""
     run = _fitted(run_id, LONGEST_FIELD, ink)
@@ -237,6 +237,10 @@ def _became(code: int) -> str:
     return BECAME.get(code, f"exit code {code}")
 
 
+def _message(row: Mapping[str, Any]) -> str:
+    """Return what is said of a row without its run, which stands beside it."""
+    return str(row.get("message") or "").removeprefix(f"run {row.get('run_id')} ").removeprefix("run ")
+
+
 def _reason(row: Mapping[str, Any]) -> str:
-    message = str(row.get("message") or _became(_code(row)))[:2000]
-    return PARTICULAR.sub("…", message.removeprefix(f"run {row.get('run_id')} "))
+    return PARTICULAR.sub("…", (_message(row) or _became(_code(row)))[:2000])

@@ -1,0 +1,65 @@
+"""Who listens to which run: a limited number of event streams, which say when to look at the record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from noxcli.batch.bell import Audible, Bell
+from noxcli.batch.lookout import Lookout
+
+DEAF_AFTER = 3  # streams in a row that could not be had
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A run's event stream is open, or can't be had."""
+
+    number: int
+    line: Audible | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """A run's event stream told an end, or broke."""
+
+    number: int
+
+
+class StreamWatch:
+    """The streams of one lookout's runs. `open_line` has one opened, which is handed to `hear` when it is there."""
+
+    def __init__(self, lookout: Lookout, open_line: Callable[[int], None], bring: Callable[[Rang], None]) -> None:
+        self._lookout = lookout
+        self._open_line = open_line
+        self._bell = Bell(lambda number: bring(Rang(number)))
+        self._unheard = 0  # streams in a row that could not be had
+
+    def listen(self, number: int, most: int, most_untried: int) -> bool:
+        """Open the run's stream if that is worth it; `most` are open at a time, fewer before one run has ended."""
+        worth = self._unheard < DEAF_AFTER and self._lookout.worth_listening(most, most_untried)
+        if worth:
+            self._lookout.heard.add(number)
+            self._open_line(number)
+        return worth
+
+    def hear(self, news: Listening | Rang, *, goes_on: bool) -> None:
+        """Take in that a stream is open, can't be had, or is over; `goes_on` says whether anybody waits for the run."""
+        line = news.line if isinstance(news, Listening) else None
+        if isinstance(news, Listening):
+            self._unheard = self._unheard + 1 if line is None else 0
+        if line is None:
+            if goes_on:
+                self._lookout.rang(news.number)
+        elif goes_on:
+            self._bell.hang(news.number, line)
+        else:
+            line.close()
+
+    def let_be(self, number: int) -> None:
+        """Follow the run no longer."""
+        if number in self._lookout.heard:
+            self._bell.take_down(number)
+        self._lookout.forget(number)
+
+    def close(self) -> None:
+        """Let go of all streams."""
+        self._bell.close()

@@ -1,0 +1,103 @@
+"""What `rerun` takes from an earlier run: its workflow, version, inputs and part, from its record."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from shlex import quote
+
+import typer
+
+from noxcli.cli.groups import Restarting
+from noxcli.cli.invocation import Invocation
+from noxcli.cli.launch import Asked, launch
+from noxcli.errors import UsageProblem
+from noxcli.fixed import fixed
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs
+from noxcli.inputs.recorded import secrets_among, with_recorded
+from noxcli.models import Run, RunPart, Workflow
+from noxcli.retry import Patience
+from noxcli.runs.resolve import one_run, resolve_node
+
+
+def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
+    """Start a run as `asked.workflow`, which names an earlier one, was started, and follow it like `run`.
+
+    Raises the NoxError that the command ends with.
+    """
+    if restarting.nodes and restarting.only_node is not None:
+        raise UsageProblem("--node and --only-node contradict each other", "remove one of them")
+    launch(ctx, asked, partial(_earlier, text=asked.workflow, restarting=restarting))
+
+
+@fixed
+class EarlierRun:
+    """A run that is to run again. `secret` has the keys of its secrets, None where they are not known."""
+
+    call: Invocation
+    run: Run
+    restarting: Restarting
+    secret: frozenset[str] | None
+
+    @property
+    def workflow(self) -> Workflow:
+        """Its workflow, to be read anew: what a run's record has of it may be older."""
+        return Workflow(self.run.workflow_id, self.run.workflow.name if self.run.workflow else "")
+
+    def version_id(self) -> str | None:
+        """Return the saved version to run: that of --version-id, or else the one that it ran, which is said."""
+        asked, run = self.restarting.version_id, self.run
+        if asked is None:
+            self.call.context.terminal.note(
+                f"uses the current version: the record of run {run.id} names none"
+                if run.version_id is None
+                else f"uses version {run.version_id}, as run {run.id} did"
+            )
+        return asked or run.version_id
+
+    def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
+        """Return its inputs with those that are given anew. Raises UsageProblem where more have to be."""
+        run, context = self.run, self.call.context
+        if not isinstance(run.input, dict):
+            raise UsageProblem(
+                f"the record of run {run.id} has no inputs",
+                f"give them all: noxcli run {quote(run.workflow_id)} INPUT...",
+            )
+        nodes = inputs_of(known.definition) if known is not None else None
+        context.terminal.mask.learn(secrets_among(run.input, self.secret or (), nodes))
+        inputs = with_recorded(run.input, given, self.secret, nodes, run.id)
+        context.hide(replace(inputs, secret=inputs.secret - given.secret))
+        if inputs.veiled:
+            context.terminal.note(
+                f"sends the inputs of run {run.id} as recorded, and does not show them: which were secret is not known"
+            )
+        return inputs
+
+    def part(self, known: Workflow | None) -> RunPart | None:
+        """Return which nodes are to run: those of the options, or else those that it ran.
+
+        Raises UsageProblem for a node that the workflow lacks.
+        """
+        only, names = self.restarting.only_node, known.nodes if known is not None else {}
+        if only is not None:
+            return RunPart(single_node_id=resolve_node(only, names))
+        if self.restarting.nodes:
+            return RunPart(tuple(resolve_node(text, names) for text in dict.fromkeys(self.restarting.nodes)))
+        if self.run.part is not None:
+            said = ", ".join(repr(names.get(each, each)) for each in _nodes_of(self.run.part))
+            self.call.context.terminal.note(f"runs a part of the workflow, as run {self.run.id} did: {said}")
+        return self.run.part
+
+
+def _nodes_of(part: RunPart) -> Sequence[str]:
+    return part.node_ids if part.single_node_id is None else (part.single_node_id,)
+
+
+def _earlier(call: Invocation, patience: Patience, *, text: str, restarting: Restarting) -> EarlierRun:
+    found = call.run(one_run(text, call.context.sources), patience)
+    if not found.with_output:
+        # Looked up by its id alone, a run has no `single_node_id`.
+        own = patience.keep_trying(lambda: call.api.get_run(found.workflow_id, found.id))
+        found = replace(own, workflow=found.workflow, input=found.input if own.input is None else own.input)
+    entry = call.context.history.entry(found.id, call.context.base_url)
+    return EarlierRun(call, found, restarting, entry.secret_inputs if entry is not None else None)

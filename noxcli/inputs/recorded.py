@@ -1,0 +1,98 @@
+"""The inputs of an earlier run, from its record, with others in the place of some."""
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from noxcli.encode import to_json
+from noxcli.errors import UsageProblem
+from noxcli.inputs.definition import InputNode
+from noxcli.inputs.parse import Inputs
+
+# How a server may show a value that it keeps to itself: no page of the docs says whether it does.
+WITHHELD = re.compile(r"[*\u2022\u25cf]{3,}|[\[<(](?:redacted|masked|hidden|secret)[\])>]", re.IGNORECASE)
+
+
+def with_recorded(
+    recorded: Mapping[str, Any],
+    given: Inputs,
+    secret: Collection[str] | None,
+    nodes: Sequence[InputNode] | None,
+    run: str,
+) -> Inputs:
+    """Return the recorded inputs of the run, those that are `given` anew in their place.
+
+    `secret` has the keys of its secrets, None where they are not known: then no recorded value is shown. `nodes` are
+    the workflow's inputs, by which a label and an id may mean the same; None where they are not known.
+    Raises UsageProblem for an input that has to be given anew: a secret, or one that the record masks.
+    """
+    anew = {_meaning(key, nodes) for key in given.values}
+    kept = {key: value for key, value in recorded.items() if _meaning(key, nodes) not in anew}
+    once_secret = {_meaning(key, nodes) for key in secret or ()}
+    for key in sorted(secret or ()):
+        if _meaning(key, nodes) not in anew:
+            raise UsageProblem(
+                f"the input {key!r} of run {run} was secret, and is not passed on", f"give it anew: {_secret(key)}"
+            )
+        _require_told_apart(key, kept, nodes, recorded)
+    for key, value in kept.items():
+        if _is_withheld(value):
+            raise UsageProblem(
+                f"the record of run {run} masks the input {key!r}", f"give it anew, as KEY=VALUE or {_secret(key)}"
+            )
+    again_secret = {key for key in given.values if _meaning(key, nodes) in once_secret}
+    return replace(
+        given,
+        values={**kept, **given.values},
+        secret=given.secret | again_secret,
+        veiled=frozenset(kept) if secret is None else frozenset(),
+    )
+
+
+def secrets_among(recorded: Mapping[str, Any], secret: Collection[str], nodes: Sequence[InputNode] | None) -> list[str]:
+    """Return the texts in the record of what was secret: the server shows them, noxcli does not."""
+    hidden = {_meaning(key, nodes) for key in secret}
+    found = [value for key, value in recorded.items() if _meaning(key, nodes) in hidden]
+    return [value if isinstance(value, str) else to_json(value) for value in found]
+
+
+def _require_told_apart(
+    key: str, kept: Mapping[str, Any], nodes: Sequence[InputNode] | None, recorded: Mapping[str, Any]
+) -> None:
+    """Raise UsageProblem where one of the `kept` inputs may be the secret, under another key."""
+    if _meaning(key, nodes) in {_meaning(each, nodes) for each in recorded}:
+        return
+    strange = [each for each in kept if not _is_known(each, nodes)]
+    if strange:
+        raise UsageProblem(
+            f"the recorded input {strange[0]!r} may be the secret {key!r} under another key",
+            f"start the run with all its inputs: noxcli run WORKFLOW {_secret(key)} ...",
+        )
+
+
+def _meaning(key: str, nodes: Sequence[InputNode] | None) -> str:
+    """Return the id of the one input that the key means, or else the key itself."""
+    labelled = [node.id for node in nodes or () if node.label == key]
+    meant = labelled or [node.id for node in nodes or () if key in node.addresses]
+    return meant[0] if len(meant) == 1 else key
+
+
+def _is_known(key: str, nodes: Sequence[InputNode] | None) -> bool:
+    return any(key == node.label or key in node.addresses for node in nodes or ())
+
+
+def _is_withheld(value: Any) -> bool:
+    """True for a mask in the place of a value, however deep."""
+    level = [value]
+    while level:
+        if any(isinstance(each, str) and WITHHELD.fullmatch(each) for each in level):
+            return True
+        below = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for values in below for each in values]
+    return False
+
+
+def _secret(key: str) -> str:
+    return f"--secret {shlex.quote(f'{key}=ENVNAME')}"

@@ -1,0 +1,282 @@
+"""`noxcli rerun`: another run with the inputs of an earlier one, and never with a secret that nobody gave anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import node_fails
+from tests.conftest import Noxcli
+
+SECRET = "tok-9f8e7d6c5b4a"
+NODES = [
+    input_node("Topic"),
+    input_node("Token", default="none"),
+    input_node("Count", type="int", default=1),
+    Node("Draft"),
+    Node("Review"),
+    output_node("Text"),
+    output_node("Score"),
+]
+EDGES = [
+    ("input Topic", "Draft"),
+    ("input Token", "Draft"),
+    ("Draft", "Review"),
+    ("Draft", "Text"),
+    ("Review", "Score"),
+]
+FLOW: dict[str, Any] = {
+    "nodes": NODES,
+    "edges": EDGES,
+    "output": lambda values: {"Text": f"on {values.get('Topic')}", "Score": 3},
+}
+
+
+def node_ids(sandbox: Sandbox, workflow: str) -> dict[str, str]:
+    """The ids of the nodes of a workflow that has run, by name."""
+    return {node.name: node.id for node in sandbox.runs(workflow)[0].workflow.graph.nodes}
+
+
+def state_of(noxcli: Noxcli) -> list[Path]:
+    return sorted(Path(noxcli.environ["NOXCLI_STATE_DIR"]).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:
+    """Another user at the same server."""
+    return Noxcli({**noxcli.environ, "NOXCLI_STATE_DIR": str(tmp_path / "other")})
+
+
+def test_the_inputs_of_the_record_are_sent_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    first = noxcli("run", workflow, "Topic=cats", "Count:=3", "--detach").text.strip()
+    result = noxcli("rerun", "@last", "--json")
+    one, two = sandbox.runs(workflow)
+    assert (result.code, result.json["run"]["id"]) == (0, two.id)
+    assert one.body == two.body == {"input": {"Topic": "cats", "Count": 3}}
+    assert result.json["output"] == {"Text": "on cats", "Score": 3}
+    assert f"uses the current version: the record of run {first} names none" in result.err
+
+
+def test_overrides_replace_inputs_by_any_of_their_names(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats", "Count:=3")
+    topic = node_ids(sandbox, workflow)["input Topic"]
+    assert noxcli("rerun", "@last", f"{topic}=dogs", "Count=4").code == 0
+    assert sandbox.runs(workflow)[1].body["input"] == {topic: "dogs", "Count": 4}
+    assert noxcli("rerun", "@last", "--inputs", '{"Topic": "mice"}').code == 0
+    assert sandbox.runs(workflow)[2].body["input"] == {"Count": 4, "Topic": "mice"}
+
+
+def test_the_engine_of_run_does_the_rest(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    assert noxcli("rerun", "@last", "--raw", "Text").out == b"on cats"
+    assert noxcli("rerun", "@last", "--raw", "Texte").code == 2
+    assert noxcli("rerun", "@last", "--assert", "output.Score > `5`").code == 11
+    started = noxcli("rerun", "@last", "--detach", "--state-file", "run.state").text.strip()
+    assert json.loads((tmp_path / "run.state").read_text())["run_id"] == started
+    assert noxcli("rerun", "@last", "--format", "ndjson", "--junit", "j.xml", "--report", "r.html").own[0] == "started"
+    assert (tmp_path / "j.xml").exists()
+    assert (tmp_path / "r.html").exists()
+    once = [noxcli("rerun", started, "--once", "k", "--detach").text for _ in range(2)]
+    assert once[0] == once[1]
+    assert noxcli("rerun", "@last", "--timeout", "0").code == 75
+
+
+def test_a_failed_run_fails_again_with_its_reason(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=node_fails("Fetch", "no such host"), status="failed")
+    noxcli("run", workflow, "Q=1")
+    result = noxcli("rerun", "@last")
+    assert (result.code, "no such host" in result.err) == (1, True)
+
+
+def test_mistakes_are_found_before_the_start(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    for argv, said in (
+        (["Topik=dogs"], "unknown input 'Topik', did you mean 'Topic'?"),
+        (["Count=many"], "'Count' takes an int"),
+        (["--node", "Reviw"], "did you mean 'Review'?"),
+        (["--node", "Draft", "--only-node", "Draft"], "--node and --only-node contradict each other"),
+        (["--detach", "--assert", "ok"], "--assert needs a result"),
+    ):
+        result = noxcli("rerun", "@last", *argv)
+        assert (result.code, said in result.err, result.err.count("noxcli: ")) == (2, True, 1)
+    assert len(sandbox.runs(workflow)) == 1
+
+
+@pytest.mark.parametrize(
+    ("run", "code", "phase"),
+    [("@last", 5, "preflight"), ("7", 2, "usage"), ("00000000-0000-4000-8000-000000000000", 5, "preflight")],
+)
+def test_a_run_that_there_is_not_starts_nothing(noxcli: Noxcli, run: str, code: int, phase: str) -> None:
+    result = noxcli("rerun", run, "--json")
+    assert (result.code, result.json["retry_safe"], result.json["error"]["phase"]) == (code, True, phase)
+
+
+def test_a_secret_has_to_be_given_anew(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    environ = {"TOKEN": SECRET, "OTHER": "tok-0000-anew"}
+    noxcli("run", workflow, "Topic=cats", "--secret", "Token=TOKEN", environ=environ)
+    (noted,) = state_of(noxcli)
+    assert json.loads(noted.read_text())["secret_inputs"] == ["Token"]
+    assert SECRET not in noted.read_text()
+    refused = noxcli("rerun", "@last", "--json")
+    assert (refused.code, refused.json["retry_safe"]) == (2, True)
+    assert "the input 'Token' of run" in refused.err
+    assert "give it anew: --secret Token=ENVNAME" in refused.err
+    token = node_ids(sandbox, workflow)["input Token"]
+    for argv in (["--secret", "Token=OTHER"], ["--secret", f"{token}=OTHER"], ["Token=tok-0000-anew"]):
+        result = noxcli("rerun", "@last", *argv, "--format", "ndjson", "--report", "page.html", environ=environ)
+        assert result.code == 0
+        assert SECRET not in result.text + result.err
+        assert "tok-0000-anew" not in result.text + result.err + Path("page.html").read_text()
+        assert [*sandbox.runs(workflow)[-1].body["input"].values()] == ["cats", "tok-0000-anew"]
+    # What was secret stays so, however it was given.
+    assert noxcli("rerun", "@last", environ=environ).code == 2
+    shown = noxcli("rerun", "@last", "Token=tok-0000-anew", "--dry-run")
+    assert json.loads(shown.out)["input"] == {"Topic": "cats", "Token": "***"}
+
+
+@pytest.mark.parametrize("form", ["label", "node_id", "node_id::name"])
+def test_a_secret_is_known_under_the_keys_of_the_server(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
+) -> None:
+    workflow = plays(**FLOW, switches={"record_inputs": form})
+    environ = {"TOKEN": SECRET}
+    noxcli("run", workflow, "Topic=cats", "--secret", "Token=TOKEN", environ=environ)
+    assert noxcli("rerun", "@last").code == 2
+    result = noxcli("rerun", "@last", "Token=tok-anew-1")
+    assert result.code == 0
+    assert SECRET not in str(sandbox.runs(workflow)[-1].body)
+    unread = noxcli("rerun", sandbox.runs(workflow)[0].id, "Token=tok-anew-1", "--no-check")
+    assert unread.code == (0 if form == "label" else 2)
+    assert SECRET not in unread.err + str(sandbox.runs(workflow)[-1].body)
+
+
+def test_a_run_of_others_is_sent_as_recorded_and_not_shown(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    workflow, other = plays(**FLOW), stranger(noxcli, tmp_path)
+    noxcli("run", workflow, "Topic=cats", "--secret", "Token=TOKEN", environ={"TOKEN": SECRET})
+    run = sandbox.runs(workflow)[0].id
+    dry = other("rerun", run, "Topic=dogs", "--dry-run")
+    assert json.loads(dry.out)["input"] == {"Token": "***", "Topic": "dogs"}
+    assert f"sends the inputs of run {run} as recorded, and does not show them" in dry.err
+    result = other("rerun", run, "--format", "ndjson", "--report", "page.html")
+    assert (result.code, sandbox.runs(workflow)[1].body) == (0, sandbox.runs(workflow)[0].body)
+    assert SECRET not in dry.err + result.text + result.err + Path("page.html").read_text()
+    # The copy's history knows no more than that.
+    assert json.loads(other("rerun", "@last", "--dry-run").out)["input"] == {"Topic": "***", "Token": "***"}
+
+
+@pytest.mark.parametrize("value", ["***", "••••••", "[redacted]", "<SECRET>", {"deep": ["********"]}], ids=str)
+def test_an_input_that_the_record_masks_is_not_passed_on(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path, value: Any
+) -> None:
+    workflow, other = plays(output={"Text": "x"}), stranger(noxcli, tmp_path)
+    noxcli("run", workflow, "--no-check", f"Token:={json.dumps(value)}", "Topic=cats")
+    run = sandbox.runs(workflow)[0].id
+    refused = other("rerun", run, "--no-check")
+    assert (refused.code, len(sandbox.runs(workflow))) == (2, 1)
+    assert f"the record of run {run} masks the input 'Token'; give it anew" in refused.err
+    assert other("rerun", run, "--no-check", "Token=again").code == 0
+
+
+def test_a_record_without_inputs_is_not_guessed(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    sandbox.runs(workflow)[0].input = None  # type: ignore[assignment]
+    result = noxcli("rerun", "@last")
+    assert (result.code, "has no inputs; give them all: noxcli run" in result.err) == (2, True)
+
+
+def test_uploaded_files_are_passed_on_as_recorded(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(nodes=[input_node("Document", type="File")], output={"A": "x"})
+    Path("report.txt").write_text("hello")
+    noxcli("run", workflow, "Document@report.txt")
+    Path("report.txt").unlink()
+    assert noxcli("rerun", "@last").code == 0
+    one, two = sandbox.runs(workflow)
+    assert one.body == two.body
+    assert one.body["input"]["Document"]["uri"]
+    Path("other.txt").write_text("else")
+    assert noxcli("rerun", "@last", "Document@other.txt").code == 0
+    assert sandbox.runs(workflow)[2].body["input"]["Document"]["name"] == "other.txt"
+
+
+def test_the_version_of_the_record_is_used_unless_another_is_named(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox
+) -> None:
+    workflow = plays(**FLOW, versions=[Version("first"), Version("second")])
+    noxcli("run", workflow, "Topic=cats", "--version-id", "first")
+    result = noxcli("rerun", "@last")
+    one, two = sandbox.runs(workflow)
+    assert (result.code, two.body) == (0, one.body)
+    assert f"uses version {one.body['workflow_version_id']}, as run {one.id} did" in result.err
+    other = noxcli("rerun", one.id, "--version-id", "second")
+    assert (other.code, "uses version" in other.err) == (0, False)
+    assert sandbox.runs(workflow)[2].body["workflow_version_id"] != one.body["workflow_version_id"]
+    assert noxcli("rerun", one.id, "--version-id", "third").code == 5
+
+
+def test_a_part_of_the_workflow(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    known = node_ids(sandbox, workflow)
+    first = sandbox.runs(workflow)[0].id
+    part = noxcli("rerun", "@last", "--node", "Review", "--node", known["Text"], "--json")
+    assert sandbox.runs(workflow)[-1].body["node_ids"] == [known["Review"], known["Text"]]
+    assert (part.code, part.json["output"], part.json["complete"]) == (0, {"Text": "on cats"}, True)
+    assert [node["name"] for node in part.json["nodes"]] == ["Topic", "Token", "Draft", "Review", "Text"]
+    again = noxcli("rerun", "@last", "--detach")
+    assert "runs a part of the workflow, as run" in again.err
+    assert ": 'Review', 'Text'" in again.err
+    assert sandbox.runs(workflow)[-1].body["node_ids"] == [known["Review"], known["Text"]]
+    alone = noxcli("rerun", first, "--only-node", "Draft", f"{known['Draft']}::prompt=short", "--json")
+    assert sandbox.runs(workflow)[-1].body == {
+        "input": {"Topic": "cats", f"{known['Draft']}::prompt": "short"},
+        "single_node_id": known["Draft"],
+    }
+    assert (alone.code, alone.json["output"], [node["name"] for node in alone.json["nodes"]]) == (0, {}, ["Draft"])
+
+
+def test_a_part_without_an_output_is_whole_to_whoever_reads_it_later(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    run = noxcli("rerun", "@last", "--node", "Draft", "--detach").text.strip()
+    for argv in (("stream", run), ("fetch-output", run), ("wait", run)):
+        assert noxcli(*argv).code == 0
+    table = noxcli("inspect", run).text
+    assert [row.split("\t")[0] for row in table.splitlines()] == ["Topic", "Token", "Draft"]
+
+
+def test_another_part_is_another_run_to_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    first = sandbox.runs(workflow)[0].id
+    for _ in range(2):
+        for part in ([], ["--node", "Draft"], ["--only-node", "Draft"]):
+            assert noxcli("rerun", first, "--once", "auto", *part, "--detach").code == 0
+    assert len(sandbox.runs(workflow)) == 4
+
+
+def test_dry_run_prints_the_request(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    known = node_ids(sandbox, workflow)
+    request = noxcli("rerun", "@last", "--node", "Draft", "--dry-run", "--json").json["request"]
+    assert request["path"] == f"/v1/workflows/{workflow}/runs"
+    assert request["body"] == {"input": {"Topic": "cats"}, "node_ids": [known["Draft"]]}
+    assert len(sandbox.runs(workflow)) == 1
+
+
+def test_an_overridden_fixed_input_stays_overridden(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(nodes=[input_node("Q"), fixed_input("Tone", "kind")], output={"A": "x"})
+    noxcli("run", workflow, "Q=1", "Tone=rude")
+    result = noxcli("rerun", "@last")
+    assert (result.code, "'Tone' is fixed by the workflow, and is overridden" in result.err) == (0, True)
+    assert sandbox.runs(workflow)[1].body["input"] == {"Q": "1", "Tone": "rude"}
