@@ -330,7 +330,7 @@ complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Make time pass this 
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
 complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --record or --format ndjson'
 complete -c noxcli -n '__noxcli_in sandbox' -l switches -r -F -d 'Set the switches of this file, as probe --write makes it'
-complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Choose a behavior that the API\'s docs leave open'
+complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Choose a behavior that the API\'s docs leave open; noxcli help switches lists them'
 complete -c noxcli -n '__noxcli_in help' -l man -d 'Print the manual page instead, as troff source'
 complete -c noxcli -n '__noxcli_in help' -l install -d 'With --man, write every manual page to where `man` finds your own'
 complete -c noxcli -n '__noxcli_at 1 run' -a '(__noxcli_known workflow)'

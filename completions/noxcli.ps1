@@ -626,7 +626,7 @@ function __noxcli_verbs {
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --record or --format ndjson'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switches'); Help = 'Set the switches of this file, as probe --write makes it'; Kind = 'file'; Words = @() }
-                @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open'; Kind = 'other'; Words = @() }
+                @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open; noxcli help switches lists them'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }

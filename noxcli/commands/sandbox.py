@@ -33,7 +33,11 @@ Replays = Annotated[
 ]
 Switches = Annotated[
     list[str] | None,
-    typer.Option("--switch", metavar="NAME=VALUE", help="Choose a behavior that the API's docs leave open."),
+    typer.Option(
+        "--switch",
+        metavar="NAME=VALUE",
+        help="Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
+    ),
 ]
 SwitchFiles = Annotated[
     list[Path] | None,
