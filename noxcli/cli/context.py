@@ -283,14 +283,15 @@ class Context:
         self._concluded = True
 
     def _print(self, document: Any, indent: int | None = None) -> None:
-        from noxcli.query import as_line
+        from noxcli.query import line_slices
 
         try:
             found = document if self.query is None else self.query.of(document)
         except Unfitting:
             self._concluded = True  # no other document replaces this one
             raise
-        self.terminal.write(as_line(found, indent=indent))
+        for piece in line_slices(found, indent=indent):
+            self.terminal.write(piece)
 
     def tell(self, run: "Run", *more: str) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.

@@ -1,17 +1,17 @@
 """The delivery of a completed run's output by `run`, `stream` and `fetch-output`: to stdout, or to files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Delivering
 from noxcli.cli.invocation import Invocation, directory_of
+from noxcli.encode import slices
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.fixed import fixed
@@ -93,7 +93,7 @@ def deliver(
     elif delivering.no_expand or context.format is Format.CONTENT:  # stdout was already written
         delivered = Delivered(output, complete=is_complete(output))
         if context.format is Format.TEXT:
-            context.terminal.write(_as_stdout(output, keys))
+            _print_plainly(context, output, keys)
     elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
         delivered = _print_exactly(call, patience, output, keys)
     else:
@@ -161,7 +161,7 @@ def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequ
     from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _source
 
     source = _source(call, patience)
-    contents: list[IO[bytes]] = []
+    contents: list[Iterator[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []
     with ExitStack() as stack:
@@ -174,21 +174,22 @@ def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequ
                     problems.append(problem(remote.pointer, error))
                     continue
                 files.append(entry)
+                pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
                 whole = _completed(call, patience, part)
-                content = BytesIO(_exact(_only(whole.output)))
+                pieces = _exact(_only(whole.output))
                 files += whole.files
                 problems += whole.problems
-            contents.append(content)
+            contents.append(pieces)
         if not problems:
-            for content in contents:
-                _copy(call.context, content, end_line=len(keys) != 1)
+            for pieces in contents:
+                _copy(call.context, pieces, end_line=len(keys) != 1)
     return Delivered(output, files, not problems, problems)
 
 
-def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
+def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
     last = b""
-    while piece := content.read(COPIED_AT_ONCE):
+    for piece in pieces:
         context.terminal.write(piece)
         last = piece[-1:]
     if end_line and last != b"\n":
@@ -212,16 +213,24 @@ def _print(context: Context, run: Run, output: Any) -> None:
         values = {key: as_text(value) for key, value in output.items()}
         terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
     else:
-        terminal.write(_as_stdout(output))
+        _print_plainly(context, output)
 
 
-def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:
-    if keys:
-        return b"".join(_exact(output[key], end_line=len(keys) > 1) for key in keys)
+def _print_plainly(context: Context, output: Any, keys: Sequence[str] = ()) -> None:
     text = text_of(_only(output))
-    return _exact(output if text is None else text, end_line=True)
+    alone = output if text is None else text
+    for value in [output[key] for key in keys] if keys else [alone]:
+        for piece in _exact(value, end_line=len(keys) != 1):
+            context.terminal.write(piece)
 
 
-def _exact(value: Any, *, end_line: bool = False) -> bytes:
+def _exact(value: Any, *, end_line: bool = False) -> Iterator[bytes]:
+    """Yield the bytes of a value, of a long one a little at a time."""
     text = as_text(value)
-    return (f"{text}\n" if end_line and not text.endswith("\n") else text).encode("utf-8", "surrogatepass")
+    last = ""
+    for piece in slices(text):
+        if last:
+            yield last.encode("utf-8", "surrogatepass")
+        last = piece
+    end = "\n" if end_line and not text.endswith("\n") else ""
+    yield f"{last}{end}".encode("utf-8", "surrogatepass")

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, assert_never
 from noxcli.encode import to_json
 from noxcli.errors import Unfitting
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
-from noxcli.query import Query, as_line
+from noxcli.query import Query, as_line, line_slices
 from noxcli.render.base import Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
@@ -116,7 +116,9 @@ class Ndjson(_Pipe):
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; if it is missing, the writer was killed."""
-        self._terminal.write(self._shown(self.documents.own("result", document)))
+        event = self.documents.own("result", document)
+        for piece in line_slices(event) if self._query is None else [self._shown(event)]:
+            self._terminal.write(piece)
 
     def _as_sent(self, burst: Sequence[Step]) -> list[str]:
         """Return a line for each update, with `data` as the server wrote it."""
