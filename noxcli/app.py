@@ -1,5 +1,6 @@
 """The table of verbs. A verb's module is loaded when the verb is called."""
 
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -40,6 +41,15 @@ EPILOG = (
 )
 
 
+@cache
+def verb_named(word: str) -> Any:
+    """Load the verb, and return Typer's command of it."""
+    name = word.replace("-", "_")
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+    alone.command(word, cls=Verb)(getattr(import_module(f"noxcli.commands.{name}"), name))
+    return typer.main.get_command(alone)
+
+
 class Verbs(HelpOnStdout, TyperGroup):
     """The verbs, each loaded when it is called, so that `--help` takes a third of the time."""
 
@@ -47,14 +57,7 @@ class Verbs(HelpOnStdout, TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        if cmd_name not in VERBS:
-            return None
-        if cmd_name not in self.commands:
-            name = cmd_name.replace("-", "_")
-            alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-            alone.command(cmd_name, cls=Verb)(getattr(import_module(f"noxcli.commands.{name}"), name))
-            self.add_command(typer.main.get_command(alone), cmd_name)
-        return self.commands[cmd_name]
+        return verb_named(cmd_name) if cmd_name in VERBS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the verb that is called.

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 NOT_ASCII = "[^\x00-\x7f]"
 DEEPEST_INDENT = 100  # levels; beyond these, the indentation alone would fill the memory
 END = object()
+UPPER_LEVELS = 4  # down to the values of an output in the result document, and in its line of NDJSON
+SLICE = 1024 * 1024  # characters
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
@@ -26,6 +29,32 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     except UnicodeEncodeError:
         return re.sub(NOT_ASCII, lambda match: json.dumps(match[0])[1:-1], text)
     return text
+
+
+def slices(text: str) -> Iterator[str]:
+    """Yield a long text a little at a time, so that it need not be in memory once more in another form."""
+    return (text[start : start + SLICE] for start in range(0, len(text), SLICE))
+
+
+def json_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
+    """Yield what `to_json` returns; long texts in the value's upper levels come a little at a time."""
+    held: list[str] = []
+    mark = os.urandom(16).hex()  # which no value has in it
+
+    def shortened(inner: Any, levels: int) -> Any:
+        if isinstance(inner, str) and len(inner) > SLICE:
+            held.append(inner)
+            return mark
+        if isinstance(inner, dict) and levels:
+            return {key: shortened(each, levels - 1) for key, each in inner.items()}
+        return inner
+
+    first, *others = to_json(shortened(value, UPPER_LEVELS), indent=indent).split(f'"{mark}"')
+    yield first
+    for text, after in zip(held, others, strict=True):
+        yield '"'
+        yield from (to_json(each)[1:-1] for each in slices(text))
+        yield f'"{after}'
 
 
 def _pieces(value: Any, indent: int | None) -> Iterator[str]:

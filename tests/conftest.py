@@ -102,8 +102,8 @@ def shared_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox, with nothing left of other tests but workflows."""
-    shared_sandbox.reset()
+    """The sandbox, with nothing left of other tests."""
+    shared_sandbox.reset(BUILT_IN)
     yield shared_sandbox
     shared_sandbox.break_connections()
 

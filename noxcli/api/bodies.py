@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from noxcli.errors import Unavailable
 
-BODY_PIECE = 256 * 1024
+BODY_PIECE = 512 * 1024
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 GZIP_MAGIC = 0x1F
 MOST_CODINGS = 5

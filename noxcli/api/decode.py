@@ -46,13 +46,18 @@ def decode_json(document: bytes | str) -> Any:
 
     Raises TooMuch for integers and nesting beyond our limits, ValueError for invalid JSON.
     """
-    text = document if isinstance(document, str) else document.decode(json.detect_encoding(document), "surrogatepass")
+    text = document if isinstance(document, str) else json_text(document)
     try:
         if text.count("[") + text.count("{") < SHALLOW:
             return _load(text)
         return _with_spare_frames(SPARE_FRAMES, lambda: _load(text))
     except RecursionError:
         return _parse_deep(text)
+
+
+def json_text(document: bytes) -> str:
+    """Return JSON as text. Raises ValueError for what is in none of its encodings."""
+    return document.decode(json.detect_encoding(document), "surrogatepass")
 
 
 def _load(text: str) -> Any:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.answer import TAPED
-from noxcli.api.decode import TooMuch, decode_json
+from noxcli.api.decode import TooMuch, decode_json, json_text
 from noxcli.api.direct import NO_PROXY, Direct
 from noxcli.api.failures import (
     BROKEN,
@@ -257,13 +257,15 @@ class Http:
     def _json(self, response: requests.Response, largest: int = JSON_LIMIT, end: float = float("inf")) -> Any:
         try:
             with response:
-                text = read_at_most(response, largest)
+                body = read_at_most(response, largest)
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
         # Parsing can't be interrupted, and blocks all threads in the meantime.
-        if time.monotonic() + len(text) / PARSED_PER_SECOND > end:
+        if time.monotonic() + len(body) / PARSED_PER_SECOND > end:
             raise Unavailable("the answer came too late")
         try:
+            text = json_text(body)
+            del body  # as large as the text, and of no use while the value is made
             return decode_json(text)
         except ValueError as error:
             what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"

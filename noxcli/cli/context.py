@@ -1,4 +1,4 @@
-"""What a command is handed: streams, clock, signals, and the outcome that it fills in."""
+"""The surroundings of a command: streams, clock, signals, and the outcome that it fills in."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from noxcli.state.logfile import Level, Logbook, own_words
 from noxcli.timing import Clock, Deadline, show_seconds
 
 if TYPE_CHECKING:
-    # Help needs none of it: each is loaded by what makes the first one.
+    # Help needs none of these: each is loaded on first use.
     from noxcli.api import Exchange, NoxusApi
     from noxcli.config.layers import Configured
     from noxcli.config.settings import Settings
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from noxcli.state.history import History
     from noxcli.state.logkeeper import LogKeeper
 
-# A command line in a hint; whoever pastes it means the same server.
+# A command in a hint, which must reach the same server when pasted.
 PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows)(?= |$)"
 
 
-@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
+@dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Context:
-    """One command line's surroundings; a test hands in its own."""
+    """The surroundings of one command; a test passes its own."""
 
     terminal: Terminal
     clock: Clock = field(default_factory=Clock)
     signals: Signals = field(default_factory=Signals)
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
-    listed: bool = False  # True: the runs are told as a list, although there may be one or none
-    query: "Query | None" = None  # what is printed of a document
-    for_reading: bool = False  # no format was asked for: on a terminal, stdout may look as a reader likes it
+    listed: bool = False  # True: report the runs as a list, even if there is only one or none
+    query: "Query | None" = None  # the part of a document to print
+    for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
-    way_back: str | None = None  # the command line that comes back to what was left
-    base_url: str = ""  # in force, once there is a connection
+    way_back: str | None = None  # the command that continues
+    base_url: str = ""  # the current one, once connected
     log: Logbook = field(default_factory=Logbook)
-    route: str = ""  # the flags that said where to connect, for command lines to paste
+    route: str = ""  # the options that select the server, for commands to paste
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
@@ -68,16 +68,16 @@ class Context:
 
     @property
     def outcome(self) -> Outcome:
-        """What is known of the command's only or first run."""
+        """What is known about the command's only or first run."""
         return self.outcomes[0] if self.outcomes else Outcome()
 
     @property
     def writes_text(self) -> bool:
-        """True if stdout is for eyes and simple pipes, not for parsers."""
+        """True if stdout is for people and simple pipes, not for parsers."""
         return self.format in {Format.TEXT, Format.CONTENT}
 
     def open(self, settings: "Settings", connect_timeout: float) -> "NoxusApi":
-        """Return the API at these settings. Loads the HTTP libraries, which `--help` never needs."""
+        """Return the API for these settings. Loads the HTTP libraries, which `--help` does not need."""
         self._hide_key(settings.key)
         self.base_url = settings.url
         self.log.note("connect", base_url=settings.url)
@@ -93,7 +93,7 @@ class Context:
         )
 
     def hide(self, inputs: "Inputs") -> None:
-        """Keep the values of secret inputs out of all that is written from now on, and out of the CI system's log."""
+        """Hide the values of secret inputs in everything written from now on, and in the CI system's log."""
         secrets = inputs.secret_values()
         self.terminal.mask.learn(secrets.values())
         self.reports.ci.hide(secrets.values())
@@ -110,9 +110,9 @@ class Context:
         self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too short to hide in messages")
 
     def configure(self, profile: str | None) -> "Configured":
-        """Read the config files, for the profile of that name or the one that they and the environment choose.
+        """Read the config files, for the named profile or the one that they and the environment choose.
 
-        Raises ConfigProblem for what is wrong in them.
+        Raises ConfigProblem for mistakes in them.
         """
         from noxcli.config.layers import read_configured
 
@@ -121,12 +121,12 @@ class Context:
 
     @property
     def configured(self) -> "Configured":
-        """What the config files say."""
+        """The content of the config files."""
         return self._configured or self.configure(None)
 
     @property
     def history(self) -> "History":
-        """What this user started, wherever the environment says that it is kept."""
+        """The runs that this user started, from the directory in the environment."""
         from noxcli.state.history import History
 
         return History(
@@ -135,13 +135,13 @@ class Context:
 
     @property
     def cache(self) -> "CompletionCache":
-        """What completion may offer for the address in force."""
+        """What completion may offer for the current server."""
         from noxcli.state.completion_cache import CompletionCache
 
         return CompletionCache(self.terminal.environ, self.base_url, self.terminal.mask)
 
     def note_config(self) -> None:
-        """Note for completion what the config files name."""
+        """Save the names in the config files for completion."""
         from noxcli.config.settings import addresses_in
 
         self.cache.servers(addresses_in(self.configured.file))
@@ -149,38 +149,38 @@ class Context:
             self.cache.aliases(self.configured.aliases)
 
     def stops_runs(self, on_interrupt: str | None) -> bool:
-        """True if a signal is to stop what runs; left open, that goes by whether anybody is there to see it."""
+        """True if a signal should stop runs; by default, only without an interactive user."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
 
     def noted_run(self, text: str) -> tuple[str, str] | None:
-        """Return workflow and run id of what was started from here at this address: the last one, or by its id."""
+        """Return workflow and run id of a run started here at this server: the last one, or by its id."""
         history = self.history
         entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
         return (entry.workflow_id, entry.run_id) if entry else None
 
     def line_to_fetch(self, run: "Run") -> str:
-        """Return the command line that prints the run's output again."""
+        """Return the command that prints the run's output again."""
         return self._shortly(f"noxcli fetch-output{self.route} {run.id}")
 
     def _shortly(self, line: str) -> str:
-        """Return a command line with @last for the id of the last run that was started from here."""
+        """Return a command with @last instead of the id if it is the last run that was started here."""
         last = self.noted_run("@last")
         return line.replace(last[1], "@last") if last else line
 
     def line_to_stream(self, run: str) -> str:
-        """Return the command line that follows the run from where stdout was left."""
+        """Return the command that follows the run from the last event on stdout."""
         shown = f" --resume --format {self.format}" if self.format in {Format.NDJSON, Format.CONTENT} else ""
         return f"noxcli stream {run}{shown}"
 
     def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> "Patience":
-        """Return how long this command goes on trying."""
+        """Return how long this command keeps retrying."""
         from noxcli.retry import Patience
 
         say = self.terminal.complain if self.terminal.verbose else self.terminal.note
         return Patience(self.clock, deadline, retry_for, say, **kwargs).observed(self._log_try)
 
     def event_writer(self) -> "Renderer | None":
-        """Return what writes events to stdout as they come; text and json have nothing to say before the end."""
+        """Return what writes events to stdout as they arrive; text and json write nothing before the end."""
         if self.format is Format.NDJSON:
             lines = self._lines()
             lines.documents.inputs = self.outcome.shown_inputs(self.terminal.mask)
@@ -192,9 +192,9 @@ class Context:
         return Content(self.terminal)
 
     def write_reports(self, exit_code: ExitCode) -> ExitCode:
-        """Write the reports, whatever the ending; one that can't be written counts where all else went well.
+        """Write the reports, for every outcome; a failure to write one counts if everything else succeeded.
 
-        The others are written again then, for all have to say the same.
+        Then the others are written again, since all must agree.
         """
         return self._write_each(
             list(self.reports.files(self.outcomes, self.clock.monotonic() - self.began, self.terminal.mask)), exit_code
@@ -209,17 +209,17 @@ class Context:
         return exit_code
 
     def tell_ci(self, exit_code: ExitCode) -> None:
-        """Tell the CI system how it all ended; to be called last and once, since it only ever adds to its files."""
+        """Report the ending to the CI system; call it last and once, since it only appends to files."""
         self._trouble_with(lambda: self.reports.tell_ci(self.outcomes, exit_code, self.terminal.mask))
 
     def _trouble_with(self, write: Callable[[], None]) -> NoxError | None:
-        """Write a report, say what goes wrong and return it: even a bug costs neither other reports nor the result."""
+        """Write a report; print and return an error: even a bug must not prevent other reports or the result."""
         try:
             write()
         except NoxError as error:
             late = error
         except Exception as error:
-            # A bug in one report: the verdict still has to be told.
+            # A bug in one report: the verdict must still be reported.
             late = self.unexpected(error)
         else:
             return None
@@ -227,7 +227,7 @@ class Context:
         return late
 
     def unexpected(self, error: BaseException) -> Bug:
-        """Return what to say of an error that noxcli did not expect; --verbose shows at once where it happened."""
+        """Return the message for an unexpected error; --verbose prints its traceback at once."""
         if self.terminal.verbose:
             import traceback
 
@@ -236,13 +236,13 @@ class Context:
         return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
 
     def blame(self, error: NoxError) -> None:
-        """Note the error that ended the command on each outcome that has neither another one nor a good end."""
+        """Set the error that ended the command on each outcome that has no other error and did not end well."""
         for outcome in self.outcomes:
             if outcome.error is None and (len(self.outcomes) == 1 or not outcome.completed):
                 outcome.error = error
 
     def conclude(self, exit_code: ExitCode) -> None:
-        """Write the result where the format promises one and it is not there yet, whatever the ending.
+        """Write the result if the format promises one and it is not written yet, for every outcome.
 
         Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
@@ -258,24 +258,24 @@ class Context:
         return document_of(self.outcomes, exit_code, self.terminal.mask, listed=self.listed)
 
     def complain(self, error: NoxError) -> None:
-        """Say the error on stderr, once."""
+        """Write the error to stderr, once."""
         if error.said:
             return
         error.said = True
         error.hint = error.hint and self.to_paste(error.hint)
         error.hide(self.terminal.mask)
         line = error.line()
-        # The run's id is on the screen already; only what changes nothing may be run on another run later.
+        # The run's id is already on the screen; @last may mean another run later, so only read-only commands use it.
         if "noxcli inspect" in line and self.terminal.interactive:
             line = self._shortly(line)
         self.terminal.complain(f"noxcli: {line}")
 
     def to_paste(self, hint: str) -> str:
-        """Return the hint with this command's server in each command line."""
+        """Return the hint with this command's server in each command."""
         return re.sub(PASTED, lambda line: line[0] + self.route, hint)
 
     def write_document(self, document: Any, *, indent: int | None = None) -> None:
-        """Print the one document of a command that has one of its own.
+        """Print the document of a command that has its own kind.
 
         Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
@@ -283,26 +283,27 @@ class Context:
         self._concluded = True
 
     def _print(self, document: Any, indent: int | None = None) -> None:
-        from noxcli.query import as_line
+        from noxcli.query import line_slices
 
         try:
             found = document if self.query is None else self.query.of(document)
         except Unfitting:
-            self._concluded = True  # no other document takes the place of this one
+            self._concluded = True  # no other document replaces this one
             raise
-        self.terminal.write(as_line(found, indent=indent))
+        for piece in line_slices(found, indent=indent):
+            self.terminal.write(piece)
 
     def tell(self, run: "Run", *more: str) -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS, where stdout is no document; no status can make two lines of it.
+        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.
 
-        `more` stands in further columns.
+        `more` are further columns.
         """
         self.log.note_run(run)
         if self.writes_text:
             self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
 
     def enter(self, phase: Phase) -> None:
-        """Note how far the command has come."""
+        """Record the phase of the command."""
         self.outcome.phase = phase
 
     def _lines(self) -> "Ndjson":
@@ -313,7 +314,7 @@ class Context:
         return self._ndjson
 
     def log_ending(self, exit_code: int, error: NoxError | None) -> None:
-        """Tell how the command ended, and how long it took."""
+        """Log how the command ended, and how long it took."""
         facts: dict[str, Any] = {}
         if error is not None:
             phase = error.phase or self.outcome.phase
@@ -332,7 +333,7 @@ class Context:
             self.terminal.complain(f"exit code {int(exit_code)} after {took}, requests: {self.log.requests}")
 
     def log_keeper(self, run: "Run") -> "LogKeeper":
-        """Return what notes in the log how the run goes on while it is followed."""
+        """Return what logs the progress of the run while it is followed."""
         from noxcli.state.logkeeper import LogKeeper
 
         return LogKeeper(self.log, run)

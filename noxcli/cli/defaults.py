@@ -11,15 +11,15 @@ from noxcli.errors import ConfigProblem
 if TYPE_CHECKING:
     from noxcli.config.preferences import Preferences
 
-# A default for how long to follow a run is none for how long to wait until it has stopped, nor for many runs.
-# The directory of a batch has the journal of that one batch.
+# A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
+# The directory of a batch holds the journal of that one batch.
 NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
 
 
 def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
-    """Read the config files, and give the verb's other options their defaults.
+    """Read the config files, and set the defaults of the verb's other options.
 
-    Raises ConfigProblem for what is wrong in them.
+    Raises ConfigProblem for mistakes in them.
     """
     context: Context = ctx.obj
     ctx.default_map = defaults_for(ctx, context.configure(named).preferences)
@@ -29,7 +29,7 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, Any]:
     """Return the values by the names of the verb's options.
 
-    Raises ConfigProblem if an option would not take one.
+    Raises ConfigProblem if an option would reject one.
     """
     values: dict[str, Any] = {}
     for param in ctx.command.params:
@@ -46,7 +46,7 @@ def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, An
 
 
 def check_defaults(ctx: typer.Context, preferences: "Preferences") -> None:
-    """Let `run`, which has all these options, judge every default.
+    """Check every default against `run`, which has all these options.
 
     Raises ConfigProblem.
     """

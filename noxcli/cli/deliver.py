@@ -1,17 +1,17 @@
-"""What `run`, `stream` and `fetch-output` do with a completed run's output: to stdout, or to files."""
+"""The delivery of a completed run's output by `run`, `stream` and `fetch-output`: to stdout, or to files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Delivering
 from noxcli.cli.invocation import Invocation, directory_of
+from noxcli.encode import slices
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.fixed import fixed
@@ -33,7 +33,7 @@ COPIED_AT_ONCE = 256 * 1024  # bytes
 
 @fixed
 class Destination:
-    """A directory for the outputs, and how files in it are named."""
+    """A directory for the outputs, and the names of files in it."""
 
     directory: Path
     template: str
@@ -41,9 +41,9 @@ class Destination:
 
 
 def destination(ctx: typer.Context, delivering: Delivering) -> Destination | None:
-    """Return where files go, None for stdout.
+    """Return the destination of files, None for stdout.
 
-    Raises UsageProblem for a template that can't be filled, and for options that mean nothing without a directory.
+    Raises UsageProblem for a template that can't be filled, and for options that need a directory.
     """
     name, overwrite, directory = delivering.name, delivering.overwrite, directory_of(ctx, delivering)
     if directory is None:
@@ -51,7 +51,7 @@ def destination(ctx: typer.Context, delivering: Delivering) -> Destination | Non
         if given:
             raise UsageProblem(f"{given[0]} needs a directory to write to", "add --output-dir DIR")
         return None
-    from noxcli.outputs.filenames import TEMPLATE, check_template  # loaded where files are written
+    from noxcli.outputs.filenames import TEMPLATE, check_template  # loaded only to write files
 
     if name is not None:
         check_template(name)
@@ -59,7 +59,7 @@ def destination(ctx: typer.Context, delivering: Delivering) -> Destination | Non
 
 
 def check_directory(into: Destination | None) -> None:
-    """Find out before anything is started, and paid for, that the outputs could not be written.
+    """Check, before anything is started and paid for, that the outputs can be written.
 
     Raises UsageProblem.
     """
@@ -78,11 +78,10 @@ def check_directory(into: Destination | None) -> None:
 def deliver(
     call: Invocation, run: Run, delivering: Delivering, into: Destination | None, workflow: Workflow | None = None
 ) -> None:
-    """Hand over the output of a completed run, in the form that was asked for, on stdout or `into` a directory.
+    """Deliver the output of a completed run in the requested form, on stdout or `into` a directory.
 
-    `workflow` is what was read of it before.
-    Raises Undelivered if not all of it could be had or written, after delivering the rest, and then NotAsAsserted
-    if it is not as --assert demands.
+    `workflow` is what was already read of it. Raises Undelivered if a part could not be fetched or written, after
+    delivering the rest, and otherwise NotAsAsserted if an --assert fails.
     """
     context, patience = call.context, call.patience()
     context.enter(Phase.DELIVER)
@@ -91,10 +90,10 @@ def deliver(
     output = {key: run.output[key] for key in keys} if keys else run.output
     if into is not None:
         delivered = _to_files(context, _source(call, patience), run, into)
-    elif delivering.no_expand or context.format is Format.CONTENT:  # whose stdout has been written already
+    elif delivering.no_expand or context.format is Format.CONTENT:  # stdout was already written
         delivered = Delivered(output, complete=is_complete(output))
         if context.format is Format.TEXT:
-            context.terminal.write(_as_stdout(output, keys))
+            _print_plainly(context, output, keys)
     elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
         delivered = _print_exactly(call, patience, output, keys)
     else:
@@ -104,14 +103,14 @@ def deliver(
     context.outcome.delivered = delivered
     require_whole(delivered, run)
     if context.reports.asserts:
-        from noxcli.reports.assertions import require_queries  # loaded with --assert alone
+        from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
 @fixed
 class _Source:
-    """Where what is not in the record itself comes from, how long to try, and who watches."""
+    """The source of data outside the record, with the time limits and the display."""
 
     api: "NoxusApi"
     patience: Patience
@@ -119,7 +118,7 @@ class _Source:
 
 
 def _source(call: Invocation, patience: Patience) -> _Source:
-    from noxcli.render.downloads import watching  # loaded where something is downloaded
+    from noxcli.render.downloads import watching  # loaded only for downloads
 
     return _Source(call.api, patience, partial(watching, call.context.terminal))
 
@@ -158,11 +157,11 @@ def _only(output: Any) -> Any:
 
 
 def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequence[str]) -> Delivered:
-    """Copy values to stdout, once all of them are whole: an error must not land in somebody's answer.txt."""
+    """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
     from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _source
 
     source = _source(call, patience)
-    contents: list[IO[bytes]] = []
+    contents: list[Iterator[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []
     with ExitStack() as stack:
@@ -175,21 +174,22 @@ def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequ
                     problems.append(problem(remote.pointer, error))
                     continue
                 files.append(entry)
+                pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
                 whole = _completed(call, patience, part)
-                content = BytesIO(_exact(_only(whole.output)))
+                pieces = _exact(_only(whole.output))
                 files += whole.files
                 problems += whole.problems
-            contents.append(content)
+            contents.append(pieces)
         if not problems:
-            for content in contents:
-                _copy(call.context, content, end_line=len(keys) != 1)
+            for pieces in contents:
+                _copy(call.context, pieces, end_line=len(keys) != 1)
     return Delivered(output, files, not problems, problems)
 
 
-def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
+def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
     last = b""
-    while piece := content.read(COPIED_AT_ONCE):
+    for piece in pieces:
         context.terminal.write(piece)
         last = piece[-1:]
     if end_line and last != b"\n":
@@ -197,7 +197,7 @@ def _copy(context: Context, content: IO[bytes], *, end_line: bool) -> None:
 
 
 def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None) -> list[str]:
-    """Return the output's own keys for those that were asked for; the definition is read only where they differ."""
+    """Return the output's own keys for the requested ones; the definition is read only if they differ."""
     fitting = keys_in(run.output, raw)
     if not all(fitting):
         fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
@@ -205,24 +205,32 @@ def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, w
 
 
 def _print(context: Context, run: Run, output: Any) -> None:
-    """Print an output: several values in sections where somebody reads them and asked for no format."""
+    """Print an output: several values in sections if a person reads them and chose no format."""
     terminal = context.terminal
     if context.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
-        from noxcli.render.sections import in_sections  # loaded where something is drawn
+        from noxcli.render.sections import in_sections  # loaded only for drawing
 
         values = {key: as_text(value) for key, value in output.items()}
         terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
     else:
-        terminal.write(_as_stdout(output))
+        _print_plainly(context, output)
 
 
-def _as_stdout(output: Any, keys: Sequence[str] = ()) -> bytes:
-    if keys:
-        return b"".join(_exact(output[key], end_line=len(keys) > 1) for key in keys)
+def _print_plainly(context: Context, output: Any, keys: Sequence[str] = ()) -> None:
     text = text_of(_only(output))
-    return _exact(output if text is None else text, end_line=True)
+    alone = output if text is None else text
+    for value in [output[key] for key in keys] if keys else [alone]:
+        for piece in _exact(value, end_line=len(keys) != 1):
+            context.terminal.write(piece)
 
 
-def _exact(value: Any, *, end_line: bool = False) -> bytes:
+def _exact(value: Any, *, end_line: bool = False) -> Iterator[bytes]:
+    """Yield the bytes of a value, of a long one a little at a time."""
     text = as_text(value)
-    return (f"{text}\n" if end_line and not text.endswith("\n") else text).encode("utf-8", "surrogatepass")
+    last = ""
+    for piece in slices(text):
+        if last:
+            yield last.encode("utf-8", "surrogatepass")
+        last = piece
+    end = "\n" if end_line and not text.endswith("\n") else ""
+    yield f"{last}{end}".encode("utf-8", "surrogatepass")

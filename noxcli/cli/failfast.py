@@ -1,4 +1,4 @@
-"""Leaving at the first failed node (--fail-fast): when a failure counts, and what becomes of the run."""
+"""The exit at the first failed node (--fail-fast): when a failure counts, and what happens to the run."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,7 +15,7 @@ from noxcli.timing import Clock, Deadline
 
 
 def until_failed(bursts: Iterable[Burst], progress: Progress, clock: Clock) -> Iterator[Burst]:
-    """Yield bursts, each to be folded, until a node has failed and its run neither ends nor lets it work again."""
+    """Yield bursts, each to be applied, until a node has failed and its run neither ends nor retries it."""
     settles: Deadline | None = None
     for burst in bursts:
         yield burst
@@ -33,9 +33,9 @@ def failed_node(progress: Progress) -> Node | None:
 
 
 def leave_failed(call: Invocation, run: Run, node: Node, *, stop: bool) -> Run:
-    """Leave the run at its failed node, or `stop` it, and return it where its record has a verdict of its own.
+    """Leave the run at its failed node, or `stop` it, and return it if its record has its own verdict.
 
-    Raises NodeFailed, which says what became of the run.
+    Raises NodeFailed, which says whether the run was stopped or still runs.
     """
     context, outcome = call.context, call.context.outcome
     context.enter(Phase.RUN)

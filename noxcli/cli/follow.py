@@ -1,4 +1,4 @@
-"""What `run` and `stream` share, and `wait` and `fetch-output` in part: follow and judge."""
+"""Following and judging a run, for `run` and `stream`, and in part for `wait` and `fetch-output`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ NAMES_WITHIN = 5.0
 
 
 def policy_of(context: Context, following: Following) -> Policy:
-    """Return how to follow, from what the options say and what they leave to the surroundings."""
+    """Return how to follow, from the options and, if they are not set, the surroundings."""
     when = following.on_pause
     return Policy(
         stream=not following.no_stream,
@@ -51,9 +51,9 @@ def attend(
     just_started: bool = False,
     workflow: Workflow | None = None,
 ) -> Run:
-    """Follow the run, showing it as the format and the terminal ask, until its record has the verdict.
+    """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 
-    `workflow` is what was read of it before; None leaves that to us.
+    `workflow` is what was already read of it; None reads it here.
     """
     context, deadline = call.context, call.deadline
     outcome = context.outcome
@@ -64,7 +64,7 @@ def attend(
     progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
     writer = context.event_writer()
-    # The cursor comes last: it may only name what stdout has.
+    # The cursor comes last: it may only name events that are on stdout.
     keeper = context.history.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
     picture = progress_renderer(
@@ -74,7 +74,7 @@ def attend(
     renderers = [renderer for renderer in all_of_them if renderer is not None]
     bursts = _from_start(follower)
     if policy.fail_fast:
-        from noxcli.cli.failfast import until_failed  # loaded with --fail-fast alone
+        from noxcli.cli.failfast import until_failed  # loaded only with --fail-fast
 
         bursts = until_failed(bursts, progress, context.clock)
     try:
@@ -91,9 +91,9 @@ def attend(
 
 
 def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
-    """Leave a run that has outlasted a limit, or stop it where that is the policy, and return it if it ended by then.
+    """Leave a run that has outlasted a limit, or stop it if that is the policy, and return it if it ended by then.
 
-    Raises TimedOut, which says what became of it.
+    Raises TimedOut, which says whether it was stopped or still runs.
     """
     run = outcome.run
     if run is None or not policy.stop_when_late:
@@ -123,7 +123,7 @@ def follower_of(
     cursor: str | None = None,
     just_started: bool = False,
 ) -> tuple[Progress, Follower]:
-    """Return what follows the run, and the progress that its updates are to be folded into."""
+    """Return the run's follower, and the progress to which its updates are applied."""
     shown = call.context.terminal.mask.torn
     progress = Progress(run, call.context.clock, workflow, from_start=just_started, shown=shown)
     follower = Follower(
@@ -140,7 +140,7 @@ def follower_of(
 
 @contextmanager
 def noted(outcome: Outcome, follower: Follower) -> Iterator[None]:
-    """Note in the outcome how far the following has come, however it ends."""
+    """Record the state of the following in the outcome, for every ending."""
     outcome.ledger = follower.ledger
     try:
         yield
@@ -149,7 +149,7 @@ def noted(outcome: Outcome, follower: Follower) -> Iterator[None]:
 
 
 def not_finished(run: Run, hint: str | None = None) -> NotFinished:
-    """Return the error for a run that is going on where nobody waits for it."""
+    """Return the error for a run that is still running if the user did not wait."""
     return NotFinished(f"run {run.id} is still {run.status}", hint or wait_for(run))
 
 
@@ -164,7 +164,7 @@ def _from_start(follower: Follower) -> Iterator[Burst]:
 
 
 def workflow_of(call: Invocation, run: Run) -> Workflow | None:
-    """Fetch the workflow for its nodes' names where somebody will see them; without it, their ids do."""
+    """Fetch the workflow for its nodes' names if they will be shown; otherwise their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
     if call.context.terminal.quiet and call.context.writes_text:
@@ -176,9 +176,9 @@ def workflow_of(call: Invocation, run: Run) -> Workflow | None:
 
 
 def judge(call: Invocation, run: Run, seen: Progress | None = None) -> None:
-    """Do nothing for a completed run; `seen` is what is known from events that were not shown.
+    """Do nothing for a completed run; `seen` is what events showed that were not displayed.
 
-    Raises RunFailed, which says why as far as that can be found out, RunStopped or RunPaused for the others.
+    Raises RunFailed with the reason if it can be found, RunStopped or RunPaused for the others.
     """
     call.context.enter(Phase.RUN)
     outcome, why = call.context.outcome, ""
@@ -193,6 +193,6 @@ def judge(call: Invocation, run: Run, seen: Progress | None = None) -> None:
 
 def explainer(context: Context, api: "NoxusApi") -> "Explainer":
     """Return what finds out why runs failed."""
-    from noxcli.runs.reasons import Explainer  # loaded where a run has failed
+    from noxcli.runs.reasons import Explainer  # loaded only for a failed run
 
     return Explainer(api, context.clock, context.terminal.mask.torn)

@@ -1,4 +1,4 @@
-"""Options in groups: a verb takes a few dataclasses, and Typer sees the options of each of their fields."""
+"""Options in groups: a verb takes a few dataclasses, and Typer sees each of their fields as an option."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def grouped(verb: Callable[..., None]) -> Callable[..., None]:
-    """Return the verb with the fields of each dataclass that it takes as options of their own, in the same place.
+    """Return the verb with each of its dataclass parameters replaced by options for the fields.
 
-    A field is an option where it has Typer's annotation. One without is no option of this verb, and keeps its default:
-    so a verb that has one option more, or another default, takes a subclass that declares the field again.
+    A field with Typer's annotation is an option. One without is not an option of this verb, and keeps its default: so
+    a verb with one more option, or another default, takes a subclass that declares the field again.
     """
     options: list[Parameter] = []
     groups: dict[str, tuple[Callable[..., Any], list[str]]] = {}

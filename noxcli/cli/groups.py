@@ -1,4 +1,4 @@
-"""The options of the verbs in groups, each declared once; `grouped` makes them a verb's own."""
+"""The options of the verbs in groups, each declared once; `grouped` adds them to a verb."""
 
 from noxcli.cli import options
 from noxcli.fixed import fixed
@@ -7,7 +7,7 @@ from noxcli.render import Format
 
 @fixed
 class Common:
-    """Where to connect, and what is shown on the way: options of every verb that calls the server."""
+    """Where to connect, and what to show meanwhile: options of every verb that calls the server."""
 
     connect_timeout: options.ConnectTimeout = 10.0
     quiet: options.Quiet = False
@@ -21,7 +21,7 @@ class Common:
 
 @fixed
 class Waiting:
-    """How long the whole command, and how long an unreachable server, is waited for; in seconds."""
+    """The limits of the whole command, and of retries for an unreachable server, in seconds."""
 
     timeout: options.Timeout = None
     retry_for: options.RetryFor = None
@@ -29,7 +29,7 @@ class Waiting:
 
 @fixed
 class Checking:
-    """What is checked before a start, and by which version of the workflow."""
+    """What to check before a start, and against which version of the workflow."""
 
     dry_run: options.DryRun = False
     no_check: options.NoCheck = False
@@ -38,7 +38,7 @@ class Checking:
 
 @fixed
 class Given:
-    """The inputs of one run, as the command line has them."""
+    """The inputs of one run on the command line."""
 
     inputs: options.InputArguments = None
     whole: options.WholeInputs = None
@@ -47,7 +47,7 @@ class Given:
 
 @fixed
 class Starting(Checking):
-    """How one run is started."""
+    """How to start one run."""
 
     callback_url: options.CallbackUrl = None
     detach: options.Detach = False
@@ -65,7 +65,7 @@ class Restarting(Starting):
 
 @fixed
 class Delivering:
-    """What stdout carries of a run, and which files its outputs become."""
+    """What stdout carries of a run, and to which files its outputs go."""
 
     form: options.FormatOption = Format.TEXT
     as_json: options.JsonOption = False
@@ -79,7 +79,7 @@ class Delivering:
 
 @fixed
 class Reporting:
-    """What is written for other programs beside stdout."""
+    """What to write for other programs besides stdout."""
 
     asserts: options.Asserts = None
     report: options.Report = None
@@ -92,22 +92,22 @@ class Reporting:
 
 @fixed
 class Following:
-    """How a run is followed; times in seconds."""
+    """How to follow a run; times in seconds."""
 
     stall_timeout: options.StallTimeout = None
     idle_timeout: options.IdleTimeout = 30.0
     retry_for: options.RetryFor = None
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
-    on_interrupt: options.WhenInterrupted | None = None  # an option only of what has started the run
-    fail_fast: bool = False  # an option only of what shows its nodes
+    on_interrupt: options.WhenInterrupted | None = None  # an option only of verbs that start the run
+    fail_fast: bool = False  # an option only of verbs that show its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
 
 
 @fixed
 class FollowingOwn(Following):
-    """How the run is followed that the command has started itself."""
+    """How to follow a run that the command itself started."""
 
     on_interrupt: options.OnInterrupt = None
     fail_fast: options.FailFastNode = False

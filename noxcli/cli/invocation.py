@@ -1,4 +1,4 @@
-"""What every verb begins with: settle what is shown and reported, connect, and know how long to go on trying."""
+"""The beginning of every verb: decide what to show and report, connect, and know how long to retry."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -41,12 +41,12 @@ class Invocation:
     api: "NoxusApi" = field(init=False)
 
     def connect(self) -> "NoxusApi":
-        """Return the API at the settings in force, to be closed by the caller. Raises ConfigProblem, Unauthorized."""
+        """Return the API for the current settings, which the caller closes. Raises ConfigProblem, Unauthorized."""
         self.api = connected(self.context, self.common)
         return self.api
 
     def patience(self, **kwargs: type[NoxError]) -> Patience:
-        """Return how long to go on trying where a person waits for a first answer."""
+        """Return how long to keep retrying while a person waits for a first answer."""
         return self.context.patience(self.deadline, options.before(self.waiting.retry_for), **kwargs)
 
     def workflow(self, text: str, patience: Patience) -> Workflow:
@@ -54,7 +54,7 @@ class Invocation:
         return resolve_workflow(self.api, text, patience, self.context.configured.aliases, self.context.cache.workflows)
 
     def run(self, text: str, patience: Patience) -> Run:
-        """Return the run by what it is called on a command line. Raises as `resolve_run`."""
+        """Return the run by its name on the command line. Raises as `resolve_run`."""
         return resolve_run(self.api, text, patience, self.context.noted_run)
 
 
@@ -66,9 +66,9 @@ def begin(
     reporting: Reporting | None = None,
     subject: str | None = None,
 ) -> Invocation:
-    """Begin a call: time counts from here. `subject` is what the command line named, for reports.
+    """Begin a call, whose time counts from here. `subject` is what the command line named, for reports.
 
-    Raises UsageProblem and ConfigProblem if options can't be followed.
+    Raises UsageProblem and ConfigProblem for invalid options.
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, waiting.timeout)
@@ -84,16 +84,16 @@ def begin(
 
 
 def directory_of(ctx: typer.Context, delivering: Delivering) -> str | None:
-    """Return the directory for outputs; one that is only a default of the user's gives way to --raw."""
+    """Return the directory for outputs; --raw overrides one that is only the user's default."""
     source = ctx.get_parameter_source("output_dir")
     by_default = source is not None and source.name == "DEFAULT_MAP"
     return None if by_default and delivering.raw else delivering.output_dir
 
 
 def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) -> None:
-    """Settle how things are shown, before anything can fail that would have to be shown so.
+    """Decide how to show things, before an error must be shown that way.
 
-    Raises UsageProblem if the options contradict each other, or the log can't be written to.
+    Raises UsageProblem if the options contradict each other, or the log can't be written.
     """
     form, terminal = delivering.form, context.terminal
     asked = delivering.query is not None and form is Format.TEXT and not delivering.raw
@@ -115,10 +115,10 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
 
 
 def settle_reports(context: Context, reporting: Reporting, output_dir: str | None) -> None:
-    """Settle what is written for other programs, before anything can fail that would have to be in it.
+    """Decide what to write for other programs, before an error must be in it.
 
-    Raises UsageProblem if an assertion is not valid or a report could not be written, ConfigProblem for a NOXCLI_CI
-    that is not known.
+    Raises UsageProblem if an assertion is not valid or a report can't be written, ConfigProblem for an unknown
+    NOXCLI_CI.
     """
     reports = context.reports = Reports(output_dir=output_dir)
     reports.asserts = [Query.read(text, "--assert") for text in reporting.asserts or []]
@@ -142,7 +142,7 @@ def settle_reports(context: Context, reporting: Reporting, output_dir: str | Non
 
 
 def connected(context: Context, common: Common) -> "NoxusApi":
-    """Return the API at the settings in force."""
+    """Return the API for the current settings."""
     environ, profile = context.terminal.environ, context.configured.profile
     base_url, api_key_file = common.base_url, common.api_key_file
     named = profile.name.value if profile and profile.name.source.startswith("flag") else None

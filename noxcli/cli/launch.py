@@ -1,4 +1,4 @@
-"""What `run` and `rerun` do once their command line is read: one run, from its inputs to its output."""
+"""One run from its inputs to its output, for `run` and `rerun`."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -46,7 +46,7 @@ LONGEST_START = 60.0  # seconds for the answer to the start; the server's own li
 
 @fixed
 class Asked:
-    """The command line of one start; times are in seconds."""
+    """The options of one start; times are in seconds."""
 
     workflow: str
     given: Given
@@ -93,9 +93,9 @@ def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patien
 
 
 def check_start(asked: Asked) -> None:
-    """Find out what keeps a run from being started, before a server is asked.
+    """Find errors that prevent a start, before the first request.
 
-    Raises UsageProblem, and TimedOutBeforeStart for a limit of no time.
+    Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
     """
     starting = asked.starting
     if asked.timeout == 0:
@@ -107,7 +107,7 @@ def check_start(asked: Asked) -> None:
 
 
 def check_targets(asked: Asked, into: Destination | None) -> None:
-    """Find out before anything is started what could not be written at the end. Raises UsageProblem."""
+    """Check, before anything is started, that files can be written at the end. Raises UsageProblem."""
     check_directory(into)
     if asked.state_file is not None:
         check_target(Path(asked.state_file), "--state-file")
@@ -115,7 +115,7 @@ def check_targets(asked: Asked, into: Destination | None) -> None:
 
 @fixed
 class Start:
-    """One start with all that it needs; `known` is the workflow as far as it was read."""
+    """One start and everything it needs; `known` is the workflow as far as it was read."""
 
     call: Invocation
     starting: Starting
@@ -135,7 +135,7 @@ class Start:
         key = self.starting.once
         if key is None:
             return self._send(state_file, None), True
-        from noxcli.cli.once import open_once  # loaded with --once alone
+        from noxcli.cli.once import open_once  # loaded only with --once
 
         with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self._what())) as once:
             once.wait_for_turn()
@@ -169,7 +169,7 @@ class Start:
 
         def send() -> Run:
             moment = Moment(api, context.clock)
-            # From the request until its id is written down, a signal waits: the id must not be lost.
+            # A signal waits from the request until the id is saved: the id must not be lost.
             with context.signals.held():
                 started = context.signals.finish_first(
                     lambda: api.create_run(
@@ -204,15 +204,15 @@ class Start:
             raise
 
     def _note(self, state_file: str | None, run: Run) -> None:
-        """Tell others of the run, and how to come back to it."""
+        """Announce the run, and how to continue with it."""
         context = self.call.context
         _note_state(context, state_file, run)
         _note_for_others(context, run)
         context.way_back = context.line_to_stream(run.id)
 
     def _recall(self, _: Collection[str]) -> "KnownStarts":
-        """Return what this user's history knows of earlier runs."""
-        from noxcli.runs.doubt import KnownStarts  # loaded with --once, or the first doubt
+        """Return what this user's history knows about earlier runs."""
+        from noxcli.runs.doubt import KnownStarts  # loaded only with --once, or for a doubt
 
         known = KnownStarts()
         context = self.call.context
@@ -227,7 +227,7 @@ def prepared(
 ) -> Start:
     """Return the start, its inputs checked against the workflow.
 
-    Raises as `checked`, `chosen_version`, and where there is one, as `find` and what it finds.
+    Raises as `checked`, `chosen_version`, and if there is one, as `find` and what it finds.
     """
     context, starting = call.context, asked.starting
     context.enter(Phase.PREFLIGHT)
@@ -238,7 +238,7 @@ def prepared(
         named = found.name or found.id
         starting = replace(starting, version_id=origin.version_id())
     version = chosen_version(call, found, starting, patience)
-    known = found if found.nodes else None  # a list of workflows has told it all
+    known = found if found.nodes else None  # the list of workflows already had everything
     if not starting.no_check:
         known = read_workflow(call, found, patience, version)
     inputs, part = (given, None) if origin is None else (origin.inputs(given, known), origin.part(known))
@@ -253,9 +253,9 @@ def prepared(
 
 
 def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
-    """Start the run and follow it to its output, as far as the options ask for it.
+    """Start the run and follow it to its output, as far as the options require.
 
-    Raises as the steps do; where a signal is to stop the run, Interruption with what became of it.
+    Raises as the steps do; if a signal should stop the run, Interruption with the outcome of the stop.
     """
     call, context, following = start.call, start.call.context, asked.following
     if asked.starting.dry_run:
@@ -268,7 +268,7 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
             context.terminal.write(f"{run.id}\n")
         return
     if not fresh and following.on_interrupt is None:
-        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may follow it as well
+        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
     try:
         finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
         finished = replace(finished, part=start.part or finished.part)  # the record may not tell
@@ -282,24 +282,24 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:
     if state_file is not None:
-        from noxcli.state.statefile import State, write_state  # loaded with --state-file alone
+        from noxcli.state.statefile import State, write_state  # loaded only with --state-file
 
         try:
             mask = context.terminal.mask
             write_state(Path(state_file), State(mask(started.id), mask(started.workflow_id), context.base_url))
         except NoxError as error:
-            context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
+            context.terminal.complain(f"noxcli: {error.line()}")  # the run is running, and its id is on stderr
 
 
 def _note_for_others(context: Context, started: Run) -> None:
     try:
         context.reports.started(started, context.terminal.mask)
     except NoxError as error:
-        context.terminal.complain(f"noxcli: {error.line()}")  # as with the state file
+        context.terminal.complain(f"noxcli: {error.line()}")  # like the state file
 
 
 def _stopped(call: Invocation, signal: Interrupted) -> Interruption:
-    """Stop the run and say how it ended."""
+    """Stop the run and report how it ended."""
     context = call.context
     run = context.outcome.run
     assert run is not None

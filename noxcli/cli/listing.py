@@ -1,4 +1,4 @@
-"""What `runs` and `workflows` share: the first of a list as a table, as lines with tabs, or as a document."""
+"""The first entries of a list as a table, as tab-separated lines, or as a document."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -17,15 +17,15 @@ T = TypeVar("T")
 
 @fixed
 class Listing(Generic[T]):
-    """How one kind of thing is listed. `row` gets a way to write times, and true if eyes will read it."""
+    """How to list one kind of entry. `row` gets a formatter for times, and true for a table on a terminal."""
 
-    name: str  # in the document, where it is also the schema's
+    name: str  # in the document, also the schema's name
     layout: Layout
     row: Callable[[T, Callable[[str | None], str], bool], Sequence[str]]
     record: Callable[[T], Mapping[str, Any]]  # under the API's names
 
     def show(self, context: Context, items: Sequence[T], limit: int) -> None:
-        """Write the list to stdout; what else there is to say goes to stderr."""
+        """Write the list to stdout, and notes to stderr."""
         terminal = context.terminal
         if context.format is Format.JSON:
             head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": int(ExitCode.OK), "limit": limit}

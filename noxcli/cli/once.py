@@ -20,14 +20,14 @@ from noxcli.state.once import Memory, OnceFile
 from noxcli.timing import parse_time
 
 BY_INPUTS = "auto"
-LOCK_LOOKS = 0.2  # seconds between two looks at a lock that another process has
-STILL_STARTING = timedelta(seconds=60)  # for which a start that was cut off may still reach the run list
+LOCK_LOOKS = 0.2  # seconds between two attempts to get a lock that another process holds
+STILL_STARTING = timedelta(seconds=60)  # until an interrupted start must appear in the run list
 PIECE = 1 << 20
 
 
 @dataclass(slots=True)
 class Once:
-    """One key, locked: nobody else starts a run for it meanwhile."""
+    """One locked key: no other process can start a run for it in the meantime."""
 
     call: Invocation
     key: str
@@ -60,10 +60,10 @@ class Once:
     def earlier(
         self, comparison: Comparison, recall: Callable[[Collection[str]], KnownStarts], patience: Patience
     ) -> Run | None:
-        """Return the run of an earlier call, None if there surely is none.
+        """Return the run of an earlier call, None if there certainly is none.
 
-        Raises StartUnknown with the candidates where an earlier call was cut off during its start and the run list
-        can't tell what became of that; NotFound where the run is gone; what reading raises.
+        Raises StartUnknown with the candidates if an earlier call was killed during its start and the run list does
+        not show the outcome; NotFound if the run is gone; what reading raises.
         """
         memory = self.file.read()
         if memory is None:
@@ -83,7 +83,7 @@ class Once:
         return run
 
     def intend(self, wanted: Wanted) -> None:
-        """Write down that a run is about to be started. Raises ConfigProblem."""
+        """Record that a run is about to be started. Raises ConfigProblem."""
         clock = self.call.context.clock
         by_server = Moment(self.call.api, clock).by_server()
         self.file.write(
@@ -98,15 +98,15 @@ class Once:
         )
 
     def started(self, run: Run) -> None:
-        """Write down the run's id; where that fails, the next call has to look for the run."""
+        """Record the run's id; if that fails, the next call must search for the run."""
         context = self.call.context
         try:
             self.file.write({"step": "started", "run_id": context.terminal.mask(run.id)})
         except NoxError as error:
-            context.terminal.complain(f"noxcli: {error.line()}")  # the run is going on, and its id is on stderr
+            context.terminal.complain(f"noxcli: {error.line()}")  # the run is running, and its id is on stderr
 
     def withdraw(self) -> None:
-        """Write down that nothing was started after all."""
+        """Record that nothing was started after all."""
         self.file.write({"step": "withdrawn"})
 
     def _adopted(
@@ -116,7 +116,7 @@ class Once:
         recall: Callable[[Collection[str]], KnownStarts],
         patience: Patience,
     ) -> str | None:
-        """Return the id of the run that a call which was cut off has started; None if the list proves none."""
+        """Return the id of the run that a killed call started; None if the list proves that there is none."""
         by_server = parse_time(memory.server_at)
         sent = by_server or datetime.fromisoformat(memory.at)
         doubt = Doubt(0, Likeness(memory.input_digest, memory.input_shape), sent, by_server is not None)
@@ -144,9 +144,9 @@ class Once:
 def open_once(
     call: Invocation, key: str, inputs: Inputs, comparison: Comparison, target: tuple[str, str | None]
 ) -> Once:
-    """Return the memory of the key at this server for the `target`: a workflow's id, and that of its version.
+    """Return the record of the key at this server for the `target`: a workflow's id, and that of its version.
 
-    Raises ConfigProblem if it can't be kept, UsageProblem for --once auto with an input that can't be read twice.
+    Raises ConfigProblem if it can't be stored, UsageProblem for --once auto with an input that can't be read twice.
     """
     workflow_id, version_id = target
     plain = {name: _content(value, name, call, whole=key == BY_INPUTS) for name, value in inputs.values.items()}
@@ -163,7 +163,7 @@ def open_once(
 
 
 def _content(value: Any, key: str, call: Invocation, *, whole: bool) -> Any:
-    """Return what stands for an input: for a file, what is in it, where it can be read more than once."""
+    """Return what represents an input in the key: for a file that can be read more than once, its content."""
     if not isinstance(value, Upload):
         return value
     if value.size is None:

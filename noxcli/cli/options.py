@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share, each with its name, type and help in one place."""
+"""Arguments and options that several verbs share, with name, type and help."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -13,14 +13,14 @@ from noxcli.timing import parse_duration
 
 
 class WhenPaused(StrEnum):
-    """What to do while a run waits for a person."""
+    """What to do while a run waits for human input."""
 
     EXIT = "exit"
     WAIT = "wait"
 
 
 class WhenInterrupted(StrEnum):
-    """What becomes of the run when its command is interrupted, or is out of time."""
+    """What happens to the run when its command is interrupted, or times out."""
 
     DETACH = "detach"
     STOP = "stop"
@@ -253,7 +253,7 @@ ProfileOption = Annotated[
         "--profile",
         metavar="PROFILE",
         help=PROFILE_HELP,
-        # Before all others: it decides about their defaults. Their functions get it as `_profile`, and need it no more.
+        # Parsed before all others, since it decides their defaults. The verbs get it as `_profile`, and do not use it.
         callback=apply_profile,
         is_eager=True,
     ),
@@ -267,10 +267,10 @@ ConnectTimeout = Annotated[
 
 
 def before(retry_for: float | None) -> float:
-    """Return how long to go on trying where a person waits for a first answer, in seconds."""
+    """Return how long to keep retrying while a person waits for a first answer, in seconds."""
     return 60.0 if retry_for is None else retry_for
 
 
 def during(retry_for: float | None) -> float:
-    """Return how long a run that is being followed may be out of reach, in seconds."""
+    """Return how long a run that is being followed may be unreachable, in seconds."""
     return 300.0 if retry_for is None else retry_for

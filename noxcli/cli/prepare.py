@@ -1,4 +1,4 @@
-"""What `run` does before the start: find the workflow, check the inputs against it, store the files."""
+"""The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def given_inputs(context: Context, given: Given) -> Inputs:
-    """Return the inputs on the command line, with secret values hidden from now on. Raises UsageProblem."""
+    """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     environ, secrets = context.terminal.environ, given.secrets or []
     inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
     context.hide(inputs)
@@ -77,19 +77,18 @@ def read_workflow(
 
 
 def told(workflow: Workflow, version: Version | None) -> Workflow | None:
-    """Return the workflow with the definition to go by, where a list of workflows or of versions has told it."""
+    """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
     if version is not None:
         return version.workflow
     return workflow if "nodes" in workflow.definition else None
 
 
 def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, patience: Patience) -> Version | None:
-    """Return the saved version that --version-id means, None if there is no such option.
+    """Return the saved version for --version-id, None without this option.
 
-    Where the versions can't be read, or nothing is checked by their definition, an id is taken as it is, and the start
-    decides.
-    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for a version that there is not;
-    what reading raises where a start could not go better.
+    If the versions can't be read, or their definition is not needed, an id is used unchanged, and the start decides.
+    Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
+    reading raises if a start would also fail.
     """
     asked = checking.version_id
     if asked is None:
@@ -111,7 +110,7 @@ def chosen_version(call: Invocation, workflow: Workflow, checking: Checking, pat
 
 
 def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
-    """Return what `look` returns, or why it could not be read, although a run may start anyway."""
+    """Return the result of `look`, or why it could not be read if a run may start anyway."""
     try:
         return patience.keep_trying(look, worth=lambda error: error.overloaded)
     except Unauthorized as error:
@@ -127,7 +126,7 @@ def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
 
 
 def show_request(context: Context, workflow: Workflow, body: dict[str, Any]) -> None:
-    """Print what would be sent (`--dry-run`)."""
+    """Print the request (`--dry-run`)."""
     if context.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
@@ -145,6 +144,6 @@ def stored(call: Invocation, inputs: Inputs, patience: Patience) -> dict[str, An
 
 
 def require_time(deadline: Deadline) -> None:
-    """Raise TimedOutBeforeStart if no time is left to start anything."""
+    """Raise TimedOutBeforeStart if the time is up before the start."""
     if deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

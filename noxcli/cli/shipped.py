@@ -1,4 +1,4 @@
-"""The completion scripts and manual pages that come with noxcli, and where a user's shell and `man` look for them."""
+"""The completion scripts and manual pages of noxcli, and where a user's shell and `man` look for them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -17,7 +17,7 @@ SYSTEM_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification:
 
 
 class Shell(StrEnum):
-    """A shell that there is a script for."""
+    """A shell that has a script."""
 
     BASH = "bash"
     ZSH = "zsh"
@@ -27,7 +27,7 @@ class Shell(StrEnum):
 
 @fixed
 class Target:
-    """A file for a user: below `base`, which may lead through links of the user's own, no link is followed."""
+    """A file for a user: below `base`, which may lead through the user's own links, no link is followed."""
 
     base: Path
     steps: tuple[str, ...]
@@ -42,9 +42,9 @@ class Target:
         return self.directory / self.name
 
     def put(self, content: bytes) -> bool:
-        """Write the file; False says that it was there as it should be.
+        """Write the file; False means that it already had this content.
 
-        Raises Undelivered with the reason, for a link or anything else that is no regular file too.
+        Raises Undelivered with the reason, also for a link or anything else but a regular file.
         """
         try:
             with ExitStack() as opened:
@@ -67,7 +67,7 @@ def script(shell: Shell) -> bytes:
 
 
 def manual_page(verb: str | None) -> bytes:
-    """Return a verb's page of the manual, or that of noxcli itself."""
+    """Return a verb's manual page, or that of noxcli itself."""
     return _shipped("man", page_name(verb))
 
 
@@ -78,33 +78,33 @@ def page_name(verb: str | None) -> str:
 def script_target(shell: Shell, environ: Mapping[str, str]) -> Target:
     """Return where the shell looks for a user's own completions."""
     match shell:
-        case Shell.BASH:  # bash-completion's README: the directory of its variable, or else this one
+        case Shell.BASH:  # bash-completion's README: the directory in its variable, or else this one
             own = environ.get("BASH_COMPLETION_USER_DIR")
             base = Path(own) if own else _data(environ)
             return Target(base, ("completions",) if own else ("bash-completion", "completions"), "noxcli")
-        case Shell.ZSH:  # which has no such place; the line for .zshrc makes it one
+        case Shell.ZSH:  # zsh has no such directory; the line for .zshrc adds it
             return Target(_data(environ), ("zsh", "site-functions"), SCRIPTS[shell])
         case Shell.FISH:  # fish's documentation, "Where to put completions"
             return Target(_directory(environ, "XDG_CONFIG_HOME", ".config"), ("fish", "completions"), SCRIPTS[shell])
-        case Shell.POWERSHELL:  # as with zsh, its profile has to name the file
+        case Shell.POWERSHELL:  # as with zsh, its profile must name the file
             local = environ.get("LOCALAPPDATA")
             return Target(Path(local) if local else _data(environ), ("noxcli",), SCRIPTS[shell])
 
 
 def page_target(verb: str | None, environ: Mapping[str, str]) -> Target:
-    """Return where `man` looks for a user's own pages: manpath(1) finds it beside ~/.local/bin."""
+    """Return where `man` looks for a user's own pages: manpath(1) finds it next to ~/.local/bin."""
     return Target(_home(environ) / ".local" / "share", ("man", "man1"), page_name(verb))
 
 
 def user_shell(environ: Mapping[str, str]) -> Shell | None:
-    """Return the shell that the user logs in to, where there is a script for it."""
+    """Return the user's login shell if there is a script for it."""
     with suppress(ValueError):
         return Shell(Path(environ.get("SHELL", "")).name)
     return None
 
 
 def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
-    """True if a script lies in one of the shell's usual directories."""
+    """True if a script is in one of the shell's usual directories."""
     for_all = {
         Shell.BASH: "bash-completion/completions/noxcli",
         Shell.ZSH: "zsh/site-functions/_noxcli",
@@ -117,14 +117,14 @@ def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
 
 
 def finds_page(environ: Mapping[str, str]) -> bool:
-    """True if the manual page lies in one of the usual directories of `man`."""
+    """True if the manual page is in one of the usual directories of `man`."""
     manuals = [directory / "man" / "man1" for directory in _system(environ)]
     places = [page_target(None, environ).path, *(manual / page_name(None) for manual in manuals)]
     return any(_is_there(place) or _is_there(place.with_name(f"{place.name}.gz")) for place in places)
 
 
 def _shipped(directory: str, name: str) -> bytes:
-    """In an installed package the files lie inside, in a checkout beside it."""
+    """The files are inside an installed package, or next to it in a checkout."""
     package = files("noxcli")
     inside = package / directory / name
     return (inside if inside.is_file() else Path(str(package)).parent / directory / name).read_bytes()

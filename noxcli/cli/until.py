@@ -21,13 +21,13 @@ from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.timing import Deadline
 
-READ_BESIDE = 10.0  # seconds for one read of the record or the workflow beside the stream
+READ_BESIDE = 10.0  # seconds for one read of the record or the workflow during the stream
 
 
 def read_conditions(texts: Sequence[str], *, streams: bool) -> list[Condition]:
     """Return the conditions of --for; `streams` is false if no event will be read.
 
-    Raises UsageProblem for one that is not valid, or that nothing could meet.
+    Raises UsageProblem for one that is not valid, or that can't be met.
     """
     conditions = [read_condition(text) for text in texts]
     blind = next((one for one in conditions if one.kind is Kind.EVENT and not streams), None)
@@ -39,17 +39,17 @@ def read_conditions(texts: Sequence[str], *, streams: bool) -> list[Condition]:
 
 
 def how_far(progress: Progress) -> tuple[float | None, str]:
-    """Return the share of the work that is done, where that is known, and how the run is in words."""
+    """Return the share of the work that is done, if known, and the run's state in words."""
     at_work = [node.name for node in list(progress.nodes.values()) if node.running]
     share = progress.percent / 100 if progress.percent else None
     return share, f"{progress.status}{f' at {at_work[0]!r}' if at_work else ''}"
 
 
 def wait_until(call: Invocation, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
-    """Wait for the first condition that the run meets, and print which it was.
+    """Wait for the first condition that the run meets, and print it.
 
-    Raises Unmet if the run ends without; RunPaused, NotFinished and TimedOut where it has not ended; UsageProblem
-    for a node or an output that the workflow lacks.
+    Raises Unmet if the run ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended;
+    UsageProblem for a node or an output that the workflow lacks.
     """
     context, outcome = call.context, call.context.outcome
     outcome.conditional = True
@@ -58,7 +58,7 @@ def wait_until(call: Invocation, text: str, conditions: Sequence[Condition], pol
     outcome.confirmed = True
     workflow = _known_workflow(call, found)
     conditions = _checked_conditions(call, conditions, workflow)
-    # What a run that was found by its id alone lacks: its output, and its nodes.
+    # A run that was read by its id alone lacks its output and its nodes.
     run = found if found.with_output else patience.keep_trying(lambda: call.api.get_run(found.workflow_id, found.id))
     thorough = any(one.kind in {Kind.NODE, Kind.EVENT} for one in conditions)
     progress, follower = follower_of(call, run, replace(policy, every_event=thorough), workflow)
@@ -101,7 +101,7 @@ def _known_workflow(call: Invocation, run: Run) -> Workflow | None:
 def _checked_conditions(
     call: Invocation, conditions: Sequence[Condition], workflow: Workflow | None
 ) -> list[Condition]:
-    """Return the conditions with the ids of their nodes. Raises UsageProblem for a node or an output that is none."""
+    """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node or output."""
     warnings = list(doubtful_words(conditions))
     if workflow is not None:
         keys = [one.name for one in conditions if one.kind is Kind.OUTPUT]

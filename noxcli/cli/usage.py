@@ -1,4 +1,4 @@
-"""How help looks: options under headings, examples as they are typed; and what is named when a name is wrong."""
+"""The layout of help: options under headings, runnable examples; and suggestions for unknown names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from noxcli.errors import ExitCode, ReaderGone
 from noxcli.nearest import nearest
 
-# The layout of every verb's help. What stands here under no heading is the verb's own, and comes first.
+# The layout of every verb's help. Options without a heading here are the verb's own, and come first.
 OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
@@ -62,7 +62,7 @@ HEADINGS = {
     "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }
-WIDEST = 28  # characters of an option that its help still stands beside
+WIDEST = 28  # the longest option, in characters, that has its help on the same line
 NARROWEST_TEXT, NARROWEST_PAGE = 24, 30  # columns
 EXAMPLES = "Examples:\n"
 BRACKET = re.compile(r"\[[^]]*\]")  # [default: 30s], [env: NOXCLI_CI], [required]
@@ -70,7 +70,7 @@ BEFORE_BRACKET = re.compile(r"  +(?=\[)")
 
 
 class HelpOnStdout:
-    """A command whose help goes where all output goes, so that a full disk or a reader that left is told alike."""
+    """A command that writes help like all output, so that a full disk or a closed pipe is reported alike."""
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)  # type: ignore[misc]
@@ -93,12 +93,12 @@ def show_help(ctx: Any, _param: Any, asked: bool) -> None:
 
 
 def end_with(ctx: Any, page: str) -> None:
-    """Write a page of ours to stdout, and end; a reader that has seen enough of it needs no word about that."""
+    """Write a page of ours to stdout, and end; a reader that closes the pipe is not an error."""
     code = ExitCode.OK
     terminal = ctx.obj.terminal
     try:
         if terminal.read_by_eyes and terminal.wants_color(on_stdout=True):
-            from noxcli.render.help_page import in_color  # loaded where something is drawn
+            from noxcli.render.help_page import in_color  # loaded only for drawing
 
             terminal.show(in_color(terminal, page))
         else:
@@ -109,7 +109,7 @@ def end_with(ctx: Any, page: str) -> None:
 
 
 class Verb(HelpOnStdout, TyperCommand):
-    """A verb whose docstring ends in examples: lines for a shell, which every test run tries."""
+    """A verb whose docstring ends in examples: shell commands, which the tests run."""
 
     def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:
         text, _, examples = (help or "").partition(EXAMPLES)
@@ -117,7 +117,7 @@ class Verb(HelpOnStdout, TyperCommand):
         self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words behind the name; Typer would put braces around what must be given."""
+        """Return the arguments after the name; Typer would put braces around required ones."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -129,7 +129,7 @@ class Verb(HelpOnStdout, TyperCommand):
                 write_definitions(formatter, records, max(fitting, default=0))
 
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Return each heading with what stands under it, as names and help."""
+        """Return each heading with its entries, as names and help."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], OWN: [], **{name: [] for name in HEADINGS}}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -141,7 +141,7 @@ class Verb(HelpOnStdout, TyperCommand):
         return [(heading, records) for heading, records in sections.items() if records]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is theirs
-        """Write the examples, which no line break may tear."""
+        """Write the examples without breaking their lines."""
         if self.examples:
             with formatter.section(EXAMPLES.rstrip(":\n")):
                 for line in self.examples:
@@ -149,7 +149,7 @@ class Verb(HelpOnStdout, TyperCommand):
 
 
 def write_definitions(formatter: Any, records: Sequence[tuple[str, str]], names_width: int) -> None:
-    """Write names and, beside or below them, what they mean; no line ends inside a word or a short bracket."""
+    """Write names and, next to or below them, their help; no line ends inside a word or a short bracket."""
     indent, beside = formatter.current_indent, formatter.current_indent + names_width + 2
     beside = beside if formatter.width - beside >= NARROWEST_TEXT else 2 * indent + 2
     width = formatter.width - beside
@@ -171,6 +171,6 @@ def _heading(param: Any) -> str:
 
 
 def verb_meant(word: str, known: Iterable[str]) -> str | None:
-    """Return the verb that was probably meant: one that begins so, or else a similar one."""
+    """Return the verb that the user probably meant: one with this beginning, or else a similar one."""
     known = list(known)
     return next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)

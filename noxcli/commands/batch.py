@@ -39,7 +39,6 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
-from noxcli.redaction import Mask
 from noxcli.render.batch_bar import counting
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
@@ -204,7 +203,7 @@ def batch(
         if begun is None:
             return
         if results.junit is not None:
-            stack.callback(_write_junit, Path(results.junit), material.directory, context.terminal.mask)
+            stack.callback(_write_junit, Path(results.junit), material.directory, context)
         if results.report is not None:
             stack.callback(_write_page, Path(results.report), material.directory, context)
         rows = material.with_files(stored(call, material.common, target.patience))
@@ -461,17 +460,19 @@ def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float,
     summary.raise_worst(counts.done, go_on, error)
 
 
-def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
+def _write_junit(target: Path, directory: Path, context: Context) -> None:
     """Write the report from the journal: what earlier calls have done is in it, too."""
     from noxcli.batch.report import Joined  # loaded where a report is written
+    from noxcli.reports.assertions import assertion_name
     from noxcli.reports.junit import JunitReport
 
     joined = Joined.read([directory])
+    asserted = dict.fromkeys([*map(assertion_name, context.reports.asserts), *joined.asserted])
     shard = Shard.parse(joined.header.shard)
-    with JunitReport(target, joined.header.source, mask) as report:
+    with JunitReport(target, joined.header.source, context.terminal.mask) as report:
         for row in joined.reports():
             if shard.has(row.row):
-                for case in row.cases(joined.header.workflow_id):
+                for case in row.cases(joined.header.workflow_id, asserted):
                     report.add(case)
 
 

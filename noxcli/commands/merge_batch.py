@@ -63,7 +63,7 @@ def merge_batch(
             context.terminal.write(f"{to_json(row.document())}\n")
             summary.add(row.exit_code, f"row {row.row}: {row.message}")
             if cases is not None:
-                for case in row.cases(joined.header.workflow_id):
+                for case in row.cases(joined.header.workflow_id, joined.asserted):
                     cases.add(case)
             kept.copy(row)
     if report is not None:

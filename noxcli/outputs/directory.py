@@ -20,6 +20,7 @@ from noxcli.place import Place
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
 STALE = 60.0  # seconds
 COPY_PIECE = 1024 * 1024
+WRITTEN_OUT_EVERY = 32 * 1024 * 1024  # bytes
 
 
 @fixed
@@ -46,6 +47,22 @@ class FolderPart(Part):
         with suppress(OSError):  # some network file systems do not support it
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         super().__init__(os.fdopen(handle, "w+b"), str(target))
+        self._written_out = 0  # bytes
+
+    def write(self, piece: bytes) -> None:
+        super().write(piece)
+        if self.size < self._written_out:
+            self._written_out = 0  # it began anew
+        if self.size - self._written_out >= WRITTEN_OUT_EVERY:
+            self._write_out()
+
+    def _write_out(self) -> None:
+        """Let the disk begin with what came since the last time; else all of it would wait for the flush at the end."""
+        if hasattr(os, "posix_fadvise"):
+            begun, self._written_out = self._written_out, self.size
+            with suppress(OSError):
+                # That it won't be needed makes Linux write it. What is being written stays in the cache all the same.
+                os.posix_fadvise(self._file.fileno(), begun, self.size - begun, os.POSIX_FADV_DONTNEED)
 
     def keep(self) -> Saved:
         """Put the complete file in its place, flushed to disk."""

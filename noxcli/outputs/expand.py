@@ -47,9 +47,11 @@ def complete_inline(source: FileSource, output: Any, patience: Patience, watchin
 
 
 def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
-    with Part(io.BytesIO(), "the text", LONGEST_INLINE) as part:
+    held = io.BytesIO()
+    with Part(held, "the text", LONGEST_INLINE) as part:
         fetch(source, transfer, part, patience)
-        text = utf8_text(part.read_back().read(), transfer.file_id)
+        with held.getbuffer() as content:
+            text = utf8_text(content, transfer.file_id)
         return text, _entry(transfer.file_id, part)
 
 
@@ -91,13 +93,13 @@ def required_id(remote: Remote) -> str:
     return remote.file_id
 
 
-def utf8_text(content: bytes, file_id: str) -> str:
+def utf8_text(content: memoryview, file_id: str) -> str:
     """Return the text.
 
     Raises Undelivered if it is not UTF-8: that would not be the text that the workflow wrote.
     """
     try:
-        return content.decode("utf-8")
+        return str(content, "utf-8")
     except UnicodeDecodeError as error:
         raise _no_text(file_id, error.start) from None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from noxcli.encode import slices
 from noxcli.errors import NoxError, Undelivered
 from noxcli.files import Saved, reason_of, replacing_in
 from noxcli.fixed import fixed
@@ -76,7 +77,7 @@ class Filing:
             )
             for item in items:
                 if item.remote is None:
-                    self._write(folder, item, as_text(shown[item.keys[0]]).encode("utf-8", "surrogatepass"))
+                    self._write(folder, item, as_text(shown[item.keys[0]]))
         finally:
             # After a signal as well: the next call then knows the files in place as noxcli's own.
             folder.abandon()
@@ -136,9 +137,9 @@ class Filing:
                 except Undelivered as error:
                     item.error = error
 
-    def _write(self, folder: Folder, item: Item, content: bytes) -> None:
+    def _write(self, folder: Folder, item: Item, text: str) -> None:
         try:
-            with Inline(content, str(folder.target(item.name))) as held:
+            with Inline(text, str(folder.target(item.name))) as held:
                 if folder.has(item.name, held):
                     self.skipped.append(item.name)
                 item.saved = folder.settle(item.name, held)
@@ -168,9 +169,10 @@ class Filing:
 class Inline(Part):
     """A value from the record itself."""
 
-    def __init__(self, content: bytes, what: str) -> None:
+    def __init__(self, text: str, what: str) -> None:
         super().__init__(io.BytesIO(), what)
-        self.write(content)
+        for piece in slices(text):
+            self.write(piece.encode("utf-8", "surrogatepass"))
 
 
 def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:

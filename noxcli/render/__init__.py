@@ -1,10 +1,10 @@
-"""What stdout carries. The pictures of a run are in the modules of this room."""
+"""The formats of stdout. The pictures of a run are in the modules of this room."""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """What stdout carries."""
+    """The content of stdout."""
 
     TEXT = "text"
     CONTENT = "content"

@@ -1,4 +1,4 @@
-"""What renderers have in common: those without a beginning and an end, and those at the bottom of a terminal."""
+"""The base classes of renderers: those without set-up, and those at the bottom of a terminal."""
 
 import time
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from noxcli.render.line import Line
     from noxcli.render.region import Region
 
-FIRST_BAR = 0.5  # seconds: what is over sooner needs none
+FIRST_BAR = 0.5  # seconds: shorter tasks need no bar
 BAR_WIDTH = 20  # cells
 
 
 def bar_fits(terminal: Terminal) -> bool:
-    """Return whether a bar may be drawn: not where results may come back to the terminal through a pipe."""
+    """Return whether a bar may be drawn: not if results may reach the terminal through a pipe."""
     returning = terminal.shares_screen() and not terminal.read_by_eyes
     return not (terminal.quiet or returning) and terminal.can_redraw()
 
 
 class Plainly:
-    """Nothing to set up, nothing to take down."""
+    """A renderer without set-up and clean-up."""
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +34,7 @@ class Plainly:
 
 
 class AtBottom:
-    """Lines at the bottom of a terminal; what draws them is loaded once there are any."""
+    """Lines at the bottom of a terminal; the drawing code is loaded with the first line."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal

@@ -1,4 +1,4 @@
-"""How far a batch has come: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a batch: a bar on a terminal, an occasional line elsewhere."""
 
 import time
 from typing import Protocol
@@ -12,7 +12,7 @@ BATCH_LINE_EVERY = 10.0
 
 
 class Tally(Protocol):
-    """What is counted."""
+    """The counters."""
 
     total: int | None
     before: int
@@ -28,7 +28,7 @@ class Tally(Protocol):
 
 
 def counting(terminal: Terminal) -> "BatchBar | BatchLines":
-    """Return what shows a batch on this terminal."""
+    """Return the renderer of a batch for this terminal."""
     return BatchBar(terminal) if bar_fits(terminal) else BatchLines(terminal)
 
 
@@ -53,7 +53,7 @@ class BatchLines(Plainly):
 
 
 class BatchBar(AtBottom):
-    """A bar at the bottom of a terminal, once a batch takes its time."""
+    """A bar at the bottom of a terminal, for a batch that takes some time."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
@@ -81,7 +81,7 @@ def counted(tally: Tally) -> str:
 
 
 def speed(tally: Tally, seconds: float) -> str:
-    """Return the rate of this call, and the time left where it can be told."""
+    """Return the rate of this call, and the remaining time if it can be estimated."""
     rate = tally.told / seconds if seconds > 0 else 0.0
     if not rate:
         return f"{show_seconds(seconds)} so far"

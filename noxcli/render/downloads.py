@@ -1,4 +1,4 @@
-"""How far downloads have come: a bar on a terminal, a line now and then elsewhere, nothing for what is quick."""
+"""The progress of downloads: a bar on a terminal, an occasional line elsewhere, nothing for quick ones."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ POINTER_WIDTH = 40  # cells
 
 
 def watching(terminal: Terminal) -> AbstractContextManager["DownloadLines | DownloadBars"]:
-    """Return what shows downloads on this terminal."""
+    """Return the renderer of downloads for this terminal."""
     return DownloadBars(terminal) if not terminal.quiet and terminal.can_redraw() else DownloadLines(terminal)
 
 
@@ -40,7 +40,7 @@ class DownloadLines(Plainly):
 
 
 class DownloadBars(AtBottom):
-    """A bar a file, at the bottom of a terminal, once a download takes its time."""
+    """A bar per file, at the bottom of a terminal, for downloads that take some time."""
 
     def say(self, line: str) -> None:
         self._terminal.note(line)
@@ -81,7 +81,7 @@ def _facts(done: int, total: int | None, seconds: float) -> str:
 
 
 def show_bytes(count: float) -> str:
-    """Return a short decimal form, as curl and browsers have it: `12.3 MB`."""
+    """Return a short decimal form, as in curl and browsers: `12.3 MB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

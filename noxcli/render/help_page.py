@@ -1,4 +1,4 @@
-"""A page of help on a terminal: headings and names in color, the words as they are."""
+"""A page of help on a terminal: headings and names in color, the text unchanged."""
 
 import re
 
@@ -11,7 +11,7 @@ NAME = re.compile(r"(  (?:-|\[?[A-Z]{2}).*?)((?:  .*)?)$")
 
 
 def in_color(terminal: Terminal, page: str) -> str:
-    """Return the page, to be passed to `Terminal.show`."""
+    """Return the page for `Terminal.show`."""
     look = Look.of(terminal, on_stdout=True)
     return "".join(f"{_line(look, line)}\n" for line in page.splitlines())
 

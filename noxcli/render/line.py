@@ -1,4 +1,4 @@
-"""A line of a picture: pieces of text in rich's styles, made harmless, and never wider than they may be."""
+"""A line of a picture: pieces of escaped text in rich's styles, within the width."""
 
 from dataclasses import field
 from typing import Self
@@ -12,14 +12,14 @@ from noxcli.redaction import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 
-# What a cell looks like, by whether a bar is in its left and in its right half.
+# A cell's character, by whether a bar fills its left half and its right half.
 SPAN = {(True, True): "━", (True, False): "╸", (False, True): "╺", (False, False): " "}
 ASCII_SPAN = {(True, True): "=", (True, False): "=", (False, True): "=", (False, False): " "}
 
 
 @fixed
 class Look:
-    """What a terminal can show, and what it must not."""
+    """What a terminal can show, and what it must not show."""
 
     color: bool
     unicode: bool
@@ -35,23 +35,23 @@ class Look:
 
 
 class Line:
-    """Text that is added piece by piece; `str()` has the escape sequences in it."""
+    """Text that is added piece by piece; `str()` includes the escape sequences."""
 
     def __init__(self, look: Look, width: int) -> None:
         self.cells = 0
         self._look = look
         self._width = width
-        # The sixteen colours that every theme defines for itself.
+        # The sixteen colors that every theme defines.
         self._colors = ColorSystem.STANDARD if look.color else None
         self._pieces: list[str] = []
 
     @property
     def left(self) -> int:
-        """How many cells are free."""
+        """The number of free cells."""
         return max(0, self._width - self.cells)
 
     def add(self, text: str, style: str = "", cells: int | None = None) -> Self:
-        """Add what there is room for; with `cells`, exactly so many, where there is room for them."""
+        """Add as much as fits; with `cells`, exactly that many if they fit."""
         room = self.left if cells is None else min(cells, self.left)
         text = self._cut(text, room)
         size = cell_len(text)
@@ -62,7 +62,7 @@ class Line:
         return self
 
     def add_end(self, text: str, style: str = "") -> Self:
-        """Add the end of the text, as much as there is room for, from the beginning of a word where one is near."""
+        """Add as much of the end of the text as fits, from the start of a word if one is near."""
         whole = text = self._shown(text)
         while (excess := cell_len(text) - self.left) > 0:
             text = text[max(1, excess // 2) :]  # a character has two cells at most
@@ -70,13 +70,13 @@ class Line:
         return self.add(words if len(text) < len(whole) and 2 * len(words) > len(text) else text, style)
 
     def add_bar(self, share: float, cells: int) -> Self:
-        """Add a bar of so many cells; `share` is what is done of it, 1 at most counts."""
+        """Add a bar of that many cells; `share` is the part that is done, at most 1."""
         full, empty = "━─" if self._look.unicode else "#."
         filled = round(cells * min(1.0, share))
         return self.add(full * filled, "green").add(empty * (cells - filled), "dim")
 
     def add_span(self, start: float, end: float, cells: int, style: str) -> Self:
-        """Add so many cells in which a bar goes from one share of their width to another, half a cell long at least."""
+        """Add that many cells with a bar from one share of their width to another, at least half a cell long."""
         first = min(2 * cells - 1, round(2 * cells * start))
         last = max(first + 1, min(2 * cells, round(2 * cells * end)))
         halves = [first <= half < last for half in range(2 * cells)]

@@ -1,4 +1,4 @@
-"""The live view: the picture of a run, redrawn at the bottom of a terminal while the run goes on."""
+"""The live view: the picture of a run, redrawn at the bottom of a terminal while the run is running."""
 
 import threading
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ REDRAWS_PER_SECOND = 10
 
 
 class Live:
-    """Whatever the event rate, it is drawn ten times a second at most, by a thread of its own."""
+    """Drawn at most ten times a second by a separate thread, at any event rate."""
 
     def __init__(self, terminal: Terminal, progress: Progress, line_to_fetch: str = "") -> None:
         self._terminal = terminal
@@ -25,8 +25,8 @@ class Live:
         self._picture = Picture(progress, Look.of(terminal), line_to_fetch)
         self._region = Region(terminal)
         self._note = ""
-        self._heard = 0.0  # when the last event came, in seconds into the run
-        self._polls = False  # the status, while no event comes
+        self._heard = 0.0  # when the last event arrived, in seconds into the run
+        self._polls = False  # the status while no events arrive
         self._over = threading.Event()
         self._painter = threading.Thread(target=self._paint, daemon=True)
 

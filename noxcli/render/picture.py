@@ -1,4 +1,4 @@
-"""What a run looks like in so many columns and lines, while it goes on and when it is over."""
+"""The picture of a run within given columns and lines, while it is running and at its end."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from noxcli.timing import show_seconds
 MARKS = {"done": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
 ASCII_MARKS = {"done": "+", "failed": "x", "skipped": "-", "waiting": ".", "other": "*", "executed": "*"}
 SPINNER, ASCII_SPINNER = Spinner("dots").frames, Spinner("line").frames
-# First, inner and last line of nodes that can work side by side.
+# First, inner and last line of nodes that can run at the same time.
 BRACKETS, ASCII_BRACKETS = "┌│└", "/|\\"
 STYLES = {
     "done": "green",
@@ -23,22 +23,22 @@ STYLES = {
     "skipped": "dim",
     "waiting": "dim",
     "other": "cyan",
-    "executed": "dim",  # completed or failed, which is not known
+    "executed": "dim",  # completed or failed, it is unknown which
 }
 RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold magenta"}
-# Who gets a line when there are more nodes than lines; order of the work within each group.
+# Which nodes get a line if there are more nodes than lines; in workflow order within each group.
 IMPORTANCE = {"failed": 0, "other": 1, "done": 2, "skipped": 3, "waiting": 4}
 NOTICEABLE = 0.05  # seconds
-SUMMED_UP = 12  # nodes that keep a line when all is over
-ENDLESS = 10_000  # cells: what stays may wrap, so that it can be copied whole
+SUMMED_UP = 12  # nodes that keep a line at the end
+ENDLESS = 10_000  # cells: the final lines may wrap, so that they can be copied in full
 FRAMES_PER_SECOND = 10
 LEAST_COLUMNS = 20
 LEAST_BAR, MOST_BAR = 4, 40  # cells
-BARS_FROM = 60  # columns that leave room for the nodes' bars
+BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
 class Picture:
-    """A headline, a line for each node that there is room for, a note; in the end, a summary."""
+    """A headline, a line for each node that fits, a note; at the end, a summary."""
 
     def __init__(self, progress: Progress, look: Look, line_to_fetch: str = "") -> None:
         self._progress = progress
@@ -47,9 +47,9 @@ class Picture:
         self._over = False
 
     def lines(self, size: os.terminal_size, note: str = "") -> list[Line]:
-        """Return the run as it is now; `note` is about the connection."""
+        """Return the current picture; `note` is about the connection."""
         width = max(LEAST_COLUMNS, size.columns - 1)
-        nodes = list(self._progress.nodes.values())  # at once: updates come from another thread
+        nodes = list(self._progress.nodes.values())  # copied at once: updates come from another thread
         now = self._progress.began + self._progress.elapsed()
         chosen = choose(nodes, max(1, size.lines - 3))
         lines = [self._headline(width), *self._node_lines(chosen, now, width)]
@@ -62,7 +62,7 @@ class Picture:
         return lines
 
     def summary(self, columns: int) -> list[Line]:
-        """Return what is to stay on the screen: when the nodes worked that took time, and how the run ended."""
+        """Return what stays on the screen: the times of the slowest nodes, and how the run ended."""
         self._over = True
         progress, run = self._progress, self._progress.run
         nodes = list(progress.nodes.values())
@@ -129,7 +129,7 @@ class Picture:
         return (BRACKETS if self._look.unicode else ASCII_BRACKETS)[place]
 
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
-        """Add when the node worked, where that was measured, on the time of the run from its start to now."""
+        """Add the node's bar on the time axis of the run, if it was measured."""
         began, total = self._progress.began, now - self._progress.began
         if node.unmeasured or node.began is None or node.status in SKIPPED or total <= 0:
             line.add("", cells=cells)
@@ -138,7 +138,7 @@ class Picture:
             line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
 
     def _add_words(self, line: Line, node: Node, group: str, *, at_work: bool) -> Line:
-        """Add a status that the mark alone does not tell, and why the node failed or what it says."""
+        """Add the status if the mark alone does not show it, and why the node failed or its text."""
         said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if at_work else ""
         if group in {"failed", "other", "skipped"} and node.status != "running" and not (node.failed and said):
             line.add(f" {node.status}", STYLES[group])
@@ -149,7 +149,7 @@ class Picture:
         return line
 
     def _is_told(self, node: Node) -> bool:
-        """Return whether the command ends with a line about this node: the only failure of a run that failed."""
+        """Return whether the command ends with a line about this node: the only failed node of a failed run."""
         failed = [other for other in self._progress.nodes.values() if other.failed]
         return self._over and failed == [node] and self._progress.run.status == "failed"
 
@@ -161,7 +161,7 @@ class Picture:
 
 
 def group_of(node: Node, *, run_failed: bool = False) -> str:
-    """Return which kind of line a node gets; in a failed run, a node that was worked through may have failed."""
+    """Return a node's kind of line; in a failed run, an executed node may have failed."""
     if node.failed:
         return "failed"
     if node.status == EXECUTED and run_failed:
@@ -174,7 +174,7 @@ def group_of(node: Node, *, run_failed: bool = False) -> str:
 
 
 def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
-    """Return the nodes that get a line, in order: all where there is room, else failed and running ones first."""
+    """Return the nodes that get a line, in order: all if they fit, otherwise failed and running ones first."""
     if len(nodes) <= rows:
         return list(nodes)
     latest = sorted(nodes, key=lambda node: (IMPORTANCE[group_of(node)], -(node.ended or 0.0)))
@@ -183,7 +183,7 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
 
 
 def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> str:
-    """Return how many nodes are in which state; those at work are interrupted where the run was `cut_off`."""
+    """Return the number of nodes in each state; running ones count as interrupted if the run was `cut_off`."""
     words = {group: group for group in ("done", "executed", "failed", "other", "skipped", "waiting")}
     words["other"] = "interrupted" if cut_off else "running"
     groups = [group_of(node, run_failed=run_failed) for node in nodes]
@@ -191,7 +191,7 @@ def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = F
 
 
 def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Node]:
-    """Return the nodes that failed and, where durations mean something, those that took longest; in order."""
+    """Return the failed nodes and, if durations are meaningful, the slowest ones; in order."""
     took = {node.id: (node.duration(now) or 0.0) if measured else 0.0 for node in nodes}
     told = [node for node in nodes if node.failed or took[node.id] >= NOTICEABLE]
     ranked = sorted(told, key=lambda node: (not node.failed, -took[node.id]))

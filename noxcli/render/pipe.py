@@ -1,4 +1,4 @@
-"""What goes to stdout while a run goes on: NDJSON events, or the bare pieces of streamed text."""
+"""stdout while a run is running: NDJSON events, or the bare pieces of streamed text."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, assert_never
 from noxcli.encode import to_json
 from noxcli.errors import Unfitting
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
-from noxcli.query import Query, as_line
+from noxcli.query import Query, as_line, line_slices
 from noxcli.render.base import Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
@@ -21,7 +21,7 @@ class _Pipe(Plainly):
 
 
 class Content(_Pipe):
-    """The pieces of streamed text as they arrive, nothing added, and of pieces that repeat only what is new."""
+    """The pieces of streamed text as they arrive, unchanged; of pieces that repeat, only the new part."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal)
@@ -54,17 +54,17 @@ class Content(_Pipe):
 
 
 class EventDocuments:
-    """Updates as the documents that NDJSON has, numbered from 1."""
+    """Updates as NDJSON documents, numbered from 1."""
 
     def __init__(self, mask: Callable[[str], str], inputs: Mapping[str, Any] | None = None) -> None:
-        """`mask` hides secrets in our own words; `inputs` is what this command has sent, with them masked."""
+        """`mask` hides secrets in our own text; `inputs` are the inputs of this command, masked."""
         self.run_id: str | None = None
         self.inputs = inputs
         self.seq = 0
         self._mask = mask
 
     def of(self, update: Update) -> dict[str, Any] | None:
-        """Return the update's document, None if the result alone tells of it."""
+        """Return the update's document, None if only the result reports it."""
         match update:
             case RunEvent(type=kind, data=data, redis_id=redis_id):
                 return self._numbered(kind, data, redis_id, update.is_terminal)
@@ -84,7 +84,7 @@ class EventDocuments:
                 assert_never(update)
 
     def own(self, name: str, data: Any) -> dict[str, Any]:
-        """Return an event of noxcli's own."""
+        """Return one of noxcli's own events."""
         return self._numbered(f"noxcli.{name}", data, None, False)
 
     def _numbered(self, kind: str, data: Any, redis_id: str | None, is_terminal: bool) -> dict[str, Any]:
@@ -101,10 +101,10 @@ class EventDocuments:
 
 
 class Ndjson(_Pipe):
-    """One event a line. What arrived together is written together, before the next wait."""
+    """One event per line. Events that arrived together are written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
-        """With a `query`, print what it finds in each event, and nothing if that is null or does not fit."""
+        """With a `query`, print its result for each event, and nothing if that is null or the query does not fit."""
         super().__init__(terminal)
         self.documents = EventDocuments(terminal.mask)
         self._query = query
@@ -115,11 +115,13 @@ class Ndjson(_Pipe):
             self._terminal.write("".join(lines))
 
     def finish(self, document: Mapping[str, Any]) -> None:
-        """Write the last line; without it, a reader knows that the writer died."""
-        self._terminal.write(self._shown(self.documents.own("result", document)))
+        """Write the last line; if it is missing, the writer was killed."""
+        event = self.documents.own("result", document)
+        for piece in line_slices(event) if self._query is None else [self._shown(event)]:
+            self._terminal.write(piece)
 
     def _as_sent(self, burst: Sequence[Step]) -> list[str]:
-        """Return a line for each update, `data` in it as the server wrote it."""
+        """Return a line for each update, with `data` as the server wrote it."""
         documents = self.documents
         now, run_id = _now(), to_json(documents.run_id)
         lines = []
@@ -146,7 +148,7 @@ class Ndjson(_Pipe):
         try:
             found = self._query.of(event)
         except Unfitting:
-            return ""  # events differ: what fits one need not fit the next
+            return ""  # events differ: an expression that fits one need not fit the next
         return "" if found is None else as_line(found)
 
 

@@ -1,4 +1,4 @@
-"""Progress for logs: a line with the time for each change, and nothing if nothing changes."""
+"""Progress for logs: a line with the time for each change."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,12 +24,12 @@ from noxcli.runs.progress import Change, Progress, Step
 from noxcli.timing import show_seconds
 
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
-HEARTBEAT = 60.0  # seconds without a line, after which a CI system may take a job for dead
-TOLD_AT_ONCE = 10  # lines that came again
+HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
+TOLD_AT_ONCE = 10  # repeated lines
 
 
 class Plain(Plainly):
-    """Lines on stderr. None is said twice: how often it came again is told after a while."""
+    """Lines on stderr. None is repeated: the number of repetitions is written after a while."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
@@ -37,8 +37,8 @@ class Plain(Plainly):
         self._status: str | None = None
         names = [len(node.name) for node in progress.nodes.values()]
         self._name_width = min(NAME_WIDTH, max(names, default=0))
-        self._again: dict[str, int] = {}  # every line that was said, and how often it came since
-        self._spoke = 0.0  # seconds into the run, as the next one
+        self._again: dict[str, int] = {}  # every written line, and the number of its repetitions since
+        self._spoke = 0.0  # seconds into the run, like the next one
         self._held_since: float | None = None
 
     def __exit__(self, *_: object) -> None:
@@ -68,7 +68,7 @@ class Plain(Plainly):
         self._write(f"run {self._progress.status} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
 
     def _say(self, line: str, known_as: str) -> None:
-        """Say the line, or count it where it was said before, whatever its times were."""
+        """Write the line, or count it if it was written before, apart from its times."""
         if known_as in self._again:
             self._again[known_as] += 1
             self._held_since = self._progress.elapsed() if self._held_since is None else self._held_since
@@ -90,7 +90,7 @@ class Plain(Plainly):
         self._spoke = self._progress.elapsed()
 
     def _node_line(self, change: Change) -> tuple[str, str]:
-        """Return what there is to say, and the same without its time."""
+        """Return the line, and the same without its time."""
         name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
         status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
         took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
@@ -98,11 +98,11 @@ class Plain(Plainly):
         return f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}"
 
     def _line(self, update: Update) -> tuple[str, str] | None:
-        """Return what there is to say about the run, and the same without its times."""
+        """Return the line about the run, and the same without its times."""
         match update:
             case Started(run):
                 self._status = run.status
-                named = "run" if self._progress.from_start else f"run {run.id}"  # started here: its id was told then
+                named = "run" if self._progress.from_start else f"run {run.id}"  # started here: its id was written
                 return (f"{named} {run.status}",) * 2
             case Polled(run):
                 return None if run.settled else self._changed(run.status)
@@ -130,7 +130,7 @@ class Plain(Plainly):
 
 
 class WarningsOnly(Plainly):
-    """What `--quiet` leaves of progress: events that may be missing are none; `--verbose` asks for tries, too."""
+    """Progress with `--quiet`: only missing events; with `--verbose`, retries, too."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal

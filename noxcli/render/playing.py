@@ -1,4 +1,4 @@
-"""Pictures of a run: which renderer shows it, and the loop that feeds it."""
+"""The choice of renderers for a run, and the loop that feeds them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -12,7 +12,7 @@ from noxcli.runs.progress import Progress, Step
 
 
 class Renderer(Protocol):
-    """One picture of a run. A burst is what arrived together; an empty one says that time has passed."""
+    """One picture of a run. A burst is what arrived together; an empty one means that time has passed."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -26,13 +26,13 @@ def progress_renderer(
 ) -> Renderer:
     """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`.
 
-    `line_to_fetch` is the command line that prints the output again.
-    Events that are written to the same screen leave no room for a picture, and are one themselves.
+    `line_to_fetch` is the command that prints the output again. Events on the
+    same screen rule out a picture, and replace it.
     """
     if terminal.quiet or (writes_events and terminal.shares_screen()):
         return WarningsOnly(terminal)
     if terminal.can_redraw():
-        from noxcli.render.live import Live  # loaded only where something is drawn
+        from noxcli.render.live import Live  # loaded only for drawing
 
         return Live(terminal, progress, line_to_fetch)
     return Plain(terminal, progress)
@@ -44,7 +44,7 @@ def play(
     renderers: Sequence[Renderer],
     hold: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
-    """Fold each burst into the progress as it comes, and show it on every renderer, a burst at a time untorn."""
+    """Apply each burst to the progress as it arrives, and show it on every renderer, one whole burst at a time."""
     with ExitStack() as stack:
         for renderer in renderers:
             stack.enter_context(renderer)

@@ -1,4 +1,4 @@
-"""The last lines of a terminal, redrawn in place while everything else that is said goes above them."""
+"""The last lines of a terminal, redrawn in place below all other messages."""
 
 import os
 import signal
@@ -16,23 +16,23 @@ from noxcli.render.terminal import CLEAR_BELOW, Terminal
 from noxcli.signals import SHOW_CURSOR
 
 HIDE_CURSOR = str(Control.show_cursor(False))
-# Without auto-wrap, a character that is wider here than anybody knows costs a cell, and not a row.
+# Without auto-wrap, a character that is wider than expected costs a cell, not a row.
 CARRIAGE_RETURN = str(Control(ControlType.CARRIAGE_RETURN))
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 CLEAR_LINE = "\x1b[K"
 
 
 class Region:
-    """Lines at the bottom, from `with` to its end. Any thread may draw or say something: each does one whole write.
+    """Lines at the bottom, for the duration of `with`. Any thread may draw or print: each makes one whole write.
 
-    Between two writes the cursor is where the lines begin. So a line of another process pushes them down and is not
-    painted over, and a resize moves the cursor along with them, however the terminal wraps lines. Nothing is drawn
-    where the shell has the terminal: after Ctrl-Z, or behind `&`.
+    Between two writes, the cursor is where the lines begin. So a line of another process pushes them down and is not
+    overwritten, and a resize moves the cursor along with them, regardless of how the terminal wraps lines. Nothing is
+    drawn in the background: after Ctrl-Z, or with `&`.
     """
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._lock = threading.RLock()  # a signal may come while its thread is drawing
+        self._lock = threading.RLock()  # a signal may arrive while its thread is drawing
         self._drawn: list[str] = []
         self._seen = terminal.size()
         self._open = False
@@ -58,7 +58,7 @@ class Region:
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """Show these lines instead of those before; while the terminal is being resized, nothing changes."""
+        """Replace the lines by these; while the terminal is being resized, change nothing."""
         with self._lock:
             before, self._seen = self._seen, self._terminal.size()
             if self._seen != before or not self._open or not self._may_draw():
@@ -80,7 +80,7 @@ class Region:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the lines away until the next drawing; nobody draws meanwhile."""
+        """Remove the lines until the next drawing; nothing is drawn in the meantime."""
         with self._lock:
             self._take_away()
             yield
@@ -92,7 +92,7 @@ class Region:
         return self._terminal.claim.take()
 
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
-        """Leave the terminal to the shell until it says `fg`."""
+        """Give the terminal to the shell until `fg`."""
         with self._lock:
             self._take_away()
             self._terminal.claim.release()
@@ -105,7 +105,7 @@ class Region:
 
 
 def _whole(lines: Sequence[str]) -> str:
-    # Cleared line by line: terminals take a cleared screen for something to be kept in their history.
+    # Cleared line by line: terminals keep a cleared screen in their history.
     shown = "\n".join(f"{line}{CLEAR_LINE}" for line in lines)
     up = [(ControlType.CURSOR_UP, len(lines) - 1)] if len(lines) > 1 else []
     back = str(Control(ControlType.CARRIAGE_RETURN, *up))

@@ -1,4 +1,4 @@
-"""Several outputs of a run to read on a terminal: a heading for each, its text, and how to get what was cut."""
+"""Several outputs of a run on a terminal: a heading for each, its text, and how to get the rest of a truncated one."""
 
 import re
 import shlex
@@ -12,14 +12,14 @@ from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import Screen, visible
 
-AROUND = 3  # lines of a section that are not its value's: an empty one, the heading, and how to get what was cut
-LEAST_ROWS = 3  # of a value, however many there are
+AROUND = 3  # lines of a section besides its value: an empty one, the heading, and how to get the rest
+LEAST_ROWS = 3  # of a value, for any number of values
 MOST_COLUMNS = 100  # of a heading's rule
 WORD = re.compile(r"\S+\s*|\s+")
 
 
 def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str) -> str:
-    """Return what to show: as much of the values as a window has room for. `line_to_fetch` prints the whole output."""
+    """Return as much of the values as fits into a window. `line_to_fetch` prints the whole output."""
     size = terminal.size_of_stdout()
     look = Look.of(terminal, on_stdout=True)
     most = _shared([_rows_of(value, size.columns, size.lines) for value in values.values()], size.lines)
@@ -35,7 +35,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
 
 
 def _shared(needed: Sequence[int], lines: int) -> int:
-    """Return the most rows that each value may take so that all fit: short ones leave theirs to long ones."""
+    """Return the maximum of rows for each value so that all fit: long ones get the rows that short ones do not need."""
     free = lines - AROUND * len(needed)
     return next(
         (most for most in range(lines, LEAST_ROWS, -1) if sum(min(most, rows) for rows in needed) <= free), LEAST_ROWS
@@ -43,7 +43,7 @@ def _shared(needed: Sequence[int], lines: int) -> int:
 
 
 def _rows_of(value: str, columns: int, most: int) -> int:
-    """Return how many rows a value takes, `most` at most."""
+    """Return how many rows a value takes, at most `most`."""
     shown, left = _fitting(value, columns, most)
     return most if left else sum(_took(row, columns) for row in shown)
 
@@ -59,7 +59,7 @@ def _fitting(value: str, columns: int, rows: int) -> tuple[Sequence[str], str]:
     """Return the rows of a value that fit, `rows` at most, and what is left out: "" if nothing is."""
     lines = value.removesuffix("\n").split("\n")
     shown: list[str] = []
-    # A value may have millions of lines, or of characters in one: only what may be seen is made harmless.
+    # A value may have millions of lines, or of characters in one: only the visible part is escaped.
     for number, line in enumerate(lines):
         near = line[: rows * columns]
         wrapped = _wrapped(Screen().take(near.expandtabs().encode("utf-8", "replace")), columns)

@@ -1,4 +1,4 @@
-"""Who else writes to the terminal that is drawn on: other noxcli processes, and what reads our stdout."""
+"""Other writers to our terminal: other noxcli processes, and readers of our stdout."""
 
 import os
 import stat
@@ -7,18 +7,18 @@ from typing import IO
 
 try:
     import fcntl
-except ImportError:  # Windows, where nobody can know
+except ImportError:  # Windows, where this is unknown
     fcntl = None  # type: ignore[assignment]
 
-ANY_TERMINAL = os.makedev(5, 0)  # /dev/tty: whichever terminal a process is controlled from
+ANY_TERMINAL = os.makedev(5, 0)  # /dev/tty: the controlling terminal of a process
 LONGEST_PIPELINE = 8
 STDIN, STDERR = "0", "2"
 
 
 class Claim:
-    """The right to draw on a terminal. One process at a time has it, and loses it with its death at the latest.
+    """The right to draw on a terminal. One process at a time has it, and loses it at its end.
 
-    The lock is on the terminal's device, so no file is left behind. Where it can't be had, nobody is asked.
+    The lock is on the terminal's device, so no file remains. Without locks, every process may draw.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -46,7 +46,7 @@ class Claim:
         return True
 
     def release(self) -> None:
-        """Let others draw."""
+        """Release the right to draw."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -61,9 +61,9 @@ class Claim:
 
 
 def may_reach(out: IO[bytes], screen: IO[str]) -> bool:
-    """Return whether what is written to `out` may come out on the terminal `screen`, now or at a pipeline's end.
+    """Return whether text written to `out` may appear on the terminal `screen`, now or at the end of a pipeline.
 
-    Where nobody can know, it may. A stream that is no file of the system reaches nothing.
+    If that is unknown, it may. A stream that is not a file of the system reaches nothing.
     """
     try:
         number = os.fstat(screen.fileno()).st_rdev
@@ -85,7 +85,7 @@ def _leads_to(terminal: int, path: Path, pipes: int = 0) -> bool:
 
 
 def _any_leads_to(terminal: int, reader: Path, pipes: int) -> bool:
-    """Look at all that a process has open for writing; only complaints go to its stderr."""
+    """Check everything that a process has open for writing; its stderr carries only messages."""
     return any(
         _leads_to(terminal, handle, pipes)
         for handle in _handles(reader)
@@ -106,7 +106,7 @@ def _handles(process: Path) -> list[Path]:
     try:
         return list((process / "fd").iterdir())
     except OSError:
-        return []  # another user's, or gone
+        return []  # another user's process, or an ended one
 
 
 def _is_end(handle: Path, pipe: os.stat_result) -> bool:

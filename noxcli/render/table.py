@@ -1,4 +1,4 @@
-"""Lists on stdout: columns under a header for eyes, tabs and nothing else for programs."""
+"""Lists on stdout: columns under a header for people, tab-separated values for programs."""
 
 import io
 import re
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-# What would end a column or a line.
+# Characters that would end a column or a line.
 BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
-GAP = 2  # blanks between columns
-NARROWEST = 8  # cells that a column keeps which gives way
+GAP = 2  # spaces between columns
+NARROWEST = 8  # minimum cells of a column that shrinks
 NO_STATUS = "-"
 Rows = Sequence[Sequence[str]]
-# How the words of a column of statuses or verdicts are marked: in Unicode, in ASCII, and in which style.
+# The marks of statuses and verdicts: in Unicode, in ASCII, and their style.
 STATUS_LOOKS = {
     "completed": ("✓", "+", "green"),
     "failed": ("✗", "x", "red"),
@@ -42,17 +42,17 @@ OTHER_LOOK = ("•", "*", "cyan")
 
 
 def with_tabs(rows: Rows) -> str:
-    """Return a line for each row, its cells as they are but for what would break a line or a column."""
+    """Return a line for each row; its cells are unchanged except for characters that would end a line or a column."""
     return "".join("\t".join(BREAKS.sub(" ", cell) for cell in row) + "\n" for row in rows)
 
 
 @fixed
 class Layout:
-    """The columns of a table, and what becomes of them on a terminal.
+    """The columns of a table, and how they appear on a terminal.
 
-    Those in `cut` give way to the width, or wrap where the table `wraps`; every other is shown whole. Where that is not
-    enough, those in `dropped` are left out, one after another. Words in those that are `marked` are statuses, and get
-    a mark. Only where the table is `headed` are the columns named.
+    Those in `cut` shrink to fit the width, or wrap if the table `wraps`; all others are shown in full. If that is not
+    enough, those in `dropped` are omitted one by one. Values in `marked` columns are statuses, and get a mark. The
+    columns have names only if the table is `headed`.
     """
 
     header: Sequence[str]
@@ -64,8 +64,8 @@ class Layout:
 
 
 def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
-    """Return a table as wide as the terminal, to be passed to `Terminal.show`."""
-    from rich.console import Console  # loaded where a terminal gets a table
+    """Return a table as wide as the terminal, for `Terminal.show`."""
+    from rich.console import Console  # loaded only for a table on a terminal
 
     color = terminal.wants_color(on_stdout=True)
     width = terminal.size_of_stdout().columns
@@ -85,15 +85,15 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     for row in texts:
         table.add_row(*(cell for name, cell in zip(layout.header, row, strict=True) if name in shown))
     if sum(widths[name] for name in shown) + GAP * len(shown) - GAP > width:
-        console.width = max(width, least)  # an id is never cut
-        table.expand = True  # columns that give way share what the others leave
+        console.width = max(width, least)  # an id is never truncated
+        table.expand = True  # columns that shrink share the rest of the width
     console.print(table)
     assert isinstance(console.file, io.StringIO)
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
 
 
 def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Sequence[str], int]:
-    """Return the columns that a table of this width has room for, and how wide it is at least."""
+    """Return the columns that fit into this width, and the minimum width of the table."""
     least = {name: min(NARROWEST, cells) if name in layout.cut else cells for name, cells in widths.items()}
     shown = list(layout.header)
     for name in (None, *layout.dropped):

@@ -1,4 +1,4 @@
-"""The process's streams, and what is known about them; the only place that writes to stdout or stderr."""
+"""The process's streams and their properties; the only place that writes to stdout or stderr."""
 
 import errno
 import os
@@ -24,19 +24,19 @@ CLEAR_BELOW = "\x1b[J"
 
 
 class Drawn(Protocol):
-    """What is drawn in place at the bottom of the terminal."""
+    """The lines that are redrawn at the bottom of the terminal."""
 
     def say(self, text: str) -> None:
         """Print lines above it."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Take it off the screen for as long as something else is written there."""
+        """Remove it from the screen while something else is written there."""
 
 
-@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
+@dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Terminal:
-    """`interactive` means that stderr is a terminal with somebody at it: it decides about the live view, the question
-    whether an interruption stops runs, and never about stdout.
+    """`interactive` means that stderr is a terminal with a user: it decides on the live view and on stopping runs at an
+    interruption, but nothing about stdout.
     """
 
     out: BinaryIO
@@ -48,10 +48,10 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
-    # The gate: takes secrets out of whatever is said. It learns them as they become known, and is never replaced.
+    # The mask, which hides secrets in all messages. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
     drawn: Drawn | None = None
-    # Puts signals off while something is being written that must not be torn.
+    # Defers signals during a write that must not be interrupted.
     hold: Callable[[], AbstractContextManager[None]] = nullcontext
     claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
@@ -62,13 +62,13 @@ class Terminal:
 
     @classmethod
     def of_process(cls) -> "Terminal":
-        """Return the streams that the shell gave us. To be called before anything else is opened."""
+        """Return the streams of the process. Call it before anything else is opened."""
         _fill_closed_streams()
         interactive = sys.stderr.isatty() and not is_unattended(os.environ)
         return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
 
     def wants_color(self, *, on_stdout: bool = False) -> bool:
-        """Decide by --color, NO_COLOR, FORCE_COLOR, TERM and whether the stream is a terminal, in that order.
+        """Decide on color by --color, NO_COLOR, FORCE_COLOR, TERM and whether the stream is a terminal, in that order.
 
         The stream is stderr, or stdout with `on_stdout`.
         """
@@ -81,12 +81,12 @@ class Terminal:
         return (self.read_by_eyes if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
 
     def shares_screen(self) -> bool:
-        """True if stdout may come out on the same terminal, if only at the end of a pipeline."""
+        """True if stdout may appear on the same terminal, even at the end of a pipeline."""
         return self.interactive and may_reach(self.out, self.err)
 
     @property
     def read_by_eyes(self) -> bool:
-        """True if stdout is a terminal, which it stays."""
+        """True if stdout is a terminal, which can't change."""
         if self._read_by_eyes is None:
             self._read_by_eyes = self.out.isatty()
         return self._read_by_eyes
@@ -106,25 +106,25 @@ class Terminal:
         return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
 
     def in_background(self) -> bool:
-        """True if the shell, or another job of it, has the terminal now."""
+        """True if the shell, or another of its jobs, has the terminal now."""
         try:
             return os.tcgetpgrp(self.err.fileno()) != os.getpgrp()
         except (OSError, ValueError):
-            return False  # no terminal, or not the one that we are controlled from
+            return False  # no terminal, or not our controlling one
 
     def speaks_unicode(self) -> bool:
-        """True unless the encoding has no room for it, or the locale is plain C."""
+        """True unless the encoding lacks the characters, or the locale is plain C."""
         encoding = (getattr(self.err, "encoding", None) or "ascii").lower().replace("-", "")
         asked = self.environ.get("LC_ALL") or self._character_type() or self.environ.get("LANG")
         return encoding in {"utf8", "utf16", "utf32"} and asked not in {"C", "POSIX"}
 
     def _character_type(self) -> str | None:
-        # Where the locale is C, Python itself puts this into its environment (PEP 538).
+        # In a C locale, Python itself sets this in its environment (PEP 538).
         named = self.environ.get("LC_CTYPE")
         return None if named in {"C.UTF-8", "C.utf8", "UTF-8"} else named
 
     def size(self) -> os.terminal_size:
-        """Return columns and lines of stderr, or what COLUMNS and LINES say where it has none, or 80x24."""
+        """Return columns and lines of stderr, or else of COLUMNS and LINES, or else 80x24."""
         try:
             size = os.get_terminal_size(self.err.fileno())
         except (OSError, ValueError):
@@ -132,7 +132,7 @@ class Terminal:
         return size if size.columns and size.lines else shutil.get_terminal_size()
 
     def size_of_stdout(self) -> os.terminal_size:
-        """Return what COLUMNS and LINES say, or columns and lines of stdout, or 80x24."""
+        """Return COLUMNS and LINES, or else columns and lines of stdout, or else 80x24."""
         try:
             size = os.get_terminal_size(self.out.fileno())
         except (OSError, ValueError):
@@ -143,9 +143,9 @@ class Terminal:
         )
 
     def write(self, data: bytes | str) -> None:
-        """Write to stdout and flush: byte for byte, unless it is a terminal, where nothing remote may act.
+        """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
 
-        Raises ReaderGone if nobody reads any more, Unwritten where the bytes can't be stored.
+        Raises ReaderGone if the reader has closed it, Unwritten if writing fails.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         if self.read_by_eyes:
@@ -154,7 +154,7 @@ class Terminal:
             self._put(data)
 
     def show(self, text: str) -> None:
-        """Write to stdout, a terminal, what is harmless already, with styles of our own. Raises as `write`."""
+        """Write escaped text with our own styles to stdout, a terminal. Raises as `write`."""
         with self.drawn.aside() if self.drawn else nullcontext():
             self._put(f"{self._room()}{text}".encode())
 
@@ -166,22 +166,22 @@ class Terminal:
             self.reader_gone = True
             raise ReaderGone("the reader of stdout closed the pipe") from None
         except OSError as error:
-            if error.errno == errno.EINVAL:  # how Windows says it
+            if error.errno == errno.EINVAL:  # the error on Windows
                 self.reader_gone = True
                 raise ReaderGone("the reader of stdout closed the pipe") from None
             reason = "it is closed" if error.errno == errno.EBADF else error.strerror
             raise Unwritten(f"can't write to stdout: {reason}") from None
 
     def _room(self) -> str:
-        """Return what keeps a line apart from another process's picture: its cursor is where that begins."""
+        """Return what separates a line from another process's picture: the cursor is where that begins."""
         return CLEAR_BELOW if self._moves_cursor() and self.claim.is_elsewhere() else ""
 
     def say(self, line: str) -> None:
-        """Write a line of text to stdout, remote text in it made harmless. Raises as `write`."""
+        """Write a line of text to stdout, with remote text escaped. Raises as `write`."""
         self.write(f"{visible(self.mask(line))}\n")
 
     def let_go(self) -> None:
-        """Keep the interpreter from ending with a code of its own for what a stream did not take."""
+        """Keep the interpreter from exiting with its own code after a failed write to a stream."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -189,12 +189,12 @@ class Terminal:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     def note(self, line: str) -> None:
-        """Say how things are going; `--quiet` silences it."""
+        """Write a line of progress; `--quiet` silences it."""
         if not self.quiet:
             self.complain(line)
 
     def complain(self, line: str) -> None:
-        """Say something that must be seen: one line on stderr, remote text in it made harmless."""
+        """Write an important message: one line on stderr, with remote text escaped."""
         line = visible(self.mask(line))
         if self.drawn is None:
             self.command(f"{self._room()}{line}")
@@ -202,32 +202,32 @@ class Terminal:
             self.drawn.say(line)
 
     def command(self, line: str) -> None:
-        """Write a line for whatever reads the log; nothing in it is made harmless here."""
+        """Write a line for the reader of the log; nothing in it is escaped here."""
         self.draw(f"{line}\n")
 
     def draw(self, text: str) -> None:
-        """Write to stderr as it is, in one piece."""
+        """Write to stderr unchanged, at once."""
         try:
             self.err.write(text)
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
-            pass  # nobody is listening, and there is no other place to say it
+            pass  # the reader is gone, and there is no other place for the message
 
 
 def is_unattended(environ: Mapping[str, str]) -> bool:
-    """True if a CI system or a job engine has started this: nobody watches, even if there is a pseudo-terminal."""
+    """True if a CI system or a job engine started this: it is unattended, even with a pseudo-terminal."""
     return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
 
 
 def _fill_closed_streams() -> None:
-    """Open what was closed (`>&-`), or the first socket would get its number, and with it what is meant for the stream.
+    """Reopen closed streams (`>&-`), or the first socket would get the number and the text of one.
 
-    stdin stays None, writing to stdout fails as it did, and stderr takes everything without a word.
+    stdin stays None, writing to stdout still fails, and stderr discards everything.
     """
     for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, mode)  # gets the lowest number that is free
+            os.open(os.devnull, mode)  # gets the lowest free number
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115

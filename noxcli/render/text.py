@@ -1,7 +1,7 @@
-"""Remote text made harmless: what a terminal or a CI system would obey is shown as text instead.
+"""The escaping of remote text: what a terminal or a CI system would obey is shown as text instead.
 
-Lines of noxcli's own pass `visible`, and so do the pieces of all that is drawn. Values pass a `Screen` where stdout is
-a terminal. Both happen in the place that writes, which no caller can forget.
+noxcli's own lines and the pieces of all drawings pass `visible`. Values pass a `Screen` if stdout is a terminal. Both
+happen in the function that writes, so no caller can skip them.
 """
 
 import codecs
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from unicodedata import category
 
 LONGEST_SHOWN = 4000  # characters of a line; a name may have a million
-MOST_MARKS = 4  # on one letter; no script needs more, and a pile of them covers the lines around it
+MOST_MARKS = 4  # on one letter; no writing system needs more, and many of them cover the lines around it
 ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
-# Printable by the book, but nobody sees them (Unicode: Default_Ignorable_Code_Point), and they can carry messages.
+# Formally printable, but invisible (Unicode: Default_Ignorable_Code_Point), and they can carry hidden messages.
 _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 # GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
 # start, where it skips blanks, and by some cultures' rules of comparing whatever has no weight, as bare marks
@@ -25,9 +25,9 @@ _HALF_COMMAND = r"(?:##?|##[A-Za-z]{1,20}|:)$"
 
 
 def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
-    """Return one line in which nothing acts on a terminal or a CI log; newlines become spaces.
+    """Return one line in which nothing has an effect on a terminal or a CI log; newlines become spaces.
 
-    Of what is longer than `longest` characters the middle is left out: the end of a line often says what to do.
+    The middle of a text longer than `longest` characters is omitted: the end of a line often says what to do.
     """
     if longest is not None and len(text) > longest:
         kept = longest * 3 // 4, longest // 4
@@ -41,9 +41,9 @@ def shorten(text: str, width: int) -> str:
 
 
 class Screen:
-    """Values on their way to a terminal: lines stay lines, and each piece is harmless however the text was cut.
+    """Values for a terminal: lines stay lines, and each piece is safe for any split of the text.
 
-    Characters are spelled as JSON spells them, so that a document copied from the screen is still one.
+    Characters are escaped as in JSON, so that a document copied from the screen is still valid.
     """
 
     def __init__(self) -> None:
@@ -62,12 +62,12 @@ class Screen:
 
 
 class _Line:
-    """One line of a screen, as far as it has come."""
+    """One line of a screen so far."""
 
     def __init__(self) -> None:
         self._spelling = _Spelling(_as_json, keep="\t")
-        self._blank = True  # nothing so far that a command could not follow
-        self._half = ""  # what was shown of what might become a command
+        self._blank = True  # so far, a command could still follow
+        self._half = ""  # the shown part of a possible command
 
     def add(self, text: str) -> str:
         """Return what may be shown of the line's next piece."""
@@ -80,7 +80,7 @@ class _Line:
 
 
 class _Spelling:
-    """Spells out every character that is no plain printable one; blanks of all kinds become the one blank."""
+    """Escapes every character that is not plainly printable; all kinds of spaces become a plain space."""
 
     def __init__(self, spell: Callable[[str], str], keep: str = "") -> None:
         self._spell = spell
@@ -117,7 +117,7 @@ def _disarmed(text: str, *, at_start: bool = True) -> str:
 
 
 def _as_json(letter: str) -> str:
-    import json  # loaded where something has to be escaped
+    import json  # loaded only if something must be escaped
 
     return json.dumps(letter)[1:-1]
 

@@ -1,4 +1,4 @@
-"""How far runs have come that are only waited for: one line at the bottom of a terminal, and nothing elsewhere."""
+"""The progress of `wait`: one line at the bottom of a terminal, and nothing elsewhere."""
 
 import threading
 import time
@@ -12,20 +12,20 @@ from noxcli.render.terminal import Terminal
 from noxcli.timing import show_seconds
 
 WAIT_REDRAW_EVERY = 0.5  # seconds between two drawings
-# What share is done, where that is known, and the same in words.
+# The share that is done, if known, and the same in words.
 HowFar = Callable[[], tuple[float | None, str]]
 
 
 def waiting_line(terminal: Terminal, how_far: HowFar) -> AbstractContextManager[object]:
-    """Return what shows the wait on this terminal."""
+    """Return the renderer of the wait for this terminal."""
     return WaitLine(terminal, how_far) if bar_fits(terminal) else nullcontext()
 
 
 class WaitLine:
-    """Drawn by a thread of its own, once the wait takes its time."""
+    """Drawn by a separate thread, if the wait takes some time."""
 
     def __init__(self, terminal: Terminal, how_far: HowFar) -> None:
-        from noxcli.render.line import Look  # loaded where something is drawn
+        from noxcli.render.line import Look  # loaded only for drawing
         from noxcli.render.region import Region
 
         self._terminal = terminal

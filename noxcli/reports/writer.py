@@ -87,6 +87,7 @@ class Reports:
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
+        from noxcli.reports.assertions import assertion_name
         from noxcli.reports.junit import JunitReport  # xml.sax loads half of urllib
         from noxcli.reports.testcase import assertion_cases, case_of, unchecked_cases
 
@@ -94,7 +95,7 @@ class Reports:
             for name, outcome in _named(outcomes):
                 case = case_of(name, outcome, own_code(outcome, outcomes, code), elapsed)
                 report.add(case)
-                unchecked = [] if outcome.assertions else self.asserts
+                unchecked = () if outcome.assertions else map(assertion_name, self.asserts)
                 for each in assertion_cases(name, case.classname, outcome.assertions):
                     report.add(each)
                 for each in unchecked_cases(name, case.classname, unchecked):

@@ -129,11 +129,11 @@ class EventReader:
                     quiet.restart()
                     look.restart(self._look_after)
                     yield from self._pass_on(events)
-                    if self.ending is not Ending.ANNOUNCED and any(map(_hints_at_an_end, filter(_is_news, events))):
+                    if self._may_have_ended(events):
                         yield from self._record.read()
-                        if self._over():
-                            yield from self._read_to_the_end(feed)
                         quiet.restart(UNCONFIRMED_HINT)
+                    if self.ending is not Ending.ANNOUNCED and self._over():
+                        yield from self._read_to_the_end(feed)
                 if self.ending is Ending.ANNOUNCED or self._over():
                     return
                 self._limits.check(self._record.now)
@@ -148,6 +148,11 @@ class EventReader:
             raise
         finally:
             feed.close()
+
+    def _may_have_ended(self, events: Sequence[RunEvent]) -> bool:
+        """True where only the record can tell whether the run has ended, as an event hints."""
+        known = self.ending is Ending.ANNOUNCED or self._over()
+        return not known and any(map(_hints_at_an_end, filter(_is_news, events)))
 
     def fetch_rest(self) -> Generator[Burst, None, None]:
         """Read, on a separate connection, the events that were still missing when the record had the verdict."""
@@ -209,10 +214,14 @@ class EventReader:
         if isinstance(broken, StreamClosed):
             return self._replay_closed()
         self.replay = self.ledger.searching
-        return list(self.ledger.settle())
+        # What a run that has ended still has to say is fetched anew, and then it meets what was shown.
+        return [] if self.ledger.ended else list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
         ends = place_of_end(events)
+        if self.ledger.wonders_at(events[0]):
+            yield from self._record.read()
+            self.ledger.ended = self._over()
         fresh: list[RunEvent] = self.ledger.accept(events if ends is None else events[: ends + 1])
         burst: list[Update] = list(fresh)
         if ends is not None:

@@ -43,7 +43,7 @@ class Ledger:
         self._opened_at = 0
         self._resuming = False
         self._replaying = False
-        self._ended = False
+        self.ended = False  # the run has, so that a connection without a cursor can only bring a replay
         self._held: list[RunEvent] = []
         self._pending: list[RunEvent] = []  # events without usable positions, which may be old or new
         self._matched = 0  # the number of repeated events before them, from the start
@@ -63,8 +63,13 @@ class Ledger:
         self._marks.search_anew()
         self._resuming = self.cursor is not None or len(self._marks) > 0
         self._replaying = replay and self.cursor is not None
-        self._ended = ended
+        self.ended = ended
         self._at = None if self._replaying else self._cursor_place + 1
+
+    def wonders_at(self, event: RunEvent) -> bool:
+        """True where a connection begins with an event that is news, or is from before what was shown."""
+        begins = self._resuming and self.cursor is None and self._at == 0 and not self._pending
+        return begins and not self.ended and not event.redis_id and not self._comes_next(content_mark(event))
 
     def accept(self, events: Sequence[RunEvent]) -> list[RunEvent]:
         """Return the new ones, in order."""
@@ -248,7 +253,7 @@ class Ledger:
 
     def _may_meet(self) -> bool:
         """True where what waits may lead up to what was shown: nobody waits for the news of a run that has ended."""
-        return self._ended and len(self._pending) <= HELD_AT_MOST
+        return self.ended and len(self._pending) <= HELD_AT_MOST
 
     def _may_be_old(self) -> bool:
         """True if the waiting events may be a part of those shown, and the next event can decide."""

@@ -103,9 +103,9 @@ class Sandbox:
         """The runs of a workflow, oldest first."""
         return list(self._workspace.runs_of(self._workspace.workflow(workflow_id)))
 
-    def reset(self) -> None:
-        """Forget runs, requests and files, and arm all faults anew. Workflows stay."""
-        asyncio.run_coroutine_threadsafe(self._workspace.reset(), self._loop).result()
+    def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
+        """Forget runs, requests and files, and arm all faults anew. Workflows stay, or become those of `scenarios`."""
+        asyncio.run_coroutine_threadsafe(self._workspace.reset(scenarios), self._loop).result()
 
     def break_connections(self) -> None:
         """Cut every open connection at once."""

@@ -5,6 +5,7 @@ The defaults are what the Noxus docs state or suggest; Noxus SDK 0.6.0 works aga
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Reaction = Literal["close", "end", "silent"]
@@ -177,7 +178,7 @@ class Switches:
 
 def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches:
     """The same switches with some set anew; a name or value that does not exist is a ValueError."""
-    hints = get_type_hints(Switches)
+    hints = _types()
     for name, value in overrides.items():
         if name not in hints:
             raise ValueError(f"no switch is called {name!r}; there are: {', '.join(sorted(hints))}")
@@ -188,7 +189,7 @@ def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches
 
 def parsed(name: str, text: str) -> Any:
     """The value of a switch from a command line, where everything is text."""
-    hint = get_type_hints(Switches).get(name)
+    hint = _types().get(name)
     if get_origin(hint) is Literal:
         return next((choice for choice in get_args(hint) if str(choice) == text), text)
     if hint is bool:
@@ -201,7 +202,7 @@ def parsed(name: str, text: str) -> Any:
 
 def choices(name: str) -> list[str]:
     """The values of a switch as they are typed; of a number, what kind of number it is."""
-    hint = get_type_hints(Switches)[name]
+    hint = _types()[name]
     if get_origin(hint) is Literal:
         return [str(choice) for choice in get_args(hint)]
     return ["true", "false"] if hint is bool else [{int: "N", float: "SECONDS"}[hint]]
@@ -210,6 +211,11 @@ def choices(name: str) -> list[str]:
 def names() -> list[str]:
     """All switches by name, in the order of their declaration."""
     return [each.name for each in fields(Switches)]
+
+
+@cache
+def _types() -> dict[str, Any]:
+    return get_type_hints(Switches)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -13,5 +13,9 @@ class Workflow:
         self.scenario = scenario
         self.graph = Graph(scenario)
         self.switches = with_overrides(switches, scenario.switches)
-        self.faults = FaultQueue(scenario.faults)
+        self.arm()
+
+    def arm(self) -> None:
+        """Have all faults ahead again."""
+        self.faults = FaultQueue(self.scenario.faults)
         self.refusals_left = self.switches.gateway_refusals

@@ -151,8 +151,8 @@ class Workspace:
                 raise ApiError(503, "The sandbox has too many runs that have not ended")
             self.delete(oldest)
 
-    async def reset(self) -> None:
-        """Forget runs, files and requests, and arm all faults anew; workflows stay."""
+    async def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
+        """Forget runs, files and requests, and arm all faults anew; workflows stay, or become those of `scenarios`."""
         await self.close()
         self.runs.clear()
         self._runs_of.clear()
@@ -163,8 +163,15 @@ class Workspace:
         self.requests.clear()
         self.callbacks.clear()
         self.faults = FaultQueue(self._fault_source)
-        for scenario in [workflow.scenario for workflow in self.workflows.values()]:
-            self.add(scenario)
+        if scenarios is not None:
+            before, self.workflows = self.workflows, {}
+            for scenario in scenarios:
+                known = before.get(scenario.id)
+                self.workflows[scenario.id] = (
+                    known if known and known.scenario is scenario else Workflow(scenario, self.switches)
+                )
+        for workflow in self.workflows.values():
+            workflow.arm()
 
     async def close(self) -> None:
         """End all players."""

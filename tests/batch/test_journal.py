@@ -177,7 +177,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem, ConfigProblem):
         joined = Joined.read([directory])
         for row in itertools.islice(joined.reports(), 100):
-            list(row.cases("w"))
+            list(row.cases("w", joined.asserted))
 
 
 class NoRuns:

@@ -21,6 +21,7 @@ class Events:
     whole: bool = True  # all from there on come
     silent: bool = False  # what is missing may be missing without a word
     gap: bool = False  # a gap has to be said, although all came that there was
+    ordered: bool = True  # each once, in the server's order
 
 
 def is_announced(switches: Switches, ending: str) -> bool:
@@ -83,8 +84,9 @@ def failed_node_is_known(switches: Switches) -> bool:
 
 
 def is_blind(switches: Switches) -> bool:
-    """Whether nothing tells old events from new ones: no positions, contents that are all alike, and a short memory."""
-    return bool(switches.retained_events) and switches.redis_ids != "all" and switches.null_data
+    """Whether nothing tells old events from new ones: no positions, contents that are alike, a part that is missing."""
+    forgets = bool(switches.retained_events) or switches.stream_start == "new"
+    return forgets and switches.redis_ids != "all" and switches.null_data
 
 
 def live_events(switches: Switches, *, cut: bool = False) -> Events:
@@ -94,7 +96,9 @@ def live_events(switches: Switches, *, cut: bool = False) -> Events:
         # A run is a little ahead of its stream, and a short memory may have lost its beginning by then.
         return Events(whole=not (switches.retained_events or from_now), silent=True)
     forgets = switches.retained_events > 0 or from_now
-    return Events(whole=switches.on_ended == "replay" and not forgets, silent=forgets)
+    # Pieces of what was never seen, without a position: nobody can tell where a replay meets them.
+    placed = not (from_now and switches.redis_ids == "none")
+    return Events(whole=switches.on_ended == "replay" and not forgets, silent=forgets, ordered=placed)
 
 
 def ended_events(switches: Switches, count: int, *, after: int | None = None, known: bool = True) -> Events:
@@ -117,6 +121,7 @@ def requests_at_most(switches: Switches, runs: int = 1) -> int:
     most += 12 if "silent" in (switches.on_stopped, switches.on_paused, switches.after_end, switches.on_ended) else 0
     most += 10 if switches.on_ended != "replay" or switches.closing_event != "none" else 0
     most += 8 if switches.look_up != "served" else 0
+    most += 4 if switches.retained_events else 0  # positions that are refused, and replays that lack them
     most += 8 if switches.page_size < 10 or switches.page_limit < 10 else 0
     most += 100 if switches.stop_seconds else 12 if switches.queue_seconds else 0  # which pass in real time
     most *= 8 if switches.rate_limit else 1

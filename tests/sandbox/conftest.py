@@ -17,7 +17,7 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def api(running: Sandbox) -> Iterator[Api]:
-    running.reset()
+    running.reset(())
     api = Api(running)
     yield api
     api.session.close()
