@@ -1,4 +1,4 @@
-"""`noxcli batch`: one run for each row of a file, each started exactly once, whatever happens meanwhile."""
+"""`noxcli batch`: one run for each row of a file, each started exactly once, even after kills and outages."""
 
 import shlex
 import sys
@@ -91,7 +91,7 @@ ShardOption = Annotated[
     typer.Option(
         "--shard",
         metavar="I/N|KofN|auto",
-        help="Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine's task. "
+        help="Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine's task. "
         "[env: NOXCLI_SHARD]",
     ),
 ]
@@ -103,13 +103,15 @@ ExpectOption = Annotated[
 ]
 ExpectAsOption = Annotated[
     ExpectAs,
-    typer.Option("--expect-as", help="Compare the whole output, expected keys only, or those as text without blanks."),
+    typer.Option(
+        "--expect-as", help="Compare the whole output, only the expected keys, or these as text, ignoring spaces."
+    ),
 ]
 
 
 @fixed
 class RowSource:
-    """The rows, and what is the same in all of them."""
+    """The rows, and the inputs that all of them share."""
 
     file: File
     inputs: options.InputArguments = None
@@ -120,7 +122,7 @@ class RowSource:
 
 @fixed
 class AtWork:
-    """Where a batch writes, and how many rows it works on at a time."""
+    """Where a batch writes, and how many rows it runs at a time."""
 
     output_dir: BatchDirectory = None
     max_parallel: MaxParallel = 8
@@ -128,7 +130,7 @@ class AtWork:
 
 @fixed
 class Resuming:
-    """What becomes of the rows that an earlier call has begun."""
+    """What to do with the rows that an earlier call began."""
 
     resume: ResumeBatch = False
     adopt: Adopt = False
@@ -139,7 +141,7 @@ class Resuming:
 
 @fixed
 class RowResults:
-    """Which rows are run and when that ends, and where their results go."""
+    """Which rows to run, when to stop, and where their results go."""
 
     max_failures: MaxFailures = None
     fail_fast: FailFastOption = False
@@ -155,7 +157,7 @@ class RowResults:
 
 @fixed
 class Looking:
-    """How runs are looked after."""
+    """How to follow runs."""
 
     on_interrupt: options.OnInterrupt = None
     poll_interval: options.PollInterval = 5.0
@@ -177,7 +179,7 @@ def batch(
 ) -> None:
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
-    If it is interrupted, the same line with --resume continues, and starts nothing twice. More: docs/batch.md.
+    If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -225,7 +227,7 @@ def batch(
 
 @fixed
 class _Material:
-    """What the command line says of the rows, and where their journal is."""
+    """What the command line says about the rows, and where their journal is."""
 
     rows: RowFile
     columns: Columns
@@ -235,7 +237,7 @@ class _Material:
     named: bool  # by --output-dir: outputs become files there
 
     def with_files(self, values: Mapping[str, Any]) -> RowFile:
-        """Return the rows anew, with these values of the inputs that all rows share."""
+        """Return the rows again, with these values of the inputs that all rows share."""
         return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
 
 
@@ -254,7 +256,7 @@ def _material(context: Context, source: RowSource, output_dir: str | None, shard
 
 
 def _expected(context: Context, material: _Material, results: RowResults) -> Expected | None:
-    """Return the outputs that rows should have. Raises UsageProblem for what can't be read, or fits no row."""
+    """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
     if results.expect is None:
         if results.expect_as is not ExpectAs.EXACT:
             raise UsageProblem(f"--expect-as {results.expect_as} needs expected outputs", "add --expect FILE")
@@ -275,7 +277,7 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
 
 @fixed
 class _Target:
-    """The workflow that is run, as far as it was read, and how rows are checked against it."""
+    """The workflow to run, as far as it was read, and the check of rows against it."""
 
     named: str
     found: Workflow
@@ -298,7 +300,7 @@ def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
 
 @fixed
 class _Begun:
-    """A batch whose journal and results are open, and what is left to do of it."""
+    """A batch whose journal and results are open, and the rest of its work."""
 
     journal: Journal
     kept: Results
@@ -310,7 +312,7 @@ class _Begun:
 def _begun(
     stack: ExitStack, call: Invocation, material: _Material, target: _Target, resuming: Resuming
 ) -> _Begun | None:
-    """Begin the batch or continue it; None for a dry run, which prints what there is to do.
+    """Begin the batch or continue it; None for a dry run, which prints the remaining work.
 
     Its files are closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
     """
@@ -358,7 +360,7 @@ def _journal(context: Context, material: _Material) -> Journal:
 
 
 def _plan(call: Invocation, material: _Material, target: _Target, begun: _Begun) -> Plan:
-    """Return how the rows are gone about; what only options say is left as it is."""
+    """Return how to process the rows, from the options."""
     context, api, retry_for = call.context, call.api, call.waiting.retry_for
 
     def patience() -> Patience:
@@ -400,7 +402,7 @@ class _Teller:
 def _worked(
     call: Invocation, plan: Plan, rows: RowFile, begun: _Begun, summary: Summary, looking: Looking
 ) -> NoxError | None:
-    """Work off the rows, and tell of each; return what cut that off.
+    """Process the rows, and report each; return what interrupted that.
 
     Raises ReaderGone and Unwritten if stdout takes no more.
     """
@@ -442,7 +444,7 @@ def _news_of(pace: Pace) -> str:
 
 
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
-    """Tell how it all went. Raises the error that stands for all rows, unless they completed."""
+    """Report the outcome. Raises one error for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
     before = f", {earlier} of them from before" if earlier else ""
     context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")

@@ -41,7 +41,7 @@ Switches = Annotated[
 ]
 SwitchFiles = Annotated[
     list[Path] | None,
-    typer.Option("--switches", metavar="FILE", help="Set the switches of this file, as probe --write makes it."),
+    typer.Option("--switches", metavar="FILE", help="Set the switches in this file (probe --write makes one)."),
 ]
 
 
@@ -60,7 +60,7 @@ def sandbox(
 
     Examples:
         noxcli sandbox -- noxcli run qa Question=hello
-        # A rehearsal: a run that fails, ten times as fast as it would be.
+        # Rehearse a run that fails, ten times faster.
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
     context: Context = ctx.obj

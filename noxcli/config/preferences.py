@@ -73,7 +73,7 @@ def read_variables(environ: Mapping[str, str]) -> Preferences:
 
 def _workflow(aliases: Table, name: str) -> str:
     if not name.strip() or is_uuid(name):
-        raise ConfigProblem(f"{aliases.place(name)}: an id always means itself", "give the alias another name")
+        raise ConfigProblem(f"{aliases.place(name)}: an alias must not look like an id", "give the alias another name")
     return aliases.text(name) or ""
 
 

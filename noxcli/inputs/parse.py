@@ -124,7 +124,9 @@ def parse_json(text: str, what: str) -> Any:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise UsageProblem(f"{what} is not valid JSON: {error.msg} at {where}", "text goes as KEY=VALUE") from None
+        raise UsageProblem(
+            f"{what} is not valid JSON: {error.msg} at {where}", "to send text, write KEY=VALUE"
+        ) from None
     except ValueError as error:
         # Python's message names its own limit for digits, which users can't set here.
         reason = str(error).partition(";")[0]

@@ -132,7 +132,7 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
             parsed = parse_json(value.lower() if kind == "bool" else value, "")
             if parsed is not None and fits(parsed, kind):
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
-                checked.notes.append(f"{key!r} takes {KIND_WORDS[kind]}: its text is sent as such, like {key}:={shown}")
+                checked.notes.append(f"{key!r} takes {KIND_WORDS[kind]}: its text is sent as {key}:={shown}")
                 return parsed
     problems.append(f"{key!r} takes {KIND_WORDS[kind]}, not {_named(value)} ({MENDS[kind].format(key=key)})")
     return value

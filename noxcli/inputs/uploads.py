@@ -126,7 +126,9 @@ class Uploader:
                     record = self._patience.keep_trying(lambda: self._send(file, replace(upload, size=size)))
             except NoxError as error:
                 error.phase = Phase.UPLOAD
-                error.message = f"{upload.shown}, for {key!r}, was not uploaded and nothing started: {error.message}"
+                error.message = (
+                    f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
+                )
                 raise
             self._stored[upload] = file_value(record, upload)
         return self._stored[upload]

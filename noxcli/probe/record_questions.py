@@ -17,7 +17,7 @@ _REDIRECTS_SEEN = (301, 302, 303, 307, 308)
 _DEEPEST = 20  # levels of an output that are looked at
 _LIMIT_IN_WORDS = re.compile(r"less than or equal to (\d{1,6})")
 _RATE_HEADERS = ("ratelimit", "ratelimit-limit", "ratelimit-policy", "x-ratelimit-limit", "x-rate-limit-limit")
-_RECORD, _RECORDS_OWN = "the record of an ended run", "the record of a run of the probe's own"
+_RECORD, _RECORDS_OWN = "the record of an ended run", "the record of a run that probe started"
 
 
 def _status(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
@@ -73,8 +73,8 @@ def _look_up(e: Evidence) -> Seen | None:
     answer = e.ended.look_up
     if answer.ok:
         served = _envelope(answer).get("id") == e.ended.id
-        return Seen("served", "served", "a look-up of an ended run") if served else None
-    return _status(answer, "a look-up of an ended run", s403="403", s404="404", s405="405")
+        return Seen("served", "served", "a read of an ended run by its id") if served else None
+    return _status(answer, "a read of an ended run by its id", s403="403", s404="404", s405="405")
 
 
 def _look_up_output(e: Evidence) -> Seen | None:
@@ -82,7 +82,7 @@ def _look_up_output(e: Evidence) -> Seen | None:
     record = _envelope(e.ended.look_up) if e.ended else {}
     if e.ended is None or record.get("id") != e.ended.id:
         return None
-    how = "a look-up of an ended run"
+    how = "a read of an ended run by its id"
     if "output" not in record:
         return Seen("absent", "absent", how)
     if not e.ended.output:
@@ -354,7 +354,7 @@ def _stop_seconds(e: Evidence) -> Seen | None:
     for trial in e.trials:
         if trial.stopped_after is not None and trial.status == "stopped":
             took = trial.stopped_after if trial.stopped_after >= 0.2 else 0.0
-            return Seen(f"about {took:.1f}s", round(took, 1), "a run of the probe's own, stopped", _LIKELY)
+            return Seen(f"about {took:.1f}s", round(took, 1), "a run that probe started and stopped", _LIKELY)
     return None
 
 
@@ -362,7 +362,7 @@ def _on_stop_finished(e: Evidence) -> Seen | None:
     """Tell the answer to a stop of a run that has ended."""
     for trial in e.trials:
         if trial.again is not None and trial.has_ended:
-            how = "a run of the probe's own, ended"
+            how = "a run that probe started, after its end"
             return Seen("unchanged", "unchanged", how) if trial.again.ok else _status(trial.again, how, s409="409")
     return None
 
@@ -462,10 +462,13 @@ RECORD_QUESTIONS = (
     Question("duplicate_labels", "outputs with the same label", _duplicate_labels, "needs two of them"),
     Question("inline_text", "form of a text", _inline_text, "needs a short text output"),
     Question(
-        "preview_characters", "length of a cut text", _preview_characters, "needs a cut text, and its file's length"
+        "preview_characters",
+        "length of a truncated text",
+        _preview_characters,
+        "needs a truncated text, and its file's length",
     ),
     Question(
-        "nested_previews", "cut texts inside of values", _nested_previews, "needs a long text in a list or object"
+        "nested_previews", "truncated texts inside values", _nested_previews, "needs a long text in a list or object"
     ),
     Question("stop_seconds", "time that a stop takes", _stop_seconds, _OWN_TWO),
     Question("on_stop_finished", "stop of an ended run", _on_stop_finished, _OWN),

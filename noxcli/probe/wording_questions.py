@@ -111,9 +111,9 @@ def _stream_start(e: Evidence) -> Seen | None:
         if not live or not again:
             continue
         if live[0] == again[0]:
-            return Seen("with the first event", "first", "a run of the probe's own", Sureness.LIKELY)
+            return Seen("with the first event", "first", "a run that probe started", Sureness.LIKELY)
         if len(live) < len(again) and again[-len(live) :] == list(live):
-            return Seen("with the next event", "new", "a run of the probe's own", Sureness.LIKELY)
+            return Seen("with the next event", "new", "a run that probe started", Sureness.LIKELY)
     return None
 
 

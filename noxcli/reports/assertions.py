@@ -38,7 +38,7 @@ def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
     if found is True:
         return Assertion(assertion_name(query), True)
     seen = query.operands(document)
-    instead = "" if found is False else f"it is {to_json(found)[:LONGEST_SEEN]} and not true"
+    instead = "" if found is False else f"it is {to_json(found)[:LONGEST_SEEN]} but not true"
     return Assertion(assertion_name(query), False, "; ".join(filter(None, [instead, seen])) or "it is false")
 
 

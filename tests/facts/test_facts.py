@@ -88,8 +88,8 @@ OPEN_QUESTIONS = {
     "ids as keys, and the same label twice": "output_keys",
     "the form of use_output_ids and output_only": "output_by_id",
     "the form of a text": "texts",
-    "the length of a cut text": "previews",
-    "cut texts inside of values": "nested_previews",
+    "the length of a truncated text": "previews",
+    "truncated texts inside values": "nested_previews",
     "the address of a file": "file_values",
     "length, ranges and redirects of a download": "downloads",
 }

@@ -56,7 +56,7 @@ def _run(one: Ended, mask: Mask) -> Iterator[str]:
     if one.reason:
         yield f"<p>{_code(one.reason, mask, REASON_WIDTH)}</p>"
     if back := _way_back(run):
-        yield f"<p>Come back with {_code(back, mask)}</p>"
+        yield f"<p>Continue with {_code(back, mask)}</p>"
     if nodes:
         yield _table(nodes, mask)
     values = output if isinstance(output, dict) else {} if output is None else {"output": output}

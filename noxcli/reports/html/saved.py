@@ -40,10 +40,10 @@ def read_saved(file: IO[bytes], name: str, mask: Mask) -> SavedStory:
         elif isinstance(document.get("row"), int):
             saved.rows.append(_row(document))
         else:
-            raise UsageProblem(f"{name} is not a result, events or rows of noxcli", WHAT_FITS)
+            raise UsageProblem(f"{name} contains no result, events or rows of noxcli", WHAT_FITS)
     saved.runs += story.told(mask)
     if not saved.runs and not saved.rows:
-        raise UsageProblem(f"{name} tells of no run", WHAT_FITS)
+        raise UsageProblem(f"{name} contains no run", WHAT_FITS)
     return saved
 
 
