@@ -110,17 +110,17 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
-                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
+                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow that run instead of starting one; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without this, exit with 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
@@ -134,7 +134,7 @@ function __noxcli_verbs {
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
                 @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
-                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first node that failed; --on-interrupt stop stops the run' }
+                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first failed node; --on-interrupt stop also stops the run' }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -162,7 +162,7 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--callback-url'); Help = 'Have the platform POST the result to this URL'; Kind = 'other'; Words = @() }
                 @{ Names = @('--detach'); Help = 'Start the run, print its id and exit' }
-                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow it and start none; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
+                @{ Names = @('--once'); Help = 'If an earlier call on this machine started a run with this KEY, follow that run instead of starting one; auto compares the version and the inputs'; Kind = 'output'; Words = @('auto') }
                 @{ Names = @('--node'); Help = 'Run only this node, by name or id, and all that it depends on; repeatable. [default: the nodes of RUN]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--only-node'); Help = 'Run this node alone; its own inputs are NODE_ID::NAME=VALUE, and are not checked'; Kind = 'other'; Words = @() }
                 @{ Names = @('--format'); Help = 'Choose what stdout carries'; Kind = 'other'; Words = @('text', 'content', 'json', 'ndjson') }
@@ -171,10 +171,10 @@ function __noxcli_verbs {
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without this, exit with 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--state-file'); Help = 'Save the run''s ids for `noxcli stop --state-file`'; Kind = 'file'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
@@ -188,7 +188,7 @@ function __noxcli_verbs {
                 @{ Names = @('--on-pause'); Help = 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'; Kind = 'other'; Words = @('exit', 'wait') }
                 @{ Names = @('--on-timeout'); Help = 'At --timeout or --stall-timeout, stop the run or leave it'; Kind = 'other'; Words = @('detach', 'stop') }
                 @{ Names = @('--on-interrupt'); Help = 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'; Kind = 'other'; Words = @('detach', 'stop') }
-                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first node that failed; --on-interrupt stop stops the run' }
+                @{ Names = @('--fail-fast'); Help = 'Exit with 1 at the first failed node; --on-interrupt stop also stops the run' }
                 @{ Names = @('--poll-interval'); Help = 'Wait this long between polls'; Kind = 'other'; Words = @() }
                 @{ Names = @('--no-stream'); Help = 'Poll instead of streaming events' }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -216,9 +216,9 @@ function __noxcli_verbs {
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without this, exit with 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
-                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
@@ -253,7 +253,7 @@ function __noxcli_verbs {
             Options = @(
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
@@ -263,7 +263,7 @@ function __noxcli_verbs {
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--any'); Help = 'Exit when the first run has ended' }
                 @{ Names = @('--fail-fast'); Help = 'Exit at the first run that did not complete' }
-                @{ Names = @('--for'); Help = 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit 12 if the run ends without'; Kind = 'other'; Words = @() }
+                @{ Names = @('--for'); Help = 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
                 @{ Names = @('--idle-timeout'); Help = 'Poll the run''s status after this long without events'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
@@ -295,9 +295,9 @@ function __noxcli_verbs {
                 @{ Names = @('--raw'); Help = 'Print one output exactly, by label or node id; repeatable'; Kind = 'output'; Words = @() }
                 @{ Names = @('--output-dir'); Help = 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'; Kind = 'directory'; Words = @() }
                 @{ Names = @('--name'); Help = 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'; Kind = 'other'; Words = @() }
-                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without it, exit 9' }
+                @{ Names = @('--overwrite'); Help = 'Replace files in DIR even if noxcli did not write them; without this, exit with 9' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
-                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
@@ -339,13 +339,13 @@ function __noxcli_verbs {
             )
         }
         'inspect' = @{
-            Help = 'Show a run''s nodes in the order of the work: status, times, sizes and errors'
+            Help = 'Show a run''s nodes in workflow order: status, times, sizes and errors'
             Arguments = @(
                 @{ Kind = 'run'; Words = @(); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--node'); Help = 'Print the inputs and outputs of this node: its name or id'; Kind = 'other'; Words = @() }
-                @{ Names = @('--iteration'); Help = 'With --node in a loop: its N-th time. [default: the server''s]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--node'); Help = 'Print the inputs and outputs of this node, by name or id'; Kind = 'other'; Words = @() }
+                @{ Names = @('--iteration'); Help = 'With --node in a loop, its N-th iteration. [default: the server''s choice]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--logs'); Help = 'Print the run''s logs' }
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
@@ -384,7 +384,7 @@ function __noxcli_verbs {
             )
         }
         'workflows' = @{
-            Help = 'List workflows, last changed first'
+            Help = 'List workflows, most recently changed first'
             Arguments = @(
             )
             Options = @(
@@ -493,10 +493,10 @@ function __noxcli_verbs {
                 @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
-                @{ Names = @('--shard'); Help = 'Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
-                @{ Names = @('--assert'); Help = 'Exit 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
+                @{ Names = @('--shard'); Help = 'Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
+                @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--expect'); Help = 'Compare outputs with these, by the rows'' $id (JSON lines, CSV or TSV)'; Kind = 'file'; Words = @() }
-                @{ Names = @('--expect-as'); Help = 'Compare the whole output, expected keys only, or those as text without blanks'; Kind = 'other'; Words = @('exact', 'subset', 'text') }
+                @{ Names = @('--expect-as'); Help = 'Compare the whole output, only the expected keys, or these as text, ignoring spaces'; Kind = 'other'; Words = @('exact', 'subset', 'text') }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -610,7 +610,7 @@ function __noxcli_verbs {
                 @{ Kind = 'other'; Words = @('bash', 'zsh', 'fish', 'powershell'); Repeated = $false }
             )
             Options = @(
-                @{ Names = @('--install'); Help = 'Write the script to your own directory of the shell instead of printing it' }
+                @{ Names = @('--install'); Help = 'Install the script in your own directory for the shell instead of printing it' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -625,8 +625,8 @@ function __noxcli_verbs {
                 @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--replay'); Help = 'Serve a run recorded with --record or --format ndjson'; Kind = 'file'; Words = @() }
-                @{ Names = @('--switches'); Help = 'Set the switches of this file, as probe --write makes it'; Kind = 'file'; Words = @() }
-                @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open'; Kind = 'other'; Words = @() }
+                @{ Names = @('--switches'); Help = 'Set the switches in this file (probe --write makes one)'; Kind = 'file'; Words = @() }
+                @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open; noxcli help switches lists them'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
@@ -637,7 +637,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }
-                @{ Names = @('--install'); Help = 'With --man, write every manual page to where `man` finds your own' }
+                @{ Names = @('--install'); Help = 'With --man, install all manual pages where `man` finds your own' }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }

@@ -35,7 +35,7 @@ class Query:
             for name, count in _calls(tree.parsed):
                 _check_call(name, count)
         except (JMESPathError, ValueError, RecursionError, IndexError) as error:
-            why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deep"
+            why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
             hint = 'for example output.Answer or output."Long name"; see jmespath.org'
             raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
         return cls(text, tree)

@@ -79,11 +79,11 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     """
     text = url.strip()
     if "@" in text.partition("//")[2].partition("/")[0] or "?" in text or "#" in text:
-        raise ConfigProblem("the base URL carries a user, a query or a fragment", "give scheme, host and path only")
+        raise ConfigProblem("the base URL contains a user, a query or a fragment", "give scheme, host and path only")
     try:
         parts = read_url(text)
     except ValueError:
-        hint = f"write it like {EXAMPLE}" if text.isascii() else f"write it like {EXAMPLE}, in ASCII alone (xn--...)"
+        hint = f"write it like {EXAMPLE}" if text.isascii() else f"write it like {EXAMPLE}, in ASCII only (xn--...)"
         raise ConfigProblem(f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint) from None
     if parts.scheme == "http" and not (allow_http or is_loopback(parts.host)):
         raise ConfigProblem(

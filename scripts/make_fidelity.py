@@ -1,8 +1,9 @@
 """Write docs/fidelity.md, the table of facts for people; with --check, only say whether it is stale."""
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cells import code, escaped, table
@@ -13,7 +14,8 @@ from noxcli.probe.checking import CHECKS_OF_RECORDINGS
 from noxcli.probe.interview import QUESTIONS
 
 ROOT = Path(__file__).parents[1]
-PAGE = Path("docs/fidelity.md")
+PAGE, JUDGED = Path("docs/fidelity.md"), Path("tests/golden/sdk.json")
+MOST_SHOWN = 9  # broken uses of one setting
 HEAD = f"""<!-- Written by scripts/make_fidelity.py; changes are lost. -->
 
 # What noxcli relies on
@@ -68,13 +70,41 @@ def row_of(fact: ApiFact) -> list[str]:
     return [told, source_cell(fact), open_cell(fact), tests, ways_to_check(fact)]
 
 
+def breaks_cell(breaks: Mapping[str, str], uses: Mapping[str, str]) -> str:
+    """Return what breaks under one setting; where it is nearly everything, only how much."""
+    if len(breaks) > MOST_SHOWN:
+        return f"{len(breaks)} of {len(uses)} uses: {', '.join(map(told, sorted(set(breaks.values()))))}"
+    return "<br>".join(f"{escaped(uses[name])}: {told(what)}" for name, what in breaks.items())
+
+
+def told(what: str) -> str:
+    """Return what went wrong in one use: a sentence of ours, or an exception by its name."""
+    return f"raises {code(what)}" if what.isidentifier() else escaped(what)
+
+
+def sdk_section() -> str:
+    """Return what breaks the official SDK, as `tests.sdk.judged` has written it down."""
+    judged = json.loads((ROOT / JUDGED).read_text(encoding="utf-8"))
+    broken, uses = judged["broken"], judged["uses"]
+    rows = [[code(setting), breaks_cell(breaks, uses)] for setting, breaks in broken.items()]
+    return f"""
+## What breaks the official SDK
+
+SDK {SDK_RELEASE} was played against each setting of each switch alone, and a few together: {judged["settings"]}
+settings, each with {len(uses)} uses of runs, workflows, versions and files. Nothing breaks under the defaults.
+{len(broken)} settings break something that a program with the SDK relies on: below is each use in the words of its
+documentation, and what happens instead.
+
+{table(["setting", "what breaks"], rows)}"""
+
+
 def fidelity_page() -> str:
     """Return the whole page."""
     parts = [HEAD]
     for topic, facts in TOPICS.items():
         head = ["fact", "source", "left open", "tests", "find out"]
         parts.append(f"\n## {topic}\n\n{table(head, map(row_of, facts))}")
-    return "".join(parts)
+    return "".join([*parts, sdk_section()])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -72,7 +72,7 @@ def test_the_reason_is_found_in_logs_of_each_form(noxcli: Noxcli, plays: Any, fo
 def test_a_stream_that_starts_late_costs_no_output_and_no_order(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
 ) -> None:
-    script = [*node_runs("Read", ["a", "b"]), Sleep(2000), *node_runs("Write", ["c", "d"])]
+    script = [*node_runs("Read", ["a", "b"]), Sleep(600), *node_runs("Write", ["c", "d"])]
     workflow = plays(script=script, output={"A": "x"}, switches={"stream_start": "new"})
     done = noxcli("run", workflow, "--format", form)
     (run,) = sandbox.runs(workflow)

@@ -249,7 +249,7 @@ def test_localhost_is_an_address_and_not_a_name(monkeypatch: pytest.MonkeyPatch)
             pytest.raises(ConfigProblem) as caught,
         ):
             api.find_run("r")
-    assert re.search(rf"localhost leads to {re.escape(ours)}, which is not this machine", caught.value.message)
+    assert re.search(rf"localhost resolves to {re.escape(ours)}, which is not this machine", caught.value.message)
     assert elsewhere.requests == []
 
 

@@ -73,7 +73,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
         if not is_loopback(peer):
             self.close()
             raise ConfigProblem(
-                f"{self.host} leads to {peer}, which is not this machine, and the key is not sent over plain http",
+                f"{self.host} resolves to {peer}, which is not this machine, and the key is not sent over plain http",
                 "write the address itself, or correct /etc/hosts",
             )
 

@@ -223,7 +223,7 @@ class Journal:
         Raises JournalTrouble where it is not.
         """
         if number > MOST_ROWS:
-            raise JournalTrouble(f"a batch has {MOST_ROWS} rows at most")
+            raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
         self._add(
             {
                 "row": number,

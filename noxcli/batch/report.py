@@ -2,7 +2,7 @@
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,11 @@ from noxcli.batch.journal import JOURNAL_NAME, Header, header_in, lines_of, open
 from noxcli.batch.shards import Shard
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.reports.junit import Case
-from noxcli.reports.testcase import assertion_cases, verdict_on
+from noxcli.reports.testcase import assertion_cases, unchecked_cases, verdict_on
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
+MOST_ASSERTED = 1000  # names of assertions that are kept: a journal may have been written by anybody
 TELLING = frozenset({"intent", "started", "withdrawn", "left", "interrupted", "finished"})
 
 
@@ -39,8 +40,8 @@ class RowReport:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return fields if self.assertions else {name: fields[name] for name in fields if name != "assertions"}
 
-    def cases(self, classname: str) -> Iterator[Case]:
-        """Yield the row as a test case, then each of its assertions."""
+    def cases(self, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
+        """Yield the row as a test case, then each of its assertions; `asserted` names those of the other rows."""
         code = ExitCode.of(self.exit_code)
         name = f"row {self.row}" + (f" ({self.id})" if self.id is not None else "")
         yield Case(
@@ -53,6 +54,8 @@ class RowReport:
             text=f"run {self.run_id}" if self.run_id else "",
         )
         yield from assertion_cases(name, classname, self.assertions)
+        if not self.assertions and code is not ExitCode.OK:
+            yield from unchecked_cases(name, classname, asserted)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class Joined:
     rows: int = 0
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are not here
     doubled: dict[int, list[str]] = field(default_factory=dict)  # rows with runs in several journals
+    asserted: dict[str, None] = field(default_factory=dict)  # the names of the rows' assertions
     _owners: "array[int]" = field(default_factory=lambda: array("H"))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q"))
     _ran: bytearray = field(default_factory=bytearray)
@@ -118,6 +122,8 @@ class Joined:
             elif step == "started":
                 self.doubled.setdefault(number, []).append(str(line.get("run_id")))
             self._ran[number] |= step == "started"
+            if len(self.asserted) < MOST_ASSERTED:
+                self.asserted.update((each["name"], None) for each in _assertions_in(line))
 
     def _require_same(self, directory: Path, header: Header) -> None:
         first = self.directories[0]

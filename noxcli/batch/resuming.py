@@ -30,7 +30,7 @@ class Share:
         seen, then = survey(rows.rows(), self.checker, self.shard, self.past), self.past.header
         if then is not None and then.digest not in {None, seen.digest} and not self.changed:
             raise UsageProblem(
-                f"{then.source} had {then.rows} rows when the batch began, and has {seen.rows} now or different ones",
+                f"{then.source} has changed since the batch began: it had {then.rows} rows, and now has {seen.rows}",
                 "restore the old file, or match rows by number with --changed-input",
             )
         return seen

@@ -31,9 +31,9 @@ class Shard:
             return cls(int(index), int(of))
         if slash and index == "0":
             raise UsageProblem(
-                f"--shard {text} is not a valid share: I/N counts from 1", f"write 0of{of} for the first"
+                f"--shard {text} is not a valid shard: I/N counts from 1", f"write 0of{of} for the first"
             )
-        raise UsageProblem(f"--shard {text} is not a valid share", FORMS)
+        raise UsageProblem(f"--shard {text} is not a valid shard", FORMS)
 
     def has(self, number: int) -> bool:
         return (number - self.index) % self.of == 0
@@ -60,7 +60,7 @@ ENGINES = (
         "SLURM_ARRAY_TASK_ID",
         "SLURM_ARRAY_TASK_COUNT",
         1,
-        "send it with --array=1-8",
+        "submit it with --array=1-8",
         bounds=("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX"),
     ),
     Numbering("GitLab", "CI_NODE_INDEX", "CI_NODE_TOTAL", 1, "add parallel: 8 to the job"),
@@ -147,7 +147,7 @@ def _total(engine: Numbering, environ: Mapping[str, str], of: int | None) -> int
         if (lowest, highest) != (1, total):
             raise UsageProblem(
                 f"--shard auto: tasks {lowest} to {highest} of an array were sent, and not 1 to {total}",
-                "number arrays from 1; to send some of 8 tasks again, write --shard auto/8",
+                "number arrays from 1; to resubmit some of 8 tasks, write --shard auto/8",
             )
     return total
 

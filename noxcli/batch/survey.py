@@ -114,7 +114,7 @@ def _require_own_ids(ids: OwnIds, past: Past) -> None:
         more = f" (the first of {len(repeated)} such rows)" if len(repeated) > 1 else ""
         raise UsageProblem(
             f"{row.place} has the {ID} of {first.place}{more}; nothing was started",
-            f"give each row an {ID} of its own",
+            f"give each row its own {ID}",
         )
 
 
@@ -122,5 +122,5 @@ def require_same(row: Row, past: Past) -> None:
     """Raise UsageProblem where a row that was started is not the one that stands there now."""
     if past.state(row.number) and past.digest(row.number) != row.digest:
         raise UsageProblem(
-            f"{row.place} is not the one that was started", "give the same rows again, or --changed-input"
+            f"{row.place} differs from the row that was started", "give the same rows again, or --changed-input"
         )

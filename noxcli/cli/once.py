@@ -135,8 +135,8 @@ class Once:
             ", ".join(f"{run.id} ({run.status}) has the same input" for run in found) or "found no run with this input"
         )
         raise StartUnknown(
-            f"an earlier call with --once {self.key!r} was cut off during its start, whose outcome is unknown",
-            f"look at the runs (noxcli runs {self.workflow_id}): {same}; remove {self.file.path} to start another",
+            f"an earlier call with --once {self.key!r} was interrupted during its start, whose outcome is unknown",
+            f"check the runs (noxcli runs {self.workflow_id}): {same}; remove {self.file.path} to start another",
             candidates=brief(found),
         )
 

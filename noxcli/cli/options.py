@@ -97,8 +97,8 @@ OnceOption = Annotated[
     typer.Option(
         "--once",
         metavar="KEY|auto",
-        help="If an earlier call on this machine started a run with this KEY, follow it and start none; "
-        "auto compares the version and the inputs.",
+        help="If an earlier call on this machine started a run with this KEY, follow that run instead of starting "
+        "one; auto compares the version and the inputs.",
     ),
 ]
 Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")]
@@ -129,7 +129,9 @@ NameTemplate = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace files in DIR even if noxcli did not write them; without it, exit 9."),
+    typer.Option(
+        "--overwrite", help="Replace files in DIR even if noxcli did not write them; without this, exit with 9."
+    ),
 ]
 NoExpand = Annotated[bool, typer.Option("--no-expand", help="Do not download the full text of truncated outputs.")]
 Timeout = Annotated[
@@ -184,7 +186,7 @@ OnTimeout = Annotated[
 ]
 FailFastNode = Annotated[
     bool,
-    typer.Option("--fail-fast", help="Exit with 1 at the first node that failed; --on-interrupt stop stops the run."),
+    typer.Option("--fail-fast", help="Exit with 1 at the first failed node; --on-interrupt stop also stops the run."),
 ]
 LeaveAtFailure = Annotated[
     bool, typer.Option("--fail-fast", help="Exit with 1 at the first failed node; the run continues.")
@@ -204,7 +206,7 @@ Asserts = Annotated[
     typer.Option(
         "--assert",
         metavar="EXPR",
-        help="Exit 11 unless this JMESPath expression is true of the result; repeatable.",
+        help="Exit with 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
 ]
 RecordFile = Annotated[

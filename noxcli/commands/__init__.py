@@ -1,1 +1,1 @@
-"""One file a verb: parse, call, show, check."""
+"""One file per verb: parse, call, show, check."""

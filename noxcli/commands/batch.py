@@ -1,4 +1,4 @@
-"""`noxcli batch`: one run for each row of a file, each started exactly once, whatever happens meanwhile."""
+"""`noxcli batch`: one run for each row of a file, each started exactly once, even after kills and outages."""
 
 import shlex
 import sys
@@ -39,7 +39,6 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
-from noxcli.redaction import Mask
 from noxcli.render.batch_bar import counting
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
@@ -92,7 +91,7 @@ ShardOption = Annotated[
     typer.Option(
         "--shard",
         metavar="I/N|KofN|auto",
-        help="Run only share I of N (1/8 is the first, as is 0of8), or the share of this engine's task. "
+        help="Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine's task. "
         "[env: NOXCLI_SHARD]",
     ),
 ]
@@ -104,13 +103,15 @@ ExpectOption = Annotated[
 ]
 ExpectAsOption = Annotated[
     ExpectAs,
-    typer.Option("--expect-as", help="Compare the whole output, expected keys only, or those as text without blanks."),
+    typer.Option(
+        "--expect-as", help="Compare the whole output, only the expected keys, or these as text, ignoring spaces."
+    ),
 ]
 
 
 @fixed
 class RowSource:
-    """The rows, and what is the same in all of them."""
+    """The rows, and the inputs that all of them share."""
 
     file: File
     inputs: options.InputArguments = None
@@ -121,7 +122,7 @@ class RowSource:
 
 @fixed
 class AtWork:
-    """Where a batch writes, and how many rows it works on at a time."""
+    """Where a batch writes, and how many rows it runs at a time."""
 
     output_dir: BatchDirectory = None
     max_parallel: MaxParallel = 8
@@ -129,7 +130,7 @@ class AtWork:
 
 @fixed
 class Resuming:
-    """What becomes of the rows that an earlier call has begun."""
+    """What to do with the rows that an earlier call began."""
 
     resume: ResumeBatch = False
     adopt: Adopt = False
@@ -140,7 +141,7 @@ class Resuming:
 
 @fixed
 class RowResults:
-    """Which rows are run and when that ends, and where their results go."""
+    """Which rows to run, when to stop, and where their results go."""
 
     max_failures: MaxFailures = None
     fail_fast: FailFastOption = False
@@ -156,7 +157,7 @@ class RowResults:
 
 @fixed
 class Looking:
-    """How runs are looked after."""
+    """How to follow runs."""
 
     on_interrupt: options.OnInterrupt = None
     poll_interval: options.PollInterval = 5.0
@@ -178,7 +179,7 @@ def batch(
 ) -> None:
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
-    If it is interrupted, the same line with --resume continues, and starts nothing twice. More: docs/batch.md.
+    If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -204,7 +205,7 @@ def batch(
         if begun is None:
             return
         if results.junit is not None:
-            stack.callback(_write_junit, Path(results.junit), material.directory, context.terminal.mask)
+            stack.callback(_write_junit, Path(results.junit), material.directory, context)
         if results.report is not None:
             stack.callback(_write_page, Path(results.report), material.directory, context)
         rows = material.with_files(stored(call, material.common, target.patience))
@@ -226,7 +227,7 @@ def batch(
 
 @fixed
 class _Material:
-    """What the command line says of the rows, and where their journal is."""
+    """What the command line says about the rows, and where their journal is."""
 
     rows: RowFile
     columns: Columns
@@ -236,7 +237,7 @@ class _Material:
     named: bool  # by --output-dir: outputs become files there
 
     def with_files(self, values: Mapping[str, Any]) -> RowFile:
-        """Return the rows anew, with these values of the inputs that all rows share."""
+        """Return the rows again, with these values of the inputs that all rows share."""
         return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
 
 
@@ -255,7 +256,7 @@ def _material(context: Context, source: RowSource, output_dir: str | None, shard
 
 
 def _expected(context: Context, material: _Material, results: RowResults) -> Expected | None:
-    """Return the outputs that rows should have. Raises UsageProblem for what can't be read, or fits no row."""
+    """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
     if results.expect is None:
         if results.expect_as is not ExpectAs.EXACT:
             raise UsageProblem(f"--expect-as {results.expect_as} needs expected outputs", "add --expect FILE")
@@ -276,7 +277,7 @@ def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
 
 @fixed
 class _Target:
-    """The workflow that is run, as far as it was read, and how rows are checked against it."""
+    """The workflow to run, as far as it was read, and the check of rows against it."""
 
     named: str
     found: Workflow
@@ -299,7 +300,7 @@ def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
 
 @fixed
 class _Begun:
-    """A batch whose journal and results are open, and what is left to do of it."""
+    """A batch whose journal and results are open, and the rest of its work."""
 
     journal: Journal
     kept: Results
@@ -311,7 +312,7 @@ class _Begun:
 def _begun(
     stack: ExitStack, call: Invocation, material: _Material, target: _Target, resuming: Resuming
 ) -> _Begun | None:
-    """Begin the batch or continue it; None for a dry run, which prints what there is to do.
+    """Begin the batch or continue it; None for a dry run, which prints the remaining work.
 
     Its files are closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
     """
@@ -359,7 +360,7 @@ def _journal(context: Context, material: _Material) -> Journal:
 
 
 def _plan(call: Invocation, material: _Material, target: _Target, begun: _Begun) -> Plan:
-    """Return how the rows are gone about; what only options say is left as it is."""
+    """Return how to process the rows, from the options."""
     context, api, retry_for = call.context, call.api, call.waiting.retry_for
 
     def patience() -> Patience:
@@ -401,7 +402,7 @@ class _Teller:
 def _worked(
     call: Invocation, plan: Plan, rows: RowFile, begun: _Begun, summary: Summary, looking: Looking
 ) -> NoxError | None:
-    """Work off the rows, and tell of each; return what cut that off.
+    """Process the rows, and report each; return what interrupted that.
 
     Raises ReaderGone and Unwritten if stdout takes no more.
     """
@@ -443,7 +444,7 @@ def _news_of(pace: Pace) -> str:
 
 
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
-    """Tell how it all went. Raises the error that stands for all rows, unless they completed."""
+    """Report the outcome. Raises one error for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
     before = f", {earlier} of them from before" if earlier else ""
     context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")
@@ -461,17 +462,19 @@ def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float,
     summary.raise_worst(counts.done, go_on, error)
 
 
-def _write_junit(target: Path, directory: Path, mask: Mask) -> None:
+def _write_junit(target: Path, directory: Path, context: Context) -> None:
     """Write the report from the journal: what earlier calls have done is in it, too."""
     from noxcli.batch.report import Joined  # loaded where a report is written
+    from noxcli.reports.assertions import assertion_name
     from noxcli.reports.junit import JunitReport
 
     joined = Joined.read([directory])
+    asserted = dict.fromkeys([*map(assertion_name, context.reports.asserts), *joined.asserted])
     shard = Shard.parse(joined.header.shard)
-    with JunitReport(target, joined.header.source, mask) as report:
+    with JunitReport(target, joined.header.source, context.terminal.mask) as report:
         for row in joined.reports():
             if shard.has(row.row):
-                for case in row.cases(joined.header.workflow_id):
+                for case in row.cases(joined.header.workflow_id, asserted):
                     report.add(case)
 
 

@@ -1,4 +1,4 @@
-"""`noxcli completion`: the script that lets a shell complete noxcli's command lines."""
+"""`noxcli completion`: the script with which a shell completes noxcli's command lines."""
 
 import shlex
 from contextlib import suppress
@@ -14,7 +14,8 @@ from noxcli.place import read_named
 LARGEST_RC_FILE = 1024 * 1024  # bytes
 ShellArgument = Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh, fish or powershell.")]
 InstallScript = Annotated[
-    bool, typer.Option("--install", help="Write the script to your own directory of the shell instead of printing it.")
+    bool,
+    typer.Option("--install", help="Install the script in your own directory for the shell instead of printing it."),
 ]
 
 
@@ -24,7 +25,7 @@ def completion(ctx: typer.Context, shell: ShellArgument, install: InstallScript 
     Examples:
         noxcli completion fish --install
         noxcli completion bash > noxcli.bash
-        # For good, at the end of ~/.bashrc: . ~/noxcli.bash
+        # To load it in every shell, at the end of ~/.bashrc: . ~/noxcli.bash
     """
     context: Context = ctx.obj
     content = script(shell)
@@ -37,7 +38,7 @@ def completion(ctx: typer.Context, shell: ShellArgument, install: InstallScript 
 
 
 def _next_step(shell: Shell, target: Target, zdotdir: str | None) -> str:
-    """Return what the user has to do for the shell to read the script, if anything."""
+    """Return what the user must do so that the shell reads the script, if anything."""
     match shell:
         case Shell.BASH:
             line = f". {shlex.quote(str(target.path))}"

@@ -1,4 +1,4 @@
-"""`noxcli config`: every setting in force and where it comes from; never a key, and no command for one is run."""
+"""`noxcli config`: every current setting and its source; it never shows a key, or runs a command for one."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,7 +25,7 @@ SETTING_COLUMNS = Layout(("SETTING", "VALUE", "FROM"), cut=("VALUE", "FROM"), wr
 
 @fixed
 class Setting:
-    """A setting; None is no value."""
+    """A setting; None means no value."""
 
     name: str
     value: str | None

@@ -1,4 +1,4 @@
-"""`noxcli doctor`: is everything between here and the server as it should be; a line for each check, with its mend."""
+"""`noxcli doctor`: checks of everything between here and the server; one line each, with its fix."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 DOCTOR_SCHEMA = "noxcli.doctor/1"
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True, headed=False)
-LOOK = 5.0  # seconds at a stream
-LATEST_RUNS = 100  # runs among which one that is running is looked for
+LOOK = 5.0  # seconds to watch a stream
+LATEST_RUNS = 100  # runs to search for a running one
 RunOption = Annotated[
     str | None,
     typer.Option("--run", metavar="RUN", help="Check the event stream of this run, best while it is running."),
@@ -62,7 +62,7 @@ RecordingOption = Annotated[
 
 @fixed
 class Examined(Common):
-    """As in other verbs, but what is shown is the checks, and a wrong config file is one of their results."""
+    """As in other verbs, but the output is the checks, and a wrong config file is one of their results."""
 
     quiet: bool = False
     color: str = "auto"
@@ -83,10 +83,10 @@ def doctor(
 
     Examples:
         noxcli doctor
-        # What holds events back on the way shows while a run is going on.
+        # Buffering of events can be detected only during a run.
         noxcli run slow --detach
         noxcli doctor --run @last
-        # What a recording says of the API.
+        # What a recording says about the API.
         noxcli run demo 'User Input=hello' --record run.jsonl
         noxcli doctor --check-recording run.jsonl
     """
@@ -108,7 +108,7 @@ def doctor(
 
 
 def _facts(recording: Path) -> Iterator[Check]:
-    """Yield a check for each fact that noxcli relies on: what the recording says of it. Raises UsageProblem."""
+    """Yield a check for each fact that noxcli relies on: what the recording says about it. Raises UsageProblem."""
     from noxcli.probe.checking import checked_facts
     from noxcli.probe.recorded import read_recording
 
@@ -142,7 +142,7 @@ def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, obje
 
 
 def _checks(ctx: typer.Context, context: Context, common: Common, run: str | None) -> Iterator[Check]:
-    """Yield one check after the other; what builds on a failed one is left out."""
+    """Yield the checks in order; skip those that depend on a failed one."""
     try:
         name = "config"
         yield _files(ctx, context, common.profile)
@@ -176,7 +176,7 @@ def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
 
 
 def _shell(context: Context) -> Check:
-    """Say whether the user's shell and `man` find what noxcli has for them: after some installs they don't."""
+    """Check whether the user's shell and `man` find noxcli's files, which some installations do not ensure."""
     environ = context.terminal.environ
     shell = user_shell(environ)
     if shell is None:
@@ -225,7 +225,7 @@ def _access(api: "NoxusApi", host: str) -> Check:
     try:
         return judge_access(api.me(), host)
     except NoxError as error:
-        # Not every key may ask about itself, and not every server has that call.
+        # Not every key may read its own record, and not every server has that call.
         if error.http_status not in {403, 404, 405}:
             return Check.failed("access", error)
     try:

@@ -1,4 +1,4 @@
-"""`noxcli fetch-output`: deliver the output of a finished run, truncated texts completed."""
+"""`noxcli fetch-output`: deliver the output of a finished run, with truncated texts completed."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`noxcli help`: the help of any command, what every verb shares, and the manual."""
+"""`noxcli help`: the help of any command, the topics that all verbs share, and the manual."""
 
 import shlex
 from textwrap import fill, indent
@@ -17,7 +17,7 @@ TopicArgument = Annotated[
 ]
 ManOption = Annotated[bool, typer.Option("--man", help="Print the manual page instead, as troff source.")]
 InstallPages = Annotated[
-    bool, typer.Option("--install", help="With --man, write every manual page to where `man` finds your own.")
+    bool, typer.Option("--install", help="With --man, install all manual pages where `man` finds your own.")
 ]
 
 
@@ -79,8 +79,8 @@ def _show_exit_codes(context: Context) -> None:
 
 
 def _show_switches(context: Context) -> None:
-    """Print each switch of the sandbox with its values, and what the API's sources say where it differs."""
-    from noxcli.facts.table import fact_about  # for this topic alone
+    """Print each switch of the sandbox with its values, and what the API's sources say about it."""
+    from noxcli.facts.table import fact_about  # only for this topic
     from noxcli.sandbox.switches import Switches, choices, names
 
     defaults = Switches()

@@ -1,4 +1,4 @@
-"""`noxcli inputs`: what a workflow takes, as a table with a line to paste, or as a JSON Schema."""
+"""`noxcli inputs`: a workflow's inputs, as a table with a command to paste, or as a JSON Schema."""
 
 import shlex
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def inputs(
 
 
 def table(terminal: Terminal, nodes: Sequence[InputNode]) -> str:
-    """Return a line for each input in columns: the key to type, and no node id where the label is one."""
+    """Return a line for each input in columns: the key to type, and no node id if the label is the key."""
     keys = {node.id: key for key, node in keys_of(nodes).items()}
     rows = []
     for node in nodes:
@@ -90,7 +90,7 @@ def _row(node: InputNode) -> tuple[str, ...]:
 
 
 def sample_line(workflow: str, nodes: Sequence[InputNode]) -> str:
-    """Return a command line that gives all that is required; what could act on a terminal goes by its id."""
+    """Return a command with all required inputs; a label that could act on a terminal is replaced by its id."""
     needed = {key: node for key, node in keys_of(nodes).items() if node.required}
     items = [_item(key if visible(key) == key else node.id, node) for key, node in needed.items()]
     dashes = ["--"] if any(word.startswith("-") for word in (workflow, *items)) else []

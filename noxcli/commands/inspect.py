@@ -1,4 +1,4 @@
-"""`noxcli inspect`: a run from inside: which node did what, for how long, with which inputs, and why it failed."""
+"""`noxcli inspect`: the inside a run: what each node did, how long, with which inputs, and why it failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -35,12 +35,15 @@ NODE_COLUMNS = Layout(
 UNKNOWN = "-"
 NodeOption = Annotated[
     str | None,
-    typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node: its name or id."),
+    typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),
 ]
 Iteration = Annotated[
     int | None,
     typer.Option(
-        "--iteration", metavar="N", min=1, help="With --node in a loop: its N-th time. [default: the server's]"
+        "--iteration",
+        metavar="N",
+        min=1,
+        help="With --node in a loop, its N-th iteration. [default: the server's choice]",
     ),
 ]
 Logs = Annotated[bool, typer.Option("--logs", help="Print the run's logs.")]
@@ -48,7 +51,7 @@ Logs = Annotated[bool, typer.Option("--logs", help="Print the run's logs.")]
 
 @fixed
 class Shown:
-    """Which part of the run is shown."""
+    """Which part of the run to show."""
 
     node: NodeOption = None
     iteration: Iteration = None
@@ -67,13 +70,13 @@ def inspect(
     waiting: Waiting,
     common: Common,
 ) -> None:
-    """Show a run's nodes in the order of the work: status, times, sizes and errors.
+    """Show a run's nodes in workflow order: status, times, sizes and errors.
 
-    The run may be going on, and anybody may have started it. Sizes are bytes of JSON.
+    The run may still be running, and may have been started elsewhere. Sizes are bytes of JSON.
 
     Examples:
         noxcli run fails || noxcli inspect @last
-        # What went into one node, and what came out.
+        # The inputs and outputs of one node.
         noxcli inspect @last --node Summarise
         noxcli inspect @last --json | jq '.nodes[] | select(.error)'
     """
@@ -106,7 +109,7 @@ def inspect(
 
 @dataclass(slots=True)
 class Inside:
-    """What is known of a run's inside. `data` and logs are the server's, as they came."""
+    """What is known about the inside a run. `data` and logs are the server's, unchanged."""
 
     run: Run
     progress: Progress
@@ -147,7 +150,7 @@ class Inside:
         }
 
     def say(self, call: Invocation) -> None:
-        """Write the table to stdout, and how the run stands to stderr."""
+        """Write the table to stdout, and the run's status to stderr."""
         terminal, run = call.context.terminal, self.run
         records = [self._record(node) for node in self.progress.nodes.values()]
         rows = [terminal.mask.whole(_row(record, by_eyes=terminal.read_by_eyes)) for record in records]
@@ -162,7 +165,7 @@ class Inside:
             terminal.note("no information about its nodes")
 
     def log_lines(self) -> Sequence[str]:
-        """Return the logs, a line of JSON each, with the node's name in front where they are kept by node."""
+        """Return the logs, one line of JSON each, after the node's name if they are stored by node."""
         logs, names = self.logs, self.progress.names
         if not isinstance(logs, dict):
             return [to_json(line) for line in (logs if isinstance(logs, list) else [logs] if logs else [])]
@@ -180,7 +183,7 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
 
 
 def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
-    """Return what the record, the events of a failed run, and the run's data tell."""
+    """Return what the record, the events of a failed run, and the run's data show."""
     context, api = call.context, call.api
     if run.status == "failed":
         progress = explainer(context, api).explain(run, call.deadline)
@@ -203,12 +206,12 @@ def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
 
 
 def _is_overloaded(error: Unavailable) -> bool:
-    """Only a server that asks to come back later is worth the wait: the table can do without."""
+    """Wait only for a server that asks to retry later, since the table does not need this."""
     return error.overloaded
 
 
 def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:
-    """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for a node that is none."""
+    """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
     assert shown.node is not None
     node_id, names = resolve_node(shown.node, inside.progress.names), inside.progress.names
     try:

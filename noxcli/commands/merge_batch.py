@@ -1,4 +1,4 @@
-"""`noxcli merge-batch`: one report out of a batch's shards, with what is missing or double."""
+"""`noxcli merge-batch`: one report of a batch's shards, which names missing and repeated rows."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -40,7 +40,7 @@ def merge_batch(
 ) -> None:
     """Join the journals of a batch's shards, and print one JSON line for each row.
 
-    Rows come in their order; those that are missing or have run twice are named.
+    Rows are printed in order. Rows that are missing or ran twice are named.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -63,7 +63,7 @@ def merge_batch(
             context.terminal.write(f"{to_json(row.document())}\n")
             summary.add(row.exit_code, f"row {row.row}: {row.message}")
             if cases is not None:
-                for case in row.cases(joined.header.workflow_id):
+                for case in row.cases(joined.header.workflow_id, joined.asserted):
                     cases.add(case)
             kept.copy(row)
     if report is not None:
@@ -100,28 +100,28 @@ def _opened(
     if junit is None:
         return None
     check_target(Path(junit), "--junit")
-    from noxcli.reports.junit import JunitReport  # loaded where a report is written
+    from noxcli.reports.junit import JunitReport  # loaded only for a report
 
     return stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
 
 
 def _write_page(target: Path, joined: Joined, context: Context) -> None:
-    from noxcli.batch.page import page_of  # loaded where a page is written
+    from noxcli.batch.page import page_of  # loaded only for a page
 
     save(target, page_of(joined, context.terminal.mask, target.parent))
 
 
 class _Kept:
-    """The results of all directories on their way into one file; without one, nothing is copied."""
+    """Copies the results of all directories into one file; without a file, it copies nothing."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
-        self.without: list[int] = []  # rows that have no finished result
+        self.without: list[int] = []  # rows without a finished result
         self._directories = directories
         self._from: dict[str, KeptResults] = {}
         self._to: IO[bytes] | None = None
 
     def open(self, stack: ExitStack, target: Path) -> None:
-        """Open all files until the stack is closed, which brings the target in place. Raises UsageProblem."""
+        """Open all files until the stack is closed, which puts the target in place. Raises UsageProblem."""
         check_target(target, "--results")
         if target.resolve() in {(directory / RESULTS_NAME).resolve() for directory in self._directories}:
             raise UsageProblem(f"--results {target} belongs to the batch itself", "choose another file")

@@ -20,15 +20,13 @@ from noxcli.probe.learned import Learned, Sureness, switches_text
 from noxcli.render.table import Layout, for_eyes, with_tabs
 
 PROBE_SCHEMA = "noxcli.probe/1"
-PROBE_COLUMNS = Layout(
-    ("WHAT", "SEEN", "HOW SURE", "HOW IT WAS ASKED"), cut=("WHAT", "SEEN", "HOW IT WAS ASKED"), wraps=True
-)
+PROBE_COLUMNS = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
 LONGEST_TRIAL = 600.0  # seconds
 
 
 @fixed
 class Asking:
-    """What may be asked of the server."""
+    """What probe may request from the server."""
 
     run: Annotated[
         str | None,
@@ -64,8 +62,8 @@ def probe(
 ) -> None:
     """Learn how a server behaves where the API's documentation is silent.
 
-    It reads a run that has ended. With --start it also starts runs, and stops those that go on when it ends. Nothing
-    that it prints or writes contains an id or a text of the server.
+    It reads a run that has ended. With --start it also starts runs, and stops those that are still running at its
+    end. Nothing that it prints or writes contains an id or a text from the server.
 
     Examples:
         noxcli run demo 'User Input=hello' --quiet
@@ -77,7 +75,7 @@ def probe(
     if asking.write is not None:
         check_target(Path(asking.write), "--write")
     if not asking.start and (given.inputs or given.whole or given.secrets):
-        raise UsageProblem("inputs are for runs, and none is to be started", "add --start 1, or remove the inputs")
+        raise UsageProblem("inputs were given, but no run is to be started", "add --start 1, or remove the inputs")
     inputs = given_inputs(context, given)
     from noxcli.probe.interview import interview, try_runs
     from noxcli.probe.trial import Trier
@@ -109,7 +107,7 @@ def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:
     if asking.run is not None:
         run = call.run(asking.run, call.patience())
         if run.workflow_id != workflow.id:
-            raise UsageProblem("the run of --run is not one of this workflow", "name a run of the workflow")
+            raise UsageProblem("the run in --run does not belong to this workflow", "name a run of the workflow")
         run_id = run.id
     call.context.enter(Phase.FOLLOW)
     asker = Asker(call.api, max(0, asking.max_requests - call.context.log.requests))

@@ -51,7 +51,7 @@ def report(
     Examples:
         noxcli run demo 'User Input=hello' --format ndjson > events.ndjson
         noxcli report events.ndjson -o run.html
-        # A run that somebody else started.
+        # A run that was started elsewhere.
         noxcli report @last -o run.html
         # A batch, from its journal.
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -110,7 +110,7 @@ def _opened(source: str, path: Path) -> AbstractContextManager[IO[bytes]]:
 
 
 def _document(call: Invocation, text: str) -> dict[str, Any]:
-    """Return the result document of a run, as the server tells of it now."""
+    """Return the result document of a run from what the server has now."""
     context = call.context
     with call.connect() as api:
         context.outcome.may_exist = True
@@ -129,7 +129,7 @@ def _document(call: Invocation, text: str) -> dict[str, Any]:
 
 
 def _timed(node: dict[str, Any], inside: Inside) -> dict[str, Any]:
-    """Return the node with the times that the run's data tell."""
+    """Return the node with the times from the run's data."""
     told = inside.by_node.get(node["id"])
     if told is None:
         return node

@@ -23,19 +23,19 @@ def rerun(
 ) -> None:
     """Start a run again with the same inputs, or some others, and follow it like run.
 
-    Workflow, version, inputs and uploaded files are those in the record of RUN, which anybody may have started. Inputs
-    that were secret are not passed on: give them anew with --secret.
+    Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.
+    Secret inputs are not reused: give them again with --secret.
 
     Examples:
         noxcli run demo 'User Input=hello'
         noxcli rerun @last
-        # Another value for one of the inputs; what is sent can be looked at first.
+        # Change one of the inputs, and preview the request.
         noxcli rerun @last 'Analysis Type=long' --dry-run
         # A part of the workflow: a node and what it depends on, or a node alone.
         noxcli rerun @last --node Research
         noxcli rerun @last --only-node Write --detach
     """
-    from noxcli.cli.again import relaunch  # loads all that a run takes, which its help can do without
+    from noxcli.cli.again import relaunch  # loads everything that a run needs and the help does not
     from noxcli.cli.launch import Asked
 
     asked = Asked(run, given, restarting, delivering, state_file, reporting, timeout, following, common)

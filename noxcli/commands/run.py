@@ -24,18 +24,18 @@ def run(
     """Start a workflow, follow it live, and print its output.
 
     Examples:
-        # What the output named Answer holds, in a file; the exit code is the verdict.
+        # Save the output named Answer; the exit code is the verdict.
         noxcli run demo 'User Input=hello' --raw Answer > answer.txt
-        # Inputs from files and as JSON; what is sent can be looked at first.
+        # Read inputs from files and as JSON, and preview the request.
         noxcli run fixed-inputs 'User Question=@answer.txt' Temperature:=0.5 --dry-run
-        # Every output as a file, and one document about the run.
+        # Save every output as a file, and print one document about the run.
         noxcli run structured --output-dir out --json | jq .run.status
-        # Once a day, however often it is called on this machine.
+        # Run at most once a day on this machine.
         noxcli run demo 'User Input=news' --once "news $(date +%F)"
-        # Start only, and give up waiting after a while.
+        # Start a run, and wait for it with a time limit.
         noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """
-    from noxcli.cli.launch import Asked, launch  # loads all that a run takes, which its help can do without
+    from noxcli.cli.launch import Asked, launch  # loads everything that a run needs and the help does not
 
     asked = Asked(workflow, given, starting, delivering, state_file, reporting, timeout, following, common)
     launch(ctx, asked)

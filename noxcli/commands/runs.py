@@ -1,4 +1,4 @@
-"""`noxcli runs`: what ran and what is running, newest first."""
+"""`noxcli runs`: past and current runs, newest first."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -59,7 +59,7 @@ def runs(
         noxcli runs --limit 5
         noxcli runs --since 2h --status failed
         noxcli runs demo --status failed --json | jq -r '.runs[].id'
-        # What the newest run brought.
+        # The output of the newest run.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
     call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
@@ -80,7 +80,7 @@ def runs(
 
 
 def _moment(text: str, now: datetime) -> datetime:
-    """Return the moment that --since means: so long ago, or a time, which is local where it names no zone.
+    """Return the time for --since: a duration ago, or a time, which is local without a time zone.
 
     Raises UsageProblem.
     """
@@ -97,7 +97,7 @@ def _moment(text: str, now: datetime) -> datetime:
 
 
 def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
-    """Refuse what looks like a slip; a word that noxcli does not know may be one that the server does."""
+    """Reject a probable typo; accept other unknown statuses, which the server may know."""
     known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
     for status in asked:
         if status in known:
@@ -111,7 +111,7 @@ def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
 
 def _listing(of: Workflow | None) -> Listing[Run]:
     def name(run: Run) -> str | None:
-        """Return the name, where a list has told it; a workflow that was given by its id stays without."""
+        """Return the name if a list included it; a workflow given by its id has none."""
         known = run.workflow or of
         return known.name or None if known else None
 

@@ -33,11 +33,15 @@ Replays = Annotated[
 ]
 Switches = Annotated[
     list[str] | None,
-    typer.Option("--switch", metavar="NAME=VALUE", help="Choose a behavior that the API's docs leave open."),
+    typer.Option(
+        "--switch",
+        metavar="NAME=VALUE",
+        help="Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
+    ),
 ]
 SwitchFiles = Annotated[
     list[Path] | None,
-    typer.Option("--switches", metavar="FILE", help="Set the switches of this file, as probe --write makes it."),
+    typer.Option("--switches", metavar="FILE", help="Set the switches in this file (probe --write makes one)."),
 ]
 
 
@@ -56,7 +60,7 @@ def sandbox(
 
     Examples:
         noxcli sandbox -- noxcli run qa Question=hello
-        # A rehearsal: a run that fails, ten times as fast as it would be.
+        # Rehearse a run that fails, ten times faster.
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
     context: Context = ctx.obj

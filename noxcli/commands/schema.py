@@ -1,4 +1,4 @@
-"""`noxcli schema`: the shapes of the documents that noxcli prints, for programs that read them."""
+"""`noxcli schema`: the JSON Schemas of noxcli's documents, for programs that read them."""
 
 from typing import Annotated
 
@@ -51,7 +51,7 @@ def schema(
 
 
 def _named(name: str) -> dict[str, object]:
-    """Return the schema by its name or by what documents call it (`noxcli.result/1`). Raises UsageProblem."""
+    """Return the schema by its name or by its name in documents (`noxcli.result/1`). Raises UsageProblem."""
     titles = {schema_named(each)["title"]: each for each in schema_names()}
     try:
         return schema_named(titles.get(name, name))

@@ -1,4 +1,4 @@
-"""`noxcli stop`: ask for a stop and make sure of it; safe to repeat, on nothing, and on a run that has ended."""
+"""`noxcli stop`: request a stop and confirm it; safe to repeat, without runs, and for ended runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,9 +44,9 @@ def stop(
     Examples:
         noxcli run slow --detach --state-file run.state
         noxcli stop @last
-        # All that are going on, of whatever workflow.
+        # Stop all running runs of all workflows.
         noxcli runs --status queued --status running | noxcli stop -
-        # A step that cleans up, whether or not anything was started.
+        # Clean up, whether or not anything was started.
         noxcli stop --state-file run.state
     """
     call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
@@ -82,7 +82,7 @@ def stop(
 
 
 def _missing(state_file: str) -> str:
-    """Say what a missing state file means, and which one may have been meant."""
+    """Explain a missing state file, and suggest a similar name."""
     path = Path(state_file)
     try:
         there = [other.name for other in path.parent.iterdir() if other.suffix == (path.suffix or ".state")]
@@ -94,12 +94,12 @@ def _missing(state_file: str) -> str:
 
 
 def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
-    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # each run has all of it
+    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # anew for each run
     patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
     run: Run = call.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
-        context.terminal.note(f"run {run.id} had ended before: {run.status}")
+        context.terminal.note(f"run {run.id} had already ended: {run.status}")
     else:
         run = outcome.run = stop_run(call.api, run, context.clock, deadline)
         if not run.settled:

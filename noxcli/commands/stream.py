@@ -1,4 +1,4 @@
-"""`noxcli stream`: follow a run that somebody else started, to its verdict and its output."""
+"""`noxcli stream`: follow a run that was started elsewhere, to its verdict and its output."""
 
 import typer
 
@@ -16,7 +16,7 @@ from noxcli.runs.resolve import one_run
 
 @fixed
 class FollowingElsewhere(Following):
-    """How a run is followed that another command has started, and that is left running."""
+    """How to follow a run that another command started, and that is left running."""
 
     on_interrupt: options.WhenInterrupted | None = options.WhenInterrupted.DETACH
     fail_fast: options.LeaveAtFailure = False
@@ -40,7 +40,7 @@ def stream(
     Examples:
         noxcli run demo 'User Input=hello' --detach
         noxcli stream @last --raw Answer
-        # Its events from the start, a JSON line each.
+        # Print its events from the start, one JSON line each.
         noxcli stream @last --format ndjson | jq -r .type | sort | uniq -c
     """
     call = begin(ctx, common, Waiting(timeout, following.retry_for), delivering, reporting, subject=run)

@@ -1,4 +1,4 @@
-"""`noxcli versions`: what `--version-id` can be given."""
+"""`noxcli versions`: the values for `--version-id`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,7 +37,7 @@ def versions(
 ) -> None:
     """List the saved versions of a workflow, newest first.
 
-    LIVE is "-" where the server does not say which version is in use.
+    LIVE is "-" if the server does not say which version is in use.
 
     Examples:
         noxcli versions demo
@@ -55,13 +55,13 @@ def versions(
 
 
 def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> Sequence[Version]:
-    """Return the versions with what the server says of which is live: by a mark on one, or in the workflow's record."""
+    """Return the versions, with the live one if the server marks it, or names it in the workflow's record."""
     marks = [version for version in listed if version.live]
     if len(marks) == 1 or not listed:
         return listed
     live = workflow.live_version
-    if live is None and "nodes" not in workflow.definition:  # given by its id, it was not read so far
-        with suppress(NoxError):  # the list is worth having without
+    if live is None and "nodes" not in workflow.definition:  # given by its id, it was not read yet
+        with suppress(NoxError):  # the list is useful without it
             live = api.get_workflow(workflow.id).live_version
     known = live is not None and any(version.id == live for version in listed)
     return [replace(version, live=version.id == live if known else None) for version in listed]

@@ -1,4 +1,4 @@
-"""`noxcli wait`: wait for runs without a picture; one line each as they end, and the worst one's exit code."""
+"""`noxcli wait`: wait for runs without a picture; print one line each as they end, and exit with the worst code."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -67,7 +67,7 @@ Conditions = Annotated[
         "--for",
         metavar="CONDITION",
         help="Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR "
-        "(JMESPath); repeatable, the first one counts; exit 12 if the run ends without.",
+        "(JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one.",
         show_default=False,
     ),
 ]
@@ -75,7 +75,7 @@ Conditions = Annotated[
 
 @fixed
 class Leaving:
-    """When the wait is over, apart from the end of all runs."""
+    """When the wait ends, apart from the end of all runs."""
 
     any_one: AnyOne = False
     fail_fast: FailFast = False
@@ -101,9 +101,9 @@ def wait(
         noxcli run qa Question=one --detach > runs.txt
         noxcli run qa Question=two --detach >> runs.txt
         noxcli wait - --timeout 10m < runs.txt
-        # Exit at the first that does not complete.
+        # Exit at the first run that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
-        # Go on as soon as a node is done, or the run has failed.
+        # Exit as soon as a node has completed, or the run has failed.
         noxcli wait @last --for 'node:Answer it=completed' --for run=failed
     """
     call = begin(
@@ -120,7 +120,7 @@ def wait(
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     if conditions and len(runs) > 1:
-        raise UsageProblem("--for waits for one run", f"it got {len(runs)}: wait for each on its own")
+        raise UsageProblem("--for waits for one run", f"it got {len(runs)}: wait for each one separately")
     policy = policy_of(context, following)
 
     def enough(ended: Outcome) -> bool:
@@ -136,7 +136,7 @@ def wait(
 
 
 def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
-    """Return what --for asks for. Raises UsageProblem if it can't be told, or goes with no other option."""
+    """Return the conditions of --for. Raises UsageProblem if one is not valid, or contradicts another option."""
     if leaving.conditions and reporting.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
     return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
@@ -170,12 +170,12 @@ def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
 
 @dataclass(slots=True)
 class _Waited:
-    """One of several runs: how it was named, what is known, and since when it can't be read."""
+    """One of several runs: its name on the command line, what is known, and since when it can't be read."""
 
     text: str
     outcome: Outcome
     contact: Deadline
-    denied: bool = False  # the last read was answered with 403 or 404
+    denied: bool = False  # the last answer was 403 or 404
     over: bool = False
 
 
@@ -188,7 +188,7 @@ def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough:
     ]
     explains = explainer(context, call.api)
     with waiting_line(context.terminal, partial(_how_many, waited)):
-        # "Check once" is worth one read, which a limit of no time at all would not allow.
+        # "Check once" needs one read, which a limit of 0 would not allow.
         is_enough = call.deadline.seconds != 0 and _watch_all(call, waited, policy, explains, enough)
         if not is_enough:
             _read_last(call, waited, policy, explains)
@@ -212,7 +212,7 @@ def _watch_all(
     explains: Explainer,
     enough: Callable[[Outcome], bool],
 ) -> bool:
-    """Wait until all are over, or the limit of time; true where those are over that are enough."""
+    """Wait until all are over, or the limit of time; true if those are over that are enough."""
     from noxcli.batch.waiting import ManyRuns, WaitSources  # loaded where there are many
 
     api, deadline = call.api, call.deadline
@@ -270,7 +270,7 @@ def _read_last(call: Invocation, waited: Sequence[_Waited], policy: Policy, expl
 
 
 def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
-    """Note what a read brought, and tell it where it was the `last` one."""
+    """Record the result of a read, and report it if it was the `last` one."""
     context, outcome = call.context, one.outcome
     run, error = read
     if run is not None:
@@ -303,7 +303,7 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
 
 
 def _let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
-    """Return the verdict of a run that had ended when it was to be stopped, or else what became of it."""
+    """Return the verdict of a run that had already ended before the stop, or else the outcome of the stop."""
     try:
         return verdict_of(let_go(call, outcome, policy, late))
     except TimedOut as error:
@@ -319,7 +319,7 @@ def _not_as_asserted(context: Context, outcome: Outcome) -> NotAsAsserted | None
 
 
 def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline: Deadline) -> None:
-    """Find out why runs failed, of all at once: none shall wait for another's reason."""
+    """Find out why runs failed, for all at once, so that none waits for another's reason."""
     failed = [(one, run) for one, run in read if run.status == "failed"]
     if failed:
         within = EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.left(EXPLAIN_WITHIN)
@@ -331,12 +331,12 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
 
 
 def _may_be_a_slip(one: _Waited, error: NoxError) -> bool:
-    """True if a run that was read before is refused for the first time; the key alone is refused for good."""
+    """True if a run that was read before is rejected for the first time; only a rejected key is final."""
     return one.outcome.run is not None and not one.denied and error.http_status != 401
 
 
 def _unended(run: Run | None, error: NoxError | None, deadline: Deadline, *, last: bool) -> NoxError:
-    """Return the error for a run that has no verdict when it is left."""
+    """Return the error for a run that has no verdict at the end of the wait."""
     if error is not None and (run is None or not last):
         late = last and deadline.seconds != 0
         return (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
@@ -358,10 +358,10 @@ def _read(call: Invocation, one: _Waited) -> Run:
 
 
 def _resolved(call: Invocation, text: str, patience: Patience) -> Run:
-    """Return the run; one that has ended with its output, where that is told."""
+    """Return the run; an ended one with its output if the server sends it."""
     run = call.run(text, patience)
     if call.context.writes_text and not call.context.reports.asserts:
         return run
-    with suppress(NoxError):  # its status is known without
+    with suppress(NoxError):  # its status is known without it
         return own_record(call.api, run, patience)
     return run

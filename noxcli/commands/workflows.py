@@ -1,4 +1,4 @@
-"""`noxcli workflows`: what can be run."""
+"""`noxcli workflows`: the workflows that can be run."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -27,7 +27,7 @@ def workflows(
     waiting: Waiting,
     common: Common,
 ) -> None:
-    """List workflows, last changed first.
+    """List workflows, most recently changed first.
 
     Examples:
         noxcli workflows

@@ -27,7 +27,7 @@ ACCESS_FACTS = (
         name="bad_key",
         statement="a wrong or missing key gets 401",
         source=from_sdk("errors.py", 68, 69, "the API key is missing or invalid"),
-        left_open="403 instead, as frameworks answer to a missing header",
+        left_open="403 instead, which some frameworks send for a missing header",
         switches=("key_refusal",),
         tests=("test_alternatives.py::test_a_wrong_key_is_told_as_one_whatever_the_status",),
     ),
@@ -68,7 +68,7 @@ ACCESS_FACTS = (
     ApiFact(
         name="gateway",
         statement="a 503 without the API's own JSON proves nothing about a start",
-        source=assumed("gateways of the Envoy kind answer so after they have passed a request on"),
+        source=assumed("gateways such as Envoy send it after they have forwarded a request"),
         left_open="whether the gateways before the API do",
         switches=("gateway_refusals",),
         tests=(

@@ -1,4 +1,4 @@
-"""The form of one fact, and of where it is from."""
+"""The form of one fact and its source."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,10 +10,10 @@ SourceKind = Literal["docs", "SDK 0.6.0", "assumed"]
 
 @dataclass(frozen=True, slots=True)
 class FactSource:
-    """Where a fact is from.
+    """The source of a fact.
 
-    `place` is a page of the docs, or a file of the SDK's package with its lines; of an assumption, what it rests on.
-    `quote` is a piece of those lines, so that a test can look for it.
+    `place` is a page of the docs, or a file of the SDK's package with its lines; for an assumption, its reason.
+    `quote` is a part of those lines, which a test searches for.
     """
 
     kind: SourceKind
@@ -27,9 +27,8 @@ class FactSource:
 class ApiFact:
     """One statement about the API.
 
-    `left_open` is what no source settles beside it, empty where nothing is: `switches` of the sandbox play that.
-    `tests` show that noxcli copes, as paths below `tests/` with their function. `used` is false where noxcli never
-    depends on it.
+    `left_open` is what no source settles about it, or empty: `switches` of the sandbox play that. `tests` show that
+    noxcli copes, as paths below `tests/` with their function. `used` is false if noxcli never depends on it.
     """
 
     name: str

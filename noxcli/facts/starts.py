@@ -15,15 +15,15 @@ START_FACTS = (
     ),
     ApiFact(
         name="input_keys",
-        statement="an input goes by its label, its node's id, or both id and name with :: between them",
+        statement="an input is named by its label, its node's id, or both id and name with :: between them",
         source=from_docs("sdk/workflows/running-workflows"),
         tests=("commands/test_run.py::test_labels_ids_and_node_inputs_are_all_taken",),
     ),
     ApiFact(
         name="unlabelled_inputs",
-        statement="an input without a label goes by its node's id",
+        statement="an input without a label is named by its node's id",
         source=assumed("the id is documented for every input"),
-        left_open="what else it is called: samples have Input 1",
+        left_open="its other names: samples have Input 1",
         switches=("unlabelled_input",),
         tests=(
             "inputs/test_preflight.py::test_inputs_without_labels_go_by_id_or_by_number",
@@ -64,7 +64,7 @@ START_FACTS = (
         name="versions",
         statement="saved versions are a bare list",
         source=from_sdk("resources/workflows.py", 130, 132, 'f"/v1/workflows/{workflow_id}/versions"'),
-        left_open="whether it comes in pages, or not at all",
+        left_open="whether it is split into pages, or missing",
         switches=("versions",),
         tests=(
             "commands/test_versions.py::test_every_page_is_read",
@@ -86,7 +86,7 @@ START_FACTS = (
     ApiFact(
         name="start_status",
         statement="a start is answered with 200",
-        source=assumed("the docs say Successful Response, which is 200 unless said otherwise"),
+        source=assumed("the docs say Successful Response, which is 200 by default"),
         left_open="another 2xx",
         switches=("create_status",),
         tests=("runs/test_chaos.py::test_chaos", "api/test_client.py::test_every_2xx_is_a_success"),
@@ -99,7 +99,7 @@ START_FACTS = (
     ),
     ApiFact(
         name="callbacks",
-        statement="callback_url is sent as it is given",
+        statement="callback_url is sent unchanged",
         source=from_docs("api-reference/v1/runs/create-run-with-api-key"),
         left_open="what is posted to it; noxcli receives no callback",
         switches=("callback_body",),
@@ -112,7 +112,7 @@ START_FACTS = (
         name="sync_runs",
         statement="a run can be started and waited for in one request, for 120 seconds",
         source=from_sdk("resources/runs.py", 319, 323, 'f"/v1/workflows/{workflow_id}/runs/sync"'),
-        left_open="the answer to a failure and to the end of that time; noxcli never asks so",
+        left_open="the answer to a failure and at the end of that time; noxcli never uses this call",
         switches=("sync_limit_seconds", "sync_limit_status", "sync_failure_status"),
         used=False,
         tests=("test_alternatives.py::test_no_run_is_started_by_the_call_that_blocks",),

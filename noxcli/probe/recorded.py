@@ -101,7 +101,7 @@ def read_recording(path: Path) -> list[RecordedExchange]:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UsageProblem(f"{path}: line {number} is not a line of a recording", RECORD_AGAIN) from None
     if not found:
-        raise UsageProblem(f"{path} has no request in it", RECORD_AGAIN)
+        raise UsageProblem(f"{path} contains no request", RECORD_AGAIN)
     return list(found.values())
 
 

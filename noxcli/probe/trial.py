@@ -12,7 +12,7 @@ from noxcli.models import FINAL_STATUSES, PAUSED_STATUS
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
 
-MAY_EXIST = "a run may have been started all the same: look with noxcli runs"
+MAY_EXIST = "a run may still have been started: check with noxcli runs"
 SETTLED_STATUSES = (*FINAL_STATUSES, PAUSED_STATUS)
 READ_APART = 0.25  # seconds between two reads of a record that is not final yet
 MOST_READS = 8
@@ -91,11 +91,11 @@ class Trier:
         elif answer.status >= 500 or answer.ok:
             self.note(f"warning: the start was answered with {answer.status}, without a run; {MAY_EXIST}")
         else:
-            self.note(f"warning: the server refused the start with {answer.status}")
+            self.note(f"warning: the server rejected the start with {answer.status}")
 
     def _watch(self, trial: Trial, run_id: str) -> None:
         stream = self.asker.watch(run_id)
-        how = "a run of the probe's own, stopped" if trial.stops else "a run of the probe's own"
+        how = "a run that probe started and stopped" if trial.stops else "a run that probe started"
         try:
             self._until_working(stream)
             trial.early = self._going_on(run_id)

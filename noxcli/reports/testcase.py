@@ -1,11 +1,9 @@
 """A run as a JUnit test case."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from noxcli.errors import ExitCode, NotAsAsserted
-from noxcli.query import Query
-from noxcli.reports.assertions import assertion_name
 from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.reports.result import Outcome
 from noxcli.timing import seconds_between
@@ -15,16 +13,16 @@ FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 
 def verdict_on(exit_code: ExitCode) -> CaseVerdict:
-    """Return what a code says about its run."""
-    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a case of its own
+    """Return the verdict for an exit code."""
+    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a separate case
         return CaseVerdict.PASSED
     return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
 
 
 def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
-    """Return the case; `elapsed` are the seconds that it took as seen from here, where the record says nothing.
+    """Return the case; `elapsed` is the local time in seconds, used if the record has none.
 
-    The name should be the same in each pipeline: CI systems use it to tell a new failure from an old one.
+    The name should be the same in each pipeline: CI systems use it to distinguish new failures from old ones.
     """
     run, error = outcome.run, outcome.error
     seconds = seconds_between(run.created_at, run.finished_at) if run else None
@@ -41,7 +39,7 @@ def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) ->
 
 
 def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]]) -> Iterator[Case]:
-    """Yield each assertion as a test case of its own, beside the one of its run or row."""
+    """Yield each assertion as a separate test case, in addition to the one of its run or row."""
     for each in found:
         about = f"{name}: {each['name']}"
         if each["holds"]:
@@ -51,8 +49,8 @@ def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]
             yield Case(about, classname, None, CaseVerdict.FAILURE, NotAsAsserted.__name__, each["message"] or "", text)
 
 
-def unchecked_cases(name: str, classname: str, queries: Sequence[Query]) -> Iterator[Case]:
-    """Yield the assertions that nothing could be held against."""
-    for query in queries:
+def unchecked_cases(name: str, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
+    """Yield the names of assertions that could not be checked."""
+    for each in asserted:
         why = "the run has no output to check"
-        yield Case(f"{name}: {assertion_name(query)}", classname, None, CaseVerdict.SKIPPED, "NotChecked", why, why)
+        yield Case(f"{name}: {each}", classname, None, CaseVerdict.SKIPPED, "NotChecked", why, why)

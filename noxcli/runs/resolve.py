@@ -13,6 +13,7 @@ from noxcli.retry import Patience
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
 RECENT_RUNS = 200
+NODES_TOLD = 8  # in a message
 
 
 class Directory(Protocol):
@@ -112,7 +113,7 @@ def one_run(text: str, sources: Sources) -> str:
     if not named:
         raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")
     if len(named) > 1:
-        raise UsageProblem(f"stdin names {len(named)} runs, but this command follows one", "noxcli wait - takes many")
+        raise UsageProblem(f"stdin names {len(named)} runs, but this command follows one", "for many: noxcli wait -")
     return named[0]
 
 
@@ -179,6 +180,6 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
     if is_uuid(text) or not names:
         return text
     near = nearest(text, names.values())
-    raise UsageProblem(
-        f"the run has no node {text!r}", f"did you mean {near!r}?" if near else "noxcli inspect RUN lists its nodes"
-    )
+    more = ", ..." if len(names) > NODES_TOLD else ""
+    there = f"it has {', '.join(map(repr, islice(names.values(), NODES_TOLD)))}{more}"
+    raise UsageProblem(f"the run has no node {text!r}", f"did you mean {near!r}?" if near else there)

@@ -1,4 +1,4 @@
-"""Built-in workflows for the situations that a pipeline has to survive, one for each."""
+"""Built-in workflows for the situations that a pipeline must survive, one for each."""
 
 from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Cut
 from noxcli.sandbox.scenario import File, Node, Scenario, output_node
@@ -19,7 +19,7 @@ FAILS = Scenario(
 
 STOPPED = Scenario(
     "stopped",
-    "Somebody stops it halfway; the stream closes without a word about that.",
+    "Is stopped halfway; its stream closes without announcing that.",
     nodes=[Node("Fetch"), Node("Summarise"), output_node("Answer")],
     script=[*node_runs("Fetch", seconds=0.5), *node_runs("Summarise", words(_TEXT, 3), seconds=1.0)[:-3]],
     status="stopped",
@@ -27,7 +27,7 @@ STOPPED = Scenario(
 
 PAUSES = Scenario(
     "pauses",
-    "Waits for a person who never comes.",
+    "Pauses for human input that never arrives.",
     nodes=[Node("Draft"), Node("Approve", "HumanInTheLoopNode"), Node("Send"), output_node("Answer")],
     script=[*node_runs("Draft", seconds=0.5), Emit("Approve")],
     status="awaiting_human_feedback",
@@ -35,14 +35,14 @@ PAUSES = Scenario(
 
 SLOW = Scenario(
     "slow",
-    "Says one word a second for a minute.",
+    "Streams one word a second for a minute.",
     script=node_runs("Think", [f"tick {second} " for second in range(1, 61)], seconds=60.0),
     output={"Answer": "".join(f"tick {second} " for second in range(1, 61)).rstrip()},
 )
 
 CUT = Scenario(
     "cut",
-    "Completes, but its stream breaks again and again, each time in another way.",
+    "Completes, but its stream breaks repeatedly, each time in a different way.",
     script=node_runs("Write", words(_TEXT, 1), seconds=3.0),
     output={"Answer": _TEXT},
     faults={
@@ -59,7 +59,7 @@ CUT = Scenario(
 
 SILENT = Scenario(
     "silent",
-    "Completes, but its stream says nothing more after two events.",
+    "Completes, but its stream is silent after two events.",
     script=node_runs("Write", words(_TEXT, 4), seconds=2.0),
     output={"Answer": _TEXT},
     faults={"events": [Cut(2, "silent")]},
@@ -75,7 +75,7 @@ NO_SSE = Scenario(
 
 RATE_LIMITS = Scenario(
     "rate-limited",
-    "The first requests of each kind are turned away (429 with Retry-After).",
+    "Rejects the first requests of each kind (429 with Retry-After).",
     script=node_runs("Write", words(_TEXT, 4), seconds=1.0),
     output={"Answer": _TEXT},
     faults={
@@ -91,7 +91,7 @@ BIG_FILE = Scenario(
     "A file of 50 MiB and a text of 5,000,000 characters.",
     nodes=[Node("Export"), output_node("Archive", type="File"), output_node("Transcript")],
     script=node_runs("Export", seconds=1.0),
-    # Made when a run ends, so that a sandbox nobody asks for it does not carry it about.
+    # Created when a run ends, so that other sandboxes do not keep it in memory.
     output=lambda _: {
         "Archive": File("archive.bin", bytes(range(256)), "application/octet-stream", size=50 * 1024 * 1024),
         "Transcript": "Wort für Wort, ein ganzes Jahr. 一字一句. ".ljust(50, ".") * 100_000,
@@ -124,7 +124,7 @@ _ODD_LABELS = [
 
 ODD_NAMES = Scenario(
     "odd-names",
-    "Labels that no file name, terminal or log should take at their word.",
+    "Labels that are dangerous in file names, terminals and logs.",
     script=[
         step
         for name in ("\x1b[2J\x1b[31mnode", "[link=https://example.com]node[/link]", "node\rhidden\u202eedon")
@@ -135,7 +135,7 @@ ODD_NAMES = Scenario(
 
 ODD_STATUS = Scenario(
     "odd-status",
-    "Passes through a status that no documentation knows, and completes.",
+    "Passes through an undocumented status, and completes.",
     script=[*node_runs("Fetch", seconds=0.5), State("warming_up"), *node_runs("Write", [_TEXT], seconds=1.0)],
     output={"Answer": _TEXT},
 )

@@ -204,7 +204,7 @@ def test_an_id_belongs_to_one_row(
     Path(name).write_text(content)
     result = noxcli("batch", workflow, name, *more)
     assert (result.code, result.text, sandbox.runs(workflow)) == (2, "", [])
-    said = f"{places[0]} has the $id of {places[1]}; nothing was started; give each row an $id of its own\n"
+    said = f"{places[0]} has the $id of {places[1]}; nothing was started; give each row its own $id\n"
     assert result.err == f"noxcli: {said}"
     assert not Path(f"{name}.batch").exists()
 
@@ -380,7 +380,7 @@ def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes:
         "batch", workflow, "-", "--output-dir", "out", "--resume", env=environment(sandbox.url), stdin='{"Q": "x"}\n'
     )
     assert other.returncode == 2
-    assert b"row 1 (line 1) is not the one that was started" in other.stderr
+    assert b"row 1 (line 1) differs from the row that was started" in other.stderr
 
 
 def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> None:

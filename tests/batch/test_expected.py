@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from junitparser import Failure, JUnitXml
+from junitparser import Failure, JUnitXml, Skipped
 
 from noxcli.batch.expected import ExpectAs, Expected
 from noxcli.batch.rows import Row
 from noxcli.inputs.parse import Inputs
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli
 
 Lines = list[dict[str, Any]]
@@ -69,6 +70,34 @@ def test_two_hundred_rows_with_expected_outputs_and_three_assertions_each(
     assert merged.code == 11
     (again,) = JUnitXml.fromfile(str(tmp_path / "merged.xml"))
     assert (again.tests, again.failures) == (1000, 4)
+
+
+def test_a_row_whose_run_failed_has_its_assertions_as_skipped_cases(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [State("failed"), Sleep(60_000)] if inputs["N"] == "2" else []
+
+    workflow = plays(nodes=[input_node("N")], script=script, output={"A": "a"})
+    rows = written(tmp_path / "rows.jsonl", [{"N": "1"}, {"N": "2"}])
+    told = noxcli("batch", workflow, rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
+    merged = noxcli("merge-batch", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
+    assert (told.code, merged.code) == (1, 1)
+    for report in ("batch.xml", "merged.xml"):
+        (suite,) = JUnitXml.fromfile(str(tmp_path / report))
+        assert [(case.name, [type(each) for each in case.result]) for case in suite] == [
+            ("row 1", []),
+            ("row 1: --assert ok", []),
+            ("row 2", [Failure]),
+            ("row 2: --assert ok", [Skipped]),
+        ]
+
+
+def test_where_every_run_failed_the_batch_names_the_skipped_assertions(
+    noxcli: Noxcli, plays: Any, tmp_path: Path
+) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{}])
+    noxcli("batch", plays(status="failed"), rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "batch.xml"))
+    assert [type(each) for case in suite for each in case.result] == [Failure, Skipped]
 
 
 def test_a_row_that_was_judged_is_not_run_again(noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox) -> None:

@@ -24,7 +24,7 @@ def test_shards_have_each_row_once(of: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "-1/2", "a/b", "1/2/3", "1/99999999"])
 def test_a_share_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="is not a valid share"):
+    with pytest.raises(UsageProblem, match="is not a valid shard"):
         Shard.parse(text)
 
 
@@ -103,7 +103,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},
-            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4; send it with --array=1-8",
+            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4; submit it with --array=1-8",
         ),
         (
             "auto",
@@ -123,7 +123,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
                 "SLURM_ARRAY_TASK_MIN": "2",
                 "SLURM_ARRAY_TASK_MAX": "2",
             },
-            "to send some of 8 tasks again, write --shard auto/8",
+            "to resubmit some of 8 tasks, write --shard auto/8",
         ),
         (
             "auto/4",

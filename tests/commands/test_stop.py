@@ -23,7 +23,7 @@ def start(noxcli: Noxcli, workflow: str, *options: str) -> str:
 def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER)
     run = start(noxcli, workflow)
-    for said in ("is stopped", "had ended before: stopped"):
+    for said in ("is stopped", "had already ended: stopped"):
         result = noxcli("stop", run)
         assert (result.code, result.text) == (0, f"{run}\tstopped\n")
         assert said in result.err

@@ -318,7 +318,7 @@ def test_an_id_wins_over_an_alias_and_an_alias_over_a_name(noxcli: Noxcli, tmp_p
     project('[aliases]\nfails = "demo"\n', tmp_path)
     assert workflow_id(noxcli, "fails") == demo
     project(f'[aliases]\n{demo} = "fails"\n', tmp_path)
-    assert "an id always means itself" in asks(noxcli).err
+    assert "an alias must not look like an id" in asks(noxcli).err
 
 
 def test_an_alias_is_never_looked_up_twice(noxcli: Noxcli, tmp_path: Path) -> None:

@@ -121,7 +121,9 @@ def _refused(judge: Judge, *, checked: bool = True) -> bool:
 
 def _run(stage: Stage, name: str, *argv: str, ending: str = "completed", cuts: tuple[Cut, ...] = ()) -> Judge:
     workflow = stage.add(name, ending, watched="--no-stream" not in argv, cuts=cuts)
-    return Judge(stage, stage.call(workflow, "run", workflow, WHY, *argv, *FOLLOWING))
+    # What is not replayed must not be missed on a busy machine.
+    patient = () if stage.switches.on_ended == "replay" else ("--idle-timeout", "1s")
+    return Judge(stage, stage.call(workflow, "run", workflow, WHY, *argv, *FOLLOWING, *patient))
 
 
 @cell

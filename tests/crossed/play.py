@@ -47,7 +47,7 @@ def quick() -> Iterator[None]:
 
 def command(cell: str, combination: Combination) -> str:
     """Return the command line that plays this cell alone."""
-    settings = [f"--switch {shlex.quote(f'{name}={_written(value)}')}" for name, value in combination.items()]
+    settings = [f"--switch {shlex.quote(f'{name}={written(value)}')}" for name, value in combination.items()]
     return " ".join(["python -m tests.crossed --cell", cell, *settings])
 
 
@@ -103,5 +103,6 @@ def _fails(cell: str, combination: Combination) -> Sequence[str]:
     return next((failure.wrong for failure in played(combination, [cell])), ())
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """Return a setting as it is typed."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import fields
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -87,8 +88,8 @@ OPEN_QUESTIONS = {
     "ids as keys, and the same label twice": "output_keys",
     "the form of use_output_ids and output_only": "output_by_id",
     "the form of a text": "texts",
-    "the length of a cut text": "previews",
-    "cut texts inside of values": "nested_previews",
+    "the length of a truncated text": "previews",
+    "truncated texts inside values": "nested_previews",
     "the address of a file": "file_values",
     "length, ranges and redirects of a download": "downloads",
 }
@@ -136,6 +137,8 @@ def test_a_stale_page_is_named_and_written_anew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "docs").mkdir()
+    (tmp_path / "tests" / "golden").mkdir(parents=True)
+    copy(make_fidelity.ROOT / make_fidelity.JUDGED, tmp_path / make_fidelity.JUDGED)
     monkeypatch.setattr(make_fidelity, "ROOT", tmp_path)
     assert make_fidelity.main(["--check"]) == 1
     assert "docs/fidelity.md is stale" in capsys.readouterr().err

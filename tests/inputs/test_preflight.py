@@ -87,7 +87,7 @@ def test_text_that_is_of_the_type_is_sent_as_such(
 ) -> None:
     workflow = plays(nodes=[node("k", type)], output={"A": "x"})
     result = noxcli("run", workflow, item)
-    assert (result.code, f"like k:={json.dumps(sent, separators=(',', ':'))}" in result.err) == (0, True)
+    assert (result.code, f"its text is sent as k:={json.dumps(sent, separators=(',', ':'))}" in result.err) == (0, True)
     value = sandbox.runs(workflow)[0].input["k"]
     assert (value, type_of(value)) == (sent, type_of(sent))
 

@@ -207,7 +207,7 @@ def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: S
     # bash counts in blocks of 1024 bytes; the signal for what is beyond is ignored by Python.
     done = shell(f"ulimit -f 100; head -c 1000000 /dev/zero | {' '.join(NOXCLI)} run {workflow} Doc@-")
     assert (done.returncode, sandbox.runs(workflow)) == (2, []), done.stderr
-    assert "stdin, for 'Doc', was not uploaded and nothing started: it can't be copied to" in done.stderr
+    assert "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to" in done.stderr
 
 
 def test_rows_of_a_batch_read_files_alone(shell: Shell) -> None:

@@ -160,7 +160,7 @@ def test_a_failed_upload_starts_nothing(noxcli: Noxcli, storage: Any, fault: Ans
         result = with_file(noxcli, sandbox)
         assert (result.code, starts(sandbox)) == (code, 0)
     assert (result.json["error"]["phase"], result.json["retry_safe"]) == ("upload", True)
-    assert "a.txt, for 'Question', was not uploaded and nothing started: " in result.err
+    assert "a.txt, for 'Question', was not uploaded, and nothing was started: " in result.err
 
 
 def test_a_dry_run_shows_what_would_be_uploaded(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

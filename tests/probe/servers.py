@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args, get_origin, get_type_hints
 
 from noxcli.sandbox.scenario import Node, Scenario, input_node, output_node
@@ -96,6 +97,8 @@ def probed(settings: Mapping[str, Any], workflow: str, noxcli: Noxcli, *argv: st
 def wrong(document: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the probe says that is not so."""
     truth = with_overrides(Switches(), settings)
+    # No more is left of a text than the limit from which it is cut.
+    truth = replace(truth, preview_characters=min(truth.preview_characters, truth.preview_limit))
     return {
         each["switch"]: (each["value"], getattr(truth, each["switch"]))
         for each in document["findings"]

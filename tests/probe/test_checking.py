@@ -55,7 +55,7 @@ def test_another_server_is_told_apart(
         ("{}", "line 1 is not a line"),
         ("[]\n", "line 1 is not a line"),
         ('{"format": "noxcli.recording/2"}', "not a recording of the form"),
-        ('{"format": "noxcli.recording/1"}', "has no request"),
+        ('{"format": "noxcli.recording/1"}', "contains no request"),
         ('{"format": "noxcli.recording/1"}\n{"n": 1, "received": {"text": "x"}}', "line 2 is not a line"),
         ('{"format": "noxcli.recording/1"}\n' + "[" * 100_000, "line 2 is not a line"),
         ('{"seq": 1, "type": "noxcli.started", "data": {}}', "line 1 is not a line"),

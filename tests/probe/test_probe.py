@@ -115,11 +115,11 @@ def test_a_start_that_may_have_been_taken_is_not_repeated(noxcli: Noxcli, plays:
     lost = plays(faults={"start": [LostAnswer()]})
     done = noxcli("probe", lost, "--start", "2", *IDLE)
     assert (done.code, len(sandbox.runs(lost))) == (7, 1)
-    assert "look with noxcli runs" in done.err
+    assert "check with noxcli runs" in done.err
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(503, "a run may have been started"), (422, "refused the start with 422")]
+    ("status", "told"), [(503, "a run may still have been started"), (422, "rejected the start with 422")]
 )
 def test_a_refused_start_leaves_the_rest_to_be_asked(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, status: int, told: str
@@ -151,7 +151,7 @@ def test_mistakes_cost_no_run(noxcli: Noxcli, workflow: str, sandbox: Sandbox, a
 def test_a_run_of_another_workflow_is_refused(noxcli: Noxcli, workflow: str, plays: Any) -> None:
     noxcli("run", plays())
     done = noxcli("probe", workflow, "--run", "@last", *IDLE)
-    assert (done.code, "not one of this workflow" in done.err) == (2, True)
+    assert (done.code, "does not belong to this workflow" in done.err) == (2, True)
 
 
 WORKFLOW, RUN = "8f14e45f-ceea-467f-a0e6-1d2c3b4a5968", "3c90c3cc-0d44-4b50-8888-8dd25736052a"

@@ -33,7 +33,7 @@ def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
         ("output.Score >= `0.8`", "output.Score is 0.5"),
         ("output.Items[1].a == `1`", "output.Items[1].a is 2"),
         ("length(output.Items) > `5`", 'output.Items is [{"a":1},{"a":2}]'),
-        ("output.Answer", 'it is "42" and not true; output.Answer is "42"'),
+        ("output.Answer", 'it is "42" but not true; output.Answer is "42"'),
         ("output.\"No such\" == 'x'", 'output."No such" is null'),
         ("output.Items[?a > `9`] != `[]`", 'output.Items is [{"a":1},{"a":2}]'),
         ("`false`", "it is false"),

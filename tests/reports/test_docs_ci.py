@@ -84,7 +84,7 @@ def test_the_github_job_runs(lively: Sandbox) -> None:
     told: dict[str, str] = {}
     first, use, clean_up = steps()
     assert (first.id, [step.always for step in (first, use, clean_up)]) == ("noxus", [False, False, True])
-    for step, shown in ((first, "::group::demo"), (use, "You asked: hello"), (clean_up, "had ended before")):
+    for step, shown in ((first, "::group::demo"), (use, "You asked: hello"), (clean_up, "had already ended")):
         code, log = step.run(lively, told)
         assert (code, shown in log) == (0, True), log
     assert told["noxus.outputs.outputs_path"] == "out"
@@ -137,7 +137,7 @@ def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
         return done.stdout + done.stderr
 
     assert "section_start:" in play("summarise", "script")
-    assert "had ended before" in play("summarise", "after_script")
+    assert "had already ended" in play("summarise", "after_script")
     passed_on = variables("run.env")
     log = play("use", "script", **passed_on)
     assert f"run {passed_on['NOXCLI_RUN_ID']} of {passed_on['NOXCLI_WORKFLOW_ID']} ended with 0, completed" in log

@@ -168,10 +168,10 @@ def test_a_gap_is_marked_as_one(noxcli: Noxcli, plays: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "tells of no run"),
+        ("", "contains no run"),
         ("junk\n", "is not JSON lines"),
         ("[1]\n", "is not JSON lines"),
-        ('{"a": 1}\n', "is not a result, events or rows of noxcli"),
+        ('{"a": 1}\n', "contains no result, events or rows of noxcli"),
         ("[" * 100_000 + "\n", "is not JSON lines"),
     ],
 )
