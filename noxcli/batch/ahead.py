@@ -1,4 +1,4 @@
-"""Rows read by a thread of their own, so that a slow pipe holds up nobody."""
+"""Rows read by a separate thread, so that a slow pipe blocks nothing else."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from queue import Empty, Queue
 
 from noxcli.batch.rows import Row
 
-AHEAD = 64  # rows read before there is a place for them
+AHEAD = 64  # rows to read in advance
 
 
 class Ahead:
@@ -18,7 +18,7 @@ class Ahead:
         threading.Thread(target=self._read, args=[rows], daemon=True).start()
 
     def next(self) -> Row | None:
-        """Return the next row, None where none is there now, or `exhausted` any more. Raises what reading raises."""
+        """Return the next row, None if none is ready or the rows are `exhausted`. Raises what reading raises."""
         if self.exhausted:
             return None
         try:

@@ -1,4 +1,4 @@
-"""One thread that listens to the event streams of many runs, and says whose run may have ended."""
+"""One thread that watches the event streams of many runs, and reports which runs may have ended."""
 
 import selectors
 import socket
@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import Protocol
 
 HEARD_AT_MOST = 256
-HEARD_UNTRIED = 64  # before it is known how long rows take
+HEARD_UNTRIED = 64  # until the duration of rows is known
 CLOSED_WITHIN = 1.0  # seconds
 
 
 class Audible(Protocol):
-    """A stream as the bell needs it."""
+    """The part of a stream that the bell needs."""
 
     def fileno(self) -> int: ...
     def may_have_ended(self) -> bool: ...
@@ -22,7 +22,7 @@ class Audible(Protocol):
 
 
 class Bell:
-    """Calls `ring` with a row's number, from its own thread and once, when the row's stream tells an end or breaks."""
+    """Calls `ring` once with a row's number, from its own thread, when the row's stream announces an end or breaks."""
 
     def __init__(self, ring: Callable[[int], None]) -> None:
         self._ring = ring
@@ -32,18 +32,18 @@ class Bell:
         self._thread: threading.Thread | None = None
 
     def hang(self, number: int, line: Audible) -> None:
-        """Listen to a row's stream from now on; it is closed when it has rung."""
+        """Watch a row's stream from now on; close it after it rang."""
         self._change(number, line)
 
     def take_down(self, number: int) -> None:
-        """Listen to that row no longer."""
+        """Stop watching that row."""
         self._change(number, None)
 
     def close(self) -> None:
-        """Listen to nobody any more."""
+        """Stop watching all rows."""
         if self._waker is not None and self._thread is not None:
             self._waker.close()
-            self._thread.join(CLOSED_WITHIN)  # it dies with the process: a stream that hangs holds no ending up
+            self._thread.join(CLOSED_WITHIN)  # a daemon: a hanging stream must not delay the end of the process
 
     def _change(self, number: int, line: Audible | None) -> None:
         self._changes.append((number, line))
@@ -52,7 +52,7 @@ class Bell:
             self._waker.setblocking(False)
             self._thread = threading.Thread(target=self._listen, args=[sleeper], daemon=True)
             self._thread.start()
-        with suppress(BlockingIOError):  # it is going to wake up anyway
+        with suppress(BlockingIOError):  # it will wake up anyway
             self._waker.send(b"!")
 
     def _listen(self, sleeper: socket.socket) -> None:
@@ -67,7 +67,7 @@ class Bell:
                 self._drop(selector, number)
 
     def _serve(self, selector: selectors.BaseSelector, sleeper: socket.socket) -> bool:
-        """Wait for what comes, and hear it; False where the bell was closed."""
+        """Wait for data, and read it; False if the bell was closed."""
         open_still = True
         for key, _ in selector.select():
             if key.data is None:
@@ -80,7 +80,7 @@ class Bell:
     def _take_in(self, selector: selectors.BaseSelector, number: int, line: Audible | None) -> None:
         if line is None:
             self._drop(selector, number)
-        elif line.may_have_ended():  # what came with the head is not in the socket any more
+        elif line.may_have_ended():  # bytes that arrived with the head are no longer in the socket
             line.close()
             self._ring(number)
         else:

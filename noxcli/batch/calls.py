@@ -1,4 +1,4 @@
-"""What a batch has its threads do: start a row, look at its run, deliver its output; each ends in one piece of news."""
+"""The calls of a batch's threads: start a row, read its run, deliver its output; each ends in one piece of news."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from noxcli.threads import result_of
 
 
 class CallsApi(ServerTime, Protocol):
-    """What starting and looking need of the API."""
+    """The part of the API that starting and reading need."""
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
     def listen(self, run_id: str) -> Audible: ...
@@ -35,9 +35,9 @@ class Going:
     row: Row
     run: Run
     began: float
-    found: bool = False  # its run was known before: how long it takes can't be measured
+    found: bool = False  # its run was known before: its duration can't be measured
     read: bool = False  # its record was read
-    lost_since: float | None = None  # when reading it began to fail
+    lost_since: float | None = None  # when reads of it began to fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RowStarted:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """A row that is done with; `stop` is true where no other row would fare better."""
+    """A row with a result; `stop` is true if no other row would succeed either."""
 
     row: Row
     outcome: Outcome
@@ -58,7 +58,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A row whose run has failed, nobody knows yet why."""
+    """A row whose run has failed for a reason that is not known yet."""
 
     row: Row
     run: Run
@@ -77,7 +77,7 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A row that goes on, as far as is known: its record, or why that could not be had."""
+    """A row that is still running, as far as known: its record, or why it could not be read."""
 
     row: Row
     run: Run | None = None
@@ -88,9 +88,9 @@ News = RowStarted | Over | Failed | Doubted | Unsent | Looked | Listening | Rang
 
 
 class Calls:
-    """A row's calls, made from threads; `still` says whether anything is to be started yet.
+    """A row's calls, made from threads; `still` says whether rows may still be started.
 
-    Whatever one raises becomes news of its row, and touches no other.
+    An error in one becomes news of its row, and affects no other.
     """
 
     def __init__(self, api: CallsApi, plan: Plan, journal: Journal, pace: Pace, still: Callable[[], bool]) -> None:
@@ -130,7 +130,7 @@ class Calls:
             return Unsent(row)
         trouble = error if isinstance(error, NoxError) else odd(error)
         unwritable = isinstance(error, JournalTrouble)
-        # The key, the workflow, the disk: no other row would fare better.
+        # The key, the workflow, the disk: no other row would succeed either.
         stop = isinstance(error, Unauthorized | NotFound | JournalTrouble)
         if not sending.intended:
             return Over(row, Outcome(phase=Phase.START if unwritable else Phase.UPLOAD, error=trouble), stop=stop)
@@ -144,23 +144,23 @@ class Calls:
         try:
             self._journal.started(row.number, row.id, run)
         except JournalTrouble as error:
-            return error  # its intent is there: it will be found again
+            return error  # its intent is saved: it will be found again
         return None
 
     def listen(self, going: Going) -> News:
-        """Open the row's event stream; a row whose stream can't be had is looked at more often."""
+        """Open the row's event stream; a row without a stream is polled more often."""
         line, _ = result_of(lambda: self._pace.send(lambda: self._api.listen(going.run.id)))
         return Listening(going.row.number, line)
 
     def look(self, going: Going) -> News:
-        """Read the row's record; what is refused or can't be read once may be there the next time."""
+        """Read the row's record; a rejected or failed read may succeed the next time."""
         run, error = result_of(lambda: self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, going.run.id)))
         return self._unread(going, error) if run is None else self._read(going.row, run)
 
     def look_last(self, going: Going, within: float) -> News:
-        """Read the row's record although the time is up, past the gate, for so many seconds at most.
+        """Read the row's record although the time is up, without the gate, for at most that many seconds.
 
-        Raises a NoxError, which changes nothing any more.
+        Raises a NoxError, which no longer changes anything.
         """
         return self._read(going.row, self._api.get_run(self._plan.workflow_id, going.run.id, within=within))
 
@@ -191,7 +191,7 @@ class Calls:
                 return Looked(going.row, trouble=trouble)
 
     def explain(self, failed: Failed) -> News:
-        """Find out why the run failed: its record does not say."""
+        """Find out why the run failed, which its record does not say."""
         outcome = Outcome(run=failed.run, confirmed=True, phase=Phase.RUN, error=verdict_of(failed.run))
         progress, _ = result_of(lambda: self._plan.explain(failed.run))
         if progress is not None:
@@ -222,15 +222,15 @@ class Calls:
 
 @dataclass(slots=True)
 class _Sending:
-    """How far a start has come: with its intent in the journal, it may have been taken."""
+    """The state of a start: once its intent is in the journal, it may have been accepted."""
 
     intended: bool = False
 
 
 def odd(error: BaseException | None) -> NoxError:
-    """Return what an exception that nobody foresaw means for its row.
+    """Return the result of a row for an unexpected exception.
 
-    Values that Python refuses to take came in the server's answer; anything else is our own mistake.
+    Values that Python rejects came from the server's answer; anything else is our own bug.
     """
     what = f"{type(error).__name__}: {error}"
     if isinstance(error, ValueError | ArithmeticError | RecursionError | OSError):

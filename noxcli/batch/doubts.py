@@ -1,4 +1,4 @@
-"""What a batch's journal knows of its rows' runs, for the search after those of rows in doubt."""
+"""What a batch's journal knows about its rows' runs, for the search for the runs of rows in doubt."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from noxcli.timing import parse_time
 
 
 class RunList(Protocol):
-    """What looking needs of the API."""
+    """The part of the API that the search needs."""
 
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
 
@@ -21,21 +21,21 @@ class RunList(Protocol):
 def look_for(
     api: RunList, workflow_id: str, journal: Path, doubts: Sequence[Pending], comparison: Comparison
 ) -> Finding:
-    """Look for the doubtful rows' runs. Raises what the API raises."""
+    """Search for the runs of rows in doubt. Raises what the API raises."""
     search = Search([doubt_about(row) for row in doubts], comparison, recall_from(journal))
     search.read(api.list_runs(workflow_id))
     return search.finding()
 
 
 def doubt_about(row: Pending) -> Doubt:
-    """Return the doubt about a row; without the server's time, ours has to do, and proves nothing."""
+    """Return the doubt about a row; without the server's time, it has ours, which proves nothing."""
     by_server = parse_time(row.server_at)
     sent = by_server or datetime.fromisoformat(row.at)
     return Doubt(row.number, Likeness(row.input_digest, row.input_shape), sent, by_server is not None)
 
 
 def recall_from(journal: Path) -> Callable[[Collection[str]], KnownStarts]:
-    """Return a function that reads what the journal tells; it keeps no more than the runs that are asked for."""
+    """Return a function that reads the journal, and keeps only the requested runs."""
 
     def recall(run_ids: Collection[str]) -> KnownStarts:
         known = KnownStarts()

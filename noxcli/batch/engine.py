@@ -1,7 +1,7 @@
-"""A batch at work: rows are started as places become free, looked at until their records have a verdict, and told.
+"""The engine of a batch: it starts rows as slots become free, reads their records until a verdict, and reports them.
 
-The main thread decides everything; a limited number of threads wait on the network, and one listens to event streams.
-Nobody reads those: they say when to look at the record, which alone has the verdict.
+The main thread decides everything; a limited number of threads wait on the network, and one watches event streams.
+Those only say when to read the record, which alone has the verdict.
 """
 
 import time
@@ -54,16 +54,16 @@ from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-MOST_STARTS = 3  # of one row in one call; each was in doubt before the next
+MOST_STARTS = 3  # starts of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
 
 class BatchApi(CallsApi, RunList, Protocol):
-    """What a batch needs of the API."""
+    """The part of the API that a batch needs."""
 
 
 class Engine:
-    """One batch; `work()` is to be called once. `teller` gets each row's result, `tick` a turn ten times a second."""
+    """One batch; call `work()` once. `teller` gets each row's result, `tick` is called ten times a second."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -80,7 +80,7 @@ class Engine:
         tick: Callable[[], bool],
     ) -> None:
         self.counts = counts
-        self.trouble: NoxError | None = None  # what ended the starting, where that was neither the rows nor the user
+        self.trouble: NoxError | None = None  # why no more rows are started, apart from the user's request
         self.going: dict[int, Going] = {}
         self._api = api
         self._plan = plan
@@ -93,24 +93,24 @@ class Engine:
         self._workers: Workers[News] = Workers(min(MOST_THREADS, plan.max_parallel))
         self._calls = Calls(api, plan, journal, pace, lambda: not self._starts_no_more)
         self._source = Ahead(rows)
-        self._again: list[Row] = []  # rows in doubt that are started after all
+        self._again: list[Row] = []  # rows in doubt that are started again
         self._doubts: dict[int, tuple[Row, NoxError | None]] = {}
         self._starts: Counter[int] = Counter()  # of rows that were in doubt, beyond the first
-        self._last_doubt = -SETTLING  # when a start was last cut off
+        self._last_doubt = -SETTLING  # when a start was last interrupted
         self._lookout = Lookout(plan.poll_interval, plan.max_parallel)
         self._watch = StreamWatch(self._lookout, self._open_line, self._workers.bring)
         self._starting: dict[int, Row] = {}
-        self._failing: set[int] = set()  # rows that have failed, and are asked why
+        self._failing: set[int] = set()  # failed rows whose reason is being read
         self._starts_no_more = False
         self._left = False
 
     @property
     def unprinted(self) -> ReaderGone | Unwritten | None:
-        """Why stdout took no more lines."""
+        """Why writing to stdout failed."""
         return self._telling.unprinted
 
     def work(self) -> None:
-        """Bring every row to its result, or as far as `tick` and the limits let it come; `leave` tells the rest."""
+        """Process every row to its result, or as far as `tick` and the limits allow; `leave` reports the rest."""
         while True:
             self._work_through()
             goes_on = not self._left and bool(self._doubts) and self._settle_doubts()
@@ -119,21 +119,21 @@ class Engine:
                 return
 
     def is_done(self) -> bool:
-        """True where no row is left; to be asked when nothing is started any more, since it may use up a row."""
+        """True if no row remains; call it only once nothing more is started, since it may consume a row."""
         if self.going or self._starting or self._doubts or self._again:
             return False
         return self._source.next() is None and self._source.exhausted
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close everything that is open."""
         self._watch.close()
 
     def stop_starting(self) -> None:
-        """Start nothing more; what is on its way is still waited for."""
+        """Start nothing more, but wait for starts in flight."""
         self._starts_no_more = True
 
     def await_starts(self, within: float) -> None:
-        """Wait for the answers to starts that are on their way, so that no run's id is lost."""
+        """Wait for the answers to starts in flight, so that no run's id is lost."""
         self.stop_starting()
         self._pace.close()
         end = time.monotonic() + within
@@ -141,9 +141,9 @@ class Engine:
             self._take_news(min(TICK, end - time.monotonic()))
 
     def look_once_more(self, within: float) -> None:
-        """Read all records of rows that still go on, for so many seconds at most: a run that has ended has its verdict.
+        """Read the records of all running rows, for at most that many seconds, since ended runs have a verdict.
 
-        To be called once nothing is started any more.
+        Call it once nothing more is started.
         """
         end = time.monotonic() + within
         while any(map(self._is_looked_at, self.going)) and time.monotonic() < end - within / 2:
@@ -152,7 +152,7 @@ class Engine:
         going = [each for number, each in self.going.items() if self._lookout.waits(number)]
         looks = [partial(self._calls.look_last, each, left) for each in going]
         for news, _ in run_all_within(left, looks, MOST_THREADS):
-            if isinstance(news, Failed):  # there is no time to ask why
+            if isinstance(news, Failed):  # there is no time to find the reason
                 error = verdict_of(news.run)
                 self._finish(news.row, Outcome(run=news.run, confirmed=True, phase=Phase.RUN, error=error))
             elif isinstance(news, Over | Looked):
@@ -162,7 +162,7 @@ class Engine:
         return not (self._lookout.waits(number) or number in self._failing)
 
     def to_stop(self) -> list[Run]:
-        """Return the runs that may be stopped, once the journal says that noxcli itself does so; none if it can't."""
+        """Return the runs to stop, after recording in the journal that noxcli itself stops them; none if that fails."""
         stopping = [(number, going.row.id, going.run) for number, going in self.going.items()]
         try:
             self._journal.stopping(stopping)
@@ -173,7 +173,7 @@ class Engine:
         return [run for _, _, run in stopping]
 
     def settle(self, runs: Iterable[Run]) -> None:
-        """Take these records for rows that were stopped; one that completed meanwhile is left, being undelivered."""
+        """Apply the records of stopped rows; skip one that completed in the meantime, since it is undelivered."""
         settled = {run.id: run for run in runs if run.settled and run.status != "completed"}
         for going in list(self.going.values()):
             run = settled.get(going.run.id)
@@ -184,10 +184,10 @@ class Engine:
                 self._finish(going.row, Outcome(run=run, confirmed=True, phase=Phase.RUN, error=error))
 
     def leave(self, error_for: Callable[[Run], NoxError]) -> None:
-        """Tell all rows that still go on, with the error that fits."""
+        """Report all rows that are still running, with the matching error."""
         for going in list(self.going.values()):
             outcome = Outcome(run=going.run, confirmed=going.read, may_exist=True, phase=Phase.FOLLOW)
-            # The reason of a failure may still be asked for, but the verdict is there.
+            # The reason of a failure may still be open, but the verdict is known.
             failed = verdict_of(going.run) if going.run.status == "failed" else None
             outcome.error = failed or error_for(going.run)
             self._finish(going.row, outcome)
@@ -200,7 +200,7 @@ class Engine:
         while True:
             self._fill()
             self._look()
-            self._telling.say_due()  # last: while the disk takes them, the next rows are on their way
+            self._telling.say_due()  # last: while the disk writes them, the next rows are in flight
             self.counts.running, self.counts.doubt = len(self.going), len(self._doubts)
             if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
                 return
@@ -214,7 +214,7 @@ class Engine:
         return bool(self._again) or not self._source.exhausted
 
     def _fill(self) -> None:
-        """Give free places to rows, but never so many that looks at running ones would wait for starts."""
+        """Give free slots to rows, but never so many that reads of running ones would wait for starts."""
         most_starts = max(1, min(MOST_THREADS, self._plan.max_parallel) // 2)
         while not self._starts_no_more and len(self._starting) < most_starts:
             if len(self.going) + len(self._starting) >= self._plan.max_parallel or self._window_is_full():
@@ -246,7 +246,7 @@ class Engine:
     def _follow(self, going: Going) -> None:
         number = going.row.number
         self.going[number] = going
-        # A limit of requests is better spent on starts.
+        # Limited requests are better spent on starts.
         if not going.found and self._pace.rate is None:
             self._watch.listen(number, HEARD_AT_MOST, HEARD_UNTRIED)
         self._lookout.follow(number, found=going.found)
@@ -260,17 +260,17 @@ class Engine:
             and self._has_more()
             and len(self.going) + len(self._starting) < self._plan.max_parallel
         ):
-            return self._telling.until_due(SHORT_TICK)  # the next row may be read any moment
+            return self._telling.until_due(SHORT_TICK)  # the next row may be read at any moment
         return self._telling.until_due(self._lookout.until_due(TICK))
 
     def _look(self) -> None:
         for number in self._lookout.take_due():
             self._workers.call(partial(self._calls.look, self.going[number]))
 
-    # What becomes of what they bring.
+    # The handling of news.
 
     def _take_news(self, within: float) -> None:
-        """Take in what has come; the first is waited for."""
+        """Handle the news that has arrived, after waiting for the first."""
         outcome = self._workers.next_outcome(within)
         while outcome is not None:
             news, error = outcome
@@ -316,16 +316,16 @@ class Engine:
                 assert_never(news)
 
     def _let_be(self, number: int) -> Going | None:
-        """Follow the row no longer; return how it went, None for one that has no run."""
+        """Stop following the row; return how it went, None if it has no run."""
         self._watch.let_be(number)
         return self.going.pop(number, None)
 
     def _stopped_here(self, number: int, outcome: Outcome) -> bool:
-        """True where noxcli itself stopped the row's run, in this call or an earlier one."""
+        """True if noxcli itself stopped the row's run, in this call or an earlier one."""
         return number in self._past.stopping and isinstance(outcome.error, RunStopped)
 
     def _start_over(self, row: Row, run: Run) -> None:
-        """Start a row again whose run an interrupted batch has stopped."""
+        """Start a row again whose run an interrupted batch stopped."""
         try:
             self._journal.interrupted(row.number, row.id, run.id, run.status)
         except JournalTrouble as error:
@@ -356,7 +356,7 @@ class Engine:
         self._lookout.look_again(row.number, now - going.began)
 
     def _lose(self, going: Going, trouble: NoxError) -> None:
-        """End a row whose record can't be read, while others' may be."""
+        """End a row whose record can't be read, though others' can."""
         run = going.run
         error = LostContact(
             f"lost contact with run {run.id}: {trouble.message}",
@@ -384,10 +384,10 @@ class Engine:
         if most is not None and self.counts.failed + len(self._failing) >= most:
             self.stop_starting()
 
-    # Doubts, when nothing else is on its way any more.
+    # Doubts, once nothing else is in flight.
 
     def _settle_doubts(self) -> bool:
-        """Look for the runs of rows in doubt; True where that gives the next round something to do."""
+        """Search for the runs of rows in doubt; True if that gives the next round something to do."""
         pending = self._journal.past().pending
         doubts = [pending[number] for number in sorted(self._doubts) if number in pending]
         if not self._wait_for_list(doubts):
@@ -417,7 +417,7 @@ class Engine:
         return number in finding.absent and (self._plan.adopt or _by_gateway(error))
 
     def _wait_for_list(self, doubts: list[Pending]) -> bool:
-        """Give cut off starts the time to show up, where what the list says may have them started again."""
+        """Give interrupted starts time to appear in the list if its proof may start them again."""
         if not self._plan.adopt and not any(_by_gateway(error) for _, error in self._doubts.values()):
             return True
         ages = [time.monotonic() - self._last_doubt, *map(self._age, doubts)]
@@ -430,7 +430,7 @@ class Engine:
         return True
 
     def _age(self, pending: Pending) -> float:
-        """Return the seconds since the row's intent, by the server's clock alone: ours may have jumped."""
+        """Return the seconds since the row's intent, only by the server's clock: ours may have jumped."""
         sent, now = parse_time(pending.server_at), self._api.server_now()
         return (now - sent).total_seconds() if sent is not None and now is not None else 0.0
 
@@ -452,7 +452,7 @@ class Engine:
         while True:
             outcome = findings.next_outcome(TICK)
             if outcome is not None:
-                return outcome[0] or Finding()  # without a list that can be read, nothing is known
+                return outcome[0] or Finding()  # without a readable list, nothing is known
             if not self._tick() or self._deadline.passed:
                 self._left = True
                 return Finding()

@@ -1,4 +1,4 @@
-"""`--expect FILE`: the outputs that rows should have, by the rows' ids, and how an output differs from them."""
+"""`--expect FILE`: the rows' expected outputs, by the rows' ids, and the differences of an output."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ Steps = tuple[str | int, ...]
 
 
 class ExpectAs(StrEnum):
-    """How an output is compared: all of it, the expected keys alone, or those as texts whatever their blanks."""
+    """How to compare an output: all of it, only the expected keys, or these as texts, ignoring spaces."""
 
     EXACT = "exact"
     SUBSET = "subset"
@@ -39,9 +39,9 @@ class Expected:
 
     @classmethod
     def read(cls, path: str, how: ExpectAs) -> Self:
-        """Read a file of the same form as that of the rows: a line has a row's $id, or its number, and the outputs.
+        """Read a file in the format of the rows: a line has a row's $id, or its number, and the outputs.
 
-        Raises UsageProblem for what can't be read, and for an id that appears twice.
+        Raises UsageProblem for a file that can't be read, and for an id that appears twice.
         """
         source = RowFile(path, None, Columns({}, Inputs()), None)
         if source.is_stream:
@@ -56,7 +56,7 @@ class Expected:
         return cls(by_id, how)
 
     def require_rows(self, rows: RowFile) -> int:
-        """Return how many rows have no expected output. Raises UsageProblem for expected outputs that have no row."""
+        """Return how many rows have no expected output. Raises UsageProblem for expected outputs without a row."""
         unmatched, without = dict.fromkeys(self._by_id), 0
         for row in rows.rows():
             without += _key(row) not in self._by_id
@@ -67,7 +67,7 @@ class Expected:
         return without
 
     def held_against(self, row: Row, output: Any) -> Iterator[Assertion]:
-        """Yield how the row's output compares, where one is expected."""
+        """Yield the comparison of the row's output, if one is expected."""
         wanted = self._by_id.get(_key(row))
         if wanted is None:
             return
@@ -89,7 +89,7 @@ class Expected:
 
 
 def judge_row(queries: Sequence[Query], expected: Expected | None, mask: Mask, row: Row, outcome: Outcome) -> None:
-    """Hold a completed row against what is demanded of it; --assert has the row's own columns as `row`.
+    """Check a completed row's assertions; --assert sees the row's own columns as `row`.
 
     Raises NotAsAsserted.
     """
@@ -107,7 +107,7 @@ def _key(row: Row) -> str:
 
 
 def _difference(wanted: Any, found: Any, keys: Steps, how: ExpectAs) -> str | None:
-    """Return the first place where what was found is not what is wanted, in words."""
+    """Return the first difference, in words."""
     if isinstance(wanted, dict) and isinstance(found, dict) and (how is not ExpectAs.TEXT or not keys):
         if missing := [key for key in wanted if key not in found]:
             return f"{pointer_to((*keys, missing[0]))} is missing"

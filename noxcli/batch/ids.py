@@ -1,4 +1,4 @@
-"""The rows' own ids, in a few numbers a row: which rows have the id of an earlier one."""
+"""The rows' own ids, in a few numbers per row: which rows repeat an earlier id."""
 
 from array import array
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ class OwnIds:
         self._digests, self._numbers, self._lines = array("Q"), array("Q"), array("Q")
 
     def add(self, row: Row) -> None:
-        """Take the id of a row, where it has one."""
+        """Add the id of a row, if it has one."""
         if row.id is not None:
             self._digests.append(digest_of(row.id.encode("utf-8", "surrogatepass")))
             self._numbers.append(row.number)
             self._lines.append(row.line)
 
     def repeated(self) -> Iterator[tuple[Row, Row]]:
-        """Yield each row that has the id of an earlier one, with the first that has it; only their places are known."""
+        """Yield each row that repeats an earlier id, with the first row that has it; only their places are known."""
         order = sorted(range(len(self._digests)), key=self._digests.__getitem__)
         again: list[tuple[int, int]] = []
         for _, group in groupby(order, self._digests.__getitem__):

@@ -1,7 +1,7 @@
-"""What became of each row, written down before and after it happens: one line a step, only ever added to.
+"""The journal of what happens to each row, written before and after each step; lines are only ever added.
 
-An intent is on the disk before its start is sent, so that whatever kills the process, a row without an intent was never
-started, and one with an intent is never started again unasked.
+An intent is on disk before its start is sent. So even after a kill, a row without an intent was never started, and
+one with an intent is not started again unless the user asks for it.
 """
 
 import os
@@ -30,7 +30,7 @@ from noxcli.timing import Clock
 
 try:
     import fcntl
-except ImportError:  # Windows has no such lock; there, two batches on one directory are the user's care
+except ImportError:  # Windows has no such lock; there, the user must not run two batches on one directory
     fcntl = None  # type: ignore[assignment]
 
 JOURNAL_NAME = "batch.jsonl"
@@ -41,14 +41,14 @@ NEW, INTENDED, STARTED, FINISHED = range(4)  # a finished row's exit code is add
 
 
 class JournalTrouble(NoxError):
-    """The journal can't be written: nothing more may be started."""
+    """The journal can't be written, so nothing more may be started."""
 
     exit_code = ExitCode.UNDELIVERED
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a batch is about. `rows` and `digest` are None where rows are streamed."""
+    """The identity of a batch. `rows` and `digest` are None if rows are streamed."""
 
     workflow_id: str
     host: str
@@ -59,7 +59,7 @@ class Header:
 
     @classmethod
     def of(cls, line: Mapping[str, Any]) -> Self:
-        """Return the header in a line. Raises KeyError where that is none."""
+        """Return the header in a line. Raises KeyError if there is none."""
         return cls(**{name: line[name] for name in cls.__slots__})
 
 
@@ -67,8 +67,8 @@ class Header:
 class Pending:
     """A row that was not finished.
 
-    `at` is our time of its intent and `server_at` the server's, where it was known; `created_at` the server's time of
-    its run.
+    `at` is our time of its intent and `server_at` the server's, if known; `created_at` is the server's time of its
+    run.
     """
 
     number: int
@@ -83,7 +83,7 @@ class Pending:
 
 @dataclass(slots=True)
 class Past:
-    """What a journal tells. Two numbers a row, and more only for rows that were not finished."""
+    """The content of a journal. Two numbers per row, and more only for rows that were not finished."""
 
     header: Header | None = None
     states: bytearray = field(default_factory=lambda: bytearray(1))
@@ -94,7 +94,7 @@ class Past:
 
     @property
     def finished(self) -> int:
-        """How many rows had their run before."""
+        """The number of rows that already had their run."""
         return sum(self.codes.values())
 
     def state(self, number: int) -> int:
@@ -104,7 +104,7 @@ class Past:
         return self.digests[number] if number < len(self.digests) else 0
 
     def forget(self, number: int) -> None:
-        """Let a row count as new."""
+        """Count a row as new."""
         self.pending.pop(number, None)
         self.stopping.discard(number)
         if number < len(self.states):
@@ -113,7 +113,7 @@ class Past:
             self.states[number] = NEW
 
     def take(self, line: Mapping[str, Any], *, retry_failed: bool = False) -> None:
-        """Fold one line in. Raises KeyError, TypeError or ValueError for one that no journal has."""
+        """Apply one line. Raises KeyError, TypeError or ValueError for one that no journal has."""
         if "batch" in line:
             self.header = Header.of(line)
             return
@@ -154,12 +154,12 @@ class Past:
 
 
 class Journal:
-    """The journal of one directory, locked for one process; safe to use from several threads."""
+    """The journal of one directory, locked for one process; thread-safe."""
 
     def __init__(self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True) -> None:
-        """Open the journal, and hold its directory open as `place`; that the user `named` it allows it to be a link.
+        """Open the journal, and keep its directory open as `place`; if the user `named` it, it may be a link.
 
-        Raises UsageProblem where it can't be opened, or another process has it.
+        Raises UsageProblem if it can't be opened, or another process has it.
         """
         self.path = directory / JOURNAL_NAME
         self._clock = clock
@@ -198,13 +198,13 @@ class Journal:
         self.place.close()
 
     def past(self, *, retry_failed: bool = False) -> Past:
-        """Return what happened before; with `retry_failed`, rows whose run failed or was stopped count as new."""
+        """Return the past of the batch; with `retry_failed`, rows whose run failed or was stopped count as new."""
         past = Past()
         for _, line in lines_of(self.path):
             try:
                 past.take(line, retry_failed=retry_failed)
             except (KeyError, TypeError, ValueError):
-                continue  # the torn end of a process that was killed, or a later version's
+                continue  # the incomplete last line of a killed process, or a line of a later version
         return past
 
     def begin(self, header: Header) -> None:
@@ -218,9 +218,9 @@ class Journal:
         input: Likeness,
         server_now: datetime | None,
     ) -> None:
-        """To be called before the start is sent; it is on the disk when this returns.
+        """Call this before the start is sent; the intent is on disk when it returns.
 
-        Raises JournalTrouble where it is not.
+        Raises JournalTrouble if it is not.
         """
         if number > MOST_ROWS:
             raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
@@ -257,9 +257,9 @@ class Journal:
         )
 
     def stopping(self, rows: Iterable[tuple[int, str | None, Run]]) -> None:
-        """To be called before noxcli stops these rows' runs, so that --resume can tell its own stops from others'.
+        """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own stops from others'.
 
-        It is on the disk when this returns. Raises JournalTrouble where it is not.
+        It is on the disk when this returns. Raises JournalTrouble if it is not.
         """
         lines = [
             {"row": number, "step": "stopping", "id": own_id, "run_id": run.id, "at": self._time()}
@@ -269,14 +269,14 @@ class Journal:
             self._add(line, durable=place == len(lines))
 
     def interrupted(self, number: int, own_id: str | None, run_id: str, status: str) -> None:
-        """The row's run was stopped by noxcli itself: the row is to be started again."""
+        """noxcli itself stopped the row's run: the row must be started again."""
         told = {"run_id": run_id, "status": status, "exit_code": int(ExitCode.NOT_FINISHED)}
         self._add(
             {"row": number, "step": "interrupted", "id": own_id, **told, "message": INTERRUPTED, "at": self._time()}
         )
 
     def ended(self, number: int, own_id: str | None, result: Mapping[str, Any], code: ExitCode, *, final: bool) -> None:
-        """The row's result is known, for good where it is `final`."""
+        """The row's result is known, permanently if it is `final`."""
         run, error = result["run"] or {}, result["error"] or {}
         self._add(
             {
@@ -295,7 +295,7 @@ class Journal:
         )
 
     def end(self, rows: int) -> None:
-        """All rows have been read, and so many there are."""
+        """All rows have been read; this is their number."""
         self._add({"step": "end", "rows": rows, "at": self._time()}, durable=True)
 
     def _add(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
@@ -308,7 +308,7 @@ class Journal:
                     raise JournalTrouble("the batch has ended")
                 written = os.write(self._file, b"\n" + content if self._torn else content)
                 whole = written == len(content) + self._torn
-                # Whatever comes next begins on a line of its own.
+                # The next entry must begin on a new line.
                 self._torn = not whole
                 self._written += 1
                 mine = self._written
@@ -328,14 +328,14 @@ class Journal:
         return self._clock.now().isoformat(timespec="milliseconds")
 
     def _flush(self) -> int:
-        """Return how many lines were written before the flush that this does."""
+        """Flush, and return the number of lines written before that."""
         upto = self._written
         os.fsync(self._file)
         return upto
 
 
 class Flushed:
-    """How many lines are on the disk; one flush serves everybody whose line was written before it."""
+    """The number of lines on disk; one flush serves all threads whose line was written before it."""
 
     def __init__(self) -> None:
         self._change = threading.Condition()
@@ -343,9 +343,9 @@ class Flushed:
         self._at_it = False
 
     def reach(self, count: int, flush: Callable[[], int]) -> None:
-        """Return when so many lines are there: one thread flushes at a time, and the others wait for what it does.
+        """Return once that many lines are on disk: one thread flushes at a time, and the others wait for it.
 
-        Raises OSError where this thread's own flush fails; the others try for themselves then.
+        Raises OSError if this thread's own flush fails; the others then try themselves.
         """
         with self._change:
             self._change.wait_for(lambda: self._count >= count or not self._at_it)
@@ -363,9 +363,9 @@ class Flushed:
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the journal's lines with their offsets; those that no journal has are left out.
+    """Yield the journal's lines with their offsets, without those that no journal has.
 
-    Raises UsageProblem where it can't be read, or a newer noxcli has written it.
+    Raises UsageProblem if it can't be read, or a newer noxcli wrote it.
     """
     try:
         with opened(path) as file:
@@ -373,7 +373,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             while raw := file.readline(LONGEST_LINE):
                 begins, whole = whole, raw.endswith(b"\n")
                 if begins and (header := HEADER_BEGINS.match(raw)):
-                    # Before anything else is asked of the line: a later version may have other fields.
+                    # Checked first: a later version may have other fields.
                     require_readable(path, header[1].decode(errors="replace"), BATCH_SCHEMA)
                 line = parsed(raw) if begins and whole else None
                 if line is not None:
@@ -384,14 +384,14 @@ def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a journal to read it, and nothing else that stands in its place. Raises OSError."""
+    """Open a journal for reading, and nothing else in its place. Raises OSError."""
     return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
 
 
 def header_in(path: Path) -> Header | None:
-    """Return what the journal's batch is about, as it was said last.
+    """Return the last header of the journal.
 
-    Raises UsageProblem where it can't be read.
+    Raises UsageProblem if it can't be read.
     """
     header = None
     for _, line in lines_of(path):

@@ -1,4 +1,4 @@
-"""When to look at which row's run: as soon as its stream tells an end, or when runs usually end."""
+"""When to read which row's run: as soon as its stream announces an end, or when runs usually end."""
 
 import heapq
 import time
@@ -7,42 +7,42 @@ from collections import deque
 from noxcli.models import Run
 from noxcli.timing import seconds_between
 
-FIRST_GUESS, SHORTEST = 0.2, 0.05  # seconds: where nothing is known of how long rows take, and between two looks
-FIRST_DOUBT = 0.4  # seconds after which a silent stream is not believed any more, where nothing is known
-LOOKS_GROW = 0.1  # the next look comes after so much of the time that the run has taken, where nothing tells better
-BETWEEN = 0.04  # as much of it is between two looks at least
-SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)  # of the rows before that had ended at the time of a look
+FIRST_GUESS, SHORTEST = 0.2, 0.05  # seconds: while the duration of rows is unknown, and between two reads
+FIRST_DOUBT = 0.4  # seconds after which a silent stream is no longer trusted, if nothing is known
+LOOKS_GROW = 0.1  # the share of a run's time so far until the next read, if nothing better is known
+BETWEEN = 0.04  # the minimum share between two reads
+SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)  # the shares of earlier rows that had ended at the times of reads
 REMEMBERED = 32
-# From so many starts a second on, a third request for each, which opens a stream, costs more time than it saves.
+# From this many starts a second on, the third request, which opens a stream, costs more time than it saves.
 MOST_LISTENED_TO = 60.0
 
 
 class Usual:
-    """How long the last rows took, in seconds, and what that says of the next ones."""
+    """The durations of the last rows, in seconds, and what they mean for the next ones."""
 
     def __init__(self) -> None:
         self._last: deque[float] = deque(maxlen=REMEMBERED)
 
     def note(self, run: Run, measured: float) -> None:
-        """Take a run that has ended; `measured` counts until somebody looked, and is used where the record is vague."""
+        """Add an ended run; `measured` is the time until it was read, used if the record is vague."""
         exact = "." in (run.created_at or "") and "." in (run.finished_at or "")
         told = seconds_between(run.created_at, run.finished_at) if exact else None
         self._last.append(told if told is not None and measured / 2 < told < measured else measured)
 
     @property
     def middle(self) -> float | None:
-        """The time that half of the rows took; None before the first."""
+        """The median time of the rows; None before the first."""
         return sorted(self._last)[len(self._last) // 2] if self._last else None
 
     def until_doubt(self, taken: float) -> float:
-        """Return the seconds after which the silence of a run that has taken so long means nothing any more."""
+        """Return the seconds after which the silence of a run that has taken this long means nothing."""
         middle = self.middle
         if middle is None:
             return taken or FIRST_DOUBT
         return max(SHORTEST, 2 * middle - taken, taken / 2)
 
     def until_next_look(self, taken: float) -> float:
-        """Return the seconds to wait before a run that has taken so long is to be looked at."""
+        """Return the seconds until the next read of a run that has taken this long."""
         last = sorted(self._last)
         apart = max(SHORTEST, BETWEEN * taken) if taken else 0.0
         for share in SHARES if last else ():
@@ -53,31 +53,31 @@ class Usual:
 
 
 class Lookout:
-    """Which rows' runs are to be looked at now. `longest` is the longest time between two looks, in seconds."""
+    """Which rows' runs to read now. `longest` is the longest time between two reads, in seconds."""
 
     def __init__(self, longest: float, max_parallel: int, *, shortest: float = 0.0) -> None:
-        """`shortest` is the least time between two looks, unless a run is said to have ended."""
+        """`shortest` is the shortest time between two reads, unless a run is reported to have ended."""
         self._longest, self._shortest = longest, shortest
         self._max_parallel = max_parallel
         self._usual = Usual()
         self._due: list[tuple[float, int]] = []
         self._next: dict[int, float] = {}  # the row's entry among those above that counts
-        self._ended: dict[int, float] = {}  # when its stream told an end that its record did not tell yet
+        self._ended: dict[int, float] = {}  # when its stream announced an end that its record did not have yet
         self.heard: set[int] = set()  # rows whose streams are open, or being opened
 
     def worth_listening(self, most: int, most_untried: int) -> bool:
-        """True where one more stream is to be opened."""
+        """True if one more stream should be opened."""
         middle = self._usual.middle
         if middle is None:
             return len(self.heard) < most_untried
         return len(self.heard) < most and self._max_parallel <= MOST_LISTENED_TO * middle
 
     def follow(self, number: int, *, found: bool = False) -> None:
-        """Look at a run that has just been started, or was `found`."""
+        """Schedule a run that was just started, or `found`."""
         self._look_in(number, 0.0 if found else self._until_look(number, 0.0))
 
     def look_again(self, number: int, taken: float) -> None:
-        """Look once more at a run that has not ended, after so many seconds."""
+        """Schedule another read of a run that has not ended, after that many seconds."""
         if number in self._ended:
             self._look_in(number, max(SHORTEST, time.monotonic() - self._ended[number]))
         elif number in self.heard:
@@ -86,17 +86,17 @@ class Lookout:
             self._look_in(number, max(self._shortest, self._usual.until_next_look(taken)))
 
     def rang(self, number: int) -> None:
-        """Look at a run as soon as possible, for its stream is over."""
+        """Read a run as soon as possible, since its stream is over."""
         self.heard.discard(number)
         self._ended.pop(number, None)
         self.may_have_ended(number)
 
     def may_have_ended(self, number: int) -> None:
-        """Look at a run as soon as possible, for somebody has said that it ended; the first time counts."""
+        """Read a run as soon as possible, since it was reported to have ended; the first report counts."""
         if number in self._ended:
             return
         self._ended[number] = time.monotonic()
-        if number in self._next:  # otherwise somebody is looking now
+        if number in self._next:  # otherwise it is being read now
             self._look_in(number, 0.0)
 
     def put_off(self, number: int) -> None:
@@ -109,13 +109,13 @@ class Lookout:
         self._usual.note(run, taken)
 
     def forget(self, number: int) -> None:
-        """Look at that row no more."""
+        """Stop reading that row."""
         self._next.pop(number, None)
         self._ended.pop(number, None)
         self.heard.discard(number)
 
     def take_due(self) -> list[int]:
-        """Return the rows to look at now; each has to be handed back by `look_again` or `forget`."""
+        """Return the rows to read now; each must be returned by `look_again` or `forget`."""
         now, taken = time.monotonic(), []
         while self._due and self._due[0][0] <= now:
             due, number = heapq.heappop(self._due)
@@ -125,11 +125,11 @@ class Lookout:
         return taken
 
     def waits(self, number: int) -> bool:
-        """True where the row's run is going to be looked at; false where somebody is at it, or nobody will be."""
+        """True if the row's run is going to be looked at; false if somebody is at it, or nobody will be."""
         return number in self._next
 
     def until_due(self, most: float) -> float:
-        """Return the seconds until the next look, `most` at most."""
+        """Return the seconds until the next read, at most `most`."""
         return min(most, max(0.0, self._due[0][0] - time.monotonic())) if self._due else most
 
     def _until_look(self, number: int, taken: float) -> float:

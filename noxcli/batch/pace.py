@@ -1,13 +1,13 @@
 """One gate for all requests of a batch, so that a limit which one of them meets slows down all.
 
-A refusal (429, 503) stops everybody for as long as the server says, or a jittered while; then one request goes ahead
-and tries, and once it is answered the others follow, a little slower than what was granted before. From there the rate
-returns quickly to near where the limit was met, creeps on from there, slower each time that it meets the limit at the
-same place, and grows faster only well beyond. Where no request gets through at all, the rate is halved.
+A refusal (429, 503) stops all requests for as long as the server asks, or for a jittered delay; then a single request
+tries, and once it is answered the others follow, a little slower than the rate that was granted before. From there,
+the rate returns quickly to near the limit, then grows slowly, more slowly each time that it meets the limit at the
+same place, and grows faster only well beyond it. If no request succeeds at all, the rate is halved.
 
-Until the first refusal, only few requests are on their way at a time, and one more after each few answers: so many are
-refused at once where a limit shows. Where answers tell how many requests are left (`X-RateLimit-Remaining`), no more
-are on their way, and the last one is as good as a refusal. A request looks at the gate again after every wait.
+Until the first refusal, only a few requests are in flight at a time, and one more after every few answers, since that
+many are refused at once at a limit. If answers say how many requests remain (`X-RateLimit-Remaining`), no more than
+that are in flight, and the last one counts as a refusal. A request checks the gate again after every wait.
 """
 
 import threading
@@ -21,27 +21,27 @@ from noxcli.timing import Backoff
 
 SLOWEST = 0.5  # requests per second
 GROWTH = 0.1  # a second; one request per second at least
-NEAR, BEYOND = 0.93, 1.05  # between these shares of where the limit was met, growth is slow
+NEAR, BEYOND = 0.93, 1.05  # between these shares of the rate at the limit, growth is slow
 SLOW_GROWTH, SLOWEST_GROWTH = 0.005, 0.0005  # a second
-ALIKE = 0.1  # two limits that differ by so much are one
-BELOW = 0.96  # how much of what was granted is asked for after a refusal
-TOO_SOON = 0.5  # seconds: a refusal so soon after the last one's wait says that the rate is far too high
+ALIKE = 0.1  # two limits that differ by at most this share are one
+BELOW = 0.96  # the share of the granted rate to request after a refusal
+TOO_SOON = 0.5  # seconds: a refusal this soon after the last wait means that the rate is far too high
 CATCH_UP = 0.1  # seconds
-FIRST_ROOM, ANSWERS_A_PLACE = 3, 8  # requests on their way at first, and answers until one more may be
-MOST_ROOM = 64  # no limit any more
-NONE_LEFT_FOR = 0.3  # seconds: the time of the reset is told in whole ones, and may be far nearer
-UNLIMITED = 1000.0  # a rate that has grown so far is no limit any more
-FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; so many are an outage
+FIRST_ROOM, ANSWERS_A_PLACE = 3, 8  # requests in flight at first, and answers until one more is allowed
+MOST_ROOM = 64  # no longer a limit
+NONE_LEFT_FOR = 0.3  # seconds: the reset has whole seconds, and may be much nearer
+UNLIMITED = 1000.0  # a rate that has grown this far is no longer a limit
+FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
 GATE_LOOK_EVERY = 0.5  # seconds
 T = TypeVar("T")
 
 
 class Closed(Exception):
-    """The batch is not to send this any more; it was not sent."""
+    """The batch no longer sends this request; it was not sent."""
 
 
 class Pace:
-    """The gate; for many threads. Seconds and requests per second throughout."""
+    """The gate; thread-safe. Seconds and requests per second throughout."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._gate = threading.Condition()
@@ -51,10 +51,10 @@ class Pace:
         self._slow = SLOW_GROWTH
         self._granted = 0  # answers since the last cut
         self._on_way, self._room, self._crowded = 0, float(FIRST_ROOM), False
-        self._left = MOST_ROOM  # requests that the server still grants
-        self._begun_anew = 0.0  # when the wait after the last refusal was over
-        self._late = False  # answers still come of requests that were granted before the first refusal
-        self._trying = False  # after a refusal: one request is on its way to find out
+        self._left = MOST_ROOM  # requests that the server still allows
+        self._begun_anew = 0.0  # when the wait after the last refusal ended
+        self._late = False  # answers are still arriving for requests from before the first refusal
+        self._trying = False  # after a refusal: a single request in flight tests the server
         self._tried_at: float | None = None
         self._answers: deque[float] = deque(maxlen=512)
         self._failures = 0
@@ -64,30 +64,30 @@ class Pace:
 
     @property
     def held(self) -> float:
-        """For how much longer nobody may send."""
+        """The remaining seconds without any request."""
         return max(0.0, self._not_before - time.monotonic()) if self._tried_at is None and self._trying else 0.0
 
     @property
     def rate(self) -> float | None:
-        """How many requests per second are sent at most; None where no limit was met."""
+        """The maximum of requests per second; None if no limit was met."""
         return self._rate
 
     @property
     def silent_for(self) -> float:
-        """How long nothing was answered, from the first failure on."""
+        """How long nothing has answered, since the first failure."""
         since = self._silent_since
         return 0.0 if since is None else time.monotonic() - since
 
     def close(self) -> None:
-        """Let nobody through any more."""
+        """Stop all further requests."""
         with self._gate:
             self._closed = True
             self._gate.notify_all()
 
     def send(self, call: Callable[[], T], still: Callable[[], bool] = lambda: True) -> T:
-        """Return what `call` returns, called when it is its turn.
+        """Return the result of `call`, made when it is its turn.
 
-        Raises what it raises; Closed where the batch, or `still`, says before the turn that there is to be none.
+        Raises what it raises; Closed if the batch, or `still`, cancels it before its turn.
         """
         turn = self._turn(still)
         failure: Unavailable | None = None
@@ -101,10 +101,10 @@ class Pace:
             if failure is not None:
                 self._failed(turn, failure)
             else:
-                self._answered(turn)  # whatever else was raised came out of an answer
+                self._answered(turn)  # any other exception came from an answer
 
     def note_left(self, left: int, reset: float) -> None:
-        """Take from an answer how many requests the server still grants, and in how many seconds it grants more."""
+        """Read from an answer how many requests the server still allows, and in how many seconds it allows more."""
         with self._gate:
             now, self._left = time.monotonic(), max(1, left)
             if left or self._trying:
@@ -129,14 +129,14 @@ class Pace:
             if self._trying:
                 self._tried_at = now
             elif self._rate is not None:
-                # Who wakes up late may catch up a little, or else the rate would never be reached.
+                # A thread that wakes up late may catch up a little, or else the rate would never be reached.
                 self._not_before = max(self._not_before, now - CATCH_UP) + 1 / self._rate
             return now
 
     def _wait(self, now: float) -> float:
-        """Return how long a request has to wait, as far as is known."""
+        """Return how long a request must wait, as far as known."""
         if self._trying and self._tried_at is not None:
-            return GATE_LOOK_EVERY  # somebody else is finding out
+            return GATE_LOOK_EVERY  # another request is testing the server
         if self._rate is None and self._on_way >= min(self._room, self._left):
             self._crowded = True
             return GATE_LOOK_EVERY
@@ -158,7 +158,7 @@ class Pace:
             self._failures, self._silent_since = 0, None
             if turn < self._last_cut:
                 self._count_late()
-                return  # it was on its way before; it says nothing about now
+                return  # it was in flight before, so it says nothing about now
             self._backoff.reset()
             if self._trying:
                 self._trying, self._tried_at = False, None
@@ -199,7 +199,7 @@ class Pace:
             self._gate.notify_all()
 
     def _cut(self, now: float, *, refused: bool = True) -> None:
-        """Slow down, and remember where the limit was met; trying again has met it nowhere."""
+        """Slow down, and remember the rate at the limit; a retry has not met it."""
         if not self._trying:
             if refused:
                 self._note_limit(now)
@@ -226,7 +226,7 @@ class Pace:
 
 
 class Gated:
-    """The API's calls for files, for an output that lags, and those that find out why a run failed, behind the gate."""
+    """The API's calls for files, for a late output, and for the reason of a failure, behind the gate."""
 
     def __init__(self, api: Any, pace: Pace) -> None:
         self._api = api
@@ -254,7 +254,7 @@ class Gated:
             except Unavailable as error:
                 if error.http_status in {None, 429}:
                     raise
-                return None, error  # this address being down says nothing of those that the batch lives by
+                return None, error  # an outage of this address says nothing about the calls that the batch depends on
 
         data, error = self._pace.send(ask)
         if error is not None:

@@ -1,4 +1,4 @@
-"""A batch's HTML report out of its journals: what earlier calls and other shards have done is in it, too."""
+"""A batch's HTML report from its journals, including earlier calls and other shards."""
 
 import shlex
 from collections import Counter
@@ -18,9 +18,9 @@ MOST_COMMANDS = 20
 
 
 def page_of(joined: Joined, mask: Mask, base: Path, argv: Sequence[str] | None = None) -> Iterator[bytes]:
-    """Yield the page. `argv` is the command line of the batch, None where it is not known.
+    """Yield the page. `argv` is the command line of the batch, None if unknown.
 
-    Links to rows' files start from the directory `base`.
+    Links to rows' files are relative to the directory `base`.
     """
     only = Shard.parse(joined.header.shard) if len(joined.directories) == 1 else None
 
@@ -38,7 +38,7 @@ def page_of(joined: Joined, mask: Mask, base: Path, argv: Sequence[str] | None =
 
 
 def _commands(joined: Joined, rows: Iterator[Mapping[str, Any]], argv: Sequence[str] | None) -> list[str]:
-    """Return the command lines that run again what did not complete: one for each directory that has such rows."""
+    """Return the commands that run incomplete rows again: one for each directory that has such rows."""
     codes: dict[str, Counter[int]] = {str(directory): Counter() for directory in joined.directories}
     for row in rows:
         codes.setdefault(row["directory"] or str(joined.directories[0]), Counter())[row["exit_code"]] += 1
@@ -52,7 +52,7 @@ def _commands(joined: Joined, rows: Iterator[Mapping[str, Any]], argv: Sequence[
 
 
 def _line_of(joined: Joined, directory: str) -> list[str]:
-    """Return the line as far as the journal knows it; inputs that all rows share are not in there."""
+    """Return the line as far as the journal knows it, without inputs that all rows share."""
     header = joined.headers[directory]
     shard = [] if Shard.parse(header.shard).of == 1 else ["--shard", header.shard]
     place = [] if directory == f"{header.source}.batch" else ["--output-dir", directory]

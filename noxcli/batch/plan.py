@@ -1,4 +1,4 @@
-"""What a batch is to do, and how far it has come."""
+"""The plan of a batch, and its progress."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,15 +16,16 @@ from noxcli.reports.result import Outcome
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.progress import Progress
 
-# A row with one of these has had its run, for better or worse; with any other code it is looked at again.
+# A row with one of these codes has had its run; with any other code it is processed again.
 FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.NOT_AS_ASSERTED})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a batch goes about it.
+    """The settings of a batch.
 
-    `start` sends a row's inputs as `store` returned them; `explain` tells how a failed run went, and why it failed.
+    `start` sends a row's inputs as `store` returned them; `explain` returns the progress of a failed run, and the
+    reason.
     """
 
     workflow_id: str
@@ -46,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RowResult:
-    """A row's last word of this call; `interrupted` where noxcli itself stopped its run, to be started again."""
+    """A row's result in this call; `interrupted` if noxcli itself stopped its run, which must be started again."""
 
     row: Row
     result: dict[str, Any]
@@ -55,7 +56,7 @@ class RowResult:
 
     @property
     def final(self) -> bool:
-        """True where the row has had its run, for better or worse: --resume leaves it alone."""
+        """True if the row has had its run, so that --resume skips it."""
         run = self.result["run"] or {}
         return not self.interrupted and self.code in FINAL and bool(run.get("confirmed"))
 
@@ -67,13 +68,13 @@ class RowResult:
 
 @dataclass(slots=True)
 class Counts:
-    """How far a batch has come; `total` is None while a stream goes on."""
+    """The progress of a batch; `total` is None until a stream has ended."""
 
     total: int | None = None
     before: int = 0  # finished by an earlier call
     running: int = 0
     doubt: int = 0
-    interrupted: int = 0  # rows whose runs this call has stopped, to be started again
+    interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     codes: Counter[ExitCode] = field(default_factory=Counter)
 
     @property

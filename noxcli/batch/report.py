@@ -1,4 +1,4 @@
-"""One report out of the journals of a batch and its shards: each row once, those that are missing or double told."""
+"""One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
 import json
 from array import array
@@ -16,13 +16,13 @@ from noxcli.reports.testcase import assertion_cases, unchecked_cases, verdict_on
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
-MOST_ASSERTED = 1000  # names of assertions that are kept: a journal may have been written by anybody
+MOST_ASSERTED = 1000  # names of assertions to keep: a journal is untrusted
 TELLING = frozenset({"intent", "started", "withdrawn", "left", "interrupted", "finished"})
 
 
 @dataclass(frozen=True, slots=True)
 class RowReport:
-    """What the journals tell of one row. `duration_s` is in seconds."""
+    """The journals' data about one row. `duration_s` is in seconds."""
 
     row: int
     id: str | None
@@ -60,13 +60,13 @@ class RowReport:
 
 @dataclass(slots=True)
 class Joined:
-    """The journals of one batch. For each row, where its last line is: eleven bytes a row."""
+    """The journals of one batch, with the position of each row's last line: eleven bytes per row."""
 
     directories: list[Path]
     header: Header
     headers: Mapping[str, Header]  # by directory
     rows: int = 0
-    absent: list[Shard] = field(default_factory=list)  # shards whose journals are not here
+    absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[str]] = field(default_factory=dict)  # rows with runs in several journals
     asserted: dict[str, None] = field(default_factory=dict)  # the names of the rows' assertions
     _owners: "array[int]" = field(default_factory=lambda: array("H"))
@@ -75,7 +75,7 @@ class Joined:
 
     @classmethod
     def read(cls, directories: Sequence[Path]) -> "Joined":
-        """Read the journals through once.
+        """Read all journals once.
 
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """
@@ -171,7 +171,7 @@ class Joined:
 
 
 def _assertions_in(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the assertions of a journal's line; a journal may have been written by anybody."""
+    """Return the assertions of a journal's line, which is untrusted."""
     kinds = {"name": str, "holds": bool, "message": str | None, "diff": str | None}
     listed = [each for each in line.get("assertions", []) if isinstance(each, dict)]
     fields = [{name: each.get(name) for name in kinds} for each in listed]

@@ -1,4 +1,4 @@
-"""Every finished row's result with its output, in a file of the batch's own: what stdout loses, this keeps."""
+"""Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
 import os
 from array import array
@@ -14,19 +14,19 @@ from noxcli.files import reason_of
 from noxcli.place import Place
 
 RESULTS_NAME = "results.jsonl"
-LONGEST_RESULT = 1 << 30  # bytes of a line that is read again
+LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
 NOWHERE = (1 << 64) - 1
 
 
 class Results:
     """The results of one directory, written by one thread; the journal's lock keeps other processes out.
 
-    A line is added before the journal calls its row finished, so that a kill in between may add it twice. Of several
-    lines of a row the last one counts, and the others are taken out when the file is opened or closed.
+    A line is added before the journal records its row as finished, so a kill in between may add it twice. Of several
+    lines of a row, the last one counts, and the others are removed when the file is opened or closed.
     """
 
     def __init__(self, place: Place) -> None:
-        """Raises UsageProblem where the file can't be written."""
+        """Raises UsageProblem if the file can't be written."""
         self.path = place.path / RESULTS_NAME
         self._place = place
         self._seen = bytearray()
@@ -40,7 +40,7 @@ class Results:
             ) from None
 
     def close(self) -> None:
-        """Take out what a later line of the same row replaces. Raises JournalTrouble where the disk won't have it."""
+        """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
         try:
             if self._doubled:
                 self._tidy(self._survey())
@@ -50,9 +50,9 @@ class Results:
             os.close(self._file)
 
     def add(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Add rows' lines, each of which ends in a newline; they are on the disk when this returns.
+        """Add rows' lines, each with a newline at its end; they are on disk when this returns.
 
-        Raises JournalTrouble where they can't be written whole; then none of them is there.
+        Raises JournalTrouble if they can't all be written; then none of them remains.
         """
         if not lines:
             return
@@ -75,13 +75,13 @@ class Results:
         return self._place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
     def _note(self, number: int) -> bool:
-        """Note that a row has a line; True where it had one before."""
+        """Record that a row has a line; True if it already had one."""
         self._seen.extend(bytes(max(0, number + 1 - len(self._seen))))
         before, self._seen[number] = self._seen[number], 1
         return bool(before)
 
     def _survey(self) -> tuple["array[int]", bool]:
-        """Return where each row's last line is, and whether there is anything else in the file."""
+        """Return the position of each row's last line, and whether the file has anything else."""
         places, other, size = array("Q"), False, 0
         self._seen = bytearray()
         for offset, number, _, line in result_lines(self.path):
@@ -109,7 +109,7 @@ class Results:
 
 
 class KeptResults:
-    """The results of one directory, to be read by row; without a file there are none."""
+    """The results of one directory, for reading by row; without a file there are none."""
 
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
@@ -132,7 +132,7 @@ class KeptResults:
             self._file.close()
 
     def line(self, number: int, run_id: str | None) -> bytes | None:
-        """Return the row's line, None where it has none of this run."""
+        """Return the row's line, None if it has none of this run."""
         place = self._places[number] if number < len(self._places) else NOWHERE
         if self._file is None or place == NOWHERE:
             return None
@@ -143,9 +143,9 @@ class KeptResults:
 
 
 def result_lines(path: Path) -> Iterator[tuple[int, int, str | None, bytes]]:
-    """Yield offset, row, run id and text of each line that is a result; torn and other ones are left out.
+    """Yield offset, row, run id and text of each line that is a result, without incomplete and other lines.
 
-    Raises UsageProblem where the file can't be read.
+    Raises UsageProblem if the file can't be read.
     """
     try:
         with opened(path) as file:

@@ -1,4 +1,4 @@
-"""What an earlier call has left of a batch: whether this one may go on with it, and which rows are left to do."""
+"""The rest of an earlier call's batch: whether this call may continue it, and which rows remain."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The rows that one call is about; `changed` allows for a file whose rows are not those of the earlier call."""
+    """The rows of one call; `changed` accepts a file whose rows differ from those of the earlier call."""
 
     checker: Checker
     shard: Shard
@@ -23,9 +23,9 @@ class Share:
     changed: bool
 
     def survey(self, rows: RowFile) -> Survey:
-        """Return what the rows come to.
+        """Return the survey of the rows.
 
-        Raises UsageProblem for a file that can't be read, or has other rows than when the batch began.
+        Raises UsageProblem for a file that can't be read, or whose rows have changed since the batch began.
         """
         seen, then = survey(rows.rows(), self.checker, self.shard, self.past), self.past.header
         if then is not None and then.digest not in {None, seen.digest} and not self.changed:
@@ -36,7 +36,7 @@ class Share:
         return seen
 
     def to_do(self, rows: RowFile, journal: Journal, counts: Counts) -> Iterator[Row]:
-        """Yield what is left to do; runs in the thread that reads."""
+        """Yield the remaining rows; runs in the reading thread."""
         number = mine = 0
         for row in rows.rows():
             number = row.number
@@ -52,7 +52,7 @@ class Share:
 
 
 def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool) -> None:
-    """Raise UsageProblem where the directory has a batch and nobody said `resume`, ConfigProblem for another batch."""
+    """Raise UsageProblem if the directory has a batch and `resume` is false, ConfigProblem for another batch."""
     then = past.header
     if then is None:
         return
@@ -71,7 +71,7 @@ def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool)
 
 
 def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:
-    """Return what to do about the rows that did not complete, `left` of which may still be finished; None if nothing.
+    """Return what to do about incomplete rows, `left` of which can still be finished; None if there is nothing to do.
 
     `argv` is the command line of this call.
     """
@@ -83,7 +83,7 @@ def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -
 
 
 def flags_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> list[str]:
-    """Return the flags that work on the rows that did not complete, `left` of which may still be finished."""
+    """Return the options for the incomplete rows, `left` of which can still be finished."""
     wanted = ["--resume"] if left else ["--retry-failed"] if any(codes.get(code) for code in FINAL - {0}) else []
     if codes.get(ExitCode.START_UNKNOWN) and "--retry-in-doubt" not in argv:
         wanted.append("--adopt")
@@ -91,7 +91,7 @@ def flags_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) 
 
 
 def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:
-    """List the mistakes, and raise WrongInputs where there are any."""
+    """List the mistakes, and raise WrongInputs if there are any."""
     for mistake in seen.mistakes:
         complain(f"noxcli: {mistake}")
     if seen.wrong:

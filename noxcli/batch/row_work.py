@@ -1,4 +1,4 @@
-"""One row's own part: its files stored before the start, its output delivered after the end."""
+"""The work for one row: store its files before the start, deliver its output after the end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 
 @dataclass(frozen=True, slots=True)
 class RowWork:
-    """What is done for each row besides its run. Called from several threads; `patience` makes a new one each time."""
+    """The work for each row besides its run. Called from several threads; `patience` creates a new one each time."""
 
     api: Any  # paced
     clock: Clock
     patience: Callable[[], Patience]
-    place: Place | None  # where rows have directories of their own
+    place: Place | None  # the parent of the rows' directories
     workflow: Workflow | None = None  # as far as it was read
 
     def store(self, row: Row) -> dict[str, Any]:
@@ -37,11 +37,11 @@ class RowWork:
         return row.inputs.stored(uploader.store)
 
     def deliver(self, row: Row, run: Run) -> Delivered:
-        """Return what became of the output of the row's completed run. Raises Undelivered, and what the API raises."""
+        """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
         run = with_output(self.api, run, self.patience(), self.workflow)
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience())
-        from noxcli.outputs.save import Filing  # loaded where files are written
+        from noxcli.outputs.save import Filing  # loaded only to write files
 
         name = row_folder(row.number, row.id)
         try:

@@ -1,4 +1,4 @@
-"""The rows of a batch: one JSON object a line, or CSV with a column per input; from a file, or streamed from stdin."""
+"""The rows of a batch: JSON lines, or CSV with a column per input; from a file, or streamed from stdin."""
 
 import codecs
 import csv
@@ -21,7 +21,7 @@ FORMATS = ("jsonl", *DELIMITERS)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: what it gives, or what is wrong with it. `number` counts from 1, blank lines left out."""
+    """One row: its values, or its problem. `number` counts from 1, without blank lines."""
 
     number: int
     line: int
@@ -32,13 +32,13 @@ class Row:
 
     @property
     def place(self) -> str:
-        """How a person finds it."""
+        """Its place, for people."""
         return f"row {self.number} (line {self.line})"
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How fields are read (`--column 'doc@'`), and the inputs that every row has in common."""
+    """How to read fields (`--column 'doc@'`), and the inputs that all rows share."""
 
     operators: Mapping[str, str]
     common: Inputs
@@ -59,7 +59,7 @@ class Columns:
         return cls(operators, common)
 
     def check(self, names: Iterable[str]) -> None:
-        """Raise UsageProblem where --column names what a CSV file does not have, or a column is given twice."""
+        """Raise UsageProblem if --column names a column that a CSV file lacks, or an input is given twice."""
         there = list(names)
         for name in self.operators:
             if name not in there:
@@ -86,7 +86,7 @@ class Columns:
                 continue
             if not isinstance(value, str):
                 raise UsageProblem(f"{name!r} must be text, since --column reads it as {name}{operator}")
-            # In a file, unlike on a command line, nothing has to be kept from the shell or from us.
+            # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
             values[name] = value if operator == "=" else read_value(name, operator, value)
             if operator in {"=", "=@"}:
                 texts.add(name)
@@ -94,10 +94,10 @@ class Columns:
 
 
 class RowFile:
-    """Where rows come from; a file is read as often as one likes, a stream once."""
+    """The source of rows; a file can be read any number of times, a stream once."""
 
     def __init__(self, source: str, form: str | None, columns: Columns, stdin: BinaryIO | None) -> None:
-        """Raises UsageProblem for a format that is not known, and for what can't be read."""
+        """Raises UsageProblem for an unknown format, and for a source that can't be read."""
         self.source = source
         self._stdin = stdin
         self._columns = columns
@@ -124,7 +124,7 @@ class RowFile:
     def rows(self) -> Iterator[Row]:
         """Yield the rows one by one.
 
-        Raises UsageProblem for a file that can't be read, or whose header can't.
+        Raises UsageProblem if the file or its header can't be read.
         """
         with self._open() as file:
             try:
@@ -160,7 +160,7 @@ class RowFile:
 
     def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
         csv.field_size_limit(sys.maxsize)
-        # What is no UTF-8 is told by row, below.
+        # Bytes that are not UTF-8 are reported by row, below.
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         try:
             reader = csv.reader(_without_nul(text), delimiter=DELIMITERS[self._form], strict=True)
@@ -187,7 +187,7 @@ class RowFile:
             if problem is not None:
                 yield Row(number, line, digest, problem=problem)
                 continue
-            # An empty cell is no input: CSV can't tell it from an empty text.
+            # An empty cell is not an input: CSV can't distinguish it from an empty text.
             fields = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
             own = fields.pop(ID, None)
             yield self._row(number, line, digest, own, fields, typed=False)
@@ -216,7 +216,7 @@ class RowFile:
 
 
 def digest_of(content: bytes) -> int:
-    """Return 64 bits that stand for the content."""
+    """Return a 64-bit hash of the content."""
     digest = new_digest()
     digest.update(content)
     return int.from_bytes(digest.digest()[:8], "big")
@@ -254,7 +254,7 @@ def _cells_problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
 
 
 def _without_nul(lines: Iterable[str]) -> Iterator[str]:
-    """What spreadsheets call Unicode text is UTF-16, half of which is NUL."""
+    """UTF-16, which spreadsheets call Unicode text: half of its bytes are NUL."""
     for line in lines:
         if "\0" in line:
             raise ValueError("it contains NUL bytes: is it UTF-16? save it as UTF-8")

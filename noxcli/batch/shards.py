@@ -1,4 +1,4 @@
-"""Which share of a batch's rows is this call's: as the user says, or as the engine numbers its tasks."""
+"""This call's shard of a batch's rows: given by the user, or by the engine's task number."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ FORMS = "write 1/8 or 0of8 for the first of eight, or auto"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Every `of`-th row from `index` on, counted from 1: shares of equal size without a word between them."""
+    """Every `of`-th row from `index` on, counted from 1: shards of equal size without coordination."""
 
     index: int = 1
     of: int = 1
@@ -44,14 +44,14 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """How an engine numbers the tasks of one job, in variables that it sets."""
+    """How an engine numbers the tasks of one job, in its variables."""
 
     engine: str
     index: str
     total: str | None  # None: the engine does not say
     first: int
     parallel: str  # how a job gets several tasks
-    bounds: tuple[str, str] | None = None  # lowest and highest task, where `total` counts only those that were sent
+    bounds: tuple[str, str] | None = None  # lowest and highest task, if `total` counts only submitted ones
 
 
 ENGINES = (
@@ -74,7 +74,7 @@ ENGINES = (
 
 
 def shard_asked(option: str | None, environ: Mapping[str, str]) -> Shard:
-    """Return the share that --shard or NOXCLI_SHARD asks for: `2/8`, `1of8`, `auto` or `auto/8`; without, all rows.
+    """Return the shard in --shard or NOXCLI_SHARD: `2/8`, `1of8`, `auto` or `auto/8`; all rows without one.
 
     Raises UsageProblem.
     """
@@ -118,7 +118,7 @@ def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
 
 
 def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Shard:
-    """Return the share by this engine's variables, of as many as `of` says where the engine does not know better."""
+    """Return the shard from this engine's variables; `of` is their number if the engine does not say."""
     index, total = _number(environ, engine.index), _total(engine, environ, of)
     last = engine.first + total - 1
     if total == 1:

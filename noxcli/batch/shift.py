@@ -1,4 +1,4 @@
-"""An engine at work under a command's signals and limits, and what becomes of the rows that it has to leave."""
+"""An engine under a command's signals and limits, and the handling of unfinished rows."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ ANSWER_WITHIN = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One engine's time at work; `stops` says whether a signal is to stop the runs that are going on."""
+    """One run of an engine; `stops` says whether a signal stops the running runs."""
 
     api: Stopper
     engine: Engine
@@ -29,9 +29,9 @@ class Shift:
     stops: bool
 
     def work_off(self, signals: Signals) -> NoxError | None:
-        """Have the engine work, and see to what it leaves; return what cut it off."""
+        """Run the engine, and handle unfinished rows; return what interrupted it."""
         engine, pace = self.engine, self.pace
-        # A signal is seen by `tick`: in between, nothing may get lost.
+        # `tick` handles a signal: in between, nothing may be lost.
         with signals.held():
             engine.work()
             number = signals.take_pending()

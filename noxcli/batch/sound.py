@@ -1,4 +1,4 @@
-"""Which lines a journal may have: one in a repository may be anybody's, and must not break or outgrow its reader."""
+"""The valid lines of a journal, which is untrusted: it must not break its reader, or exhaust its memory."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 MOST_ROWS = 20_000_000
-# How a line of results begins; what follows may be as large, and nested as deep, as a server has sent it.
+# The beginning of a line of results; the rest may be as large, and as deeply nested, as a server sends it.
 RESULT_HEAD = re.compile(
     rb'\{"row":(\d{1,9}),"id":(?:null|"(?:[^"\\]|\\.)*"),"result":\{"schema":"noxcli\.result/1",'
     rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":("(?:[^"\\]|\\.)*"))'
@@ -48,7 +48,7 @@ def parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 def parsed_result(raw: bytes) -> tuple[int, str | None] | None:
-    """Return row and run id of a line of results, or None for one that is none."""
+    """Return row and run id of a line of results, or None for any other line."""
     head = RESULT_HEAD.match(raw)
     if head is None or not raw.endswith(b"}}\n") or not 0 < int(head[1]) <= MOST_ROWS:
         return None
@@ -59,7 +59,7 @@ def parsed_result(raw: bytes) -> tuple[int, str | None] | None:
 
 
 def _is_sound(line: Mapping[str, Any]) -> bool:
-    """Raises ValueError for texts that stand for no number and no time."""
+    """Raises ValueError for texts that are neither a number nor a time."""
     kinds = {**FIELD_TYPES, **HEADER_TYPES} if "batch" in line else {**FIELD_TYPES, "rows": NUMBER}
     needed = HEADER_TYPES if "batch" in line else NEEDED.get(str(line.get("step")), ())
     if not all(name in line for name in needed):

@@ -1,4 +1,4 @@
-"""What has become of many rows, by exit code: for a person at the end, and as the code that stands for all."""
+"""The outcome of many rows, by exit code: for people at the end, and as one code for all."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,32 +21,32 @@ class RowsLeft(NoxError):
 
 
 class Summary:
-    """Rows by exit code, and what the first ones that did not complete had to say."""
+    """Rows by exit code, and the messages of the first ones that did not complete."""
 
     def __init__(self, codes: Mapping[int, int] | None = None) -> None:
         self.codes = Counter(codes)
         self.first: list[str] = []
 
     def add(self, code: int, line: str) -> None:
-        """Count a row; `line` is told of the first ones that did not complete."""
+        """Count a row; `line` is kept for the first ones that did not complete."""
         self.codes[code] += 1
         if code != ExitCode.OK and len(self.first) < LINES_TOLD:
             self.first.append(line)
 
     def became(self, not_started: int = 0) -> list[tuple[int, str]]:
-        """Return how many rows came to what."""
+        """Return the number of rows with each outcome."""
         counts = [(self.codes[code], BECAME.get(code, "left running")) for code in sorted(self.codes)]
         return [(count, words) for count, words in [*counts, (not_started, "not started")] if count]
 
     def say(self, terminal: Terminal, not_started: int = 0) -> None:
-        """Tell the same on stderr, and what the first rows that did not complete had to say."""
+        """Write the same to stderr, and the messages of the first rows that did not complete."""
         for count, words in self.became(not_started):
             terminal.note(f"  {count:>7} {words}")
         for line in self.first:
             terminal.complain(f"noxcli: {line}")
 
     def raise_worst(self, rows: int, hint: str | None, cause: NoxError | None = None) -> None:
-        """Raise the error that stands for all, with `cause` for what cut the rows off; do nothing where all is well."""
+        """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""
         codes = [code for code, count in self.codes.items() if count]
         if cause is not None:
             codes.append(cause.exit_code)

@@ -1,4 +1,4 @@
-"""All rows read before anything is started: how many, what is wrong with them, whether they have changed."""
+"""The check of all rows before anything is started: their number, their mistakes, and whether they have changed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ MISTAKES_KEPT = 20
 
 @dataclass(slots=True)
 class Survey:
-    """What the rows of a file come to. `mistakes` are the first ones, of `wrong` in all; bytes are those to upload."""
+    """The totals of a file's rows. `mistakes` are the first of `wrong` ones; bytes are those to upload."""
 
     rows: int = 0
     in_shard: int = 0
@@ -32,7 +32,7 @@ class Survey:
     digest: str = ""
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers, as `--dry-run` prints them."""
+        """Return the numbers that `--dry-run` prints."""
         return {
             "rows": self.rows,
             "in_shard": self.in_shard,
@@ -46,17 +46,17 @@ class Survey:
 
 
 class Checker:
-    """Holds rows against the workflow's definition; what is said of every row alike is said once."""
+    """Checks rows against the workflow's definition; a message that applies to all rows is written once."""
 
     def __init__(self, definition: Mapping[str, Any] | None, named: str, say: Callable[[str], None]) -> None:
-        """`definition` is None where rows are not to be checked."""
+        """`definition` is None if rows are not checked."""
         self._definition = definition
         self._named = named
         self._say = say
         self._said: set[str] = set()
 
     def checked(self, row: Row) -> Row:
-        """Return the row with its texts as the declared types, or with its problem."""
+        """Return the row with its texts converted to the declared types, or with its problem."""
         if row.problem is not None or self._definition is None:
             return row
         try:
@@ -75,9 +75,9 @@ class Checker:
 
 
 def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> Survey:
-    """Return what the rows come to.
+    """Return the totals of the rows.
 
-    Raises UsageProblem for a file that can't be read, and for a row that is not finished and has an earlier one's id.
+    Raises UsageProblem for a file that can't be read, and for an unfinished row that repeats an earlier id.
     """
     found, digest, ids = Survey(), new_digest(), OwnIds()
     for row in rows:
@@ -119,7 +119,7 @@ def _require_own_ids(ids: OwnIds, past: Past) -> None:
 
 
 def require_same(row: Row, past: Past) -> None:
-    """Raise UsageProblem where a row that was started is not the one that stands there now."""
+    """Raise UsageProblem if a row that was started has changed in the file."""
     if past.state(row.number) and past.digest(row.number) != row.digest:
         raise UsageProblem(
             f"{row.place} differs from the row that was started", "give the same rows again, or --changed-input"

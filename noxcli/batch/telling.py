@@ -1,4 +1,4 @@
-"""Results on their way out: in the order of the rows where asked, kept, printed, and written down as finished."""
+"""The output of results: in the order of the rows if requested, kept, printed, and recorded as finished."""
 
 import time
 from collections import deque
@@ -9,33 +9,33 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.plan import RowResult
 from noxcli.errors import NoxError, ReaderGone, Unwritten
 
-# Seconds between two flushes of results: the disk takes many as fast as one, and rows wait for it to start.
+# Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.
 SAID_APART = 0.05
 
 
 class Teller(Protocol):
-    """Where results go."""
+    """The destination of results."""
 
     def keep(self, told: Sequence[RowResult]) -> None:
-        """Put results on the disk before they are told. Raises JournalTrouble where they can't be."""
+        """Write results to disk before they are printed. Raises JournalTrouble if that fails."""
 
     def tell(self, told: RowResult) -> None:
         """Print one. Raises ReaderGone and Unwritten."""
 
 
 class Telling:
-    """The results of one batch; `on_end` is called, with the trouble if any, where nothing more is to be started."""
+    """The results of one batch; `on_end` is called, with the problem if any, when nothing more should be started."""
 
     def __init__(
         self, journal: Journal, teller: Teller, *, ordered: bool, on_end: Callable[[NoxError | None], None]
     ) -> None:
-        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout took no more lines; --resume prints them
+        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
         self._journal = journal
         self._teller = teller
         self._ordered = ordered
         self._on_end = on_end
         self._early: dict[int, RowResult] = {}  # --ordered: results ahead of their turn
-        self._turns: deque[int] = deque()  # --ordered: rows in the order of the input, the first one's result missing
+        self._turns: deque[int] = deque()  # --ordered: rows in input order, of which the first has no result yet
         self._unsaid: list[RowResult] = []
         self._said_at = float("-inf")
 
@@ -45,12 +45,12 @@ class Telling:
         return len(self._turns)
 
     def expect(self, number: int) -> None:
-        """Note that a row has begun."""
+        """Record that a row has begun."""
         if self._ordered:
             self._turns.append(number)
 
     def take(self, told: RowResult) -> None:
-        """Take a row's result, to be told soon."""
+        """Add a row's result, to be printed soon."""
         if told.row.number in self._turns:
             self._early[told.row.number] = told
             self._take_in_turn()
@@ -58,31 +58,31 @@ class Telling:
             self._unsaid.append(told)
 
     def pass_over(self, number: int) -> None:
-        """Let the others go on: this row has no result now."""
+        """Do not wait for this row, which has no result now."""
         if number in self._turns:
             self._turns.remove(number)
             self._take_in_turn()
 
     def until_due(self, most: float) -> float:
-        """Return the seconds until results are to be told, `most` at most."""
+        """Return the seconds until results must be printed, at most `most`."""
         return min(most, max(0.0, self._said_at + SAID_APART - time.monotonic())) if self._unsaid else most
 
     def say_due(self) -> None:
-        """Tell what there is to tell, unless that was done just before."""
+        """Print the available results, unless that was done a moment ago."""
         if self._unsaid and time.monotonic() >= self._said_at + SAID_APART:
             self.say_all()
 
     def say_rest(self) -> None:
-        """Tell everything, also what is ahead of its turn."""
+        """Print everything, even ahead of its turn."""
         for number in sorted(self._early):
             self._unsaid.append(self._early.pop(number))
         self.say_all()
 
     def say_all(self) -> None:
-        """Keep the results, print their lines, then write down that they are finished.
+        """Save the results, print their lines, then record them as finished.
 
-        A kill in between may print a line twice, but leaves none out. Where stdout does not take one, neither that row
-        nor any that finishes from there on is written down as finished.
+        A kill in between may print a line twice, but loses none. If writing to stdout fails, neither that row nor any
+        later one is recorded as finished.
         """
         told, self._unsaid = self._unsaid, []
         try:

@@ -1,6 +1,6 @@
-"""Many runs that others have started: each is looked at when its stream or the list of runs tells its end, or in turn.
+"""Many runs started elsewhere: each is read when its stream or the list of runs shows its end, or in turn.
 
-Neither streams nor lists are believed: they say when to read the record, which alone has the verdict.
+Streams and lists only say when to read the record, which alone has the verdict.
 """
 
 import time
@@ -19,12 +19,12 @@ from noxcli.batch.workers import Workers
 from noxcli.models import Run
 from noxcli.threads import Result, result_of
 
-# Connections: one for each stream, two for each thread at most (a stream tells it why a run failed).
+# Connections: one for each stream, at most two for each thread (it reads the reason of a failure from a stream).
 MOST_HEARD, LOOKERS = 31, 16
-HEARD_AGAIN_AFTER = 5.0  # seconds that a stream has to last before it is opened anew
-LISTED_EVERY = 0.5  # seconds between two reads of the list, three times as long as it takes at least
+HEARD_AGAIN_AFTER = 5.0  # seconds that a stream must last before it is reopened
+LISTED_EVERY = 0.5  # seconds between two reads of the list, at least three times the duration of one
 MOST_PAUSE = 60.0  # seconds until a list that did not help is read again
-TRUSTED_FOR = 10.0  # seconds without a read of the record for a run that the list shows as going on
+TRUSTED_FOR = 10.0  # seconds without a read of the record for a run that is running according to the list
 A_PAGE = 100
 WAIT_TICK = 0.1  # seconds
 T = TypeVar("T")
@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WaitSources(Generic[T]):
-    """Where to learn of the runs, by their places in the row.
+    """The sources about the runs, by their indexes.
 
-    `look` reads a record, `listen` opens a stream; None where none is wanted. `listed` gives the list of all runs,
-    `over` says whether a run in it leaves anything to wait for.
+    `look` reads a record, `listen` opens a stream; None for no streams. `listed` returns the list of all runs, `over`
+    says whether a run in it has ended.
     """
 
     look: Callable[[int], T]
@@ -52,7 +52,7 @@ class _Read(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """What the list says of our runs: whether each is over. `depth` is how far it was read for the last of them."""
+    """What the list says about our runs: whether each has ended. `depth` is how far it was read for the last."""
 
     over: dict[str, bool]
     depth: int
@@ -60,7 +60,7 @@ class _Listed:
 
 
 class ManyRuns(Generic[T]):
-    """The runs that are waited for; seconds throughout. To be used from one thread, and closed."""
+    """The runs to wait for; seconds throughout. Use it from one thread, and close it."""
 
     def __init__(self, sources: WaitSources[T], poll_interval: float, pace: Pace | None = None) -> None:
         self._sources = sources
@@ -68,22 +68,22 @@ class ManyRuns(Generic[T]):
         self._lookout = Lookout(poll_interval, 1, shortest=poll_interval)
         self._workers: Workers[_Read[T] | _Listed | Listening | Rang] = Workers(LOOKERS)
         self._watch = StreamWatch(self._lookout, self._open_line, self._workers.bring)
-        self._going: dict[int, str] = {}  # run ids, empty where they are not known yet
+        self._going: dict[int, str] = {}  # run ids, empty if not known yet
         self._places: dict[str, int] = {}
-        self._unheard: deque[int] = deque()  # runs that are still to be listened to
+        self._unheard: deque[int] = deque()  # runs that still need a stream
         self._read_at: dict[int, float] = {}  # when the record was read
         self._heard_since: dict[int, float] = {}
         self._list_at = 0.0
         self._list_pause = LISTED_EVERY
-        self._list_depth = 0  # how many runs there were until the last of ours
+        self._list_depth = 0  # the number of runs up to the last of ours
 
     def add(self, number: int) -> None:
-        """Wait for one more run, which is looked at first of all."""
+        """Wait for one more run, which is read first."""
         self._going[number] = ""
         self._lookout.follow(number, found=True)
 
     def go_on(self, number: int, run_id: str | None) -> None:
-        """Have a run looked at again, which has not ended; its id is None where it could not be read."""
+        """Schedule another read of a run that has not ended; its id is None if it could not be read."""
         self._read_at[number] = time.monotonic()
         if run_id is not None and not self._going[number]:
             self._going[number], self._places[run_id] = run_id, number
@@ -91,14 +91,14 @@ class ManyRuns(Generic[T]):
         self._lookout.look_again(number, 0.0)
 
     def let_be(self, number: int) -> None:
-        """Wait for that run no longer."""
+        """Stop waiting for that run."""
         self._watch.let_be(number)
         self._places.pop(self._going.pop(number), None)
         self._read_at.pop(number, None)
         self._heard_since.pop(number, None)
 
     def looks(self, within: float) -> Iterator[tuple[int, Result[T]]]:
-        """Yield the looks that come in so many seconds at most, and return after some; each run is to go on, or not."""
+        """Yield the reads of at most that many seconds, and return after some; the caller keeps or drops each run."""
         for number in self._lookout.take_due():
             self._workers.call(partial(self._look, number))
         self._listen_to_more()
@@ -118,7 +118,7 @@ class ManyRuns(Generic[T]):
             outcome = self._workers.next_outcome(0)
 
     def close(self) -> None:
-        """Let go of what is open; whatever is on its way is not waited for."""
+        """Close everything that is open, without waiting for calls in flight."""
         self._pace.close()
         self._watch.close()
 
@@ -156,13 +156,13 @@ class ManyRuns(Generic[T]):
 
     def _read_list(self) -> None:
         unheard = len(self._places) - len(self._lookout.heard)
-        # Few can be read one by one, and those that wait for a stream are as good as many.
+        # A few runs can be read one by one; runs that wait for a stream count like many.
         few = 0 if len(self._lookout.heard) >= MOST_HEARD else LOOKERS
         if unheard <= few or time.monotonic() < self._list_at:
             return
-        self._list_at = float("inf")  # until it has come
+        self._list_at = float("inf")  # until it has arrived
         wanted = frozenset(self._places)
-        # Others' runs may be among them, but not without end.
+        # Others' runs may be among them, up to a limit.
         most = max(self._list_depth, 2 * len(wanted)) + 2 * A_PAGE
         self._workers.call(partial(self._list, wanted, most))
 
@@ -181,7 +181,7 @@ class ManyRuns(Generic[T]):
         return _Listed({} if error is not None else over, depth, time.monotonic() - began)
 
     def _take_list(self, news: _Listed) -> None:
-        """Look at those that are said to be over, and less often at those that are said to go on."""
+        """Read runs that are reported to have ended, and less often those that are reported to be running."""
         now = time.monotonic()
         for run_id, is_over in news.over.items():
             number = self._places.get(run_id)

@@ -1,4 +1,4 @@
-"""Who listens to which run: a limited number of event streams, which say when to look at the record."""
+"""The choice of runs to watch: a limited number of event streams, which say when to read the record."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from noxcli.batch.bell import Audible, Bell
 from noxcli.batch.lookout import Lookout
 
-DEAF_AFTER = 3  # streams in a row that could not be had
+DEAF_AFTER = 3  # consecutive streams that were not available
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A run's event stream is open, or can't be had."""
+    """A run's event stream is open, or not available."""
 
     number: int
     line: Audible | None
@@ -19,19 +19,19 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Rang:
-    """A run's event stream told an end, or broke."""
+    """A run's event stream announced an end, or broke."""
 
     number: int
 
 
 class StreamWatch:
-    """The streams of one lookout's runs. `open_line` has one opened, which is handed to `hear` when it is there."""
+    """The streams of one lookout's runs. `open_line` opens one, which is passed to `hear` once it is open."""
 
     def __init__(self, lookout: Lookout, open_line: Callable[[int], None], bring: Callable[[Rang], None]) -> None:
         self._lookout = lookout
         self._open_line = open_line
         self._bell = Bell(lambda number: bring(Rang(number)))
-        self._unheard = 0  # streams in a row that could not be had
+        self._unheard = 0  # consecutive streams that were not available
 
     def listen(self, number: int, most: int, most_untried: int) -> bool:
         """Open the run's stream if that is worth it; `most` are open at a time, fewer before one run has ended."""
@@ -42,7 +42,7 @@ class StreamWatch:
         return worth
 
     def hear(self, news: Listening | Rang, *, goes_on: bool) -> None:
-        """Take in that a stream is open, can't be had, or is over; `goes_on` says whether anybody waits for the run."""
+        """Handle a stream that is open, not available, or over; `goes_on` says whether the run is still of interest."""
         line = news.line if isinstance(news, Listening) else None
         if isinstance(news, Listening):
             self._unheard = self._unheard + 1 if line is None else 0
@@ -55,11 +55,11 @@ class StreamWatch:
             line.close()
 
     def let_be(self, number: int) -> None:
-        """Follow the run no longer."""
+        """Stop following the run."""
         if number in self._lookout.heard:
             self._bell.take_down(number)
         self._lookout.forget(number)
 
     def close(self) -> None:
-        """Let go of all streams."""
+        """Close all streams."""
         self._bell.close()

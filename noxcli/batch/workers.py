@@ -1,4 +1,4 @@
-"""A limited number of threads for calls that wait on the network; what they bring comes back in one queue."""
+"""A limited number of threads for calls that wait on the network; their results come back in one queue."""
 
 import threading
 from collections.abc import Callable
@@ -11,20 +11,20 @@ T = TypeVar("T")
 
 
 class Workers(Generic[T]):
-    """Threads are started as they are needed; being daemons, they never keep a process from ending."""
+    """Threads are started on demand; as daemons, they never keep a process from ending."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._started = self.busy = 0
         self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
-        self._outcomes: SimpleQueue[tuple[Result[T], bool]] = SimpleQueue()  # and whether a call brought it
+        self._outcomes: SimpleQueue[tuple[Result[T], bool]] = SimpleQueue()  # and whether it came from a call
 
     def bring(self, news: T) -> None:
-        """Bring what no call was made for; from any thread."""
+        """Add news that did not come from a call; from any thread."""
         self._outcomes.put(((news, None), False))
 
     def call(self, work: Callable[[], T]) -> None:
-        """Have it called as soon as a thread is free."""
+        """Call it as soon as a thread is free."""
         self._calls.put(work)
         self.busy += 1
         if self._started < min(self.busy, self._most):
@@ -32,7 +32,7 @@ class Workers(Generic[T]):
             threading.Thread(target=self._work, daemon=True).start()
 
     def next_outcome(self, within: float) -> Result[T] | None:
-        """Return a call's value or error, or what was brought; None where nothing has come in so many seconds."""
+        """Return a call's value or error, or added news; None if nothing arrived in that many seconds."""
         try:
             outcome, was_called = self._outcomes.get(timeout=max(0.0, within))
         except Empty:
