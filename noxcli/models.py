@@ -44,7 +44,7 @@ class Run:
     progress_details: Mapping[str, Any] = field(default_factory=dict)
     workflow: "Workflow | None" = None
     version_id: str | None = None  # the saved version that it runs; None for the current one
-    part: RunPart | None = None  # None where all nodes run
+    part: RunPart | None = None  # None if all nodes run
     with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
 
     @property

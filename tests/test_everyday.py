@@ -11,6 +11,7 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from tests import forks
 from tests.conftest import Noxcli, piped
 from tests.process import NOXCLI, environment, running
 from tests.rawserver import json_answer, raw_server
@@ -29,7 +30,7 @@ def test_every_verb_has_a_code_of_its_own_where_a_stream_is_full_or_closed(
 ) -> None:
     run = noxcli("run", "qa", "Question=a", "--detach").text.strip()
     noxcli("wait", run)
-    command = f"{' '.join(NOXCLI)} {line.replace('RUN', run)} {stream}"
+    command = f"{forks.directory()}/noxcli {line.replace('RUN', run)} {stream}"
     done = subprocess.run(
         ["bash", "-c", command], env=environment(sandbox.url), capture_output=True, text=True, timeout=60, check=False
     )

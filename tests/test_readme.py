@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
+from tests import forks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -31,7 +31,7 @@ def shell(script: str, sandbox: Sandbox, where: Path, **more: str) -> str:
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=where,
         env={
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(where),
             "LANG": "C.UTF-8",
             "NOXUS_BACKEND_URL": sandbox.url,

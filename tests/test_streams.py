@@ -14,6 +14,7 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
+from tests import forks
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, environment
 from tests.rawserver import answer, raw_server
@@ -33,8 +34,9 @@ def shell(sandbox: Sandbox) -> Shell:
     """Runs one noxcli command line in bash, and returns with its own exit code."""
 
     def run(line: str, rest: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        program = forks.directory() / "noxcli"
         # The sleep gives the reader of a pipe the time to leave.
-        held = f"{{ sleep 0.2; {' '.join(NOXCLI)} {line}; }}" if rest.startswith("|") else f"{' '.join(NOXCLI)} {line}"
+        held = f"{{ sleep 0.2; {program} {line}; }}" if rest.startswith("|") else f"{program} {line}"
         return subprocess.run(
             ["bash", "-c", f"{held} {rest}; exit ${{PIPESTATUS[0]}}"],
             capture_output=True,

@@ -32,7 +32,7 @@ def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
 
 @fixed
 class EarlierRun:
-    """A run that is to run again. `secret` has the keys of its secrets, None where they are not known."""
+    """A run that is to run again. `secret` has the keys of its secrets, None if they are not known."""
 
     call: Invocation
     run: Run
@@ -56,7 +56,7 @@ class EarlierRun:
         return asked or run.version_id
 
     def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
-        """Return its inputs with those that are given anew. Raises UsageProblem where more have to be."""
+        """Return its inputs with those that are given anew. Raises UsageProblem if more have to be."""
         run, context = self.run, self.call.context
         if not isinstance(run.input, dict):
             raise UsageProblem(

@@ -212,7 +212,7 @@ def _watch_all(
     explains: Explainer,
     enough: Callable[[Outcome], bool],
 ) -> bool:
-    """Wait until all are over, or the limit of time; true where those are over that are enough."""
+    """Wait until all are over, or the limit of time; true if those are over that are enough."""
     from noxcli.batch.waiting import ManyRuns, WaitSources  # loaded where there are many
 
     api, deadline = call.api, call.deadline

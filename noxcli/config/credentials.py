@@ -89,7 +89,7 @@ class KeyCommand:
         return usable(lines[0] if lines else "", what)
 
     def _output(self, what: str) -> str:
-        """Return what it prints. Its stderr is ours, since it may ask the user something; its stdin is empty."""
+        """Return its output. It shares our stderr, since it may prompt the user; its stdin is empty."""
         import subprocess  # only where there is a command
 
         try:

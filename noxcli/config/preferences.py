@@ -21,14 +21,14 @@ DEFAULTS = (
     "on_timeout",
     "output_dir",
 )
-# Nobody but the user says where files are written, least of all a repository.
+# Only the user decides where files are written, never a repository.
 USERS_DEFAULTS = frozenset({"output_dir"})
 TABLES = ("aliases", "defaults")
 
 
 @fixed
 class Sourced:
-    """A value as it was written, and where."""
+    """A value as written, and its source."""
 
     value: str
     source: str
@@ -47,7 +47,7 @@ class Preferences:
 
 
 def read_preferences(table: Table) -> Preferences:
-    """Return what stands under `aliases` and `defaults`.
+    """Return the content of `aliases` and `defaults`.
 
     Raises ConfigProblem for anything that can be neither.
     """
@@ -60,7 +60,7 @@ def read_preferences(table: Table) -> Preferences:
 
 
 def read_variables(environ: Mapping[str, str]) -> Preferences:
-    """Return the defaults that `NOXCLI_TIMEOUT` and its like give; an empty variable counts as unset."""
+    """Return the defaults from `NOXCLI_TIMEOUT` and similar variables; an empty one counts as unset."""
     names = {name: f"NOXCLI_{name.upper()}" for name in DEFAULTS}
     return Preferences(
         defaults={

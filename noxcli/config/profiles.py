@@ -16,7 +16,7 @@ SETTINGS = ("base_url", "api_key_command", "api_key_file", *TABLES)
 
 @fixed
 class Profile:
-    """A profile as it stands in the file; `place` is its own, as `PATH:profile.NAME`."""
+    """A profile in the file; `place` is its position, as `PATH:profile.NAME`."""
 
     name: Sourced
     place: str
@@ -37,9 +37,9 @@ def config_path(environ: Mapping[str, str]) -> Sourced:
 
 
 def read_users_file(path: Sourced) -> Table:
-    """Return what the user's config file holds: nothing if there is none.
+    """Return the content of the user's config file, empty if there is none.
 
-    Raises ConfigProblem for a file that is wrong, and for one that NOXCLI_CONFIG names and that is missing.
+    Raises ConfigProblem for a file with a mistake, and for a missing file that NOXCLI_CONFIG names.
     """
     table = read_table(Path(path.value))
     if table is None and path.source != "default":
@@ -50,9 +50,9 @@ def read_users_file(path: Sourced) -> Table:
 
 
 def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -> Profile | None:
-    """Return the profile that counts: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
+    """Return the selected profile: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
 
-    Only this one's contents are checked. Raises ConfigProblem if it is missing or wrong.
+    Only its content is checked. Raises ConfigProblem if it is missing or wrong.
     """
     profiles = file.table("profile")
     name = _chosen(file, named, environ)

@@ -1,4 +1,4 @@
-"""A project's `.noxcli.toml`: aliases and defaults that everybody who works on it shares.
+"""A project's `.noxcli.toml`: aliases and defaults for everyone who works on it.
 
 Anybody who can change a repository can change this file, so it cannot set keys or servers.
 """

@@ -15,7 +15,7 @@ from noxcli.urls import check_url, read_url, same_origin
 # noxus-sdk 0.6.0, client.py: the default host and both names.
 DEFAULT_URL = "https://backend.noxus.ai"
 URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
-# What may name a server, the strongest first: an address, or a profile that has one.
+# The settings that select a server, highest precedence first: an address, or a profile that has one.
 SERVER_NAMES = ("--base-url", *URL_VARIABLES, "--profile", NAME_VARIABLE)
 KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
 KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
@@ -27,7 +27,7 @@ class Settings:
 
     url: str
     key: str = field(repr=False)
-    key_from: str = KEY_VARIABLES[-1]  # what the user would change
+    key_from: str = KEY_VARIABLES[-1]  # the setting to change
 
 
 def load_settings(

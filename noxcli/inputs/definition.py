@@ -82,14 +82,14 @@ N = TypeVar("N", InputNode, OutputNode)
 
 
 def keys_of(nodes: Iterable[N]) -> dict[str, N]:
-    """Return the shortest key that means each node alone: its label, or where two share it or none has one, its id."""
+    """Return the shortest unique key of each node: its label, or its id if the label is missing or shared."""
     nodes = list(nodes)
     labels = [node.label for node in nodes]
     return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in nodes}
 
 
 def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the nodes without those inside a loop or another scope, which that fills and reads."""
+    """Return the nodes without those inside a loop or another scope, which sets and reads them."""
     nodes = definition.get("nodes")
     if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
         return None

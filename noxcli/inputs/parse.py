@@ -24,10 +24,10 @@ STRING_OR_BRACKET = r'(?s)"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]'
 
 @fixed
 class Inputs:
-    """The input object, in which an Upload stands for each file that is still to be stored.
+    """The input object, with an Upload for each file that must still be stored.
 
-    `texts` are the keys whose values were written as text, which says nothing about their type. `veiled` are those of
-    which nobody knows whether their values are secret: they are not shown, but compared like others.
+    `texts` are the keys whose values were written as text, which says nothing about their type. `veiled` are those
+    whose values may be secret: they are not shown, but compared like others.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Inputs:
         return {key: value for key, value in self.values.items() if key in self.secret and isinstance(value, str)}
 
     def shown(self) -> dict[str, Any]:
-        """Return the object with secrets masked, and what may be one."""
+        """Return the object with secrets, and possible secrets, masked."""
         hidden = self.secret | self.veiled
         shown = {key: HIDDEN if key in hidden else value for key, value in self.values.items()}
         return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
@@ -60,7 +60,7 @@ def read_inputs(
 ) -> Inputs:
     """Return the inputs; items and `secrets` (--secret) override `whole` (--inputs).
 
-    `sources` knows who else reads stdin. Raises UsageProblem with the item, what is wrong and how to fix it.
+    `sources` knows the other readers of stdin. Raises UsageProblem with the item, what is wrong and how to fix it.
     """
     sources = sources or Sources()
     given: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def read_inputs(
 
 
 def split_item(item: str) -> tuple[str, str, str]:
-    """Return key, operator and the text behind it: the first unescaped operator wins, longest first.
+    """Return key, operator and the text after it: the first unescaped operator wins, longest first.
 
     Raises UsageProblem without an operator or a key.
     """
@@ -134,7 +134,7 @@ def parse_json(text: str, what: str) -> Any:
 
 
 def _is_deeper(text: str, most: int) -> bool:
-    """True if the brackets of JSON are nested deeper; Python's parser has a limit that depends on who calls it."""
+    """True if the brackets of JSON are nested deeper; the limit of Python's parser depends on its caller."""
     if text.count("[") + text.count("{") <= most:
         return False
     depth = 0
@@ -166,9 +166,9 @@ def _no_constant(name: str) -> Any:
 
 
 def read_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:
-    """Return the value of an input that is written as `KEY`, operator and text.
+    """Return the value of an input written as `KEY`, operator and text.
 
-    Without `sources` it stands in a file of rows, which is read more than once. Raises UsageProblem naming the key.
+    Without `sources`, it is in a file of rows, which is read more than once. Raises UsageProblem naming the key.
     """
     sources = sources or OnlyFiles()
     match operator:
@@ -188,7 +188,7 @@ def read_value(key: str, operator: str, text: str, sources: Sources | None = Non
 def require_text(text: str, what: str) -> str:
     """Return the text of a command line or a variable.
 
-    Raises UsageProblem, without the text, where its bytes are not UTF-8: what they stand for is not known.
+    Raises UsageProblem, without the text, if its bytes are not UTF-8: their meaning is unknown.
     """
     try:
         text.encode()

@@ -36,7 +36,7 @@ MENDS = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Checked:
-    """Inputs that can be sent; `notes` tell what was made of them, `warnings` what may surprise."""
+    """Inputs that can be sent; `notes` report conversions, `warnings` possible surprises."""
 
     inputs: Inputs
     notes: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Checked:
 
 
 def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole: bool = True) -> Checked:
-    """Return the inputs with texts turned into the declared types; none is missing where not the `whole` is to run.
+    """Return the inputs with texts converted to the declared types; unless the `whole` workflow runs, none is required.
 
     Raises WrongInputs, naming every mistake.
     """
@@ -73,7 +73,7 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole
 def _meant(
     values: Mapping[str, Any], nodes: Sequence[InputNode], checked: Checked
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the keys that mean each input, by its id, and what is wrong with the others."""
+    """Return the keys of each input, by its id, and the problems of the other keys."""
     given: dict[str, list[str]] = {}
     problems = []
     unlabelled = any(node.label is None for node in nodes)
@@ -86,7 +86,7 @@ def _meant(
         elif labelled or addressed:
             given.setdefault((labelled or addressed)[0].id, []).append(key)
         elif unlabelled:
-            # The docs have "input" and "Input 1" for such an input; what else a server takes is not known.
+            # The docs have "input" and "Input 1" for such an input; other names are unknown.
             near = _near(key, nodes)
             hint = f", did you mean {near!r}?" if near else ""
             checked.warnings.append(f"{key!r} is not checked, since the workflow has inputs without labels{hint}")
@@ -107,7 +107,7 @@ def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
 
 
 def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with required inputs: none given, or an empty text, which the docs' own check refuses."""
+    """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects."""
     meant = {key for keys in given.values() for key in keys}
     ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
     guessed = not values.keys() <= meant | ambiguous  # a key that may mean any input without a label

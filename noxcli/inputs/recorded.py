@@ -1,4 +1,4 @@
-"""The inputs of an earlier run, from its record, with others in the place of some."""
+"""The inputs of an earlier run, from its record, with some of them replaced."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from noxcli.errors import UsageProblem
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs
 
-# How a server may show a value that it keeps to itself: no page of the docs says whether it does.
+# How a server may mask a value: no page of the docs says whether it does.
 WITHHELD = re.compile(r"[*\u2022\u25cf]{3,}|[\[<(](?:redacted|masked|hidden|secret)[\])>]", re.IGNORECASE)
 
 
@@ -22,11 +22,11 @@ def with_recorded(
     nodes: Sequence[InputNode] | None,
     run: str,
 ) -> Inputs:
-    """Return the recorded inputs of the run, those that are `given` anew in their place.
+    """Return the recorded inputs of the run, replaced by those that are `given`.
 
-    `secret` has the keys of its secrets, None where they are not known: then no recorded value is shown. `nodes` are
-    the workflow's inputs, by which a label and an id may mean the same; None where they are not known.
-    Raises UsageProblem for an input that has to be given anew: a secret, or one that the record masks.
+    `secret` has the keys of its secrets, None if they are not known: then no recorded value is shown. `nodes` are
+    the workflow's inputs, by which a label and an id may mean the same; None if they are not known.
+    Raises UsageProblem for an input that must be given again: a secret, or one that the record masks.
     """
     anew = {_meaning(key, nodes) for key in given.values}
     kept = {key: value for key, value in recorded.items() if _meaning(key, nodes) not in anew}
@@ -52,7 +52,7 @@ def with_recorded(
 
 
 def secrets_among(recorded: Mapping[str, Any], secret: Collection[str], nodes: Sequence[InputNode] | None) -> list[str]:
-    """Return the texts in the record of what was secret: the server shows them, noxcli does not."""
+    """Return the secret texts in the record: the server shows them, noxcli does not."""
     hidden = {_meaning(key, nodes) for key in secret}
     found = [value for key, value in recorded.items() if _meaning(key, nodes) in hidden]
     return [value if isinstance(value, str) else to_json(value) for value in found]
@@ -61,7 +61,7 @@ def secrets_among(recorded: Mapping[str, Any], secret: Collection[str], nodes: S
 def _require_told_apart(
     key: str, kept: Mapping[str, Any], nodes: Sequence[InputNode] | None, recorded: Mapping[str, Any]
 ) -> None:
-    """Raise UsageProblem where one of the `kept` inputs may be the secret, under another key."""
+    """Raise UsageProblem if one of the `kept` inputs may be the secret, under another key."""
     if _meaning(key, nodes) in {_meaning(each, nodes) for each in recorded}:
         return
     strange = [each for each in kept if not _is_known(each, nodes)]
@@ -84,7 +84,7 @@ def _is_known(key: str, nodes: Sequence[InputNode] | None) -> bool:
 
 
 def _is_withheld(value: Any) -> bool:
-    """True for a mask in the place of a value, however deep."""
+    """True for a mask instead of a value, at any depth."""
     level = [value]
     while level:
         if any(isinstance(each, str) and WITHHELD.fullmatch(each) for each in level):

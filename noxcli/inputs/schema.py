@@ -32,9 +32,9 @@ SAMPLES: dict[str, Any] = {
 
 
 def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
-    """Return the schema of the input object as `--inputs` takes it, each input under the shortest key that is its own.
+    """Return the schema of the input object for `--inputs`, with each input under its shortest unique key.
 
-    The other spellings (node ids, `id::input`) are left out: an editor would offer each input three times.
+    The other forms (node ids, `id::input`) are omitted: an editor would suggest each input three times.
     """
     keys = keys_of(nodes)
     required = [key for key, node in keys.items() if node.required]

@@ -12,7 +12,7 @@ ESCAPED = r"\\([=:@\\])"
 def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return key and value of `--secret KEY=ENVNAME`.
 
-    Raises UsageProblem; what stands where a name should be is quoted only if it looks like one, not like a secret.
+    Raises UsageProblem, which quotes the text in place of a name only if it looks like a name, not like a secret.
     """
     key, _, name = text.rpartition("=")
     key = re.sub(ESCAPED, r"\1", key)

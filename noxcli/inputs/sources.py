@@ -26,7 +26,7 @@ def process_stdin() -> BinaryIO | None:
 
 
 class Sources:
-    """What one command line reads, and what of that somebody reads already."""
+    """The files that one command line reads, and their readers."""
 
     def __init__(self, stdin: Callable[[], BinaryIO | None] = process_stdin) -> None:
         self.deadline: Deadline | None = None  # of the command: a pipe may never end
@@ -34,10 +34,10 @@ class Sources:
         self._readers: dict[object, str] = {}
 
     def claim(self, name: str, reader: str) -> os.stat_result | None:
-        """Note that `reader`, as the command line has it, reads the file; return its status, None for stdin.
+        """Register `reader`, as on the command line, for the file; return the file's status, None for stdin.
 
-        Raises UsageProblem for stdin that is closed, and for a pipe or stdin that has a reader; OSError, ValueError
-        and RuntimeError for what is not there.
+        Raises UsageProblem for a closed stdin, and for a pipe or stdin that already has a reader; OSError, ValueError
+        and RuntimeError for a missing file.
         """
         if name in STDIN_NAMES:
             if self._stdin() is None:
@@ -58,7 +58,7 @@ class Sources:
         return Path(name).expanduser().open("rb")
 
     def read(self, name: str, reader: str) -> bytes:
-        """Return all that the file holds. Raises as `claim`, and TimedOutBeforeStart for a pipe that does not end."""
+        """Return the file's content. Raises as `claim`, and TimedOutBeforeStart for a pipe that does not end."""
         self.claim(name, reader)
         return self.in_time(lambda: self._content(name))
 
@@ -77,8 +77,8 @@ class Sources:
             raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
 
     def in_time(self, work: Callable[[], T]) -> T:
-        """Return what the reading returns. Raises TimedOutBeforeStart if it takes longer than the command may."""
-        if self.deadline is None or not self.deadline.seconds:  # to check once takes what it takes
+        """Return the result of the read. Raises TimedOutBeforeStart if it takes longer than the command may."""
+        if self.deadline is None or not self.deadline.seconds:  # a single check may take as long as it needs
             return work()
         from noxcli.threads import run_within
 
@@ -102,7 +102,7 @@ class Sources:
 
 
 class OnlyFiles(Sources):
-    """Sources for what is read more than once, as the rows of a batch are: regular files, neither pipes nor stdin."""
+    """Sources for data that is read more than once, such as a batch's rows: regular files, no pipes, no stdin."""
 
     def claim(self, name: str, reader: str) -> os.stat_result | None:
         """Raise UsageProblem for anything else."""

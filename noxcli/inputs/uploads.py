@@ -25,7 +25,7 @@ MEBIBYTE = 1 << 20
 
 @fixed
 class Upload:
-    """A file that was there and could be read when the command line was; a pipe has no size until it was read."""
+    """A file that was readable when the command line was parsed; a pipe has no size until it is read."""
 
     path: str
     name: str
@@ -71,7 +71,7 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
 
 
 def guess_type(name: str) -> str:
-    """Return the media type that goes with the name's ending."""
+    """Return the usual media type for the name's extension."""
     import mimetypes  # loaded for an input that is a file
 
     kind, encoding = mimetypes.guess_type(Path(name).name)
@@ -116,7 +116,7 @@ class Uploader:
         self._stored: dict[Upload, dict[str, Any]] = {}
 
     def store(self, upload: Upload, key: str) -> dict[str, Any]:
-        """Return the value that stands for the file as an input.
+        """Return the input value for the file.
 
         Retrying is safe: a stored file that is never used starts nothing. Raises what the API raises.
         """
@@ -140,9 +140,9 @@ class Uploader:
 
 @contextmanager
 def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
-    """Yield the file and its size in bytes; of a pipe, a copy on the disk that has no name and goes with its handle.
+    """Yield the file and its size in bytes; for a pipe, an unnamed copy on disk that is removed when it is closed.
 
-    Its length has to be announced, and it can't be read again where it has to be sent again. Raises UsageProblem.
+    Its length must be announced, and a pipe can't be read again for a retry. Raises UsageProblem.
     """
     try:
         file = sources.open(upload.path)
@@ -166,12 +166,12 @@ def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
 
 
 class Reading:
-    """A file as it is being sent: keeps to the announced length, and says how far it is when that takes a while."""
+    """A file during its upload: it keeps to the announced length, and reports progress if the upload takes a while."""
 
     def __init__(self, file: BinaryIO, upload: Upload, clock: Clock, say: Callable[[str], None]) -> None:
         assert upload.size is not None
         self.size = upload.size
-        self.len = upload.size  # bytes left; the encoder asks for it by this name
+        self.len = upload.size  # remaining bytes; the encoder requires this name
         self._file = file
         self._upload = upload
         self._clock = clock
@@ -205,7 +205,7 @@ class Reading:
 
 
 def file_value(record: Mapping[str, Any], upload: Upload) -> dict[str, Any]:
-    """Return the input value for a stored file: by its own address, with what the server called it."""
+    """Return the input value for a stored file: its address, with the server's name for it."""
     uri, name = record.get("uri"), record.get("filename")
     return {
         "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",

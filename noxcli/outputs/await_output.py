@@ -1,4 +1,4 @@
-"""The wait for the output of a run that has ended: its record may lag behind its status."""
+"""The wait for the output of a run that has ended: the output may appear later than the status."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -82,7 +82,7 @@ def is_empty(output: Any) -> bool:
 
 
 def _has_none(node: OutputNode, run: Run) -> bool:
-    """True for a node on a branch that the run did not take, or outside of the part that it is about."""
+    """True for a node on a branch that the run did not take, or outside the part that was run."""
     if run.part is not None and not run.part.has(node.id):
         return True
     skipped = run.progress_details.get("skipped_nodes")

@@ -1,4 +1,4 @@
-"""The choice of outputs by `--raw`: checked against the workflow's output nodes, whatever the output's keys are."""
+"""The choice of outputs by `--raw`: checked against the workflow's output nodes, for any form of keys."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -60,5 +60,5 @@ def _fitting(output: Mapping[str, Any], key: str, nodes: Sequence[OutputNode]) -
     ids = labelled or {node_id}
     labels = [node.label for node in nodes]
     mine = {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}
-    whole = bool(labelled) or not name  # means all that the node gives, not one of its values
+    whole = bool(labelled) or not name  # means all of the node's output, not one of its values
     return [own for own in output if own in mine or own in ids or (whole and own.partition("::")[0] in ids)]

@@ -1,4 +1,4 @@
-"""What became of an output: delivered or not, complete or not. Loads nothing of what completes it."""
+"""The state of an output: delivered or not, complete or not. Loads none of the code that completes it."""
 
 from dataclasses import field
 from typing import Any

@@ -33,7 +33,7 @@ class Written:
 
 
 class FolderPart(Part):
-    """A partial file beside its target; its lock shows whether its process is alive."""
+    """A partial file next to its target; its lock shows whether its process is alive."""
 
     def __init__(self, place: Place, target: Path, mode: int) -> None:
         self._place = place
@@ -52,16 +52,16 @@ class FolderPart(Part):
     def write(self, piece: bytes) -> None:
         super().write(piece)
         if self.size < self._written_out:
-            self._written_out = 0  # it began anew
+            self._written_out = 0  # it was restarted
         if self.size - self._written_out >= WRITTEN_OUT_EVERY:
             self._write_out()
 
     def _write_out(self) -> None:
-        """Let the disk begin with what came since the last time; else all of it would wait for the flush at the end."""
+        """Let the disk start writing the new bytes; otherwise the final flush would have to write them all."""
         if hasattr(os, "posix_fadvise"):
             begun, self._written_out = self._written_out, self.size
             with suppress(OSError):
-                # That it won't be needed makes Linux write it. What is being written stays in the cache all the same.
+                # Linux starts to write pages that will not be needed. Pages being written stay in the cache anyway.
                 os.posix_fadvise(self._file.fileno(), begun, self.size - begun, os.POSIX_FADV_DONTNEED)
 
     def keep(self) -> Saved:
@@ -78,7 +78,7 @@ class FolderPart(Part):
         return Saved(self._target, self.size, self.sha256)
 
     def abandon(self) -> None:
-        """Remove the name, whatever another thread does with the bytes."""
+        """Remove the name, even while another thread uses the bytes."""
         if self._name is not None:
             with suppress(OSError):
                 self._place.remove(self._name)
@@ -98,7 +98,7 @@ class Folder:
         self._written = written
         self._overwrite = overwrite
         self._parts: list[FolderPart] = []
-        # Read once, in the main thread: reading the umask means setting it, for all threads.
+        # Read once, in the main thread: reading the umask sets it, for all threads.
         self._mode = 0o666 & ~umask()
 
     def target(self, name: str) -> Path:
@@ -206,7 +206,7 @@ class Folder:
 
 
 def in_the_way(path: Path) -> Undelivered:
-    """Return the error for another program's file in the place of ours."""
+    """Return the error for another program's file in place of ours."""
     return Undelivered(f"{path} exists and noxcli did not write it", "add --overwrite or choose another directory")
 
 

@@ -1,4 +1,4 @@
-"""One complete file, over connections that break: resumed if the server supports that, else restarted."""
+"""One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from noxcli.outputs.values import Remote
 from noxcli.retry import Patience
 from noxcli.timing import READ_TIMEOUT
 
-BEGINNING = 64  # bytes of a cut text that show whether a page of HTML is that text
+BEGINNING = 64  # bytes of a truncated text that show whether a page of HTML is that text
 PROGRESS = 32 * 1024  # bytes; progress below this does not restart the retry limit
 EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
 
@@ -59,8 +59,8 @@ def fetch(
 ) -> None:
     """Fill the part with the file.
 
-    `expect` gets the size as soon as it is known, and may raise. Raises Undelivered for what is not the file or
-    not complete, and the server's last error when the retry limit ends.
+    `expect` gets the size as soon as it is known, and may raise. Raises Undelivered for anything but the complete file,
+    and the server's last error when the retry limit ends.
     """
     Fetching(source, transfer, part, patience, expect).to_the_end()
 
@@ -188,7 +188,7 @@ def is_plausible(remote: Remote, content_type: str) -> bool:
 
 
 def begins_like(remote: Remote, piece: bytes) -> bool:
-    """True if the bytes begin like the cut text, whatever their content type."""
+    """True if the bytes begin like the truncated text, for any content type."""
     beginning = remote.beginning[:BEGINNING]
     return bool(beginning) and piece.startswith(beginning)
 

@@ -24,7 +24,7 @@ DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
     """Return the output with the full text of every truncated text; each file is downloaded once."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
-    together: dict[tuple[str, str], Transfer] = {}  # by beginning as well: a text must fit each of its previews
+    together: dict[tuple[str, str], Transfer] = {}  # also by the beginning: a text must match each of its previews
     for remote in remotes:
         if remote.file_id is not None and (remote.file_id, remote.text) not in together:
             together[remote.file_id, remote.text] = Transfer(remote, remote.file_id)

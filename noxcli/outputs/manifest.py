@@ -83,7 +83,7 @@ def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
         kinds = {"name": str, "bytes": int, "sha256": str}
         if not isinstance(entry, dict) or not all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
             continue
-        # Anybody may have written a manifest: it must not lead out of its directory.
+        # The manifest may have been planted: it must not lead out of its directory.
         if "\0" not in entry["name"] and not {"..", "/"} & set(PurePosixPath(entry["name"]).parts):
             yield entry
 

@@ -9,12 +9,12 @@ from typing import IO, Self
 from noxcli.errors import Undelivered
 from noxcli.files import new_digest, reason_of
 
-HASHED_AHEAD = 4  # pieces that may wait for the thread that hashes
-ASIDE_FROM = 8 * 1024 * 1024  # bytes; a thread of its own is not worth its start for less
+HASHED_AHEAD = 4  # pieces that may queue for the hashing thread
+ASIDE_FROM = 8 * 1024 * 1024  # bytes; for less, starting a thread costs more than it saves
 
 
 class Digest:
-    """The SHA-256 of bytes as they come. Of many, a thread takes it, while this one reads and writes the next."""
+    """The SHA-256 of bytes as they arrive. For many bytes, a thread computes it while the caller reads and writes."""
 
     def __init__(self) -> None:
         self._digest = new_digest()
@@ -38,7 +38,7 @@ class Digest:
         return self._digest.hexdigest()
 
     def finish(self) -> None:
-        """Let the thread end, once it is through with what came."""
+        """Let the thread end after the queued pieces."""
         if self._thread is not None:
             self._pieces.put(None)
             self._thread.join()
@@ -50,9 +50,9 @@ class Digest:
 
 
 class Part:
-    """Writes to an open file; `what` names it in messages. A disk that won't have it is Undelivered.
+    """Writes to an open file; `what` names it in messages. Raises Undelivered if a write fails.
 
-    So is what has more than `most` bytes.
+    Also raises Undelivered for more than `most` bytes.
     """
 
     def __init__(self, file: IO[bytes], what: str, most: int | None = None) -> None:
@@ -64,7 +64,7 @@ class Part:
 
     @classmethod
     def nameless(cls) -> Self:
-        """Return a part in a temporary file that no name leads to: it is gone with the process, however that ends."""
+        """Return a part in an unnamed temporary file, which disappears with the process."""
         try:
             return cls(tempfile.TemporaryFile(), "a temporary file")
         except OSError as error:

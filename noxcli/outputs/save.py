@@ -64,7 +64,7 @@ class Filing:
     skipped: list[str] = field(default_factory=list)
 
     def deliver(self, run: Run) -> Delivered:
-        """Return the output with paths in place of what is remote; each file is fetched once."""
+        """Return the output with paths instead of remote values; each file is downloaded once."""
         before = read_manifest(self.place, overwrite=self.overwrite)
         folder = Folder(self.place, before.written, overwrite=self.overwrite)
         output = run.output if isinstance(run.output, dict) else {"output": run.output}
@@ -79,7 +79,7 @@ class Filing:
                 if item.remote is None:
                     self._write(folder, item, as_text(shown[item.keys[0]]))
         finally:
-            # After a signal as well: the next call then knows the files in place as noxcli's own.
+            # Also after a signal: the next call then recognizes the existing files as noxcli's own.
             folder.abandon()
             files = [entry_of(item, item.saved) for item in items if item.saved]
             problems = [problem(item.pointer, item.error) for item in items if isinstance(item.error, NoxError)]
@@ -112,11 +112,11 @@ class Filing:
                     raise item.error
 
     def _obtain(self, folder: Folder, transfer: Transfer, items: list[Item], patience: Patience) -> None:
-        """Write the same file under each of these names, in a thread of its own."""
+        """Write the same file under each of these names, in a separate thread."""
         for item in items:
             item.saved = folder.right(item.name, transfer.file_id)
         self.skipped.extend(item.name for item in items if item.saved)
-        # Names with something foreign in the way come last: they only want to know whether it is the same.
+        # Names that another program's file has come last: they only need a comparison.
         missing = sorted((item for item in items if not item.saved), key=lambda item: not folder.is_free(item.name))
         if not missing:
             return
@@ -131,7 +131,7 @@ class Filing:
                 fetch(self.source, transfer, part, patience, refuse)
             else:
                 copy(folder, at_hand, part)
-            for item in reversed(missing):  # the part's own name last: then it is gone
+            for item in reversed(missing):  # the part's own name last, since the part is then moved
                 try:
                     item.saved = folder.settle(item.name, part)
                 except Undelivered as error:

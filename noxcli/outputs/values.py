@@ -7,7 +7,7 @@ from typing import Any
 from noxcli.encode import to_json
 from noxcli.fixed import fixed
 
-# What a server may put at the end of a cut text, and half a character that its cut went through.
+# What a server may append to a truncated text, and half of a character that was split.
 CUT_MARK = "[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z"
 TRUE = frozenset({"true", "1"})
 ADDRESS = r"(?s)[A-Za-z][A-Za-z0-9+.-]*://.+"
@@ -16,20 +16,20 @@ ANY_MEDIA_TYPE = r"(?s)[\w.+-]+/[\w.+*-]+(?:\s*;.*)?"
 
 @fixed
 class Remote:
-    """A value whose bytes lie in the Files API. `pointer` is its RFC 6901 place inside the output."""
+    """A value whose bytes are in the Files API. `pointer` is its RFC 6901 place inside the output."""
 
     pointer: str
     keys: tuple[str | int, ...]
     file_id: str | None
     name: str
-    is_text: bool  # a text that was cut (`has_preview`), as opposed to a file
-    text: str = ""  # its beginning, as far as the server left it
+    is_text: bool  # a truncated text (`has_preview`), not a file
+    text: str = ""  # its beginning, as far as the server sent it
     content_type: str = ""
-    size: int | None = None  # of a cut text: bytes or characters, which is not known
+    size: int | None = None  # of a truncated text: bytes or characters, it is unknown which
 
     @property
     def beginning(self) -> bytes:
-        """What the whole of a cut text begins with, as UTF-8."""
+        """The beginning of the full text, as UTF-8."""
         return re.sub(CUT_MARK, "", self.text).encode("utf-8", "surrogatepass")
 
 
@@ -38,17 +38,17 @@ HOLDERS = (dict, list)
 
 
 def find_remote(output: Any) -> Iterator[Remote]:
-    """Yield every truncated text and every file value, wherever it sits; a file before what sits inside it.
+    """Yield every truncated text and every file value at any depth; a file before the values inside it.
 
-    Noxus docs, running-workflows: `has_preview` marks a cut text, and nothing else does.
+    Noxus docs, running-workflows: only `has_preview` marks a truncated text.
     """
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(output, ())]
-    while waiting:  # by hand, since output may be nested as deep as JSON can be
+    while waiting:  # without recursion, since output may be nested as deeply as JSON allows
         value, keys = waiting.pop()
         if is_preview(value) or is_file(value):
             yield _remote(value, keys)
         if is_preview(value):
-            continue  # one text replaces all of that
+            continue  # one text replaces the whole value
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             holders = [(inner, (*keys, key)) for key, inner in pairs if isinstance(inner, HOLDERS)]
@@ -56,7 +56,7 @@ def find_remote(output: Any) -> Iterator[Remote]:
 
 
 def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
-    """Yield those that sit inside no other, of values in the order of `find_remote`."""
+    """Yield the values that are not inside another one, in the order of `find_remote`."""
     last: tuple[str | int, ...] | None = None
     for remote in remotes:
         if last is None or remote.keys[: len(last)] != last:
@@ -93,7 +93,7 @@ def _word(holder: Any, name: str) -> str:
 
 
 def is_preview(value: Any) -> bool:
-    """True for a text that the server cut; its mark counts by truth, in whatever form JSON has that."""
+    """True for a text that the server truncated; its mark may be any JSON form of true."""
     mark = value.get("has_preview") if isinstance(value, dict) else None
     return mark.strip().lower() in TRUE if isinstance(mark, str) else isinstance(mark, int | float) and bool(mark)
 
@@ -101,8 +101,8 @@ def is_preview(value: Any) -> bool:
 def is_file(value: Any) -> bool:
     """True for a file value (noxus-sdk 0.6.0, files.py), which has an address, and its bytes in the Files API.
 
-    `spot://` addresses are the platform's own. Another address makes a file only together with all else that a file
-    value has: an id to fetch it by, a name, and a content type of the form type/subtype. Data may well have some.
+    `spot://` addresses belong to the platform. Any other address counts as a file only with all other fields of a
+    file value: an id, a name, and a content type of the form type/subtype. Ordinary data may have some of these.
     """
     if not isinstance(value, dict) or not isinstance(value.get("uri"), str):
         return False
@@ -113,7 +113,7 @@ def is_file(value: Any) -> bool:
 
 
 def file_id_of(file: Any) -> str | None:
-    """Return the id, else what follows `spot://` where that is one segment: with more, its form is not known."""
+    """Return the id, or else the single segment after `spot://`: the form with more segments is unknown."""
     if not isinstance(file, dict):
         return None
     if isinstance(file.get("id"), str) and file["id"]:
@@ -129,7 +129,7 @@ def pointer_to(keys: tuple[str | int, ...]) -> str:
 
 
 def replaced(output: Any, values: Mapping[tuple[str | int, ...], Any]) -> Any:
-    """Return the output with other values at these places; the given one stays as it is."""
+    """Return a copy of the output with other values at these places."""
     root = [output]
     copied: set[int] = {id(root)}
     for keys, value in values.items():

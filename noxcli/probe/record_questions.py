@@ -26,13 +26,13 @@ def _status(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen |
 
 
 def _create_status(e: Evidence) -> Seen | None:
-    """Tell the status of the answer to a start."""
+    """Find the status of the answer to a start."""
     started = next((trial.start for trial in e.trials if trial.start and trial.start.ok), None)
     return Seen(str(started.status), started.status, "a start") if started else None
 
 
 def _early_output(e: Evidence) -> Seen | None:
-    """Tell the output of a run that goes on."""
+    """Find the output of a run that goes on."""
     outputs = {node.id for node in e.outputs}
     for record in (trial.early for trial in e.trials if trial.early):
         output = record.get("output", "")
@@ -51,7 +51,7 @@ def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
-    """Tell how many reads of the record lag behind the end."""
+    """Find out how many reads of the record lag behind the end."""
     for trial in e.trials:
         if trial.stale_reads is not None:
             return Seen(f"{trial.stale_reads} reads", trial.stale_reads, _RECORDS_OWN, _LIKELY)
@@ -59,7 +59,7 @@ def _stale_reads(e: Evidence) -> Seen | None:
 
 
 def _late_output_reads(e: Evidence) -> Seen | None:
-    """Tell how many reads of a completed run come before its output."""
+    """Find out how many reads of a completed run come before its output."""
     for trial in e.trials:
         if trial.late_reads is not None and trial.stale_reads is not None:
             return Seen(f"{trial.late_reads} reads", trial.late_reads, _RECORDS_OWN, _LIKELY)
@@ -67,7 +67,7 @@ def _late_output_reads(e: Evidence) -> Seen | None:
 
 
 def _look_up(e: Evidence) -> Seen | None:
-    """Tell the answer to a look-up by the run's id alone."""
+    """Find the answer to a look-up by the run's id alone."""
     if e.ended is None:
         return None
     answer = e.ended.look_up
@@ -78,7 +78,7 @@ def _look_up(e: Evidence) -> Seen | None:
 
 
 def _look_up_output(e: Evidence) -> Seen | None:
-    """Tell which output that answer has."""
+    """Find out which output that answer has."""
     record = _envelope(e.ended.look_up) if e.ended else {}
     if e.ended is None or record.get("id") != e.ended.id:
         return None
@@ -92,7 +92,7 @@ def _look_up_output(e: Evidence) -> Seen | None:
 
 
 def _record_inputs(e: Evidence) -> Seen | None:
-    """Tell the keys of inputs in a record, from runs that gave them in several forms."""
+    """Find the keys of inputs in a record, from runs that gave them in several forms."""
     kept: list[tuple[tuple[str, ...], set[str]]] = []
     for trial in e.trials:
         shown = (trial.early or trial.final or {}).get("input")
@@ -109,12 +109,12 @@ def _record_inputs(e: Evidence) -> Seen | None:
 
 
 def _output_keys(e: Evidence) -> Seen | None:
-    """Tell the keys of the output."""
+    """Find the keys of the output."""
     return _keys_seen(e, e.ended.output if e.ended else {}, ("label", "node_id", "node_id::name"))
 
 
 def _output_ids(e: Evidence) -> Seen | None:
-    """Tell the keys of the output under ids."""
+    """Find the keys of the output under ids."""
     return _keys_seen(e, e.ended.by_id if e.ended and e.ended.output else {}, ("node_id", "node_id::name"))
 
 
@@ -138,7 +138,7 @@ def _form(key: str, nodes: Any, end: str) -> str | None:
 
 
 def _duplicate_labels(e: Evidence) -> Seen | None:
-    """Tell what becomes of outputs with the same label."""
+    """Find out what becomes of outputs with the same label."""
     run = e.ended
     labels = [node.label for node in e.outputs]
     label = next((each for each in labels if each and labels.count(each) > 1), None)
@@ -160,7 +160,7 @@ def _by_node(output: Mapping[str, Any], node_id: str) -> Any:
 
 
 def _inline_text(e: Evidence) -> Seen | None:
-    """Tell the form of a text."""
+    """Find the form of a text."""
     values = list(e.ended.output.values()) if e.ended else []
     if any(isinstance(value, str) for value in values):
         return Seen("the text itself", "string", _RECORD)
@@ -177,7 +177,7 @@ def _previews(value: Any, depth: int = 0) -> list[tuple[int, Mapping[str, Any]]]
 
 
 def _preview_characters(e: Evidence) -> Seen | None:
-    """Tell how much is left of a text that was cut, as the length of its file proves."""
+    """Find out how much is left of a text that was cut, as the length of its file proves."""
     for _, value in _previews(dict(e.ended.output)) if e.ended else []:
         if value.get("file") == e.file_value and e.file is not None:
             length, text = e.file.headers.get("content-length", ""), value["text"]
@@ -187,13 +187,13 @@ def _preview_characters(e: Evidence) -> Seen | None:
 
 
 def _nested_previews(e: Evidence) -> Seen | None:
-    """Tell whether texts inside lists and objects are cut."""
+    """Find out whether texts inside lists and objects are cut."""
     deep = [depth for depth, _ in _previews(dict(e.ended.output)) if depth > 1] if e.ended else []
     return Seen("yes", True, _RECORD) if deep else None
 
 
 def _timestamps(e: Evidence) -> Seen | None:
-    """Tell how times are written."""
+    """Find out how times are written."""
     text = str((e.ended.record or {}).get("created_at") or "") if e.ended else ""
     if "T" not in text:
         return None
@@ -202,7 +202,7 @@ def _timestamps(e: Evidence) -> Seen | None:
 
 
 def _failed_nodes(e: Evidence) -> Seen | None:
-    """Tell whether a failed node counts as executed."""
+    """Find out whether a failed node counts as executed."""
     run = e.failed
     details = run.record.get("progress_details") if run and run.record else None
     executed = details.get("executed_nodes") if isinstance(details, dict) else None
@@ -220,7 +220,7 @@ def _failures(run: EndedRun) -> list[Mapping[str, Any]]:
 
 
 def _failure_detail(e: Evidence) -> Seen | None:
-    """Tell where the reason of a failure stands."""
+    """Find out where the reason of a failure stands."""
     run = e.failed
     if run is None or run.record is None:
         return None
@@ -254,7 +254,7 @@ def _nodes(answer: RawAnswer) -> list[Mapping[str, Any]]:
 
 
 def _output_only_form(e: Evidence) -> Seen | None:
-    """Tell the form of an answer that has the output only."""
+    """Find the form of an answer that has the output only."""
     run = e.ended
     if run is None or run.record is None or not run.output_only.ok:
         return None
@@ -268,7 +268,7 @@ def _output_only_form(e: Evidence) -> Seen | None:
 
 
 def _page_size(e: Evidence) -> Seen | None:
-    """Tell how many items a page has by itself."""
+    """Find out how many items a page has by itself."""
     size = _envelope(e.page).get("size")
     limit = _page_limit(e)
     if not isinstance(size, int) or limit is None:
@@ -278,7 +278,7 @@ def _page_size(e: Evidence) -> Seen | None:
 
 
 def _page_limit(e: Evidence) -> Seen | None:
-    """Tell the largest page that a list accepts."""
+    """Find the largest page that a list accepts."""
     above = e.page_above
     if above.ok:
         return Seen(f"more than {_HIGHEST_PAGE}", None, "a list of runs")
@@ -295,7 +295,7 @@ def _envelope(answer: RawAnswer) -> Mapping[str, Any]:
 
 
 def _list_order(e: Evidence) -> Seen | None:
-    """Tell which run comes first in a list."""
+    """Find out which run comes first in a list."""
     times = [str(item.get("created_at")) for item in items_on(e.page)]
     if len(set(times)) < 2:
         return None
@@ -304,7 +304,7 @@ def _list_order(e: Evidence) -> Seen | None:
 
 
 def _versions(e: Evidence) -> Seen | None:
-    """Tell the form of the list of saved versions."""
+    """Find the form of the list of saved versions."""
     how = "a list of versions"
     if not e.versions.ok:
         return _status(e.versions, how, s404="404")
@@ -314,7 +314,7 @@ def _versions(e: Evidence) -> Seen | None:
 
 
 def _run_data(e: Evidence) -> Seen | None:
-    """Tell the form of a run's data."""
+    """Find the form of a run's data."""
     if e.ended is None:
         return None
     how = "the data of an ended run"
@@ -327,7 +327,7 @@ def _run_data(e: Evidence) -> Seen | None:
 
 
 def _node_io(e: Evidence) -> Seen | None:
-    """Tell the answer to a read of one node."""
+    """Find the answer to a read of one node."""
     node_id = next((node.id for node in e.outputs), None)
     if e.ended is None or node_id is None:
         return None
@@ -341,7 +341,7 @@ def _node_io(e: Evidence) -> Seen | None:
 
 
 def _node_times(e: Evidence) -> Seen | None:
-    """Tell whether a run's data tell when its nodes worked."""
+    """Find out whether a run's data tell when its nodes worked."""
     worked = [node for node in _nodes(e.ended.data) if node.get("status") == "completed"] if e.ended else []
     if not worked:
         return None
@@ -350,7 +350,7 @@ def _node_times(e: Evidence) -> Seen | None:
 
 
 def _stop_seconds(e: Evidence) -> Seen | None:
-    """Tell how long a stop takes."""
+    """Find out how long a stop takes."""
     for trial in e.trials:
         if trial.stopped_after is not None and trial.status == "stopped":
             took = trial.stopped_after if trial.stopped_after >= 0.2 else 0.0
@@ -359,7 +359,7 @@ def _stop_seconds(e: Evidence) -> Seen | None:
 
 
 def _on_stop_finished(e: Evidence) -> Seen | None:
-    """Tell the answer to a stop of a run that has ended."""
+    """Find the answer to a stop of a run that has ended."""
     for trial in e.trials:
         if trial.again is not None and trial.has_ended:
             how = "a run that probe started, after its end"
@@ -368,7 +368,7 @@ def _on_stop_finished(e: Evidence) -> Seen | None:
 
 
 def _download(e: Evidence) -> Seen | None:
-    """Tell how a file is served."""
+    """Find out how a file is served."""
     answer, how = e.file, "the download of a file of an ended run"
     if answer is None:
         return None
@@ -382,7 +382,7 @@ def _download(e: Evidence) -> Seen | None:
 
 
 def _ranges(e: Evidence) -> Seen | None:
-    """Tell what becomes of a request for a part of a file."""
+    """Find out what becomes of a request for a part of a file."""
     answer = e.file_part if e.file and (e.file.ok or e.file.status in _REDIRECTS_SEEN) else None
     found = {206: "honoured", 200: "ignored", 403: "refused"}.get(answer.status) if answer else None
     how = "the first byte of a file of an ended run"
@@ -390,7 +390,7 @@ def _ranges(e: Evidence) -> Seen | None:
 
 
 def _file_uri(e: Evidence) -> Seen | None:
-    """Tell the address of a stored file."""
+    """Find the address of a stored file."""
     value = e.file_value
     if value is None:
         return None
@@ -402,13 +402,13 @@ def _file_uri(e: Evidence) -> Seen | None:
 
 
 def _api_redirects(e: Evidence) -> Seen | None:
-    """Tell whether the API itself redirects."""
+    """Find out whether the API itself redirects."""
     found = sum(answer.status in _REDIRECTS_SEEN for answer in e.asker.answers)
     return Seen(f"{found} of {len(e.asker.answers)} answers", None, "all answers") if e.asker.answers else None
 
 
 def _retry_after(e: Evidence) -> Seen | None:
-    """Tell the form of Retry-After."""
+    """Find the form of Retry-After."""
     for answer in e.asker.refusals:
         text = answer.headers.get("retry-after")
         form = "none" if text is None else "seconds" if text.isdecimal() else "date"
@@ -417,7 +417,7 @@ def _retry_after(e: Evidence) -> Seen | None:
 
 
 def _retry_after_seconds(e: Evidence) -> Seen | None:
-    """Tell the time in Retry-After."""
+    """Find the time in Retry-After."""
     for answer in e.asker.refusals:
         text = answer.headers.get("retry-after", "")
         if text.isdecimal() and len(text) < 6:
@@ -426,7 +426,7 @@ def _retry_after_seconds(e: Evidence) -> Seen | None:
 
 
 def _rate_limit_headers(e: Evidence) -> Seen | None:
-    """Tell which headers speak of a rate limit; their numbers, nothing else."""
+    """Find out which headers speak of a rate limit; their numbers, nothing else."""
     for answer in e.asker.answers:
         for name in _RATE_HEADERS:
             if name in answer.headers:

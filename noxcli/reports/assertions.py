@@ -1,4 +1,4 @@
-"""What the user demands of a completed run (--assert, --expect), and what was found instead."""
+"""The assertions about a completed run (--assert, --expect), and their results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,12 +11,12 @@ from noxcli.query import Query
 from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome
 
-LONGEST_SEEN = 300  # characters of what was found in place of true
+LONGEST_SEEN = 300  # characters of a value that was found instead of true
 
 
 @fixed
 class Assertion:
-    """One demand and its outcome; `name` is the option that made it."""
+    """One assertion and its outcome; `name` is its option."""
 
     name: str
     holds: bool
@@ -25,7 +25,7 @@ class Assertion:
 
 
 def assertion_name(query: Query) -> str:
-    """Return what reports call an assertion."""
+    """Return the name of an assertion in reports."""
     return f"--assert {query.text}"
 
 
@@ -43,9 +43,9 @@ def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
 
 
 def require_as_asserted(outcome: Outcome, found: Sequence[Assertion]) -> None:
-    """Note in a completed run's outcome what was found.
+    """Record the results in a completed run's outcome.
 
-    Raises NotAsAsserted for the first that does not hold.
+    Raises NotAsAsserted for the first one that fails.
     """
     outcome.assertions = [asdict(each) for each in found]
     broken = [each for each in found if not each.holds]
@@ -56,7 +56,7 @@ def require_as_asserted(outcome: Outcome, found: Sequence[Assertion]) -> None:
 
 
 def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> None:
-    """Hold a completed run's result against what --assert demands of it. Raises NotAsAsserted."""
+    """Check a completed run's result against --assert. Raises NotAsAsserted."""
     if queries:
         document = outcome.document(ExitCode.OK, mask)
         require_as_asserted(outcome, [check_assertion(query, document) for query in queries])

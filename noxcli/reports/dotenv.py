@@ -17,7 +17,7 @@ LONGEST_VALUE = 200  # characters of a value
 
 
 def write_dotenv(path: Path, variables: Mapping[str, object], mask: Mask | None = None) -> None:
-    """Write the complete file; None leaves out its variable.
+    """Write the complete file; a variable with None is omitted.
 
     Raises Undelivered with the reason.
     """

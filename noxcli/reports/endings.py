@@ -1,4 +1,4 @@
-"""Each exit code in a few words, for a row of a batch or the head of a page."""
+"""A short text for each exit code, for a row of a batch or the head of a page."""
 
 BECAME = {
     0: "completed",

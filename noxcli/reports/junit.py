@@ -53,10 +53,11 @@ class Case:
 
 
 class JunitReport:
-    """A report with one suite. It takes its place whole when the block ends, with what is known, however that ends.
+    """A report with one suite. It is put in place complete when the block ends, for every outcome.
 
-    Entering raises Undelivered where the file can't be made; `files.check_target` tells that as a UsageProblem, before
-    anything is started. A disk that is full later on does not end the block, but is told as Undelivered at its end.
+    Entering raises Undelivered if the file can't be created; `files.check_target` reports that as a UsageProblem
+    before anything is started. A disk that becomes full later does not end the block, but raises Undelivered at its
+    end.
     """
 
     def __init__(self, path: Path, name: str, mask: Mask | None = None) -> None:
@@ -89,7 +90,7 @@ class JunitReport:
         self._close_gap(head + b"\n")
         trouble = self._trouble
         try:
-            # An incomplete report is not valid XML: then the file from before stays.
+            # An incomplete report is not valid XML: then the previous file stays.
             self._stack.__exit__(type(trouble) if trouble else None, trouble, None)
         except Undelivered as late:
             trouble = late
@@ -101,7 +102,7 @@ class JunitReport:
         return _head(self._name, Counter(dict.fromkeys(CaseVerdict, MOST_CASES)), MOST_CASES, self._began) + b"\n"
 
     def _close_gap(self, head: bytes) -> None:
-        """Write the head, and move what follows up to it."""
+        """Write the head, and move the rest of the file up to it."""
         place, room = len(head), len(self._room())
         self._write(head, at=0)
         if self._file is None or self._trouble is not None:

@@ -9,7 +9,7 @@ from noxcli.redaction import Mask
 from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:
-    # Every command has an outcome, but only those about runs have anything in it.
+    # Every command has an outcome, but only commands about runs fill it.
     from noxcli.models import Run
     from noxcli.outputs.delivered import Delivered
     from noxcli.runs.ledger import Ledger
@@ -19,9 +19,9 @@ RESULT_SCHEMA = "noxcli.result/1"
 RESULTS_SCHEMA = "noxcli.results/1"  # of several runs
 
 
-@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
+@dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Outcome:
-    """What is known so far; a command fills it in while it runs, so that every ending can be reported."""
+    """What is known so far; a command fills it in as it runs, so that every ending can be reported."""
 
     subject: str = ""  # the run's name on the command line: its workflow, or its id
     run: "Run | None" = None
@@ -33,11 +33,11 @@ class Outcome:
     ledger: "Ledger | None" = None
     connects: int = 0
     error: NoxError | None = None
-    request: dict[str, Any] | None = None  # what --dry-run would have sent
-    inputs: dict[str, Any] | None = None  # what this command has sent, secrets masked
+    request: dict[str, Any] | None = None  # the request that --dry-run printed
+    inputs: dict[str, Any] | None = None  # the inputs that this command sent, secrets masked
     assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
-    conditional: bool = False  # --for asked for something else than the run's end
-    matched: dict[str, Any] | None = None  # which of its conditions was met, and where
+    conditional: bool = False  # --for waits for something else than the run's end
+    matched: dict[str, Any] | None = None  # the condition that was met, and where
 
     @property
     def completed(self) -> bool:
@@ -54,14 +54,14 @@ class Outcome:
         return named or (self.run.workflow.name if self.run and self.run.workflow else None)
 
     def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
-        """Return what this command has sent, without secrets; None if it sent nothing, or nested too deep to search."""
+        """Return the inputs that this command sent, without secrets; None if it sent none, or too deep ones."""
         try:
             return None if self.inputs is None else mask.whole(self.inputs)
         except RecursionError:
             return None
 
     def brief(self) -> "Outcome":
-        """Return the same without what a server may have made hard to tell: output, nodes, inputs."""
+        """Return the same without parts that may be impossible to print: output, nodes, inputs."""
         from noxcli.outputs.delivered import Delivered
 
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
@@ -104,7 +104,7 @@ class Outcome:
         return run.with_output and self.completed and not is_empty(run.output) and is_complete(run.output)
 
     def document_of_run(self) -> dict[str, Any] | None:
-        """Return the part about the run alone."""
+        """Return the part about the run."""
         if self.run is None:
             return None
         return {
@@ -181,7 +181,7 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:
-    """Raise the error of the run whose code counts for all; do nothing if all completed."""
+    """Raise the error of the run with the worst code; do nothing if all completed."""
     errors = {int(outcome.error.exit_code): outcome.error for outcome in outcomes if outcome.error}
     if errors:
         raise errors[worst(errors)]

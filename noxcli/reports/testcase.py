@@ -13,16 +13,16 @@ FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 
 
 def verdict_on(exit_code: ExitCode) -> CaseVerdict:
-    """Return what a code says about its run."""
-    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a case of its own
+    """Return the verdict for an exit code."""
+    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a separate case
         return CaseVerdict.PASSED
     return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
 
 
 def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
-    """Return the case; `elapsed` are the seconds that it took as seen from here, where the record says nothing.
+    """Return the case; `elapsed` is the local time in seconds, used if the record has none.
 
-    The name should be the same in each pipeline: CI systems use it to tell a new failure from an old one.
+    The name should be the same in each pipeline: CI systems use it to distinguish new failures from old ones.
     """
     run, error = outcome.run, outcome.error
     seconds = seconds_between(run.created_at, run.finished_at) if run else None
@@ -39,7 +39,7 @@ def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) ->
 
 
 def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]]) -> Iterator[Case]:
-    """Yield each assertion as a test case of its own, beside the one of its run or row."""
+    """Yield each assertion as a separate test case, in addition to the one of its run or row."""
     for each in found:
         about = f"{name}: {each['name']}"
         if each["holds"]:
@@ -50,7 +50,7 @@ def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]
 
 
 def unchecked_cases(name: str, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
-    """Yield the assertions, by their names, that nothing could be held against."""
+    """Yield the names of assertions that could not be checked."""
     for each in asserted:
         why = "the run has no output to check"
         yield Case(f"{name}: {each}", classname, None, CaseVerdict.SKIPPED, "NotChecked", why, why)

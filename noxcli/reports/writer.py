@@ -1,4 +1,4 @@
-"""The reports beside stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
+"""The reports besides stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from noxcli.reports.ci.ending import BatchEnded, Ended
 
 
-@dataclass(slots=True, eq=False, repr=False)  # without what nobody needs: each part costs start-up time
+@dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Reports:
     """The reports of one command line; without options and outside CI there are none."""
 
@@ -29,11 +29,11 @@ class Reports:
     ci: CiSystem = field(default_factory=CiSystem)
     asserts: Sequence["Query"] = ()
     recording: "Path | None" = None
-    tape: "Tape | None" = None  # what goes into it
+    tape: "Tape | None" = None  # its content
     batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
     def started(self, run: "Run", mask: Mask) -> None:
-        """Write the ids as soon as the start is answered.
+        """Write the ids as soon as the server answers the start.
 
         Raises Undelivered.
         """
@@ -77,7 +77,7 @@ class Reports:
     def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.page is not None
         from noxcli.files import save
-        from noxcli.reports.html.run import Told, run_page  # loaded where a page is written
+        from noxcli.reports.html.run import Told, run_page  # loaded only for a page
 
         runs = [
             Told(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
@@ -122,7 +122,7 @@ def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> "list[End
 
 
 def _named(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
-    """Return each outcome with a name of its own: several runs may be of one workflow."""
+    """Return each outcome with a unique name, since several runs may be of one workflow."""
     if len(outcomes) == 1:
         return [(outcomes[0].name, outcomes[0])]
     return [(f"{one.name} {one.run.id}" if one.run and one.run.id != one.name else one.name, one) for one in outcomes]

@@ -150,7 +150,7 @@ class EventReader:
             feed.close()
 
     def _may_have_ended(self, events: Sequence[RunEvent]) -> bool:
-        """True where only the record can tell whether the run has ended, as an event hints."""
+        """True if only the record can tell whether the run has ended, as an event hints."""
         known = self.ending is Ending.ANNOUNCED or self._over()
         return not known and any(map(_hints_at_an_end, filter(_is_news, events)))
 

@@ -67,7 +67,7 @@ class Ledger:
         self._at = None if self._replaying else self._cursor_place + 1
 
     def wonders_at(self, event: RunEvent) -> bool:
-        """True where a connection begins with an event that is news, or is from before what was shown."""
+        """True if a connection begins with an event that is news, or is from before what was shown."""
         begins = self._resuming and self.cursor is None and self._at == 0 and not self._pending
         return begins and not self.ended and not event.redis_id and not self._comes_next(content_mark(event))
 
@@ -252,7 +252,7 @@ class Ledger:
         self._pending_marks.append(mark)
 
     def _may_meet(self) -> bool:
-        """True where what waits may lead up to what was shown: nobody waits for the news of a run that has ended."""
+        """True if what waits may lead up to what was shown: nobody waits for the news of a run that has ended."""
         return self.ended and len(self._pending) <= HELD_AT_MOST
 
     def _may_be_old(self) -> bool:

@@ -23,7 +23,7 @@ class Json(Response):
 
 
 class Break(Exception):
-    """Raised by a body to break the connection where it stands."""
+    """Raised by a body to break the connection at that point."""
 
 
 class Dropped(Response):
@@ -46,7 +46,7 @@ class Silence(Response):
 
 
 class Stream(Response):
-    """A body that comes piece by piece and stops when the client leaves."""
+    """A body that is sent piece by piece and stops when the client leaves."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Stream(Response):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(None, status, {**(headers or {}), "content-type": content_type})
-        # Without a length of its own the body goes out in chunks.
+        # Without a length, the body is sent in chunks.
         if headers is None or "content-length" not in headers:
             del self.headers["content-length"]
         self._body = body
@@ -79,7 +79,7 @@ class Stream(Response):
                 async with aclosing(self._body) as body:
                     async for piece in body:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
-                        # Once the client is gone, sending never waits, and nobody else would get a turn to say so.
+                        # Once the client is gone, sending never waits, so the other task could not report it.
                         await asyncio.sleep(0)
         except Break:
             self._close()
@@ -88,6 +88,6 @@ class Stream(Response):
 
 
 async def _departure(receive: Receive) -> None:
-    """Wait until the client is gone, reading away what it still sends."""
+    """Wait until the client is gone, and discard what it still sends."""
     while (await receive())["type"] != "http.disconnect":
         pass

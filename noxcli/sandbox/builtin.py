@@ -15,7 +15,7 @@ _PARAGRAPH = (
 
 
 def essay(subject: str, characters: int) -> str:
-    """A long text in several scripts, the same for the same subject, of at least so many characters."""
+    """A long text in several scripts, the same for the same subject, of at least that many characters."""
     title = f"# On {subject}\n\n"
     count = characters // len(_PARAGRAPH) + 1
     return title + "".join(f"{number}. {_PARAGRAPH}" for number in range(1, count + 1))

@@ -1,4 +1,4 @@
-"""Built-in workflows for the situations that a pipeline has to survive, one for each."""
+"""Built-in workflows for the situations that a pipeline must survive, one for each."""
 
 from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Cut
 from noxcli.sandbox.scenario import File, Node, Scenario, output_node
@@ -91,7 +91,7 @@ BIG_FILE = Scenario(
     "A file of 50 MiB and a text of 5,000,000 characters.",
     nodes=[Node("Export"), output_node("Archive", type="File"), output_node("Transcript")],
     script=node_runs("Export", seconds=1.0),
-    # Made when a run ends, so that a sandbox nobody asks for it does not carry it about.
+    # Created when a run ends, so that other sandboxes do not keep it in memory.
     output=lambda _: {
         "Archive": File("archive.bin", bytes(range(256)), "application/octet-stream", size=50 * 1024 * 1024),
         "Transcript": "Wort für Wort, ein ganzes Jahr. 一字一句. ".ljust(50, ".") * 100_000,

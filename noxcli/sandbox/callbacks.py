@@ -15,7 +15,7 @@ _SECONDS = 5.0
 
 
 def checked(url: Any) -> str | None:
-    """The address, or 422 as the API promises for one that is no http(s) URL."""
+    """The address, or the API's documented 422 for anything but an http(s) URL."""
     if url is None:
         return None
     try:
@@ -29,7 +29,7 @@ def checked(url: Any) -> str | None:
 
 
 async def deliver(url: str, body: dict[str, Any]) -> str:
-    """Post once; tells what became of it. Nothing ever leaves this machine."""
+    """Post once and return the result. Nothing ever leaves this machine."""
     if not _is_loopback(urlsplit(url).hostname or ""):
         _log.warning("callback not sent: the sandbox posts to loopback addresses only")
         return "skipped"
@@ -48,7 +48,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def _post(url: str, body: bytes) -> int:
-    # A proxy from the environment must not see what is meant for this machine.
+    # A proxy from the environment must not see requests to this machine.
     opener = build_opener(ProxyHandler({}), _NoRedirect())
     request = Request(url, body, {"Content-Type": "application/json"}, method="POST")  # noqa: S310 - checked: http(s)
     with opener.open(request, timeout=_SECONDS) as answer:

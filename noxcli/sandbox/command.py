@@ -22,7 +22,7 @@ from noxcli.sandbox.switches import Switches
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
 DEFAULT_PORT = 8765
 
-_GLANCE = 0.1  # seconds between two looks whether a signal has come
+_GLANCE = 0.1  # seconds between two checks for a signal
 
 Reaction = Callable[[int, FrameType | None], None]
 
@@ -36,7 +36,7 @@ def run_command(
     scenarios: Iterable[Scenario] = (),
     switches: Switches | None = None,
 ) -> int:
-    """Run a command against a sandbox of its own; returns the command's exit code, as a shell would see it."""
+    """Run a command against its own sandbox; returns the command's exit code, as a shell would see it."""
     served = [*BUILT_IN, *scenarios]
     key = fresh_key() if key is None else key
     return run_beside(argv, Sandbox(served, key=key, port=port, speed=speed, switches=switches))
@@ -50,7 +50,7 @@ def serve_forever(
     scenarios: Iterable[Scenario] = (),
     switches: Switches | None = None,
 ) -> int:
-    """Serve until Ctrl-C or SIGTERM; tells what to export and what can be run."""
+    """Serve until Ctrl-C or SIGTERM; prints what to export and what can be run."""
     served = [*BUILT_IN, *scenarios]
     key = fresh_key() if key is None else key
     width = max(len(scenario.name) for scenario in served)
@@ -59,13 +59,13 @@ def serve_forever(
 
 
 def run_beside(argv: Sequence[str], server: Sandbox | Played) -> int:
-    """Run a command against a server that lives as long; returns the command's exit code."""
+    """Run a command against a server that ends with it; returns the command's exit code."""
     with server:
         return _run(argv, environment(server))
 
 
 def serve(server: Sandbox | Played, lines: Iterable[str]) -> int:
-    """Serve until Ctrl-C or SIGTERM; tells what to export, and these lines."""
+    """Serve until Ctrl-C or SIGTERM; prints what to export, and these lines."""
     endings: list[int] = []
     with _signals_caught(endings), server:
         print(f"export NOXUS_BACKEND_URL={server.url}")
@@ -80,14 +80,14 @@ def serve(server: Sandbox | Played, lines: Iterable[str]) -> int:
 
 
 def play_recording(argv: Sequence[str], path: Path, *, key: str | None, port: int, speed: float) -> int:
-    """Serve a recording around a command, or without one until Ctrl-C. Raises ValueError for a file that is none."""
+    """Serve a recording around a command, or without one until Ctrl-C. Raises ValueError for any other file."""
     taken = load_recording(path)
     played = Played(taken, key=fresh_key() if key is None else key, speed=speed, listener=listening(port))
     return run_beside(argv, played) if argv else serve(played, replies(taken))
 
 
 def fresh_key() -> str:
-    """A key that nobody can guess: other users of this machine, and web pages, reach the port as well."""
+    """An unguessable key: other users of this machine, and web pages, can also reach the port."""
     return f"sandbox-{secrets.token_urlsafe(24)}"
 
 
@@ -107,7 +107,7 @@ def environment(sandbox: Sandbox | Played) -> dict[str, str]:
 
 
 def _points_elsewhere(name: str) -> bool:
-    """A client's own variables win over the shared ones and would send a rehearsal to the real API."""
+    """A client's own variables override the shared ones, and would send a rehearsal to the real API."""
     return name.startswith("NOXCLI_") and any(part in name for part in ("KEY", "URL", "HOST", "PROFILE"))
 
 
@@ -128,7 +128,7 @@ def _run(argv: Sequence[str], env: dict[str, str]) -> int:
 
 
 class _Relay:
-    """Passes signals on to a child, also those that come before the child is known."""
+    """Passes signals on to a child, including those that arrive before the child is known."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -155,7 +155,7 @@ def _signals_given_to(relay: _Relay) -> AbstractContextManager[None]:
 
 
 def _signals_caught(endings: list[int]) -> AbstractContextManager[None]:
-    """Note the signals that ask for an end. Nothing is raised: it could hit the server while it starts or ends."""
+    """Record the signals that request an end, without raising, since that could hit the server at its start or end."""
 
     def note(number: int, _frame: FrameType | None) -> None:
         endings.append(number)
@@ -168,7 +168,7 @@ def _reacting(wanted: Mapping[signal.Signals, Reaction]) -> Iterator[None]:
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number, reaction in wanted.items():
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup requires
                 before[number] = signal.signal(number, reaction)
     try:
         yield

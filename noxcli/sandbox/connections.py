@@ -14,7 +14,7 @@ class Connections:
         self._open: dict[Address, asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP protocol, with each connection noted here."""
+        """uvicorn's HTTP protocol, which registers each connection here."""
         opened = self._open
 
         class NotedConnection(H11Protocol):
@@ -35,7 +35,7 @@ class Connections:
             transport.close()
 
     def close_all(self) -> None:
-        """Close everything at once, open streams included."""
+        """Close everything at once, including open streams."""
         for transport in list(self._open.values()):
             transport.abort()
 

@@ -1,4 +1,4 @@
-"""The door of the sandbox: closed to web pages, by any name of this machine, and to endless bodies."""
+"""The door of the sandbox: closed to web pages, under any name of this machine, and to endless bodies."""
 
 import re
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from noxcli.sandbox.answers import Json
 
 MOST_BODY = 256 * 1024 * 1024  # bytes
-# Any port: a relay or a forwarded port on this machine has one of its own. A page that had its own name point here by
-# DNS still sends that name.
+# Any port: a relay or a forwarded port on this machine has its own. A page whose own name points here by DNS still
+# sends that name.
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _TOO_LARGE = f"The body is larger than {MOST_BODY} bytes"
 
 
 class Door:
-    """Answers what must not reach the API."""
+    """Answers requests that must not reach the API."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -44,7 +44,7 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
 
 
 def _counted(receive: Receive) -> Receive:
-    """Count a body that comes without a length, too."""
+    """Also count a body without a length."""
     size = 0
 
     async def counted() -> Message:

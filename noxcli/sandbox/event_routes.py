@@ -15,13 +15,13 @@ from noxcli.sandbox.run import Run
 from noxcli.sandbox.switches import Switches
 
 _LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
-_CHUNK = 512  # events that go out as one piece, so that a long log neither fills memory nor blocks the loop
+_CHUNK = 512  # events that are sent as one piece, so that a long log neither fills memory nor blocks the loop
 
 Frame = Callable[[EventLog, int], bytes]
 
 
 async def events(request: Request) -> Response:
-    """All events of a run from the cursor on, then whatever comes."""
+    """All events of a run from the cursor on, then new ones."""
     run = workspace_of(request).run(request.path_params["run_id"])
     fault = getattr(request.state, "fault", None)
     if isinstance(fault, WrongType):
@@ -42,7 +42,7 @@ async def events(request: Request) -> Response:
 
 
 def _start(run: Run, cursor: str | None) -> int:
-    """Where in the log a stream begins."""
+    """The position in the log where a stream begins."""
     kept = run.switches.retained_events
     oldest = max(0, len(run.log) - kept) if kept else 0
     place = run.log.place(cursor) if cursor else None
@@ -57,7 +57,7 @@ def _start(run: Run, cursor: str | None) -> int:
 
 
 async def _frames(run: Run, position: int, cut: Cut | None, pace: float) -> AsyncGenerator[bytes, None]:
-    """The body of one connection: frames, keep-alives, and its end, of its own accord or by a cut."""
+    """The body of one connection: frames, keep-alives, and its end, regular or cut."""
     switches = run.switches
     frame = _framing(switches)
     last = math.inf if cut is None else position + cut.after
@@ -97,7 +97,7 @@ async def _broken(run: Run, position: int, cut: Cut, frame: Frame, pace: float) 
             yield b": keep-alive" + _LINE_ENDS[run.switches.line_end] * 2
 
 
-_KEEPALIVE_CUT = 0.2  # seconds between comments where the switches ask for none
+_KEEPALIVE_CUT = 0.2  # seconds between comments if the switches set none
 
 
 def _framing(switches: Switches) -> Frame:

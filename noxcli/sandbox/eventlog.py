@@ -11,7 +11,7 @@ _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class EventLog:
-    """Events as they go over the wire, each under a cursor of the form `<ms>-<seq>`."""
+    """Events as sent, each with a cursor of the form `<ms>-<seq>`."""
 
     def __init__(self, redis_ids: str) -> None:
         self.payloads: list[bytes] = []
@@ -36,7 +36,7 @@ class EventLog:
         self._grown.set()
 
     def place(self, cursor: str) -> int | None:
-        """Where the event of that cursor is, if it is known."""
+        """The position of the event with that cursor, if known."""
         return self._places.get(cursor)
 
     def envelopes(self) -> list[dict[str, Any]]:
@@ -44,11 +44,11 @@ class EventLog:
         return [json.loads(payload) for payload in self.payloads]
 
     def wake(self) -> None:
-        """Let waiting streams look again: something other than the events changed."""
+        """Wake waiting streams: something other than the events changed."""
         self._grown.set()
 
     async def growth(self, timeout: float | None) -> None:
-        """Wait for a change, or for the timeout. Call it only when everything there is has been read."""
+        """Wait for a change, or for the timeout. Call it only after reading everything."""
         self._grown.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._grown.wait(), timeout)

@@ -75,7 +75,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class WrongType:
-    """The answer to an event stream is a 200 with another content type."""
+    """The answer to a request for an event stream is a 200 with another content type."""
 
     content_type: str = "text/html; charset=utf-8"
     body: str = "<html><body>Please sign in</body></html>"
@@ -108,7 +108,7 @@ class FaultQueue:
         self._left: dict[str, deque[Fault]] = {kind: deque(some) for kind, some in faults.items()}
 
     def take(self, kind: str) -> Fault | None:
-        """The next fault of that kind; one that repeats stays for ever."""
+        """The next fault of that kind; one that repeats is never used up."""
         left = self._left.get(kind)
         if not left:
             return None

@@ -45,7 +45,7 @@ async def download(request: Request) -> Response:
     file = workspace.file(request.path_params["file_id"])
     switches = _switches(request, file)
     if switches.download == "redirect":
-        # The same server under its other name is another origin to every client.
+        # For clients, the same server under its other name is another origin.
         other = "localhost" if request.url.hostname == "127.0.0.1" else "127.0.0.1"
         address = f"http://{other}:{request.url.port}/storage/{file.id}?signature={_SIGNATURE}"
         return RedirectResponse(address, 307)
@@ -95,7 +95,7 @@ def _body(request: Request, file: StoredFile, switches: Switches) -> Response:
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
-    """One byte range as start and stop; 416 for what lies outside."""
+    """One byte range as start and stop; 416 for a range outside the file."""
     match = _RANGE.fullmatch(text)
     if match is None or match.groups() == ("", ""):
         raise ApiError(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})

@@ -32,7 +32,7 @@ STEP_KEYS = {"node", "content", "status", "pieces", "seconds", "sleep", "state",
 
 
 def load_scenarios(path: Path | str) -> list[Scenario]:
-    """All scenarios of a file; ValueError says where the file is wrong and how to mend it."""
+    """All scenarios of a file; ValueError says where the file is wrong and how to fix it."""
     path = Path(path)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def load_scenarios(path: Path | str) -> list[Scenario]:
 
 
 class _Place(str):
-    """Where in a file we are, for messages."""
+    """The current position in a file, for messages."""
 
     __slots__ = ()
 

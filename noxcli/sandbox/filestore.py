@@ -20,7 +20,7 @@ class StoredFile:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def uri(self, form: str) -> str:
-        """The address that run inputs and outputs use; `form` as the switch `file_uri` names it."""
+        """The address in run inputs and outputs; `form` is a value of the switch `file_uri`."""
         return {
             "spot_path": f"spot://{self.id}/{quote(self.content.name)}",
             "https": f"https://files.invalid/{self.id}/{quote(self.content.name)}",
@@ -33,11 +33,11 @@ class StoredFile:
 
     @property
     def held(self) -> int:
-        """How many bytes of it are in memory, with what is known about it."""
+        """The bytes that it takes in memory, including its metadata."""
         return len(self.content.content) + 1024
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes from start to stop, a piece at a time, so that memory stays constant."""
+        """The bytes from start to stop, piece by piece, in constant memory."""
         block = self.content.content or b"\0"
         if self.content.size is not None and len(block) < PIECE:
             block *= PIECE // len(block) + 1

@@ -12,7 +12,7 @@ from noxcli.sandbox.steps import Emit
 
 
 class Graph:
-    """A workflow's nodes in order of their work: inputs, steps, outputs."""
+    """A workflow's nodes in workflow order: inputs, steps, outputs."""
 
     def __init__(self, scenario: Scenario) -> None:
         nodes = [*scenario.nodes, *_implied(scenario)]
@@ -25,7 +25,7 @@ class Graph:
         self.edges = self._edges(scenario)
 
     def node(self, name: str) -> Node:
-        """The node of that name or id; a name nobody knows stands for itself, so that odd scripts still run."""
+        """The node of that name or id; an unknown name becomes a node, so that odd scripts still run."""
         return self._by_name.get(name) or Node(name, id=name)
 
     def output(self, name: str) -> Node:
@@ -33,9 +33,9 @@ class Graph:
         return self._outputs_by_name.get(name) or output_node(name)
 
     def part_of(self, body: Mapping[str, Any]) -> frozenset[str]:
-        """The ids of the nodes that a start asks for. Noxus docs: `node_ids` with all that they depend on, or one node.
+        """The ids of the nodes that a start requests. Noxus docs: `node_ids` with their dependencies, or one node.
 
-        That an unknown node, or both fields at once, is a 422 is a guess.
+        The 422 for an unknown node, or for both fields at once, is a guess.
         """
         known = {node.id for node in self.nodes}
         asked = {name: body[name] for name in ("node_ids", "single_node_id") if body.get(name) is not None}

@@ -45,7 +45,7 @@ def workspace_of(request: Request) -> Workspace:
 
 
 def closer(request: Request) -> Close:
-    """What closes the connection of this request."""
+    """Closes the connection of this request."""
     connections: Connections = request.app.state.connections
     client = request.client
     return lambda: connections.close((client.host, client.port) if client else None)
@@ -62,13 +62,13 @@ def authenticate(request: Request, workspace: Workspace, *, running: bool) -> No
 
 
 class RateLimit:
-    """So many requests within any second, for the whole server."""
+    """A limit of requests per second, for the whole server."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque()
 
     def check(self, switches: Switches) -> None:
-        """Count a request, or refuse it with 429."""
+        """Count a request, or reject it with 429."""
         if not switches.rate_limit:
             return
         now = monotonic()
@@ -91,7 +91,7 @@ def _retry_after(switches: Switches) -> dict[str, str]:
 
 
 def switches_for(request: Request) -> Switches:
-    """The switches that decide about this request: those of its workflow, or of the whole server."""
+    """The switches for this request: those of its workflow, or of the whole server."""
     workspace = workspace_of(request)
     owner = _owner(request, workspace)
     return owner.switches if owner else workspace.switches
@@ -129,7 +129,7 @@ async def _through(fault: Fault | None, endpoint: Endpoint, request: Request) ->
 
 
 def answered(fault: Answer) -> Response:
-    """The answer that a fault gives instead of the true one."""
+    """The answer of a fault instead of the real one."""
     if isinstance(fault.body, str):
         return HTMLResponse(fault.body, fault.status, dict(fault.headers))
     body = {"detail": HTTPStatus(fault.status).phrase} if fault.body is None else fault.body

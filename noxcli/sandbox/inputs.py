@@ -20,9 +20,9 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: frozenset[str]) -> dict[str, Any]:
-    """The inputs by label, whichever of the three key forms was used, completed with the workflow's own values.
+    """The inputs by label, from any of the three key forms, completed with the workflow's own values.
 
-    What the nodes outside of `part` take is not missing. A key may name an input of a node in it, `node id::name`.
+    Inputs of nodes outside `part` are not required. A key may name an input of a node in it, `node id::name`.
     """
     values: dict[str, Any] = {}
     for key, value in given.items():
@@ -44,7 +44,7 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: froz
 
 
 def keyed_input(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:
-    """A run's input as its record shows it: under the keys that it came with, or under the server's own."""
+    """A run's input in its record: under the keys of the start, or under the server's own."""
     form = switches.record_inputs
     if form == "as_given":
         return given

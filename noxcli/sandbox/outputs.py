@@ -8,11 +8,11 @@ from noxcli.sandbox.scenario import File, Node
 from noxcli.sandbox.switches import Switches
 
 Store = Callable[[File], Mapping[str, Any]]
-"""Keeps a file and gives the value that stands for it."""
+"""Stores a file and returns its value."""
 
 
 def published(output: Mapping[str, Any], graph: Graph, store: Store, switches: Switches) -> list[tuple[Node, Any]]:
-    """Each output node with its value in the API's form; long texts and files are stored on the way."""
+    """Each output node with its value in the API's form; stores long texts and files."""
     pairs = []
     for name, value in output.items():
         node = graph.output(name)
@@ -46,7 +46,7 @@ def _shaped(value: Any, name: str, store: Store, switches: Switches, depth: int)
 
 
 def _text(text: str, name: str, store: Store, switches: Switches, depth: int) -> Any:
-    """Text over the limit counts in characters, not bytes, and is cut the same way."""
+    """The limit of texts counts characters, not bytes, and so does the truncation."""
     if len(text) > switches.preview_limit and (depth == 0 or switches.nested_previews):
         left = min(switches.preview_characters, switches.preview_limit)
         file = File(f"{name}.txt", text.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8")

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.switches import Switches
 
-MOST_JSON = 16 * 1024 * 1024  # bytes: as objects it takes many times as much
+MOST_JSON = 16 * 1024 * 1024  # bytes; as objects it takes many times as much
 MOST_DEPTH = 500
 
 _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
@@ -50,7 +50,7 @@ def page(request: Request, items: Sequence[Any], switches: Switches) -> tuple[Se
 
 
 async def body(request: Request) -> dict[str, Any]:
-    """The JSON object that a request carries."""
+    """The JSON object in a request."""
     raw = await request.body()
     if len(raw) > MOST_JSON:
         raise ApiError(413, f"The JSON is larger than {MOST_JSON} bytes")
@@ -68,7 +68,7 @@ async def body(request: Request) -> dict[str, Any]:
 
 
 def _deeper_than(most: int, value: Any) -> bool:
-    """What is read just before the limit of recursion could not be written any more with a record around it."""
+    """Input nested almost to the recursion limit could not be written again inside a record."""
     level = [value]
     for _ in range(most):
         level = [below for each in level if isinstance(each, dict | list) for below in _children(each)]
@@ -82,7 +82,7 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
 
 
 async def run_body(request: Request) -> dict[str, Any]:
-    """The body of a run: `input` is there and is an object."""
+    """The body of a start: `input` is present and is an object."""
     value = await body(request)
     if "input" not in value:
         raise Invalid(["body", "input"], "Field required", "missing")

@@ -13,11 +13,11 @@ from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
 Pause = Callable[[float], Awaitable[None]]
 
 _log = logging.getLogger("noxcli.sandbox")
-_BURST = 256  # events between two turns for everybody else on the loop
+_BURST = 256  # events between two turns for other tasks on the loop
 
 
 async def play(run: Run, pause: Pause, store: Store) -> None:
-    """Take a run from queued to its last status."""
+    """Play a run from queued to its last status."""
     run.emit_state()
     if run.switches.queue_seconds:
         await pause(run.switches.queue_seconds)
@@ -69,7 +69,7 @@ def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
 
 
 def _is_left_out(run: Run, step: Emit | State | Raw) -> bool:
-    """Whether a step is one of a node outside of the part that is to run."""
+    """Whether a step is one of a node outside the part that is to run."""
     if run.is_whole:
         return False
     graph = run.workflow.graph
@@ -97,7 +97,7 @@ def _emit(run: Run, step: Emit) -> None:
 
 
 def _follow(run: Run, data: Any, store: Store) -> None:
-    """Keep the record in step with a raw event, and make it final before an event that announces the end."""
+    """Update the record for a raw event, and make it final before an event that announces the end."""
     if not isinstance(data, dict):
         return
     if isinstance(data.get("id"), str) and isinstance(data.get("status"), str):
@@ -123,14 +123,14 @@ def _finish(run: Run, store: Store) -> None:
 
 
 def _conclude(run: Run, store: Store, status: str) -> None:
-    """The record's side of an end that a raw event announces by itself."""
+    """The record's update for an end that a raw event announces."""
     _publish(run, store, status)
     run.status = status
     run.finished_at = run.now()
 
 
 def _publish_early(run: Run, store: Store) -> None:
-    """Put the outputs that are there already into the record, where the switch says so."""
+    """Put the outputs so far into the record, if the switch says so."""
     if run.switches.early_output != "partial" or callable(run.workflow.scenario.output):
         return
     done = {node.name for node in run.workflow.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
@@ -146,7 +146,7 @@ def _of_part(run: Run, output: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _publish(run: Run, store: Store, status: str) -> None:
-    """Work out the output of a completed run; what never ran counts as skipped."""
+    """Compute the output of a completed run; nodes that never ran count as skipped."""
     if status != "completed":
         return
     scenario, graph = run.workflow.scenario, run.workflow.graph

@@ -14,7 +14,7 @@ DONE = ("completed", "failed", "skipped")
 
 @dataclass(slots=True)
 class Turn:
-    """One time that a node worked."""
+    """One execution of a node."""
 
     began: datetime
     ended: datetime | None = None
@@ -24,7 +24,7 @@ class Progress:
     """The status of every node of one run."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        """`nodes` are those that are to run, in order."""
+        """`nodes` are the ones to run, in order."""
         self._order = [node.id for node in nodes]
         self._names = {node.id: node.name for node in nodes}
         self.statuses: dict[str, str] = {}
@@ -32,7 +32,7 @@ class Progress:
         self.logs: dict[str, list[dict[str, Any]]] = {}
 
     def note(self, node_id: str, status: str) -> bool:
-        """Take a node's status; true if it changed."""
+        """Set a node's status; true if it changed."""
         if self.statuses.get(node_id) == status:
             return False
         if node_id not in self._names:
@@ -52,7 +52,7 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """Below 100 as long as the run has not ended: its own end decides that."""
+        """Below 100 until the run ends."""
         done = sum(status in DONE for status in self.statuses.values())
         return min(99, 100 * done // max(1, len(self._order)))
 

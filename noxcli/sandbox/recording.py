@@ -13,7 +13,7 @@ _BODY_KEPT = 64 * 1024
 
 @dataclass(slots=True)
 class Received:
-    """A request that reached the sandbox; `status` stays None if no answer went out."""
+    """A request that reached the sandbox; `status` stays None if no answer was sent."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Received:
 
 
 class Requests(list[Received]):
-    """The requests so far, in order of arrival; the oldest are forgotten where they take too much."""
+    """The requests so far, in order of arrival; the oldest are dropped if they take too much memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,10 +37,10 @@ class Requests(list[Received]):
         self.grown(len(received.path) + sum(len(name) + len(value) for name, value in received.headers.items()))
 
     def grown(self, size: int) -> None:
-        """Count what a request has brought, and make room for it."""
+        """Count a request's bytes, and make room for them."""
         self._noted += size
         if len(self) > MOST_REQUESTS or self._noted > MOST_NOTED:
-            # Half of them at once: one by one, each would move all the others. What they took is only guessed.
+            # Half of them at once: one by one, each removal would move all others. Their size is only estimated.
             del self[: max(1, len(self) // 2)]
             self._noted //= 2
 

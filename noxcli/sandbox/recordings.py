@@ -33,7 +33,7 @@ class Taken:
 
 
 def is_recording(path: Path | str) -> bool:
-    """Whether the first line of a file is that of a recording; a run in NDJSON begins otherwise."""
+    """Whether the first line of a file is that of a recording; a run in NDJSON begins differently."""
     with Path(path).open("rb") as file:
         first = file.readline(4096)
     with suppress(ValueError, RecursionError):
@@ -43,7 +43,7 @@ def is_recording(path: Path | str) -> bool:
 
 
 def only_recording(replays: Sequence[Path], *others: object) -> Path | None:
-    """The recording among the files to replay, which can't be served beside anything else; None if there is none."""
+    """The recording among the files to replay, which must be the only one served; None if there is none."""
     found = next((path for path in replays if is_recording(path)), None)
     if found is not None and (len(replays) > 1 or any(others)):
         raise ValueError(f"{found}: a recording is served alone; remove the other workflows and switches")
@@ -51,7 +51,7 @@ def only_recording(replays: Sequence[Path], *others: object) -> Path | None:
 
 
 def load_recording(path: Path | str) -> list[Taken]:
-    """All exchanges of a file, in order; ValueError says where it is wrong and how to mend it."""
+    """All exchanges of a file, in order; ValueError says where it is wrong and how to fix it."""
     path = Path(path)
     if path.stat().st_size > MOST_OF_RECORDING:
         raise ValueError(f"{path}: larger than {MOST_OF_RECORDING} bytes; record a shorter run")
@@ -92,7 +92,7 @@ def _content(value: Mapping[str, str]) -> bytes:
 
 
 class Played:
-    """A recording, served on loopback: each request gets the answer that the same one got, the last one again."""
+    """A recording, served on loopback: each request gets its recorded answers in order, then the last one again."""
 
     def __init__(self, taken: list[Taken], *, key: str, speed: float, listener: socket.socket) -> None:
         self.key = key
@@ -108,7 +108,7 @@ class Played:
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -133,7 +133,7 @@ class Played:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         gone = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
-        with suppress(ValueError, *gone):  # the client left, speaks something else, or the server ends
+        with suppress(ValueError, *gone):  # the client left, does not speak HTTP, or the server ends
             while await self._answered(reader, writer):
                 pass
         writer.close()
@@ -159,7 +159,7 @@ class Played:
             return True
         await self._play(taken, writer)
         if not taken.closed and not _is_whole(b"".join(content for _, content in taken.pieces)):
-            await reader.read()  # the recorder left first: nobody knows what would have come
+            await reader.read()  # the recorder left first: the rest is unknown
         return not taken.closed
 
     async def _play(self, taken: Taken, writer: asyncio.StreamWriter) -> None:
@@ -184,7 +184,7 @@ class Played:
 
 
 def _is_whole(wire: bytes) -> bool:
-    """Whether an answer says itself that it has ended."""
+    """Whether an answer marks its own end."""
     head, _, body = wire.partition(b"\r\n\r\n")
     if re.search(rb"(?im)^transfer-encoding:\s*chunked", head):
         return body.endswith(b"0\r\n\r\n")
@@ -193,5 +193,5 @@ def _is_whole(wire: bytes) -> bool:
 
 
 def replies(taken: list[Taken]) -> Iterator[str]:
-    """Yield what is asked for in a recording, for people."""
+    """Yield the requests in a recording, for people."""
     yield from dict.fromkeys(f"{each.method} {each.target.partition('?')[0]}" for each in taken)

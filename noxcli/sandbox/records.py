@@ -50,7 +50,7 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
 
 
 def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
-    """The answer to a read of the record, which may lag behind the truth for some reads."""
+    """The answer to a read of the record, which may be out of date for some reads."""
     record = full(run, use_ids=use_ids)
     if run.ended and run.stale_reads > 0:
         run.stale_reads -= 1
@@ -68,7 +68,7 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
 
 
 def without_io(run: Run, siblings: int) -> dict[str, Any]:
-    """A run without its output, with its workflow, which has so many runs. Noxus docs: Get run by id."""
+    """A run without its output, with its workflow and the number of its runs. Noxus docs: Get run by id."""
     record = full(run)
     for key in ("progress_details", "single_node_id"):
         del record[key]
@@ -89,7 +89,7 @@ def data(run: Run) -> dict[str, Any]:
 
 
 def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:
-    """What went into a node and came out, that time. The shape is a guess."""
+    """The inputs and outputs of one execution of a node. The shape is a guess."""
     node = next(node for node in run.workflow.graph.nodes if node.id == node_id)
     values = {other.id: value for other, value in run.output}
     error = run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
@@ -115,7 +115,7 @@ def _times(run: Run, node_id: str, iteration: int) -> dict[str, Any]:
 
 
 def callback(run: Run) -> dict[str, Any]:
-    """The body of a callback. The field names are a guess: the docs' table of them is not known."""
+    """The body of a callback. The field names are a guess: the docs do not list them."""
     record = full(run)
     if run.switches.callback_body == "record":
         return record

@@ -38,12 +38,12 @@ class Run:
         self.over = asyncio.Event()
         self.stale_reads = self.switches.stale_reads
         self.late_output_reads = self.switches.late_output_reads
-        self.told_status = ""  # by the latest state event
+        self.told_status = ""  # from the latest state event
         self._said: dict[str, str] = {}
 
     @staticmethod
     def now() -> datetime:
-        """The present time, as records tell it."""
+        """The current time, in the form of records."""
         return datetime.now(UTC)
 
     @property
@@ -53,17 +53,17 @@ class Run:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all nodes are to run."""
+        """Whether all nodes run."""
         return len(self.part) == len(self.workflow.graph.nodes)
 
     @property
     def ended(self) -> bool:
-        """Whether the status is one that never changes again."""
+        """Whether the status is final."""
         return self.status in TERMINAL
 
     @property
     def closed(self) -> bool:
-        """Whether streams close once they have told everything."""
+        """Whether streams close after all events."""
         return self.stream == "closed"
 
     @property
@@ -72,7 +72,7 @@ class Run:
         return 100 if self.status == "completed" else self.progress.percent
 
     def says(self, place: str) -> bool:
-        """Whether the reason of a failure is told in that place."""
+        """Whether that place has the reason of a failure."""
         return self.switches.failure_detail in ("everywhere", place)
 
     def details(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Run:
         return self.progress.details(self.switches)
 
     def emit_state(self, **more: Any) -> None:
-        """Append a state event that tells the run's present state."""
+        """Append a state event with the run's current state."""
         self.told_status = self.status
         data = {"status": self.status, "progress_details": self.details(), **more}
         self.log.append("state", None if self.switches.null_data else data)
@@ -93,9 +93,9 @@ class Run:
         self.log.append("content", {**data, **more})
 
     def settle(self, status: str) -> None:
-        """Give the run its last status, tell the streams, and let everybody who waits go on.
+        """Set the run's last status, notify the streams, and wake all waiters.
 
-        The record is final before the event that says so: a client that reads it then must find the truth.
+        The record is final before the event that says so: a client that then reads it must get the final state.
         """
         self.status = status
         if self.ended:
@@ -107,7 +107,7 @@ class Run:
         self.close_stream()
 
     def close_stream(self) -> None:
-        """Decide whether streams close or fall silent, now that no event will come any more."""
+        """Decide whether streams close or fall silent, since no more events will follow."""
         reaction = {
             "completed": self.switches.after_end,
             "failed": self.switches.after_end,

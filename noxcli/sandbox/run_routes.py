@@ -47,7 +47,7 @@ async def sync(request: Request) -> Response:
 
 
 async def read(request: Request) -> Response:
-    """GET /v1/workflows/{workflow_id}/runs/{run_id}: the record that every verdict rests on."""
+    """GET /v1/workflows/{workflow_id}/runs/{run_id}: the record behind every verdict."""
     workspace = workspace_of(request)
     workflow = workspace.workflow(request.path_params["workflow_id"])
     run = workspace.run(request.path_params["run_id"], workflow)
@@ -115,7 +115,7 @@ async def data(request: Request) -> Response:
 
 
 async def node_io(request: Request) -> Response:
-    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 is taken as the first"""
+    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 counts as the first"""
     run = workspace_of(request).run(request.path_params["run_id"])
     node_id = request.path_params["node_id"]
     turns = run.progress.turns.get(node_id, [])

@@ -9,7 +9,7 @@ from noxcli.sandbox.faults import FaultPlan
 from noxcli.sandbox.steps import Script
 
 NAMESPACE = uuid.UUID("6a1f4a0e-57b1-5c0c-9a53-6e6f78636c69")
-"""Ids are derived from names under this one, so that they stay the same from start to start."""
+"""Ids are derived from names under this one, so that they are the same at each start."""
 
 INPUT, OUTPUT, WORK = "InputNode", "OutputNode", "TextGenerationNode"
 
@@ -51,13 +51,13 @@ def fixed_input(label: str, value: Any, *, type: str = "str") -> Node:
 
 
 def output_node(label: str, *, type: str = "String") -> Node:
-    """An output of its own name. The name is also its key in `Scenario.output`."""
+    """An output with this name, which is also its key in `Scenario.output`."""
     return Node(label, OUTPUT, {"label": label, "type": type})
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as an output value. With `size`, `content` is repeated up to it and made while it is sent."""
+    """A file as an output value. With `size`, `content` is repeated up to it, and generated while it is sent."""
 
     name: str
     content: bytes = b""
@@ -78,11 +78,11 @@ Output = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A workflow, how its runs go, and what goes wrong on the way.
+    """A workflow, the course of its runs, and their faults.
 
     `script` and `output` may be functions of the run's inputs (by label). `output` maps names of output nodes to
-    values; nodes that script or output mention need not be listed in `nodes`. Without a script every node simply
-    runs. `status` is the last status of a run, any word will do; a failed run has no output.
+    values; nodes that script or output mention need not be listed in `nodes`. Without a script, every node simply runs.
+    `status` is the last status of a run, which may be any word; a failed run has no output.
     `faults` are used up in order, one per request of that kind, unless they repeat. `switches` override the
     server's for this workflow.
     """
@@ -102,5 +102,5 @@ class Scenario:
 
     @property
     def id(self) -> str:
-        """The workflow's id: the given one, else one that follows from the name."""
+        """The workflow's id: the given one, else one derived from the name."""
         return self.workflow_id or str(uuid.uuid5(NAMESPACE, self.name))

@@ -1,4 +1,4 @@
-"""A sandbox in a thread of this process, on a port of its own."""
+"""A sandbox in a thread of this process, on its own port."""
 
 import asyncio
 import socket
@@ -54,7 +54,7 @@ class Sandbox:
         self._thread = threading.Thread(target=self._serve, name="noxcli-sandbox", daemon=True)
 
     def __enter__(self) -> Self:
-        # Bound here and handed over: no other process can take the port in between.
+        # Bound here and passed on: no other process can take the port in between.
         self._listener = listening(self._port)
         self._port = self._listener.getsockname()[1]
         self._server = uvicorn.Server(self._config())
@@ -77,7 +77,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a trailing slash."""
         return f"http://{HOST}:{self._port}"
 
     @property
@@ -92,11 +92,11 @@ class Sandbox:
 
     @property
     def callbacks(self) -> list[tuple[str, str]]:
-        """Callbacks so far: the address, and the status it answered or why there was none."""
+        """Callbacks so far: the address, and the status of the answer or why there was none."""
         return list(self._workspace.callbacks)
 
     def add(self, scenario: Scenario) -> str:
-        """Serve one more scenario, or a new form of one; returns the workflow's id."""
+        """Serve one more scenario, or a new version of one; returns the workflow's id."""
         return self._workspace.add(scenario)
 
     def runs(self, workflow_id: str) -> list[Run]:
@@ -104,7 +104,7 @@ class Sandbox:
         return list(self._workspace.runs_of(self._workspace.workflow(workflow_id)))
 
     def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
-        """Forget runs, requests and files, and arm all faults anew. Workflows stay, or become those of `scenarios`."""
+        """Forget runs, requests and files, and reset all faults. Workflows stay, or become those of `scenarios`."""
         asyncio.run_coroutine_threadsafe(self._workspace.reset(scenarios), self._loop).result()
 
     def break_connections(self) -> None:
@@ -119,7 +119,7 @@ class Sandbox:
             log_config=None,
             log_level="critical",
             access_log=False,
-            proxy_headers=False,  # a client's address must stay what the connection says
+            proxy_headers=False,  # a client's address must stay that of the connection
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )

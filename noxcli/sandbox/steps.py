@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """A `content` event: a node changes its status, or says something.
+    """A `content` event: a node changes its status, or streams text.
 
     A change of status is followed (or, when the node starts, preceded) by the matching `state` event.
     """
@@ -28,7 +28,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An event exactly as given, for shapes that no documentation promises and for replayed runs."""
+    """An event exactly as given, for undocumented shapes and for replayed runs."""
 
     type: str
     data: Any
@@ -47,7 +47,7 @@ Script = Sequence[Step] | Callable[[dict[str, Any]], Iterable[Step]]
 
 
 def node_runs(node: str, pieces: Sequence[Any] = (), seconds: float = 0.0) -> list[Step]:
-    """A node starts, says its pieces evenly over the seconds, and completes."""
+    """A node starts, streams its pieces evenly over the seconds, and completes."""
     steps: list[Step] = [Emit(node)]
     if not pieces and seconds:
         steps.append(Sleep(seconds))
@@ -59,7 +59,7 @@ def node_runs(node: str, pieces: Sequence[Any] = (), seconds: float = 0.0) -> li
 
 
 def node_fails(node: str, reason: str, seconds: float = 0.0) -> list[Step]:
-    """A node starts and, after a while, fails with a reason for people."""
+    """A node starts and, after a while, fails with a readable reason."""
     steps: list[Step] = [Emit(node)]
     if seconds:
         steps.append(Sleep(seconds))
@@ -67,7 +67,7 @@ def node_fails(node: str, reason: str, seconds: float = 0.0) -> list[Step]:
 
 
 def node_skipped(node: str) -> list[Step]:
-    """A node that a branch left out."""
+    """A node that a branch skipped."""
     return [Emit(node, status="skipped")]
 
 
@@ -96,7 +96,7 @@ def _timed(number: int, timeline: Sequence[Step]) -> list[tuple[float, int, int,
 
 
 def words(text: str, count: int = 1) -> list[str]:
-    """A text cut into pieces of some words each, nothing lost, the way a model streams it."""
+    """A text split into pieces of some words each, without loss, as a model streams it."""
     parts = text.split(" ")
     spaced = [part + " " for part in parts[:-1]] + parts[-1:]
     return ["".join(spaced[at : at + count]) for at in range(0, len(spaced), count)]

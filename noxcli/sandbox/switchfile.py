@@ -12,7 +12,7 @@ _KEYS = {"format", "switches"}
 
 
 def load_switches(path: Path | str) -> dict[str, Any]:
-    """The switches that a file sets, by name; ValueError says where the file is wrong and how to mend it."""
+    """The switches that a file sets, by name; ValueError says where the file is wrong and how to fix it."""
     path = Path(path)
     with path.open("rb") as file:
         content = file.read(MOST_OF_SWITCHES + 1)

@@ -16,6 +16,6 @@ class Workflow:
         self.arm()
 
     def arm(self) -> None:
-        """Have all faults ahead again."""
+        """Reset all faults."""
         self.faults = FaultQueue(self.scenario.faults)
         self.refusals_left = self.switches.gateway_refusals

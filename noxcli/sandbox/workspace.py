@@ -61,7 +61,7 @@ class Workspace:
         self._background: set[asyncio.Task[None]] = set()
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass at the sandbox's speed."""
+        """Wait, at the sandbox's speed."""
         await asyncio.sleep(0 if math.isinf(self.speed) else seconds / self.speed)
 
     def add(self, scenario: Scenario) -> str:
@@ -99,7 +99,7 @@ class Workspace:
         return self.files[file_id.lower()]
 
     def keep(self, file: File, owner: str = "") -> StoredFile:
-        """Store a file; the oldest go where there are too many."""
+        """Store a file; drop the oldest if there are too many."""
         stored = StoredFile(file, owner)
         self.files[stored.id] = stored
         self._content += stored.held
@@ -108,7 +108,7 @@ class Workspace:
         return stored
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
-        """Check a run's body, create the run and set its player going."""
+        """Check the body of a start, create the run and start its player."""
         part = workflow.graph.part_of(body)
         values = resolved(body["input"], workflow.graph, workflow.switches, part)
         callbacks.checked(body.get("callback_url"))
@@ -144,7 +144,7 @@ class Workspace:
         self._input -= self._sizes.pop(run.id, 0)
 
     def _make_room(self) -> None:
-        """Forget the runs that ended longest ago; 503 where too many have not ended."""
+        """Forget the runs that ended longest ago; 503 if too many have not ended."""
         while len(self.runs) >= MOST_RUNS or self._input > MOST_INPUT:
             oldest = next((run for run in self.runs.values() if run.over.is_set()), None)
             if oldest is None:
@@ -152,7 +152,7 @@ class Workspace:
             self.delete(oldest)
 
     async def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
-        """Forget runs, files and requests, and arm all faults anew; workflows stay, or become those of `scenarios`."""
+        """Forget runs, files and requests, and reset all faults; workflows stay, or become those of `scenarios`."""
         await self.close()
         self.runs.clear()
         self._runs_of.clear()

@@ -1,18 +1,18 @@
-"""What Tab can offer: words that the commands come across, noted for the shells; never a value.
+"""The words for completion: names and ids that commands see, saved for the shells; never a value.
 
-Plain text files in the cache directory, so that a shell can read them with nothing started and nobody asked. A word is
-what noxcli is to be given; each shell quotes it in its own way. KEY is a server's address as a file name has it.
+Plain text files in the cache directory, which a shell can read without a process or a request. A word is an argument
+of noxcli; each shell quotes it in its own way. KEY is a server's address in a form for file names.
 
 | file | a line |
 |---|---|
-| servers | KEY<TAB>PROFILE, and KEY<TAB> alone for the server that counts where nothing names one |
+| servers | KEY<TAB>PROFILE, and KEY<TAB> alone for the default server |
 | KEY.aliases | ALIAS<TAB>WORKFLOW |
 | KEY.workflows | NAME<TAB>WORKFLOW_ID |
 | KEY.runs | RUN_ID<TAB>WORKFLOW_ID<TAB>DESCRIPTION, the newest last |
 | KEY.WORKFLOW_ID.inputs | LABEL=, LABEL:= or LABEL@ |
 | KEY.WORKFLOW_ID.outputs | LABEL |
 
-Nothing here ever fails a command, as in the history.
+As in the history, an error here never fails a command.
 """
 
 import os
@@ -56,17 +56,17 @@ class CompletionCache:
         return user_cache_path("noxcli", appauthor=False)
 
     def servers(self, addresses: Mapping[str, str]) -> None:
-        """Note the address of each profile; that of the empty name counts where nothing names a server."""
+        """Save the address of each profile; the empty name has that of the default server."""
         named = {name: server_key(address) for name, address in addresses.items() if not name or typable(name)}
         self._note("servers", (f"{key}\t{name}" for name, key in named.items()))
 
     def aliases(self, workflows: Mapping[str, str]) -> None:
-        """Note the aliases in force, each with the workflow's name or id."""
+        """Save the current aliases, each with the workflow's name or id."""
         pairs = ((alias, target) for alias, target in workflows.items() if typable(alias) and typable(target))
         self._note(f"{self._key}.aliases", (f"{alias}\t{target}" for alias, target in pairs))
 
     def workflows(self, listed: Iterable[Workflow]) -> None:
-        """Note the whole list, each by its name, or by its id where the name can't be typed or means several."""
+        """Save the whole list, each by its name, or by its id if the name can't be typed or is not unique."""
         plain = [workflow for workflow in listed if PLAIN_ID.fullmatch(workflow.id)]
         named = Counter(workflow.name for workflow in plain)
         words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in plain)
@@ -74,20 +74,20 @@ class CompletionCache:
         self._note(f"{self._key}.workflows", lines)
 
     def inputs(self, workflow_id: str, nodes: Iterable[InputNode]) -> None:
-        """Note the keys of a workflow's inputs."""
+        """Save the keys of a workflow's inputs."""
         if PLAIN_ID.fullmatch(workflow_id):
             keys = ((key if typable(key) else node.id, node) for key, node in keys_of(nodes).items())
             lines = (item_start(key, node.kind) for key, node in keys if typable(key))
             self._note(f"{self._key}.{workflow_id}.inputs", lines)
 
     def outputs(self, workflow_id: str, nodes: Iterable[OutputNode]) -> None:
-        """Note the keys of a workflow's outputs."""
+        """Save the keys of a workflow's outputs."""
         if PLAIN_ID.fullmatch(workflow_id):
             keys = (key if typable(key) else node.id for key, node in keys_of(nodes).items())
             self._note(f"{self._key}.{workflow_id}.outputs", filter(typable, keys))
 
     def run(self, run: Run, workflow_name: str) -> None:
-        """Note a run that was just started. The line is added by one write, since several noxcli may do so at once."""
+        """Save a run that was just started, by one write, since several processes may do so at once."""
         shown = workflow_name if typable(workflow_name) else run.workflow_id
         said = ", ".join(part for part in (shown, run.created_at or "") if typable(part))
         line = f"{run.id}\t{run.workflow_id}\t{said}\n"
@@ -119,17 +119,17 @@ class CompletionCache:
 
 
 def server_key(base_url: str) -> str:
-    """Return what names of files about a server begin with. The shells make the same of an address."""
+    """Return the prefix of file names for a server. The shells derive the same from an address."""
     return re.sub(r"[^A-Za-z0-9.-]", "_", base_url.rstrip("/"))
 
 
 def typable(word: str) -> bool:
-    """True for what fits on a line, acts on no terminal, and is neither an option nor, to fish, a home directory."""
+    """True for a word on one line, safe on a terminal, and neither an option nor, to fish, a home directory."""
     return 0 < len(word) <= LONGEST_WORD and word.isprintable() and word[0] not in "-~"
 
 
 def _content(place: Place, name: str) -> bytes | None:
-    """Return what a file holds. One that is not there holds nothing; None is what can't be told."""
+    """Return a file's content, empty if it does not exist, None if it can't be read."""
     try:
         return place.read(name, LARGEST_WORDS_FILE)
     except FileNotFoundError:

@@ -1,9 +1,9 @@
 """The history of this user's runs, and how far each was read: ids, host, times, position, keys of secrets; no value.
 
-A run has two small files in the state directory. The first has what is known from its start, and is written once. The
-second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a whole one.
-Nothing here makes a command fail: what can't be read counts as missing, and a run that can't be written is a
-warning. Only @last refuses what a newer noxcli has written.
+A run has two small files in the state directory. The first has what is known at its start, and is written once. The
+second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a complete
+one. Nothing here makes a command fail: an unreadable file counts as missing, and a run that can't be saved is a
+warning. Only @last rejects the file of a newer noxcli.
 """
 
 import json
@@ -26,16 +26,16 @@ from noxcli.redaction import Mask
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
-ENTRY_SCHEMA = "noxcli.entry/1"  # the first noxcli wrote none
+ENTRY_SCHEMA = "noxcli.entry/1"  # the first version of noxcli wrote none
 CURSOR_SIZE = 512
-LARGEST_ENTRY = 64 * 1024  # bytes of a file that is read
+LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 KEPT_RUNS = 500
 PRUNE_RUNS_AT = 600
 
 
 @fixed
 class Entry:
-    """A run at its start. `secret_inputs` are the keys of its secrets, None where that is not known."""
+    """A run at its start. `secret_inputs` are the keys of its secrets, None if that is not known."""
 
     run_id: str
     workflow_id: str
@@ -45,7 +45,7 @@ class Entry:
 
 @fixed
 class Earlier:
-    """A run of one workflow, as far as it helps to find another in the server's list.
+    """A run of one workflow, with what helps to find another one in the server's list.
 
     `sent_at` is when its start was sent, by the server's clock.
     """
@@ -62,7 +62,7 @@ class History:
     def __init__(
         self, environ: Mapping[str, str], mask: Mask | None = None, warn: Callable[[str], None] = lambda _: None
     ) -> None:
-        """`warn` is told where a run could not be noted."""
+        """`warn` is called if a run could not be saved."""
         self._environ = environ
         self._mask = mask or Mask()
         self._warn = warn
@@ -85,7 +85,7 @@ class History:
         sent_at: datetime | None = None,
         secret_inputs: Collection[str] | None = None,
     ) -> None:
-        """Note a run that was just started; `sent_at` is the server's time then, `secret_inputs` are keys."""
+        """Save a run that was just started; `sent_at` is the server's time then, `secret_inputs` are keys."""
         from hashlib import sha256  # loads OpenSSL, which only commands that start a run need
 
         entry = {
@@ -110,7 +110,7 @@ class History:
                 self._prune()
 
     def trouble(self) -> str | None:
-        """Return why runs can't be written, or not safely; None if they can."""
+        """Return why runs can't be saved, or not safely; None if they can."""
         try:
             with prepare_directory(self.directory, 0o700):
                 open_to_all = self.directory.stat().st_mode & stat.S_IWOTH
@@ -121,7 +121,7 @@ class History:
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.
 
-        Raises UsageProblem if a newer noxcli has noted it: the run before it is not the last.
+        Raises UsageProblem if a newer noxcli saved it: the run before it is not the last.
         """
         with suppress(OSError), self._opened() as place:
             entries = (_entry_in(place, name, host) for name in _newest_first(place))
@@ -173,7 +173,7 @@ class History:
 
 
 class CursorKeeper:
-    """Writes down the last event's position after each burst; to be shown bursts last, when stdout has them."""
+    """Saves the last event's position after each burst; it gets each burst last, when stdout already has it."""
 
     def __init__(self, path: Path | None, mask: Mask) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""How a followed run goes on, in the log."""
+"""The progress of a followed run, in the log."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -9,7 +9,7 @@ from noxcli.state.logfile import Level, Logbook, own_words
 
 
 class LogKeeper:
-    """Notes what a follower tells of its run; to be shown bursts beside the renderers."""
+    """Logs a follower's updates; it gets the same bursts as the renderers."""
 
     def __init__(self, log: Logbook, run: Run) -> None:
         self._log = log

@@ -1,7 +1,7 @@
-"""The memory of `run --once`: a small journal for each key, which is the lock for it as well.
+"""The memory of `run --once`: a small journal for each key, which is also its lock.
 
-An intent is on disk before the start is sent, and the run's id after it, so that after a kill between the two nobody
-takes the start for one that never was. The file stays for good: it is what makes the next call find the run.
+An intent is on disk before the start is sent, and the run's id after it, so that a kill between the two does not hide
+the start. The file is never removed: with it, the next call finds the run.
 """
 
 import json
@@ -24,12 +24,12 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LARGEST_MEMORY = 1024 * 1024  # bytes of a file that is read
+LARGEST_MEMORY = 1024 * 1024  # largest file to read, in bytes
 
 
 @fixed
 class Memory:
-    """What an earlier call with the key left: the run's id, or None if only its intent is known."""
+    """The record of an earlier call with the key: the run's id, or None if only its intent is known."""
 
     run_id: str | None
     fingerprint: str  # of its inputs
@@ -75,7 +75,7 @@ class OnceFile:
         return True
 
     def read(self) -> Memory | None:
-        """Return what is known of the first call; a torn line counts for nothing. Raises ConfigProblem."""
+        """Return what is known about the first call; an incomplete line is ignored. Raises ConfigProblem."""
         try:
             content = os.pread(self._file, LARGEST_MEMORY, 0)
         except OSError as error:
@@ -87,9 +87,9 @@ class OnceFile:
         return memory
 
     def write(self, step: Mapping[str, Any]) -> None:
-        """Add a line, and have it on disk. Raises ConfigProblem."""
+        """Add a line, and flush it to disk. Raises ConfigProblem."""
         try:
-            # After a torn line, a line of its own.
+            # After an incomplete line, begin a new one.
             os.write(self._file, b"\n" + json.dumps(step).encode() + b"\n")
             os.fsync(self._file)
         except OSError as error:
@@ -102,7 +102,7 @@ class OnceFile:
 
 
 def _after(memory: Memory | None, line: Any) -> Memory | None:
-    """Return what is known after a line. Raises KeyError, TypeError and ValueError for one that is not ours."""
+    """Return what is known after a line. Raises KeyError, TypeError and ValueError for a line of another form."""
     match line["step"]:
         case "intent":
             server_at = line.get("server_at")

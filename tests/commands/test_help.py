@@ -20,6 +20,7 @@ from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
+from tests import forks
 from tests.conftest import Noxcli
 from tests.loaded import loaded
 from tests.process import NOXCLI, call, environment, on_terminal
@@ -115,7 +116,7 @@ def lively() -> Iterator[Sandbox]:
 def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
     lines = sections(pages[verb])["Examples"]
     assert any(line.startswith("noxcli") for line in lines)
-    env = {**environment(lively.url), "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
+    env = {**environment(lively.url), "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"}
     for number in range(len(lines)):
         assert lines[number].startswith(("noxcli", "#")), "a line for each command"
     done = subprocess.run(

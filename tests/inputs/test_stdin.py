@@ -14,6 +14,7 @@ import pytest
 
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
+from tests import forks
 from tests.process import NOXCLI, environment
 
 TEXT = Node("t", "InputNode", {"label": "T", "type": "str"})
@@ -22,16 +23,12 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def shell(sandbox: Sandbox, tmp_path: Path) -> Shell:
+def shell(sandbox: Sandbox) -> Shell:
     """Runs a line of bash in which `noxcli` is what it says."""
-    program = tmp_path / "bin" / "noxcli"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {" ".join(NOXCLI)} "$@"\n')
-    program.chmod(0o755)
 
     def run(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env = environment(sandbox.url)
-        path = f"{program.parent}:{env['PATH']}"
+        path = f"{forks.directory()}:{env['PATH']}"
         return subprocess.run(
             ["bash", "-c", line],
             capture_output=True,
@@ -208,7 +205,7 @@ def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
 def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(nodes=[DOC])
     # bash counts in blocks of 1024 bytes; the signal for what is beyond is ignored by Python.
-    done = shell(f"ulimit -f 100; head -c 1000000 /dev/zero | noxcli run {workflow} Doc@-")
+    done = shell(f"ulimit -f 100; head -c 1000000 /dev/zero | {' '.join(NOXCLI)} run {workflow} Doc@-")
     assert (done.returncode, sandbox.runs(workflow)) == (2, []), done.stderr
     assert "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to" in done.stderr
 

@@ -1,4 +1,4 @@
-"""CI systems: their detection, and their forms."""
+"""CI systems: their detection, and their formats."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -35,7 +35,7 @@ def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> CiSy
         return CiSystem()
     terminal.redraws = False  # a log is read later, and line by line
     if which is WhichCi.GITHUB:
-        from noxcli.reports.ci.github import GitHub  # loaded there alone
+        from noxcli.reports.ci.github import GitHub  # loaded only there
 
         return GitHub(terminal)
     from noxcli.reports.ci.gitlab import GitLab

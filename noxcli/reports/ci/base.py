@@ -1,4 +1,4 @@
-"""The form without a CI system: the plain log, and nothing else."""
+"""The format without a CI system: the plain log only."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -20,12 +20,12 @@ class Fold(Plainly):
 
 
 class CiSystem:
-    """No CI system, or one that gets nothing."""
+    """No CI system, or one without a format."""
 
-    listens = False  # True: it is told every ending
+    listens = False  # True: it gets every ending
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Have these values hidden in the log."""
+        """Hide these values in the log."""
 
     def fold(self, title: str) -> Fold:  # noqa: ARG002 - for systems that fold
         """Return the renderer that makes the progress a foldable part of the log."""

@@ -1,4 +1,4 @@
-"""How a run or a batch ended, as a CI system is told."""
+"""How a run or a batch ended, for a CI system."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ class Ended:
 
     @property
     def words(self) -> str:
-        """Its ending in our words: `completed`, `run failed`, `timed out`, or another good ending."""
+        """Its ending as a short text: `completed`, `run failed`, `timed out`, or another good ending."""
         if not self.document["ok"]:
             return self.exit_code.name.lower().replace("_", " ")
         if not self.run:

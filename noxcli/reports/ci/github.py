@@ -159,7 +159,7 @@ class _Group(Fold):
 
 
 def _is_whole(one: Ended) -> bool:
-    """True for a complete output without a cut text: what `text` streams to stdout is not kept."""
+    """True for a complete output without a truncated text: text that was streamed to stdout is not kept."""
     return one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
 
 

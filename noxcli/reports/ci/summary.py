@@ -14,7 +14,7 @@ from noxcli.timing import show_seconds
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
 LARGEST_SUMMARY = 64 * 1024
 LARGEST_BLOCK = 4 * 1024
-MASKED = 4  # times as much is searched for secrets: their replacements are shorter
+MASKED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 MOST_NODES = 100
 MOST_OUTPUTS = 8
 CODE_WIDTH = 100
@@ -22,7 +22,7 @@ REASON_WIDTH = 2000
 
 
 def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
-    """Return the page for these runs, within its size limit: a block that does not fit is left out."""
+    """Return the page for these runs, within its size limit: a block that does not fit is omitted."""
     page, room, whole = "", LARGEST_SUMMARY, True
     for block in (block for one in ended for block in _run(one, mask)):
         size = len(block.encode("utf-8", "replace")) + 2
@@ -89,7 +89,7 @@ def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
 
 
 def _block(value: Any, mask: Mask) -> str:
-    """Return the beginning of a value as text, with its lines, and its whole length."""
+    """Return the beginning of a value as text, with its line breaks, and its full length."""
     text = as_text(value)
     lines = mask.torn(text[: MASKED * LARGEST_BLOCK])[: LARGEST_BLOCK + 1].splitlines()
     shown = escape("\n".join(map(visible, lines)), quote=False).encode("utf-8", "replace")

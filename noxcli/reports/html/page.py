@@ -1,4 +1,4 @@
-"""The frame of a page that needs nothing but itself, and how remote text gets into it as text."""
+"""The frame of a self-contained page, and the escaping of remote text in it."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,25 +20,25 @@ from noxcli.timing import show_seconds
 HERE = files(__name__.rpartition(".")[0])
 LINE_WIDTH = 4000  # characters of one line
 LARGEST_TEXT = 200_000  # characters of one output, input or message
-MOST_SEARCHED = 4  # times as much is searched for secrets: their replacements are shorter
+MOST_SEARCHED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 
 
 @fixed
 class Ink:
-    """What puts remote text into a page: without secrets, one character for what would act, and no markup.
+    """Escapes remote text for a page: without secrets, control characters or markup.
 
-    `base` is the directory that links start from.
+    Links are relative to the directory `base`.
     """
 
     mask: Mask
     base: Path = Path()
 
     def plain(self, value: Any, width: int = LINE_WIDTH) -> str:
-        """Return one harmless line, not escaped yet."""
+        """Return one safe line, not escaped for HTML yet."""
         return shorten(visible(self.mask(value if isinstance(value, str) else as_text(value))), width)
 
     def cut(self, begun: str, width: int) -> str:
-        """Return the same of a text's beginning, which may end within a secret."""
+        """Return the same for the beginning of a text, which may end within a secret."""
         return shorten(visible(self.mask.torn(begun)), width)
 
     def line(self, value: Any, width: int = LINE_WIDTH) -> str:
@@ -92,7 +92,7 @@ def _hash_of(text: str) -> str:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return an object of a document that anybody may have written; anything else is an empty one."""
+    """Return an object of an untrusted document, empty if it is anything else."""
     return value if isinstance(value, dict) else {}
 
 

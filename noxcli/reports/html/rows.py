@@ -1,4 +1,4 @@
-"""The page of a batch: how many rows came to what, how long they took, why they failed, and each row."""
+"""The page of a batch: the outcomes of its rows, their durations, the reasons of failures, and each row."""
 
 import re
 from array import array
@@ -18,7 +18,7 @@ from noxcli.reports.html.run import SIGNS, commands_list, tone_of
 
 ROWS_ON_A_PAGE = 10_000  # on a page; rows that did not complete come first
 LARGEST_ROWS = 4_400_000  # bytes of all of them
-ROW_FRAME = 260  # bytes of a row beside its message
+ROW_FRAME = 260  # bytes of a row besides its message
 WIDEST_MESSAGE, NARROWEST_MESSAGE = 400, 60  # bytes
 LONGEST_FIELD = 60  # bytes of an id
 MOST_REASONS, KEPT_REASONS, ROWS_NAMED = 30, 2000, 12
@@ -33,7 +33,7 @@ PARTICULAR = re.compile(
 
 @fixed
 class BatchAbout:
-    """What a batch's page says beside its rows. `commands` are command lines for what is left to do."""
+    """The content of a batch's page besides its rows. `commands` are commands for the remaining work."""
 
     source: str
     workflow_id: str | None = None
@@ -43,12 +43,12 @@ class BatchAbout:
 
 @dataclass(slots=True)
 class _Count:
-    """What the rows come to; four bytes a row."""
+    """The totals of the rows; four bytes per row."""
 
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
-    took_in_vain: "array[float]" = field(default_factory=lambda: array("f"))  # by rows that did not complete
-    reasons: dict[str, list[int]] = field(default_factory=dict)  # how many rows, and the first of them
+    took_in_vain: "array[float]" = field(default_factory=lambda: array("f"))  # of rows that did not complete
+    reasons: dict[str, list[int]] = field(default_factory=dict)  # the number of rows, and the first of them
 
     @property
     def rows(self) -> int:
@@ -219,7 +219,7 @@ def _row(row: Mapping[str, Any], width: int, ink: Ink) -> str:
 
 
 def _fitted(value: Any, size: int, ink: Ink) -> str:
-    """Return a line of at most so many bytes, escaped."""
+    """Return a line of at most that many bytes, escaped."""
     plain = ink.plain(value, size)
     shown = escape(plain)
     while len(shown.encode()) > size:
@@ -238,7 +238,7 @@ def _became(code: int) -> str:
 
 
 def _message(row: Mapping[str, Any]) -> str:
-    """Return what is said of a row without its run, which stands beside it."""
+    """Return a row's message without its run, which has its own column."""
     return str(row.get("message") or "").removeprefix(f"run {row.get('run_id')} ").removeprefix("run ")
 
 

@@ -28,14 +28,14 @@ from noxcli.timing import parse_time
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
 LARGEST_VALUES = 2_000_000  # characters of all of them
 LONGEST_PEEK = 120  # characters of a folded value
-NO_CODE = -1  # of a document that noxcli has not written
+NO_CODE = -1  # of a document that noxcli did not write
 UNDECIDED = {NO_CODE, 3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that are neither good nor bad
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
 @fixed
 class Told:
-    """One run for a page: its result document, and what was sent to it, secrets masked."""
+    """One run for a page: its result document, and its inputs with secrets masked."""
 
     document: Mapping[str, Any]
     inputs: Mapping[str, Any] | None = None
@@ -205,7 +205,7 @@ def _values(title: str, values: Mapping[str, Any] | None, ink: Ink, note: str = 
 
 
 def _gist(value: Any, ink: Ink) -> str:
-    """Return what a folded value shows: how large it is, and its beginning or the file it is in."""
+    """Return the summary of a folded value: its size, and its beginning or its file."""
     if isinstance(value, dict) and isinstance(value.get("$file"), str):
         return f'<span class="peek">{ink.link(value["$file"], Path(value["$file"]).name)}</span>'
     match value:

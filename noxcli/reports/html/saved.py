@@ -1,4 +1,4 @@
-"""What a file of noxcli's own tells for a page: result documents, events, and rows of a batch."""
+"""The content of noxcli's own files for a page: result documents, events, and rows of a batch."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,16 +20,16 @@ WHAT_FITS = "give a run, a file of --format ndjson or --json, or the directory o
 
 @dataclass(slots=True)
 class SavedStory:
-    """What a file tells: runs, or else rows of a batch in the form of merge-batch."""
+    """The content of a file: runs, or else rows of a batch in the form of merge-batch."""
 
     runs: list[Told] = field(default_factory=list)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 def read_saved(file: IO[bytes], name: str, mask: Mask) -> SavedStory:
-    """Return what the file tells.
+    """Return the file's content.
 
-    Raises UsageProblem for one that noxcli has not written.
+    Raises UsageProblem for a file that noxcli did not write.
     """
     saved, story = SavedStory(), _Story()
     for document in _documents(file, name):
@@ -56,7 +56,7 @@ def _documents(file: IO[bytes], name: str) -> Iterator[Mapping[str, Any]]:
             found = _parsed(line + file.read(LARGEST_DOCUMENT))
         if found is None and line.endswith(b"\n") and line.strip():
             raise UsageProblem(f"{name} is not JSON lines", WHAT_FITS)
-        if found is not None:  # else it is the torn last line of a writer that was killed
+        if found is not None:  # otherwise it is the incomplete last line of a killed writer
             yield found
         first = first and not line.strip()
 
@@ -103,7 +103,7 @@ class _Then(Clock):
 
 
 class _Story:
-    """The events of a run, read again: what they tell counts where their writer left no result."""
+    """The saved events of a run: they count if their writer left no result."""
 
     def __init__(self) -> None:
         self._clock = _Then()
@@ -125,7 +125,7 @@ class _Story:
             self._progress.take([_update(event, mapping(data))])
 
     def told(self, mask: Mask) -> Iterable[Told]:
-        """Return the run, or the runs, that the events are of."""
+        """Return the run or runs of the events."""
         if self._result is not None:
             return _runs(self._result, self._inputs)
         if self._progress is None:

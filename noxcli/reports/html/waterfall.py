@@ -21,7 +21,7 @@ TICK_STEPS = (
 
 @fixed
 class _Bar:
-    """One node; its times are seconds, None if nobody measured them."""
+    """One node; its times are in seconds, None if they were not measured."""
 
     node: Mapping[str, Any]
     began: float | None
@@ -50,7 +50,7 @@ class _Bar:
 
 
 def waterfall(document: Mapping[str, Any], ink: Ink) -> Iterator[str]:
-    """Yield the nodes of a result document, each a line that unfolds; nothing if it has none."""
+    """Yield the nodes of a result document, one unfolding line each; nothing if it has none."""
     nodes, breaks = objects(document.get("nodes")), objects(mapping(document.get("stream")).get("breaks"))
     bars = [_bar(node) for node in nodes[:MOST_BARS]]
     measured = [bar.end for bar in bars if bar.end is not None]
