@@ -93,7 +93,8 @@ def sdk_section() -> str:
 SDK {SDK_RELEASE} was played against each setting of each switch alone, and a few together: {judged["settings"]}
 settings, each with {len(uses)} uses of runs, workflows, versions and files. Nothing breaks under the defaults.
 {len(broken)} settings break something that a program with the SDK relies on: below is each use in the words of its
-documentation, and what happens instead.
+documentation, and what happens instead. The sandbox does not serve what noxcli does not use: saving workflows and
+versions, export and import, logs of a workflow, and bulk deletion of runs.
 
 {table(["setting", "what breaks"], rows)}"""
 
