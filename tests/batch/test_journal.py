@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
@@ -160,7 +160,6 @@ changed = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
 @given(st.lists(changed, max_size=8))
 def test_a_journal_that_says_anything_breaks_no_reader(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]]
