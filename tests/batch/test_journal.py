@@ -27,7 +27,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 ROWS = 6
 
@@ -122,7 +122,7 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     before = Counter(run.input["Q"] for run in sandbox.runs(workflow))
     assert 5 < before.total() < 100
     rest = subprocess.run(
-        [*NOXCLI, "batch", workflow, "rows.jsonl", "--resume", "--adopt"],
+        [*forked(), "batch", workflow, "rows.jsonl", "--resume", "--adopt"],
         env=environment(sandbox.url),
         capture_output=True,
         text=True,
