@@ -1,4 +1,4 @@
-"""`results.jsonl`: every finished row's result with its output, once each, whatever becomes of stdout."""
+"""`results.jsonl`: every finished row's result with its output, once each, whatever happens to stdout."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`noxcli rerun`: another run with the inputs of an earlier one, and never with a secret that nobody gave anew."""
+"""`noxcli rerun`: another run with the inputs of an earlier one, but only with secrets that are given again."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def state_of(noxcli: Noxcli) -> list[Path]:
 
 
 def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:
-    """Another user at the same server."""
+    """Another user of the same server."""
     return Noxcli({**noxcli.environ, "NOXCLI_STATE_DIR": str(tmp_path / "other")})
 
 
@@ -135,7 +135,7 @@ def test_a_secret_has_to_be_given_anew(noxcli: Noxcli, plays: Any, sandbox: Sand
         assert SECRET not in result.text + result.err
         assert "tok-0000-anew" not in result.text + result.err + Path("page.html").read_text()
         assert [*sandbox.runs(workflow)[-1].body["input"].values()] == ["cats", "tok-0000-anew"]
-    # What was secret stays so, however it was given.
+    # What was secret stays secret, however it was given.
     assert noxcli("rerun", "@last", environ=environ).code == 2
     shown = noxcli("rerun", "@last", "Token=tok-0000-anew", "--dry-run")
     assert json.loads(shown.out)["input"] == {"Topic": "cats", "Token": "***"}
@@ -169,7 +169,7 @@ def test_a_run_of_others_is_sent_as_recorded_and_not_shown(
     result = other("rerun", run, "--format", "ndjson", "--report", "page.html")
     assert (result.code, sandbox.runs(workflow)[1].body) == (0, sandbox.runs(workflow)[0].body)
     assert SECRET not in dry.err + result.text + result.err + Path("page.html").read_text()
-    # The copy's history knows no more than that.
+    # The copy's history has no more than that.
     assert json.loads(other("rerun", "@last", "--dry-run").out)["input"] == {"Topic": "***", "Token": "***"}
 
 

@@ -1,4 +1,4 @@
-"""The live view on terminals: real processes on pseudo-terminals, looked at through a terminal emulator."""
+"""The live view on terminals: real processes on pseudo-terminals, read through a terminal emulator."""
 
 import io
 import os
@@ -95,7 +95,7 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
 
 
 class Turning(Clock):
-    """Stands still until a test moves it on."""
+    """Stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.now_is = 1000.0
@@ -183,7 +183,7 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
 
 
 def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
-    """Wrap what has become too long, as most terminals do; the cursor stays with its text."""
+    """Wrap lines that have become too long, as most terminals do; the cursor stays with its text."""
     rows = [line.rstrip() for line in screen.display]
     pieces = [[row[at : at + columns] for at in range(0, max(1, len(row)), columns)] for row in rows]
     above = sum(map(len, pieces[: screen.cursor.y]))

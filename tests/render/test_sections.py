@@ -1,4 +1,4 @@
-"""Several outputs on a terminal: sections to read, no longer than the window; pipes and files get JSON."""
+"""Several outputs on a terminal: readable sections, no longer than the window; pipes and files get JSON."""
 
 import json
 import re
