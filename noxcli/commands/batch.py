@@ -237,7 +237,7 @@ class _Material:
     named: bool  # by --output-dir: outputs become files there
 
     def with_files(self, values: Mapping[str, Any]) -> RowFile:
-        """Return the rows again, with these values of the inputs that all rows share."""
+        """Return the rows with these values of the inputs that all rows share."""
         return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
 
 
@@ -404,7 +404,7 @@ def _worked(
 ) -> NoxError | None:
     """Process the rows, and report each; return what interrupted that.
 
-    Raises ReaderGone and Unwritten if stdout takes no more.
+    Raises ReaderGone and Unwritten if stdout can't be written to any more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)
@@ -463,7 +463,7 @@ def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float,
 
 
 def _write_junit(target: Path, directory: Path, context: Context) -> None:
-    """Write the report from the journal: what earlier calls have done is in it, too."""
+    """Write the report from the journal, which includes earlier calls."""
     from noxcli.batch.report import Joined  # loaded where a report is written
     from noxcli.reports.assertions import assertion_name
     from noxcli.reports.junit import JunitReport

@@ -1,4 +1,4 @@
-"""`noxcli inspect`: the inside a run: what each node did, how long, with which inputs, and why it failed."""
+"""`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -109,7 +109,7 @@ def inspect(
 
 @dataclass(slots=True)
 class Inside:
-    """What is known about the inside a run. `data` and logs are the server's, unchanged."""
+    """What is known about the nodes of a run. `data` and logs are the server's, unchanged."""
 
     run: Run
     progress: Progress

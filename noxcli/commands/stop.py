@@ -94,7 +94,7 @@ def _missing(state_file: str) -> str:
 
 
 def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
-    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # anew for each run
+    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # each run gets the whole time
     patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
     run: Run = call.run(text, patience)
     outcome.run, outcome.confirmed = run, True

@@ -14,14 +14,14 @@ T = TypeVar("T", list[Any], dict[str, Any])
 _LIKELY = Sureness.LIKELY
 _HIGHEST_PAGE = 100  # the limit that the docs give for some lists
 _REDIRECTS_SEEN = (301, 302, 303, 307, 308)
-_DEEPEST = 20  # levels of an output that are looked at
+_DEEPEST = 20  # levels of an output to search
 _LIMIT_IN_WORDS = re.compile(r"less than or equal to (\d{1,6})")
 _RATE_HEADERS = ("ratelimit", "ratelimit-limit", "ratelimit-policy", "x-ratelimit-limit", "x-rate-limit-limit")
 _RECORD, _RECORDS_OWN = "the record of an ended run", "the record of a run that probe started"
 
 
 def _status(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
-    """Return a refusal as what was seen; `values` are those of statuses that a switch has."""
+    """Return a rejection as an observation; `values` are the statuses that a switch has."""
     return None if answer is None else Seen(str(answer.status), values.get(f"s{answer.status}"), how)
 
 
@@ -32,7 +32,7 @@ def _create_status(e: Evidence) -> Seen | None:
 
 
 def _early_output(e: Evidence) -> Seen | None:
-    """Find the output of a run that goes on."""
+    """Find the output of a run that is still running."""
     outputs = {node.id for node in e.outputs}
     for record in (trial.early for trial in e.trials if trial.early):
         output = record.get("output", "")
@@ -44,14 +44,14 @@ def _early_output(e: Evidence) -> Seen | None:
 
 
 def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
-    """Return a part of a record's progress_details, empty if there is none of that kind."""
+    """Return a part of a record's progress_details, empty if it has none of that kind."""
     details = record.get("progress_details") if record else None
     value = details.get(key) if isinstance(details, dict) else None
     return value if isinstance(value, kind) else kind()
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
-    """Find out how many reads of the record lag behind the end."""
+    """Count the reads of the record that lag the end."""
     for trial in e.trials:
         if trial.stale_reads is not None:
             return Seen(f"{trial.stale_reads} reads", trial.stale_reads, _RECORDS_OWN, _LIKELY)
@@ -59,7 +59,7 @@ def _stale_reads(e: Evidence) -> Seen | None:
 
 
 def _late_output_reads(e: Evidence) -> Seen | None:
-    """Find out how many reads of a completed run come before its output."""
+    """Count the reads of a completed run that come before its output."""
     for trial in e.trials:
         if trial.late_reads is not None and trial.stale_reads is not None:
             return Seen(f"{trial.late_reads} reads", trial.late_reads, _RECORDS_OWN, _LIKELY)
@@ -78,7 +78,7 @@ def _look_up(e: Evidence) -> Seen | None:
 
 
 def _look_up_output(e: Evidence) -> Seen | None:
-    """Find out which output that answer has."""
+    """Find which output that answer has."""
     record = _envelope(e.ended.look_up) if e.ended else {}
     if e.ended is None or record.get("id") != e.ended.id:
         return None
@@ -92,7 +92,7 @@ def _look_up_output(e: Evidence) -> Seen | None:
 
 
 def _record_inputs(e: Evidence) -> Seen | None:
-    """Find the keys of inputs in a record, from runs that gave them in several forms."""
+    """Find the keys of inputs in a record, from runs whose inputs were given in several forms."""
     kept: list[tuple[tuple[str, ...], set[str]]] = []
     for trial in e.trials:
         shown = (trial.early or trial.final or {}).get("input")
@@ -114,7 +114,7 @@ def _output_keys(e: Evidence) -> Seen | None:
 
 
 def _output_ids(e: Evidence) -> Seen | None:
-    """Find the keys of the output under ids."""
+    """Find the keys of the output with ids."""
     return _keys_seen(e, e.ended.by_id if e.ended and e.ended.output else {}, ("node_id", "node_id::name"))
 
 
@@ -127,7 +127,7 @@ def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]
 
 
 def _form(key: str, nodes: Any, end: str) -> str | None:
-    """Return the form of a key: which way it means one of the nodes; None if two ways are alike, or it is none."""
+    """Return how a key names a node; None if two ways give the same key, or it names none."""
     forms = set()
     for node in nodes:
         names = node.connectors if isinstance(node, InputNode) else (end,)
@@ -138,7 +138,7 @@ def _form(key: str, nodes: Any, end: str) -> str | None:
 
 
 def _duplicate_labels(e: Evidence) -> Seen | None:
-    """Find out what becomes of outputs with the same label."""
+    """Find how outputs with the same label are returned."""
     run = e.ended
     labels = [node.label for node in e.outputs]
     label = next((each for each in labels if each and labels.count(each) > 1), None)
@@ -177,7 +177,7 @@ def _previews(value: Any, depth: int = 0) -> list[tuple[int, Mapping[str, Any]]]
 
 
 def _preview_characters(e: Evidence) -> Seen | None:
-    """Find out how much is left of a text that was cut, as the length of its file proves."""
+    """Find how much of a truncated text remains, compared with the length of its file."""
     for _, value in _previews(dict(e.ended.output)) if e.ended else []:
         if value.get("file") == e.file_value and e.file is not None:
             length, text = e.file.headers.get("content-length", ""), value["text"]
@@ -187,13 +187,13 @@ def _preview_characters(e: Evidence) -> Seen | None:
 
 
 def _nested_previews(e: Evidence) -> Seen | None:
-    """Find out whether texts inside lists and objects are cut."""
+    """Find whether texts inside lists and objects are truncated."""
     deep = [depth for depth, _ in _previews(dict(e.ended.output)) if depth > 1] if e.ended else []
     return Seen("yes", True, _RECORD) if deep else None
 
 
 def _timestamps(e: Evidence) -> Seen | None:
-    """Find out how times are written."""
+    """Find how times are written."""
     text = str((e.ended.record or {}).get("created_at") or "") if e.ended else ""
     if "T" not in text:
         return None
@@ -202,7 +202,7 @@ def _timestamps(e: Evidence) -> Seen | None:
 
 
 def _failed_nodes(e: Evidence) -> Seen | None:
-    """Find out whether a failed node counts as executed."""
+    """Find whether a failed node counts as executed."""
     run = e.failed
     details = run.record.get("progress_details") if run and run.record else None
     executed = details.get("executed_nodes") if isinstance(details, dict) else None
@@ -214,13 +214,13 @@ def _failed_nodes(e: Evidence) -> Seen | None:
 
 
 def _failures(run: EndedRun) -> list[Mapping[str, Any]]:
-    """Return what events say of failed nodes."""
+    """Return what events say about failed nodes."""
     found = [each.get("data") for each in run.replay.envelopes if each["type"] == "content"]
     return [data for data in found if isinstance(data, dict) and data.get("status") == "failed"]
 
 
 def _failure_detail(e: Evidence) -> Seen | None:
-    """Find out where the reason of a failure stands."""
+    """Find where the reason of a failure is."""
     run = e.failed
     if run is None or run.record is None:
         return None
@@ -254,7 +254,7 @@ def _nodes(answer: RawAnswer) -> list[Mapping[str, Any]]:
 
 
 def _output_only_form(e: Evidence) -> Seen | None:
-    """Find the form of an answer that has the output only."""
+    """Find the form of an answer that has only the output."""
     run = e.ended
     if run is None or run.record is None or not run.output_only.ok:
         return None
@@ -268,12 +268,12 @@ def _output_only_form(e: Evidence) -> Seen | None:
 
 
 def _page_size(e: Evidence) -> Seen | None:
-    """Find out how many items a page has by itself."""
+    """Find the default number of items on a page."""
     size = _envelope(e.page).get("size")
     limit = _page_limit(e)
     if not isinstance(size, int) or limit is None:
         return None
-    # A server may give less than its own size where its limit is below that.
+    # A server may return fewer than its default if its limit is lower.
     return Seen(str(size), size if limit.value is not None and size < int(limit.value) else None, "a list of runs")
 
 
@@ -295,7 +295,7 @@ def _envelope(answer: RawAnswer) -> Mapping[str, Any]:
 
 
 def _list_order(e: Evidence) -> Seen | None:
-    """Find out which run comes first in a list."""
+    """Find which run comes first in a list."""
     times = [str(item.get("created_at")) for item in items_on(e.page)]
     if len(set(times)) < 2:
         return None
@@ -341,7 +341,7 @@ def _node_io(e: Evidence) -> Seen | None:
 
 
 def _node_times(e: Evidence) -> Seen | None:
-    """Find out whether a run's data tell when its nodes worked."""
+    """Find whether a run's data has the times of its nodes."""
     worked = [node for node in _nodes(e.ended.data) if node.get("status") == "completed"] if e.ended else []
     if not worked:
         return None
@@ -350,7 +350,7 @@ def _node_times(e: Evidence) -> Seen | None:
 
 
 def _stop_seconds(e: Evidence) -> Seen | None:
-    """Find out how long a stop takes."""
+    """Find how long a stop takes."""
     for trial in e.trials:
         if trial.stopped_after is not None and trial.status == "stopped":
             took = trial.stopped_after if trial.stopped_after >= 0.2 else 0.0
@@ -368,7 +368,7 @@ def _on_stop_finished(e: Evidence) -> Seen | None:
 
 
 def _download(e: Evidence) -> Seen | None:
-    """Find out how a file is served."""
+    """Find how a file is served."""
     answer, how = e.file, "the download of a file of an ended run"
     if answer is None:
         return None
@@ -382,7 +382,7 @@ def _download(e: Evidence) -> Seen | None:
 
 
 def _ranges(e: Evidence) -> Seen | None:
-    """Find out what becomes of a request for a part of a file."""
+    """Find the answer to a request for a part of a file."""
     answer = e.file_part if e.file and (e.file.ok or e.file.status in _REDIRECTS_SEEN) else None
     found = {206: "honoured", 200: "ignored", 403: "refused"}.get(answer.status) if answer else None
     how = "the first byte of a file of an ended run"
@@ -402,7 +402,7 @@ def _file_uri(e: Evidence) -> Seen | None:
 
 
 def _api_redirects(e: Evidence) -> Seen | None:
-    """Find out whether the API itself redirects."""
+    """Find whether the API itself redirects."""
     found = sum(answer.status in _REDIRECTS_SEEN for answer in e.asker.answers)
     return Seen(f"{found} of {len(e.asker.answers)} answers", None, "all answers") if e.asker.answers else None
 
@@ -426,7 +426,7 @@ def _retry_after_seconds(e: Evidence) -> Seen | None:
 
 
 def _rate_limit_headers(e: Evidence) -> Seen | None:
-    """Find out which headers speak of a rate limit; their numbers, nothing else."""
+    """Find which headers describe a rate limit; only their numbers are shown."""
     for answer in e.asker.answers:
         for name in _RATE_HEADERS:
             if name in answer.headers:
