@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     LOST_CONTACT = 6, "lost contact, result unknown; the run may still be running", "`wait` again, do not restart"
     START_UNKNOWN = (
         7,
-        "start outcome unknown: the request was sent but no usable response came back",
+        "start outcome unknown: the request was sent but no usable response arrived",
         "check `runs` first",
     )
     NOT_FINISHED = 8, "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"

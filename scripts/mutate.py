@@ -249,7 +249,7 @@ def main() -> int:
         for module in options.only:
             TESTS[module] = [*TESTS[module], *(f"--deselect={test}" for test in options.deselect)]
             if not passes(TESTS[module], copies[0]):
-                print(f"the tests of {module} fail without any change")
+                print(f"the tests of {module} fail, or take more than {SLOWEST} s, without any change")
                 return 2
 
         def tried(mutant: Mutant) -> bool | None:

@@ -217,7 +217,7 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
     try:
         answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
     except NotFound as error:
-        error.hint = "the node may not have run in this run, or not that many times"
+        error.hint = "the node may not have run, or had fewer iterations"
         raise
     told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
     if shown.no_expand:

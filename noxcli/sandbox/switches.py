@@ -110,7 +110,7 @@ class Switches:
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 
-    # A run's inside
+    # The data of a run
     run_data: Literal["nodes", "by_id", "404"] = "nodes"
     """The form of a run's data: its nodes in a list, under their ids, or no data at all."""
     node_io: Literal["entry", "bare", "404"] = "entry"

@@ -127,7 +127,7 @@ def test_a_secret_has_to_be_given_anew(noxcli: Noxcli, plays: Any, sandbox: Sand
     refused = noxcli("rerun", "@last", "--json")
     assert (refused.code, refused.json["retry_safe"]) == (2, True)
     assert "the input 'Token' of run" in refused.err
-    assert "give it anew: --secret Token=ENVNAME" in refused.err
+    assert "give it again: --secret Token=ENVNAME" in refused.err
     token = node_ids(sandbox, workflow)["input Token"]
     for argv in (["--secret", "Token=OTHER"], ["--secret", f"{token}=OTHER"], ["Token=tok-0000-anew"]):
         result = noxcli("rerun", "@last", *argv, "--format", "ndjson", "--report", "page.html", environ=environ)
@@ -182,7 +182,7 @@ def test_an_input_that_the_record_masks_is_not_passed_on(
     run = sandbox.runs(workflow)[0].id
     refused = other("rerun", run, "--no-check")
     assert (refused.code, len(sandbox.runs(workflow))) == (2, 1)
-    assert f"the record of run {run} masks the input 'Token'; give it anew" in refused.err
+    assert f"the record of run {run} masks the input 'Token'; give it again" in refused.err
     assert other("rerun", run, "--no-check", "Token=again").code == 0
 
 
