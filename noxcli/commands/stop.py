@@ -24,7 +24,8 @@ RunsToStop = Annotated[
     typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
 ]
 StateFileToRead = Annotated[
-    str | None, typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started.")
+    str | None,
+    typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
 ]
 
 

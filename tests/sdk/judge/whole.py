@@ -188,7 +188,7 @@ class Use:
 
     def use_data(self) -> None:
         """run.data() has nodes"""
-        expect(isinstance(self.ended().data()["nodes"], list), 'data["nodes"] is no list')
+        expect(isinstance(self.ended().data()["nodes"], list), 'data["nodes"] is not a list')
 
     def use_node_io(self) -> None:
         """runs.get_node_io()"""
@@ -209,7 +209,7 @@ class Use:
     def use_long_text(self) -> None:
         """a text with has_preview is completed by files.get()"""
         value = self.ended().output.get("Essay")
-        expect(isinstance(value, dict) and value.get("has_preview"), "a long text is no preview")
+        expect(isinstance(value, dict) and value.get("has_preview"), "a long text is not a preview")
         expect(len(self.client.files.get(value["file"]["id"])) == 20_000, "the file is another")
 
     def use_file(self) -> None:
@@ -227,7 +227,7 @@ class Use:
         expect(self.client.files.get(str(file.id)) == b"hello", "the file is another")
 
     def use_missing_run(self) -> None:
-        """a run that there is not is a NotFoundError that says so"""
+        """an unknown run is a NotFoundError that says so"""
         try:
             self.client.runs.get(self.workflow("works").id, MISSING)
         except NotFoundError as error:
