@@ -19,7 +19,7 @@ from tests.engines.test_ci_systems import UP, commit
 from tests.release.conftest import build
 from tests.release.conftest import built as built
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 PAGE = (ROOT / "docs/ci.md").read_text()
 # Shell and YAML syntax in an input must reach the workflow unchanged.
