@@ -29,7 +29,7 @@ class EndedRun:
 
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
-        """The record, read until it says that the run has ended and what it put out; None if it never does."""
+        """The record, read until it has the end of the run and its output; None if it never does."""
         record: Mapping[str, Any] = {}
         for _ in range(MOST_LAGGING):
             record = self._asker.get("workflows", self._workflow_id, "runs", self.id).object
@@ -51,7 +51,7 @@ class EndedRun:
 
     @cached_property
     def by_id(self) -> Mapping[str, Any]:
-        """The output under ids."""
+        """The output with ids as keys."""
         output = self._record_with(use_output_ids="true").object.get("output")
         return output if isinstance(output, dict) else {}
 
@@ -215,7 +215,7 @@ def items_on(page: RawAnswer) -> list[Mapping[str, Any]]:
 
 
 def form_of(key: str, nodes: Any, end: str) -> str | None:
-    """Return the form of a key: which way it means one of the nodes; None if two ways are alike, or it is none."""
+    """Return how a key names a node; None if two ways give the same key, or it names none."""
     forms = set()
     for node in nodes:
         names = node.connectors if isinstance(node, InputNode) else (end,)

@@ -64,7 +64,7 @@ class Learned:
 
 
 def refusal(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
-    """Return a refusal as what was seen; `values` are those of statuses that a switch has."""
+    """Return a rejection as an observation; `values` are the statuses that a switch has."""
     return None if answer is None else Seen(str(answer.status), values.get(f"s{answer.status}"), how)
 
 

@@ -65,7 +65,7 @@ def _look_up(e: Evidence) -> Seen | None:
 
 
 def _look_up_output(e: Evidence) -> Seen | None:
-    """Find out which output that answer has."""
+    """Find which output that answer has."""
     record = e.ended.look_up.object if e.ended else {}
     if e.ended is None or record.get("id") != e.ended.id:
         return None
