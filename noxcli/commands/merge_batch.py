@@ -17,6 +17,7 @@ from noxcli.cli.invocation import present
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
 from noxcli.files import check_target, replacing, save
+from noxcli.render.text import amount
 
 if TYPE_CHECKING:
     from noxcli.reports.junit import JunitReport
@@ -68,7 +69,7 @@ def merge_batch(
             kept.copy(row)
     if report is not None:
         _write_page(Path(report), joined, context)
-    context.terminal.note(f"{joined.rows} rows in {len(joined.directories)} directories")
+    context.terminal.note(f"{amount(joined.rows, 'row')} from {amount(len(joined.directories), 'shard')}")
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
