@@ -1,8 +1,8 @@
-"""Measure every goal of speed, and print the measured ratio beside it.
+"""Measure every performance goal, and print the measured ratio next to it.
 
 Usage: python scripts/bench.py [--quick] [--json] [PART...]. The parts are startup, events, live, bytes and batch. All
-of them take half an hour, or a few minutes with --quick. The contenders of a part take turns in one run, and medians
-count. A goal that is missed is printed as such.
+of them take half an hour, or a few minutes with --quick. The contenders of a part take turns within one run, and the
+medians are compared. A missed goal is marked as missed.
 """
 
 import argparse
@@ -24,14 +24,14 @@ EVENTS, LIVE_RATE, FILE = 50_000, 20_000, 2_000_000_000
 
 @dataclass(frozen=True)
 class Measured:
-    """One goal: what is compared with what, the figure, and the figure that is not to be passed."""
+    """One goal: what is compared with what, the figure, and the figure that it must not exceed."""
 
     part: str
     what: str
     unit: str
     figure: float
     goal: float
-    at_least: bool = False  # True: the goal is a floor
+    at_least: bool = False  # True: the goal is a minimum
 
     @property
     def met(self) -> bool:
@@ -39,7 +39,7 @@ class Measured:
 
 
 def startup(quick: bool) -> Iterator[Measured]:
-    """Commands beside Python, Typer and a bare script, by the clock and by processor time."""
+    """Compare commands with Python, Typer and a bare script, in wall-clock and CPU time."""
     middle = starts(5 if quick else 25)
     for name, (by, goal) in GOALS.items():
         yield Measured("startup", f"{name}: time to {by}", "ratio", middle[name].seconds / middle[by].seconds, goal)
@@ -47,7 +47,7 @@ def startup(quick: bool) -> Iterator[Measured]:
 
 
 def events(quick: bool) -> Iterator[Measured]:
-    """A stream of one chunk per event beside a bare script of the same format."""
+    """Compare a stream of one chunk per event with a bare script that prints the same format."""
     middle = list(took(EVENTS, 3 if quick else 7).values())
     for form, bare, ours in zip(BARE, middle[::2], middle[1::2], strict=True):
         what = f"{EVENTS:,} events, --format {form}"
@@ -57,14 +57,14 @@ def events(quick: bool) -> Iterator[Measured]:
 
 
 def live(quick: bool) -> Iterator[Measured]:
-    """What the picture costs beyond --quiet, of one core."""
+    """Measure what the live view costs beyond --quiet, as a share of one core."""
     (least, _, _), *rest = (row for name, row in shown(5, LIVE_RATE, 1 if quick else 3).items() if name != "plain log")
     for size, (cpu, wall, _) in zip(("80x24", "200x50"), rest, strict=True):
         yield Measured("live", f"live view, {size}, {LIVE_RATE:,} events/s", "of a core", (cpu - least) / wall, 0.1)
 
 
 def bytes_(quick: bool) -> Iterator[Measured]:
-    """A large file beside curl, what a run without output takes left out."""
+    """Compare a large file with curl, minus what a run without output takes."""
     size = 400_000_000 if quick else FILE
     middle = downloads(size, None, 3)
     ours, memory = middle[TO_FILES]
@@ -76,7 +76,7 @@ def bytes_(quick: bool) -> Iterator[Measured]:
 
 
 def batch(quick: bool) -> Iterator[Measured]:
-    """Rows beside the ideal, beside the official SDK where the tests have installed it, and at a limit of requests."""
+    """Compare rows with the ideal, with the official SDK if the tests have installed it, and under a request limit."""
     for goal in throughput_goals({0.2: [(1, 25), (8, 200)]} if quick else SIZES):
         yield Measured("batch", f"{goal.name}: speed to the ideal", "ratio", goal.share(), 0.95, at_least=True)
         if "SDK" in goal.rounds:
@@ -96,7 +96,7 @@ PARTS: Mapping[str, Callable[[bool], Iterator[Measured]]] = {
 
 
 def machine() -> dict[str, object]:
-    """Return what the figures were measured on; `load` is that of the last minute, before anything was measured."""
+    """Return what the figures were measured on; `load` is the load of the last minute before the first measurement."""
     return {
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -106,14 +106,14 @@ def machine() -> dict[str, object]:
 
 
 def main() -> None:
-    """Print a line for each goal as soon as it is measured, or one document in the end."""
+    """Print a line for each goal as soon as it is measured, or one document at the end."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     on, goals = machine(), []
     if not asked.json:
         print(*(f"{name} {value}" for name, value in on.items()), sep=", ")

@@ -1,8 +1,8 @@
-"""Measure `noxcli batch`: beside the official SDK and the ideal, at limits of requests, and its memory.
+"""Measure `noxcli batch`: against the official SDK and the ideal, under request limits, and its memory.
 
-Usage: python scripts/bench_batch.py [throughput] [rate] [memory]; without a word all of them, which takes half an hour.
-Each round has a server process of its own. The official SDK is the one that tests/sdk installs; memory and threads are
-read as Linux tells them. `throughput_goals` and `rate_goals` return the figures for another script.
+Usage: python scripts/bench_batch.py [throughput] [rate] [memory]; without an argument all of them, which takes half an
+hour. Each round has its own server process. The official SDK is the one that tests/sdk installs; memory and threads are
+read from Linux. `throughput_goals` and `rate_goals` return the figures for another script.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench_server import WORKFLOW
 ROUNDS = 3
 SDK_PYTHON = Path(__file__).parents[1] / ".sdk-venv" / "noxus-sdk-0.6.0" / "bin" / "python"
 NOXCLI = [sys.executable, "-m", "noxcli"]
-# Rows at a time, and rows: enough that the start of the process weighs little.
+# Parallel rows, and rows: enough that the start of the process hardly counts.
 Sizes = Mapping[float, Sequence[tuple[int, int]]]
 SIZES: Sizes = {0.2: ((1, 50), (8, 400), (64, 1600), (256, 5120)), 5.0: ((1, 3), (8, 40), (64, 320), (256, 1280))}
 ALLOWED, LIMITED_ROWS = 20, 200  # requests per second
@@ -32,7 +32,7 @@ LIMITS = tuple(
     for headers in ("", ",headers")
 )
 
-# A process starts with the memory mark of the one that made it: so a small one in between starts the contender.
+# A process inherits the peak memory of the process that forked it, so a small process starts the contender.
 LAUNCHER = """
 import json, os, subprocess, sys, time
 began, threads, done = time.perf_counter(), 0, 0
@@ -48,7 +48,7 @@ print(json.dumps({
 }))
 """
 
-# The loop of the SDK's documentation, with as many rows under way as noxcli has.
+# The loop from the SDK's documentation, with as many parallel rows as noxcli.
 SDK = """
 import asyncio, os, sys
 from noxus_sdk.client import Client
@@ -72,7 +72,7 @@ assert all(run.status == "completed" for run in results)
 
 @dataclass(frozen=True)
 class Taken:
-    """What a process took, peaks in the case of `mib` and `threads`; and what the server says of it."""
+    """What a process used (`mib` and `threads` are peaks), and what the server counted."""
 
     seconds: float
     cpu: float
@@ -86,7 +86,7 @@ class Taken:
 
 
 def one_round(server: Sequence[str], rows: int, parallel: int, contender: Sequence[str] = ()) -> Taken:
-    """Run a batch, or the contender in its place, against a server that has just been started."""
+    """Run a batch, or the contender instead, against a freshly started server."""
     with (
         tempfile.TemporaryDirectory() as place,
         subprocess.Popen([sys.executable, *server], stdin=-1, stdout=-1, text=True) as serving,
@@ -107,7 +107,7 @@ def one_round(server: Sequence[str], rows: int, parallel: int, contender: Sequen
 
 
 def fast_server(*arguments: object) -> list[str]:
-    """Return the command line of a server; for its arguments see there."""
+    """Return the command line of a server; the arguments are documented there."""
     return [str(Path(__file__).with_name("bench_server.py")), *map(str, arguments)]
 
 
@@ -118,7 +118,7 @@ def print_line(first: str, *cells: str) -> None:
 
 @dataclass(frozen=True)
 class Reached:
-    """What the contenders made of one task: the share of the ideal's speed, and the median round of each."""
+    """The contenders' results for one task: the share of the ideal's speed, and the median round of each."""
 
     name: str
     ideal: float
@@ -139,7 +139,7 @@ def reached(name: str, ideal: float, contenders: Mapping[str, Callable[[], Taken
 
 
 def throughput_goals(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> Iterator[Reached]:
-    """Measure noxcli, and the official SDK where it is installed, without a limit.
+    """Measure noxcli without a limit, and the official SDK if it is installed.
 
     The goal is 0.95, and more than the SDK.
     """
@@ -155,7 +155,7 @@ def throughput_goals(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> Iterator[Rea
 
 
 def rate_goals(rounds: int = ROUNDS) -> Iterator[Reached]:
-    """Measure noxcli at limits of requests; two for each row are the least. The goal is 0.9, with 3 % refusals."""
+    """Measure noxcli under request limits; each row takes at least two. The goal is 0.9, with 3 % rejected requests."""
     for limit in LIMITS:
         run = partial(one_round, fast_server(0.05, ALLOWED, limit), LIMITED_ROWS, 64)
         yield reached(limit, 2 * LIMITED_ROWS / ALLOWED, {"noxcli": run}, rounds)
@@ -183,7 +183,7 @@ def rate() -> None:
 
 
 def memory() -> None:
-    """Peak memory for few and for many rows, 64 of 100 ms in parallel."""
+    """Print peak memory for few and for many rows, with 64 runs of 100 ms in parallel."""
     print_line(
         "64 in parallel, 100 ms runs", "seconds", "rows/s", "ms/row", "to ideal", "CPU ms/row", "MiB", "requests"
     )
@@ -206,10 +206,10 @@ PARTS: Mapping[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Measure the requested parts."""
     names = sys.argv[1:]
     if unknown := set(names) - set(PARTS):
-        raise SystemExit(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        raise SystemExit(f"unknown part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     for name in names or PARTS:
         PARTS[name]()
         print()

@@ -1,7 +1,7 @@
-"""Measure downloads: a big file to --output-dir beside `curl -o`, whole and with the connection cut three times.
+"""Measure downloads: a big file with --output-dir and with `curl -o`, once whole and once cut three times.
 
-Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, a process of its own, makes the file while
-it sends it; what was downloaded is removed. Prints seconds, rate and peak memory.
+Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, in its own process, generates the file
+while it sends it; downloads are removed. Prints seconds, rate and peak memory.
 """
 
 import os
@@ -17,7 +17,7 @@ from noxcli.sandbox.faults import CutBody
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.server import Sandbox
 
-# A process starts with the memory mark of the one that made it: so a small one in between starts the contender.
+# A process inherits the peak memory of the process that forked it, so a small process starts the contender.
 LAUNCHER = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -39,7 +39,7 @@ def measure(argv: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
 
 
 def serve(size: int) -> None:
-    """Be the server until stdin closes."""
+    """Serve until stdin closes."""
     cuts = [CutBody(size // 4)] * 3
     scenarios = [
         Scenario("whole", output={"A": File("a.bin", bytes(range(251)), size=size)}, switches={"ranges": "honoured"}),
@@ -94,7 +94,7 @@ def downloads(size: int, parent: str | None, rounds: int = 1) -> dict[str, tuple
 
 
 def main() -> None:
-    """Run each in turn and print what it took."""
+    """Run each contender in turn, and print the results."""
     if sys.argv[1:2] == [SERVER]:
         serve(int(sys.argv[2]))
         return

@@ -1,7 +1,7 @@
-"""Measure start-up: the version and help beside Python and Typer, and a small run beside a bare script.
+"""Measure start-up: version and help against Python and Typer, and a small run against a bare script.
 
-Usage: python scripts/bench_startup.py [ROUNDS]. Contenders take turns, and medians are printed: milliseconds of the
-clock and of a processor, and ratios to what each goal is measured by. A small run is three requests and nine events.
+Usage: python scripts/bench_startup.py [ROUNDS]. Contenders take turns, and the medians are printed: milliseconds of
+wall-clock and CPU time, and the ratio to each goal's reference. A small run has three requests and nine events.
 """
 
 import statistics
@@ -37,7 +37,7 @@ CONTENDERS = {
     SCRIPT: [sys.executable, "-c", BARE_RUN],
     "noxcli run": [NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"],
 }
-# What each is measured by, and how many times as long it may take.
+# The reference of each, and how many times as long it may take.
 GOALS = {
     "noxcli --version": (PYTHON, 1.2),
     "noxcli --help": (TYPER, 1.2),
@@ -47,14 +47,14 @@ GOALS = {
 
 
 class Start(NamedTuple):
-    """Medians of one contender, in seconds of the clock and of a processor."""
+    """Medians of one contender, in seconds of wall-clock and CPU time."""
 
     seconds: float
     cpu: float
 
 
 def starts(rounds: int) -> Mapping[str, Start]:
-    """Return what each contender took."""
+    """Return the times of each contender."""
     taken: dict[str, list[Start]] = {name: [] for name in CONTENDERS}
     with serving(EVENTS) as env, tempfile.TemporaryDirectory() as home:
         env |= {"HOME": home, "NO_PROXY": "*"}
@@ -68,7 +68,7 @@ def starts(rounds: int) -> Mapping[str, Start]:
 def main() -> None:
     """Print the medians."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 25
-    subprocess.run([NOXCLI, "--help"], stdout=subprocess.DEVNULL, check=True)  # compiles, once
+    subprocess.run([NOXCLI, "--help"], stdout=subprocess.DEVNULL, check=True)  # writes the bytecode once
     middle = starts(rounds)
     print(f"{'':20}{'ms':>8}{'ratio':>7}{'CPU ms':>8}{'ratio':>7}{'goal':>6}")
     for name, one in middle.items():

@@ -1,9 +1,10 @@
-"""Measure streaming: noxcli beside a bare requests + sseclient-py script, one HTTP chunk per event as servers send it.
+"""Measure streaming: noxcli against a bare requests + sseclient-py script, one HTTP chunk per event as servers send it.
 
-Usage: python scripts/bench_stream.py [EVENTS [ROUNDS [JOINED]]]. All events are there at once, so each reads as fast as
-it can; JOINED puts so many events into one chunk. Contenders take turns, and medians are printed: wall-clock and
-CPU seconds of the whole process, its start included, its peak memory, and the ratios to the bare script that does the
-same. Then the latency at 100 events a second, from the server's write to the line on stdout.
+Usage: python scripts/bench_stream.py [EVENTS [ROUNDS [JOINED]]]. All events are available at once, so each contender
+reads as fast as it can; JOINED puts that many events into one chunk. Contenders take turns, and the medians are
+printed: wall-clock and CPU seconds of the whole process including its start, its peak memory, and the ratios to a bare
+script that does the same. Then it prints the latency at 100 events a second, from the server's write to the line on
+stdout.
 """
 
 import json
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-RATE, PACED = 100, 1000  # events a second, and in all
+RATE, PACED = 100, 1000  # events per second, and in total
 OPEN = """
 import json, os, sys, requests, sseclient
 session = requests.Session()
@@ -32,7 +33,7 @@ BARE = {
     "json": f"{OPEN}\nfor event in events:\n    pass\n"
     "print(session.get(url + '/v1/workflows/workflow/runs/' + sys.argv[1]).json())\n",
 }
-# A process starts with the memory mark of the one that made it: so a small one in between starts the contender.
+# A process inherits the peak memory of the process that forked it, so a small process starts the contender.
 LAUNCHER = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -47,7 +48,7 @@ print(time.perf_counter() - began, cpu, usage.ru_maxrss / 1024, lines, os.waitst
 
 
 class Taken(NamedTuple):
-    """What one process took: seconds of the clock and of a processor, MiB, lines on stdout."""
+    """What one process used: wall-clock and CPU seconds, MiB, lines on stdout."""
 
     seconds: float
     cpu: float
@@ -57,7 +58,7 @@ class Taken(NamedTuple):
 
 @contextmanager
 def serving(*args: int) -> Iterator[dict[str, str]]:
-    """Run the server in a process of its own; yields the environment to reach it."""
+    """Run the server in its own process; yield the environment that leads to it."""
     argv = [sys.executable, str(Path(__file__).with_name("bench_events.py")), *map(str, args)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -73,7 +74,7 @@ def follower(run: str, *options: str) -> list[str]:
 
 
 def measure(argv: Sequence[str], env: dict[str, str]) -> Taken:
-    """Run a contender to its end."""
+    """Run a contender until it exits."""
     done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *argv], env=env, capture_output=True, check=True)
     seconds, cpu, memory, lines, code = done.stdout.split()
     assert code == b"0", done.stderr.decode()
@@ -81,18 +82,19 @@ def measure(argv: Sequence[str], env: dict[str, str]) -> Taken:
 
 
 def median(rounds: Sequence[Taken]) -> Taken:
-    """Return the medians of each figure, and the highest mark of memory."""
+    """Return the median of each figure, and the highest peak memory."""
     seconds, cpu = (statistics.median(column) for column in list(zip(*rounds, strict=True))[:2])
     return Taken(seconds, cpu, max(one.memory for one in rounds), rounds[0].lines)
 
 
 def took(events: int, rounds: int, joined: int = 1, forms: Sequence[str] = tuple(BARE)) -> dict[str, Taken]:
-    """Return what each contender took: for each format, the bare script and then noxcli."""
+    """Return the results of each contender: for each format, the bare script and then noxcli."""
     taken: dict[str, list[Taken]] = {}
     with serving(events, 0, joined) as env:
         for number in range(rounds):
             for form in forms:
-                # A run each: its record says `completed` once its events were sent, as it does behind a real stream.
+                # Each has its own run: its record says `completed` once its events were sent, like that of a real
+                # stream.
                 bare = measure([sys.executable, "-c", BARE[form], f"bare-{form}-{number}"], env)
                 ours = measure(follower(f"{form}-{number}", "--format", form, "--quiet"), env)
                 taken.setdefault(f"bare script, {form}", []).append(bare)
@@ -101,7 +103,7 @@ def took(events: int, rounds: int, joined: int = 1, forms: Sequence[str] = tuple
 
 
 def throughput(events: int, rounds: int, joined: int) -> None:
-    """Print what each contender took."""
+    """Print the results of each contender."""
     middle = took(events, rounds, joined)
     print(f"{events:,} events, {joined} in a chunk, medians of {rounds}")
     print(f"{'':32}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'ratio':>7}{'MiB':>7}{'lines':>9}")
@@ -132,7 +134,7 @@ def latency() -> None:
 
 
 def main() -> None:
-    """Print all of it."""
+    """Print everything."""
     events, rounds, joined = (int(text) for text in (*sys.argv[1:], *["50000", "7", "1"][len(sys.argv) - 1 :]))
     throughput(events, rounds, joined)
     latency()

@@ -1,6 +1,6 @@
 """Draw the pictures of README and docs/live-view.md: runs on a real pseudo-terminal, as SVG.
 
-Usage: python scripts/make_screenshot.py [NAME]... (all where none is named). `live` is the demo, and moves.
+Usage: python scripts/make_screenshot.py [NAME]... (all by default). `live` is the demo, which is animated.
 """
 
 import fcntl
@@ -26,10 +26,10 @@ DOCS = Path(__file__).parent.parent / "docs"
 NOXCLI = [sys.executable, "-m", "noxcli"]
 SMALL, LARGE = (80, 24), (120, 40)
 CELL, LINE, MARGIN = 8.4, 19, 12  # pixels
-FRAME = 0.25  # seconds of the demo that one picture stands for
+FRAME = 0.25  # seconds of the demo that one picture covers
 LAST_FRAME = 6.0  # seconds
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-# The colors that two common themes give to the sixteen names, and text, dim text and background.
+# What two common themes use for the sixteen color names, and for text, dim text and background.
 DARK = {
     "fg": "#d4d7dd",
     "dim": "#868c98",
@@ -60,21 +60,21 @@ LIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A command line, the seconds after its first output at which it is taken (None: its end), and the looks of it."""
+    """A command line, its size, and when to take the picture, in seconds after its first output (None: at its end)."""
 
     argv: Sequence[str]
     seconds: float | None = None
     sizes: Sequence[tuple[int, int]] = (SMALL,)
-    shown: str = ""  # what a reader would type, where it is not just noxcli and the words of `argv`
+    shown: str = ""  # what a user would type, unless it is just noxcli and `argv`
     moving: bool = False
-    prepare: Sequence[Sequence[str]] = ()  # commands that ran before
+    prepare: Sequence[Sequence[str]] = ()  # commands that run before
 
     @property
     def line(self) -> str:
         return self.shown or " ".join(["noxcli", *self.argv])
 
     def take(self, size: tuple[int, int]) -> Iterator[tuple[float, bytes]]:
-        """Yield what the terminal got, with the seconds since the first of it."""
+        """Yield what the terminal received, with the seconds since the first output."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         quiet = "; ".join(f"noxcli {' '.join(line)} >/dev/null 2>&1" for line in self.prepare)
@@ -93,7 +93,7 @@ class Shot:
             try:
                 piece = os.read(ours, 65536) if ready else b""
             except OSError:
-                break  # how a pseudo-terminal says that nobody has it open any more
+                break  # a pseudo-terminal reports this way that no process has it open any more
             began = time.monotonic() if began is None and piece else began
             if began is not None:
                 yield time.monotonic() - began, piece
@@ -129,17 +129,17 @@ SHOTS = {
 
 
 class Screen(pyte.Screen):
-    """A screen that knows dim text, which the emulator leaves out; it is kept as strikethrough."""
+    """A screen that keeps dim text, which the emulator drops; it is stored as strikethrough."""
 
     def select_graphic_rendition(self, *attrs: int, **more: object) -> None:
-        """Note that dim begins (2) or that all ends (0)."""
+        """Note the start of dim text (2), or the end of all attributes (0)."""
         super().select_graphic_rendition(*attrs, **more)
         if 2 in attrs:
             self.cursor.attrs = self.cursor.attrs._replace(strikethrough=True)
 
 
 def look_of(cell: Char) -> tuple[str, bool]:
-    """Return the name of a cell's color, and whether it is bold."""
+    """Return the name of a cell's color, and whether the cell is bold."""
     return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold
 
 
@@ -159,7 +159,7 @@ def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
 
 
 def text(column: int, row: int, words: str, fill: str, *, bold: bool) -> str:
-    """Return one run of text, as wide as its cells are whatever font the reader has."""
+    """Return one piece of text, as wide as its cells in any font."""
     wide = cell_len(words) * CELL
     weight = ' font-weight="bold"' if bold else ""
     place = f'x="{MARGIN + column * CELL:.1f}" y="{MARGIN + (row + 0.75) * LINE:.1f}"'
@@ -167,7 +167,7 @@ def text(column: int, row: int, words: str, fill: str, *, bold: bool) -> str:
 
 
 def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mapping[str, str]) -> str:
-    """Return a picture; several frames, each with the seconds at which it begins, follow each other for ever."""
+    """Return a picture; several frames, each with its start in seconds, repeat forever."""
     width, height = 2 * MARGIN + size[0] * CELL, 2 * MARGIN + size[1] * LINE
     total = frames[-1][0] + LAST_FRAME
     style, groups = "", ""
@@ -188,7 +188,7 @@ def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mappi
 
 
 def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
-    """Take one picture, in both themes where it stands still."""
+    """Take one picture, in both themes unless it is animated."""
     screen = Screen(size[0], size[1] - 1)
     stream = pyte.ByteStream(screen)
     themes = {"": DARK} if shot.moving else {"-dark": DARK, "-light": LIGHT}
@@ -212,7 +212,7 @@ def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
 
 
 def main() -> None:
-    """Take the pictures that are asked for."""
+    """Take the requested pictures."""
     for name in sys.argv[1:] or SHOTS:
         for size in SHOTS[name].sizes:
             draw(name, SHOTS[name], size)

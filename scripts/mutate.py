@@ -1,9 +1,9 @@
-"""Change the engine in small ways, one at a time, and see whether the fast tests notice.
+"""Change the engine in small ways, one at a time, and check whether the fast tests notice.
 
 python scripts/mutate.py [--limit N] [--seconds S] [--only MODULE ...] [--skip N]
 
-Works in a copy. A mutant that survives is printed with its line; WAIVED names those that change nothing a test could
-or should hold.
+Works in a copy. Prints each surviving mutant with its line; WAIVED lists those that change nothing a test could or
+should check.
 """
 
 import argparse
@@ -33,7 +33,7 @@ import uvicorn  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 ENGINE = ["tests/runs/test_follow.py", "tests/runs/test_verdict.py"]
-# The fast tests that concern each module.
+# The fast tests for each module.
 TESTS = {
     "runs.follow": ENGINE,
     "runs.events": [*ENGINE, "tests/runs/test_every_event.py"],
@@ -48,7 +48,7 @@ TESTS = {
     ],
     "retry": ["tests/test_timing.py", "tests/faults/test_patience.py"],
 }
-SLOWEST = 60  # seconds for one mutant: whoever takes longer hangs, and counts as noticed
+SLOWEST = 60  # seconds for one mutant; one that takes longer hangs, and counts as noticed
 FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -66,7 +66,7 @@ OPENED = "opened() sets it before anything is accepted"
 SIZE = "a size or a default, and no promise"
 NEVER = "equal to the last float, or missing where it is asked for: never happens"
 SOON = "the next turn of the loop finds the same a moment later"
-# (module, the line of code as it stands): why its mutants may live.
+# (module, line of code): why its mutants may survive.
 WAIVED: dict[tuple[str, str], str] = {
     ("runs.ledger", "REMEMBERED = 100_000"): SIZE,
     ("runs.ledger", "HELD_AT_MOST = 20_000"): SIZE,
@@ -111,11 +111,11 @@ WAIVED: dict[tuple[str, str], str] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change; `source` is the whole module with it."""
+    """One change; `source` is the whole changed module."""
 
     module: str
     line: int
-    code: str  # that line as it stands
+    code: str  # the original line
     before: str
     after: str
     source: str
@@ -125,7 +125,7 @@ class Mutant:
 
 
 def path_of(root: Path, module: str) -> Path:
-    """Return a module's file."""
+    """Return a module's path."""
     return root / "noxcli" / Path(*module.split(".")).with_suffix(".py")
 
 
@@ -133,7 +133,7 @@ def mutants_of(module: str) -> Iterator[Mutant]:
     """Yield every mutant of a module."""
     text = path_of(ROOT, module).read_text()
     tree = ast.parse(text)
-    # Each node is found again in a copy of the tree by its place in the walk.
+    # A node is found again in a copy of the tree by its place in the walk.
     for place, node in enumerate(ast.walk(tree)):
         for number, _ in enumerate(changes(node)):
             changed = copy.deepcopy(tree)
@@ -147,7 +147,7 @@ def mutants_of(module: str) -> Iterator[Mutant]:
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what may stand in a node's place."""
+    """Yield the possible replacements of a node."""
     match node:
         case ast.Compare(left, [op], rest) if type(op) in FLIPS:
             yield ast.Compare(left, [FLIPS[type(op)]()], rest)
@@ -169,7 +169,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Expr(ast.Constant(str())):
             return  # a docstring
         case ast.Expr(ast.Constant()):
-            return  # the dots of a protocol
+            return  # the body of a protocol's method
         case ast.Expr() | ast.Assign() | ast.AugAssign() | ast.Raise() | ast.Continue() | ast.Break():
             yield ast.Pass()
 
@@ -193,7 +193,7 @@ def told(node: ast.AST) -> str:
 
 
 def survives(mutant: Mutant, copies: list[Path]) -> bool:
-    """Run the tests against it."""
+    """Run the tests against the mutant."""
     directory = copies.pop()
     target = path_of(directory, mutant.module)
     original = target.read_text()
@@ -206,7 +206,7 @@ def survives(mutant: Mutant, copies: list[Path]) -> bool:
 
 
 def passes(tests: Sequence[str], directory: Path) -> bool:
-    """Run tests in a fork of this process, which has loaded all that does not change."""
+    """Run tests in a fork of this process, which has already loaded everything that does not change."""
     options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-W", "ignore", *tests]
     child = os.fork()
     if not child:
@@ -229,7 +229,7 @@ def passes(tests: Sequence[str], directory: Path) -> bool:
 
 
 def copied(parent: Path, number: int) -> Path:
-    """Make a copy of what the tests need."""
+    """Copy what the tests need."""
     directory = parent / str(number)
     for name in ("noxcli", "tests"):
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))

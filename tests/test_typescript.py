@@ -14,7 +14,7 @@ from tests.conftest import Noxcli
 from tests.process import needs
 
 PACKAGES = ("json-schema-to-typescript@15", "typescript@5.9")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.wide, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

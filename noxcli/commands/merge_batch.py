@@ -68,7 +68,8 @@ def merge_batch(
             kept.copy(row)
     if report is not None:
         _write_page(Path(report), joined, context)
-    context.terminal.note(f"{joined.rows} rows in {len(joined.directories)} directories")
+    places = len(joined.directories)
+    context.terminal.note(f"{joined.rows} rows in {places} {'directory' if places == 1 else 'directories'}")
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))

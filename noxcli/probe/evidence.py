@@ -16,6 +16,8 @@ MOST_LAGGING = 8  # reads of a record that lags behind
 UNKNOWN_CURSOR = "1-1"  # of the form that the docs show, and older than any event
 ABOVE_LIMIT = 101
 ENDED_RUN, FAILED_RUN = "an ended run", "a failed run"
+THE_RECORD, OUR_RECORD = "the record of an ended run", "the record of a run that probe started"
+NEEDS_ENDED, NEEDS_COMPLETED = "needs an ended run", "needs a completed run with outputs"
 
 
 class EndedRun:
@@ -28,16 +30,12 @@ class EndedRun:
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
         """The record, read until it says that the run has ended and what it put out; None if it never does."""
-        record = None
+        record: Mapping[str, Any] = {}
         for _ in range(MOST_LAGGING):
-            record = _object(self._asker.get("workflows", self._workflow_id, "runs", self.id))
-            if (
-                record
-                and record.get("status") in FINAL_STATUSES
-                and (record.get("output") or record["status"] != "completed")
-            ):
+            record = self._asker.get("workflows", self._workflow_id, "runs", self.id).object
+            if record.get("status") in FINAL_STATUSES and (record.get("output") or record["status"] != "completed"):
                 return record
-        return record if record and record.get("status") in FINAL_STATUSES else None
+        return record if record.get("status") in FINAL_STATUSES else None
 
     @cached_property
     def output(self) -> Mapping[str, Any]:
@@ -54,8 +52,7 @@ class EndedRun:
     @cached_property
     def by_id(self) -> Mapping[str, Any]:
         """The output under ids."""
-        record = _object(self._record_with(use_output_ids="true"))
-        output = record.get("output") if record else None
+        output = self._record_with(use_output_ids="true").object.get("output")
         return output if isinstance(output, dict) else {}
 
     @cached_property
@@ -217,13 +214,19 @@ def items_on(page: RawAnswer) -> list[Mapping[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
+def form_of(key: str, nodes: Any, end: str) -> str | None:
+    """Return the form of a key: which way it means one of the nodes; None if two ways are alike, or it is none."""
+    forms = set()
+    for node in nodes:
+        names = node.connectors if isinstance(node, InputNode) else (end,)
+        forms |= {"label"} if key == node.label else set()
+        forms |= {"node_id"} if key == node.id else set()
+        forms |= {"node_id::name"} if key in [f"{node.id}::{name}" for name in names] else set()
+    return forms.pop() if len(forms) == 1 else None
+
+
 def _created(item: Mapping[str, Any]) -> str:
     return str(item.get("created_at"))
-
-
-def _object(answer: RawAnswer) -> Mapping[str, Any] | None:
-    value = answer.json if answer.ok else None
-    return value if isinstance(value, dict) else None
 
 
 def _files_in(value: Any, depth: int = 20) -> Iterator[Mapping[str, Any]]:

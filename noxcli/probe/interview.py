@@ -5,15 +5,23 @@ from typing import Any
 
 from noxcli.errors import NoxError
 from noxcli.inputs.definition import keys_of
+from noxcli.probe.answer_questions import ANSWER_QUESTIONS
 from noxcli.probe.asking import RequestsSpent
 from noxcli.probe.evidence import Evidence
 from noxcli.probe.learned import Learned, Question, not_seen
+from noxcli.probe.output_questions import OUTPUT_QUESTIONS
 from noxcli.probe.record_questions import RECORD_QUESTIONS
 from noxcli.probe.stream_questions import STREAM_QUESTIONS
 from noxcli.probe.trial import Trial, Trier
 from noxcli.probe.wording_questions import WORDING_QUESTIONS
 
-QUESTIONS: tuple[Question[Evidence], ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS, *WORDING_QUESTIONS)
+QUESTIONS: tuple[Question[Evidence], ...] = (
+    *STREAM_QUESTIONS,
+    *RECORD_QUESTIONS,
+    *OUTPUT_QUESTIONS,
+    *ANSWER_QUESTIONS,
+    *WORDING_QUESTIONS,
+)
 
 
 def try_runs(evidence: Evidence, trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from noxcli.api.raw import RawAnswer
 from noxcli.facts.table import FACTS, fact_about
 from noxcli.fixed import fixed
 
@@ -60,6 +61,11 @@ class Learned:
         """The name of the fact that the answer is about, None if it is about the way to the server."""
         found = fact_about(self.name) or FACTS.get(self.name)
         return found.name if found else None
+
+
+def refusal(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
+    """Return a refusal as what was seen; `values` are those of statuses that a switch has."""
+    return None if answer is None else Seen(str(answer.status), values.get(f"s{answer.status}"), how)
 
 
 def not_seen(why: str) -> Seen:

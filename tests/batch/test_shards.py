@@ -99,7 +99,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, but must be 0 to 1"),
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
         ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX=x is not a number"),
-        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL= is not a number"),
+        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},

@@ -51,7 +51,7 @@ def main() -> int:
     once = 0
     for name, combinations, cells in works(asked):
         begun, cpu, count, longest = time.monotonic(), time.process_time(), 0, 0.0
-        for _, failures, seconds in all_played(combinations, cells, asked.at_once):
+        for failures, seconds in all_played([(each, cells) for each in combinations], asked.at_once):
             count += len(cells)
             longest = max(longest, seconds)
             for failure in failures:

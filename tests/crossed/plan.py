@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations, product
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -33,7 +34,8 @@ NUMBERS: Mapping[str, Sequence[float]] = {
 }
 
 
-def settings() -> dict[str, list[Any]]:
+@cache
+def settings() -> Mapping[str, list[Any]]:
     """Return each switch with the settings that are played."""
     found: dict[str, list[Any]] = {}
     for name, hint in get_type_hints(Switches).items():

@@ -69,16 +69,16 @@ def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:
 
 
 def all_played(
-    combinations: Iterable[Combination], cells: Sequence[str], at_once: int = 8
-) -> Iterator[tuple[Combination, list[Failure], float]]:
-    """Yield each combination with its failures and its seconds."""
+    plan: Iterable[tuple[Combination, Sequence[str]]], at_once: int = 8
+) -> Iterator[tuple[list[Failure], float]]:
+    """Yield the failures and the seconds of each combination, which is played with its cells."""
 
-    def one(combination: Combination) -> tuple[Combination, list[Failure], float]:
+    def one(combination: Combination, cells: Sequence[str]) -> tuple[list[Failure], float]:
         begun = time.monotonic()
-        return combination, played(combination, cells), time.monotonic() - begun
+        return played(combination, cells), time.monotonic() - begun
 
     with quick(), ThreadPoolExecutor(at_once) as pool:
-        yield from pool.map(one, combinations)
+        yield from pool.map(one, *zip(*plan, strict=True))
 
 
 def cut_down(failure: Failure, fails: Callable[[str, Combination], Sequence[str]] | None = None) -> Failure:

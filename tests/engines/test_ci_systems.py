@@ -7,7 +7,7 @@ import pytest
 
 from tests.engines.farm import Farm, needs_engine, recipe
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 UP = """\
 name: upload

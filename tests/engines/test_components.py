@@ -19,7 +19,7 @@ from tests.engines.test_ci_systems import UP, commit
 from tests.release.conftest import build
 from tests.release.conftest import built as built
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 PAGE = (ROOT / "docs/ci.md").read_text()
 # Pieces of shell and of YAML in an input have to reach the workflow as they are.

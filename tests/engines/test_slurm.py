@@ -10,7 +10,7 @@ import pytest
 from tests.engines.farm import Farm, needs_engine, recipe
 from tests.engines.slurm import cluster
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 
 def wait_for_end(farm: Farm, job: str, conf: str) -> None:

@@ -64,8 +64,11 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     ("doctor", "--verbose", "--log-file", "log", "--run", RUN): ("me", "record", "events"),
     ("doctor", "--json", "--log-file", "log"): ("me",),
 }
+Case = tuple[tuple[str, ...], str]
 CASES = [(argv, kind) for argv, kinds in COMMANDS.items() for kind in kinds]
-SHARE = 6  # of the other commands each answer is tried on one in so many
+OF_STREAMS = [case for case in CASES if case[1] == "events"]
+FEW = 12  # the plain run tries each answer on one case in so many,
+SHARE = 6  # the wide one on all requests of START, and on one in so many of the others
 NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
 Caller = Callable[..., Result]
 DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, that of the run
@@ -147,14 +150,33 @@ def assert_clean(result: Result, argv: Sequence[str] = START) -> None:
         assert not found_in(text, secret="--secret" in argv), f"{name}: {text}"
 
 
-@pytest.mark.parametrize("place", [*ANSWERS, *(f"stream: {name}" for name in STREAMS)])
-def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror, place: str) -> None:
-    streams = place.startswith("stream: ")
-    shared_mirror.bend = STREAMS[place.removeprefix("stream: ")] if streams else ANSWERS[place]
-    turn = [*ANSWERS, *STREAMS].index(place.removeprefix("stream: "))
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(ANSWERS)), ids=list(ANSWERS))
+def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
+    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], CASES[turn % FEW :: FEW])
+
+
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(STREAMS)), ids=list(STREAMS))
+def test_no_stream_gets_them_written_down(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
+    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS[turn % len(OF_STREAMS) :][:2])
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(ANSWERS)), ids=list(ANSWERS))
+def test_no_answer_to_more_commands_does(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
     others = [case for case in CASES if case[0] != START]
-    cases = [(START, kind) for kind in COMMANDS[START]] + others[turn % SHARE :: SHARE]
-    for argv, kind in [case for case in CASES if case[1] == "events"] if streams else cases:
+    cases = [*((START, kind) for kind in COMMANDS[START]), *others[turn % SHARE :: SHARE]]
+    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], cases)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("place", STREAMS)
+def test_no_stream_of_any_command_does(caller: Caller, shared_mirror: Mirror, place: str) -> None:
+    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS)
+
+
+def assert_nothing_leaks(caller: Caller, shared_mirror: Mirror, bend: Bend, cases: Sequence[Case]) -> None:
+    shared_mirror.bend = bend
+    for argv, kind in cases:
         shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = kind, 0, 0
         shared_mirror.status = "failed" if argv == BATCH else "completed"
         result = caller(*argv)

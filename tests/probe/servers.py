@@ -53,11 +53,12 @@ PAUSES = Scenario(
     status="awaiting_human_feedback",
 )
 WORKFLOWS = (WORKS, FAILS, PAUSES)
+HINTS = get_type_hints(Switches)
 
 
 def values_of(name: str) -> list[Any]:
     """All values of a switch that are worth trying."""
-    hint, default = get_type_hints(Switches)[name], getattr(Switches(), name)
+    hint, default = HINTS[name], getattr(Switches(), name)
     if get_origin(hint) is not None:
         return list(get_args(hint))
     if hint is bool:

@@ -104,6 +104,7 @@ def test_every_question_is_about_a_switch_or_has_none() -> None:
     assert not asked & NOT_ASKED
 
 
+@pytest.mark.wide
 @pytest.mark.long(60)
 def test_each_single_setting_is_recovered(noxcli: Noxcli) -> None:
     sets = singles()

@@ -32,11 +32,13 @@ def metadata(built: dict[str, Path]) -> "Message[str, str]":
         return message_from_bytes(wheel.read(name))
 
 
+@pytest.mark.wide
 def test_twine_would_upload_them(built: dict[str, Path]) -> None:
     told = says("twine", "--no-color", "check", "--strict", str(built["sdist"]), str(built["wheel"]))
     assert told.count("PASSED") == 2
 
 
+@pytest.mark.wide
 def test_the_wheel_has_what_a_wheel_should_have(built: dict[str, Path]) -> None:
     assert says("check-wheel-contents", str(built["wheel"])).rstrip().endswith("OK")
 
@@ -45,6 +47,7 @@ def test_pyproject_is_valid() -> None:
     assert says("validate-pyproject", "pyproject.toml").startswith("Valid file")
 
 
+@pytest.mark.wide
 def test_pyroma_rates_it_nine_or_better(built: dict[str, Path]) -> None:
     rating = re.search(r"Final rating: (\d+)/10", says("pyroma", "--min=9", "--file", str(built["sdist"])))
     assert rating

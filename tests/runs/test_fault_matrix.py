@@ -3,9 +3,9 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from typing import Any
 
 import pytest
@@ -164,6 +164,21 @@ CELLS = [
 # played in the other formats, too.
 ENDINGS = {(cell.phase, cell.always, cell.verb, expected(cell)): cell for cell in reversed(CELLS)}
 FORMATS = [replace(cell, format=form) for cell in ENDINGS.values() for form in VERBS[cell.verb][:-1]]
+
+
+def sampled() -> set[Cell]:
+    """Return the cells of the plain run: each trouble with a verb in turn, and each ending of a verb in each format."""
+    troubles = [list(cells) for _, cells in groupby(CELLS, lambda cell: (cell.phase, cell.fault, cell.always))]
+    in_turn = [cells[turn % len(cells)] for turn, cells in enumerate(troubles)]
+    endings = {(cell.verb, expected(cell)): cell for cell in CELLS}
+    codes = {(cell.verb, cell.format, expected(cell).code): cell for cell in FORMATS}
+    return {*in_turn, *endings.values(), *codes.values()}
+
+
+SAMPLED = sampled()
+PLAYED: list[Any] = [
+    cell if cell in SAMPLED else pytest.param(cell, marks=pytest.mark.wide) for cell in CELLS + FORMATS
+]
 
 
 # How a cell is staged.
@@ -354,7 +369,7 @@ def played(cell: Cell, workflow: Workflow, stage: Stage, state_directory: str) -
             workflow.asked.set()
 
 
-@pytest.mark.parametrize("cell", CELLS + FORMATS, ids=str)
+@pytest.mark.parametrize("cell", PLAYED, ids=str)
 def test_cell(cell: Cell, server: Sandbox, run_length: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     stage = staged(cell, run_length)
     output = {"Essay": ESSAY, "Note": "short"} if cell.phase == "download" else {"Answer": "forty-two"}
@@ -449,3 +464,17 @@ def test_the_matrix_is_as_large_as_it_claims(capsys: pytest.CaptureFixture[str])
             {expected(cell) for cell in CELLS + FORMATS if (cell.verb, cell.format) == (verb, form)} for form in forms
         ]
         assert all(each == ends[0] for each in ends), f"an ending of {verb} is not seen in every format"
+
+
+def test_the_plain_run_has_every_trouble_every_ending_and_every_code_in_each_format() -> None:
+    def seen(cells: Iterable[Cell]) -> list[set[Any]]:
+        return [
+            {(cell.phase, cell.fault, cell.always) for cell in cells},
+            {(cell.fault, cell.verb) for cell in cells if cell.fault != "slow"},
+            {(cell.phase, cell.verb) for cell in cells},
+            {(cell.verb, expected(cell)) for cell in cells},
+            {(cell.verb, cell.format, expected(cell).code) for cell in cells},
+        ]
+
+    assert seen(SAMPLED) == seen(CELLS + FORMATS)
+    assert len(SAMPLED) < len(PLAYED) / 3

@@ -53,6 +53,7 @@ def _heard(sdk_python: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.wide
 @pytest.mark.long(30)
 @pytest.mark.timeout(600)  # the first time, the SDK has to be installed
 @pytest.mark.parametrize("check", _checks())

@@ -9,6 +9,7 @@ from tests.sdk.judged import golden, judged, name_of, sample, settings, uses
 SETTINGS, SEED = 6, 4
 
 
+@pytest.mark.wide
 @pytest.mark.long(40)
 @pytest.mark.timeout(600)  # the first time, the SDK has to be installed
 def test_what_breaks_the_sdk_is_what_is_written_down(sdk_python: Path) -> None:
@@ -17,6 +18,7 @@ def test_what_breaks_the_sdk_is_what_is_written_down(sdk_python: Path) -> None:
         assert breaks == before.get(setting, {}), setting
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(600)
 def test_every_setting_and_every_use_is_written_down(sdk_python: Path) -> None:
     told = golden()
