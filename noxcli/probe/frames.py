@@ -84,12 +84,18 @@ class Watched:
 
     def told(self, *statuses: str, announced: bool = False) -> bool:
         """True if an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
-        return any(
-            data.get("workflow_status") in statuses
-            or (not announced and each["type"] == "state" and data.get("status") in statuses)
-            for each in self.envelopes
-            if isinstance(data := each.get("data"), dict)
-        )
+        return self.told_at(*statuses, announced=announced) is not None
+
+    def told_at(self, *statuses: str, announced: bool = False) -> float | None:
+        """Return the monotonic time at which the first such event came, None if none did."""
+        for frame in self.frames:
+            data = each.get("data") if (each := frame.envelope) is not None else None
+            if each is None or not isinstance(data, dict):
+                continue
+            by_state = not announced and each["type"] == "state" and data.get("status") in statuses
+            if by_state or data.get("workflow_status") in statuses:
+                return frame.at
+        return None
 
 
 def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
