@@ -28,6 +28,14 @@ class Waiting:
 
 
 @fixed
+class WaitingForRun(Waiting):
+    """The same, for a verb that may follow a run."""
+
+    timeout: options.RunTimeout = None
+    retry_for: options.RunRetryFor = None
+
+
+@fixed
 class Checking:
     """What to check before a start, and against which version of the workflow."""
 
@@ -96,7 +104,7 @@ class Following:
 
     stall_timeout: options.StallTimeout = None
     idle_timeout: options.IdleTimeout = 30.0
-    retry_for: options.RetryFor = None
+    retry_for: options.RunRetryFor = None
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of verbs that start the run

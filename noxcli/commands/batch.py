@@ -28,7 +28,7 @@ from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
 from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Checking, Common, Reporting, Waiting
+from noxcli.cli.groups import Checking, Common, Reporting, WaitingForRun
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
@@ -40,6 +40,7 @@ from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.render.batch_bar import counting
+from noxcli.render.text import amount
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
@@ -173,7 +174,7 @@ def batch(
     resuming: Resuming,
     results: RowResults,
     checking: Checking,
-    waiting: Waiting,
+    waiting: WaitingForRun,
     looking: Looking,
     common: Common,
 ) -> None:
@@ -263,7 +264,7 @@ def _expected(context: Context, material: _Material, results: RowResults) -> Exp
         return None
     expected = Expected.read(results.expect, results.expect_as)
     if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
-        context.terminal.note(f"warning: {without} rows have no expected output in {results.expect}")
+        context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {results.expect}")
     return expected
 
 
@@ -446,8 +447,8 @@ def _news_of(pace: Pace) -> str:
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
-    before = f", {earlier} of them in earlier calls" if earlier else ""
-    context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")
+    before = f", {earlier} of them from before" if earlier else ""
+    context.terminal.note(f"{amount(counts.done, 'row')} in {show_seconds(seconds)}{before}")
     not_started = counts.total - counts.done if counts.total is not None else 0
     summary.say(context.terminal, not_started)
     completed, became = summary.codes[ExitCode.OK], summary.became(not_started)

@@ -17,6 +17,7 @@ from noxcli.cli.invocation import present
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
 from noxcli.files import check_target, replacing, save
+from noxcli.render.text import amount
 
 if TYPE_CHECKING:
     from noxcli.reports.junit import JunitReport
@@ -69,7 +70,7 @@ def merge_batch(
     if report is not None:
         _write_page(Path(report), joined, context)
     places = len(joined.directories)
-    context.terminal.note(f"{joined.rows} rows in {places} {'directory' if places == 1 else 'directories'}")
+    context.terminal.note(f"{amount(joined.rows, 'row')} in {places} {'directory' if places == 1 else 'directories'}")
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))

@@ -90,7 +90,7 @@ def wait(
     as_json: options.JsonOption = False,
     query: options.QueryOption = None,
     reporting: Reporting,
-    timeout: options.Timeout = None,
+    timeout: options.RunTimeout = None,
     leaving: Leaving,
     following: Following,
     common: Common,

@@ -83,13 +83,19 @@ class Watched:
         return [frame for frame in rest if frame.comment or frame is not last]
 
     def told(self, *statuses: str, announced: bool = False) -> bool:
-        """True if an event gives the run one of these statuses; `announced` requires `workflow_status`."""
-        return any(
-            data.get("workflow_status") in statuses
-            or (not announced and each["type"] == "state" and data.get("status") in statuses)
-            for each in self.envelopes
-            if isinstance(data := each.get("data"), dict)
-        )
+        """True if an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
+        return self.told_at(*statuses, announced=announced) is not None
+
+    def told_at(self, *statuses: str, announced: bool = False) -> float | None:
+        """Return the monotonic time at which the first such event came, None if none did."""
+        for frame in self.frames:
+            data = each.get("data") if (each := frame.envelope) is not None else None
+            if each is None or not isinstance(data, dict):
+                continue
+            by_state = not announced and each["type"] == "state" and data.get("status") in statuses
+            if by_state or data.get("workflow_status") in statuses:
+                return frame.at
+        return None
 
 
 def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:

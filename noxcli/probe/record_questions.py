@@ -109,16 +109,17 @@ def _failed_nodes(e: Evidence) -> Seen | None:
     run = e.failed
     details = run.record.get("progress_details") if run and run.record else None
     executed = details.get("executed_nodes") if isinstance(details, dict) else None
-    named = [data.get("id") for data in _failures(run)] if run else []
+    named = [data.get("id") for data in _failures(e, run)] if run else []
     if not isinstance(executed, list) or not named:
         return None
     found = "executed" if named[-1] in executed else "left_out"
     return Seen(found.replace("_", " "), found, "the record of a failed run")
 
 
-def _failures(run: EndedRun) -> list[Mapping[str, Any]]:
-    """Return what events say about failed nodes."""
-    found = [each.get("data") for each in run.replay.envelopes if each["type"] == "content"]
+def _failures(e: Evidence, run: EndedRun) -> list[Mapping[str, Any]]:
+    """Return what events say of failed nodes, as they came while the run was going on where it is one of ours."""
+    live = next((trial.stream for trial in e.trials if trial.run_id == run.id), None)
+    found = [each.get("data") for each in (live or run.replay).envelopes if each["type"] == "content"]
     return [data for data in found if isinstance(data, dict) and data.get("status") == "failed"]
 
 
@@ -127,10 +128,12 @@ def _failure_detail(e: Evidence) -> Seen | None:
     run = e.failed
     if run is None or run.record is None:
         return None
-    failures, nodes = _failures(run), _nodes(run.data)
+    failures, nodes = _failures(e, run), _nodes(run.data)
+    # The announcement of the end has a status, and no reason of its own.
+    silent = [data for data in failures if "workflow_status" not in data]
     details = run.record.get("progress_details")
     places: dict[str, bool | None] = {
-        "content": any(data.get("content") for data in failures) if failures else None,
+        "content": any(data.get("content") for data in failures) or (False if silent else None),
         "run_logs": bool(details.get("run_logs")) if isinstance(details, dict) else None,
         "data": any(node.get("error") for node in nodes) if nodes else None,
     }
@@ -193,11 +196,20 @@ def _node_times(e: Evidence) -> Seen | None:
 
 
 def _stop_seconds(e: Evidence) -> Seen | None:
-    """Find how long a stop takes."""
+    """Find out how long a stop takes, by an event that tells it, or by the record if that does not lag."""
+    lag = _stale_reads(e)
     for trial in e.trials:
-        if trial.stopped_after is not None and trial.status == "stopped":
-            took = trial.stopped_after if trial.stopped_after >= 0.2 else 0.0
-            return Seen(f"about {took:.1f}s", round(took, 1), "a run that probe started and stopped", _LIKELY)
+        if trial.stopped_after is None or trial.status != "stopped":
+            continue
+        told = trial.stream.told_at("stopped") if trial.stream else None
+        if told is not None and trial.asked_to_stop is not None:
+            took = min(trial.stopped_after, max(0.0, told - trial.asked_to_stop))
+        elif lag is not None and lag.value == 0:
+            took = trial.stopped_after
+        else:
+            continue
+        took = took if took >= 0.2 else 0.0
+        return Seen(f"about {took:.1f}s", round(took, 1), "a run that probe started and stopped", _LIKELY)
     return None
 
 

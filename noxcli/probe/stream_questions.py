@@ -28,7 +28,7 @@ def _trials(e: Evidence, *, stops: bool | None = None) -> Iterator[Trial]:
 def _on_stopped(e: Evidence) -> Seen | None:
     """Find what a stream does when its run is stopped."""
     for trial in _trials(e):
-        if trial.status == "stopped" and trial.stream:
+        if trial.status == "stopped" and trial.asked_to_stop is not None and trial.stream:
             return _reaction(trial.stream, "stopped")
     return None
 
@@ -45,7 +45,10 @@ def _reaction(stream: Watched, status: str) -> Seen | None:
     if stream.told(status, announced=True):
         return Seen("an event announces it", "end", stream.how)
     if stream.closed:
-        return Seen("the stream closes, with no end announced", "close", stream.how)
+        # A state event without data may be the announcement, or tell of a pause before the stop.
+        mute = any(each.get("data") is None for each in stream.envelopes)
+        paused_first = status == "stopped" and stream.told(PAUSED_STATUS)
+        return None if mute or paused_first else Seen("the stream closes, with no end announced", "close", stream.how)
     return None if stream.broken else Seen("the stream stays open", "silent", stream.how, _LIKELY)
 
 

@@ -34,8 +34,9 @@ class Trial:
     final: Mapping[str, Any] | None = None
     stale_reads: int | None = None  # of those after an event had announced the end
     late_reads: int | None = None  # of those that said completed, and had no output
-    stopped_after: float | None = None  # seconds from the request to the status
-    again: RawAnswer | None = None  # the answer to a stop after the run had ended
+    asked_to_stop: float | None = None  # by the monotonic clock; None if its stream had ended by then
+    stopped_after: float | None = None  # seconds from the request to a record that says so
+    again: RawAnswer | None = None  # a stop of the run when it had ended
 
     @property
     def status(self) -> str | None:
@@ -99,9 +100,12 @@ class Trier:
         try:
             self._until_working(stream)
             trial.early = self._going_on(run_id)
-            stream.wait(END_TOLD)
+            soon = time.monotonic() + END_TOLD
+            watch_out(stream, END_TOLD, lambda: time.monotonic() > soon)
             going_on = not self._over(stream)
             if trial.stops:
+                # What ends a stream before that is not the stop.
+                trial.asked_to_stop = time.monotonic() if stream.ended is None else None
                 self._stop(trial, run_id)
             end = time.monotonic() + self.longest
             watch_out(stream, self.watch, lambda: self._over(stream) or time.monotonic() > end)

@@ -110,7 +110,9 @@ def _stream_start(e: Evidence) -> Seen | None:
         again = e.ended.replay.envelopes if e.ended and e.ended.id == trial.run_id else []
         if not live or not again:
             continue
-        if live[0] == again[0]:
+        first = live[0].get("data")
+        # Only that event is there before any stream can be opened; others look alike where few are kept.
+        if live[0] == again[0] and isinstance(first, dict) and first.get("status") == "queued":
             return Seen("with the first event", "first", "a run that probe started", Sureness.LIKELY)
         if len(live) < len(again) and again[-len(live) :] == list(live):
             return Seen("with the next event", "new", "a run that probe started", Sureness.LIKELY)

@@ -85,6 +85,10 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
     assert sorted(step for row, step in steps() if row == 2) == ["finished", "intent", "started"]
 
 
+def test_one_row_is_one_row(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    assert noxcli("batch", echoes(), write("a")).err.startswith("1 row in ")
+
+
 def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     result = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"))
     assert (result.code, codes(result)) == (10, {1: 0, 2: 1, 3: 10, 4: 3})

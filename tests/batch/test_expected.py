@@ -117,14 +117,14 @@ def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
     expected.write_text("Words\nIt is 1.\n It is   4. \n")
     result = noxcli("batch", squares, rows, "--expect", str(expected), "--expect-as", "text", "--ordered")
     assert result.code == 0
-    assert "warning: 1 rows have no expected output" in result.err
+    assert "warning: no expected output for 1 row in " in result.err
     assert ["assertions" in line["result"] for line in result.lines] == [True, True, False]
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([{"$id": "x", "Square": 1}], "--expect has 1 outputs for rows that do not exist: 'x'"),
+        ([{"$id": "x", "Square": 1}], "--expect has 1 output without a row: 'x'"),
         ([{"$id": "1"}, {"Square": 2}, {"$id": 2}], "row 3 (line 3): '2' appears twice"),
         ([[1]], "row 1 (line 1): it is not a JSON object"),
     ],

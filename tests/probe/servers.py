@@ -13,7 +13,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
 WATCH = 0.6  # seconds
-MEASURED = {"keepalive_seconds": 0.06, "queue_seconds": 0.35, "stop_seconds": 0.35}  # and how exactly, in seconds
+MEASURED = {"keepalive_seconds": 0.1, "queue_seconds": 0.35, "stop_seconds": 0.35}  # and how exactly, in seconds
 
 INPUTS = [input_node("Question"), input_node("Tone", default="dry")]
 WORKS = Scenario(

@@ -85,7 +85,10 @@ def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp
         settings = tomllib.loads(path.read_text())["switches"]
     first, second = (tomllib.loads(path.read_text())["switches"] for path in files)
     assert odd.items() <= first.items()
-    assert first == second
+    assert odd.items() <= second.items()
+    # A busy machine can miss what depends on a moment, and only that.
+    assert {name for name, _ in first.items() ^ second.items()} <= first.keys() ^ second.keys()
+    assert first.keys() ^ second.keys() <= {"stale_reads", "late_output_reads", "early_output"}
 
 
 @pytest.mark.parametrize("most", [1, 2, 6, 10])

@@ -141,6 +141,25 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
 
 
+@pytest.mark.parametrize(("columns", "half"), [(62, 21), (82, 31), (120, 36)])
+def test_at_the_end_the_bars_take_the_room_that_no_words_need(columns: int, half: int) -> None:
+    workflow = Workflow("wf-1", "W", {"Plan": "Plan", "Publish": "Publish"})
+    progress = Progress(RUNNING, clock := Turning(), workflow)
+    picture = Picture(progress, Look(color=False, unicode=True))
+    for seconds, name, status in [
+        (0, "Plan", "running"),
+        (10, "Plan", "completed"),
+        (0, "Publish", "running"),
+        (10, "Publish", "completed"),
+    ]:
+        clock.now_is += seconds
+        progress.fold(RunEvent("content", {"id": name, "status": status}))
+    progress.fold(Finished(replace(RUNNING, status="completed")))
+    first, second, *_ = (str(line).rstrip() for line in picture.summary(columns))
+    assert first == f"  ✓ Plan     10.0s {'━' * half}"
+    assert second == f"  ✓ Publish  10.0s {' ' * half}{'━' * half}"
+
+
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
     nodes = [ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20)) for n in range(60)]
     nodes[0].status = "failed"
@@ -324,7 +343,7 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
         lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
     assert len(lines) == rows - 2
     assert re.match(r"Report  running   \d\.\ds", lines[0]), lines
-    assert re.fullmatch(rf"  \d+ done, {count - 33} waiting", lines[-1]), lines
+    assert re.fullmatch(rf"  not shown: \d+ done, {count - 33} waiting", lines[-1]), lines
     chosen = [int(line.split()[2]) for line in lines[1:-1]]
     assert chosen == sorted(chosen)
     assert {5, 30, 31, 32} <= set(chosen)
