@@ -447,7 +447,7 @@ def _news_of(pace: Pace) -> str:
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
-    before = f", {earlier} of them from before" if earlier else ""
+    before = f", {earlier} of them in earlier calls" if earlier else ""
     context.terminal.note(f"{amount(counts.done, 'row')} in {show_seconds(seconds)}{before}")
     not_started = counts.total - counts.done if counts.total is not None else 0
     summary.say(context.terminal, not_started)

@@ -83,7 +83,7 @@ class Watched:
         return [frame for frame in rest if frame.comment or frame is not last]
 
     def told(self, *statuses: str, announced: bool = False) -> bool:
-        """True if an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
+        """True if an event gives the run one of these statuses; `announced` requires `workflow_status`."""
         return self.told_at(*statuses, announced=announced) is not None
 
     def told_at(self, *statuses: str, announced: bool = False) -> float | None:

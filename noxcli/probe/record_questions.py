@@ -196,7 +196,7 @@ def _node_times(e: Evidence) -> Seen | None:
 
 
 def _stop_seconds(e: Evidence) -> Seen | None:
-    """Find out how long a stop takes, by an event that tells it, or by the record if that does not lag."""
+    """Find how long a stop takes, by an event that reports it, or by the record if that does not lag."""
     lag = _stale_reads(e)
     for trial in e.trials:
         if trial.stopped_after is None or trial.status != "stopped":

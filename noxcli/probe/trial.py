@@ -36,7 +36,7 @@ class Trial:
     late_reads: int | None = None  # of those that said completed, and had no output
     asked_to_stop: float | None = None  # by the monotonic clock; None if its stream had ended by then
     stopped_after: float | None = None  # seconds from the request to a record that says so
-    again: RawAnswer | None = None  # a stop of the run when it had ended
+    again: RawAnswer | None = None  # the answer to a stop after the run had ended
 
     @property
     def status(self) -> str | None:
