@@ -43,7 +43,7 @@ EPILOG = (
 
 @cache
 def verb_named(word: str) -> Any:
-    """Load the verb, and return Typer's command of it."""
+    """Return the verb's Typer command, and load its module."""
     name = word.replace("-", "_")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
     alone.command(word, cls=Verb)(getattr(import_module(f"noxcli.commands.{name}"), name))

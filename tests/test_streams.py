@@ -1,6 +1,6 @@
-"""stdout and stderr that don't take what is written: a full disk, a pipe without a reader, a closed stream.
+"""stdout and stderr that can't be written to: a full disk, a pipe without a reader, a closed stream.
 
-Whatever the stream, the process ends with a code of noxcli's own, and all reports say the same.
+With any such stream, the process ends with one of noxcli's own codes, and all reports say the same.
 """
 
 import json
@@ -31,11 +31,11 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def shell(sandbox: Sandbox) -> Shell:
-    """Runs one noxcli command line in bash, and returns with its own exit code."""
+    """Runs one noxcli command line in bash, and returns its exit code."""
 
     def run(line: str, rest: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         program = forks.directory() / "noxcli"
-        # The sleep gives the reader of a pipe the time to leave.
+        # The sleep gives the reader of a pipe time to exit.
         held = f"{{ sleep 0.2; {program} {line}; }}" if rest.startswith("|") else f"{program} {line}"
         return subprocess.run(
             ["bash", "-c", f"{held} {rest}; exit ${{PIPESTATUS[0]}}"],
@@ -143,7 +143,7 @@ def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
 
 @pytest.mark.long(5)
 def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) -> None:
-    """A little less deep than Python reads, the document around it is deeper than Python writes."""
+    """A little less deep than Python reads; the document around it is deeper than Python writes."""
     whole = 0
     for depth in (900, 930, 950, 970, 980, 990, 994, 998):
         output = "[" * depth + "]" * depth

@@ -33,7 +33,7 @@ def failed_node(progress: Progress) -> Node | None:
 
 
 def leave_failed(call: Invocation, run: Run, node: Node, *, stop: bool) -> Run:
-    """Leave the run at its failed node, or `stop` it, and return it if its record has its own verdict.
+    """Stop following the run at its failed node, or `stop` it; return it if its record has its own verdict.
 
     Raises NodeFailed, which says whether the run was stopped or still runs.
     """

@@ -91,7 +91,7 @@ def attend(
 
 
 def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
-    """Leave a run that has outlasted a limit, or stop it if that is the policy, and return it if it ended by then.
+    """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it ended by then.
 
     Raises TimedOut, which says whether it was stopped or still runs.
     """

@@ -60,24 +60,24 @@ class Asked:
 
 
 class Origin(Protocol):
-    """An earlier run that is to run again."""
+    """An earlier run to start again."""
 
     @property
     def workflow(self) -> Workflow:
-        """Its workflow, as far as its record tells."""
+        """Its workflow, as far as its record has it."""
 
     def version_id(self) -> str | None:
-        """Return which saved version is to run, None for the current one."""
+        """Return the saved version to run, None for the current one."""
 
     def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
-        """Return its inputs, with those that are given anew."""
+        """Return its inputs, changed by those on the command line."""
 
     def part(self, known: Workflow | None) -> RunPart | None:
-        """Return which nodes are to run, None for all."""
+        """Return the nodes to run, None for all."""
 
 
 def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patience], Origin] | None" = None) -> None:
-    """Start the run, follow it and deliver its output; `find` returns the earlier run that is to run again.
+    """Start the run, follow it and deliver its output; `find` returns the earlier run to start again.
 
     Raises the NoxError that the command ends with.
     """
@@ -149,7 +149,7 @@ class Start:
         return earlier, False
 
     def _what(self) -> str | None:
-        """Return what of the workflow is run: its version, and the nodes."""
+        """Return what to run of the workflow: its version, and the nodes."""
         if self.part is None:
             return self.version_id
         return "/".join([self.version_id or "", *self.part.node_ids, self.part.single_node_id or ""])

@@ -24,7 +24,8 @@ RunsToStop = Annotated[
     typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
 ]
 StateFileToRead = Annotated[
-    str | None, typer.Option("--state-file", metavar="FILE", help="Stop what `noxcli run --state-file` started.")
+    str | None,
+    typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
 ]
 
 
@@ -52,7 +53,7 @@ def stop(
     call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
     context = call.context
     if not runs and state_file is None:
-        raise UsageProblem("no run to stop was given", "give RUN, or --state-file FILE")
+        raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
     context.listed = "-" in (runs or [])
     named = read_runs(runs or [], context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None
@@ -94,7 +95,7 @@ def _missing(state_file: str) -> str:
 
 
 def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
-    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # anew for each run
+    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # each run gets the whole time
     patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
     run: Run = call.run(text, patience)
     outcome.run, outcome.confirmed = run, True

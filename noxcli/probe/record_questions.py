@@ -19,7 +19,7 @@ def _create_status(e: Evidence) -> Seen | None:
 
 
 def _early_output(e: Evidence) -> Seen | None:
-    """Find the output of a run that goes on."""
+    """Find the output of a run that is still running."""
     outputs = {node.id for node in e.outputs}
     for record in (trial.early for trial in e.trials if trial.early):
         output = record.get("output", "")
@@ -31,14 +31,14 @@ def _early_output(e: Evidence) -> Seen | None:
 
 
 def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
-    """Return a part of a record's progress_details, empty if there is none of that kind."""
+    """Return a part of a record's progress_details, empty if it has none of that kind."""
     details = record.get("progress_details") if record else None
     value = details.get(key) if isinstance(details, dict) else None
     return value if isinstance(value, kind) else kind()
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
-    """Find out how many reads of the record lag behind the end."""
+    """Count the reads of the record that lag the end."""
     for trial in e.trials:
         if trial.stale_reads is not None:
             return Seen(f"{trial.stale_reads} reads", trial.stale_reads, OUR_RECORD, _LIKELY)
@@ -46,7 +46,7 @@ def _stale_reads(e: Evidence) -> Seen | None:
 
 
 def _late_output_reads(e: Evidence) -> Seen | None:
-    """Find out how many reads of a completed run come before its output."""
+    """Count the reads of a completed run that come before its output."""
     for trial in e.trials:
         if trial.late_reads is not None and trial.stale_reads is not None:
             return Seen(f"{trial.late_reads} reads", trial.late_reads, OUR_RECORD, _LIKELY)
@@ -65,7 +65,7 @@ def _look_up(e: Evidence) -> Seen | None:
 
 
 def _look_up_output(e: Evidence) -> Seen | None:
-    """Find out which output that answer has."""
+    """Find which output that answer has."""
     record = e.ended.look_up.object if e.ended else {}
     if e.ended is None or record.get("id") != e.ended.id:
         return None
@@ -79,7 +79,7 @@ def _look_up_output(e: Evidence) -> Seen | None:
 
 
 def _record_inputs(e: Evidence) -> Seen | None:
-    """Find the keys of inputs in a record, from runs that gave them in several forms."""
+    """Find the keys of inputs in a record, from runs whose inputs were given in several forms."""
     kept: list[tuple[tuple[str, ...], set[str]]] = []
     for trial in e.trials:
         shown = (trial.early or trial.final or {}).get("input")
@@ -96,7 +96,7 @@ def _record_inputs(e: Evidence) -> Seen | None:
 
 
 def _timestamps(e: Evidence) -> Seen | None:
-    """Find out how times are written."""
+    """Find how times are written."""
     text = str((e.ended.record or {}).get("created_at") or "") if e.ended else ""
     if "T" not in text:
         return None
@@ -105,32 +105,35 @@ def _timestamps(e: Evidence) -> Seen | None:
 
 
 def _failed_nodes(e: Evidence) -> Seen | None:
-    """Find out whether a failed node counts as executed."""
+    """Find whether a failed node counts as executed."""
     run = e.failed
     details = run.record.get("progress_details") if run and run.record else None
     executed = details.get("executed_nodes") if isinstance(details, dict) else None
-    named = [data.get("id") for data in _failures(run)] if run else []
+    named = [data.get("id") for data in _failures(e, run)] if run else []
     if not isinstance(executed, list) or not named:
         return None
     found = "executed" if named[-1] in executed else "left_out"
     return Seen(found.replace("_", " "), found, "the record of a failed run")
 
 
-def _failures(run: EndedRun) -> list[Mapping[str, Any]]:
-    """Return what events say of failed nodes."""
-    found = [each.get("data") for each in run.replay.envelopes if each["type"] == "content"]
+def _failures(e: Evidence, run: EndedRun) -> list[Mapping[str, Any]]:
+    """Return what events say of failed nodes, as they came while the run was going on where it is one of ours."""
+    live = next((trial.stream for trial in e.trials if trial.run_id == run.id), None)
+    found = [each.get("data") for each in (live or run.replay).envelopes if each["type"] == "content"]
     return [data for data in found if isinstance(data, dict) and data.get("status") == "failed"]
 
 
 def _failure_detail(e: Evidence) -> Seen | None:
-    """Find out where the reason of a failure stands."""
+    """Find where the reason of a failure is."""
     run = e.failed
     if run is None or run.record is None:
         return None
-    failures, nodes = _failures(run), _nodes(run.data)
+    failures, nodes = _failures(e, run), _nodes(run.data)
+    # The announcement of the end has a status, and no reason of its own.
+    silent = [data for data in failures if "workflow_status" not in data]
     details = run.record.get("progress_details")
     places: dict[str, bool | None] = {
-        "content": any(data.get("content") for data in failures) if failures else None,
+        "content": any(data.get("content") for data in failures) or (False if silent else None),
         "run_logs": bool(details.get("run_logs")) if isinstance(details, dict) else None,
         "data": any(node.get("error") for node in nodes) if nodes else None,
     }
@@ -184,7 +187,7 @@ def _node_io(e: Evidence) -> Seen | None:
 
 
 def _node_times(e: Evidence) -> Seen | None:
-    """Find out whether a run's data tell when its nodes worked."""
+    """Find whether a run's data has the times of its nodes."""
     worked = [node for node in _nodes(e.ended.data) if node.get("status") == "completed"] if e.ended else []
     if not worked:
         return None
@@ -193,11 +196,20 @@ def _node_times(e: Evidence) -> Seen | None:
 
 
 def _stop_seconds(e: Evidence) -> Seen | None:
-    """Find out how long a stop takes."""
+    """Find how long a stop takes, by an event that reports it, or by the record if that does not lag."""
+    lag = _stale_reads(e)
     for trial in e.trials:
-        if trial.stopped_after is not None and trial.status == "stopped":
-            took = trial.stopped_after if trial.stopped_after >= 0.2 else 0.0
-            return Seen(f"about {took:.1f}s", round(took, 1), "a run that probe started and stopped", _LIKELY)
+        if trial.stopped_after is None or trial.status != "stopped":
+            continue
+        told = trial.stream.told_at("stopped") if trial.stream else None
+        if told is not None and trial.asked_to_stop is not None:
+            took = min(trial.stopped_after, max(0.0, told - trial.asked_to_stop))
+        elif lag is not None and lag.value == 0:
+            took = trial.stopped_after
+        else:
+            continue
+        took = took if took >= 0.2 else 0.0
+        return Seen(f"about {took:.1f}s", round(took, 1), "a run that probe started and stopped", _LIKELY)
     return None
 
 

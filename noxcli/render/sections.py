@@ -29,7 +29,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         parts += ["", str(_heading(look, key, size.columns)), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            cut = f"{'…' if look.unicode else '...'} {left}; all of it: {line_to_fetch} {named}"
+            cut = f"{'…' if look.unicode else '...'} {left}: {line_to_fetch} {named}"
             parts.append(str(look.line(cell_len(visible(cut))).add(cut, "dim")))
     return "\n".join(parts[1:]) + "\n"
 

@@ -1,4 +1,4 @@
-"""What keeps a tag from being released, each mistake by itself."""
+"""What blocks the release of a tag, each mistake by itself."""
 
 import shutil
 import sys
@@ -44,7 +44,7 @@ def ready(tmp_path: Path) -> Path:
 
 
 def change(name: str, before: str, after: str) -> Callable[[Path], None]:
-    """Return what changes a file of a checkout."""
+    """Return a function that changes a file of a checkout."""
 
     def apply(root: Path) -> None:
         text = (root / name).read_text()
@@ -89,6 +89,6 @@ def test_a_mistake_is_told_in_a_line(
 
 
 def test_this_checkout_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    """It may have nothing to release; then that is what is said."""
+    """There may be nothing to release; then the script says so."""
     check_release.main(["v0.0.0"])
     assert "the tag 'v0.0.0' is not for version" in capsys.readouterr().err
