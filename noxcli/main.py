@@ -99,7 +99,7 @@ def say(context: Context, error: NoxError) -> None:
 def expected(
     error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context, argv: Sequence[str]
 ) -> NoxError:
-    """Return the error as one of ours."""
+    """Return the error as a NoxError."""
     match error:
         case ReaderGone() | Unwritten():
             return type(error)(error.message, come_back(context))
