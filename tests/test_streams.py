@@ -23,7 +23,7 @@ from tests.runner import outputs
 
 WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39-000000000002"
 GONE = "noxcli: the reader of stdout closed the pipe"
-FULL = "noxcli: can't write to stdout: No space left on device"
+FULL = "noxcli: can't write to stdout: no space left on device"
 CLOSED = "noxcli: can't write to stdout: it is closed"
 UNWRITABLE = [(">/dev/full", 9, FULL), (">&-", 9, CLOSED), ("| true", 141, GONE)]
 Shell = Callable[..., subprocess.CompletedProcess[str]]

@@ -44,7 +44,7 @@ def leave_failed(call: Invocation, run: Run, node: Node, *, stop: bool) -> Run:
     continued = f"continue with: noxcli wait {run.id}"
     try:
         if stop:
-            run = stop_run(call.api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+            run = stop_run(call.api, run, Deadline(context.clock, LONGEST_STOP))
         else:
             run = call.api.get_run(run.workflow_id, run.id, within=call.deadline.left(LAST_READ))
     except NoxError as error:

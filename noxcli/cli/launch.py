@@ -196,7 +196,7 @@ class Start:
         if once is not None:
             once.intend(wanted)
         try:
-            return start_run(api, send, wanted, patience=self.patience, clock=context.clock, deadline=call.deadline)
+            return start_run(api, send, wanted, patience=self.patience, deadline=call.deadline)
         except (NoxError, Interrupted) as error:
             in_doubt = isinstance(error, NoxError) and error.leaves_doubt
             if once is not None and context.outcome.run is None and not in_doubt:
@@ -305,7 +305,7 @@ def _stopped(call: Invocation, signal: Interrupted) -> Interruption:
     assert run is not None
     context.way_back = None
     try:
-        run = context.outcome.run = stop_run(call.api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+        run = context.outcome.run = stop_run(call.api, run, Deadline(context.clock, LONGEST_STOP))
         context.outcome.confirmed = True
     except NoxError as error:
         hint = f"stop it with: noxcli stop {run.id}"

@@ -314,7 +314,7 @@ def _worked(
             tick=tick,
         )
         stops = context.stops_runs(looking.on_interrupt)
-        shift = Shift(call.api, engine, pace, context.clock, call.deadline, plan.retry_for, stops)
+        shift = Shift(call.api, engine, pace, call.deadline, plan.retry_for, stops)
         with closing(engine):
             error = shift.work_off(context.signals)
     if engine.unprinted is not None and not isinstance(error, Interruption):

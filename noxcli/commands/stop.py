@@ -11,7 +11,7 @@ from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, suggestion
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.runs.resolve import read_runs
 from noxcli.runs.stop import not_stopped, stop_run
@@ -90,8 +90,8 @@ def _missing(state_file: str) -> str:
     except OSError:
         there = []
     near = nearest(path.name, there)
-    told = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
-    return f"{told}: did you mean {path.with_name(near)}?" if near else told
+    said = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
+    return f"{said}: {suggestion(str(path.with_name(near)))}" if near else said
 
 
 def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
@@ -102,7 +102,7 @@ def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
     if run.settled:
         context.terminal.note(f"run {run.id} had already ended: {run.status}")
     else:
-        run = outcome.run = stop_run(call.api, run, context.clock, deadline)
+        run = outcome.run = stop_run(call.api, run, deadline)
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(f"run {run.id} is {run.status}")

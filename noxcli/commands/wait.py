@@ -47,6 +47,7 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
 from noxcli.runs.conditions import Condition
 from noxcli.runs.follow import Policy
+from noxcli.runs.limits import still_running
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs
@@ -347,7 +348,7 @@ def _unended(run: Run | None, error: NoxError | None, deadline: Deadline, *, las
 def _still_going(run: Run, deadline: Deadline) -> NoxError:
     if deadline.seconds == 0:
         return not_finished(run)
-    return TimedOut(f"run {run.id} was still {run.status} at the timeout", wait_for(run))
+    return still_running(run, wait_for(run))
 
 
 def _read(call: Invocation, one: _Waited) -> Run:

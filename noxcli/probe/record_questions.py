@@ -117,7 +117,7 @@ def _failed_nodes(e: Evidence) -> Seen | None:
 
 
 def _failures(e: Evidence, run: EndedRun) -> list[Mapping[str, Any]]:
-    """Return what events say of failed nodes, as they came while the run was going on where it is one of ours."""
+    """Return what events say about failed nodes, for one of the probe's own runs those seen live."""
     live = next((trial.stream for trial in e.trials if trial.run_id == run.id), None)
     found = [each.get("data") for each in (live or run.replay).envelopes if each["type"] == "content"]
     return [data for data in found if isinstance(data, dict) and data.get("status") == "failed"]

@@ -20,7 +20,7 @@ CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[^\r\n]*\r\n")
 
 @dataclass
 class RecordedExchange:
-    """One request, and the bytes that came back."""
+    """One request, and the bytes of its answer."""
 
     method: str
     target: str

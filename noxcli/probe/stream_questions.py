@@ -45,7 +45,7 @@ def _reaction(stream: Watched, status: str) -> Seen | None:
     if stream.told(status, announced=True):
         return Seen("an event announces it", "end", stream.how)
     if stream.closed:
-        # A state event without data may be the announcement, or tell of a pause before the stop.
+        # A state event without data may be the announcement, or report a pause before the stop.
         mute = any(each.get("data") is None for each in stream.envelopes)
         paused_first = status == "stopped" and stream.told(PAUSED_STATUS)
         return None if mute or paused_first else Seen("the stream closes, with no end announced", "close", stream.how)

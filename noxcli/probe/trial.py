@@ -64,7 +64,7 @@ class Trier:
         """Start one run and follow it to its end, or stop it on the way. In any case, it does not keep running."""
         trial = Trial(stops, tuple(inputs))
         try:
-            # A signal waits for the answer: otherwise nobody would know the run.
+            # A signal waits for the answer: otherwise the run would be lost.
             with self.held():
                 self._start(trial, inputs)
             if trial.run_id is None:

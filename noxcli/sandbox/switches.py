@@ -177,7 +177,7 @@ class Switches:
 
 
 def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches:
-    """The same switches with some set anew; a name or value that does not exist is a ValueError."""
+    """The same switches with some changed; a name or value that does not exist is a ValueError."""
     hints = _types()
     for name, value in overrides.items():
         if name not in hints:

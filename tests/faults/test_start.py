@@ -71,7 +71,7 @@ def started(
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
     wanted = Wanted("w", COMPARISON.of(INPUT), COMPARISON, lambda _: server.known)
-    return start_run(server, server.send, wanted, patience=patience, clock=clock, deadline=deadline)
+    return start_run(server, server.send, wanted, patience=patience, deadline=deadline)
 
 
 @pytest.mark.parametrize("timeout", [None, 100])

@@ -89,7 +89,7 @@ def test_stdout_on_a_full_disk_is_told(plays: Any, sandbox: Sandbox) -> None:
                 check=False,
             )
         assert done.returncode == 9, done.stderr
-        assert done.stderr.startswith(b"noxcli: can't write to stdout: No space left on device")
+        assert done.stderr.startswith(b"noxcli: can't write to stdout: no space left on device")
         assert b"Exception" not in done.stderr
 
 

@@ -72,7 +72,7 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n"), "changes under 'Unreleased'"),
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, "## 1.3.0 - 2030-02-01\n\n- New.\n"), "1.3.0 as the newest"),
         ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml installs another version"),
-        ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "reaches nobody; write one that does"),
+        ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; write one that does"),
         ("v1.x", change("noxcli/__init__.py", "1.2.3", "1.x"), "'1.x' is not a version; write 1.2.3 or 1.2.3rc1"),
     ],
 )  # fmt: skip
