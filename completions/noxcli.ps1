@@ -323,10 +323,10 @@ function __noxcli_verbs {
                 @{ Kind = 'run'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
+                @{ Names = @('--state-file'); Help = 'Stop the run that `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -350,8 +350,8 @@ function __noxcli_verbs {
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -370,8 +370,8 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--output', '-o'); Help = 'Write the page to FILE; - is stdout'; Kind = 'file'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -391,8 +391,8 @@ function __noxcli_verbs {
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -413,8 +413,8 @@ function __noxcli_verbs {
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -435,8 +435,8 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print a JSON Schema of the input object' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -459,8 +459,8 @@ function __noxcli_verbs {
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -580,8 +580,8 @@ function __noxcli_verbs {
                 @{ Names = @('--write'); Help = 'Write what was learned for sandbox --switches'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }

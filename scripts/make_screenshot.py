@@ -6,13 +6,15 @@ Usage: python scripts/make_screenshot.py [NAME]... (all by default). `live` is t
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -60,10 +62,10 @@ LIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A command line, its size, and when to take the picture, in seconds after its first output (None: at its end)."""
+    """A command line, its size, and the text on the screen at which to take the picture ("": at its end)."""
 
     argv: Sequence[str]
-    seconds: float | None = None
+    until: str = ""  # a regular expression: a time would show another picture on a busy machine
     sizes: Sequence[tuple[int, int]] = (SMALL,)
     shown: str = ""  # what a user would type, unless it is just noxcli and `argv`
     moving: bool = False
@@ -73,7 +75,7 @@ class Shot:
     def line(self) -> str:
         return self.shown or " ".join(["noxcli", *self.argv])
 
-    def take(self, size: tuple[int, int]) -> Iterator[tuple[float, bytes]]:
+    def take(self, size: tuple[int, int]) -> Generator[tuple[float, bytes]]:
         """Yield what the terminal received, with the seconds since the first output."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
@@ -88,18 +90,19 @@ class Shot:
         )
         os.close(theirs)
         began = None
-        while began is None or self.seconds is None or time.monotonic() < began + self.seconds:
-            ready, _, _ = select.select([ours], [], [], FRAME / 5)
-            try:
+        try:
+            while True:
+                ready, _, _ = select.select([ours], [], [], FRAME / 5)
                 piece = os.read(ours, 65536) if ready else b""
-            except OSError:
-                break  # a pseudo-terminal reports this way that no process has it open any more
-            began = time.monotonic() if began is None and piece else began
-            if began is not None:
-                yield time.monotonic() - began, piece
-        process.terminate()
-        process.wait()
-        os.close(ours)
+                began = time.monotonic() if began is None and piece else began
+                if began is not None:
+                    yield time.monotonic() - began, piece
+        except OSError:
+            pass  # a pseudo-terminal reports this way that no process has it open any more
+        finally:
+            process.terminate()
+            process.wait()
+            os.close(ours)
 
 
 TEXT = "'User Input=hello'"
@@ -109,15 +112,16 @@ SHOTS = {
         shown=f"noxcli run demo {TEXT} --raw Answer",
         moving=True,
     ),
-    "live-midway": Shot(["run", "demo", "User Input=hello"], 4.0, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
+    "live-midway": Shot(
+        ["run", "demo", "User Input=hello"], r"Write +1\.\ds", (SMALL, LARGE), f"noxcli run demo {TEXT}"
+    ),
     "live-end": Shot(
         ["run", "demo", "User Input=hello", "--raw", "Answer"],
-        None,
-        (SMALL, LARGE),
-        f"noxcli run demo {TEXT} --raw Answer",
+        sizes=(SMALL, LARGE),
+        shown=f"noxcli run demo {TEXT} --raw Answer",
     ),
     "live-failure": Shot(["run", "fails"]),
-    "live-many-nodes": Shot(["run", "many-nodes"], 3.0, (SMALL, LARGE)),
+    "live-many-nodes": Shot(["run", "many-nodes"], r" 5\d%", (SMALL, LARGE)),
     "outputs": Shot(["fetch-output", "@last"], prepare=[["run", "demo", "'User Input=hello'"]]),
     "runs": Shot(
         ["runs"],
@@ -138,9 +142,13 @@ class Screen(pyte.Screen):
             self.cursor.attrs = self.cursor.attrs._replace(strikethrough=True)
 
 
-def look_of(cell: Char) -> tuple[str, bool]:
-    """Return the name of a cell's color, and whether the cell is bold."""
-    return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold
+def look_of(cell: Char) -> tuple[str, bool, bool]:
+    """Return the name of a cell's color, whether the cell is bold, and whether its character is wide.
+
+    Wide characters are placed by themselves: a font without them would shift those beside them.
+    """
+    wide = not cell.data or cell_len(cell.data) == 2
+    return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold, wide
 
 
 def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
@@ -148,7 +156,7 @@ def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
     parts = [text(0, 0, f"$ {first}", theme["fg"], bold=False)]
     for row in range(screen.lines):
         cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
-        for (color, bold), run in groupby(cells, key=lambda cell: look_of(cell[1])):
+        for (color, bold, _), run in groupby(cells, key=lambda cell: look_of(cell[1])):
             placed = list(run)
             words = "".join(cell.data for _, cell in placed)
             if words.strip():
@@ -194,12 +202,16 @@ def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
     themes = {"": DARK} if shot.moving else {"-dark": DARK, "-light": LIGHT}
     frames: dict[str, list[tuple[float, str]]] = {theme: [] for theme in themes}
     due, seen = 0.0, 0.0
-    for seconds, piece in shot.take(size):
-        if shot.moving and seconds >= due:
-            due = seconds + FRAME
-            frames[""].append((seen, drawn(screen, DARK, shot.line)))
-        stream.feed(piece)
-        seen = seconds
+    with closing(shot.take(size)) as pieces:
+        for seconds, piece in pieces:
+            if shot.moving and seconds >= due:
+                due = seconds + FRAME
+                frames[""].append((seen, drawn(screen, DARK, shot.line)))
+            stream.feed(piece)
+            seen = seconds
+            # Between two pictures nothing arrives.
+            if not piece and shot.until and re.search(shot.until, "\n".join(screen.display)):
+                break
     for theme, colors in themes.items():
         frames[theme].append((seen if shot.moving else 0.0, drawn(screen, colors, shot.line)))
         changes = [next(same) for _, same in groupby(frames[theme], key=lambda frame: frame[1])]

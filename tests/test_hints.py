@@ -14,7 +14,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails
 from tests.conftest import Noxcli, Result, piped
 
-# Up to the punctuation after it, or to the words of the sentence that it stands in.
+# Up to the punctuation after it, or to the words of its sentence.
 PASTED = re.compile(r"noxcli (?:[a-z-]+\b[^;()\n]*|--help)")
 SENTENCE = re.compile(r" (?:has them all|again|to )\b.*")
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -126,7 +126,7 @@ def test_a_line_to_paste_works(
     for line in lines:
         assert line[0] in {*VERBS, "--help"}, line
         monkeypatch.setattr("sys.stdin", piped(""))
-        # Only what may go on for ever is given a limit.
+        # Only a command that may run forever gets a limit.
         limit = ["--timeout", "1s"] if line[0] in {"wait", "stream"} and "--help" not in line else []
         result = noxcli(*line, *limit)
         assert result.code not in {2, 4, 5, 6, 70, 75}, (line, result.err)

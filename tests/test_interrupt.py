@@ -1,4 +1,4 @@
-"""Interruption: what each verb does to its run, to its document and to a signal that comes at a bad moment."""
+"""Interruption: what each verb does with its run, its document, and a signal at a bad moment."""
 
 import json
 import os
@@ -234,7 +234,7 @@ def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, s
         out, err = process.communicate(timeout=15)
     assert b"Traceback" not in err
     if not out and process.returncode == 130 and not err:
-        return  # it came before noxcli had been loaded
+        return  # it arrived before noxcli was loaded
     lines = [json.loads(line) for line in out.splitlines()]
     assert lines[-1]["type"] == "noxcli.result", err
     assert lines[-1]["data"]["exit_code"] == process.returncode

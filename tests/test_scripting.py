@@ -1,4 +1,4 @@
-"""docs/scripting.md: its script runs in bash and in dash, and cleans up when it is cut off."""
+"""docs/scripting.md: its script runs in bash and in dash, and cleans up when it is interrupted."""
 
 import os
 import re

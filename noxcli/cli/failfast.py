@@ -34,7 +34,7 @@ def failed_node(progress: Progress) -> Node | None:
 
 
 def leave_failed(call: Invocation, run: Run, progress: Progress, *, stop: bool) -> Run:
-    """Leave the run at its failed node, or `stop` it, and return it if its record has its own verdict.
+    """Stop following the run at its failed node, or `stop` it; return it if its record has its own verdict.
 
     Raises NodeFailed, which says whether the run was stopped or still runs.
     """
@@ -50,7 +50,7 @@ def leave_failed(call: Invocation, run: Run, progress: Progress, *, stop: bool) 
     continued = f"continue with: noxcli wait {run.id}"
     try:
         if stop:
-            run = stop_run(call.api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+            run = stop_run(call.api, run, Deadline(context.clock, LONGEST_STOP))
         else:
             run = call.api.get_run(run.workflow_id, run.id, within=call.deadline.left(LAST_READ))
     except NoxError as error:

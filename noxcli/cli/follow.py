@@ -91,7 +91,7 @@ def attend(
 
 
 def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
-    """Leave a run that has outlasted a limit, or stop it if that is the policy, and return it if it ended by then.
+    """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it ended by then.
 
     Raises TimedOut, which says whether it was stopped or still runs.
     """
@@ -101,7 +101,7 @@ def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -
     call.context.way_back = None
     limit = Deadline(call.context.clock, LONGEST_STOP)
     try:
-        run = outcome.run = stop_run(call.api, run, call.context.clock, limit)
+        run = outcome.run = stop_run(call.api, run, limit)
     except NoxError as error:
         raise TimedOut(
             f"{late.message} and could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"

@@ -1,4 +1,4 @@
-"""A batch that is interrupted, or whose reader leaves: nothing is lost, and how to go on is said."""
+"""A batch that is interrupted, or whose reader exits: nothing is lost, and it says how to continue."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def write_rows(count: int) -> str:
 
 @pytest.fixture
 def workflow(plays: Any) -> str:
-    """Its first rows are over at once, the others go on."""
+    """Its first rows end at once, the others continue."""
 
     def script(inputs: dict[str, Any]) -> list[Any]:
         return [Sleep(60_000)] if int(inputs["Q"]) > 2 else []
@@ -152,7 +152,7 @@ def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workfl
 
 
 def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays: Any) -> None:
-    """Slurm kills some seconds after its SIGTERM: the runs are stopped, and the journal has no end of them."""
+    """Slurm kills some seconds after its SIGTERM: the runs are stopped, and the journal does not know their end."""
     waits = [60_000] * 2
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
     rows = write_rows(2)

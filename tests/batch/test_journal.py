@@ -1,4 +1,4 @@
-"""The journal of a batch: what may be torn, cut or full, and never leads to a second run."""
+"""The journal of a batch: it may be torn, truncated or full, and never causes a second run."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ ROWS = 6
 
 @pytest.fixture
 def whole(noxcli: Noxcli, plays: Any) -> tuple[str, bytes]:
-    """A workflow, and the journal of a batch that went through."""
+    """A workflow, and the journal of a completed batch."""
     workflow = plays(nodes=[input_node("Q")])
     rows = [json.dumps({"Q": str(number)}) for number in range(1, ROWS + 1)]
     Path("rows.jsonl").write_text("\n".join(rows))
@@ -109,10 +109,10 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(100)])
     Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 101)))
     command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl"])
-    # A limit on the size of files is what a shell has nearest to a disk that fills up.
+    # A limit on the size of files is what a shell has that comes closest to a full disk.
     full = subprocess.run(
         ["bash", "-c", f"ulimit -f 8; exec {command} | cat"],
-        env={**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"},  # its cache would be cut as well
+        env={**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"},  # its cache would be truncated as well
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""Nothing remote acts on a terminal, a log or a CI system; what it would have done is there to be read."""
+"""Nothing remote acts on a terminal, a log or a CI system; its effect is visible as text."""
 
 import ast
 import json
@@ -135,7 +135,7 @@ def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
     assert not [path.name for path in Path("out").iterdir() if path.name.startswith("-")]
 
 
-# Which modules may touch the streams, and what for.
+# Which modules may use the streams, and what for.
 WRITERS = {
     "render/terminal.py": {"sys", "out", "err"},
     "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
@@ -146,7 +146,7 @@ WRITERS = {
     "state/once.py": {"os.write"},
     "batch/journal.py": {"os.write"},
     "batch/results.py": {"os.write"},  # what stdout has
-    "signals.py": {"sys", "os.write"},  # one fixed sequence, where nothing else can run any more
+    "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more
     "__main__.py": {"os.write"},  # the version
 }
 
@@ -155,7 +155,7 @@ WRITERS = {
 def test_all_that_is_written_goes_through_the_terminal(path: Path) -> None:
     name = path.relative_to(PACKAGE).as_posix()
     if name.startswith("sandbox/"):
-        return  # a server of its own, which writes what is ours alone
+        return  # a separate server, which writes only text of ours
     assert set(ways_out(ast.parse(path.read_text()))) <= WRITERS.get(name, set())
 
 

@@ -66,7 +66,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class OnScreen(io.BytesIO):
-    """A stdout that says it is a terminal."""
+    """A stdout that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -74,18 +74,18 @@ class OnScreen(io.BytesIO):
 
 @dataclass(frozen=True)
 class View:
-    """What one renderer wrote, and which fields it has to have shown."""
+    """What one renderer wrote, and which fields it must have shown."""
 
     renderer: str
     data: bytes
     fields: str
     columns: int = 80
-    form: str = ""  # as `judge.leaks` takes it
+    form: str = ""  # as in `judge.leaks`
 
 
 @dataclass
 class Theatre:
-    """Calls noxcli in this process, on a terminal or off it, against a sandbox full of hostile workflows."""
+    """Calls noxcli in this process, on a terminal or not, against a sandbox full of hostile workflows."""
 
     sandbox: Sandbox
     directory: Path
@@ -106,7 +106,7 @@ class Theatre:
         return code, out.getvalue(), err.getvalue().encode("utf-8", "surrogatepass")
 
     def add(self, name: str, *, nodes: Sequence[Node] = (), output: Iterable[tuple[str, Any]] = (), **more: Any) -> str:
-        """Add a workflow; its outputs have ids of ours: the sandbox makes ids of names, which have to be text then."""
+        """Add a workflow; its outputs have our own ids, since the sandbox makes ids from names, which must be valid."""
         outputs, values = [], {}
         for n, (key, value) in enumerate(output):
             outputs.append(Node(f"out {n}", "OutputNode", {"label": key, "type": "String"}, f"out-{n}"))
@@ -115,7 +115,7 @@ class Theatre:
 
 
 def nodes(theatre: Theatre) -> Iterator[View]:
-    """Names, ids and statuses of nodes, and what they say, in a run that fails at each of them."""
+    """Names, ids, statuses and texts of nodes, in a run that fails at each of them."""
     boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
     script: list[Step] = []
     for box, status, text in zip(boxes, all_marked("d"), all_marked("f"), strict=True):
@@ -126,7 +126,7 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("plain", err, "bcdf")
     yield View("text, failed", out, "")
     for columns in (40, 80, 200):
-        # Every node has a line of its own, and the last picture before the end is of all that was said.
+        # Every node has its own line, and the last picture before the end shows all texts.
         slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(2000)], status="failed")
         with size(columns, 3 * len(NAMES)):
             _, _, err = theatre.call("run", slow, err_tty=True)
@@ -186,12 +186,12 @@ def statuses(theatre: Theatre) -> Iterator[View]:
     yield View("stop", out + err, "", form="\t")
 
 
-# Breaks in a row without news after which noxcli polls, and says no more of the stream.
+# Breaks in a row without news after which noxcli polls, and no longer reports on the stream.
 SAID = 5
 
 
 def reconnects(theatre: Theatre) -> Iterator[View]:
-    """Streams that end with each reason in turn, a few in one run, and events under each cursor."""
+    """Streams that end with each reason in turn, a few per run, and events under each cursor."""
     reasons = list(all_marked("s"))
     running = {"id": "n", "status": "running"}
     outs, errs = [], []
@@ -211,7 +211,7 @@ def reconnects(theatre: Theatre) -> Iterator[View]:
 
 
 def errors(theatre: Theatre) -> Iterator[View]:
-    """Refusals in each of their forms, with what a retry before them says, and the request's id."""
+    """Rejections in each form, with the messages of a retry before them and the request id."""
     forms: dict[str, Callable[[str], Any]] = {
         "i": lambda text: {"detail": text},
         "j": lambda text: {"detail": [{"loc": ["body", text], "msg": text}, text]},
@@ -233,7 +233,7 @@ def errors(theatre: Theatre) -> Iterator[View]:
 
 
 def json_with_id(body: Any, request_id: str) -> bytes:
-    """Return a 422 whose header is whatever bytes can stand in one."""
+    """Return a 422 whose header has any bytes that are allowed there."""
     head = one_line(b"X-Request-Id: " + request_id.encode("utf-8", "replace"))
     return answer(422, json.dumps(body).encode()).replace(b"Content-Length", head + b"\r\nContent-Length", 1)
 
@@ -243,7 +243,7 @@ def one_line(header: bytes) -> bytes:
 
 
 def answers(theatre: Theatre) -> Iterator[View]:
-    """An event stream of a type that is none."""
+    """An event stream with a wrong content type."""
     said = []
     for name in NAMES:
         kind = one_line(marked("w", name).encode("utf-8", "replace"))
@@ -257,7 +257,7 @@ def answers(theatre: Theatre) -> Iterator[View]:
 
 
 def starts(theatre: Theatre) -> Iterator[View]:
-    """A start whose answer is lost, and a run that may be it."""
+    """A start whose answer is lost, and a run that may be its own."""
     said = []
     for name in NAMES:
         listed = [{"id": "run-1", "workflow_id": "w", "status": marked("q", name), "input": {}}]
@@ -323,7 +323,7 @@ def outputs(theatre: Theatre) -> Iterator[View]:
 
 
 def files(theatre: Theatre) -> Iterator[View]:
-    """Files under hostile keys and names, some of them not to be had."""
+    """Files under hostile keys and names, some of them unavailable."""
     values = {key: File(SURROGATE.sub("", name), b"x") for key, name in named("gm")}
     here = theatre.add("files", output=values.items())
     into = theatre.directory / "files"
@@ -343,7 +343,7 @@ def files(theatre: Theatre) -> Iterator[View]:
 
 
 class Still(Clock):
-    """The same moment, for ever."""
+    """The same moment, forever."""
 
     def monotonic(self) -> float:
         return 0.0
@@ -373,7 +373,7 @@ def alone(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
 
 
 def size(columns: int, rows: int) -> AbstractContextManager[Any]:
-    """The terminal's size, as rich asks for it."""
+    """The terminal's size, as rich requests it."""
     return patch.dict(os.environ, COLUMNS=str(columns), LINES=str(rows))
 
 
@@ -387,7 +387,7 @@ def said_by(terminal: Terminal) -> bytes:
 
 
 def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
-    """Downloads that take their time, under hostile keys."""
+    """Slow downloads, under hostile keys."""
     remotes = [Remote(f"/{key}", (key,), "id", "", is_text=False) for key in all_marked("g")]
     going = [Transfer(remote, "id", done=5, total=10) for remote in remotes]
     for columns in (40, 80):
@@ -410,7 +410,7 @@ def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
 
 
 def pages(theatre: Theatre) -> Iterator[View]:
-    """The text of an HTML report: of a run, and of one whose start was refused."""
+    """The text of an HTML report: of a run, and of one whose start was rejected."""
     boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
     script: list[Step] = []
     for box, status, text in zip(boxes, all_marked("d"), all_marked("f"), strict=True):
@@ -433,7 +433,7 @@ def text_of_page(path: Path) -> bytes:
 
 
 def batches(theatre: Theatre) -> Iterator[View]:
-    """Rows that fail at a node of hostile name with a hostile reason, and rows with hostile labels."""
+    """Rows that fail at a node with a hostile name for a hostile reason, and rows with hostile labels."""
     said = list(zip(all_marked("b"), all_marked("f"), strict=True))
     boxes = [Node(name, id=f"box-{n}") for n, (name, _) in enumerate(said)]
 

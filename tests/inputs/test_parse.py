@@ -1,4 +1,4 @@
-"""The input language: what each form sends, and how a mistake in it is told."""
+"""The input language: what each form sends, and the error for a mistake in it."""
 
 import io
 import json
@@ -48,14 +48,14 @@ def problem(*items: str, whole: str | None = None, stdin: str = "") -> UsageProb
         ("k:=@f", ("k", ":=@", "f")),
         ("k@f", ("k", "@", "f")),
         ("k@f;type=text/plain;name=x", ("k", "@", "f;type=text/plain;name=x")),
-        # The first one wins, the longest first.
+        # The first operator wins, and of those the longest.
         ("k=a=b", ("k", "=", "a=b")),
         ("k=:=1", ("k", "=", ":=1")),
         ("k=a:=@b", ("k", "=", "a:=@b")),
         ("k@a=b", ("k", "@", "a=b")),
         ("k:=@a=b", ("k", ":=@", "a=b")),
         ("k==v", ("k", "=", "=v")),
-        # A colon alone is none.
+        # A colon alone is not one.
         ("a:b=c", ("a:b", "=", "c")),
         ("a: =c", ("a: ", "=", "c")),
         ("node::input=x", ("node::input", "=", "x")),

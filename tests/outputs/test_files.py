@@ -253,7 +253,7 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_left(target: str, tm
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB, where this user may mount one."""
+    """A file system of 64 KiB, if this user may mount one."""
     directory = tmp_path / "small"
     directory.mkdir()
     try:

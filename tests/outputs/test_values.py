@@ -1,4 +1,4 @@
-"""What an output holds: cut texts and files wherever they sit, their ids and places, and values as text."""
+"""What an output contains: truncated texts and files at any depth, their ids and places, and values as text."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The live view on terminals: real processes on pseudo-terminals, looked at through a terminal emulator."""
+"""The live view on terminals: real processes on pseudo-terminals, read through a terminal emulator."""
 
 import io
 import os
@@ -95,7 +95,7 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
 
 
 class Turning(Clock):
-    """Stands still until a test moves it on."""
+    """Stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.now_is = 1000.0
@@ -141,6 +141,25 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
 
 
+@pytest.mark.parametrize(("columns", "half"), [(62, 21), (82, 31), (120, 36)])
+def test_at_the_end_the_bars_take_the_room_that_no_words_need(columns: int, half: int) -> None:
+    workflow = Workflow("wf-1", "W", {"Plan": "Plan", "Publish": "Publish"})
+    progress = Progress(RUNNING, clock := Turning(), workflow)
+    picture = Picture(progress, Look(color=False, unicode=True))
+    for seconds, name, status in [
+        (0, "Plan", "running"),
+        (10, "Plan", "completed"),
+        (0, "Publish", "running"),
+        (10, "Publish", "completed"),
+    ]:
+        clock.now_is += seconds
+        progress.fold(RunEvent("content", {"id": name, "status": status}))
+    progress.fold(Finished(replace(RUNNING, status="completed")))
+    first, second, *_ = (str(line).rstrip() for line in picture.summary(columns))
+    assert first == f"  ✓ Plan     10.0s {'━' * half}"
+    assert second == f"  ✓ Publish  10.0s {' ' * half}{'━' * half}"
+
+
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
     nodes = [ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20)) for n in range(60)]
     nodes[0].status = "failed"
@@ -183,7 +202,7 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
 
 
 def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
-    """Wrap what has become too long, as most terminals do; the cursor stays with its text."""
+    """Wrap lines that have become too long, as most terminals do; the cursor stays with its text."""
     rows = [line.rstrip() for line in screen.display]
     pieces = [[row[at : at + columns] for at in range(0, max(1, len(row)), columns)] for row in rows]
     above = sum(map(len, pieces[: screen.cursor.y]))
@@ -324,7 +343,7 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
         lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
     assert len(lines) == rows - 2
     assert re.match(r"Report  running   \d\.\ds", lines[0]), lines
-    assert re.fullmatch(rf"  \d+ done, {count - 33} waiting", lines[-1]), lines
+    assert re.fullmatch(rf"  not shown: \d+ done, {count - 33} waiting", lines[-1]), lines
     chosen = [int(line.split()[2]) for line in lines[1:-1]]
     assert chosen == sorted(chosen)
     assert {5, 30, 31, 32} <= set(chosen)

@@ -1,4 +1,4 @@
-"""Several outputs on a terminal: sections to read, no longer than the window; pipes and files get JSON."""
+"""Several outputs on a terminal: readable sections, no longer than the window; pipes and files get JSON."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def test_several_outputs_are_sections_that_fit_the_window(
     kept = next(place for place, line in enumerate(shown["Report 2"]) if line[0] == "…")
     assert shown["Report 2"][:kept] == [f"line {number}" for number in range(kept)]
     told = "".join(shown["Report 2"][kept:])
-    assert told == f"… {500 - kept} more lines; all of it: noxcli fetch-output @last --raw 'Report 2'"
+    assert told == f"… {500 - kept} more lines: noxcli fetch-output @last --raw 'Report 2'"
     assert kept == 3, "so many values leave each the least"
     whole = subprocess.run(
         ["sh", "-c", told.partition(": ")[2].replace("noxcli", " ".join(NOXCLI), 1)],

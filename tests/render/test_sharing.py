@@ -1,4 +1,4 @@
-"""One terminal and several who write to it: other noxcli processes, pipelines that come back to it, our own stdout."""
+"""One terminal with several writers: other noxcli processes, pipelines that end on it, and our own stdout."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def env(sandbox: Sandbox) -> dict[str, str]:
 
 
 def scrolled(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
-    """Return all lines that the terminal has, those above the window as well."""
+    """Return all lines of the terminal, including those above the window."""
     screen = pyte.HistoryScreen(columns, rows, history=10_000)
     pyte.ByteStream(screen).feed(bytes(seen.raw))
     past = ["".join(row[column].data for column in range(columns)).rstrip() for row in screen.history.top]

@@ -1,4 +1,4 @@
-"""`--report` and `noxcli report`: one page out of a run, its saved events or a batch, in which remote text is text."""
+"""`--report` and `noxcli report`: one page from a run, its saved events or a batch, in which remote text is text."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from tests.pages import ATTRIBUTES, TAGS, PageReader
 
 
 def read(path: str | Path) -> PageReader:
-    """Return a page that keeps to what pages are made of."""
+    """Return a page that keeps to the allowed elements."""
     reader = PageReader(path)
     assert reader.tags <= TAGS
     assert reader.attributes <= ATTRIBUTES
@@ -162,7 +162,7 @@ def test_a_gap_is_marked_as_one(noxcli: Noxcli, plays: Any) -> None:
     assert "events may be missing the server no longer knows the position" in read("gap.html").text
 
 
-# What can't be told.
+# What can't be known.
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_an_output_that_is_nested_too_deep_costs_no_page() -> None:
 
 @pytest.fixture
 def rows(plays: Any) -> str:
-    """A workflow that fails for some rows, and a file of seven of them."""
+    """A workflow that fails for some rows, and a file with seven of them."""
 
     def script(inputs: dict[str, Any]) -> list[Step]:
         return [*node_fails("W", "too long"), State("failed")] if "bad" in inputs["Q"] else []

@@ -12,6 +12,7 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.redaction import Mask
+from noxcli.render.text import amount
 from noxcli.reports.endings import BECAME
 from noxcli.reports.html.page import Ink, number, page, show_short
 from noxcli.reports.html.run import SIGNS, commands_list, tone_of
@@ -166,7 +167,7 @@ def _reasons(count: _Count, ink: Ink) -> Iterator[str]:
     if not count.reasons:
         return
     ranked = sorted(count.reasons.items(), key=lambda item: -item[1][0])
-    yield f"<h2>Reasons <small>{count.bad:,} {'row' if count.bad == 1 else 'rows'}</small></h2>"
+    yield f"<h2>Reasons <small>{amount(count.bad, 'row')}</small></h2>"
     yield '<ul class="reasons">'
     for reason, (rows, *first) in ranked[:MOST_REASONS]:
         links = " ".join(f'<a href="#r{row}">{row}</a>' for row in first)
