@@ -248,9 +248,7 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
         assert text in {"All 7", "Completed 5", "Failed 2"}
 
 
-def test_rows_that_completed_and_failed_an_assertion_did_not_pass(
-    noxcli: Noxcli, plays: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_completed_and_failed_an_assertion_did_not_pass(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     summary.touch()
     Path("rows.jsonl").write_text("".join(f'{{"Q": "{text}"}}\n' for text in "abc"))
