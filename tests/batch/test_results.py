@@ -20,7 +20,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 BATCH = Path("rows.jsonl.batch")
 ROWS = 60
@@ -146,7 +146,7 @@ def test_stdout_may_not_be_the_same_file(sandbox: Sandbox, workflow: str) -> Non
     BATCH.mkdir()
     with (BATCH / "results.jsonl").open("wb") as out:
         done = subprocess.run(
-            [*NOXCLI, "batch", workflow, write_rows("a")],
+            [*forked(), "batch", workflow, write_rows("a")],
             env=environment(sandbox.url),
             stdout=out,
             stderr=subprocess.PIPE,

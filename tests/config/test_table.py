@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.config.project import LARGEST_PROJECT_FILE, PROJECT_FILE, read_project_file
@@ -136,7 +136,6 @@ def test_a_key_file_is_as_large_as_a_key(noxcli: Noxcli, size: int) -> None:
     assert "contains more than a key" in noxcli("inputs", "demo", "--api-key-file", "/dev/zero").err
 
 
-@settings(max_examples=150, deadline=None, database=None)
 @given(st.text(max_size=200) | st.text("[]{}.=\"'a1 \n\\,#-_:", max_size=200) | st.binary(max_size=200))
 def test_whatever_is_in_it_a_file_is_a_table_or_a_problem(
     tmp_path_factory: pytest.TempPathFactory, content: str | bytes
