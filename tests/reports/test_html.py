@@ -315,7 +315,7 @@ def many(count: int, message: str) -> list[dict[str, Any]]:
 def test_the_axis_of_durations_says_where_it_is_cut(tmp_path: Path, longest: float, end: str) -> None:
     rows = [*many(1000, ""), {"row": 1001, "exit_code": 0, "duration_s": longest}]
     page = b"".join(rows_page(BatchAbout("rows"), lambda: rows, Mask(), tmp_path)).decode()
-    assert re.search(r'<p class="scale">.*<span>(.*)</span></p>', page)[1] == end
+    assert f"<span>{end}</span></p>" in page
 
 
 @pytest.mark.parametrize(("count", "message"), [(10_000, "&" * 2000), (10_000, "世界" * 900), (30_000, "x" * 200)])
