@@ -290,7 +290,7 @@ complete -c noxcli -n '__noxcli_in wait' -l any -d 'Exit when the first run has 
 complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run that did not complete'
 complete -c noxcli -n '__noxcli_in wait' -l for -x -d 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one'
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait until the run has ended'
-complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
+complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop the run that `noxcli run --state-file` started'
 complete -c noxcli -n '__noxcli_in stop inspect report workflows versions inputs runs probe' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h)'
 complete -c noxcli -n '__noxcli_in inspect' -l node -x -d 'Print the inputs and outputs of this node, by name or id'
 complete -c noxcli -n '__noxcli_in inspect' -l iteration -x -d 'With --node in a loop, its N-th iteration. [default: the server\'s choice]'

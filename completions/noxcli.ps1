@@ -323,7 +323,7 @@ function __noxcli_verbs {
                 @{ Kind = 'run'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
+                @{ Names = @('--state-file'); Help = 'Stop the run that `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }

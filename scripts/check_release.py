@@ -41,7 +41,7 @@ def mistakes(tag: str, root: Path) -> Iterator[str]:
         yield f"templates/run/template.yml installs another version; set its default to {version}"
     authors = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["authors"]
     if any(author["email"].endswith(".invalid") for author in authors):
-        yield "pyproject.toml: the authors' address reaches nobody; write one that does"
+        yield "pyproject.toml: the authors' address does not work; write one that does"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

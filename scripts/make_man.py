@@ -25,7 +25,7 @@ FILES = {
     "~/.config/noxcli/config.toml": "Profiles: servers, ways to their keys, aliases, defaults (`NOXCLI_CONFIG`).",
     PROJECT_FILE: "A project's aliases and defaults, from the working directory up to the repository's root.",
     "~/.local/state/noxcli/": "The runs that you started: ids, host, times and positions (`NOXCLI_STATE_DIR`).",
-    "~/.cache/noxcli/": "The words for completion: names and ids (`NOXCLI_CACHE_DIR`).",
+    "~/.cache/noxcli/": "The cache for completion: names and ids (`NOXCLI_CACHE_DIR`).",
 }
 ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq"}
 

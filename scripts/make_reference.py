@@ -155,7 +155,7 @@ def written(default: Any) -> str:
 
 
 def default_of(each: Field[Any]) -> Any:
-    """Return a field's default, including one that is made anew for each object."""
+    """Return a field's default, including one that is created for each object."""
     return each.default if each.default_factory is MISSING else each.default_factory()
 
 

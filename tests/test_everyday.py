@@ -1,4 +1,4 @@
-"""What people do every day with a shell, and what they are told where it goes wrong."""
+"""What people do every day with a shell, and what noxcli says when it goes wrong."""
 
 import json
 import signal
@@ -241,7 +241,7 @@ def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkey
     assert json.loads(result.out)["exit_code"] == 1
 
 
-# What a run is told with.
+# What noxcli says about a run.
 
 
 def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> None:

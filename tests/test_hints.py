@@ -24,7 +24,7 @@ from tests.conftest import Noxcli, Result, piped
 from tests.process import NOXCLI, needs, running
 
 SOURCE = Path(package.__file__).parent
-# Up to the punctuation after it, or to the words of the sentence that it stands in.
+# Up to the punctuation after it, or to the words of its sentence.
 PASTED = re.compile(r"noxcli (?:[a-z-]+\b[^;()\n]*|--help)")
 SENTENCE = re.compile(r" (?:has them all|lists them|again|to )\b.*")
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -32,9 +32,9 @@ FOREVER = [Emit("Work", "hello"), Sleep(60_000)]
 GOES_ON = [*node_fails("Work", "no ink"), Emit("Other", "still here"), Sleep(60_000)]
 UNREACHABLE = Answer(502, "<html>bad gateway</html>", repeat=True)
 STUBBORN = {"stop_seconds": 60_000.0}
-# Codes of a line that was understood: what it met is another matter.
+# Exit codes of a command that could not be run as printed.
 MISUNDERSTOOD = {2, 4, 5, 70, 75, 126, 127}
-# What is given to lines that may go on for ever.
+# What a command that may run forever gets.
 LIMITS = {**dict.fromkeys(["wait", "stream", "stop", "batch"], " --timeout 1s"), "sandbox": " -- true"}
 
 Situation = Callable[[Any, Any, pytest.MonkeyPatch], Result]

@@ -150,7 +150,7 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
 
 
 def _only(output: Any) -> Any:
-    """Return the output's only value, None if it has several; an output that is no object is its own."""
+    """Return the output's only value, None if it has several; an output that is not an object is returned itself."""
     if not isinstance(output, dict) or is_preview(output):
         return output
     return next(iter(output.values())) if len(output) == 1 else None

@@ -80,7 +80,7 @@ def merge_batch(
     if joined.doubled:
         told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
         raise ConfigProblem(
-            f"{len(joined.doubled)} rows have a run in several directories: {told}", "were shards given twice?"
+            f"{len(joined.doubled)} rows have a run in several directories: {told}", "was a shard given twice?"
         )
     summary.raise_worst(joined.rows, None)
     if kept.without:

@@ -12,12 +12,12 @@ _RATE_HEADERS = ("ratelimit", "ratelimit-limit", "ratelimit-policy", "x-ratelimi
 
 
 def _page_size(e: Evidence) -> Seen | None:
-    """Find out how many items a page has by itself."""
+    """Find the default number of items on a page."""
     size = e.page.object.get("size")
     limit = _page_limit(e)
     if not isinstance(size, int) or limit is None:
         return None
-    # A server may give less than its own size where its limit is below that.
+    # A server may return fewer than its default if its limit is lower.
     return Seen(str(size), size if limit.value is not None and size < int(limit.value) else None, "a list of runs")
 
 
@@ -34,7 +34,7 @@ def _page_limit(e: Evidence) -> Seen | None:
 
 
 def _list_order(e: Evidence) -> Seen | None:
-    """Find out which run comes first in a list."""
+    """Find which run comes first in a list."""
     times = [str(item.get("created_at")) for item in items_on(e.page)]
     if len(set(times)) < 2:
         return None
@@ -53,7 +53,7 @@ def _versions(e: Evidence) -> Seen | None:
 
 
 def _api_redirects(e: Evidence) -> Seen | None:
-    """Find out whether the API itself redirects."""
+    """Find whether the API itself redirects."""
     found = sum(answer.status in REDIRECTS for answer in e.asker.answers)
     return Seen(f"{found} of {len(e.asker.answers)} answers", None, "all answers") if e.asker.answers else None
 
@@ -77,7 +77,7 @@ def _retry_after_seconds(e: Evidence) -> Seen | None:
 
 
 def _rate_limit_headers(e: Evidence) -> Seen | None:
-    """Find out which headers speak of a rate limit; their numbers, nothing else."""
+    """Find which headers describe a rate limit; only their numbers are shown."""
     for answer in e.asker.answers:
         for name in _RATE_HEADERS:
             if name in answer.headers:

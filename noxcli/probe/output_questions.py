@@ -9,7 +9,7 @@ from noxcli.probe.evidence import NEEDS_COMPLETED, NEEDS_ENDED, THE_RECORD, Evid
 from noxcli.probe.learned import Question, Seen, Sureness, refusal
 
 _LIKELY = Sureness.LIKELY
-_DEEPEST = 20  # levels of an output that are looked at
+_DEEPEST = 20  # levels of an output to search
 
 
 def _output_keys(e: Evidence) -> Seen | None:
@@ -18,7 +18,7 @@ def _output_keys(e: Evidence) -> Seen | None:
 
 
 def _output_ids(e: Evidence) -> Seen | None:
-    """Find the keys of the output under ids."""
+    """Find the keys of the output with ids."""
     return _keys_seen(e, e.ended.by_id if e.ended and e.ended.output else {}, ("node_id", "node_id::name"))
 
 
@@ -31,7 +31,7 @@ def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]
 
 
 def _duplicate_labels(e: Evidence) -> Seen | None:
-    """Find out what becomes of outputs with the same label."""
+    """Find how outputs with the same label are returned."""
     run = e.ended
     labels = [node.label for node in e.outputs]
     label = next((each for each in labels if each and labels.count(each) > 1), None)
@@ -70,7 +70,7 @@ def _previews(value: Any, depth: int = 0) -> list[tuple[int, Mapping[str, Any]]]
 
 
 def _preview_characters(e: Evidence) -> Seen | None:
-    """Find out how much is left of a text that was cut, as the length of its file proves."""
+    """Find how much of a truncated text remains, compared with the length of its file."""
     for _, value in _previews(dict(e.ended.output)) if e.ended else []:
         if value.get("file") == e.file_value and e.file is not None:
             length, text = e.file.headers.get("content-length", ""), value["text"]
@@ -80,13 +80,13 @@ def _preview_characters(e: Evidence) -> Seen | None:
 
 
 def _nested_previews(e: Evidence) -> Seen | None:
-    """Find out whether texts inside lists and objects are cut."""
+    """Find whether texts inside lists and objects are truncated."""
     deep = [depth for depth, _ in _previews(dict(e.ended.output)) if depth > 1] if e.ended else []
     return Seen("yes", True, THE_RECORD) if deep else None
 
 
 def _output_only_form(e: Evidence) -> Seen | None:
-    """Find the form of an answer that has the output only."""
+    """Find the form of an answer that has only the output."""
     run = e.ended
     if run is None or run.record is None or not run.output_only.ok:
         return None
@@ -100,7 +100,7 @@ def _output_only_form(e: Evidence) -> Seen | None:
 
 
 def _download(e: Evidence) -> Seen | None:
-    """Find out how a file is served."""
+    """Find how a file is served."""
     answer, how = e.file, "the download of a file of an ended run"
     if answer is None:
         return None
@@ -114,7 +114,7 @@ def _download(e: Evidence) -> Seen | None:
 
 
 def _ranges(e: Evidence) -> Seen | None:
-    """Find out what becomes of a request for a part of a file."""
+    """Find the answer to a request for a part of a file."""
     answer = e.file_part if e.file and (e.file.ok or e.file.status in REDIRECTS) else None
     found = {206: "honoured", 200: "ignored", 403: "refused"}.get(answer.status) if answer else None
     how = "the first byte of a file of an ended run"

@@ -19,7 +19,7 @@ def _create_status(e: Evidence) -> Seen | None:
 
 
 def _early_output(e: Evidence) -> Seen | None:
-    """Find the output of a run that goes on."""
+    """Find the output of a run that is still running."""
     outputs = {node.id for node in e.outputs}
     for record in (trial.early for trial in e.trials if trial.early):
         output = record.get("output", "")
@@ -31,14 +31,14 @@ def _early_output(e: Evidence) -> Seen | None:
 
 
 def _details(record: Mapping[str, Any] | None, key: str, kind: type[T]) -> T:
-    """Return a part of a record's progress_details, empty if there is none of that kind."""
+    """Return a part of a record's progress_details, empty if it has none of that kind."""
     details = record.get("progress_details") if record else None
     value = details.get(key) if isinstance(details, dict) else None
     return value if isinstance(value, kind) else kind()
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
-    """Find out how many reads of the record lag behind the end."""
+    """Count the reads of the record that lag the end."""
     for trial in e.trials:
         if trial.stale_reads is not None:
             return Seen(f"{trial.stale_reads} reads", trial.stale_reads, OUR_RECORD, _LIKELY)
@@ -46,7 +46,7 @@ def _stale_reads(e: Evidence) -> Seen | None:
 
 
 def _late_output_reads(e: Evidence) -> Seen | None:
-    """Find out how many reads of a completed run come before its output."""
+    """Count the reads of a completed run that come before its output."""
     for trial in e.trials:
         if trial.late_reads is not None and trial.stale_reads is not None:
             return Seen(f"{trial.late_reads} reads", trial.late_reads, OUR_RECORD, _LIKELY)
@@ -65,7 +65,7 @@ def _look_up(e: Evidence) -> Seen | None:
 
 
 def _look_up_output(e: Evidence) -> Seen | None:
-    """Find out which output that answer has."""
+    """Find which output that answer has."""
     record = e.ended.look_up.object if e.ended else {}
     if e.ended is None or record.get("id") != e.ended.id:
         return None
@@ -79,7 +79,7 @@ def _look_up_output(e: Evidence) -> Seen | None:
 
 
 def _record_inputs(e: Evidence) -> Seen | None:
-    """Find the keys of inputs in a record, from runs that gave them in several forms."""
+    """Find the keys of inputs in a record, from runs whose inputs were given in several forms."""
     kept: list[tuple[tuple[str, ...], set[str]]] = []
     for trial in e.trials:
         shown = (trial.early or trial.final or {}).get("input")
@@ -96,7 +96,7 @@ def _record_inputs(e: Evidence) -> Seen | None:
 
 
 def _timestamps(e: Evidence) -> Seen | None:
-    """Find out how times are written."""
+    """Find how times are written."""
     text = str((e.ended.record or {}).get("created_at") or "") if e.ended else ""
     if "T" not in text:
         return None
@@ -105,7 +105,7 @@ def _timestamps(e: Evidence) -> Seen | None:
 
 
 def _failed_nodes(e: Evidence) -> Seen | None:
-    """Find out whether a failed node counts as executed."""
+    """Find whether a failed node counts as executed."""
     run = e.failed
     details = run.record.get("progress_details") if run and run.record else None
     executed = details.get("executed_nodes") if isinstance(details, dict) else None
@@ -117,14 +117,14 @@ def _failed_nodes(e: Evidence) -> Seen | None:
 
 
 def _failures(e: Evidence, run: EndedRun) -> list[Mapping[str, Any]]:
-    """Return what events say of failed nodes, as they came while the run was going on where it is one of ours."""
+    """Return what events say about failed nodes, for one of the probe's own runs those seen live."""
     live = next((trial.stream for trial in e.trials if trial.run_id == run.id), None)
     found = [each.get("data") for each in (live or run.replay).envelopes if each["type"] == "content"]
     return [data for data in found if isinstance(data, dict) and data.get("status") == "failed"]
 
 
 def _failure_detail(e: Evidence) -> Seen | None:
-    """Find out where the reason of a failure stands."""
+    """Find where the reason of a failure is."""
     run = e.failed
     if run is None or run.record is None:
         return None
@@ -187,7 +187,7 @@ def _node_io(e: Evidence) -> Seen | None:
 
 
 def _node_times(e: Evidence) -> Seen | None:
-    """Find out whether a run's data tell when its nodes worked."""
+    """Find whether a run's data has the times of its nodes."""
     worked = [node for node in _nodes(e.ended.data) if node.get("status") == "completed"] if e.ended else []
     if not worked:
         return None
@@ -196,7 +196,7 @@ def _node_times(e: Evidence) -> Seen | None:
 
 
 def _stop_seconds(e: Evidence) -> Seen | None:
-    """Find out how long a stop takes, by an event that tells it, or by the record if that does not lag."""
+    """Find how long a stop takes, by an event that reports it, or by the record if that does not lag."""
     lag = _stale_reads(e)
     for trial in e.trials:
         if trial.stopped_after is None or trial.status != "stopped":

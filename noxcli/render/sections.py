@@ -56,7 +56,7 @@ def _heading(look: Look, key: str, columns: int) -> Line:
 
 
 def _fitting(value: str, columns: int, rows: int) -> tuple[Sequence[str], str]:
-    """Return the rows of a value that fit, `rows` at most, and what is left out: "" if nothing is."""
+    """Return the rows of a value that fit, `rows` at most, and what is omitted: "" if nothing is."""
     lines = value.removesuffix("\n").split("\n")
     shown: list[str] = []
     # A value may have millions of lines, or of characters in one: only the visible part is escaped.

@@ -63,7 +63,7 @@ def read_program(app: typer.Typer) -> Program:
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         if found is None:
-            raise TypeError(f"{name} is listed, and is no verb")
+            raise TypeError(f"{name} is listed, but is not a verb")
         if isinstance(found, TyperGroup):
             raise TypeError(f"{name} has verbs of its own, which the scripts have no place for")
         if not found.hidden:

@@ -1,4 +1,4 @@
-"""Loading requests without a detector of charsets: quietly, and for nobody else in the process."""
+"""Loading requests without a detector of charsets: without a warning or an effect on the process."""
 
 import subprocess
 import sys

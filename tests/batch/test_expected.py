@@ -1,4 +1,4 @@
-"""A workflow tested on a table of examples: `--expect` and `--assert` for each row, and the report that others read."""
+"""A workflow tested with a table of examples: `--expect` and `--assert` for each row, and the report for programs."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def written(path: Path, lines: Lines) -> str:
 
 @pytest.fixture
 def squares(plays: Any) -> str:
-    """A workflow that squares its input, but for 13, and says so in words."""
+    """A workflow that squares its input, except for 13, and says so in words."""
 
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
         number = int(inputs["N"])

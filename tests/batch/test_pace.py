@@ -1,4 +1,4 @@
-"""The gate that all requests of a batch go through, and batches against servers that push back."""
+"""The gate that all requests of a batch pass, and batches against servers with request limits."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ from tests.conftest import Noxcli
 
 
 class Server:
-    """Counts what it is asked, and refuses what comes within a second of too many others."""
+    """Counts its requests, and rejects those within a second of too many others."""
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
@@ -57,7 +57,7 @@ def ask_from_many(pace: Pace, ask: Callable[[], Any], threads: int, seconds: flo
 def test_a_limit_is_found_and_kept_to() -> None:
     server, pace = Server(limit=20), Pace(seed=1)
     ask_from_many(pace, server.ask, threads=16, seconds=3)
-    # 16 may be on their way when the first is refused; after that, now and then one finds the limit again.
+    # 16 may be in transit when the first is rejected; after that, one exceeds the limit now and then.
     assert server.refused < 16 + 10, server.refused
     assert len(server.taken) > 0.5 * 20 * 3, len(server.taken)
 
@@ -149,7 +149,7 @@ def inputs_of(server: Sandbox, workflow: str) -> list[int]:
 
 @pytest.fixture
 def own(noxcli: Noxcli) -> Callable[..., Any]:
-    """A server with switches of its own."""
+    """A server with its own switches."""
 
     def make(**switches: Any) -> Sandbox:
         server = Sandbox([Scenario("echo", nodes=[input_node("Q")])], speed=1000, switches=Switches(**switches))
@@ -200,7 +200,7 @@ def test_a_server_that_goes_away_for_a_while_gets_every_row_once(noxcli: Noxcli,
     with Sandbox([Scenario("echo", nodes=[input_node("Q")])], speed=1000, port=port) as back:
         batch.join(60)
         runs += inputs_of(back, workflow)
-    # The new server knows nothing of the runs of the old one: those that were on their way are not found.
+    # The new server does not know the runs of the old one, so those in transit are not found.
     assert len(runs) == len(set(runs))
     result = results[0]
     told = [line["row"] for line in result.lines]

@@ -1,4 +1,4 @@
-"""Shares of a batch's rows: as they are written, and as engines number their tasks."""
+"""Shards of a batch's rows: as users write them, and as engines number their tasks."""
 
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
     ("text", "environ", "share"),
     [
         ("auto", {"SLURM_ARRAY_TASK_ID": "3", **ARRAY}, "3/4"),
-        # One task sent again by itself: Slurm counts that one alone.
+        # One task that runs again alone: Slurm counts only that one.
         (
             "auto/4",
             {

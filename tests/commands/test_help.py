@@ -1,4 +1,4 @@
-"""`--help`: what it says fits, is in order, is complete, and its examples run."""
+"""`--help`: it fits, is in order, is complete, and its examples run."""
 
 import io
 import os
@@ -107,7 +107,7 @@ def test_a_duration_that_is_the_default_is_written_as_it_would_be_typed(pages: d
 
 @pytest.fixture(scope="module")
 def lively() -> Iterator[Sandbox]:
-    """A sandbox in which a slow run is still going when an example looks."""
+    """A sandbox in which a slow run is still running when an example reads it."""
     with Sandbox(BUILT_IN, speed=30) as sandbox:
         yield sandbox
 
@@ -133,7 +133,7 @@ def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively
     assert done.stdout.strip()
 
 
-# Slips.
+# Typos.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Keys from commands and files: real processes, real permissions, and no key where anybody could read it."""
+"""Keys from commands and files: real processes, real permissions, and no key where others could read it."""
 
 import os
 import re
@@ -58,7 +58,7 @@ def test_the_first_line_that_a_command_prints_is_the_key(noxcli: Noxcli, sandbox
         (f"['no-such-command', '{SECRET}']", "can't run the command no-such-command (PLACE): no such file"),
         ("['/']", "can't run the command / (PLACE): permission denied; check api_key_command"),
         ("'yes'", "the command yes (PLACE) prints more than a key"),
-        ("'''echo $(echo sandbox-key)'''", "answered 401"),  # no shell: the text is printed as it stands
+        ("'''echo $(echo sandbox-key)'''", "answered 401"),  # no shell: the text is printed unchanged
         ("['echo', '*']", "answered 401"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_command_may_speak_to_the_user(sandbox: Sandbox, tmp_path: Path) -> No
 
 
 def test_a_key_is_nowhere_to_be_seen(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Not in any output, in no file, and not among the arguments of any process while a run goes on."""
+    """Not in any output, in any file, or among the arguments of any process while a run is running."""
     key = tmp_path / "secret" / "key"
     key.parent.mkdir()
     key.write_text(sandbox.key)

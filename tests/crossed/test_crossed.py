@@ -105,7 +105,7 @@ def test_a_failure_is_cut_down_to_the_settings_that_it_takes() -> None:
     ],
 )
 def test_a_wrong_answer_is_noticed(cell: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each check is shown a truth that differs from what the client gave."""
+    """Each check gets a truth that differs from the client's result."""
     monkeypatch.setattr(oracle, "output", lambda *_: {"Answer": "another"})
     monkeypatch.setattr(oracle, "reason_is_known", lambda *_, **__: False)
     monkeypatch.setattr("tests.crossed.stage.Seen.truth", property(lambda self: [*self.run.events, *self.run.events]))

@@ -1,4 +1,4 @@
-"""GNU parallel and Snakemake run their recipes, and retry a task that was killed."""
+"""GNU parallel and Snakemake run their recipes, and retry a killed task."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""A Slurm array runs the page's script: one task is requeued, one killed, one sent again."""
+"""A Slurm array runs the page's script: one task is requeued, one killed, one submitted again."""
 
 import signal
 import time
@@ -25,7 +25,7 @@ def wait_for_end(farm: Farm, job: str, conf: str) -> None:
         for task in left:
             name, state = task.split()
             if state == "PENDING" and time.monotonic() > pending.setdefault(name, time.monotonic()) + 1.5:
-                with suppress(AssertionError):  # it has started meanwhile
+                with suppress(AssertionError):  # it has started in between
                     farm.run("scontrol", "update", f"JobId={name}", "StartTime=now", SLURM_CONF=conf)
         time.sleep(0.2)
 

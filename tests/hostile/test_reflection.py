@@ -1,4 +1,4 @@
-"""The key and a secret, repeated by the server in all it can say: none of it is in anything that noxcli writes."""
+"""The key and a secret, repeated by the server wherever it can: none of it is in anything that noxcli writes."""
 
 import json
 import re
@@ -30,7 +30,7 @@ from tests.hostile.mirror import (
     mirror,
     spelled,
 )
-from tests.process import NOXCLI, environment
+from tests.process import environment, forked
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
@@ -38,7 +38,7 @@ POLLS = ("--poll-interval", "0.1")
 START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
 ROWS = ("rows.jsonl", "--output-dir", "rows")
 BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:4])
-# A command line, and the kinds of requests in it that may be answered so.
+# A command line, and the kinds of its requests that may be answered in that way.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
     (*START, "--json", "--ci", "github"): ("start", "record", "file"),
@@ -71,7 +71,7 @@ FEW = 12  # the plain run tries each answer on one case in so many,
 SHARE = 6  # the wide one on all requests of START, and on one in so many of the others
 NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
 Caller = Callable[..., Result]
-DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, that of the run
+DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, the run's output
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def shared_mirror() -> Iterator[Mirror]:
 
 @pytest.fixture
 def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Caller:
-    """Noxcli, each call in a new directory, below which is all that it can write to."""
+    """Noxcli, each call in a new directory, below which is everything that it can write to."""
     shared_mirror.status = "completed"
     monkeypatch.setenv("http_proxy", NOWHERE)
     noxcli.environ |= {"NOXUS_API_KEY": KEY, "TOKEN": SECRET} | surroundings(shared_mirror)
@@ -113,7 +113,7 @@ def surroundings(server: Mirror) -> dict[str, str]:
 
 
 def own_words(out: bytes) -> Iterator[Any]:
-    """Yield what noxcli itself says on stdout: not the server's values, which pass as they are."""
+    """Yield what noxcli itself writes to stdout, without the server's values, which pass unchanged."""
     for line in out.decode("utf-8", "surrogateescape").splitlines():
         try:
             document = json.loads(line)
@@ -129,7 +129,7 @@ def own_words(out: bytes) -> Iterator[Any]:
 
 
 def written(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield all that the command left, by name, but for the server's data."""
+    """Yield everything that the command wrote, by name, except for the server's data."""
     yield "stderr", result.err
     yield "stdout", "\n".join(json.dumps(said, ensure_ascii=False) for said in own_words(result.out))
     yield from on_disk()
@@ -146,7 +146,7 @@ def on_disk() -> Iterator[tuple[str, str]]:
 
 def assert_clean(result: Result, argv: Sequence[str] = START) -> None:
     for name, text in written(result):
-        # What a command was not given it can't know.
+        # A command can't know a secret that it was not given.
         assert not found_in(text, secret="--secret" in argv), f"{name}: {text}"
 
 
@@ -287,7 +287,7 @@ def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.Mon
             env = environment(server.url, KEY) | surroundings(server)
             env |= {"GITHUB_ACTIONS": "true", "http_proxy": NOWHERE, "TOKEN": SECRET}
             with Path("stdout").open("wb") as out, Path("stderr").open("wb") as err:
-                process = stack.enter_context(subprocess.Popen([*NOXCLI, *argv], stdout=out, stderr=err, env=env))
+                process = stack.enter_context(subprocess.Popen([*forked(), *argv], stdout=out, stderr=err, env=env))
             stack.callback(process.kill)
             started.append((server, process))
         for number, (server, process) in enumerate(started):

@@ -1,4 +1,4 @@
-"""What the probe says of a server is what that server does, or that it was not seen.
+"""What the probe says about a server is what that server does, or that it was not seen.
 
 By hand, with so many random pairs, or with all of the plan in which every pair is crossed, each workflow played:
 python -m tests.probe.test_round_trip 200|plan [SEED]
@@ -22,13 +22,13 @@ from tests.crossed import plan
 
 from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 
-# Switches with no question: they need runs with wrong inputs, a wrong key, runs of two minutes, a server of one's own
-# for callbacks, a start that gets lost, or they have no edge that can be seen from outside.
+# Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
+# a start that gets lost, or they have no effect that can be seen from outside.
 NOT_ASKED = {
     "callback_body", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
     "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
 }  # fmt: skip
-# What a setting needs beside it to be seen; the probe is right to say "not seen" without.
+# What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
 BESIDE: dict[str, dict[str, Any]] = {
     "keepalive": {"after_end": "silent", "keepalive_seconds": 0.2},
     "keepalive_seconds": {"after_end": "silent", "keepalive": "comment"},
@@ -38,7 +38,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "error_body": {"on_stop_finished": "409"},
 }
 WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail": "fails", "run_logs": "fails"}
-# Values that are no different from silence, and numbers beyond what can be counted.
+# Values that look like silence, and numbers too large to count.
 UNSEEN = {
     ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("queue_seconds", 0.0),
     ("nested_previews", False), ("node_words", "foreign"),
@@ -55,7 +55,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def singles() -> list[tuple[Settings, str, str]]:
-    """Each value of each switch that has a question, with what it needs beside it, and the workflow that shows it."""
+    """Each value of each switch that has a question, with what else must be set, and the workflow that shows it."""
     asked = [question.name for question in QUESTIONS if question.switch]
     return [
         ({**BESIDE.get(name, {}), name: value}, WORKFLOW_OF.get(name, "works"), name)
@@ -65,7 +65,7 @@ def singles() -> list[tuple[Settings, str, str]]:
 
 
 def pairs(count: int, seed: int) -> list[tuple[Settings, str]]:
-    """So many pairs of settings, drawn from all of them."""
+    """That many pairs of settings, drawn from all of them."""
     names = [each.name for each in fields(Switches) if each.name not in ("rate_limit", "retry_after_seconds")]
     draw = random.Random(seed)
     chosen = draw.sample(list(combinations(names, 2)), count)

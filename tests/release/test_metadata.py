@@ -1,4 +1,4 @@
-"""What an index and a reader of it would say of the packages."""
+"""What an index and its readers would say about the packages."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def says(*argv: str) -> str:
-    """Run a tool of this environment, which has to succeed, and return what it prints."""
+    """Run a tool of this environment, which must succeed, and return what it prints."""
     tool = Path(sys.executable).with_name(argv[0])
     done = subprocess.run([tool, *argv[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

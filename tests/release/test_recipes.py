@@ -1,4 +1,4 @@
-"""The Containerfile and the Homebrew formula: checked without a daemon, and without Homebrew."""
+"""The Containerfile and the Homebrew formula, checked without a daemon and without Homebrew."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The event stream: its order, its cursor, its end, its framing, and how each can be otherwise."""
+"""The event stream: its order, its cursor, its end, its framing, and the alternatives of each."""
 
 import json
 import time
@@ -244,7 +244,7 @@ def test_a_hundred_thousand_events_stream_fast(api: Api) -> None:
 
 
 def _brief(api: Api, run: dict[str, Any]) -> requests.Response:
-    """A stream whose reader gives up soon."""
+    """A stream whose reader soon disconnects."""
     url = f"{api.sandbox.url}/v1/runs/{run['id']}/events"
     return api.session.get(url, stream=True, timeout=(1, 0.2))
 

@@ -1,4 +1,4 @@
-"""Faults: each used up by one request of its kind, each breaking the connection as it says."""
+"""Faults: one request of its kind uses each up, and each breaks the connection as it says."""
 
 from typing import Any
 

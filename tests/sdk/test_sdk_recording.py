@@ -22,7 +22,7 @@ def seen(result: Result) -> list[list[Any]]:
 
 
 @pytest.mark.wide
-@pytest.mark.timeout(600)  # the first time, the SDK has to be installed
+@pytest.mark.timeout(600)  # the first time, the SDK must be installed
 def test_sdk_and_noxcli_see_the_same_events(sdk_python: Path, noxcli: Noxcli, tmp_path: Path) -> None:
     target = tmp_path / "run.jsonl"
     real = noxcli("run", "demo", "User Input=hello", "--format", "ndjson", "--record", str(target), "--record-values")

@@ -17,7 +17,7 @@ def test_the_facts_are_about_the_sdk_that_judges() -> None:
 
 
 @pytest.mark.wide
-@pytest.mark.timeout(600)  # the first time, the SDK has to be installed
+@pytest.mark.timeout(600)  # the first time, the SDK must be installed
 @pytest.mark.parametrize("fact", FROM_THE_SDK.values(), ids=FROM_THE_SDK)
 def test_the_lines_say_so(fact: ApiFact, sdk_python: Path) -> None:
     (package,) = sdk_python.parents[1].glob("lib/python*/site-packages/noxus_sdk")
