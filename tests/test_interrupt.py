@@ -224,6 +224,26 @@ def test_help_into_a_closed_pipe(env: dict[str, str]) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+DROPPED = """
+import signal, time, weakref
+from noxcli.signals import Interrupted, Signals
+class Thing: pass
+Signals().install()
+thing = Thing()
+kept = weakref.ref(thing, lambda _: (signal.raise_signal(signal.SIGINT), time.sleep(0)))
+try:
+    del thing
+    time.sleep(10)
+except Interrupted as caught:
+    print(caught)
+"""
+
+
+def test_a_signal_whose_exception_python_drops_arrives_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("SIGINT\n", "")
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, seed: int) -> None:
     steps = [step for n in range(300) for step in (Emit("Write", f"piece {n} "), Sleep(2))]
