@@ -1,7 +1,7 @@
 # fish completion for noxcli.
 # Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
 
-# Prints what a file holds.
+# Prints the lines of a file.
 function __noxcli_lines --argument-names file
     test -f "$file" -a -r "$file"; and string match -r '.+' <$file
 end
@@ -18,7 +18,7 @@ function __noxcli_directory
     end
 end
 
-# Prints the value that the command line so far has for an option.
+# Prints the value that the command line has for an option so far.
 function __noxcli_given --argument-names option
     set -l words (commandline -opc)
     for index in (seq (count $words))
@@ -30,8 +30,8 @@ function __noxcli_given --argument-names option
     end | string match -er . | tail -n 1
 end
 
-# Prints what the paths of words about the server on the line begin with. A server is named by its address, by a profile,
-# or not at all, and noxcli has noted what the last two mean.
+# Prints the beginnings of the cache paths for the server on the line. A server is named by its address, by a profile,
+# or not at all; noxcli has stored what the last two mean.
 function __noxcli_server
     set -l directory (__noxcli_directory)
     set -l server (string match -er . -- \
@@ -49,7 +49,7 @@ function __noxcli_server
     printf '%s\n' $directory/$known
 end
 
-# Prints the id of what the first argument on the line means: an alias, a name, a run or an id.
+# Prints the id for the first argument on the line: an alias, a name, a run or an id.
 function __noxcli_workflow --argument-names known
     set -l place (__noxcli_place)
     set -l workflow $place[3]
@@ -62,7 +62,7 @@ function __noxcli_workflow --argument-names known
     string match -r '^[a-zA-Z0-9._-]+$' -- $workflow
 end
 
-# Prints words that noxcli came across, one a line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
+# Prints names from noxcli's cache, one per line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
 function __noxcli_known --argument-names kind
     set -l known (__noxcli_server)
     set -l begun '^'(string escape --style=regex -- (__noxcli_token | string replace -r -- '^--[^=]*=' ''))
@@ -134,7 +134,7 @@ function __noxcli_takes_value --argument-names verb option
     return 1
 end
 
-# Prints the verb, the number of the argument at the cursor, and the arguments before it, one a line.
+# Prints the verb, the number of the argument at the cursor, and the arguments before it, one per line.
 function __noxcli_place
     set -l verb
     set -l arguments
@@ -164,7 +164,7 @@ function __noxcli_in # VERB...
     contains -- "$place[1]" $argv
 end
 
-# NUMBER, or NUMBER+ for all from there on.
+# NUMBER, or NUMBER+ for that one and all later ones.
 function __noxcli_at --argument-names number verb
     set -l place (__noxcli_place)
     test "$place[1]" = "$verb"; or return
@@ -182,7 +182,7 @@ function __noxcli_files_behind --argument-names prefix token
     end
 end
 
-# Prints the current word without its quotes, which fish puts back.
+# Prints the current word without its quotes, which fish restores.
 function __noxcli_token
     set -l token (commandline -ct)
     if string match -qr '^["\']' -- $token
@@ -262,10 +262,10 @@ complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l dotenv
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l record -r -F -d 'Record requests and answers, without key, secrets and values'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l record-values -d 'Record inputs and outputs too; key and secrets stay out'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
-complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch probe' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
+complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l idle-timeout -x -d 'Poll the run\'s status after this long without events'
-complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output inspect report workflows versions inputs runs batch probe' -l retry-for -x -d 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'
+complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l retry-for -x -d 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-pause -x -a 'exit wait' -d 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-timeout -x -a 'detach stop' -d 'At --timeout or --stall-timeout, stop the run or leave it'
 complete -c noxcli -n '__noxcli_in run rerun batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
@@ -290,11 +290,13 @@ complete -c noxcli -n '__noxcli_in wait' -l any -d 'Exit when the first run has 
 complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run that did not complete'
 complete -c noxcli -n '__noxcli_in wait' -l for -x -d 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one'
 complete -c noxcli -n '__noxcli_in fetch-output' -l wait -d 'Wait until the run has ended'
-complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop what `noxcli run --state-file` started'
+complete -c noxcli -n '__noxcli_in stop' -l state-file -r -F -d 'Stop the run that `noxcli run --state-file` started'
+complete -c noxcli -n '__noxcli_in stop inspect report workflows versions inputs runs probe' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h)'
 complete -c noxcli -n '__noxcli_in inspect' -l node -x -d 'Print the inputs and outputs of this node, by name or id'
 complete -c noxcli -n '__noxcli_in inspect' -l iteration -x -d 'With --node in a loop, its N-th iteration. [default: the server\'s choice]'
 complete -c noxcli -n '__noxcli_in inspect' -l logs -d 'Print the run\'s logs'
 complete -c noxcli -n '__noxcli_in inspect workflows versions runs config doctor probe schema' -l json -d 'Print one JSON document'
+complete -c noxcli -n '__noxcli_in inspect report workflows versions inputs runs probe' -l retry-for -x -d 'Keep retrying this long while the server is unreachable. [default: 60s]'
 complete -c noxcli -n '__noxcli_in report' -l output -s o -r -F -d 'Write the page to FILE; - is stdout'
 complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List at most N'
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'

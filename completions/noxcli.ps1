@@ -13,8 +13,8 @@ function __noxcli_directory {
     else { "$HOME/.cache/noxcli" }
 }
 
-# What the paths of words about the server on the line begin with. A server is named by its address, by a profile, or not
-# at all, and noxcli has noted what the last two mean.
+# The beginnings of the cache paths for the server on the line. A server is named by its address, by a profile, or not
+# at all; noxcli has stored what the last two mean.
 function __noxcli_server($Given) {
     $names = @(
         $Given['--base-url'],
@@ -34,7 +34,7 @@ function __noxcli_server($Given) {
     "$(__noxcli_directory)/$known"
 }
 
-# The id of what the first argument on the line means: an alias, a name, a run or an id.
+# The id for the first argument on the line: an alias, a name, a run or an id.
 function __noxcli_workflow([string] $Known, $Given) {
     $workflow = [string] $Given['']
     foreach ($kind in 'aliases', 'workflows', 'runs') {
@@ -49,7 +49,7 @@ function __noxcli_workflow([string] $Known, $Given) {
     if ($workflow -cmatch '^[a-zA-Z0-9._-]+$') { $workflow }
 }
 
-# Words that noxcli came across. They are data: __noxcli_quoted quotes them.
+# Names from noxcli's cache. They are data: __noxcli_quoted quotes them.
 function __noxcli_known([string] $Kind, [string] $Typed, $Given) {
     $known = __noxcli_server $Given
     switch ($Kind) {
@@ -78,7 +78,7 @@ function __noxcli_known([string] $Kind, [string] $Typed, $Given) {
     }
 }
 
-# The word so that PowerShell takes it for itself. A key's closing quote comes behind its value.
+# The word in a form that PowerShell reads as that word. A key's closing quote comes after its value.
 function __noxcli_quoted([string] $Word, [string] $Kind) {
     if ($Word -cmatch '^[a-zA-Z0-9_./][a-zA-Z0-9_./:=-]*$') { return $Word }
     $quoted = "'" + [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Word)
@@ -323,10 +323,10 @@ function __noxcli_verbs {
                 @{ Kind = 'run'; Words = @(); Repeated = $true }
             )
             Options = @(
-                @{ Names = @('--state-file'); Help = 'Stop what `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
+                @{ Names = @('--state-file'); Help = 'Stop the run that `noxcli run --state-file` started'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Same as --format json' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -350,8 +350,8 @@ function __noxcli_verbs {
                 @{ Names = @('--no-expand'); Help = 'Do not download the full text of truncated outputs' }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -370,8 +370,8 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--output', '-o'); Help = 'Write the page to FILE; - is stdout'; Kind = 'file'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -391,8 +391,8 @@ function __noxcli_verbs {
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -413,8 +413,8 @@ function __noxcli_verbs {
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -435,8 +435,8 @@ function __noxcli_verbs {
                 @{ Names = @('--version-id'); Help = 'Use this saved version: its id or exact name'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print a JSON Schema of the input object' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -459,8 +459,8 @@ function __noxcli_verbs {
                 @{ Names = @('--limit'); Help = 'List at most N'; Kind = 'other'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -580,8 +580,8 @@ function __noxcli_verbs {
                 @{ Names = @('--write'); Help = 'Write what was learned for sandbox --switches'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
-                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
-                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
+                @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h)'; Kind = 'other'; Words = @() }
+                @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s]'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }
                 @{ Names = @('--verbose', '-v'); Help = 'Also show requests, retries and timings; never keys or values' }
@@ -645,7 +645,7 @@ function __noxcli_verbs {
 }
 
 function __noxcli_result([string] $Text, [string] $Type, [string] $Help) {
-    $tip = if ($Help) { $Help } else { $Text } # an empty one is refused
+    $tip = if ($Help) { $Help } else { $Text } # an empty one would be an error
     [System.Management.Automation.CompletionResult]::new($Text, $Text, $Type, $tip)
 }
 
@@ -695,7 +695,7 @@ function __noxcli_complete([string[]] $Words, [string] $Typed) {
     $number = 0
     $pending = $null
     $closed = $false
-    $given = @{} # values of options by their names, and under the empty one the first argument
+    $given = @{} # values of options by name; the empty name has the first argument
     for ($index = 1; $index -lt $Words.Count; $index++) {
         $word = $Words[$index]
         if ($pending) {

@@ -5,7 +5,7 @@ import sys
 
 from noxcli import __version__
 
-GARBAGE_AFTER = 100_000  # objects that were made and not freed; a small run makes some 60,000
+GARBAGE_AFTER = 100_000  # objects allocated but not freed before a collection; a small run allocates about 60,000
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     import gc
     import signal
 
-    # Nearly all that loading makes stays: to look for garbage in it, again and again, takes 7 ms of a small run.
+    # Nearly all objects from loading stay alive: searching them for garbage again and again takes 7 ms of a small run.
     gc.set_threshold(GARBAGE_AFTER)
     # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback.
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:

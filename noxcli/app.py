@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from noxcli import __version__
 from noxcli.cli.usage import HelpOnStdout, Verb, end_with, verb_meant, write_definitions
 from noxcli.errors import UsageProblem
+from noxcli.nearest import suggestion
 
 # Each verb's heading in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
 VERBS = {
@@ -43,7 +44,7 @@ EPILOG = (
 
 @cache
 def verb_named(word: str) -> Any:
-    """Load the verb, and return Typer's command of it."""
+    """Return the verb's Typer command, and load its module."""
     name = word.replace("-", "_")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
     alone.command(word, cls=Verb)(getattr(import_module(f"noxcli.commands.{name}"), name))
@@ -66,8 +67,8 @@ class Verbs(HelpOnStdout, TyperGroup):
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
-            near = verb_meant(word, VERBS)
-            raise UsageProblem(f"no such command {word!r}", f"did you mean {near}?" if near else "see noxcli --help")
+            hint = suggestion(verb_meant(word, VERBS), "see noxcli --help")
+            raise UsageProblem(f"no such command {word!r}", hint)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

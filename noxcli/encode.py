@@ -32,14 +32,14 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def slices(text: str) -> Iterator[str]:
-    """Yield a long text a little at a time, so that it need not be in memory once more in another form."""
+    """Yield a long text in small parts, so that it is never in memory a second time in another form."""
     return (text[start : start + SLICE] for start in range(0, len(text), SLICE))
 
 
 def json_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
-    """Yield what `to_json` returns; long texts in the value's upper levels come a little at a time."""
+    """Yield what `to_json` returns; long texts in the value's upper levels come in small parts."""
     held: list[str] = []
-    mark = os.urandom(16).hex()  # which no value has in it
+    mark = os.urandom(16).hex()  # which occurs in no value
 
     def shortened(inner: Any, levels: int) -> Any:
         if isinstance(inner, str) and len(inner) > SLICE:

@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     LOST_CONTACT = 6, "lost contact, result unknown; the run may still be running", "`wait` again, do not restart"
     START_UNKNOWN = (
         7,
-        "start outcome unknown: the request was sent but no usable response came back",
+        "start outcome unknown: the request was sent but no usable response arrived",
         "check `runs` first",
     )
     NOT_FINISHED = 8, "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
@@ -69,7 +69,7 @@ class Phase(StrEnum):
     INTERNAL = "internal"
 
 
-# Statuses by which a server or gateway asks its clients for patience.
+# Statuses by which a server or gateway asks its clients to slow down.
 OVERLOADED = frozenset({429, 503})
 # What an engine that repeats a batch with --resume --adopt should do: retry, or give up. 137 is a kill -9.
 ENGINES_RETRY = (6, 7, 75, 124, 137, 143)
@@ -109,7 +109,7 @@ class NoxError(Exception):
         self.candidates = candidates
 
     def facts(self) -> dict[str, Any]:
-        """Return what the server's answer tells support, for another error about the same problem."""
+        """Return the details of the server's answer that support needs, for another error about the same problem."""
         return {"http_status": self.http_status, "request_id": self.request_id}
 
     def hide(self, mask: Callable[[str], str]) -> None:

@@ -39,7 +39,7 @@ def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
 
 
 def check_writable(directory: Path) -> None:
-    """Prove that files can be made in the directory that the user named, or that it can be made; nothing is left.
+    """Check that noxcli can write to the directory that the user named, or can create it; nothing remains.
 
     Raises Undelivered with the reason.
     """

@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def fixed(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass with slots; mypy alone holds it to be frozen.
+    """Make a frozen dataclass with slots; only mypy enforces that it is frozen.
 
-    Python would compile six methods for each class, here it is one; a command declares some sixty of them as it starts.
-    Equality, hash and text are those of any frozen dataclass, from the functions below.
+    Python would compile six methods for each class, this compiles one; a command declares about sixty of them at its
+    start. Equality, hash and text are those of any frozen dataclass, from the functions below.
     """
     made = dataclass(slots=True, eq=False, repr=False)(cls)
     for name, method in (("__eq__", _equal), ("__hash__", _hash), ("__repr__", _text)):

@@ -8,6 +8,7 @@ import typer
 from noxcli.app import VERBS, app
 from noxcli.cli.context import Context
 from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unfitting, Unwritten, UsageProblem
+from noxcli.nearest import suggestion
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 
@@ -99,7 +100,7 @@ def say(context: Context, error: NoxError) -> None:
 def expected(
     error: NoxError | Interrupted | typer.TyperException | typer.Abort, context: Context, argv: Sequence[str]
 ) -> NoxError:
-    """Return the error as one of ours."""
+    """Return the error as a NoxError."""
     match error:
         case ReaderGone() | Unwritten():
             return type(error)(error.message, come_back(context))
@@ -118,7 +119,7 @@ def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
     """Return Typer's usage error as ours; for an unknown option, with the one that the user probably meant."""
     alike = getattr(error, "possibilities", None)
     message = error.message if alike else error.format_message()
-    hint = f"did you mean {alike[0]}? {page} has them all" if alike else f"see {page}"
+    hint = f"{suggestion(alike[0])} {page} has them all" if alike else f"see {page}"
     return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint)
 
 

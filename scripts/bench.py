@@ -1,9 +1,10 @@
-"""Measure every goal of speed, and print the measured figure beside it.
+"""Measure every performance goal, and print the measured figure next to it.
 
 Usage: python scripts/bench.py [--quick] [--json FILE] [PART...]. The parts are startup, events, path, live, bytes,
-wait, batch and sizes. All but sizes take eleven minutes on two idle cores; with --quick, three. Sizes, which is
-measured only if it is named, takes seven. The contenders of a part take turns, and medians count. FILE gets the goals
-and all tables as JSON, those of other parts stay in it; scripts/make_performance.py makes docs/performance.md of it.
+wait, batch and sizes. Without an argument all of them run except sizes, which takes eleven minutes on two idle cores,
+or three with --quick. Sizes takes seven minutes. The contenders of a part take turns, and the medians are compared.
+FILE gets the goals and all tables as JSON, and keeps those of the other parts; scripts/make_performance.py writes them
+into docs/performance.md.
 """
 
 import argparse
@@ -42,7 +43,7 @@ FORMATS = ("ndjson", "content", "json")
 MOST_REFUSED = 0.03
 QUICK_SIZES: Sizes = {0.2: ((1, 10), (8, 80))}
 EVENT_SIZES, ROW_SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000), (1, 10, 100, 1_000, 10_000, 100_000)
-MOST_FOR_SDK = {"events": 100_000, "rows": 10_000}  # beyond, it would take most of the time
+MOST_FOR_SDK = {"events": 100_000, "rows": 10_000}  # with more, it would take most of the time
 NDJSON = (
     "bare script, ndjson",
     "noxcli stream --format ndjson",
@@ -54,14 +55,14 @@ SHORT_RUN, AT_A_TIME = 0.05, 64  # the runs of those rows, in seconds
 
 @dataclass(frozen=True)
 class Goal:
-    """One goal: what is compared with what, the figure, and the figure that is not to be passed."""
+    """One goal: what is compared with what, the figure, and the figure that it must not exceed."""
 
     part: str
     what: str
     unit: str
     figure: float
     goal: float
-    at_least: bool = False  # True: the goal is a floor
+    at_least: bool = False  # True: the goal is a minimum
 
     @property
     def met(self) -> bool:
@@ -70,7 +71,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Table:
-    """The figures of a part, by contender or size."""
+    """Figures of a part, by contender or size."""
 
     part: str
     name: str
@@ -82,7 +83,7 @@ Measured = Iterator[Goal | Table]
 
 
 def startup(quick: bool) -> Measured:
-    """Commands beside Python, Typer and a bare script, by the clock and by processor time."""
+    """Compare commands with Python, Typer and a bare script, in wall-clock and CPU time."""
     middle = starts(5 if quick else 25)
     for name, (by, goal) in GOALS.items():
         yield Goal("startup", f"`{name}`, time to {by}", "ratio", middle[name].seconds / middle[by].seconds, goal)
@@ -92,7 +93,7 @@ def startup(quick: bool) -> Measured:
 
 
 def events(quick: bool) -> Measured:
-    """A stream of one chunk per event beside a bare script of the same format."""
+    """Compare a stream of one chunk per event with a bare script that prints the same format."""
     middle = took(EVENTS, 1 if quick else 5)
     for form in FORMATS:
         bare, ours = middle[f"bare script, {form}"], middle[f"noxcli stream --format {form}"]
@@ -109,14 +110,14 @@ def events(quick: bool) -> Measured:
 
 
 def path(quick: bool) -> Measured:
-    """Where the time of one event goes."""
+    """Measure where the time of one event goes."""
     steps = steps_taken(EVENTS // 5 if quick else EVENTS, 3)
     rows = [(name, short(micro)) for name, micro in {**steps, "total": sum(steps.values())}.items()]
     yield Table("path", "path", ("step", "µs"), rows)
 
 
 def live(quick: bool) -> Measured:
-    """What the picture costs beyond --quiet, of one core."""
+    """Measure what the live view costs beyond --quiet, as a share of one core."""
     taken = shown(2 if quick else 5, LIVE_RATE, 1 if quick else 3)
     least = taken["--quiet"][0]
     shares = {name: (cpu - least) / wall for name, (cpu, wall, _) in taken.items()}
@@ -127,13 +128,13 @@ def live(quick: bool) -> Measured:
 
 
 def bytes_(quick: bool) -> Measured:
-    """A large file and many files beside curl, a large output in the record."""
+    """Compare a large file and many files with curl, and measure a large output in the record."""
     size, each, inline = (part // 10 if quick else part for part in (LARGE, SIDE_BY_SIDE, INLINE))
     middle = downloads(size, each, inline, rounds=1 if quick else 3)
     nothing = middle[NOTHING].seconds
     large, many = f"a file of {size // 10**6:,} MB", f"{MANY} files of {each // 10**6:,} MB"
     for what, ours, curls in ((large, TO_FILES, CURL), (many, MANY_FILES, MANY_CURL)):
-        # What a run without output takes is no part of the download.
+        # The time of a run without output is not part of the download.
         speed = middle[curls].seconds / (middle[ours].seconds - nothing)
         yield Goal("bytes", f"{what}, speed to curl", "ratio", speed, 0.9, at_least=True)
         yield Goal("bytes", f"{what}, memory", "MiB", middle[ours].mib, 50)
@@ -143,7 +144,7 @@ def bytes_(quick: bool) -> Measured:
 
 
 def wait(quick: bool) -> Measured:
-    """Many runs that end one after another."""
+    """Measure the wait for many runs that end one after another."""
     counts = (FEW,) if quick else (FEW, MANY_RUNS)
     waited = {count: wait_for(count) for count in counts}
     many, one = list(waited.items())[-1]
@@ -159,7 +160,7 @@ def wait(quick: bool) -> Measured:
 
 
 def batch(quick: bool) -> Measured:
-    """Rows beside the ideal, beside the official SDK where the tests have installed it, and at a limit of requests."""
+    """Compare rows with the ideal, with the official SDK if the tests have installed it, and under a request limit."""
     reached = []
     for goal in throughput_goals(QUICK_SIZES if quick else SIZES, 1 if quick else 2):
         reached.append(goal)
@@ -197,7 +198,7 @@ def row_of(goal: Reached) -> Sequence[object]:
 
 
 def sizes(quick: bool) -> Measured:
-    """How time and memory grow with events and rows."""
+    """Measure how time and memory grow with events and rows."""
     rows = []
     for count in EVENT_SIZES[: 4 if quick else None]:
         found = took(count, 3 if count <= 10_000 else 1, 1, ["ndjson"], sdk=count <= MOST_FOR_SDK["events"])
@@ -230,7 +231,7 @@ PARTS: Mapping[str, Callable[[bool], Measured]] = {
 
 
 def short(figure: float) -> float:
-    """Return three digits of it."""
+    """Return the figure with three significant digits."""
     return float(f"{figure:.3g}")
 
 
@@ -240,7 +241,7 @@ def of(one: Taken) -> tuple[float, float, float]:
 
 
 def machine() -> dict[str, object]:
-    """Return what the figures were measured on; `load` is that of the last minute, before anything was measured."""
+    """Return what the figures were measured on; `load` is the load of the last minute before the first measurement."""
     return {
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
@@ -256,7 +257,7 @@ def told(goal: Goal) -> str:
 
 
 def keep(file: Path, part: str, found: Sequence[Goal | Table], about: Mapping[str, object]) -> None:
-    """Put what a part has measured into the file, in place of what was in it of that part."""
+    """Write the results of a part into the file, which keeps those of the other parts."""
     document = json.loads(file.read_text()) if file.exists() else {"parts": {}}
     goals = [{**asdict(one), "met": one.met} for one in found if isinstance(one, Goal)]
     tables = [asdict(one) for one in found if isinstance(one, Table)]
@@ -273,7 +274,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="write goals and tables into this file")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     print(*(f"{name} {value}" for name, value in machine().items()), sep=", ", flush=True)
     for name in asked.parts or [part for part in PARTS if part != "sizes"]:
         began, about = time.monotonic(), {**machine(), "quick": asked.quick}

@@ -1,7 +1,7 @@
-"""Measure `noxcli batch`: beside the official SDK and the ideal, and at limits of requests.
+"""Measure `noxcli batch`: against the official SDK and the ideal, and under request limits.
 
-Usage: python scripts/bench_batch.py [throughput] [rate]; without a word both. Each round has a server process of its
-own. The official SDK is the one that tests/sdk installs. `throughput_goals` and `rate_goals` return the figures for
+Usage: python scripts/bench_batch.py [throughput] [rate]; without an argument both. Each round has its own server
+process. The official SDK is the one that tests/sdk installs. `throughput_goals` and `rate_goals` return the figures for
 another script.
 """
 
@@ -21,11 +21,11 @@ from bench_process import FOREVER, NOXCLI, SDK_PYTHON, Taken, environment, measu
 from bench_server import WORKFLOW
 
 ROUNDS = 2
-# For each duration of runs in seconds: rows at a time, and rows. Enough that the start of the process weighs little.
+# For each duration of runs in seconds: parallel rows, and rows, enough that the start of the process hardly counts.
 Sizes = Mapping[float, Sequence[tuple[int, int]]]
 SIZES: Sizes = {0.2: ((1, 50), (8, 400), (64, 3200), (256, 5120)), 5.0: ((1, 2), (8, 16), (64, 128), (256, 512))}
-PATIENCE, MORE = 5, 10.0  # a contender is ended after so many times the ideal, and so many seconds more
-AT_ONCE = 4  # batches at a limit wait most of the time, so a few can run side by side
+PATIENCE, MORE = 5, 10.0  # a contender is killed after this many times the ideal time, and this many seconds more
+AT_ONCE = 4  # batches under a limit wait most of the time, so a few can run at once
 ALLOWED, LIMITED_ROWS = 20, 200  # requests per second
 LIMITS = tuple(
     f"{kind}{retry_after}{headers}"
@@ -34,7 +34,7 @@ LIMITS = tuple(
     for headers in ("", ",headers")
 )
 
-# The loop of the SDK's documentation, with as many rows under way as noxcli has.
+# The loop from the SDK's documentation, with as many parallel rows as noxcli.
 SDK = """
 import asyncio, os, sys
 from noxus_sdk.client import Client
@@ -58,7 +58,7 @@ assert all(run.status == "completed" for run in results)
 
 @dataclass(frozen=True)
 class Round:
-    """What a process took, and what the server says of it."""
+    """What a process used, and what the server counted."""
 
     taken: Taken
     seen: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Round:
 
 @contextmanager
 def serving(*arguments: object) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-    """Run a server of its own; yields the environment to reach it, and what it has seen, once it has ended."""
+    """Run a new server; yield the environment that leads to it, and its counts, which are there once it has ended."""
     argv = [sys.executable, str(Path(__file__).with_name("bench_server.py")), *map(str, arguments)]
     seen: dict[str, Any] = {}
     with subprocess.Popen(argv, stdin=-1, stdout=-1, text=True) as server:
@@ -90,7 +90,7 @@ def noxcli(server: Sequence[object], rows: int, parallel: int) -> Round:
 
 
 def official_sdk(server: Sequence[object], rows: int, parallel: int, limit: float = FOREVER) -> Round:
-    """Run the same with the SDK, for at most `limit` seconds."""
+    """Run the same batch with the SDK, for at most `limit` seconds."""
     with serving(*server) as (env, seen):
         taken = measure([str(SDK_PYTHON), "-c", SDK, WORKFLOW, str(rows), str(parallel)], env, limit)
     return Round(taken, seen)
@@ -103,7 +103,7 @@ def print_line(first: str, *cells: str) -> None:
 
 @dataclass(frozen=True)
 class Reached:
-    """What the contenders made of one task: the share of the ideal's speed, and the medians of each."""
+    """The contenders' results for one task: the share of the ideal's speed, and the medians of each."""
 
     name: str
     rows: int
@@ -114,7 +114,7 @@ class Reached:
         return median([each.taken for each in self.rounds[contender]])
 
     def share(self, contender: str = "noxcli") -> float:
-        """Return the share of the ideal's speed; of a contender that was ended, what it cannot have exceeded."""
+        """Return the share of the ideal's speed; for a contender that was killed, an upper bound."""
         return self.ideal / self.taken(contender).seconds
 
     def last(self, contender: str = "noxcli") -> Round:
@@ -122,18 +122,18 @@ class Reached:
 
 
 def throughput_goals(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> Iterator[Reached]:
-    """Measure noxcli, and the official SDK where it is installed, without a limit, in turn."""
+    """Measure noxcli without a limit, and the official SDK if it is installed."""
     contenders: dict[str, Callable[..., Round]] = {"noxcli": noxcli}
     if SDK_PYTHON.exists():
         contenders["SDK"] = official_sdk
     for run in contenders.values():
-        run([0.0], 1, 1)  # compiles what each loads
+        run([0.0], 1, 1)  # writes the bytecode once
     for seconds, tasks in sizes.items():
         for parallel, rows in tasks:
             ideal = seconds * rows / parallel
             if "SDK" in contenders:
                 contenders["SDK"] = partial(official_sdk, limit=PATIENCE * ideal + MORE)
-            # At many at a time, a round says more: nothing of it is waiting.
+            # Other tasks vary less, or take long.
             turns = [
                 {name: run([seconds], rows, parallel) for name, run in contenders.items()}
                 for _ in range(rounds if seconds < 1 and parallel < 256 else 1)
@@ -143,7 +143,7 @@ def throughput_goals(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> Iterator[Rea
 
 
 def rate_goals() -> Iterator[Reached]:
-    """Measure noxcli at limits of requests; two for each row are the least."""
+    """Measure noxcli under request limits; each row takes at least two."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for limit, run in zip(LIMITS, pool.map(_limited, LIMITS), strict=True):
             yield Reached(limit, LIMITED_ROWS, 2 * LIMITED_ROWS / ALLOWED, {"noxcli": [run]})
@@ -154,7 +154,7 @@ def _limited(limit: str) -> Round:
 
 
 def refused(run: Round) -> float:
-    """Return the share of requests that were refused."""
+    """Return the share of rejected requests."""
     return float(run.seen["requests"].get("429", 0) / run.requests)
 
 
@@ -185,10 +185,10 @@ PARTS: Mapping[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Measure the requested parts."""
     names = sys.argv[1:]
     if unknown := set(names) - set(PARTS):
-        raise SystemExit(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        raise SystemExit(f"unknown part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     for name in names or PARTS:
         PARTS[name]()
         print()

@@ -1,8 +1,7 @@
-"""Measure downloads: a large file and twenty files beside curl, and a large output that is part of the run's record.
+"""Measure downloads: a large file and twenty files against curl, and a large output that is part of the run's record.
 
-Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, a process of its own, makes files while it
-sends them; what was downloaded is removed. Prints seconds, rate and peak memory. "Cut" is a connection that is cut
-three times.
+Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, in its own process, generates files while
+it sends them; downloads are removed. Prints seconds, rate and peak memory.
 """
 
 import json
@@ -36,7 +35,7 @@ def file(name: str, size: int) -> File:
 
 
 def serve(size: int, each: int, inline: int) -> None:
-    """Be the server until stdin closes."""
+    """Serve until stdin closes."""
     scenarios = [
         Scenario("whole", output={"A": file("a.bin", size)}),
         Scenario("cut", output={"A": file("a.bin", size)}, faults={"file": [CutBody(size // 4)] * 3}),
@@ -50,7 +49,7 @@ def serve(size: int, each: int, inline: int) -> None:
 
 @contextmanager
 def serving(size: int, each: int, inline: int) -> Iterator[dict[str, str]]:
-    """Run the server in a process of its own; yields the environment to reach it."""
+    """Run the server in its own process; yield the environment that leads to it."""
     argv = [sys.executable, __file__, SERVER, *map(str, (size, each, inline))]
     with subprocess.Popen(argv, stdin=-1, stdout=-1, text=True) as server:
         assert server.stdout is not None
@@ -72,7 +71,7 @@ def curl(env: Mapping[str, str], workflow: str, place: Path) -> list[str]:
 
 
 def to_place(argv: Sequence[str], env: Mapping[str, str], place: Path, expected: int) -> Taken:
-    """Measure a download into the directory; checks that all bytes are there, and removes them."""
+    """Measure a download into the directory; check that all bytes are there, and remove them."""
     taken = measure(argv, env)
     found = sum(path.stat().st_size for path in place.rglob("*") if path.name != "manifest.json")
     assert found == expected, f"{argv}: {found} bytes instead of {expected}"
@@ -84,7 +83,7 @@ def to_place(argv: Sequence[str], env: Mapping[str, str], place: Path, expected:
 def downloads(
     size: int = LARGE, each: int = SIDE_BY_SIDE, inline: int = INLINE, *, parent: str | None = None, rounds: int = 3
 ) -> dict[str, Taken]:
-    """Return what each contender took."""
+    """Return the results of each contender."""
     with tempfile.TemporaryDirectory(dir=parent) as name, serving(size, each, inline) as env:
         place = Path(name)
         fetch = ["--output-dir", name]
@@ -102,7 +101,7 @@ def downloads(
 
 
 def main() -> None:
-    """Run each in turn and print what it took."""
+    """Run each contender in turn, and print the results."""
     if sys.argv[1:2] == [SERVER]:
         serve(*map(int, sys.argv[2:]))
         return

@@ -1,8 +1,8 @@
-"""A server that is never the bottleneck: the same events for each run, made before anybody asks, each in its own chunk.
+"""A server that is never the bottleneck: the same events for each run, prepared in advance, each in its own chunk.
 
-Usage: python scripts/bench_events.py EVENTS [RATE [JOINED]]. With RATE, so many events are sent in a second, and each
-tells in `sent` when it was (nanoseconds of the monotonic clock); JOINED puts so many into one chunk. Prints its address
-and serves until stdin closes. Six nodes of sixty talk at once.
+Usage: python scripts/bench_events.py EVENTS [RATE [JOINED]]. With RATE, it sends that many events per second, each with
+its send time in `sent` (nanoseconds of the monotonic clock); JOINED puts that many into one chunk. Prints its address
+and serves until stdin closes. Six of sixty nodes stream text at once.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
-BEATS = 1000  # a second in which the events of a rate are sent, at most
+BEATS = 1000  # how many times per second it sends events at most
 NAMES = [f"Step {layer}.{place}" for layer in range(10) for place in range(6)]
 DEFINITION = {
     "nodes": [{"id": name, "name": name, "type": "Step"} for name in NAMES],
@@ -37,7 +37,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def frame(number: int, total: int, **more: object) -> bytes:
-    """Return one event as the server sends it; every layer of nodes talks for its share of them."""
+    """Return one event as the server sends it; the nodes of one layer take turns for its share of the events."""
     node = NAMES[6 * min(9, 10 * number // total) + number % 6]
     data = {"id": node, "status": "running", "content": f"word {number} ", **more}
     envelope = {"type": "content", "data": data, "redisId": f"{1_700_000_000_000 + number // 8}-{number % 8}"}
@@ -45,7 +45,7 @@ def frame(number: int, total: int, **more: object) -> bytes:
 
 
 def chunk(frames: list[bytes]) -> bytes:
-    """Return them as one HTTP chunk."""
+    """Return the events as one HTTP chunk."""
     body = b"".join(frames)
     return b"%x\r\n%b\r\n" % (len(body), body)
 
@@ -78,7 +78,7 @@ def paced(total: int, rate: int, joined: int) -> Iterator[bytes]:
 
 
 class Server(ThreadingHTTPServer):
-    """The few answers that following one run takes; the record says `completed` once its events were sent."""
+    """The few answers that following one run needs; the record says `completed` once its events were sent."""
 
     daemon_threads = True
 
@@ -91,7 +91,7 @@ class Server(ThreadingHTTPServer):
 
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # a body would wait 40 ms for the client to acknowledge its head
+    disable_nagle_algorithm = True  # otherwise a body waits 40 ms until the client has acknowledged its head
     server: Server
 
     def do_GET(self) -> None:
@@ -129,7 +129,7 @@ class Answers(BaseHTTPRequestHandler):
                     server.ended.add(run_id)
                 self.wfile.write(piece)
         except OSError:
-            self.close_connection = True  # a reader may leave once it has the end
+            self.close_connection = True  # a reader may disconnect once it has the end
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -1,7 +1,7 @@
-"""Measure what the picture costs: 20,000 events a second, one in a chunk, shown by --quiet, the log and the live view.
+"""Measure what the live view costs: 20,000 events a second, one per chunk, with --quiet, the log and the live view.
 
-Usage: python scripts/bench_live.py [SECONDS [EVENTS_PER_SECOND]]. Prints CPU and wall time of each process, as ratios
-to `--quiet` and as the share of a processor that showing took. Six nodes of sixty talk at once.
+Usage: python scripts/bench_live.py [SECONDS [EVENTS_PER_SECOND]]. Prints CPU and wall-clock time of each process, the
+ratio to `--quiet`, and the CPU share of the display. Six of sixty nodes stream text at once.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ ROUNDS = 3
 
 
 def measure(env: dict[str, str], run: str, options: list[str], size: tuple[int, int] | None) -> tuple[float, ...]:
-    """Return CPU seconds, wall seconds and bytes shown of one follower; without a size, stderr is a pipe."""
+    """Return CPU seconds, wall-clock seconds and displayed bytes of one follower; without a size, stderr is a pipe."""
     ours, theirs = os.pipe() if size is None else pty.openpty()
     if size is not None:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
@@ -42,16 +42,16 @@ def measure(env: dict[str, str], run: str, options: list[str], size: tuple[int, 
 
 
 def drain(end: int, shown: list[int]) -> None:
-    """Read all that is shown."""
+    """Read all output."""
     try:
         while piece := os.read(end, 65536):
             shown[0] += len(piece)
     except OSError:
-        pass  # how a pseudo-terminal says that nobody has it open any more
+        pass  # a pseudo-terminal reports this way that no process has it open any more
 
 
 def shown(seconds: int, rate: int, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Return the medians for each way to show a run: CPU seconds, wall seconds, bytes."""
+    """Return the medians for each way to show a run: CPU seconds, wall-clock seconds, bytes."""
     contenders: dict[str, tuple[list[str], tuple[int, int] | None]] = {
         "--quiet": (["--quiet"], None),
         "plain log": ([], None),
@@ -67,7 +67,7 @@ def shown(seconds: int, rate: int, rounds: int = ROUNDS) -> dict[str, list[float
 
 
 def main() -> None:
-    """Run each in turn and print the medians."""
+    """Run each in turn, and print the medians."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     rate = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
     contenders = shown(seconds, rate)

@@ -1,8 +1,7 @@
-"""Measure where the time of one event goes: each step of the event path by itself, in microseconds of a processor.
+"""Measure where the time of one event goes: the CPU time of each step of the event path, in microseconds.
 
-Usage: python scripts/bench_path.py [EVENTS [ROUNDS]]. Events come over a socket, one in a chunk, and pass the steps
-that `noxcli stream --format ndjson` puts them through, here in one thread, so that each can be timed; stdout is a null
-device.
+Usage: python scripts/bench_path.py [EVENTS [ROUNDS]]. Events arrive over a socket, one per chunk, and pass through the
+steps of `noxcli stream --format ndjson`, here in one thread, so that each can be timed; stdout is /dev/null.
 """
 
 import os
@@ -39,13 +38,13 @@ T = TypeVar("T")
 
 
 class Stopwatch:
-    """Seconds of the processor by step."""
+    """CPU seconds by step."""
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
 
     def of(self, step: str, call: Callable[..., T], *args: Any) -> T:
-        """Return what the call returns; threads that it waits for count as well."""
+        """Return the result of the call; the threads that it waits for count as well."""
         began = time.process_time()
         try:
             return call(*args)
@@ -54,7 +53,7 @@ class Stopwatch:
 
 
 class Echo:
-    """Another thread, which hands back what it is handed: twice the way from the reader to the main thread."""
+    """Another thread that returns each item: twice the way from the reader to the main thread."""
 
     def __init__(self) -> None:
         self._there: Queue[list[RunEvent]] = Queue(PIECES_AHEAD)
@@ -71,7 +70,7 @@ class Echo:
 
 
 def opened(body: bytes) -> Answer:
-    """Return the answer that carries the body, which is sent by another process."""
+    """Return the answer with the body, which another process sends."""
     ours, theirs = socket.socketpair()
     if os.fork() == 0:
         ours.close()
@@ -85,7 +84,7 @@ def opened(body: bytes) -> Answer:
 
 
 def walk(body: bytes, null: Terminal, cursor: Path) -> Counter[str]:
-    """Take all events along the path; return the seconds of each step."""
+    """Pass all events along the path; return the seconds of each step."""
     watch, echo, answer = Stopwatch(), Echo(), opened(body)
     framer, ledger, writer = Framer(), Ledger(), Ndjson(null)
     workflow = Workflow("workflow", "bench", {name: name for name in NAMES}, DEFINITION)

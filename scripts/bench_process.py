@@ -1,4 +1,4 @@
-"""The processes that benchmarks measure: each from its start to its end, all under the same conditions."""
+"""The processes that benchmarks measure: each from start to exit, all under the same conditions."""
 
 import json
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 NOXCLI = str(Path(sys.executable).with_name("noxcli"))  # as users call it: `python -m` takes 3 ms more
-# The official SDK, where the tests have installed it.
+# The official SDK, if the tests have installed it.
 SDK_PYTHON = Path(__file__).parents[1] / ".sdk-venv" / "noxus-sdk-0.6.0" / "bin" / "python"
-# Each contender's memory mark starts at that of its parent, so a small process in between starts it. It counts lines
-# on stdout, and ends the contender after LIMIT seconds.
+# A process inherits the peak memory of the process that forked it, so a small process starts the contender. It counts
+# the lines on stdout, and kills the contender after `limit` seconds.
 LAUNCHER = """
 import json, os, subprocess, sys, threading, time
 limit, *argv = sys.argv[1:]
@@ -35,7 +35,7 @@ FOREVER, KILLED = 3600.0, -9
 
 
 class Taken(NamedTuple):
-    """What one process took: seconds of the clock and of a processor, its peak of MiB; and its lines on stdout."""
+    """What one process used: wall-clock and CPU seconds, peak memory in MiB, lines on stdout."""
 
     seconds: float
     cpu: float
@@ -44,10 +44,10 @@ class Taken(NamedTuple):
 
 
 def environment(url: str, key: str) -> dict[str, str]:
-    """Return the environment that reaches the server.
+    """Return the environment that leads to the server.
 
-    Variables that change how Python runs are not in it; compiled modules are kept in a directory of the benchmark, so
-    that they are compiled once even where their own directories have none.
+    It has no variables that change how Python runs. The bytecode is kept in the benchmark's own directory, since
+    packages may have been installed without it.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NOXCLI_", "XDG_"))}
     return {
@@ -61,7 +61,7 @@ def environment(url: str, key: str) -> dict[str, str]:
 
 
 def measure(argv: Sequence[str], env: Mapping[str, str], limit: float = FOREVER) -> Taken:
-    """Run a contender to its end, or for at most `limit` seconds. Exits if it fails."""
+    """Run a contender until it exits, for at most `limit` seconds. Raises SystemExit if it fails."""
     launch = [sys.executable, "-S", "-c", LAUNCHER, str(limit), *argv]
     done = subprocess.run(launch, env=env, capture_output=True, check=True)
     *taken, code = json.loads(done.stdout)
@@ -71,18 +71,18 @@ def measure(argv: Sequence[str], env: Mapping[str, str], limit: float = FOREVER)
 
 
 def take_turns(contenders: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, Taken]:
-    """Return the medians of each, and the highest mark of memory."""
+    """Return the medians of each, and its highest peak memory."""
     taken = [{name: run() for name, run in contenders.items()} for _ in range(rounds)]
     return {name: median([each[name] for each in taken]) for name in contenders}
 
 
 def median(rounds: Sequence[Taken]) -> Taken:
-    """Return the medians of time, and the highest mark of memory."""
+    """Return the median times, and the highest peak memory."""
     seconds, cpu, memory, lines = zip(*rounds, strict=True)
     return Taken(statistics.median(seconds), statistics.median(cpu), max(memory), lines[0])
 
 
 @cache
 def _scratch() -> "tempfile.TemporaryDirectory[str]":
-    """Return a directory that is removed when this process ends."""
+    """Return a directory that is removed when this process exits."""
     return tempfile.TemporaryDirectory(prefix="noxcli-bench-")

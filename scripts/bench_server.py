@@ -1,10 +1,10 @@
-"""A server that is never the bottleneck: the few answers that a batch needs, and nothing kept of any run.
+"""A server that is never the bottleneck: the few answers that a batch needs, with no state about any run.
 
 Usage: python scripts/bench_server.py SECONDS [RATE [bucket|window[,retry-after][,headers]]]. Every run takes SECONDS;
-with FROM-TO, each of SPREAD runs takes a little longer than the one before.
-With RATE, so many requests are served per second, from a bucket that holds as many or in windows of a second, and the
-others get a 429; on demand with Retry-After, and every answer with X-RateLimit-*. Prints its address; and what it has
-seen, when stdin closes.
+with FROM-TO, each of 1000 runs takes a little longer than the one before.
+With RATE, it serves that many requests per second, from a bucket of that size or in windows of a second, and answers
+429 to the others; on request with Retry-After, and with X-RateLimit-* on every answer. Prints its address, and when
+stdin closes, what it has counted.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from urllib.parse import parse_qs
 
 from noxcli.sandbox.definition import catalogue
 
-KEY = "nox_c0ffee0ddba11c0ffee0ddba11c0ffee"  # as long as a real one: what is hidden costs time
+KEY = "nox_c0ffee0ddba11c0ffee0ddba11c0ffee"  # as long as a real key: hiding it takes time
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
 NODES = [{"id": "q", "type": "InputNode", "name": "Q", "node_config": {"label": "Q", "type": "str"}}]
 WORKFLOW_RECORD = {
     "id": WORKFLOW,
     "name": "bench",
     "type": "flow",
-    "tenant_admin": False,  # the SDK asks what its key may do, and takes this for the answer
+    "tenant_admin": False,  # the SDK asks for the key's permissions, and accepts this answer
     "value": "",
     "definition": {"nodes": NODES, "edges": []},
 }
@@ -37,7 +37,7 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: clo
 
 @dataclass
 class Seen:
-    """What has been asked, and the ids of the runs that were started."""
+    """The requests so far, and the ids of the started runs."""
 
     requests: Counter[str] = field(default_factory=Counter)
     runs: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Seen:
 
 
 class Limit:
-    """So many requests per second."""
+    """A limit of requests per second."""
 
     def __init__(self, rate: int | None, form: str) -> None:
         kind, *told = form.split(",")
@@ -56,7 +56,7 @@ class Limit:
         self._left, self._since = float(rate or 0), monotonic()
 
     def check(self) -> tuple[bool, str]:
-        """Count a request; return whether it is served, and the lines of the answer's head that speak of the limit."""
+        """Count a request; return whether it is served, and the header lines about the limit."""
         if self._rate is None:
             return True, ""
         now = monotonic()
@@ -75,7 +75,7 @@ class Limit:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection."""
+    """The connection of one client."""
 
     def __init__(self, seen: Seen, seconds: Sequence[float], limit: Limit) -> None:
         self._seen = seen
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         head, blank, rest = self._received.partition(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         if blank and len(rest) >= length:
-            self._received = b""  # nobody sends the next request before the answer
+            self._received = b""  # a client sends its next request after the answer
             method, path = head.split(b" ", 2)[:2]
             self._answer(method.decode(), path.decode())
 
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
             case "read":
                 self._send(200, _record(run))
             case "start":
-                # All there is to know of a run is in its id.
+                # A run's id holds everything there is to know about it.
                 number = self._seen.requests[kind]
                 shortest, longest = self._seconds[0], self._seconds[-1]
                 ends = monotonic() + shortest + (longest - shortest) * (number % SPREAD) / SPREAD
@@ -198,7 +198,7 @@ async def serve(seconds: Sequence[float], limit: Limit) -> Seen:
 
 
 def main() -> None:
-    """Serve, and report."""
+    """Serve, and print the counts."""
     seconds, rate, form = [*sys.argv[1:], *("", "window")[len(sys.argv) - 2 :]]
     seen = asyncio.run(serve([*map(float, seconds.split("-"))], Limit(int(rate) if rate else None, form)))
     print(json.dumps({"requests": seen.requests, "connections": seen.most_connections, "cpu": process_time()}))

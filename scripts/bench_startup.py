@@ -1,7 +1,7 @@
-"""Measure start-up: the version and help beside Python and Typer, and a small run beside a bare script.
+"""Measure start-up: version and help against Python and Typer, and a small run against a bare script.
 
-Usage: python scripts/bench_startup.py [ROUNDS]. Contenders take turns, and medians are printed: milliseconds of the
-clock and of a processor, and ratios to what each goal is measured by. A small run is three requests and nine events.
+Usage: python scripts/bench_startup.py [ROUNDS]. Contenders take turns, and the medians are printed: milliseconds of
+wall-clock and CPU time, and the ratio to each goal's reference. A small run has three requests and nine events.
 """
 
 import sys
@@ -23,7 +23,7 @@ for event in sseclient.SSEClient(answer).events():
     json.loads(event.data)
 print(session.get(url + "/workflows/{WORKFLOW}/runs/" + run).json()["output"]["A"])
 """
-# The same three requests: `workflows.get`, which the SDK's documentation uses, would load the catalogue of nodes first.
+# The same three requests; `workflows.get` of the SDK's documentation would load the catalog of nodes as well.
 SDK_RUN = f"""
 import os
 from noxus_sdk.client import Client
@@ -52,7 +52,7 @@ CONTENDERS = {
     **({"official SDK": [str(SDK_PYTHON), "-c", SDK_RUN]} if SDK_PYTHON.exists() else {}),
     "noxcli run": [NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"],
 }
-# What each is measured by, and how many times as long it may take.
+# The reference of each, and how many times as long it may take.
 GOALS = {
     "noxcli --version": (PYTHON, 1.2),
     "noxcli --help": (TYPER, 1.2),
@@ -62,10 +62,10 @@ GOALS = {
 
 
 def starts(rounds: int) -> Mapping[str, Taken]:
-    """Return what each contender took."""
+    """Return the times of each contender."""
     with serving(EVENTS) as env:
         contenders = {name: partial(measure, argv, env) for name, argv in CONTENDERS.items()}
-        take_turns(contenders, 1)  # compiles what each loads
+        take_turns(contenders, 1)  # writes the bytecode once
         return take_turns(contenders, rounds)
 
 

@@ -1,9 +1,10 @@
-"""Measure streaming: noxcli beside a bare requests + sseclient-py script, one HTTP chunk per event as servers send it.
+"""Measure streaming: noxcli against a bare requests + sseclient-py script, one HTTP chunk per event as servers send it.
 
-Usage: python scripts/bench_stream.py [EVENTS [ROUNDS [JOINED]]]. All events are there at once, so each reads as fast as
-it can; JOINED puts so many events into one chunk. Contenders take turns, and medians are printed: wall-clock and
-CPU seconds of the whole process, its start included, its peak memory, and the ratios to the bare script that does the
-same. Then the latency at 100 events a second, from the server's write to the line on stdout.
+Usage: python scripts/bench_stream.py [EVENTS [ROUNDS [JOINED]]]. All events are available at once, so each contender
+reads as fast as it can; JOINED puts that many events into one chunk. Contenders take turns, and the medians are
+printed: wall-clock and CPU seconds of the whole process including its start, its peak memory, and the ratios to a bare
+script that does the same. Then it prints the latency at 100 events a second, from the server's write to the line on
+stdout.
 """
 
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from bench_process import NOXCLI, SDK_PYTHON, Taken, environment, measure, take_turns
 
-RATE, PACED = 100, 1000  # events a second, and in all
+RATE, PACED = 100, 1000  # events per second, and in total
 OPEN = """
 import json, os, sys, requests, sseclient
 session = requests.Session()
@@ -41,7 +42,7 @@ client = Client(api_key=key, base_url=url, load_nodes=False, load_me=False)
 for event in client.runs.get("workflow", sys.argv[1]).stream():
     print(json.dumps({"type": event.type, "data": event.data, "redisId": event.redis_id}), flush=True)
 """
-# A field's name and a space begin each line of data; a shell would write it the same way.
+# What a shell script would do: `data: ` begins the line of each event.
 CURL_JQ = (
     'curl -sN -H "X-API-Key: $NOXUS_API_KEY" "$NOXUS_BACKEND_URL/v1/runs/$0/events"'
     " | sed -un 's/^data: //p' | jq -c --unbuffered ."
@@ -50,7 +51,7 @@ CURL_JQ = (
 
 @contextmanager
 def serving(*args: int) -> Iterator[dict[str, str]]:
-    """Run the server in a process of its own; yields the environment to reach it."""
+    """Run the server in its own process; yield the environment that leads to it."""
     argv = [sys.executable, str(Path(__file__).with_name("bench_events.py")), *map(str, args)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -61,7 +62,7 @@ def serving(*args: int) -> Iterator[dict[str, str]]:
 
 
 def follower(*words: str) -> list[str]:
-    """Return the command line that follows the run, which is the last word."""
+    """Return the command line that follows the run; the run is the last word."""
     *options, run = words
     return [NOXCLI, "stream", f"workflow/{run}", *options]
 
@@ -87,24 +88,24 @@ def words(*line: str) -> list[str]:
 def took(
     events: int, rounds: int, joined: int = 1, forms: Sequence[str] = tuple(BARE), *, sdk: bool = True
 ) -> dict[str, Taken]:
-    """Return what each contender took, the official SDK only if it is wanted."""
+    """Return the results of each contender, with `sdk` also those of the official SDK."""
     numbers = count()
 
     def contenders(env: Mapping[str, str]) -> dict[str, Callable[[], Taken]]:
-        # A run each: its record says `completed` once its events were sent, as it does behind a real stream.
+        # Each has its own run: its record says `completed` once its events were sent, like that of a real stream.
         def of(line: Callable[[str], list[str]]) -> Callable[[], Taken]:
             return lambda: measure(line(f"run-{next(numbers)}"), env)
 
         return {name: of(line) for name, line in lines(forms, sdk=sdk).items()}
 
     with serving(10) as env:
-        take_turns(contenders(env), 1)  # compiles what each loads
+        take_turns(contenders(env), 1)  # writes the bytecode once
     with serving(events, 0, joined) as env:
         return take_turns(contenders(env), rounds)
 
 
 def throughput(events: int, rounds: int, joined: int) -> None:
-    """Print what each contender took."""
+    """Print the results of each contender."""
     middle = took(events, rounds, joined)
     print(f"{events:,} events, {joined} in a chunk, medians of {rounds}")
     print(f"{'':32}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'ratio':>7}{'MiB':>7}{'lines':>9}")
@@ -141,7 +142,7 @@ def latency() -> None:
 
 
 def main() -> None:
-    """Print all of it."""
+    """Print everything."""
     events, rounds, joined = (int(text) for text in (*sys.argv[1:], *["50000", "7", "1"][len(sys.argv) - 1 :]))
     throughput(events, rounds, joined)
     latency()

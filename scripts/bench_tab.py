@@ -1,4 +1,4 @@
-"""Measure a Tab in bash, zsh and fish with many names on record, and show what a person sees."""
+"""Measure Tab in bash, zsh and fish with many cached names, and show what a user sees."""
 
 import sys
 import tempfile
@@ -32,7 +32,7 @@ SHOWN = ["noxcli run daily\\ report\\ 000\t\t", "noxcli run daily\\ report\\ 099
 
 
 def furnish(home: Path) -> None:
-    """Leave what many commands would have left."""
+    """Write the cache that many commands would have written."""
     known = CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, DEFAULT_URL)
     known.workflows([Workflow(f"w-{number:04}", f"daily report {number:04}") for number in range(WORKFLOWS)])
     known.inputs("w-0999", [InputNode("n-1", "User Input", "str"), InputNode("n-2", "Document", "file")])
@@ -42,7 +42,7 @@ def furnish(home: Path) -> None:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Return what the call takes, as the median of some."""
+    """Return the median of the seconds that the call takes."""
     taken = []
     for _ in range(TIMES):
         began = time.perf_counter()
@@ -52,7 +52,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def screen_of(shell: Typed, line: str) -> list[str]:
-    """Return the screen after the line was typed, Tabs and all."""
+    """Return the screen after the line was typed, with its Tabs."""
     settle(shell)
     shell.type("\x0c")  # Ctrl-L: clear the screen
     settle(shell)
@@ -65,7 +65,7 @@ def screen_of(shell: Typed, line: str) -> list[str]:
 
 
 def settle(shell: Typed) -> None:
-    """Wait until the screen has nothing new for a while."""
+    """Wait until the screen has not changed for a while."""
     size = -1
     while size != (size := shell.screen.stat().st_size):
         time.sleep(0.7)
@@ -76,7 +76,7 @@ def main() -> int:
     for name in ["bash", "zsh", "fish"]:
         with tempfile.TemporaryDirectory(
             ignore_cleanup_errors=True
-        ) as directory:  # a shell may still write its history
+        ) as directory:  # a shell may still be writing its history
             home = Path(directory)
             furnish(home)
             with closing(start(name, home)) as shell:

@@ -1,7 +1,7 @@
-"""Measure `noxcli wait` of many runs: how soon it says that each has ended, with how many connections and what memory.
+"""Measure `noxcli wait` of many runs: how soon it reports the end of each, its connections and its memory.
 
-Usage: python scripts/bench_wait.py [RUNS...]. The runs end one after another over twenty seconds. The time of an end is
-in the run's id, by the clock that all processes of a machine share.
+Usage: python scripts/bench_wait.py [RUNS...]. The runs end one after another within twenty seconds. A run's id has the
+time of its end, on the clock that all processes of a machine share.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Tables of Markdown, whose cells show their text as it is."""
+"""Markdown tables, whose cells show their text unchanged."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ Cells = Sequence[str]
 
 
 def escaped(text: str) -> str:
-    """Return plain text as Markdown that shows it as it is, in a cell of a table: only `code` keeps its meaning."""
+    """Return plain text as Markdown for a table cell that shows it unchanged; only `code` keeps its meaning."""
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
     shown = [piece if place % 2 else re.sub(r"([<>*\\])", r"\\\1", piece) for place, piece in enumerate(pieces)]
     return "".join(shown).replace("|", "\\|")
@@ -19,6 +19,6 @@ def code(text: str) -> str:
 
 
 def table(head: Cells, rows: Iterable[Cells]) -> str:
-    """Return a table of Markdown; the cells are Markdown already."""
+    """Return a Markdown table; the cells are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"|{'|'.join(f' {cell} ' if cell != '---' else cell for cell in line)}|\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Check that a tag may be released: the version, the changelog, the component and the address all agree with it."""
+"""Check that a tag may be released: version, changelog, component and address must agree with it."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ RELEASED = re.compile(r"^## (\S+) - (.+)$", re.MULTILINE)
 
 
 def notes_on(version: str, changelog: str) -> str:
-    """Return what the changelog says of a version, without its heading; empty where it has no dated section."""
+    """Return the changelog's section about a version, without its heading; empty if it has no dated section."""
     for heading in RELEASED.finditer(changelog):
         if heading[1] == version and re.fullmatch(r"\d{4}-\d\d-\d\d", heading[2]):
             return changelog[heading.end() :].partition("\n## ")[0].strip()
@@ -21,7 +21,7 @@ def notes_on(version: str, changelog: str) -> str:
 
 
 def mistakes(tag: str, root: Path) -> Iterator[str]:
-    """Yield a line for whatever keeps the tag from being released: what is wrong, and what to do."""
+    """Yield a line for each thing that blocks the release: what is wrong, and how to fix it."""
     source = (root / "noxcli/__init__.py").read_text(encoding="utf-8")
     version = str(re.findall(r'^__version__ = "(.*)"$', source, re.MULTILINE)[0])
     if not VERSION.fullmatch(version):
@@ -41,7 +41,7 @@ def mistakes(tag: str, root: Path) -> Iterator[str]:
         yield f"templates/run/template.yml installs another version; set its default to {version}"
     authors = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["authors"]
     if any(author["email"].endswith(".invalid") for author in authors):
-        yield "pyproject.toml: the authors' address reaches nobody; write one that does"
+        yield "pyproject.toml: the authors' address does not work; write one that does"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Write the picture of the rooms in docs/architecture.md, from what the modules of noxcli/ import."""
+"""Draw the rooms in docs/architecture.md, from the imports in noxcli/."""
 
 import argparse
 import ast
@@ -11,13 +11,13 @@ PACKAGE = ROOT / "noxcli"
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN = "<!-- Written by scripts/make_architecture.py; changes are lost. -->\n"
 END = "<!-- The picture ends here. -->\n"
-APART = {"__init__", "sandbox"}  # the version alone; and the server, which shares no code with the client
+APART = {"__init__", "sandbox"}  # just the version; and the server, which shares no code with the client
 
 Arrows = Mapping[str, frozenset[str]]
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the full name of each module that a module imports, also of those that it loads by name."""
+    """Yield the full name of each module that a module imports, including those that it loads by name."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -31,7 +31,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def rooms() -> Arrows:
-    """Return the rooms, each with those that it imports: the packages and root modules of noxcli/."""
+    """Return each room with the rooms that it imports: the packages and root modules of noxcli/."""
     found: dict[str, set[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -42,13 +42,13 @@ def rooms() -> Arrows:
 
 
 def ground_of(arrows: Arrows) -> frozenset[str]:
-    """Return the ground floor: the root modules that import no package, straight or by way of others."""
+    """Return the ground floor: the root modules that import no package, neither directly nor indirectly."""
     packages = {room for room in arrows if (PACKAGE / room).is_dir()}
     return frozenset(room for room in arrows if not reachable(arrows, {room}) & packages)
 
 
 def reachable(arrows: Arrows, starts: set[str] | frozenset[str]) -> set[str]:
-    """Return the rooms that the arrows lead to from these, and these."""
+    """Return these rooms, and all that their arrows lead to."""
     seen, left = set[str](), list(starts)
     while left:
         room = left.pop()
@@ -59,7 +59,7 @@ def reachable(arrows: Arrows, starts: set[str] | frozenset[str]) -> set[str]:
 
 
 def reduced(arrows: Arrows) -> Arrows:
-    """Return the arrows without those that a longer way replaces. There must be no circle."""
+    """Return the arrows without those that a longer path implies. There must be no cycle."""
     return {
         room: frozenset(seen for seen in all_seen if seen not in reachable(arrows, all_seen - {seen}))
         for room, all_seen in arrows.items()
@@ -71,17 +71,17 @@ def picture() -> str:
     everything = rooms()
     ground = ground_of(everything)
     arrows = reduced({room: seen - ground for room, seen in everything.items() if room not in ground})
-    # A label is Markdown to Mermaid, which would show __main__ as a bold main.
+    # Mermaid reads a label as Markdown, and would show __main__ as a bold main.
     lines = ["```mermaid", "flowchart TD", '    __main__["#95;#95;main#95;#95;"]']
     for room, seen in arrows.items():
-        # Where no arrow leads on, a link that is not drawn keeps the ground floor at the bottom.
+        # An invisible link keeps the ground floor at the bottom where no arrow leads to it.
         lines += [f"    {room} --> {target}" for target in sorted(seen)] or [f"    {room} ~~~ ground"]
     lines += [f'    ground["ground floor:<br>{", ".join(sorted(ground))}"]', "```"]
     return "\n".join(lines) + "\n"
 
 
 def page(now: str) -> str:
-    """Return the page with its picture drawn anew."""
+    """Return the page with a new picture."""
     before, begin, rest = now.partition(BEGIN)
     _, end, after = rest.partition(END)
     assert begin, f"{PAGE.name} has lost the line before its picture"
@@ -90,7 +90,7 @@ def page(now: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the picture, or with --check only say whether it is stale; 1 says that it was."""
+    """Update the picture, or with --check only report whether it is stale; return 1 if it was."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the picture is stale")
     arguments = parser.parse_args(argv)

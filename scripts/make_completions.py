@@ -20,7 +20,7 @@ RENDERERS = {
 
 
 def stale(program: Program, directory: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield the files that are not what the program asks for, with what they should be."""
+    """Yield each stale file with its correct content."""
     for name, render in RENDERERS.items():
         path, wanted = directory / name, render(program).encode()
         if not path.is_file() or path.read_bytes() != wanted:
@@ -28,7 +28,7 @@ def stale(program: Program, directory: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write what is stale, or with --check only name it; 1 says that a check found something."""
+    """Write the stale files, or with --check only list them; return 1 if --check found any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a script is stale")
     parser.add_argument("--directory", type=Path, default=DIRECTORY, help=argparse.SUPPRESS)

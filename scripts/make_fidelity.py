@@ -1,4 +1,4 @@
-"""Write docs/fidelity.md, the table of facts for people; with --check, only say whether it is stale."""
+"""Write docs/fidelity.md, the table of facts; with --check, only report whether it is stale."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from noxcli.probe.interview import QUESTIONS
 
 ROOT = Path(__file__).parents[1]
 PAGE, JUDGED = Path("docs/fidelity.md"), Path("tests/golden/sdk.json")
-MOST_SHOWN = 9  # broken uses of one setting
+MOST_SHOWN = 9  # broken uses for one setting
 HEAD = f"""<!-- Written by scripts/make_fidelity.py; changes are lost. -->
 
 # What noxcli relies on
@@ -37,7 +37,7 @@ The last column says how to find out about your own server: `probe` is [`noxcli 
 
 
 def source_cell(fact: ApiFact) -> str:
-    """Return where a fact is from, for a cell."""
+    """Return a cell with the source of a fact."""
     source = fact.source
     if source.kind == "docs":
         return f"docs: [{source.place}]({DOCS_ADDRESS}/{source.place})"
@@ -48,14 +48,14 @@ def source_cell(fact: ApiFact) -> str:
 
 
 def open_cell(fact: ApiFact) -> str:
-    """Return what is left open, and the switches that play it."""
+    """Return a cell with what is left open, and the switches for it."""
     switches = ", ".join(map(code, fact.switches))
     told = [escaped(fact.left_open), f"({switches})" if switches else ""]
     return " ".join(filter(None, told)) or "-"
 
 
 def ways_to_check(fact: ApiFact) -> str:
-    """Return what finds out about a fact."""
+    """Return a cell with the ways to check a fact."""
     asked = {question.name for question in QUESTIONS}
     ways = ["probe"] if asked & {fact.name, *fact.switches} else []
     ways += ["recording"] if fact.name in CHECKS_OF_RECORDINGS else []
@@ -63,7 +63,7 @@ def ways_to_check(fact: ApiFact) -> str:
 
 
 def row_of(fact: ApiFact) -> list[str]:
-    """Return the row of a fact."""
+    """Return the table row of a fact."""
     tests = "<br>".join(code(f"tests/{test}") for test in fact.tests)
     told = f"{code(fact.name)}: {escaped(fact.statement)}"
     told += "" if fact.used else " (not used)"
@@ -71,19 +71,19 @@ def row_of(fact: ApiFact) -> list[str]:
 
 
 def breaks_cell(breaks: Mapping[str, str], uses: Mapping[str, str]) -> str:
-    """Return what breaks under one setting; where it is nearly everything, only how much."""
+    """Return a cell with what breaks under one setting; only a number if nearly everything does."""
     if len(breaks) > MOST_SHOWN:
         return f"{len(breaks)} of {len(uses)} uses: {', '.join(map(told, sorted(set(breaks.values()))))}"
     return "<br>".join(f"{escaped(uses[name])}: {told(what)}" for name, what in breaks.items())
 
 
 def told(what: str) -> str:
-    """Return what went wrong in one use: a sentence of ours, or an exception by its name."""
+    """Return what went wrong in one use: our own sentence, or the name of an exception."""
     return f"raises {code(what)}" if what.isidentifier() else escaped(what)
 
 
 def sdk_section() -> str:
-    """Return what breaks the official SDK, as `tests.sdk.judged` has written it down."""
+    """Return the section about what breaks the official SDK, as recorded by `tests.sdk.judged`."""
     judged = json.loads((ROOT / JUDGED).read_text(encoding="utf-8"))
     broken, uses = judged["broken"], judged["uses"]
     rows = [[code(setting), breaks_cell(breaks, uses)] for setting, breaks in broken.items()]
@@ -109,7 +109,7 @@ def fidelity_page() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page if it is stale, or with --check only say so; 1 says that it was."""
+    """Write the page if it is stale, or with --check only report it; return 1 if it was."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
     check, text, path = parser.parse_args(argv).check, fidelity_page(), ROOT / PAGE

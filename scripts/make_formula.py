@@ -1,4 +1,4 @@
-"""Write the Homebrew formula of an sdist, with what it needs at the versions of requirements.lock."""
+"""Write the Homebrew formula of an sdist, with its dependencies at the versions of requirements.lock."""
 
 import argparse
 import hashlib
@@ -36,7 +36,7 @@ def resources() -> Iterator[tuple[str, str, str]]:
 
 
 def formula(sdist: Path, url: str) -> str:
-    """Return the formula that installs the sdist from its address. Raises CalledProcessError."""
+    """Return the formula that installs the sdist from this address. Raises CalledProcessError."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     blocks = [
         f'  resource "{name}" do\n    url "{address}"\n    sha256 "{digest}"\n  end\n'

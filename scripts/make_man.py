@@ -1,4 +1,4 @@
-"""Write man/*.1 from what the commands declare, the exit codes, README, and the tables of settings."""
+"""Write man/*.1 from the declared options, the exit codes, README, and the tables of settings."""
 
 import argparse
 import re
@@ -25,30 +25,30 @@ FILES = {
     "~/.config/noxcli/config.toml": "Profiles: servers, ways to their keys, aliases, defaults (`NOXCLI_CONFIG`).",
     PROJECT_FILE: "A project's aliases and defaults, from the working directory up to the repository's root.",
     "~/.local/state/noxcli/": "The runs that you started: ids, host, times and positions (`NOXCLI_STATE_DIR`).",
-    "~/.cache/noxcli/": "The words for completion: names and ids (`NOXCLI_CACHE_DIR`).",
+    "~/.cache/noxcli/": "The cache for completion: names and ids (`NOXCLI_CACHE_DIR`).",
 }
 ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq"}
 
 
 def plain(text: str) -> str:
-    """Return the text as roff that prints it as it is: copied from the page, it can be pasted into a shell."""
+    """Return the text as roff that prints it unchanged, so that it can be copied from the page into a shell."""
     escaped = "".join(ESCAPES.get(letter, letter if letter.isascii() else f"\\[u{ord(letter):04X}]") for letter in text)
     return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
 def bold(text: str) -> str:
-    """Return the text as roff that prints it so, and bold."""
+    """Return the text as bold roff."""
     return f"\\fB{plain(text)}\\fR"
 
 
 def marked(text: str) -> str:
-    """Return Markdown's `code` as bold, and the rest plain."""
+    """Return the text as roff, with Markdown's `code` in bold."""
     pieces = re.split(r"`([^`]*)`", text)
     return "".join(bold(piece) if place % 2 else plain(piece) for place, piece in enumerate(pieces))
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each page by its file's name."""
+    """Return the text of each page by its file name."""
     group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="noxcli", **group.context_settings)
     found = {page_name(None): overview(group, context)}
@@ -60,7 +60,7 @@ def pages() -> dict[str, str]:
 
 
 def overview(group: Any, context: Any) -> str:
-    """Return the page of noxcli itself: what all commands share."""
+    """Return the page of noxcli itself, about what all commands share."""
     verbs = {name: group.get_command(context, name) for name in group.list_commands(context)}
     lines = [
         *head("noxcli", group.help),
@@ -88,7 +88,7 @@ def overview(group: Any, context: Any) -> str:
 
 
 def verb_page(name: str, verb: Any, context: Any) -> Iterator[str]:
-    """Yield the lines of a verb's page."""
+    """Yield the lines of a command's page."""
     yield from head(f"noxcli-{name}", verb.get_short_help_str(limit=200))
     yield from (".SH SYNOPSIS", f".B noxcli {plain(name)}", plain(" ".join(verb.collect_usage_pieces(context))))
     yield from (".SH DESCRIPTION", *plain(verb.help).splitlines())
@@ -105,7 +105,7 @@ def verb_page(name: str, verb: Any, context: Any) -> Iterator[str]:
 
 
 def head(name: str, does: str) -> Iterator[str]:
-    """Yield the lines that a page begins with."""
+    """Yield the first lines of a page."""
     yield '.\\" Written by scripts/make_man.py; changes are lost.'
     yield f'.TH {plain(name.upper())} 1 "" "noxcli {__version__}" "User Commands"'
     yield from (".SH NAME", f"{plain(name)} \\- {plain(does.rstrip('.'))}")
@@ -127,12 +127,12 @@ def readme() -> str:
 
 
 def first_paragraph() -> str:
-    """Return what README says first, without its links."""
+    """Return the first paragraph of README, without its links."""
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", readme().split("\n\n")[1]).replace("\n", " ")
 
 
 def environment() -> Iterator[tuple[str, str]]:
-    """Yield variables and their meaning, from the tables of docs/reference/settings.md."""
+    """Yield environment variables and their meanings, from the tables of docs/reference/settings.md."""
     for setting, _, variables, *_ in rows_under("| setting | option | variable |"):
         if variables.startswith("`"):
             yield variables, setting
@@ -143,7 +143,7 @@ def environment() -> Iterator[tuple[str, str]]:
 
 
 def rows_under(head: str) -> Iterator[list[str]]:
-    """Yield the cells of each row of the table in docs/reference/settings.md that begins so."""
+    """Yield the cells of each row of the table in docs/reference/settings.md with this header."""
     table = SETTINGS.read_text(encoding="utf-8").partition(head)[2].partition("\n\n")[0]
     for row in table.splitlines()[2:]:
         if row.startswith("|"):
@@ -151,14 +151,14 @@ def rows_under(head: str) -> Iterator[list[str]]:
 
 
 def stale() -> dict[Path, bytes | None]:
-    """Return the files that are not as they should be, with what they should hold; None where there should be none."""
+    """Return each stale file with its correct content; None for a file that must not exist."""
     wanted = {DIRECTORY / name: text.encode() for name, text in pages().items()}
     there = {path: path.read_bytes() for path in DIRECTORY.glob("*.1")}
     return {path: wanted.get(path) for path in {**there, **wanted} if there.get(path) != wanted.get(path)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the pages, or with --check only say which are stale; 1 says that there were some."""
+    """Write the pages, or with --check only list the stale ones; return 1 if there were any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     arguments = parser.parse_args(argv)

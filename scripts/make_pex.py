@@ -1,4 +1,4 @@
-"""Build the single file that runs noxcli, sandbox included, on any machine with Python 3.11 or newer."""
+"""Build the single file that runs noxcli, including the sandbox, on any machine with Python 3.11 or newer."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
-# Packages that are the same for every Python and system: with compiled ones, the file would run on one kind only.
+# Packages without compiled code: with it, the file would run on one Python version and one system only.
 ANY_MACHINE = {
     "compatible_tags": ["py3-none-any", "py2.py3-none-any"],
     "marker_environment": {
@@ -30,14 +30,14 @@ ANY_MACHINE = {
 
 
 def make(wheel: Path | None, output: Path) -> None:
-    """Write the file; without a wheel, build one of the checkout. Raises CalledProcessError."""
+    """Write the file; without a wheel, build one from the checkout. Raises CalledProcessError."""
     with tempfile.TemporaryDirectory() as scratch:
         if wheel is None:
             subprocess.run(
                 [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch], cwd=ROOT, check=True
             )
             [wheel] = Path(scratch).glob("*.whl")
-        # --venv and --sh-boot: from the second start on, the shell runs an unpacked installation.
+        # --venv and --sh-boot: from the second start on, a shell script runs an unpacked installation.
         subprocess.run(
             [
                 sys.executable, "-m", "pex", f"{wheel.resolve()}[sandbox]", "--constraints", str(LOCK),

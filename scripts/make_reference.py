@@ -29,7 +29,7 @@ GENERATED = "<!-- Written by scripts/make_reference.py; changes are lost. -->\n\
 
 
 def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
-    """Yield each verb by name, with the context that its help is made in."""
+    """Yield each verb by name, with the context for its help."""
     group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="noxcli", **group.context_settings)
     for name in VERBS:
@@ -38,7 +38,7 @@ def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
 
 
 def verbs_table() -> str:
-    """Return the verbs with what each does, as README shows them."""
+    """Return the verbs and what each does, for README."""
     rows = []
     for name, verb, context in verbs():
         words = [piece for piece in verb.collect_usage_pieces(context) if piece != "[OPTIONS]"]
@@ -61,7 +61,7 @@ def commands_page() -> str:
 
 
 def codes_table() -> str:
-    """Return the exit codes, and what an engine should do about them."""
+    """Return the exit codes, and how an engine should treat them."""
     return f"{table(['code', 'meaning', 'retry?'], code_rows())}\n{engines_view()}\n"
 
 
@@ -71,7 +71,7 @@ def code_rows() -> list[list[str]]:
 
 
 def engines_table() -> str:
-    """Return the codes by what an engine should do about them."""
+    """Return the codes, grouped by how an engine should treat them."""
     rest = [code for code in map(int, ExitCode) if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)]
     rows = [
         ("0", "done"),
@@ -92,7 +92,7 @@ def engines_table() -> str:
 
 
 def numbers(codes: Iterable[int]) -> str:
-    """Return numbers as they are read."""
+    """Return numbers as a list for readers."""
     return ", ".join(map(str, codes))
 
 
@@ -120,7 +120,7 @@ When a command waits for several runs or rows, the first of these codes that occ
 
 
 def settings_table() -> str:
-    """Return the options that may have a default, with the variable and the key of each."""
+    """Return the options that can have a default, each with its variable and its key."""
     helps: dict[str, str] = {}
     for _, verb, context in verbs():
         for _, records in verb.sections(context):
@@ -134,12 +134,12 @@ def settings_table() -> str:
 
 
 def built_in_table() -> str:
-    """Return the workflows that every sandbox has."""
+    """Return the workflows of every sandbox."""
     return table(["workflow", "what it does"], ([code(each.name), escaped(each.description)] for each in BUILT_IN))
 
 
 def values_of(hint: Any) -> str:
-    """Return the values that a type allows, for a cell."""
+    """Return a cell with the values that a type allows."""
     if get_origin(hint) is Literal:
         return ", ".join(code(str(choice)) for choice in get_args(hint))
     names = {bool: "`true`, `false`", int: "integer", float: "number", str: "text"}
@@ -147,7 +147,7 @@ def values_of(hint: Any) -> str:
 
 
 def written(default: Any) -> str:
-    """Return a default as it would be typed, for a cell."""
+    """Return a cell with a default as a user would type it."""
     if default is MISSING:
         return "required"
     text = str(default).lower() if isinstance(default, bool) else str(default)
@@ -155,7 +155,7 @@ def written(default: Any) -> str:
 
 
 def default_of(each: Field[Any]) -> Any:
-    """Return a field's default, also where each object gets a new one."""
+    """Return a field's default, including one that is created for each object."""
     return each.default if each.default_factory is MISSING else each.default_factory()
 
 
@@ -171,7 +171,7 @@ def faults_tables() -> str:
 
 
 def kinds_table() -> str:
-    """Return the kinds of request that faults can hit."""
+    """Return the kinds of requests that faults can hit."""
     return table(["request", "meaning"], ([code(name), escaped(text)] for name, text in faults.KINDS.items()))
 
 
@@ -194,7 +194,7 @@ def switch_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def fact_link(switch: str) -> str:
-    """Return the fact that a switch is about, with a link to what the sources say of it."""
+    """Return the fact for a switch, with a link to what its sources say."""
     fact = fact_about(switch)
     assert fact is not None, f"no fact is about {switch}"
     return f"[{fact.name}](../fidelity.md)"
@@ -229,7 +229,7 @@ PAGES = {
     "exit-codes.md": codes_page,
     "switches.md": switches_page,
 }
-# Parts of pages that people write: the page, and what stands between the two lines that name it.
+# Generated parts of handwritten pages: the page, and the content between the two lines that name it.
 PARTS = {
     "commands": (Path("README.md"), verbs_table),
     "exit codes": (Path("README.md"), codes_table),
@@ -241,7 +241,7 @@ PARTS = {
 
 
 def everything() -> Mapping[Path, str]:
-    """Return each page with a generated part as it should be, by its path in the repository."""
+    """Return each page that has a generated part with its correct content, by its path in the repository."""
     made = {REFERENCE / name: GENERATED + page() for name, page in PAGES.items()}
     for name, (path, part) in PARTS.items():
         now = made.get(path) or (ROOT / path).read_text(encoding="utf-8")
@@ -254,7 +254,7 @@ def everything() -> Mapping[Path, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write what is stale, or with --check only name it; 1 says that something was."""
+    """Write the stale pages, or with --check only list them; return 1 if there were any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
     check = parser.parse_args(argv).check

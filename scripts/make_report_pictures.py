@@ -50,7 +50,7 @@ BRIEFING = Scenario(
 
 
 def _review(inputs: dict[str, Any]) -> list[Step]:
-    chance = random.Random(inputs["Ticket"])  # the same picture each time
+    chance = random.Random(inputs["Ticket"])  # the same picture every time
     seconds, fate = chance.lognormvariate(0.6, 0.5), chance.random()
     if fate < 0.06:
         return [*node_runs("Fetch", seconds=0.2), *node_fails("Review", REFUSED, seconds=seconds), State("failed")]
@@ -68,12 +68,12 @@ REVIEW = Scenario(
 
 
 def call(*argv: str, env: Mapping[str, str]) -> None:
-    """Run noxcli, whatever it ends with."""
+    """Run noxcli, and ignore its exit code."""
     subprocess.run([*NOXCLI, *argv], env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def shoot(page: Path, name: str, height: int) -> None:
-    """Take a page in both schemes."""
+    """Take a screenshot of a page in both color schemes."""
     for scheme, number in SCHEMES.items():
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             target = DOCS / f"{name}-{scheme}.png"

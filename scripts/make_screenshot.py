@@ -1,18 +1,20 @@
 """Draw the pictures of README and docs/live-view.md: runs on a real pseudo-terminal, as SVG.
 
-Usage: python scripts/make_screenshot.py [NAME]... (all where none is named). `live` is the demo, and moves.
+Usage: python scripts/make_screenshot.py [NAME]... (all by default). `live` is the demo, which is animated.
 """
 
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -26,10 +28,10 @@ DOCS = Path(__file__).parent.parent / "docs"
 NOXCLI = [sys.executable, "-m", "noxcli"]
 SMALL, LARGE = (80, 24), (120, 40)
 CELL, LINE, MARGIN = 8.4, 19, 12  # pixels
-FRAME = 0.25  # seconds of the demo that one picture stands for
+FRAME = 0.25  # seconds of the demo that one picture covers
 LAST_FRAME = 6.0  # seconds
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-# The colors that two common themes give to the sixteen names, and text, dim text and background.
+# What two common themes use for the sixteen color names, and for text, dim text and background.
 DARK = {
     "fg": "#d4d7dd",
     "dim": "#868c98",
@@ -60,21 +62,21 @@ LIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A command line, the seconds after its first output at which it is taken (None: its end), and the looks of it."""
+    """A command line, its size, and the text on the screen at which to take the picture ("": at its end)."""
 
     argv: Sequence[str]
-    seconds: float | None = None
+    until: str = ""  # a regular expression: a time would show another picture on a busy machine
     sizes: Sequence[tuple[int, int]] = (SMALL,)
-    shown: str = ""  # what a reader would type, where it is not just noxcli and the words of `argv`
+    shown: str = ""  # what a user would type, unless it is just noxcli and `argv`
     moving: bool = False
-    prepare: Sequence[Sequence[str]] = ()  # commands that ran before
+    prepare: Sequence[Sequence[str]] = ()  # commands that run before
 
     @property
     def line(self) -> str:
         return self.shown or " ".join(["noxcli", *self.argv])
 
-    def take(self, size: tuple[int, int]) -> Iterator[tuple[float, bytes]]:
-        """Yield what the terminal got, with the seconds since the first of it."""
+    def take(self, size: tuple[int, int]) -> Generator[tuple[float, bytes]]:
+        """Yield what the terminal received, with the seconds since the first output."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         quiet = "; ".join(f"noxcli {' '.join(line)} >/dev/null 2>&1" for line in self.prepare)
@@ -88,18 +90,19 @@ class Shot:
         )
         os.close(theirs)
         began = None
-        while began is None or self.seconds is None or time.monotonic() < began + self.seconds:
-            ready, _, _ = select.select([ours], [], [], FRAME / 5)
-            try:
+        try:
+            while True:
+                ready, _, _ = select.select([ours], [], [], FRAME / 5)
                 piece = os.read(ours, 65536) if ready else b""
-            except OSError:
-                break  # how a pseudo-terminal says that nobody has it open any more
-            began = time.monotonic() if began is None and piece else began
-            if began is not None:
-                yield time.monotonic() - began, piece
-        process.terminate()
-        process.wait()
-        os.close(ours)
+                began = time.monotonic() if began is None and piece else began
+                if began is not None:
+                    yield time.monotonic() - began, piece
+        except OSError:
+            pass  # a pseudo-terminal reports this way that no process has it open any more
+        finally:
+            process.terminate()
+            process.wait()
+            os.close(ours)
 
 
 TEXT = "'User Input=hello'"
@@ -109,15 +112,16 @@ SHOTS = {
         shown=f"noxcli run demo {TEXT} --raw Answer",
         moving=True,
     ),
-    "live-midway": Shot(["run", "demo", "User Input=hello"], 4.0, (SMALL, LARGE), f"noxcli run demo {TEXT}"),
+    "live-midway": Shot(
+        ["run", "demo", "User Input=hello"], r"Write +1\.\ds", (SMALL, LARGE), f"noxcli run demo {TEXT}"
+    ),
     "live-end": Shot(
         ["run", "demo", "User Input=hello", "--raw", "Answer"],
-        None,
-        (SMALL, LARGE),
-        f"noxcli run demo {TEXT} --raw Answer",
+        sizes=(SMALL, LARGE),
+        shown=f"noxcli run demo {TEXT} --raw Answer",
     ),
     "live-failure": Shot(["run", "fails"]),
-    "live-many-nodes": Shot(["run", "many-nodes"], 3.0, (SMALL, LARGE)),
+    "live-many-nodes": Shot(["run", "many-nodes"], r" 5\d%", (SMALL, LARGE)),
     "outputs": Shot(["fetch-output", "@last"], prepare=[["run", "demo", "'User Input=hello'"]]),
     "runs": Shot(
         ["runs"],
@@ -129,18 +133,22 @@ SHOTS = {
 
 
 class Screen(pyte.Screen):
-    """A screen that knows dim text, which the emulator leaves out; it is kept as strikethrough."""
+    """A screen that keeps dim text, which the emulator drops; it is stored as strikethrough."""
 
     def select_graphic_rendition(self, *attrs: int, **more: object) -> None:
-        """Note that dim begins (2) or that all ends (0)."""
+        """Note the start of dim text (2), or the end of all attributes (0)."""
         super().select_graphic_rendition(*attrs, **more)
         if 2 in attrs:
             self.cursor.attrs = self.cursor.attrs._replace(strikethrough=True)
 
 
-def look_of(cell: Char) -> tuple[str, bool]:
-    """Return the name of a cell's color, and whether it is bold."""
-    return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold
+def look_of(cell: Char) -> tuple[str, bool, bool]:
+    """Return the name of a cell's color, whether the cell is bold, and whether its character is wide.
+
+    Wide characters are placed by themselves: a font without them would shift those beside them.
+    """
+    wide = not cell.data or cell_len(cell.data) == 2
+    return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold, wide
 
 
 def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
@@ -148,7 +156,7 @@ def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
     parts = [text(0, 0, f"$ {first}", theme["fg"], bold=False)]
     for row in range(screen.lines):
         cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
-        for (color, bold), run in groupby(cells, key=lambda cell: look_of(cell[1])):
+        for (color, bold, _), run in groupby(cells, key=lambda cell: look_of(cell[1])):
             placed = list(run)
             words = "".join(cell.data for _, cell in placed)
             if words.strip():
@@ -159,7 +167,7 @@ def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
 
 
 def text(column: int, row: int, words: str, fill: str, *, bold: bool) -> str:
-    """Return one run of text, as wide as its cells are whatever font the reader has."""
+    """Return one piece of text, as wide as its cells in any font."""
     wide = cell_len(words) * CELL
     weight = ' font-weight="bold"' if bold else ""
     place = f'x="{MARGIN + column * CELL:.1f}" y="{MARGIN + (row + 0.75) * LINE:.1f}"'
@@ -167,7 +175,7 @@ def text(column: int, row: int, words: str, fill: str, *, bold: bool) -> str:
 
 
 def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mapping[str, str]) -> str:
-    """Return a picture; several frames, each with the seconds at which it begins, follow each other for ever."""
+    """Return a picture; several frames, each with its start in seconds, repeat forever."""
     width, height = 2 * MARGIN + size[0] * CELL, 2 * MARGIN + size[1] * LINE
     total = frames[-1][0] + LAST_FRAME
     style, groups = "", ""
@@ -188,18 +196,22 @@ def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mappi
 
 
 def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
-    """Take one picture, in both themes where it stands still."""
+    """Take one picture, in both themes unless it is animated."""
     screen = Screen(size[0], size[1] - 1)
     stream = pyte.ByteStream(screen)
     themes = {"": DARK} if shot.moving else {"-dark": DARK, "-light": LIGHT}
     frames: dict[str, list[tuple[float, str]]] = {theme: [] for theme in themes}
     due, seen = 0.0, 0.0
-    for seconds, piece in shot.take(size):
-        if shot.moving and seconds >= due:
-            due = seconds + FRAME
-            frames[""].append((seen, drawn(screen, DARK, shot.line)))
-        stream.feed(piece)
-        seen = seconds
+    with closing(shot.take(size)) as pieces:
+        for seconds, piece in pieces:
+            if shot.moving and seconds >= due:
+                due = seconds + FRAME
+                frames[""].append((seen, drawn(screen, DARK, shot.line)))
+            stream.feed(piece)
+            seen = seconds
+            # Between two pictures nothing arrives.
+            if not piece and shot.until and re.search(shot.until, "\n".join(screen.display)):
+                break
     for theme, colors in themes.items():
         frames[theme].append((seen if shot.moving else 0.0, drawn(screen, colors, shot.line)))
         changes = [next(same) for _, same in groupby(frames[theme], key=lambda frame: frame[1])]
@@ -212,7 +224,7 @@ def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
 
 
 def main() -> None:
-    """Take the pictures that are asked for."""
+    """Take the requested pictures."""
     for name in sys.argv[1:] or SHOTS:
         for size in SHOTS[name].sizes:
             draw(name, SHOTS[name], size)

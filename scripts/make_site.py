@@ -1,4 +1,4 @@
-"""Build the documentation site from docs/ and the pages at the root, into site/: one command, no warning allowed."""
+"""Build the documentation site from docs/ and the pages at the root into site/: one command, no warning allowed."""
 
 import argparse
 import re
@@ -17,7 +17,7 @@ ROOT_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
 
 def lay_out(source: Path) -> None:
-    """Write what the site is made of: docs/, with the pages at the root among them and links that lead there."""
+    """Write the source of the site: docs/ and the pages at the root, with links adjusted."""
     docs = source / "docs"
     shutil.copytree(ROOT / "docs", docs)
     for name in ROOT_PAGES:
@@ -42,9 +42,9 @@ def pages_of(navigation: Any) -> Iterator[str]:
 
 
 def build(target: Path) -> int:
-    """Build the site into a directory, which is replaced; returns the generator's exit code.
+    """Build the site into a directory, which is replaced; return the generator's exit code.
 
-    A link to a page or heading that is missing, and a page outside of the navigation, are mistakes.
+    A link to a missing page or heading, and a page outside of the navigation, are errors.
     """
     with tempfile.TemporaryDirectory() as place:
         source = Path(place)

@@ -1,9 +1,9 @@
-"""Change the engine in small ways, one at a time, and see whether the fast tests notice.
+"""Change the engine in small ways, one at a time, and check whether the fast tests notice.
 
 python scripts/mutate.py [--limit N] [--seconds S] [--only MODULE ...] [--skip N]
 
-Works in a copy. A mutant that survives is printed with its line; WAIVED names those that change nothing a test could
-or should hold.
+Works in a copy. Prints each surviving mutant with its line; WAIVED lists those that change nothing a test could or
+should check.
 """
 
 import argparse
@@ -33,7 +33,7 @@ import uvicorn  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 ENGINE = ["tests/runs/test_follow.py", "tests/runs/test_verdict.py"]
-# The fast tests that concern each module.
+# The fast tests for each module.
 TESTS = {
     "runs.follow": ENGINE,
     "runs.events": [*ENGINE, "tests/runs/test_every_event.py"],
@@ -48,7 +48,7 @@ TESTS = {
     ],
     "retry": ["tests/test_timing.py", "tests/faults/test_patience.py"],
 }
-SLOWEST = 60  # seconds for one mutant: whoever takes longer hangs, and counts as noticed
+SLOWEST = 60  # seconds for one mutant; one that takes longer hangs, and counts as noticed
 FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -63,59 +63,44 @@ FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }
 SWAPS: dict[type[ast.AST], Any] = {ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add}
 OPENED = "opened() sets it before anything is accepted"
-SIZE = "a size or a default, and no promise"
-NEVER = "equal to the last float, or missing where it is asked for: never happens"
-SOON = "the next turn of the loop finds the same a moment later"
-# (module, the line of code as it stands): why its mutants may live.
+SIZE = "a size or a default, not a promise"
+NEVER = "would need two equal floats, or a limit that is not set: never happens"
+SOON = "the next iteration finds the same a moment later"
+# (module, line of code with its comment): why its mutants may survive.
 WAIVED: dict[tuple[str, str], str] = {
-    ("runs.ledger", "REMEMBERED = 100_000"): SIZE,
     ("runs.ledger", "HELD_AT_MOST = 20_000"): SIZE,
     ("runs.ledger", "self._resuming = False"): OPENED,
-    (
-        "runs.ledger",
-        "self._rewinding = False  # the server went back further than was asked: all is old until the cursor",
-    ): OPENED,
     ("runs.ledger", "self._replaying = False"): OPENED,
-    (
-        "runs.ledger",
-        "self._expected.clear()",
-    ): "without the position, whether a like event is the same is a guess",
-    ("runs.follow", '__all__ = ["Burst", "Follower", "Policy"]'): "for star imports, which nobody writes",
-    ("runs.follow", "LONGEST_DELAY = 60.0  # whatever Retry-After says: the record still has to be looked at"): SIZE,
-    ("runs.follow", "@dataclass(frozen=True, slots=True)"): "guards against misuse in the code itself",
-    ("runs.follow", "retry_for: float = 300.0  # without any answer, before contact counts as lost"): SIZE,
+    ("runs.follow", '__all__ = ["Burst", "Follower", "Policy"]'): "for star imports, which the project does not use",
+    ("runs.follow", "LONGEST_DELAY = 60.0  # regardless of Retry-After, since the record must still be read"): SIZE,
+    ("runs.follow", "retry_for: float = 300.0  # without any answer until contact counts as lost"): SIZE,
     (
         "runs.follow",
         "asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)",
-    ): "less than the poll interval is no matter",
+    ): "less than the poll interval makes no difference",
     ("runs.follow", "if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():"): NEVER,
-    ("runs.limits", "limit = show_seconds(self._deadline.seconds or 0)"): NEVER,
+    ("runs.limits", "limit = show_seconds(self.deadline.seconds or 0)"): NEVER,
     ("runs.limits", 'still = f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"'): NEVER,
     ("runs.limits", "self.check(run)"): SOON,
     ("runs.events", "LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25"): SIZE,
-    ("runs.events", "continue"): SOON,
-    ("runs.events", "yield self.end_search()"): "the follower ends a search that is left over, too",
-    ("runs.events", "replayed = self.ledger.held > 0 and feed.silent_for() > LONGEST_WAIT"): NEVER,
-    (
-        "runs.events",
-        "self.ending = Ending.BROKEN  # as far as anybody can tell",
-    ): "so since the connection was opened",
+    ("runs.events", "yield self.end_search()"): "the follower also ends a search that remains",
+    ("runs.events", "self.ending = Ending.BROKEN  # until more is known"): "so since the connection was opened",
     ("runs.start", "LONGEST_LOOK, LAST_LOOK = 10.0, 0.5"): SIZE,
     ("retry", "ONE_LOOK = 30.0  # seconds"): SIZE,
     ("retry", "if delay >= given.left():"): NEVER,
     ("retry", "if delay >= self._deadline.left():"): NEVER,
-    ("runs.record", "self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)"): NEVER,
-    ("runs.record", "self._limits.check(self.run)"): SOON,
+    ("runs.record", "self._young = Deadline(limits.clock, JUST_STARTED if just_started else 0.0)"): NEVER,
+    ("runs.record", "self._limits.check(self.now)"): SOON,
 }
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change; `source` is the whole module with it."""
+    """One change; `source` is the whole changed module."""
 
     module: str
     line: int
-    code: str  # that line as it stands
+    code: str  # the original line
     before: str
     after: str
     source: str
@@ -125,15 +110,22 @@ class Mutant:
 
 
 def path_of(root: Path, module: str) -> Path:
-    """Return a module's file."""
+    """Return a module's path."""
     return root / "noxcli" / Path(*module.split(".")).with_suffix(".py")
+
+
+def stale_waivers() -> Iterator[str]:
+    """Yield each waiver whose line is not in its module any more."""
+    for module, code in WAIVED:
+        if code not in map(str.strip, path_of(ROOT, module).read_text().splitlines()):
+            yield f"{module}: {code}"
 
 
 def mutants_of(module: str) -> Iterator[Mutant]:
     """Yield every mutant of a module."""
     text = path_of(ROOT, module).read_text()
     tree = ast.parse(text)
-    # Each node is found again in a copy of the tree by its place in the walk.
+    # A node is found again in a copy of the tree by its place in the walk.
     for place, node in enumerate(ast.walk(tree)):
         for number, _ in enumerate(changes(node)):
             changed = copy.deepcopy(tree)
@@ -147,7 +139,7 @@ def mutants_of(module: str) -> Iterator[Mutant]:
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what may stand in a node's place."""
+    """Yield the possible replacements of a node."""
     match node:
         case ast.Compare(left, [op], rest) if type(op) in FLIPS:
             yield ast.Compare(left, [FLIPS[type(op)]()], rest)
@@ -169,7 +161,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Expr(ast.Constant(str())):
             return  # a docstring
         case ast.Expr(ast.Constant()):
-            return  # the dots of a protocol
+            return  # the body of a protocol's method
         case ast.Expr() | ast.Assign() | ast.AugAssign() | ast.Raise() | ast.Continue() | ast.Break():
             yield ast.Pass()
 
@@ -193,7 +185,7 @@ def told(node: ast.AST) -> str:
 
 
 def survives(mutant: Mutant, copies: list[Path]) -> bool:
-    """Run the tests against it."""
+    """Run the tests against the mutant."""
     directory = copies.pop()
     target = path_of(directory, mutant.module)
     original = target.read_text()
@@ -206,7 +198,7 @@ def survives(mutant: Mutant, copies: list[Path]) -> bool:
 
 
 def passes(tests: Sequence[str], directory: Path) -> bool:
-    """Run tests in a fork of this process, which has loaded all that does not change."""
+    """Run tests in a fork of this process, which has already loaded everything that does not change."""
     options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-W", "ignore", *tests]
     child = os.fork()
     if not child:
@@ -229,7 +221,7 @@ def passes(tests: Sequence[str], directory: Path) -> bool:
 
 
 def copied(parent: Path, number: int) -> Path:
-    """Make a copy of what the tests need."""
+    """Copy what the tests need."""
     directory = parent / str(number)
     for name in ("noxcli", "tests"):
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -241,13 +233,13 @@ def copied(parent: Path, number: int) -> Path:
 def main() -> int:
     """Print each survivor, and the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--limit", type=int, help="try so many mutants, chosen at random")
-    parser.add_argument("--seconds", type=float, default=900, help="start none after so long")
+    parser.add_argument("--limit", type=int, help="try this many mutants, chosen at random")
+    parser.add_argument("--seconds", type=float, default=900, help="start none after this long")
     parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS), help="modules")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the shuffled mutants")
+    parser.add_argument("--skip", type=int, default=0, help="skip this many of the shuffled mutants")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--deselect", nargs="+", default=[], help="tests that fail anyway")
+    parser.add_argument("--deselect", nargs="+", default=[], help="tests that fail without any change")
     options = parser.parse_args()
     mutants = [mutant for module in options.only for mutant in mutants_of(module)]
     random.Random(options.seed).shuffle(mutants)
@@ -257,7 +249,7 @@ def main() -> int:
         for module in options.only:
             TESTS[module] = [*TESTS[module], *(f"--deselect={test}" for test in options.deselect)]
             if not passes(TESTS[module], copies[0]):
-                print(f"the tests of {module} fail without any change")
+                print(f"the tests of {module} fail, or take more than {SLOWEST} s, without any change")
                 return 2
 
         def tried(mutant: Mutant) -> bool | None:

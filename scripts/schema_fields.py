@@ -1,4 +1,4 @@
-"""The page of all fields of all documents, from the JSON Schemas in noxcli/schemas/."""
+"""The page with all fields of all documents, from the JSON Schemas in noxcli/schemas/."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ def documents_page() -> str:
 
 
 def forms(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    """Yield the forms that a document has, each with the line above its table: usually one, of no name."""
+    """Yield each form of a document with the line above its table; usually there is one form, without a name."""
     if "properties" in schema:
         yield "", schema
         return
@@ -39,7 +39,7 @@ def forms(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def fields_of(part: Schema, schema: Schema, place: str) -> Iterator[tuple[str, Schema]]:
-    """Yield each field with its place, such as `run.id` or `files[].path`, and those of the objects in it."""
+    """Yield each field with its place, such as `run.id` or `files[].path`, including those of nested objects."""
     for name, found in part.get("properties", {}).items():
         here = f"{place}{name}"
         yield here, found
@@ -48,7 +48,7 @@ def fields_of(part: Schema, schema: Schema, place: str) -> Iterator[tuple[str, S
 
 
 def insides(part: Schema, schema: Schema) -> Iterator[tuple[Schema, str]]:
-    """Yield the objects that a value can be or, as a list, can have in it; documents of their own are left out."""
+    """Yield the objects that a value can be, or can contain as a list; documents with their own schema are left out."""
     for choice in choices(part):
         whole = resolved(choice, schema)
         if "items" in whole:
@@ -63,7 +63,7 @@ def choices(part: Schema) -> list[Schema]:
 
 
 def resolved(part: Schema, schema: Schema) -> Schema:
-    """Return what a reference within the file stands for; one to another document stays."""
+    """Return the target of a reference within the file; a reference to another document is returned as it is."""
     reference = part.get("$ref", "")
     if not reference.startswith("#/$defs/"):
         return part
@@ -77,7 +77,7 @@ def meaning(part: Schema) -> str:
 
 
 def kind(part: Schema, schema: Schema) -> str:
-    """Return the type of a value, for a cell."""
+    """Return a cell with the type of a value."""
     kinds = []
     for choice in choices(part):
         whole = resolved(choice, schema)

@@ -1,4 +1,4 @@
-"""A reverse proxy on loopback that treats event streams the way badly set up ones do."""
+"""A reverse proxy on loopback that buffers event streams like badly configured ones."""
 
 import http.client
 import threading
@@ -14,10 +14,10 @@ BUFFER = 4096  # bytes
 
 @contextmanager
 def proxy(upstream: str, way: Way) -> Iterator[str]:
-    """Serve what is at `upstream`; yields the address to use instead.
+    """Serve what is at `upstream`; yields the proxy's address.
 
-    Streams are passed on as they come, held back until they end (with their head at once) or until a buffer is full,
-    collected and given a length, or said to be compressed.
+    Streams are passed on as they arrive, held back until they end (their head is sent at once) or until a buffer is
+    full, collected and sent with a length, or declared as compressed.
     """
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its debugging pipe: no driver, no port, no library in between."""
+"""A headless Chromium, controlled over its debugging pipe: without a driver, a port or a library in between."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ KEYS = {
 
 @dataclass
 class Chromium:
-    """One process, which speaks JSON with a null byte behind each message (Chrome DevTools Protocol)."""
+    """One process, which speaks JSON with a null byte after each message (Chrome DevTools Protocol)."""
 
     to: int
     come: int
@@ -42,7 +42,7 @@ class Chromium:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
-        """Send a command and return its result; events that come meanwhile are kept."""
+        """Send a command and return its result; events that arrive before it are kept."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
         data = json.dumps(message).encode() + b"\0"
@@ -67,7 +67,7 @@ class Chromium:
         return dict(json.loads(message))
 
     def open(self, path: Path, width: int = 1100, height: int = 900, **media: str) -> "Tab":
-        """Open a file in a tab of its own; `media` are features such as `prefers_color_scheme`."""
+        """Open a file in its own tab; `media` are features such as `prefers_color_scheme`."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         tab = Tab(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"], path.as_uri())
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -82,7 +82,7 @@ class Chromium:
 
 @dataclass
 class Tab:
-    """A page, as somebody with a keyboard has it."""
+    """A page, as a user with a keyboard has it."""
 
     chromium: Chromium
     session: str
@@ -92,7 +92,7 @@ class Tab:
         return self.chromium.call(method, self.session, **params)
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what the browser has told of this page so far."""
+        """Return what the browser has reported about this page so far."""
         return [event for event in self.chromium.events if event.get("sessionId") == self.session]
 
     def evaluate(self, script: str) -> Any:
@@ -121,13 +121,13 @@ class Tab:
         self.call("Emulation.setEmulatedMedia", media=media, features=listed)
 
     def requests(self) -> list[str]:
-        """Return what the page asked for, itself among it."""
+        """Return what the page requested, including the page itself."""
         self.evaluate("new Promise(done => setTimeout(done, 50))")
         sent = [event["params"] for event in self.events() if event["method"] == "Network.requestWillBeSent"]
         return [one["request"]["url"] for one in sent]
 
     def complaints(self) -> list[Mapping[str, Any]]:
-        """Return what is in the console, what was thrown, and dialogs."""
+        """Return console output, uncaught exceptions, and dialogs."""
         kinds = {
             "Runtime.consoleAPICalled",
             "Runtime.exceptionThrown",
@@ -139,11 +139,11 @@ class Tab:
 
 @contextmanager
 def chromium() -> Iterator[Chromium]:
-    """Start a Chromium with a profile of its own; it ends with the block."""
+    """Start a Chromium with its own profile; it exits with the block."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # The pipe's ends have to be descriptors 3 and 4.
+        # The pipe's ends must be descriptors 3 and 4.
         line = f'exec "$@" 3<&{to_read} 4>&{from_write}'
         argv = ["bash", "-c", line, "bash", "chromium", *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What tests share: a sandbox, and noxcli called in this process the way the shell calls it."""
+"""What tests share: a sandbox, and noxcli called in this process as the shell calls it."""
 
 import gc
 import io
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from noxcli.cli.context import Context
 from noxcli.main import run_argv
@@ -25,10 +26,15 @@ from noxcli.timing import Clock
 from tests import documents
 from tests.process import needs
 
+# How many examples a random test plays: `--hypothesis-profile=wide` for many.
+settings.register_profile("plain", settings.default, max_examples=60, deadline=None, database=None)
+settings.register_profile("wide", settings.get_profile("plain"), max_examples=500)
+settings.load_profile("plain")
+
 
 @dataclass(frozen=True)
 class Result:
-    """What a command line left behind."""
+    """The result of a command line."""
 
     code: int
     out: bytes
@@ -64,7 +70,7 @@ class Result:
 
 
 class QuickClock(Clock):
-    """Sleeps are noted, not slept: time jumps instead."""
+    """Sleeps are recorded, not slept: time jumps instead."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -81,7 +87,7 @@ class QuickClock(Clock):
 
 @dataclass
 class Noxcli:
-    """Calls noxcli in this process, with HTTP for real."""
+    """Calls noxcli in this process, with real HTTP."""
 
     environ: dict[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=QuickClock)
@@ -102,7 +108,7 @@ def shared_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The sandbox, with nothing left of other tests."""
+    """The sandbox, without anything from other tests."""
     shared_sandbox.reset(BUILT_IN)
     yield shared_sandbox
     shared_sandbox.break_connections()
@@ -110,7 +116,7 @@ def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def plays(sandbox: Sandbox, request: pytest.FixtureRequest) -> Any:
-    """Adds a scenario under a name of this test's own; returns the workflow's id."""
+    """Adds a scenario under a name unique to this test; returns the workflow's id."""
 
     def add(**scenario: Any) -> str:
         return sandbox.add(Scenario(request.node.name, **scenario))
@@ -158,7 +164,7 @@ def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let each worker begin at another file: one rewrites a test module, and keeps the bytecode for the others."""
+    """Let each worker begin with another file: one rewrites a test module, and the others use its bytecode."""
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     worker = getattr(config, "workerinput", None)
@@ -169,14 +175,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that are marked as long first, the longest before all."""
+    """Run the tests that are marked as long first, the longest of all at the beginning."""
     long = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
     items.sort(key=lambda item: (-long[item], str(item.path)))
-    gc.freeze()  # what was collected stays to the end, and need not be searched for garbage
+    gc.freeze()  # what was collected stays until the end, and need not be searched for garbage
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, or on CI fail, what is marked with a program that is not here."""
+    """Skip tests that are marked with a missing program; on CI, let them fail."""
     for mark in item.iter_markers("engine"):
         for program in mark.args:
             needs(program)
@@ -184,7 +190,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Nothing of the user's own settings, proxies or files reaches a test, and what noxcli writes fits its schema."""
+    """Keep the user's own settings, proxies and files away, and check what noxcli writes against its schema."""
     for name in list(os.environ):
         if name.startswith(("NOXUS_", "NOXCLI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -196,17 +202,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 
 
 def piped(text: str) -> io.TextIOWrapper:
-    """stdin as Python has it, with this text in it."""
+    """stdin as Python has it, with this text."""
     return io.TextIOWrapper(io.BytesIO(text.encode()))
 
 
 def statuses(lines: Sequence[dict[str, Any]]) -> list[str]:
-    """The run statuses that events told, in order."""
+    """The run statuses in events, in order."""
     return [line["data"]["status"] for line in lines if line["type"] == "state"]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the count of documents to the process that reports."""
+    """Pass the count of documents to the reporting process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["documents"] = dict(documents.counted)
 
@@ -217,6 +223,6 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many documents were held against their schemas."""
+    """Report how many documents were checked against their schemas."""
     kinds = ", ".join(f"{name} {count}" for name, count in sorted(documents.counted.items()))
     terminalreporter.write_line(f"{documents.counted.total()} documents fit their schemas: {kinds}")

@@ -1,4 +1,4 @@
-"""Every document that a test has noxcli print or write, held against its schema; how many there were is counted."""
+"""The check of every document that noxcli prints or writes in a test against its schema; documents are counted."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ LONGEST_LINES = 2000  # of one stream of events; of a longer one, those at both 
 
 
 def check_stdout(out: bytes) -> None:
-    """Hold what a command printed against the schemas of the documents in it; anything else is none of our business."""
+    """Check what a command printed against the schemas of the documents in it; ignore anything else."""
     lines = [line for line in out.split(b"\n") if line.startswith(b'{"')]
     if len(lines) > LONGEST_LINES:
         lines = [*lines[: LONGEST_LINES // 2], *lines[-LONGEST_LINES // 2 :]]
@@ -24,14 +24,14 @@ def check_stdout(out: bytes) -> None:
 
 
 def check_files(directory: Path) -> None:
-    """Hold the manifests and state files below a directory against their schemas."""
+    """Check the manifests and state files below a directory against their schemas."""
     for path in directory.rglob("*"):
         if path.is_file() and (path.name == "manifest.json" or path.suffix == ".state"):
             check_document(_parsed(path.read_bytes()))
 
 
 def check_document(document: Any) -> None:
-    """Hold a document against its schema, which has to name every field that there is."""
+    """Check a document against its schema, which must name every field."""
     name = _name_of(document)
     if name is None:
         return
@@ -44,7 +44,7 @@ def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None  # cut off on purpose, or the user's own text
+        return None  # truncated on purpose, or the user's own text
 
 
 def _name_of(document: Any) -> str | None:
@@ -68,7 +68,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 def _closed(part: Any) -> Any:
-    """Return the schema with no room for fields that it does not name, which published schemas leave to the future."""
+    """Return the schema, closed to fields that it does not name; published schemas allow future ones."""
     if isinstance(part, list):
         return [_closed(inner) for inner in part]
     if not isinstance(part, dict):

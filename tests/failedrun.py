@@ -1,4 +1,4 @@
-"""A server of raw bytes with one failed run, which tells the reason in as many places as a test wants."""
+"""A server of raw bytes with one failed run, which gives the reason in as many places as a test wants."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ DEFINITION = {
 
 @dataclass
 class FailedRun(RawServer):
-    """What the server says: `events` as envelopes or a turn of its own, `details` of the record, `data` of the run."""
+    """The server's answers: `events` as envelopes or its own turn, `details` of the record, `data` of the run."""
 
     events: Sequence[Mapping[str, Any]] | Turn = GONE
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class FailedRun(RawServer):
         return known.get(path, GONE)
 
     def asked(self, end: str) -> int:
-        """How many requests had such a path."""
+        """How many requests had this path."""
         return sum(request.target.partition("?")[0].endswith(end) for request in self.requests)
 
 
@@ -60,7 +60,7 @@ def _stream(events: Any) -> Turn:
 
 @contextmanager
 def failed_run(**said: Any) -> Iterator[FailedRun]:
-    """Run the server in a thread of its own."""
+    """Run the server in its own thread."""
     server = FailedRun([], socket.create_server(("127.0.0.1", 0)), **said)
     thread = threading.Thread(target=server.accept, daemon=True)
     thread.start()

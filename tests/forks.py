@@ -1,7 +1,7 @@
-"""noxcli without the time of its start: a process that has loaded it forks for each command.
+"""noxcli without the time for its start: a process that has loaded it forks for each command.
 
-Each command is a process of its own, with its own descriptors, directory and environment. Tests of a terminal, of a
-process group, of limits, of memory and of the start itself run the real command instead.
+Each command is its own process, with its own descriptors, directory and environment. Tests of a terminal, of a process
+group, of limits, of memory and of the start itself run the real command instead.
 """
 
 import atexit
@@ -24,7 +24,7 @@ from pkgutil import walk_packages
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-# What stands on PATH as `noxcli`: it hands over all that it has, passes signals on, and ends as the command did.
+# The `noxcli` on PATH: it passes on its arguments, streams and signals, and exits as the command did.
 CLIENT = r"""#!PYTHON -IS
 import _signal, _socket, os, struct, sys
 def is_open(fd):
@@ -55,7 +55,7 @@ MOST_DESCRIPTORS, ABOVE_ALL = 64, 500
 
 @cache
 def directory() -> Path:
-    """Return what to put first on PATH; where no such process can be had, that is the installed command's directory."""
+    """Return what to put first on PATH; if such a process is not possible, the installed command's directory."""
     if not hasattr(os, "pidfd_open"):
         return Path(sys.executable).parent
     place = Path(tempfile.mkdtemp(prefix="noxcli-forks-"))
@@ -69,7 +69,7 @@ def directory() -> Path:
         [sys.executable, "-m", "tests.forks", str(listener.fileno())],
         cwd=ROOT,
         env={"LANG": "C.UTF-8", "PATH": os.environ["PATH"]},
-        stdin=subprocess.PIPE,  # its end is the server's
+        stdin=subprocess.PIPE,  # when it closes, the server exits
         stdout=subprocess.DEVNULL,
         pass_fds=[listener.fileno()],
         start_new_session=True,
@@ -80,7 +80,7 @@ def directory() -> Path:
 
 
 def serve(listener: socket.socket) -> None:
-    """Load all that there is, then fork for each client until stdin ends."""
+    """Load everything, then fork for each client until stdin ends."""
     for name in (ROOT / "tests" / "golden" / "loaded.txt").read_text().splitlines():
         import_module(name.partition(":")[0])
     for module in walk_packages([str(ROOT / "noxcli")], "noxcli."):
@@ -100,7 +100,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def attend(client: socket.socket) -> None:
-    """Run the client's command, pass its signals on, and tell it how the command ended; without it, end the command."""
+    """Run the client's command, pass on its signals, and send it the exit status; end it if the client is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, received, _, _ = socket.recv_fds(client, 4, MOST_DESCRIPTORS)
     data, size = b"", struct.unpack("=I", head)[0]
@@ -125,7 +125,7 @@ def attend(client: socket.socket) -> None:
 
 
 def become(received: list[int], fds: list[str], place: list[str], argv: list[str], environ: list[str]) -> None:
-    """Be the command, as if it had just been started."""
+    """Run the command as if the process had just been started."""
     high = [fcntl(fd, F_DUPFD, ABOVE_ALL) for fd in received]
     os.closerange(0, ABOVE_ALL)
     for fd, wanted in zip(high, map(int, fds), strict=True):
@@ -146,7 +146,7 @@ def become(received: list[int], fds: list[str], place: list[str], argv: list[str
 
 
 def opened(fd: int, like: Any) -> Any:
-    """Return a standard stream as a new process has it: None where it is closed."""
+    """Return a standard stream as in a new process: None if it is closed."""
     try:
         os.fstat(fd)
     except OSError:

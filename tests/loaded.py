@@ -1,4 +1,4 @@
-"""Which modules a command loads, its own and others'. `python -m tests.loaded` writes it down anew."""
+"""Which modules a command loads, its own and others'. `python -m tests.loaded` records them again."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from tests.process import NOXCLI, environment
 
 GOLDEN = Path(__file__).parent / "golden" / "loaded.txt"
 QUICK = Scenario("quick", nodes=[input_node("Q")], output={"A": "x"})
-# Each is run beside a file with one row of inputs.
+# Each runs next to a file with one row of inputs.
 COMMANDS = {
     "--version": ["--version"],
     "--help": ["--help"],
@@ -30,7 +30,7 @@ COMMANDS = {
     "run --output-dir": ["run", "quick", "Q=hi", "--output-dir", "out"],
     "batch": ["batch", "quick", "rows.jsonl", "--quiet"],
 }
-# Of other packages, and of what is slow to load in Python itself, the name will do.
+# For other packages and slow parts of Python itself, the name is enough.
 WATCHED = frozenset(
     (
         *("certifi", "charset_normalizer.api", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
@@ -38,12 +38,12 @@ WATCHED = frozenset(
         *("asyncio", "email", "hashlib", "http", "importlib.metadata", "logging", "multiprocessing", "ssl", "xml"),
     )
 )
-# The loading of a module, as -X importtime tells it.
+# The loading of a module, as reported by -X importtime.
 LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
 
 def loaded(argv: list[str], env: Mapping[str, str], directory: Path) -> set[str]:
-    """Return the modules that a command line loads: noxcli's, and those that are watched."""
+    """Return the modules that a command line loads: noxcli's, and the watched ones."""
     command = [NOXCLI[0], "-X", "importtime", *NOXCLI[1:], *argv]
     done = subprocess.run(command, env=dict(env), cwd=directory, capture_output=True, text=True, check=False)
     names = set(LINE.findall(done.stderr))

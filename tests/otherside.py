@@ -32,12 +32,12 @@ def record(status: str, id: str = RUN, **more: Any) -> bytes:
 
 
 def by_turns(*turns: bytes) -> Says:
-    """Return what gives one answer after the other, the last one for ever."""
+    """Return a function that gives one answer after the other, the last one forever."""
     return lambda number: turns[min(number, len(turns)) - 1]
 
 
 def event(data: Any, position: Any = None, kind: str = "content") -> bytes:
-    """Return one event as the documentation frames it."""
+    """Return one event, framed as in the documentation."""
     envelope = {"type": kind, "data": data, **({} if position is None else {"redisId": position})}
     return b"event: message\ndata: " + json.dumps(envelope).encode() + b"\n\n"
 
@@ -51,7 +51,7 @@ def end(position: Any = None, status: str = "completed") -> bytes:
 
 
 def sends(*connections: Sequence[bytes]) -> Streams:
-    """Return streams that each send their events and close; the last one for ever."""
+    """Return streams that each send their events and close; the last one forever."""
 
     def stream(number: int, peer: socket.socket) -> None:
         peer.sendall(STREAM + b"".join(connections[min(number, len(connections)) - 1]))
@@ -60,7 +60,7 @@ def sends(*connections: Sequence[bytes]) -> Streams:
 
 
 def falls_silent(*events: bytes) -> Streams:
-    """Return streams that send these events and then nothing, and stay open until the client leaves."""
+    """Return streams that send these events and then nothing, and stay open until the client closes them."""
 
     def stream(_number: int, peer: socket.socket) -> None:
         peer.sendall(STREAM + b"".join(events))
@@ -77,7 +77,7 @@ def no_stream(_number: int, peer: socket.socket) -> None:
 
 @dataclass
 class OtherSide:
-    """One run; each request on a connection of its own."""
+    """One run; each request on its own connection."""
 
     reads: Says = field(default_factory=lambda: by_turns(record("completed")))
     events: Streams = no_stream

@@ -1,10 +1,10 @@
-"""An HTML report as a parser that is not ours reads it."""
+"""An HTML report, as read by an independent parser."""
 
 from html.parser import HTMLParser
 from pathlib import Path
 
 VOID = {"meta", "link", "input", "br"}
-# Everything that a page is made of; of SVG, only what draws.
+# All elements of a page; of SVG, only those that draw.
 TAGS = VOID | {
     *("html", "head", "title", "style", "body", "script", "article", "header", "footer", "h1", "h2", "p", "small"),
     *("b", "bdi", "code", "pre", "span", "div", "dl", "dt", "dd", "ul", "li", "a", "details", "summary"),
@@ -18,7 +18,7 @@ ATTRIBUTES = {
 
 
 class PageReader(HTMLParser):
-    """What a page is made of, as somebody else's parser reads it."""
+    """The content of a page, as read by an independent parser."""
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""noxcli as a process of its own: under pipes, signals and pseudo-terminals."""
+"""noxcli as its own process: with pipes, signals and pseudo-terminals."""
 
 import fcntl
 import os
@@ -17,9 +17,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests import forks
 from tests.documents import check_stdout
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
+
+
+def forked() -> list[str]:
+    """Return the command that is forked from a process that has loaded noxcli."""
+    return [str(forks.directory() / "noxcli")]
 
 
 def environment(url: str, key: str = "sandbox-key") -> dict[str, str]:
@@ -36,11 +42,15 @@ def environment(url: str, key: str = "sandbox-key") -> dict[str, str]:
 
 
 def call(
-    *argv: str, env: Mapping[str, str], limit: float = 30, stdin: str | None = None
+    *argv: str,
+    env: Mapping[str, str],
+    limit: float = 30,
+    stdin: str | None = None,
+    program: Sequence[str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run to the end with everything captured."""
+    """Run a command until it exits, with everything captured."""
     process = subprocess.Popen(
-        [*NOXCLI, *argv],
+        [*(program or forked()), *argv],
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,9 +67,12 @@ def call(
 
 
 @contextmanager
-def running(*argv: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start noxcli; whatever happens, it is gone afterwards."""
-    process = subprocess.Popen([*NOXCLI, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env))
+def running(
+    *argv: str, env: Mapping[str, str], program: Sequence[str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start noxcli; it is gone after the block."""
+    command = [*(program or forked()), *argv]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env))
     try:
         yield process
     finally:
@@ -72,7 +85,7 @@ def running(*argv: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[byt
 
 @dataclass
 class Seen:
-    """What came out at the terminal's other end."""
+    """What arrived at the terminal's other end."""
 
     process: "subprocess.Popen[bytes]"
     end: int
@@ -86,7 +99,7 @@ class Seen:
             time.sleep(0.01)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Do what a user does with the corner of a window."""
+        """Do what a user does at the corner of a window."""
         fcntl.ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
@@ -94,7 +107,7 @@ class Seen:
 def on_terminal(
     argv: Sequence[str], env: Mapping[str, str], columns: int = 80, rows: int = 24, *, stdout: int | None = None
 ) -> Iterator[Seen]:
-    """Run with stderr (and stdin, and stdout where not given) on a pseudo-terminal of that size."""
+    """Run with stderr (and stdin, and stdout by default) on a pseudo-terminal of that size."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
@@ -133,7 +146,7 @@ def on_terminal(
 
 
 def needs(name: str) -> None:
-    """Skip where there is no such program; on CI all of them have to be there."""
+    """Skip if a program is missing; on CI all must be installed."""
     if shutil.which(name) is None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{name} is not installed")

@@ -19,7 +19,7 @@ CLOSING = b"connection: close"
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came; header names in lower case. `connection` counts from 1."""
+    """One request as received; header names in lower case. `connection` counts from 1."""
 
     method: str
     target: str
@@ -30,17 +30,17 @@ class Request:
 
 @dataclass
 class RawServer:
-    """Gives one turn to each request, the last one for ever, and keeps what was asked.
+    """Gives one turn to each request, the last one forever, and records the requests.
 
     A turn is the bytes of an answer, or a function that does what it wants with the socket. The connection is kept
-    unless the answer says `Connection: close` or a function was called. `greeting` is sent before anything is asked.
+    unless the answer says `Connection: close` or a function was called. `greeting` is sent before any request.
     """
 
     turns: list[Turn]
     listener: socket.socket
     tls: ssl.SSLContext | None = None
     greeting: bytes = b""
-    by_request: "Callable[[Request], Turn] | None" = None  # in place of turns
+    by_request: "Callable[[Request], Turn] | None" = None  # instead of turns
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     _open: list[socket.socket] = field(default_factory=list)
@@ -62,7 +62,7 @@ class RawServer:
                 threading.Thread(target=self._serve, args=(peer, self.connections), daemon=True).start()
 
     def close(self) -> None:
-        """Hang up on everybody."""
+        """Close all connections."""
         # shutdown() wakes the accepting thread; close() alone would leave it there.
         for opened in (self.listener, *self._open):
             with suppress(OSError):
@@ -70,7 +70,7 @@ class RawServer:
             opened.close()
 
     def turn_for(self, request: Request) -> Turn:
-        """Return what the request is answered with."""
+        """Return the answer to the request."""
         if self.by_request is not None:
             return self.by_request(request)
         return self.turns[min(len(self.requests), len(self.turns) - 1)]
@@ -101,7 +101,7 @@ def raw_server(
     greeting: bytes = b"",
     by_request: Callable[[Request], Turn] | None = None,
 ) -> Iterator[RawServer]:
-    """Run a server in a thread of its own."""
+    """Run a server in its own thread."""
     server = RawServer(list(turns), socket.create_server(("127.0.0.1", 0)), tls, greeting, by_request)
     thread = threading.Thread(target=server.accept, daemon=True)
     thread.start()
@@ -149,14 +149,14 @@ def reset(peer: socket.socket) -> None:
 
 
 def stay_silent(peer: socket.socket) -> None:
-    """Say nothing until the client goes, or two seconds have passed: a limit that does not hold shall not hang."""
+    """Say nothing until the client disconnects, or for two seconds: a missing limit must not hang the test."""
     peer.settimeout(2)
     with suppress(OSError):
         peer.recv(1)
 
 
 def trickle(head: bytes) -> Turn:
-    """Return a turn that sends `head` and then a byte now and again, for two seconds at most."""
+    """Return a turn that sends `head` and then a byte now and then, for at most two seconds."""
 
     def turn(peer: socket.socket) -> None:
         peer.sendall(head)

@@ -1,4 +1,4 @@
-"""What the machines of GitHub and GitLab make of a log and of the files that a step leaves, by their documented rules.
+"""What GitHub's and GitLab's runners do with a log and with a step's files, by their documented rules.
 
 GitHub: docs, actions/reference/workflow-commands; actions/runner, ActionCommand, ActionCommandManager and the file
 commands. GitLab: docs, ci/jobs/job_logs.
@@ -30,7 +30,7 @@ class Command:
 
 
 def commands(log: str) -> list[Command]:
-    """Return what the runner obeys in a log, wherever it came from."""
+    """Return the commands in a log that the runner obeys, wherever they are from."""
     obeyed: list[Command] = []
     token: str | None = None
     for line in LINE_ENDS.split(log):
@@ -66,7 +66,7 @@ def _plain(text: str) -> str:
 
 
 def outputs(path: Path) -> dict[str, str]:
-    """Read a file of NAME=VALUE and NAME<<DELIMITER the way the runner does."""
+    """Read a file of NAME=VALUE and NAME<<DELIMITER as the runner does."""
     found: dict[str, str] = {}
     lines = iter(path.read_bytes().decode().split("\n"))
     for line in lines:
@@ -114,7 +114,7 @@ class _Page(HTMLParser):
 
 
 def page(markdown: str) -> tuple[set[str], list[str], str]:
-    """Return what a summary page has once Markdown is through with it: its tags, the texts in `<code>`, the rest."""
+    """Return what Markdown makes of a summary page: its tags, the texts in `<code>`, the rest."""
     reader = _Page()
     reader.feed(MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough").render(markdown))
     reader.close()
@@ -122,5 +122,5 @@ def page(markdown: str) -> tuple[set[str], list[str], str]:
 
 
 def sections(log: str) -> list[tuple[str, str, str]]:
-    """Return GitLab's section markers: what, name and options."""
+    """Return GitLab's section markers: kind, name and options."""
     return [(match[1], match[3], match[4] or "") for match in SECTION.finditer(log)]

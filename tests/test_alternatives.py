@@ -1,4 +1,4 @@
-"""What the API's documentation leaves open, played the other way round: noxcli keeps its promises there too."""
+"""What the API's documentation leaves open, played the other way: noxcli keeps its promises there, too."""
 
 from typing import Any
 
@@ -180,7 +180,7 @@ def test_either_form_of_a_callback_leaves_the_verdict_to_the_record(
 
 
 def asked(noxcli: Noxcli, plays: Any, sandbox: Sandbox, **switches: Any) -> list[str]:
-    """What run, wait and fetch-output ask the server for."""
+    """What run, wait and fetch-output request from the server."""
     workflow = plays(nodes=[output_node("A")], output={"A": "x"}, switches=switches)
     run = noxcli("run", workflow, "--json").json["run"]["id"]
     assert noxcli("wait", run).code == noxcli("fetch-output", run).code == 0

@@ -1,4 +1,4 @@
-"""The page about the rooms: its picture is fresh, its table complete, and every name in it is in the code."""
+"""The page about the rooms: its picture is current, its table complete, and every name in it exists in the code."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What goes wrong before a run: one line for people, one code for scripts, one document where it was promised."""
+"""What goes wrong before a run: one line for people, one code for scripts, and a document if it was promised."""
 
 import json
 import time
@@ -97,7 +97,7 @@ BY_NAME = [pytest.param(case, id=case.name) for case in CASES]
 
 @pytest.fixture
 def call(noxcli: Noxcli, plays: Any, tmp_path: Path) -> Any:
-    """Calls a case in a directory with a file in the way, and checks that it leaves nothing there."""
+    """Calls a case in a directory with a file in the way, and checks that it writes nothing there."""
     (tmp_path / "file").write_text("precious")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
 
@@ -220,7 +220,7 @@ def test_a_directory_that_cannot_be_written_leaves_a_finished_run_undelivered(no
     assert len(result.err.splitlines()) == 1
 
 
-# Nothing that comes from outside is a bug of noxcli's own (70).
+# Nothing from outside counts as a bug in noxcli (70).
 
 
 @pytest.mark.parametrize("command", ["stream", "wait", "fetch-output", "run"])
@@ -266,7 +266,7 @@ def test_a_deep_output_is_delivered(noxcli: Noxcli, depth: int) -> None:
             assert result.code == 0, result.err
 
 
-# Limits hold against a server that takes its time.
+# Limits also hold with a slow server.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""JSON as it is written: what Python's own encoder refuses, a server may have sent all the same."""
+"""JSON as noxcli writes it, including what Python's own encoder rejects but a server may have sent."""
 
 import json
 import sys

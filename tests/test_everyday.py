@@ -1,4 +1,4 @@
-"""What people do every day with a shell, and what they are told where it goes wrong."""
+"""What people do every day with a shell, and what noxcli says when it goes wrong."""
 
 import json
 import signal
@@ -75,6 +75,20 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
         result = noxcli("sandbox", "--port", str(port))
     assert result.code == 2
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--port", "99999"), "99999 is not in the range 0<=x<=65535"),
+        (("--scenario", "nope.toml"), "the sandbox can't start: nope.toml: no such file or directory\n"),
+        (("--replay", "nope.ndjson"), "the sandbox can't start: nope.ndjson: no such file or directory\n"),
+        (("--switches", "."), "the sandbox can't start: .: is a directory\n"),
+    ],
+)
+def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str, ...], told: str) -> None:
+    result = noxcli("sandbox", *options, "--", "true")
+    assert (result.code, result.err.count("\n"), told in result.err) == (2, 1, True), result.err
 
 
 def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
@@ -227,7 +241,7 @@ def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkey
     assert json.loads(result.out)["exit_code"] == 1
 
 
-# What a run is told with.
+# What noxcli says about a run.
 
 
 def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every exit code, out of the real binary; and the help that lists them."""
+"""Every exit code, from the real binary; and the help that lists them."""
 
 import os
 import signal
@@ -11,13 +11,13 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, call, environment, running
+from tests.process import NOXCLI, call, environment, forked, running
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 FOREVER = [Sleep(60_000)]
 LONG = "x" * 20_000
 
-# code: (scenario, arguments behind the workflow or run, verb)
+# code: (scenario, arguments after the workflow or run, verb)
 CASES: dict[ExitCode, tuple[dict[str, Any], list[str]]] = {
     ExitCode.OK: ({"output": {"A": "x"}}, ["run", "WF"]),
     ExitCode.RUN_FAILED: ({"status": "failed"}, ["run", "WF"]),
@@ -70,7 +70,7 @@ def test_the_code_of_a_signal(code: ExitCode, plays: Any, sandbox: Sandbox) -> N
 def test_the_code_of_a_reader_that_left(plays: Any, sandbox: Sandbox) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
-    argv = [*NOXCLI, "run", plays(output={"A": "x"})]
+    argv = [*forked(), "run", plays(output={"A": "x"})]
     done = subprocess.run(argv, env=environment(sandbox.url), stdout=theirs, stderr=subprocess.PIPE, check=False)
     os.close(theirs)
     assert done.returncode == ExitCode.READER_GONE
@@ -95,7 +95,7 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
 
 
 def test_every_code_is_tested_here() -> None:
-    unused = {ExitCode.UNMET}  # taken, so that nothing else becomes of the number
+    unused = {ExitCode.UNMET}  # reserved, so that it never gets another meaning
     assert set(ExitCode) == {*CASES, *SIGNALS, *unused, ExitCode.READER_GONE, ExitCode.BUG}
 
 

@@ -1,4 +1,4 @@
-"""Values that never change: in all that a program sees of them they are frozen dataclasses."""
+"""Values that never change: to a program they look exactly like frozen dataclasses."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -20,7 +20,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """The same, as Python makes it."""
+    """The same, made by Python."""
 
     x: int
     y: int = 2

@@ -1,4 +1,4 @@
-"""Imports point one way; tests/test_loaded.py has what is loaded when."""
+"""Imports point one way; tests/test_loaded.py checks what is loaded when."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "noxcli"
 
-# A room may import those above it in this list, and none that stands on the same line.
+# A room may import those above it in this list, but none on its own line.
 ORDER = [
     {"fixed"},
     {"errors", "facts", "models", "encode", "nearest", "schemas", "spelling"},
@@ -51,7 +51,7 @@ CROSSING = {
     "hostile",
     "release",
     "sdk",
-}  # folders of tests that are not about one room
+}  # test folders that are not about one room
 
 
 def part_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""No command loads more than it did: what it loads is most of what a small one costs."""
+"""No command loads more than before: loading is most of what a small command costs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The manual pages: fresh, true to every character, and without a complaint from those who typeset them."""
+"""The manual pages: current, true to every character, and without warnings from the typesetters."""
 
 import re
 import subprocess

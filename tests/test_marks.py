@@ -1,4 +1,4 @@
-"""The suite's own marks: long tests start first, and what needs a program is skipped without it, except on CI."""
+"""The suite's own marks: long tests start first, and a test without its program is skipped, except on CI."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""One name, one thing: whoever greps for a name finds where it is defined, and nothing else."""
+"""One name means one thing: a search for a name finds its definition, and nothing else."""
 
 import ast
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# The sandbox is a program of its own.
+# The sandbox is a separate program.
 MODULES = [path for path in sorted((ROOT / "noxcli").rglob("*.py")) if "sandbox" not in path.parts]
 EXEMPT = {"T"}  # a type variable: it means nothing outside of its module
 

@@ -1,4 +1,4 @@
-"""What is offered in place of a name that there is not."""
+"""What is suggested for an unknown name."""
 
 import pytest
 

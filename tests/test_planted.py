@@ -25,7 +25,7 @@ ROWS = [{"$id": "$(touch pwned).jsonl", "Q": "a"}, {"$id": "second", "Q": "b"}]
 
 @pytest.fixture
 def precious(tmp_path: Path) -> Path:
-    """A file of the user's outside of anything that noxcli was asked to write."""
+    """One of the user's files that noxcli was not asked to write."""
     path = tmp_path / "profile"
     path.write_text(PRECIOUS)
     return path
@@ -132,7 +132,7 @@ def test_a_journal_that_is_merged_is_a_file(noxcli: Noxcli, precious: Path) -> N
     assert "is a symbolic link" in noxcli("merge-batch", "two").err
 
 
-# A row's directory, and what is in it.
+# A row's directory, and its content.
 
 
 def test_a_link_for_a_rows_directory_costs_that_row_its_files(
@@ -240,7 +240,7 @@ def test_a_state_file_that_is_no_file_is_not_waited_for(noxcli: Noxcli, plant: C
 
 @contextmanager
 def swapped(*pairs: tuple[Path, Path]) -> Iterator[None]:
-    """All the while, let links to somewhere else take the places of directories and files, and give them back."""
+    """Meanwhile, put links to somewhere else in the place of directories and files, and put those back."""
     done = threading.Event()
 
     def swap() -> None:
@@ -303,7 +303,7 @@ def test_a_report_stays_in_the_directory_that_was_opened(outside: Path) -> None:
     assert (Path("moved/r.xml").read_bytes(), list(outside.iterdir())) == (b"<x/>", [])
 
 
-# The one place that opens.
+# The only module that opens files.
 
 
 def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:

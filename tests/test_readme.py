@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 RECIPES = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 SETUPS = re.findall(r"```sh\n(.*?)\n```", README)
 TABLE = README.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
-# Pages whose blocks run one after another, as a reader would; those about jobs of an engine have tests of their own.
+# Pages whose blocks run one after another, as a reader would run them; those about engines have their own tests.
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if not page.name.startswith(("batch", "engines")))
 BLOCKS = {page.name: re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
 GUIDE = {name: "\n".join(blocks) for name, blocks in BLOCKS.items() if blocks}
@@ -26,7 +26,7 @@ LINES = [row.rpartition(" | `")[2].removesuffix("` |").replace("\\|", "|") for r
 
 
 def shell(script: str, sandbox: Sandbox, where: Path, **more: str) -> str:
-    """Run a script the way a careful user would, with this environment's noxcli first on PATH."""
+    """Run a script as a careful user would, with this environment's noxcli first on PATH."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=where,
@@ -49,7 +49,7 @@ def shell(script: str, sandbox: Sandbox, where: Path, **more: str) -> str:
 
 @pytest.fixture(scope="module")
 def lively() -> Iterator[Sandbox]:
-    """A sandbox in which a slow run is still going when a recipe looks."""
+    """A sandbox in which a slow run is still running when a recipe reads it."""
     with Sandbox(BUILT_IN, speed=30) as sandbox:
         yield sandbox
 
@@ -76,7 +76,7 @@ def test_the_lines_of_a_page_run_one_after_another(page: str, lively: Sandbox, t
 
 @pytest.fixture(scope="module")
 def names(lively: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the table's lines call $WF, $RUN, $CURSOR and $NODE: all of one run that has ended."""
+    """What the table's lines call $WF, $RUN, $CURSOR and $NODE: all from one run that has ended."""
     script = (
         "RUN=$(noxcli run demo 'User Input=hi' --detach 2>/dev/null)\n"
         "events=$(noxcli stream $RUN --format ndjson --quiet)\n"

@@ -1,4 +1,4 @@
-"""The generated reference: fresh, and complete where people wrote it."""
+"""The generated reference: current, and complete in its handwritten parts."""
 
 import re
 import sys
@@ -82,7 +82,7 @@ def test_every_key_of_a_scenario_file_stands_there() -> None:
 def test_every_setting_and_variable_stands_there() -> None:
     page = (REFERENCE / "settings.md").read_text()
     source = "".join(path.read_text() for path in (ROOT / "noxcli").rglob("*.py"))
-    # Those that noxcli writes for others, into --dotenv files, are no settings.
+    # Those that noxcli writes for others, into --dotenv files, are not settings.
     read = set(re.findall(r"\bNOXCLI_[A-Z_]*[A-Z]\b", source)) - {
         "NOXCLI_RUN_ID", "NOXCLI_WORKFLOW_ID", "NOXCLI_STATUS", "NOXCLI_EXIT_CODE",
     }  # fmt: skip

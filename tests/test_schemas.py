@@ -1,4 +1,4 @@
-"""The published schemas: valid in themselves, printed whole, and strict enough to say something."""
+"""The published schemas: valid, printed whole, and strict enough to be useful."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Secrets: their values reach the server, and nothing and nobody else."""
+"""Secrets: their values reach the server, and nothing else."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ TOKEN = input_node("Token")
 
 
 def everywhere(noxcli: Noxcli, *argv: str) -> list[str]:
-    """What a command leaves on stderr, on stdout and in the journal."""
+    """What a command wrote to stderr, to stdout and into the journal."""
     left = []
     for form in ("text", "json", "ndjson"):
         result = noxcli(*argv, "--verbose", "--format", form, environ=ENVIRON)

@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, can be searched, and says where a link leads nowhere."""
+"""The documentation site: it builds without a warning, can be searched, and reports broken links."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def test_no_page_asks_another_site_for_fonts(site: Path) -> None:
 
 
 def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the source of the site, for a mistake."""
+    """A copy of the site's source, in which to make a mistake."""
     for name in (*make_site.ROOT_PAGES, make_site.CONFIG):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")

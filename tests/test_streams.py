@@ -1,6 +1,6 @@
-"""stdout and stderr that don't take what is written: a full disk, a pipe without a reader, a closed stream.
+"""stdout and stderr that can't be written to: a full disk, a pipe without a reader, a closed stream.
 
-Whatever the stream, the process ends with a code of noxcli's own, and all reports say the same.
+With any such stream, the process ends with one of noxcli's own codes, and all reports say the same.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.runner import outputs
 
 WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39-000000000002"
 GONE = "noxcli: the reader of stdout closed the pipe"
-FULL = "noxcli: can't write to stdout: No space left on device"
+FULL = "noxcli: can't write to stdout: no space left on device"
 CLOSED = "noxcli: can't write to stdout: it is closed"
 UNWRITABLE = [(">/dev/full", 9, FULL), (">&-", 9, CLOSED), ("| true", 141, GONE)]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
@@ -31,11 +31,11 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def shell(sandbox: Sandbox) -> Shell:
-    """Runs one noxcli command line in bash, and returns with its own exit code."""
+    """Runs one noxcli command line in bash, and returns its exit code."""
 
     def run(line: str, rest: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         program = forks.directory() / "noxcli"
-        # The sleep gives the reader of a pipe the time to leave.
+        # The sleep gives the reader of a pipe time to exit.
         held = f"{{ sleep 0.2; {program} {line}; }}" if rest.startswith("|") else f"{program} {line}"
         return subprocess.run(
             ["bash", "-c", f"{held} {rest}; exit ${{PIPESTATUS[0]}}"],
@@ -143,9 +143,9 @@ def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
 
 @pytest.mark.long(5)
 def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) -> None:
-    """A little less deep than Python reads, the document around it is deeper than Python writes."""
+    """A little less deep than Python reads; the document around it is deeper than Python writes."""
     whole = 0
-    for depth in range(900, 1000, 4):
+    for depth in (900, 930, 950, 970, 980, 990, 994, 998):
         output = "[" * depth + "]" * depth
         record = f'{{"id": "{RUN}", "workflow_id": "{WORKFLOW}", "status": "completed", "output": {{"A": {output}}}}}'
         with raw_server(answer(200, record.encode(), Content_Type="application/json")) as server:
@@ -163,7 +163,7 @@ def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) ->
                 assert result.code in {0, 6}, result.err  # 6: it could not be read
                 assert f'"exit_code":{result.code},'.encode() in last
                 whole += output.encode() in last
-    assert whole > 10
+    assert whole > 4
 
 
 BROKEN_REPORT = """

@@ -1,4 +1,4 @@
-"""Durations, limits, server times, back-off and patience, on a clock that does not tick by itself."""
+"""Durations, limits, server times, back-off and patience, on a clock that only the test advances."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -18,7 +18,7 @@ from noxcli.timing import (
 
 
 class FrozenClock(Clock):
-    """Time passes only while somebody sleeps."""
+    """Time passes only during a sleep."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -207,7 +207,7 @@ def test_a_thousand_failures_are_no_overflow() -> None:
 
 
 class Flaky:
-    """Fails so often, then answers."""
+    """Fails that many times, then answers."""
 
     def __init__(self, *failures: NoxError) -> None:
         self.failures = list(failures)

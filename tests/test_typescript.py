@@ -1,4 +1,4 @@
-"""TypeScript types that are made from the schemas compile, and real documents are of them."""
+"""TypeScript types made from the schemas compile, and real documents match them."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from tests.conftest import Noxcli
 from tests.process import needs
 
 PACKAGES = ("json-schema-to-typescript@15", "typescript@5.9")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.wide, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory that npm has put the tools into."""
+    """The directory into which npm has installed the tools."""
     needs("npm")
     place = tmp_path_factory.mktemp("npm")
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place), *PACKAGES]

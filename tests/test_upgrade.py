@@ -1,4 +1,4 @@
-"""Files of other versions: what noxcli 0.1.0 wrote is read, and what a later one wrote is refused in one line.
+"""Files of other versions: what noxcli 0.1.0 wrote is read, and what a later one wrote is rejected in one line.
 
 `tests/data/0.1.0` has what version 0.1.0 wrote: a batch that was killed after two of four rows, and a run's state file,
 output directory and history. Only the address of its server is replaced here.
@@ -57,7 +57,7 @@ def test_an_output_directory_of_0_1_0_is_written_to_again(noxcli: Noxcli, kept: 
 
 @pytest.mark.parametrize("line", ["stop --state-file run.state", "wait @last"])
 def test_a_run_that_0_1_0_noted_is_found(noxcli: Noxcli, kept: Path, line: str) -> None:
-    """The server is another one, so that it is the server who does not know the run."""
+    """The server is another one, so the answer that the run is unknown comes from the server."""
     done = noxcli(*line.split(), "--verbose", environ={"NOXCLI_STATE_DIR": str(kept / "state")})
     assert done.code == 5
     assert RUN in done.err
@@ -91,7 +91,7 @@ def test_what_a_later_noxcli_wrote_is_refused_and_left_alone(
     assert f"{PLACES[name]}: it has version {name}/2, and this noxcli reads up to {name}/1; upgrade noxcli" in told
     assert path.read_text() == later
     assert sandbox.runs(WORKFLOW) == []
-    path.unlink()  # no schema of this version fits it
+    path.unlink()  # it fits no schema of this version
 
 
 def test_a_run_of_a_later_noxcli_is_found_by_its_id(noxcli: Noxcli, sandbox: Sandbox, kept: Path) -> None:

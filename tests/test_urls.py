@@ -1,4 +1,4 @@
-"""One reading of a URL: what is accepted is read alike by every parser, and the key goes where the check said."""
+"""One way to read a URL: every parser reads an accepted URL alike, and the key goes where the check said."""
 
 import re
 import socket
@@ -106,7 +106,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(PARTS, max_size=9).map("".join), st.sampled_from(["", "http://", "https://good"]))
 def test_every_parser_agrees_about_what_is_accepted(text: str, lead: str) -> None:
     try:
@@ -150,7 +150,7 @@ def test_a_url_that_cannot_be_read_has_no_origin() -> None:
     assert not same_origin("http://evil\\@good", "http://evil\\@good")
 
 
-# Where the bytes go in the end.
+# Where the bytes are really sent.
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def listener(host: str, port: int, turn: bytes) -> Iterator[RawServer]:
 
 
 def nasty(port: int) -> Iterator[str]:
-    """Yield redirects that some parser reads as the good server at 127.0.0.1 and another as the evil at 127.0.0.2."""
+    """Yield redirects that some parsers read as the good server at 127.0.0.1, others as the evil one at 127.0.0.2."""
     good, evil = "127.0.0.1", "127.0.0.2"
     joints = [
         "\\@",

@@ -12,7 +12,7 @@ from noxcli.api.limit import CURRENT, AnswerLimit
 if TYPE_CHECKING:
     from noxcli.api.tape import TapedExchange
 
-# The exchange that goes on in this thread, None if nothing is recorded.
+# The current exchange of this thread, None if nothing is recorded.
 TAPED: "ContextVar[TapedExchange | None]" = ContextVar("taped", default=None)
 HEAD_LIMIT = 256 * 1024  # bytes before the body, including all interim answers
 SWITCHING_PROTOCOLS = 101

@@ -265,7 +265,7 @@ class Http:
             raise Unavailable("the answer came too late")
         try:
             text = json_text(body)
-            del body  # as large as the text, and of no use while the value is made
+            del body  # as large as the text, and not needed while it is parsed
             return decode_json(text)
         except ValueError as error:
             what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"

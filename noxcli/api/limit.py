@@ -13,7 +13,7 @@ STREAM_READ_TIMEOUT = 300.0
 
 
 class AnswerLimit:
-    """A number of seconds from now, and `per_byte` more for each byte that arrives, but never more than at first.
+    """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
     No single read takes longer than `each` seconds.
     """

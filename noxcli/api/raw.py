@@ -63,6 +63,12 @@ class RawAnswer:
         except ValueError:
             return None
 
+    @property
+    def object(self) -> Mapping[str, Any]:
+        """The JSON object of a success, empty for anything else."""
+        value = self.json if self.ok else None
+        return value if isinstance(value, dict) else {}
+
 
 def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
     """Send a request once. Raises Unavailable without a complete answer."""

@@ -12,6 +12,7 @@ from noxcli.inputs.parse import Inputs
 from noxcli.outputs.values import as_text, pointer_to
 from noxcli.query import Query
 from noxcli.redaction import Mask
+from noxcli.render.text import amount
 from noxcli.reports.assertions import Assertion, check_assertion, require_as_asserted
 from noxcli.reports.result import Outcome
 
@@ -63,7 +64,7 @@ class Expected:
             unmatched.pop(_key(row), None)
         if unmatched:
             told = ", ".join(map(repr, list(unmatched)[:MOST_TOLD]))
-            raise UsageProblem(f"{EXPECT} has {len(unmatched)} outputs for rows that do not exist: {told}")
+            raise UsageProblem(f"{EXPECT} has {amount(len(unmatched), 'output')} without a row: {told}")
         return without
 
     def held_against(self, row: Row, output: Any) -> Iterator[Assertion]:

@@ -100,12 +100,12 @@ class Lookout:
             self._look_in(number, 0.0)
 
     def put_off(self, number: int) -> None:
-        """Take a run for looked at that goes on, as somebody has said."""
+        """Schedule the next regular read, since a run is reported to be running."""
         if number in self._next and number not in self._ended:
             self._look_in(number, self._longest)
 
     def ended(self, run: Run, taken: float) -> None:
-        """Learn from a run that has ended, some of those seconds ago."""
+        """Learn from a run that has ended; its end was read `taken` seconds after it began."""
         self._usual.note(run, taken)
 
     def forget(self, number: int) -> None:
@@ -125,7 +125,7 @@ class Lookout:
         return taken
 
     def waits(self, number: int) -> bool:
-        """True if the row's run is going to be looked at; false if somebody is at it, or nobody will be."""
+        """True if the row's run is scheduled for a read; false if it is being read now, or never will be."""
         return number in self._next
 
     def until_due(self, most: float) -> float:

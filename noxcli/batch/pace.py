@@ -1,9 +1,9 @@
 """One gate for all requests of a batch, so that a limit which one of them meets slows down all.
 
 A refusal (429, 503) stops all requests for as long as the server asks, or for a jittered delay; then a single request
-tries, and once it is answered the others follow, a little slower than the rate that was granted before. From there,
-the rate returns quickly to near the limit, then grows slowly, more slowly each time that it meets the limit at the
-same place, and grows faster only well beyond it. If no request succeeds at all, the rate is halved.
+is sent, and once it is answered the others follow, a little slower than the rate that was granted before. From there,
+the rate returns quickly to near the limit, then grows slowly, more slowly each time that it meets the limit at the same
+place, and grows faster only well beyond it. If no request succeeds at all, the rate is halved.
 
 Until the first refusal, only a few requests are in flight at a time, and one more after every few answers, since that
 many are refused at once at a limit. If answers say how many requests remain (`X-RateLimit-Remaining`), no more than
@@ -236,7 +236,7 @@ class Pace:
 
 
 class Gated:
-    """The API's calls for files, for a late output, and for the reason of a failure, behind the gate."""
+    """The API's calls for files, for a late output, and for the reason of a failure, through the gate."""
 
     def __init__(self, api: Any, pace: Pace) -> None:
         self._api = api

@@ -11,6 +11,7 @@ from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
+from noxcli.render.text import amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool)
         return
     if not resume:
         raise UsageProblem(
-            f"{directory} already has a batch with {past.finished} finished rows",
+            f"{directory} already has a batch with {amount(past.finished, 'finished row')}",
             "continue it with --resume, or choose another --output-dir",
         )
     for what, was, is_ in (

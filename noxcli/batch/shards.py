@@ -153,7 +153,9 @@ def _total(engine: Numbering, environ: Mapping[str, str], of: int | None) -> int
 
 
 def _number(environ: Mapping[str, str], variable: str) -> int:
-    text = environ.get(variable, "")
+    text = environ.get(variable)
+    if text is None:
+        raise UsageProblem(f"--shard auto: {variable} is not set", "write --shard I/N")
     if text.isascii() and text.isdecimal() and len(text) < 7:
         return int(text)
     raise UsageProblem(f"--shard auto: {variable}={text} is not a number", "write --shard I/N")

@@ -7,11 +7,12 @@ from noxcli.batch.engine import Engine
 from noxcli.batch.pace import Pace
 from noxcli.errors import Interruption, LostContact, NoxError, TimedOut, Unavailable
 from noxcli.models import Run
+from noxcli.runs.limits import still_running
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
 from noxcli.signals import Interrupted, Signals
 from noxcli.threads import run_all_within
-from noxcli.timing import Clock, Deadline, show_seconds
+from noxcli.timing import Deadline, show_seconds
 
 ANSWER_WITHIN = 5.0  # seconds
 
@@ -23,7 +24,6 @@ class Shift:
     api: Stopper
     engine: Engine
     pace: Pace
-    clock: Clock
     deadline: Deadline
     retry_for: float
     stops: bool
@@ -44,7 +44,7 @@ class Shift:
                 engine.await_starts(ANSWER_WITHIN)
                 engine.look_once_more(LAST_READ)
                 done = engine.is_done()
-                engine.leave(lambda run: TimedOut(f"run {run.id} was still {run.status} at the timeout"))
+                engine.leave(still_running)
                 return engine.trouble if done else TimedOut("the timeout was reached")
             if pace.silent_for > self.retry_for:
                 engine.await_starts(ANSWER_WITHIN)
@@ -57,8 +57,8 @@ class Shift:
         engine.await_starts(ANSWER_WITHIN)
         runs = engine.to_stop() if self.stops else []
         if runs:
-            deadline = Deadline(self.clock, LONGEST_STOP)
-            stopping = [partial(stop_run, self.api, run, self.clock, deadline) for run in runs]
+            deadline = Deadline(self.deadline.clock, LONGEST_STOP)
+            stopping = [partial(stop_run, self.api, run, deadline) for run in runs]
             engine.settle(run for run, _ in run_all_within(LONGEST_STOP, stopping) if run is not None)
         left = len(engine.going)
         engine.leave(lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number))

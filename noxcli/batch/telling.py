@@ -41,7 +41,7 @@ class Telling:
 
     @property
     def awaited(self) -> int:
-        """How many rows have begun whose results have to be told in turn, the first one's missing."""
+        """The number of rows from the first one without a result on, which must be printed in order."""
         return len(self._turns)
 
     def expect(self, number: int) -> None:

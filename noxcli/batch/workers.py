@@ -1,4 +1,4 @@
-"""A limited number of threads for calls that wait on the network; their results come back in one queue."""
+"""A limited number of threads for calls that wait on the network; their results arrive in one queue."""
 
 import threading
 from collections.abc import Callable

@@ -21,7 +21,7 @@ from noxcli.runs.resolve import one_run, resolve_node
 
 
 def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
-    """Start a run as `asked.workflow`, which names an earlier one, was started, and follow it like `run`.
+    """Start a run again as `asked.workflow`, the name of an earlier run, was started, and follow it like `run`.
 
     Raises the NoxError that the command ends with.
     """
@@ -32,7 +32,7 @@ def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
 
 @fixed
 class EarlierRun:
-    """A run that is to run again. `secret` has the keys of its secrets, None if they are not known."""
+    """A run to start again. `secret` has the keys of its secrets, None if they are not known."""
 
     call: Invocation
     run: Run
@@ -41,11 +41,11 @@ class EarlierRun:
 
     @property
     def workflow(self) -> Workflow:
-        """Its workflow, to be read anew: what a run's record has of it may be older."""
+        """Its workflow, which must be read: the run's record may have an older version of it."""
         return Workflow(self.run.workflow_id, self.run.workflow.name if self.run.workflow else "")
 
     def version_id(self) -> str | None:
-        """Return the saved version to run: that of --version-id, or else the one that it ran, which is said."""
+        """Return the saved version to run: that of --version-id, or else the earlier run's own, which is reported."""
         asked, run = self.restarting.version_id, self.run
         if asked is None:
             self.call.context.terminal.note(
@@ -56,7 +56,7 @@ class EarlierRun:
         return asked or run.version_id
 
     def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
-        """Return its inputs with those that are given anew. Raises UsageProblem if more have to be."""
+        """Return its inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
         run, context = self.run, self.call.context
         if not isinstance(run.input, dict):
             raise UsageProblem(
@@ -74,7 +74,7 @@ class EarlierRun:
         return inputs
 
     def part(self, known: Workflow | None) -> RunPart | None:
-        """Return which nodes are to run: those of the options, or else those that it ran.
+        """Return the nodes to run: those of the options, or else those of the earlier run.
 
         Raises UsageProblem for a node that the workflow lacks.
         """

@@ -21,6 +21,7 @@ from noxcli.outputs.choose import keys_in, require_one
 from noxcli.outputs.delivered import Delivered, is_complete, require_whole
 from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
 from noxcli.render import Format
+from noxcli.render.text import amount
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
@@ -140,9 +141,8 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
         filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
-    files = f"{count} file{'' if count == 1 else 's'}"
     before = f", {right} of them already there" if right else ""
-    context.terminal.note(f"saved {files} in {into.directory}{before}")
+    context.terminal.note(f"saved {amount(count, 'file')} in {into.directory}{before}")
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
@@ -150,7 +150,7 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
 
 
 def _only(output: Any) -> Any:
-    """Return the output's only value, None if it has several; an output that is no object is its own."""
+    """Return the output's only value, None if it has several; an output that is not an object is returned itself."""
     if not isinstance(output, dict) or is_preview(output):
         return output
     return next(iter(output.values())) if len(output) == 1 else None

@@ -85,13 +85,13 @@ def attend(
     if policy.fail_fast and not policy.over(follower.run):
         from noxcli.cli.failfast import failed_node, leave_failed
 
-        if (node := failed_node(progress)) is not None:
-            return leave_failed(call, follower.run, node, stop=policy.stop_when_failed)
+        if failed_node(progress) is not None:
+            return leave_failed(call, follower.run, progress, stop=policy.stop_when_failed)
     return follower.run
 
 
 def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
-    """Leave a run that has outlasted a limit, or stop it if that is the policy, and return it if it ended by then.
+    """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it ended by then.
 
     Raises TimedOut, which says whether it was stopped or still runs.
     """
@@ -101,7 +101,7 @@ def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -
     call.context.way_back = None
     limit = Deadline(call.context.clock, LONGEST_STOP)
     try:
-        run = outcome.run = stop_run(call.api, run, call.context.clock, limit)
+        run = outcome.run = stop_run(call.api, run, limit)
     except NoxError as error:
         raise TimedOut(
             f"{late.message} and could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"

@@ -7,7 +7,7 @@ from noxcli.render import Format
 
 @fixed
 class Common:
-    """Where to connect, and what to show meanwhile: options of every verb that calls the server."""
+    """Where to connect, and what to show: options of every verb that calls the server."""
 
     connect_timeout: options.ConnectTimeout = 10.0
     quiet: options.Quiet = False
@@ -25,6 +25,14 @@ class Waiting:
 
     timeout: options.Timeout = None
     retry_for: options.RetryFor = None
+
+
+@fixed
+class WaitingForRun(Waiting):
+    """The same, for a verb that may follow a run."""
+
+    timeout: options.RunTimeout = None
+    retry_for: options.RunRetryFor = None
 
 
 @fixed
@@ -56,7 +64,7 @@ class Starting(Checking):
 
 @fixed
 class Restarting(Starting):
-    """How a run is started that is another one over again."""
+    """How to start a run again."""
 
     version_id: options.OtherVersionId = None
     nodes: options.Nodes = None
@@ -65,7 +73,7 @@ class Restarting(Starting):
 
 @fixed
 class Delivering:
-    """What stdout carries of a run, and to which files its outputs go."""
+    """What to print of a run, and where to save its outputs."""
 
     form: options.FormatOption = Format.TEXT
     as_json: options.JsonOption = False
@@ -96,7 +104,7 @@ class Following:
 
     stall_timeout: options.StallTimeout = None
     idle_timeout: options.IdleTimeout = 30.0
-    retry_for: options.RetryFor = None
+    retry_for: options.RunRetryFor = None
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of verbs that start the run

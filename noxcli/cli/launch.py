@@ -60,24 +60,24 @@ class Asked:
 
 
 class Origin(Protocol):
-    """An earlier run that is to run again."""
+    """An earlier run to start again."""
 
     @property
     def workflow(self) -> Workflow:
-        """Its workflow, as far as its record tells."""
+        """Its workflow, as far as its record has it."""
 
     def version_id(self) -> str | None:
-        """Return which saved version is to run, None for the current one."""
+        """Return the saved version to run, None for the current one."""
 
     def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
-        """Return its inputs, with those that are given anew."""
+        """Return its inputs, changed by those on the command line."""
 
     def part(self, known: Workflow | None) -> RunPart | None:
-        """Return which nodes are to run, None for all."""
+        """Return the nodes to run, None for all."""
 
 
 def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patience], Origin] | None" = None) -> None:
-    """Start the run, follow it and deliver its output; `find` returns the earlier run that is to run again.
+    """Start the run, follow it and deliver its output; `find` returns the earlier run to start again.
 
     Raises the NoxError that the command ends with.
     """
@@ -149,7 +149,7 @@ class Start:
         return earlier, False
 
     def _what(self) -> str | None:
-        """Return what of the workflow is run: its version, and the nodes."""
+        """Return what to run of the workflow: its version, and the nodes."""
         if self.part is None:
             return self.version_id
         return "/".join([self.version_id or "", *self.part.node_ids, self.part.single_node_id or ""])
@@ -196,7 +196,7 @@ class Start:
         if once is not None:
             once.intend(wanted)
         try:
-            return start_run(api, send, wanted, patience=self.patience, clock=context.clock, deadline=call.deadline)
+            return start_run(api, send, wanted, patience=self.patience, deadline=call.deadline)
         except (NoxError, Interrupted) as error:
             in_doubt = isinstance(error, NoxError) and error.leaves_doubt
             if once is not None and context.outcome.run is None and not in_doubt:
@@ -305,7 +305,7 @@ def _stopped(call: Invocation, signal: Interrupted) -> Interruption:
     assert run is not None
     context.way_back = None
     try:
-        run = context.outcome.run = stop_run(call.api, run, context.clock, Deadline(context.clock, LONGEST_STOP))
+        run = context.outcome.run = stop_run(call.api, run, Deadline(context.clock, LONGEST_STOP))
         context.outcome.confirmed = True
     except NoxError as error:
         hint = f"stop it with: noxcli stop {run.id}"

@@ -136,6 +136,10 @@ Overwrite = Annotated[
 NoExpand = Annotated[bool, typer.Option("--no-expand", help="Do not download the full text of truncated outputs.")]
 Timeout = Annotated[
     float | None,
+    typer.Option("--timeout", parser=_duration, metavar="DUR", help="Give up after this long (90, 30s, 10m, 2h)."),
+]
+RunTimeout = Annotated[
+    float | None,
     typer.Option(
         "--timeout",
         parser=_duration,
@@ -153,6 +157,15 @@ IdleTimeout = Annotated[
     ),
 ]
 RetryFor = Annotated[
+    float | None,
+    typer.Option(
+        "--retry-for",
+        parser=_duration,
+        metavar="DUR",
+        help="Keep retrying this long while the server is unreachable. [default: 60s]",
+    ),
+]
+RunRetryFor = Annotated[
     float | None,
     typer.Option(
         "--retry-for",

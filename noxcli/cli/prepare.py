@@ -38,9 +38,9 @@ def given_inputs(context: Context, given: Given) -> Inputs:
 
 
 def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str, whole: bool = True) -> Inputs:
-    """Return the inputs as the workflow takes them; one that is not to run as a `whole` need not have all.
+    """Return the inputs as the workflow takes them; required ones may be missing unless the `whole` workflow runs.
 
-    Raises WrongInputs with all that is wrong.
+    Raises WrongInputs with all mistakes.
     """
     from noxcli.inputs.preflight import check  # not with --no-check
 
@@ -53,7 +53,7 @@ def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str,
 
 
 def note_keys(context: Context, workflow: Workflow) -> None:
-    """Note for completion what the workflow takes and gives."""
+    """Save for completion what inputs and outputs the workflow has."""
     if (nodes := inputs_of(workflow.definition)) is not None:
         context.cache.inputs(workflow.id, nodes)
         context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])

@@ -82,7 +82,7 @@ def script_target(shell: Shell, environ: Mapping[str, str]) -> Target:
             own = environ.get("BASH_COMPLETION_USER_DIR")
             base = Path(own) if own else _data(environ)
             return Target(base, ("completions",) if own else ("bash-completion", "completions"), "noxcli")
-        case Shell.ZSH:  # zsh has no such directory; the line for .zshrc adds it
+        case Shell.ZSH:  # zsh has no such directory; the line for .zshrc adds one
             return Target(_data(environ), ("zsh", "site-functions"), SCRIPTS[shell])
         case Shell.FISH:  # fish's documentation, "Where to put completions"
             return Target(_directory(environ, "XDG_CONFIG_HOME", ".config"), ("fish", "completions"), SCRIPTS[shell])

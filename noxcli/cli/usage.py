@@ -93,7 +93,7 @@ def show_help(ctx: Any, _param: Any, asked: bool) -> None:
 
 
 def end_with(ctx: Any, page: str) -> None:
-    """Write a page of ours to stdout, and end; a reader that closes the pipe is not an error."""
+    """Write one of noxcli's own pages to stdout, and end; a reader that closes the pipe is not an error."""
     code = ExitCode.OK
     terminal = ctx.obj.terminal
     try:

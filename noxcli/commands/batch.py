@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -25,10 +25,11 @@ from noxcli.batch.shift import Shift
 from noxcli.batch.summary import Summary
 from noxcli.batch.survey import Checker
 from noxcli.cli import options
+from noxcli.cli.batch_groups import AtWork, Looking, Resuming, RowResults, RowSource
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
 from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Checking, Common, Reporting, Waiting
+from noxcli.cli.groups import Checking, Common, Reporting, WaitingForRun
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
@@ -40,127 +41,11 @@ from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.render.batch_bar import counting
+from noxcli.render.text import amount
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
 from noxcli.timing import show_seconds
-
-File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
-InputFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--input-format", metavar="jsonl|csv|tsv", help="Read FILE as this format. [default: by its name, else jsonl]"
-    ),
-]
-ColumnForms = Annotated[
-    list[str] | None,
-    typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
-]
-BatchDirectory = Annotated[
-    str | None,
-    typer.Option(
-        "--output-dir",
-        metavar="DIR",
-        help="Write each row's files and the journal to DIR. [default: FILE.batch for the journal]",
-    ),
-]
-MaxParallel = Annotated[
-    int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
-]
-ResumeBatch = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")]
-Adopt = Annotated[
-    bool,
-    typer.Option(
-        "--adopt", help="For rows whose start is uncertain, adopt the matching run, or start one if there is none."
-    ),
-]
-RetryInDoubt = Annotated[
-    bool, typer.Option("--retry-in-doubt", help="Start uncertain rows again, even if that runs them twice.")
-]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Like --resume, and start rows again if their run failed or was stopped.")
-]
-ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Resume even though FILE has changed.")]
-MaxFailures = Annotated[
-    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
-]
-FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="Same as --max-failures 1.")]
-Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
-ShardOption = Annotated[
-    str | None,
-    typer.Option(
-        "--shard",
-        metavar="I/N|KofN|auto",
-        help="Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine's task. "
-        "[env: NOXCLI_SHARD]",
-    ),
-]
-ExpectOption = Annotated[
-    str | None,
-    typer.Option(
-        "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
-    ),
-]
-ExpectAsOption = Annotated[
-    ExpectAs,
-    typer.Option(
-        "--expect-as", help="Compare the whole output, only the expected keys, or these as text, ignoring spaces."
-    ),
-]
-
-
-@fixed
-class RowSource:
-    """The rows, and the inputs that all of them share."""
-
-    file: File
-    inputs: options.InputArguments = None
-    secrets: options.Secrets = None
-    input_format: InputFormat = None
-    column: ColumnForms = None
-
-
-@fixed
-class AtWork:
-    """Where a batch writes, and how many rows it runs at a time."""
-
-    output_dir: BatchDirectory = None
-    max_parallel: MaxParallel = 8
-
-
-@fixed
-class Resuming:
-    """What to do with the rows that an earlier call began."""
-
-    resume: ResumeBatch = False
-    adopt: Adopt = False
-    retry_in_doubt: RetryInDoubt = False
-    retry_failed: RetryFailed = False
-    changed_input: ChangedInput = False
-
-
-@fixed
-class RowResults:
-    """Which rows to run, when to stop, and where their results go."""
-
-    max_failures: MaxFailures = None
-    fail_fast: FailFastOption = False
-    ordered: Ordered = False
-    shard: ShardOption = None
-    asserts: options.Asserts = None
-    expect: ExpectOption = None
-    expect_as: ExpectAsOption = ExpectAs.EXACT
-    report: options.Report = None
-    junit: options.Junit = None
-    ci: options.Ci = None
-
-
-@fixed
-class Looking:
-    """How to follow runs."""
-
-    on_interrupt: options.OnInterrupt = None
-    poll_interval: options.PollInterval = 5.0
 
 
 @grouped
@@ -173,7 +58,7 @@ def batch(
     resuming: Resuming,
     results: RowResults,
     checking: Checking,
-    waiting: Waiting,
+    waiting: WaitingForRun,
     looking: Looking,
     common: Common,
 ) -> None:
@@ -237,7 +122,7 @@ class _Material:
     named: bool  # by --output-dir: outputs become files there
 
     def with_files(self, values: Mapping[str, Any]) -> RowFile:
-        """Return the rows again, with these values of the inputs that all rows share."""
+        """Return the rows with these values of the inputs that all rows share."""
         return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
 
 
@@ -263,7 +148,7 @@ def _expected(context: Context, material: _Material, results: RowResults) -> Exp
         return None
     expected = Expected.read(results.expect, results.expect_as)
     if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
-        context.terminal.note(f"warning: {without} rows have no expected output in {results.expect}")
+        context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {results.expect}")
     return expected
 
 
@@ -404,7 +289,7 @@ def _worked(
 ) -> NoxError | None:
     """Process the rows, and report each; return what interrupted that.
 
-    Raises ReaderGone and Unwritten if stdout takes no more.
+    Raises ReaderGone and Unwritten if stdout can't be written to any more.
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)
@@ -429,7 +314,7 @@ def _worked(
             tick=tick,
         )
         stops = context.stops_runs(looking.on_interrupt)
-        shift = Shift(call.api, engine, pace, context.clock, call.deadline, plan.retry_for, stops)
+        shift = Shift(call.api, engine, pace, call.deadline, plan.retry_for, stops)
         with closing(engine):
             error = shift.work_off(context.signals)
     if engine.unprinted is not None and not isinstance(error, Interruption):
@@ -446,8 +331,8 @@ def _news_of(pace: Pace) -> str:
 def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, counts, earlier = call.context, begun.counts, begun.counts.before
-    before = f", {earlier} of them from before" if earlier else ""
-    context.terminal.note(f"{counts.done} rows in {show_seconds(seconds)}{before}")
+    before = f", {earlier} of them in earlier calls" if earlier else ""
+    context.terminal.note(f"{amount(counts.done, 'row')} in {show_seconds(seconds)}{before}")
     not_started = counts.total - counts.done if counts.total is not None else 0
     summary.say(context.terminal, not_started)
     completed, became = summary.codes[ExitCode.OK], summary.became(not_started)
@@ -463,7 +348,7 @@ def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float,
 
 
 def _write_junit(target: Path, directory: Path, context: Context) -> None:
-    """Write the report from the journal: what earlier calls have done is in it, too."""
+    """Write the report from the journal, which includes earlier calls."""
     from noxcli.batch.report import Joined  # loaded where a report is written
     from noxcli.reports.assertions import assertion_name
     from noxcli.reports.junit import JunitReport

@@ -62,7 +62,7 @@ RecordingOption = Annotated[
 
 @fixed
 class Examined(Common):
-    """As in other verbs, but the output is the checks, and a wrong config file is one of their results."""
+    """Options as in other verbs; but the output is the checks, and a wrong config file is one of their results."""
 
     quiet: bool = False
     color: str = "auto"
@@ -108,7 +108,7 @@ def doctor(
 
 
 def _facts(recording: Path) -> Iterator[Check]:
-    """Yield a check for each fact that noxcli relies on: what the recording says about it. Raises UsageProblem."""
+    """Yield a check for each fact that noxcli relies on: what the recording shows about it. Raises UsageProblem."""
     from noxcli.probe.checking import checked_facts
     from noxcli.probe.recorded import read_recording
 

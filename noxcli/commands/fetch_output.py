@@ -8,7 +8,7 @@ from noxcli.cli import options
 from noxcli.cli.deliver import deliver, destination
 from noxcli.cli.follow import attend, judge, not_finished, policy_of
 from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
+from noxcli.cli.groups import Common, Delivering, Following, Reporting, WaitingForRun
 from noxcli.cli.invocation import begin
 from noxcli.errors import LostContact, Phase
 from noxcli.outputs.await_output import own_record
@@ -25,7 +25,7 @@ def fetch_output(
     wait: WaitFirst = False,
     delivering: Delivering,
     reporting: Reporting,
-    waiting: Waiting,
+    waiting: WaitingForRun,
     common: Common,
 ) -> None:
     """Print or save the output of a finished run.

@@ -10,6 +10,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.shipped import manual_page, page_target
 from noxcli.cli.usage import end_with, verb_meant
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
+from noxcli.nearest import suggestion
 
 EXIT_CODES, SWITCHES = "exit-codes", "switches"
 TopicArgument = Annotated[
@@ -39,9 +40,9 @@ def help(
     verbs = group.list_commands(ctx)
     topics = verbs if man else [*verbs, EXIT_CODES, SWITCHES]
     if topic is not None and topic not in topics:
-        near = verb_meant(topic, topics)
         what = "manual page" if man else "help"
-        raise UsageProblem(f"there is no {what} on {topic!r}", f"did you mean {near}?" if near else "see noxcli --help")
+        hint = suggestion(verb_meant(topic, topics), "see noxcli --help")
+        raise UsageProblem(f"there is no {what} on {topic!r}", hint)
     if install:
         _install(context, [None, *verbs], man, topic)
     elif man:

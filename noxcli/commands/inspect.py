@@ -1,4 +1,4 @@
-"""`noxcli inspect`: the inside a run: what each node did, how long, with which inputs, and why it failed."""
+"""`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -109,7 +109,7 @@ def inspect(
 
 @dataclass(slots=True)
 class Inside:
-    """What is known about the inside a run. `data` and logs are the server's, unchanged."""
+    """What is known about the nodes of a run. `data` and logs are the server's, unchanged."""
 
     run: Run
     progress: Progress
@@ -217,7 +217,7 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
     try:
         answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
     except NotFound as error:
-        error.hint = "the node may not have run in this run, or not that many times"
+        error.hint = "the node may not have run, or had fewer iterations"
         raise
     told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
     if shown.no_expand:

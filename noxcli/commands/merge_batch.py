@@ -17,6 +17,7 @@ from noxcli.cli.invocation import present
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
 from noxcli.files import check_target, replacing, save
+from noxcli.render.text import amount
 
 if TYPE_CHECKING:
     from noxcli.reports.junit import JunitReport
@@ -68,7 +69,8 @@ def merge_batch(
             kept.copy(row)
     if report is not None:
         _write_page(Path(report), joined, context)
-    context.terminal.note(f"{joined.rows} rows in {len(joined.directories)} directories")
+    places = len(joined.directories)
+    context.terminal.note(f"{amount(joined.rows, 'row')} in {places} {'directory' if places == 1 else 'directories'}")
     summary.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
@@ -78,7 +80,7 @@ def merge_batch(
     if joined.doubled:
         told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
         raise ConfigProblem(
-            f"{len(joined.doubled)} rows have a run in several directories: {told}", "were shards given twice?"
+            f"{len(joined.doubled)} rows have a run in several directories: {told}", "was a shard given twice?"
         )
     summary.raise_worst(joined.rows, None)
     if kept.without:

@@ -17,7 +17,7 @@ def rerun(
     delivering: Delivering,
     state_file: options.StateFile = None,
     reporting: Reporting,
-    timeout: options.Timeout = None,
+    timeout: options.RunTimeout = None,
     following: FollowingOwn,
     common: Common,
 ) -> None:

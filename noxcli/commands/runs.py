@@ -15,7 +15,7 @@ from noxcli.cli.invocation import begin
 from noxcli.cli.listing import DEFAULT_LIMIT, Listing
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout
 from noxcli.runs.newest import LONG_AGO, moment_of, newest_first
 from noxcli.timing import parse_duration, seconds_between, show_seconds
@@ -28,7 +28,9 @@ RUN_COLUMNS = Layout(
 )
 OfWorkflow = Annotated[
     str | None,
-    typer.Argument(metavar="[WORKFLOW]", help="List only this workflow's runs: id or exact name.", show_default=False),
+    typer.Argument(
+        metavar="[WORKFLOW]", help="List only this workflow's runs: id, alias or exact name.", show_default=False
+    ),
 ]
 Statuses = Annotated[
     list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
@@ -104,7 +106,7 @@ def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
             continue
         near = nearest(status.lower(), known)
         if near:
-            raise UsageProblem(f"--status {status} is not known", f"did you mean {near}?")
+            raise UsageProblem(f"--status {status} is not known", suggestion(near))
         context.terminal.note(f"--status {status} is not known here; known are {', '.join(known)}")
     return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 

@@ -8,6 +8,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.files import reason_of
 
 Command = Annotated[
     list[str] | None,
@@ -18,7 +19,11 @@ Command = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        metavar="PORT", help="Listen on this port. [default: 8765; with COMMAND: any free one]", show_default=False
+        metavar="PORT",
+        help="Listen on this port. [default: 8765; with COMMAND: any free one]",
+        show_default=False,
+        min=0,
+        max=65535,
     ),
 ]
 KeyOption = Annotated[
@@ -92,11 +97,12 @@ def sandbox(
             code = serve_forever(
                 key=key, port=DEFAULT_PORT if port is None else port, speed=speed, scenarios=added, switches=decided
             )
-    except ValueError as error:
-        raise UsageProblem(f"the sandbox can't start: {error}") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             wanted = DEFAULT_PORT if port is None else port
             raise UsageProblem(f"port {wanted} is in use", "give another --port, or 0 for any free one") from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}") from None
+    except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)

@@ -9,7 +9,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
 from noxcli.errors import UsageProblem
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.schemas import schema_named, schema_names
 
@@ -56,6 +56,5 @@ def _named(name: str) -> dict[str, object]:
     try:
         return schema_named(titles.get(name, name))
     except KeyError:
-        near = nearest(name, schema_names())
-        hint = f"did you mean {near}?" if near else "noxcli schema lists them"
+        hint = suggestion(nearest(name, schema_names()), "noxcli schema lists them")
         raise UsageProblem(f"there is no schema named {name!r}", hint) from None

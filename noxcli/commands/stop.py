@@ -11,7 +11,7 @@ from noxcli.cli.groups import Common, Delivering, Waiting
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, suggestion
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.runs.resolve import read_runs
 from noxcli.runs.stop import not_stopped, stop_run
@@ -24,7 +24,8 @@ RunsToStop = Annotated[
     typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
 ]
 StateFileToRead = Annotated[
-    str | None, typer.Option("--state-file", metavar="FILE", help="Stop what `noxcli run --state-file` started.")
+    str | None,
+    typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
 ]
 
 
@@ -52,7 +53,7 @@ def stop(
     call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
     context = call.context
     if not runs and state_file is None:
-        raise UsageProblem("no run to stop was given", "give RUN, or --state-file FILE")
+        raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
     context.listed = "-" in (runs or [])
     named = read_runs(runs or [], context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None
@@ -89,19 +90,19 @@ def _missing(state_file: str) -> str:
     except OSError:
         there = []
     near = nearest(path.name, there)
-    told = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
-    return f"{told}: did you mean {path.with_name(near)}?" if near else told
+    said = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
+    return f"{said}: {suggestion(str(path.with_name(near)))}" if near else said
 
 
 def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
-    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # anew for each run
+    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # each run gets the whole time
     patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
     run: Run = call.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
         context.terminal.note(f"run {run.id} had already ended: {run.status}")
     else:
-        run = outcome.run = stop_run(call.api, run, context.clock, deadline)
+        run = outcome.run = stop_run(call.api, run, deadline)
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(f"run {run.id} is {run.status}")

@@ -31,7 +31,7 @@ def stream(
     resume: options.Resume = False,
     delivering: Delivering,
     reporting: Reporting,
-    timeout: options.Timeout = None,
+    timeout: options.RunTimeout = None,
     following: FollowingElsewhere,
     common: Common,
 ) -> None:

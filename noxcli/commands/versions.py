@@ -60,7 +60,7 @@ def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> S
     if len(marks) == 1 or not listed:
         return listed
     live = workflow.live_version
-    if live is None and "nodes" not in workflow.definition:  # given by its id, it was not read yet
+    if live is None and "nodes" not in workflow.definition:  # a workflow given by its id has not been read yet
         with suppress(NoxError):  # the list is useful without it
             live = api.get_workflow(workflow.id).live_version
     known = live is not None and any(version.id == live for version in listed)

@@ -1,4 +1,4 @@
-"""`noxcli wait`: wait for runs without a picture; print one line each as they end, and exit with the worst code."""
+"""`noxcli wait`: wait for runs without a live view; print one line each as they end, and exit with the worst code."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -47,6 +47,7 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
 from noxcli.runs.conditions import Condition
 from noxcli.runs.follow import Policy
+from noxcli.runs.limits import still_running
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs
@@ -54,7 +55,7 @@ from noxcli.threads import Result, run_all_within
 from noxcli.timing import Deadline
 
 LONGEST_READ = 30.0
-LIMIT_SEEN_EVERY = 0.1  # seconds: how often the limit of time is looked at
+LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 if TYPE_CHECKING:
     from noxcli.batch.bell import Audible
 
@@ -75,7 +76,7 @@ Conditions = Annotated[
 
 @fixed
 class Leaving:
-    """When the wait ends, apart from the end of all runs."""
+    """When to stop waiting before all runs have ended."""
 
     any_one: AnyOne = False
     fail_fast: FailFast = False
@@ -90,7 +91,7 @@ def wait(
     as_json: options.JsonOption = False,
     query: options.QueryOption = None,
     reporting: Reporting,
-    timeout: options.Timeout = None,
+    timeout: options.RunTimeout = None,
     leaving: Leaving,
     following: Following,
     common: Common,
@@ -180,7 +181,7 @@ class _Waited:
 
 
 def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
-    """Print each run as it ends, until all have, or those are over that are enough."""
+    """Print each run as it ends, until all have ended, or enough for --any or --fail-fast."""
     context = call.context
     waited = [
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
@@ -212,7 +213,7 @@ def _watch_all(
     explains: Explainer,
     enough: Callable[[Outcome], bool],
 ) -> bool:
-    """Wait until all are over, or the limit of time; true if those are over that are enough."""
+    """Wait until all runs, or enough of them, are over, or for the time limit; true if they are."""
     from noxcli.batch.waiting import ManyRuns, WaitSources  # loaded where there are many
 
     api, deadline = call.api, call.deadline
@@ -243,14 +244,14 @@ def _watch_all(
                     going, satisfied = going - 1, satisfied or enough(one.outcome)
                 else:
                     waiting.go_on(number, one.outcome.run.id if one.outcome.run else None)
-            # What had ended before is told in full.
+            # Runs that had ended before the wait are all reported, even if one is enough.
             if satisfied and not unread:
                 return True
     return satisfied or not going
 
 
 def _as_needed(context: Context, run: Run) -> Run:
-    """Return the run as it is kept: what is large only where a document or an assertion wants it."""
+    """Return the run without its large parts, unless a document or an assertion needs them."""
     if not context.writes_text or context.reports.asserts:
         return run
     workflow = replace(run.workflow, nodes={}, definition={}) if run.workflow is not None else None
@@ -258,7 +259,7 @@ def _as_needed(context: Context, run: Run) -> Run:
 
 
 def _read_last(call: Invocation, waited: Sequence[_Waited], policy: Policy, explains: Explainer) -> None:
-    """Read the runs that are not over once more, at the limit of time."""
+    """Read the runs that are not over once more, at the time limit."""
     deadline = call.deadline
     going = [one for one in waited if not one.over]
     reads = run_all_within(
@@ -347,7 +348,7 @@ def _unended(run: Run | None, error: NoxError | None, deadline: Deadline, *, las
 def _still_going(run: Run, deadline: Deadline) -> NoxError:
     if deadline.seconds == 0:
         return not_finished(run)
-    return TimedOut(f"run {run.id} was still {run.status} at the timeout", wait_for(run))
+    return still_running(run, wait_for(run))
 
 
 def _read(call: Invocation, one: _Waited) -> Run:

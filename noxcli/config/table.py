@@ -7,7 +7,7 @@ from typing import Any
 from noxcli.errors import ConfigProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, suggestion
 from noxcli.place import read_named
 
 LARGEST_TABLE = 256 * 1024  # bytes
@@ -36,10 +36,8 @@ class Table:
         """
         for key in self.values:
             if key not in known:
-                near = nearest(key, known)
-                raise ConfigProblem(
-                    f"{self.place(key)}: there is no such setting", f"did you mean {near}?" if near else hint
-                )
+                hint = suggestion(nearest(key, known), hint)
+                raise ConfigProblem(f"{self.place(key)}: there is no such setting", hint)
 
     def table(self, key: str) -> "Table":
         """Return the table under a key, or an empty one if it is missing.

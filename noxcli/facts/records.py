@@ -1,4 +1,4 @@
-"""Facts about records of runs, lists of them, their inside and their stop."""
+"""Facts about records of runs, lists of them, their data and their stop."""
 
 from noxcli.facts.fact import ApiFact, assumed, from_docs, from_sdk
 

@@ -140,7 +140,10 @@ def _is_deeper(text: str, most: int) -> bool:
     depth = 0
     for match in re.finditer(STRING_OR_BRACKET, text):
         mark = text[match.start()]
-        depth += (mark in "[{") - (mark in "]}")
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
         if depth > most:
             return True
     return False

@@ -11,7 +11,7 @@ from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
-from noxcli.nearest import nearest_in_any_case
+from noxcli.nearest import nearest_in_any_case, suggestion
 from noxcli.redaction import HIDDEN
 
 KIND_WORDS = {
@@ -88,7 +88,7 @@ def _meant(
         elif unlabelled:
             # The docs have "input" and "Input 1" for such an input; other names are unknown.
             near = _near(key, nodes)
-            hint = f", did you mean {near!r}?" if near else ""
+            hint = f", {suggestion(near, quoted=True)}" if near else ""
             checked.warnings.append(f"{key!r} is not checked, since the workflow has inputs without labels{hint}")
         else:
             problems.append(_unknown(key, nodes))
@@ -100,10 +100,8 @@ def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
 
 
 def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
-    if near := _near(key, nodes):
-        return f"unknown input {key!r}, did you mean {near!r}?"
-    takes = ", ".join(map(repr, keys_of(nodes)))
-    return f"unknown input {key!r}, the workflow takes {takes or 'none'}"
+    takes = ", ".join(map(repr, keys_of(nodes))) or "none"
+    return f"unknown input {key!r}, {suggestion(_near(key, nodes), f'the workflow takes {takes}', quoted=True)}"
 
 
 def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:

@@ -34,13 +34,13 @@ def with_recorded(
     for key in sorted(secret or ()):
         if _meaning(key, nodes) not in anew:
             raise UsageProblem(
-                f"the input {key!r} of run {run} was secret, and is not passed on", f"give it anew: {_secret(key)}"
+                f"the input {key!r} of run {run} was secret, and is not passed on", f"give it again: {_secret(key)}"
             )
         _require_told_apart(key, kept, nodes, recorded)
     for key, value in kept.items():
         if _is_withheld(value):
             raise UsageProblem(
-                f"the record of run {run} masks the input {key!r}", f"give it anew, as KEY=VALUE or {_secret(key)}"
+                f"the record of run {run} masks the input {key!r}", f"give it again, as KEY=VALUE or {_secret(key)}"
             )
     again_secret = {key for key in given.values if _meaning(key, nodes) in once_secret}
     return replace(

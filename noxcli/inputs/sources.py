@@ -41,7 +41,7 @@ class Sources:
         """
         if name in STDIN_NAMES:
             if self._stdin() is None:
-                raise UsageProblem(f"{reader} reads stdin, and stdin is closed", "give a file instead")
+                raise UsageProblem(f"{reader} reads stdin, and stdin is closed", "give a file or an id instead")
             self._only(None, "stdin", reader)
             return None
         status = Path(name).expanduser().stat()

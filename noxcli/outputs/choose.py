@@ -7,7 +7,7 @@ from typing import Any
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
-from noxcli.nearest import nearest_in_any_case
+from noxcli.nearest import nearest_in_any_case, suggestion
 
 
 def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str = "--raw") -> list[str]:
@@ -24,7 +24,7 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str =
     names = [name for node in nodes for name in (node.label, node.id) if name]
     near = nearest_in_any_case(unknown[0], names)
     outputs = ", ".join(repr(node.label) for node in nodes)
-    hint = f"did you mean {near!r}?" if near else f"its outputs: {outputs or 'none'}"
+    hint = suggestion(near, f"its outputs: {outputs or 'none'}", quoted=True)
     raise UsageProblem(f"the workflow has no output {unknown[0]!r}", hint)
 
 

@@ -1,1 +1,1 @@
-"""How a server behaves where its documentation is silent: asked gently, one small question at a time."""
+"""How a server behaves where its documentation is silent: asked carefully, one small question at a time."""

@@ -1,4 +1,4 @@
-"""Requests to a server that is being learned: no more than allowed, not too fast, and not against its own limit."""
+"""Requests to the probed server: no more than allowed, not too fast, and within its own rate limit."""
 
 import json
 import time
@@ -11,25 +11,25 @@ from typing import Any, Protocol
 from noxcli.api.raw import RawAnswer, RawRequest, RawStream
 from noxcli.errors import NoxError
 
-APART = 0.1  # seconds from one request to the next, at least
-LONGEST_REFUSAL = 30.0  # seconds that a 429 is waited for
+APART = 0.1  # minimum seconds between two requests
+LONGEST_REFUSAL = 30.0  # maximum seconds to wait after a 429
 MOST_REFUSALS = 3  # in a row
 EVENT_HEADERS = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
 
 
 class RequestsSpent(Exception):
-    """No request is left of those that were allowed."""
+    """All allowed requests have been sent."""
 
 
 class RawApi(Protocol):
-    """What asking needs of the API."""
+    """The part of the API that asking needs."""
 
     def ask_raw(self, request: RawRequest) -> RawAnswer: ...
     def watch_raw(self, request: RawRequest) -> RawStream: ...
 
 
 class Asker:
-    """Sends each request once, and again only after a 429; every one counts. Raises RequestsSpent, Unavailable."""
+    """Sends each request once, and again only after a 429; each one counts. Raises RequestsSpent, Unavailable."""
 
     def __init__(self, api: RawApi, most: int) -> None:
         self.sent = 0
@@ -47,13 +47,13 @@ class Asker:
         return self.send(RawRequest("GET", ("v1", *parts), params or {}, headers or {}))
 
     def post(self, *parts: str, body: Mapping[str, Any] | None = None) -> RawAnswer:
-        """Send a POST, which is not repeated but for a 429."""
+        """Send a POST, which is repeated only after a 429."""
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
         return self.send(RawRequest("POST", ("v1", *parts), headers=headers, body=content))
 
     def let_go(self, run_id: str) -> None:
-        """Stop a run of our own, whatever was allowed: it must not go on when nobody watches it."""
+        """Stop one of the probe's own runs, even beyond the allowed requests: it must not run on unattended."""
         with suppress(NoxError):
             self._api.ask_raw(RawRequest("POST", ("v1", "runs", run_id, "stop")))
 
@@ -72,7 +72,7 @@ class Asker:
         return answer
 
     def watch(self, run_id: str, cursor: str | None = None) -> RawStream:
-        """Open a run's event stream; returns when its head is there, or the stream has failed."""
+        """Open a run's event stream; returns when its headers have arrived, or the stream has failed."""
         params = {} if cursor is None else {"etag": cursor}
         request = RawRequest("GET", ("v1", "runs", run_id, "events"), params, EVENT_HEADERS)
         for _ in range(MOST_REFUSALS):

@@ -1,4 +1,4 @@
-"""The facts about the API, held against a recording: for each that can show there, a small function."""
+"""The facts about the API, checked against a recording: a small function for each one that a recording can show."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Exchanges = Sequence[RecordedExchange]
 
 @fixed
 class CheckedFact:
-    """A fact with how often a recording confirms and contradicts it."""
+    """A fact, and how often a recording confirms and contradicts it."""
 
     fact: ApiFact
     confirmed: int
@@ -26,7 +26,7 @@ class CheckedFact:
 
 
 def checked_facts(exchanges: Exchanges) -> list[CheckedFact]:
-    """Return each fact with what the recording says of it."""
+    """Return each fact with what the recording shows about it."""
     checked = []
     for name, holds in CHECKS_OF_RECORDINGS.items():
         found = list(holds(exchanges))
@@ -166,7 +166,7 @@ def _request_ids(exchanges: Exchanges) -> Iterator[bool]:
             yield bool({"x-request-id", "x-noxus-request-id"} & each.headers.keys())
 
 
-# Each yields for each place in a recording whether the fact of that name holds there.
+# Each function yields whether the fact of that name holds, for each place in a recording.
 CHECKS_OF_RECORDINGS: Mapping[str, Callable[[Exchanges], Iterator[bool]]] = {
     "start_fields": _start_has_required,
     "start_status": _start_is_200,

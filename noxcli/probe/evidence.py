@@ -1,4 +1,4 @@
-"""What questions are answered from: a workflow, its ended runs, and runs of our own. Each thing is asked for once."""
+"""The evidence for answers: a workflow, its ended runs, and the probe's own runs. Each thing is requested once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,16 @@ from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
 from noxcli.probe.trial import Trial
 
-MOST_LAGGING = 8  # reads of a record that lags behind
-UNKNOWN_CURSOR = "1-1"  # of the form that the docs show, and older than any event
+MOST_LAGGING = 8  # reads of a record that lags
+UNKNOWN_CURSOR = "1-1"  # in the form that the docs show, and older than any event
 ABOVE_LIMIT = 101
 ENDED_RUN, FAILED_RUN = "an ended run", "a failed run"
+THE_RECORD, OUR_RECORD = "the record of an ended run", "the record of a run that probe started"
+NEEDS_ENDED, NEEDS_COMPLETED = "needs an ended run", "needs a completed run with outputs"
 
 
 class EndedRun:
-    """A run that has ended, asked about in every way that changes nothing."""
+    """A run that has ended, read in every way that changes nothing."""
 
     def __init__(self, asker: Asker, workflow_id: str, run_id: str, watch: float, how: str) -> None:
         self.id, self.how = run_id, how
@@ -27,21 +29,17 @@ class EndedRun:
 
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
-        """The record, read until it says that the run has ended and what it put out; None if it never does."""
-        record = None
+        """The record, read until it has the end of the run and its output; None if it never does."""
+        record: Mapping[str, Any] = {}
         for _ in range(MOST_LAGGING):
-            record = _object(self._asker.get("workflows", self._workflow_id, "runs", self.id))
-            if (
-                record
-                and record.get("status") in FINAL_STATUSES
-                and (record.get("output") or record["status"] != "completed")
-            ):
+            record = self._asker.get("workflows", self._workflow_id, "runs", self.id).object
+            if record.get("status") in FINAL_STATUSES and (record.get("output") or record["status"] != "completed"):
                 return record
-        return record if record and record.get("status") in FINAL_STATUSES else None
+        return record if record.get("status") in FINAL_STATUSES else None
 
     @cached_property
     def output(self) -> Mapping[str, Any]:
-        """What a completed run put out, empty if that is not known."""
+        """The output of a completed run, empty if it is not known."""
         record = self.record
         output = record.get("output") if record and record.get("status") == "completed" else None
         return output if isinstance(output, dict) else {}
@@ -53,9 +51,8 @@ class EndedRun:
 
     @cached_property
     def by_id(self) -> Mapping[str, Any]:
-        """The output under ids."""
-        record = _object(self._record_with(use_output_ids="true"))
-        output = record.get("output") if record else None
+        """The output with ids as keys."""
+        output = self._record_with(use_output_ids="true").object.get("output")
         return output if isinstance(output, dict) else {}
 
     @cached_property
@@ -79,7 +76,7 @@ class EndedRun:
 
     @cached_property
     def cursor(self) -> tuple[int, str] | None:
-        """The cursor of an event in the middle of the replay, and its place there; None if none will do."""
+        """The cursor of an event in the middle of the replay, and the event's index; None if none is suitable."""
         cursors = [each.get("redisId") for each in self.replay.envelopes]
         known = [(at, cursor) for at, cursor in enumerate(cursors) if at > 0 and isinstance(cursor, str)]
         usable = [(at, cursor) for at, cursor in known if at < len(cursors) - 1]
@@ -92,11 +89,11 @@ class EndedRun:
 
     @cached_property
     def lost(self) -> Watched:
-        """The event stream from a cursor that there never was."""
+        """The event stream from a cursor that never existed."""
         return self.watched(UNKNOWN_CURSOR, first=True)
 
     def watched(self, cursor: str | None, *, first: bool = False) -> Watched:
-        """Return the event stream from a cursor on, with `first` only until an event is there."""
+        """Return the event stream from a cursor on; with `first`, only until the first event."""
         stream = self._asker.watch(self.id, cursor)
         try:
             watch_out(stream, self._watch, lambda: first and bool(taken_apart(stream, "").events))
@@ -105,13 +102,13 @@ class EndedRun:
             stream.close()
 
     def _record_with(self, **params: str) -> RawAnswer:
-        assert self.record is not None  # read before: it no longer lags behind
+        assert self.record is not None  # read before: it no longer lags
         return self._asker.get("workflows", self._workflow_id, "runs", self.id, params=params)
 
 
 @dataclass
 class Evidence:
-    """All that can be looked at. `ended_id` is the run to learn from, None for the newest one that has ended."""
+    """All the evidence. `ended_id` is the run to learn from, None for the newest one that has ended."""
 
     asker: Asker
     workflow_id: str
@@ -127,17 +124,17 @@ class Evidence:
 
     @property
     def outputs(self) -> list[OutputNode]:
-        """The workflow's outputs, likewise."""
+        """The workflow's outputs, as far as its definition can be read."""
         return outputs_of(self.definition) or []
 
     @cached_property
     def page(self) -> RawAnswer:
-        """A page of the workflow's runs as the server makes it by itself."""
+        """A page of the workflow's runs in the server's default size."""
         return self.asker.get("workflows", self.workflow_id, "runs")
 
     @cached_property
     def listed(self) -> list[Mapping[str, Any]]:
-        """The runs on that page, newest first; where it begins with the oldest, those on the last page as well."""
+        """The runs on that page, newest first; if it begins with the oldest, also those on the last page."""
         found = items_on(self.page)
         envelope = self.page.json
         pages = envelope.get("pages") if isinstance(envelope, dict) else None
@@ -160,7 +157,7 @@ class Evidence:
 
     @cached_property
     def failed(self) -> EndedRun | None:
-        """A failed run, the one to learn from or the newest other."""
+        """A failed run: the one to learn from, or else the newest failed one."""
         if self.ended and self.ended.record and self.ended.record.get("status") == "failed":
             return self.ended
         found = next((item for item in self.listed if item.get("status") == "failed"), None)
@@ -173,13 +170,13 @@ class Evidence:
 
     @cached_property
     def page_above(self) -> RawAnswer:
-        """The answer to a page that is larger than the docs allow; it is likely to be refused, and to say by what."""
+        """The answer to a page larger than the docs allow; the server probably rejects it, and names its limit."""
         params = {"page": "1", "size": str(ABOVE_LIMIT)}
         return self.asker.get("workflows", self.workflow_id, "runs", params=params)
 
     @cached_property
     def file_value(self) -> Mapping[str, Any] | None:
-        """A file in the output of the run to learn from: the value that stands for it."""
+        """A file in the output of the run to learn from: its value."""
         return next(_files_in(self.ended.output), None) if self.ended else None
 
     @cached_property
@@ -189,11 +186,11 @@ class Evidence:
 
     @cached_property
     def file_part(self) -> RawAnswer | None:
-        """The answer to a download of its first byte alone."""
+        """The answer to a download of its first byte only."""
         return self._file({"Range": "bytes=0-0"}, follows=True)
 
     def streams(self) -> Iterator[Watched]:
-        """Yield what was seen of event streams, the richest first: our own runs are watched anyway."""
+        """Yield the observed event streams, the most informative first: the probe watches its own runs in any case."""
         yield from (trial.stream for trial in self.trials if trial.stream is not None)
         if self.ended is not None:
             yield self.ended.replay
@@ -217,13 +214,19 @@ def items_on(page: RawAnswer) -> list[Mapping[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
+def form_of(key: str, nodes: Any, end: str) -> str | None:
+    """Return how a key names a node; None if two ways give the same key, or it names none."""
+    forms = set()
+    for node in nodes:
+        names = node.connectors if isinstance(node, InputNode) else (end,)
+        forms |= {"label"} if key == node.label else set()
+        forms |= {"node_id"} if key == node.id else set()
+        forms |= {"node_id::name"} if key in [f"{node.id}::{name}" for name in names] else set()
+    return forms.pop() if len(forms) == 1 else None
+
+
 def _created(item: Mapping[str, Any]) -> str:
     return str(item.get("created_at"))
-
-
-def _object(answer: RawAnswer) -> Mapping[str, Any] | None:
-    value = answer.json if answer.ok else None
-    return value if isinstance(value, dict) else None
 
 
 def _files_in(value: Any, depth: int = 20) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""A watched event stream taken apart: each frame with the form in which it came."""
+"""A watched event stream, parsed: each frame with the form in which it arrived."""
 
 import json
 import re
@@ -11,17 +11,17 @@ from noxcli.api.raw import RawStream
 from noxcli.fixed import fixed
 
 LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
-LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are looked at
+LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are read
 LINE_END_NAMES = {b"\n": "lf", b"\r\n": "crlf", b"\r": "cr"}
 LOOK_APART, ASK_APART = (
     0.2,
     0.02,
-)  # seconds after which `enough` is asked though nothing came, and from one time to the next
+)  # seconds after which `enough` is checked without new data, and between two checks
 
 
 @fixed
 class RawFrame:
-    """One frame; `piece` is the number of the piece that ends it, `at` when that came, `fields` its lines in order."""
+    """One frame; `piece` is the number of the piece that ends it, `at` the time of that, `fields` its lines."""
 
     at: float
     piece: int
@@ -31,12 +31,12 @@ class RawFrame:
 
     @property
     def name(self) -> str | None:
-        """What its `event:` line says."""
+        """The name in its `event:` line."""
         return next((value for key, value in self.fields if key == "event"), None)
 
     @property
     def envelope(self) -> dict[str, Any] | None:
-        """The Noxus envelope in it, None in a keep-alive and anything else."""
+        """The Noxus envelope in it, None for a keep-alive and anything else."""
         text = "\n".join(value for key, value in self.fields if key == "data")
         try:
             value = json.loads(text) if text else None
@@ -46,13 +46,13 @@ class RawFrame:
 
     @property
     def comment(self) -> bool:
-        """True if it has comments and nothing else."""
+        """True if it has only comments."""
         return all(key == "" for key, _ in self.fields)
 
 
 @fixed
 class Watched:
-    """What a stream has brought so far. `alive` is true if all of a run's events were watched as they happened."""
+    """What a stream has sent so far. `alive` is true if all of a run's events were watched as they happened."""
 
     how: str
     alive: bool
@@ -62,7 +62,7 @@ class Watched:
     closed: bool
     broken: bool
     chunked: bool
-    silent_for: float  # seconds, since its last byte
+    silent_for: float  # seconds since its last byte
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -72,28 +72,34 @@ class Watched:
 
     @property
     def envelopes(self) -> list[dict[str, Any]]:
-        """What these events say."""
+        """The content of these events."""
         return [found for frame in self.frames if (found := frame.envelope) is not None]
 
     @property
     def keepalives(self) -> list[RawFrame]:
-        """The frames that say nothing: comments, and named events without an envelope before the last."""
+        """The frames without content: comments, and named events without an envelope before the last event."""
         rest = [frame for frame in self.frames if frame.envelope is None]
         last = self.frames[-1] if self.frames and self.closed else None
         return [frame for frame in rest if frame.comment or frame is not last]
 
     def told(self, *statuses: str, announced: bool = False) -> bool:
-        """True if an event names one of these statuses for the run; `announced` asks for `workflow_status`."""
-        return any(
-            data.get("workflow_status") in statuses
-            or (not announced and each["type"] == "state" and data.get("status") in statuses)
-            for each in self.envelopes
-            if isinstance(data := each.get("data"), dict)
-        )
+        """True if an event gives the run one of these statuses; `announced` requires `workflow_status`."""
+        return self.told_at(*statuses, announced=announced) is not None
+
+    def told_at(self, *statuses: str, announced: bool = False) -> float | None:
+        """Return the monotonic time at which the first such event came, None if none did."""
+        for frame in self.frames:
+            data = each.get("data") if (each := frame.envelope) is not None else None
+            if each is None or not isinstance(data, dict):
+                continue
+            by_state = not announced and each["type"] == "state" and data.get("status") in statuses
+            if by_state or data.get("workflow_status") in statuses:
+                return frame.at
+        return None
 
 
 def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
-    """Return what a stream has brought so far."""
+    """Return what a stream has sent so far."""
     ends = list(accumulate(len(piece.content) for piece in stream.pieces))
     content = b"".join(piece.content for piece in stream.pieces)
     frames, fields, line_ends, start, number = [], [], set(), 0, 0
@@ -125,10 +131,10 @@ def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
 
 
 def watch_out(stream: RawStream, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
-    """Let a stream go on until it ends, has no event for so long, is larger than is looked at, or that is `enough`."""
+    """Read a stream until it ends, has no event for that long, reaches the maximum size, or is `enough`."""
     until, asked = time.monotonic() + seconds, float("-inf")
     while stream.ended is None and stream.size < LARGEST_STREAM:
-        # Asking is dear where a stream is long, and it comes in many pieces.
+        # The check is expensive if a stream is long, and it arrives in many pieces.
         if time.monotonic() - asked > ASK_APART:
             if enough():
                 break
@@ -137,6 +143,6 @@ def watch_out(stream: RawStream, seconds: float, enough: Callable[[], bool] = la
             break
         before = len(stream.pieces)
         stream.wait(min(left, LOOK_APART))
-        # Keep-alives are no reason to go on watching.
+        # Keep-alives do not extend the wait.
         if any(b'"type"' in piece.content for piece in stream.pieces[before:]):
             until = time.monotonic() + seconds

@@ -5,21 +5,29 @@ from typing import Any
 
 from noxcli.errors import NoxError
 from noxcli.inputs.definition import keys_of
+from noxcli.probe.answer_questions import ANSWER_QUESTIONS
 from noxcli.probe.asking import RequestsSpent
 from noxcli.probe.evidence import Evidence
 from noxcli.probe.learned import Learned, Question, not_seen
+from noxcli.probe.output_questions import OUTPUT_QUESTIONS
 from noxcli.probe.record_questions import RECORD_QUESTIONS
 from noxcli.probe.stream_questions import STREAM_QUESTIONS
 from noxcli.probe.trial import Trial, Trier
 from noxcli.probe.wording_questions import WORDING_QUESTIONS
 
-QUESTIONS: tuple[Question[Evidence], ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS, *WORDING_QUESTIONS)
+QUESTIONS: tuple[Question[Evidence], ...] = (
+    *STREAM_QUESTIONS,
+    *RECORD_QUESTIONS,
+    *OUTPUT_QUESTIONS,
+    *ANSWER_QUESTIONS,
+    *WORDING_QUESTIONS,
+)
 
 
 def try_runs(evidence: Evidence, trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:
-    """Start so many runs: the first to see it end, the second, whose inputs go by their nodes' ids, to stop it.
+    """Start that many runs: the first to see it end, the second, with inputs by node id, to stop it.
 
-    Raises Unavailable, StartUnknown if there is no answer; whatever was started has been stopped by then.
+    Raises Unavailable or StartUnknown if there is no answer; all runs that were started have been stopped by then.
     """
     trials: list[Trial] = []
     evidence.trials = trials
@@ -39,7 +47,7 @@ def _by_id(evidence: Evidence, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def interview(evidence: Evidence, note: Callable[[str], None]) -> Iterator[Learned]:
-    """Yield what each question brought; one that got no answer says why, and the others are asked anyway."""
+    """Yield the answer to each question; one without an answer says why, and the others are asked anyway."""
     for question in QUESTIONS:
         try:
             seen = question.ask(evidence) or not_seen(question.needs)

@@ -1,9 +1,10 @@
-"""What a question is, and what was learned from it."""
+"""The form of a question, and of what was learned from it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from noxcli.api.raw import RawAnswer
 from noxcli.facts.table import FACTS, fact_about
 from noxcli.fixed import fixed
 
@@ -13,7 +14,7 @@ W = TypeVar("W")
 
 
 class Sureness(StrEnum):
-    """How much an observation is worth: it stood in an answer, it was concluded from several, or there is none."""
+    """How reliable an observation is: directly from an answer, concluded from several, or missing."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -22,7 +23,7 @@ class Sureness(StrEnum):
 
 @fixed
 class Seen:
-    """What was seen, in words of ours: no id, no text of the server. `value` is for the switch, None to leave it."""
+    """An observation in noxcli's own words, without any text of the server. `value` is for the switch, if known."""
 
     text: str
     value: SwitchValue | None = None
@@ -32,7 +33,7 @@ class Seen:
 
 @fixed
 class Question(Generic[W]):
-    """One thing to learn. `name` is the switch's where `switch` is true; `needs` tells what was missing otherwise."""
+    """One thing to learn. `name` is that of a switch if `switch` is true; `needs` says what an answer requires."""
 
     name: str
     what: str
@@ -57,18 +58,23 @@ class Learned:
 
     @property
     def fact(self) -> str | None:
-        """The name of the fact that the answer is about, None if it is about the way to the server."""
+        """The name of the fact that the answer is about, None if it is about the connection to the server."""
         found = fact_about(self.name) or FACTS.get(self.name)
         return found.name if found else None
 
 
+def refusal(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
+    """Return a rejection as an observation; `values` are the statuses that a switch has."""
+    return None if answer is None else Seen(str(answer.status), values.get(f"s{answer.status}"), how)
+
+
 def not_seen(why: str) -> Seen:
-    """Return what stands for an answer that there is not."""
+    """Return the placeholder for a missing answer."""
     return Seen("not seen", None, why, Sureness.NOT_SEEN)
 
 
 def switches_text(learned: Iterable[Learned]) -> Iterator[str]:
-    """Yield the lines of a switches file: what was learned, and as comments what was not."""
+    """Yield the lines of a switches file: what was learned, and as comments what was not seen."""
     learned = [each for each in learned if each.switch]
     yield f'format = "{SWITCHES_FORMAT}"\n\n[switches]\n'
     for each in learned:

@@ -1,4 +1,4 @@
-"""A recording read back: each request with its answer, and of an event stream what it said."""
+"""A recording, read back: each request with its answer, and the events of an event stream."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ CHUNK = re.compile(rb"(?:\r\n)?([0-9A-Fa-f]{1,8})[^\r\n]*\r\n")
 
 @dataclass
 class RecordedExchange:
-    """One request, and the bytes that came back."""
+    """One request, and the bytes of its answer."""
 
     method: str
     target: str
@@ -28,7 +28,7 @@ class RecordedExchange:
 
     @property
     def path(self) -> Sequence[str]:
-        """The parts of the path behind the version."""
+        """The parts of the path after the version."""
         return self.target.partition("?")[0].strip("/").split("/")[1:]
 
     @property
@@ -84,7 +84,7 @@ class RecordedExchange:
 
 
 def read_recording(path: Path) -> list[RecordedExchange]:
-    """Return the exchanges of a file, in order. Raises UsageProblem, with the line, for a file that is none."""
+    """Return the exchanges of a file, in order. Raises UsageProblem, with the line, for any other file."""
     try:
         if path.stat().st_size > LARGEST_READ:
             raise UsageProblem(f"{path} is larger than {LARGEST_READ >> 20} MiB", "record a shorter run")

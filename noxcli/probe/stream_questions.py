@@ -12,8 +12,8 @@ from noxcli.probe.trial import Trial
 
 _LIKELY = Sureness.LIKELY
 _CURSOR_STATUSES = (404, 410, 422)
-_CATCHING_UP = 0.05  # seconds; what comes closer together may have been there when the stream was opened
-_FIRST_TO_STOP = 2  # --start that has one run stopped
+_CATCHING_UP = 0.05  # seconds; events that arrive closer together may have been waiting when the stream was opened
+_FIRST_TO_STOP = 2  # the number for --start with which one run is stopped
 _OURS, _STOPPED_ONE = "needs --start 1", f"needs --start {_FIRST_TO_STOP}"
 
 
@@ -26,15 +26,15 @@ def _trials(e: Evidence, *, stops: bool | None = None) -> Iterator[Trial]:
 
 
 def _on_stopped(e: Evidence) -> Seen | None:
-    """Find out what a stream does when its run is stopped."""
+    """Find what a stream does when its run is stopped."""
     for trial in _trials(e):
-        if trial.status == "stopped" and trial.stream:
+        if trial.status == "stopped" and trial.asked_to_stop is not None and trial.stream:
             return _reaction(trial.stream, "stopped")
     return None
 
 
 def _on_paused(e: Evidence) -> Seen | None:
-    """Find out what a stream does when its run pauses."""
+    """Find what a stream does when its run pauses."""
     for trial in _trials(e):
         if trial.status == PAUSED_STATUS and trial.stream:
             return _reaction(trial.stream, PAUSED_STATUS)
@@ -45,12 +45,15 @@ def _reaction(stream: Watched, status: str) -> Seen | None:
     if stream.told(status, announced=True):
         return Seen("an event announces it", "end", stream.how)
     if stream.closed:
-        return Seen("the stream closes, with no end announced", "close", stream.how)
+        # A state event without data may be the announcement, or report a pause before the stop.
+        mute = any(each.get("data") is None for each in stream.envelopes)
+        paused_first = status == "stopped" and stream.told(PAUSED_STATUS)
+        return None if mute or paused_first else Seen("the stream closes, with no end announced", "close", stream.how)
     return None if stream.broken else Seen("the stream stays open", "silent", stream.how, _LIKELY)
 
 
 def _on_ended(e: Evidence) -> Seen | None:
-    """Find out what a stream gets that is opened when the run has ended."""
+    """Find what a stream sends that is opened after the run has ended."""
     if e.ended is None or e.ended.record is None:
         return None
     stream = e.ended.replay
@@ -68,7 +71,7 @@ def _on_ended(e: Evidence) -> Seen | None:
 
 
 def _ended_streams(e: Evidence) -> Iterator[Watched]:
-    """Yield streams that have told all of a run that completed or failed."""
+    """Yield streams with all events of a run that completed or failed."""
     for trial in _trials(e):
         if trial.status in ("completed", "failed") and trial.stream and not trial.stream.broken and trial.stream.events:
             yield trial.stream
@@ -79,7 +82,7 @@ def _ended_streams(e: Evidence) -> Iterator[Watched]:
 
 
 def _end_announced_by(e: Evidence) -> Seen | None:
-    """Find out which event announces the end."""
+    """Find which event announces the end."""
     for stream in _ended_streams(e):
         for each in stream.envelopes:
             data = each.get("data")
@@ -95,7 +98,7 @@ def _end_announced_by(e: Evidence) -> Seen | None:
 
 
 def _after_end(e: Evidence) -> Seen | None:
-    """Find out what a stream does when everything has been said."""
+    """Find what a stream does after its last event."""
     for stream in _ended_streams(e):
         if stream.closed:
             return Seen("the stream closes", "close", stream.how)
@@ -104,7 +107,7 @@ def _after_end(e: Evidence) -> Seen | None:
 
 
 def _closing_event(e: Evidence) -> Seen | None:
-    """Find out which event comes just before a stream is closed."""
+    """Find which event comes just before a stream closes."""
     for stream in _with_events(e):
         if stream.closed and stream.frames:
             last = stream.frames[-1]
@@ -116,7 +119,7 @@ def _closing_event(e: Evidence) -> Seen | None:
 
 
 def _cursor_inclusive(e: Evidence) -> Seen | None:
-    """Find out whether the event comes again that the cursor names."""
+    """Find whether the event that the cursor names is repeated."""
     run = e.ended
     if run is None or run.cursor is None or run.resumed is None or not run.resumed.envelopes:
         return None
@@ -129,7 +132,7 @@ def _cursor_inclusive(e: Evidence) -> Seen | None:
 
 
 def _on_unknown_cursor(e: Evidence) -> Seen | None:
-    """Find out what a cursor gets that the server does not know."""
+    """Find what the server sends for an unknown cursor."""
     run = e.ended
     if run is None or not run.replay.events:
         return None
@@ -142,7 +145,7 @@ def _on_unknown_cursor(e: Evidence) -> Seen | None:
 
 
 def _retained_events(e: Evidence) -> Seen | None:
-    """Find out how many events can be replayed, if fewer than there were."""
+    """Find how many events can be replayed, if fewer than all."""
     for trial in _trials(e):
         if trial.run_id is None or e.ended is None or not trial.stream or not trial.has_ended or trial.stops:
             continue
@@ -156,7 +159,7 @@ def _retained_events(e: Evidence) -> Seen | None:
 
 
 def _redis_ids(e: Evidence) -> Seen | None:
-    """Find out which events have a cursor."""
+    """Find which events have a cursor."""
     for stream in _with_events(e, 2):
         having = [isinstance(each.get("redisId"), str) for each in stream.envelopes]
         found = "all" if all(having) else "some" if any(having) else "none"
@@ -165,7 +168,7 @@ def _redis_ids(e: Evidence) -> Seen | None:
 
 
 def _keepalive(e: Evidence) -> Seen | None:
-    """Find out what is sent while nothing happens."""
+    """Find what is sent while nothing happens."""
     for stream in e.streams():
         kinds = {"comment" if frame.comment else frame.name for frame in stream.keepalives}
         if len(kinds) == 1:
@@ -180,7 +183,7 @@ def _known(kind: str | None) -> str | None:
 
 
 def _keepalive_seconds(e: Evidence) -> Seen | None:
-    """Find out how long it takes from one keep-alive to the next."""
+    """Find the time between two keep-alives."""
     for stream in e.streams():
         quiet = {frame.at for frame in stream.keepalives}
         gaps = [two.at - one.at for one, two in pairwise(stream.frames) if {one.at, two.at} <= quiet]
@@ -214,7 +217,7 @@ def _line_end(stream: Watched) -> Seen | None:
 
 
 def _chunk_per_event(e: Evidence) -> Seen | None:
-    """Find out whether events that are ready share an HTTP chunk."""
+    """Find whether available events share an HTTP chunk."""
     stream = e.ended.replay if e.ended else None
     if stream is None or not stream.chunked or len(stream.events) < 2:
         return None
@@ -225,7 +228,7 @@ def _chunk_per_event(e: Evidence) -> Seen | None:
 
 
 def _content(e: Evidence) -> Seen | None:
-    """Find out whether a content event has the next piece of a text, or all of it so far."""
+    """Find whether a content event has the next piece of a text, or all of it so far."""
     for stream in _with_events(e):
         pieces: dict[str, list[str]] = {}
         for each in stream.envelopes:
@@ -241,7 +244,7 @@ def _content(e: Evidence) -> Seen | None:
 
 
 def _null_data(e: Evidence) -> Seen | None:
-    """Find out whether state events have no data."""
+    """Find whether state events have no data."""
     for stream in _with_events(e):
         states = [each for each in stream.envelopes if each["type"] == "state"]
         if states:
@@ -251,7 +254,7 @@ def _null_data(e: Evidence) -> Seen | None:
 
 
 def _queue_seconds(e: Evidence) -> Seen | None:
-    """Find out how long a run is queued, if longer than it takes to look."""
+    """Find how long a run is queued, if long enough to be seen."""
     for trial in _trials(e):
         stream = trial.stream
         states = [frame for frame in stream.events if (frame.envelope or {})["type"] == "state"] if stream else []
@@ -272,7 +275,7 @@ def _data(frame: RawFrame) -> object:
 
 
 def _buffering(e: Evidence) -> Seen | None:
-    """Find out whether something on the way holds events back."""
+    """Find whether something between server and client holds events back."""
     for trial in _trials(e):
         events = trial.stream.events if trial.stream else []
         if len(events) >= 3 and events[-1].at - events[0].at > 0.5:

@@ -1,4 +1,4 @@
-"""One run that the probe starts itself, watched from its start; none of them outlives it."""
+"""A run that the probe itself starts and watches from its start; it ends with the probe at the latest."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ MAY_EXIST = "a run may still have been started: check with noxcli runs"
 SETTLED_STATUSES = (*FINAL_STATUSES, PAUSED_STATUS)
 READ_APART = 0.25  # seconds between two reads of a record that is not final yet
 MOST_READS = 8
-END_TOLD = 0.1  # seconds: an end that was told by then had happened when the record was read
-STOP_AFTER = 0.5  # seconds that a run to be stopped may work, at most
+END_TOLD = 0.1  # seconds: an end that was announced by then had happened when the record was read
+STOP_AFTER = 0.5  # maximum seconds that a run to be stopped may run
 
 
 @dataclass
 class Trial:
-    """What was seen of the run. `lagging` counts reads of its record after its end that did not tell it yet."""
+    """What was seen of the run. `lagging` counts the reads of its record after its end that did not have it yet."""
 
     stops: bool
     given: tuple[str, ...]  # the keys of its inputs
@@ -30,12 +30,13 @@ class Trial:
     started_at: float | None = None  # by the monotonic clock
     run_id: str | None = None
     stream: Watched | None = None
-    early: Mapping[str, Any] | None = None  # the record while the run was going on
+    early: Mapping[str, Any] | None = None  # the record while the run was running
     final: Mapping[str, Any] | None = None
-    stale_reads: int | None = None  # of those that came after an event had told the end
+    stale_reads: int | None = None  # of those after an event had announced the end
     late_reads: int | None = None  # of those that said completed, and had no output
-    stopped_after: float | None = None  # seconds from the request to the status
-    again: RawAnswer | None = None  # a stop of the run when it had ended
+    asked_to_stop: float | None = None  # by the monotonic clock; None if its stream had ended by then
+    stopped_after: float | None = None  # seconds from the request to a record that says so
+    again: RawAnswer | None = None  # the answer to a stop after the run had ended
 
     @property
     def status(self) -> str | None:
@@ -50,7 +51,7 @@ class Trial:
 
 @dataclass
 class Trier:
-    """Starts runs and watches them: a silent one for `watch` seconds, any for `longest` in all."""
+    """Starts runs and watches them: a silent one for `watch` seconds, any for `longest` in total."""
 
     asker: Asker
     workflow_id: str
@@ -60,10 +61,10 @@ class Trier:
     held: Callable[[], AbstractContextManager[None]]
 
     def run(self, inputs: Mapping[str, Any], *, stops: bool) -> Trial:
-        """Start one run and see it to its end, or stop it on the way. Whatever happens, it does not go on."""
+        """Start one run and follow it to its end, or stop it on the way. In any case, it does not keep running."""
         trial = Trial(stops, tuple(inputs))
         try:
-            # A signal waits for the answer: the run must not be lost.
+            # A signal waits for the answer: otherwise the run would be lost.
             with self.held():
                 self._start(trial, inputs)
             if trial.run_id is None:
@@ -99,9 +100,12 @@ class Trier:
         try:
             self._until_working(stream)
             trial.early = self._going_on(run_id)
-            stream.wait(END_TOLD)
+            soon = time.monotonic() + END_TOLD
+            watch_out(stream, END_TOLD, lambda: time.monotonic() > soon)
             going_on = not self._over(stream)
             if trial.stops:
+                # What ends a stream before that is not the stop.
+                trial.asked_to_stop = time.monotonic() if stream.ended is None else None
                 self._stop(trial, run_id)
             end = time.monotonic() + self.longest
             watch_out(stream, self.watch, lambda: self._over(stream) or time.monotonic() > end)
@@ -131,7 +135,7 @@ class Trier:
         return taken_apart(stream, "").told(*SETTLED_STATUSES)
 
     def _going_on(self, run_id: str) -> Mapping[str, Any] | None:
-        """Return the record where the run is going on."""
+        """Return the record if the run is still running."""
         record = self._read(run_id)
         return record if record is not None and record.get("status") not in SETTLED_STATUSES else None
 
@@ -140,7 +144,7 @@ class Trier:
         record = self.asker.post("runs", run_id, "stop").json
         for _ in range(MOST_READS * 2):
             if isinstance(record, dict) and record.get("status") in FINAL_STATUSES:
-                if len(self.asker.refusals) == refused:  # else the time is that of waiting for leave
+                if len(self.asker.refusals) == refused:  # otherwise the time includes waiting for the rate limit
                     trial.stopped_after = time.monotonic() - asked
                 return
             time.sleep(READ_APART)

@@ -21,7 +21,7 @@ def _told_statuses(e: Evidence) -> Iterator[str]:
 
 
 def _node_words(e: Evidence) -> Seen | None:
-    """Find the words for a node's status, as far as they are words that noxcli knows."""
+    """Find the words for a node's status, if noxcli knows them."""
     words, how = frozenset(_told_statuses(e)), "events of a run"
     if not words:
         return None
@@ -39,7 +39,7 @@ def _progress_of(run: EndedRun | None, key: str) -> Mapping[str, Any]:
 
 
 def _node_progress(e: Evidence) -> Seen | None:
-    """Find out what per_node_progress has of each node."""
+    """Find what per_node_progress has for each node."""
     details = e.ended.record.get("progress_details") if e.ended and e.ended.record else None
     if not isinstance(details, dict) or not details.get("executed_nodes"):
         return None
@@ -55,7 +55,7 @@ def _node_progress(e: Evidence) -> Seen | None:
 
 
 def _run_logs(e: Evidence) -> Seen | None:
-    """Find out what run_logs has of a node that failed."""
+    """Find what run_logs has for a failed node."""
     logs, nodes = _progress_of(e.failed, "run_logs"), set(_nodes_of(e))
     if not logs:
         return None
@@ -87,7 +87,7 @@ def _form_of(value: Any) -> str:
 
 
 def _error_body(e: Evidence) -> Seen | None:
-    """Find the form of an error. What is wrong with a request comes as a list in any case, which tells nothing."""
+    """Find the form of an error. An error about a request's form is always a list, which shows nothing."""
     for answer in e.asker.errors:
         form = _form_of_error(answer.json, answer.body, listed=answer.status == 422)
         if form:
@@ -104,13 +104,15 @@ def _form_of_error(value: Any, body: bytes, *, listed: bool) -> str:
 
 
 def _stream_start(e: Evidence) -> Seen | None:
-    """Find out whether a stream that is opened after the start has the events from before."""
+    """Find whether a stream that is opened after the start has the earlier events."""
     for trial in e.trials:
         live: Sequence[Any] = trial.stream.envelopes if trial.stream else ()
         again = e.ended.replay.envelopes if e.ended and e.ended.id == trial.run_id else []
         if not live or not again:
             continue
-        if live[0] == again[0]:
+        first = live[0].get("data")
+        # Only that event is there before any stream can be opened; others look alike where few are kept.
+        if live[0] == again[0] and isinstance(first, dict) and first.get("status") == "queued":
             return Seen("with the first event", "first", "a run that probe started", Sureness.LIKELY)
         if len(live) < len(again) and again[-len(live) :] == list(live):
             return Seen("with the next event", "new", "a run that probe started", Sureness.LIKELY)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from noxcli.render.base import BAR_WIDTH, FIRST_BAR, AtBottom, Plainly, bar_fits
 from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount
 from noxcli.timing import show_seconds
 
 REDRAW_EVERY = 0.1  # seconds
@@ -73,7 +74,7 @@ class BatchBar(AtBottom):
 
 def counted(tally: Tally) -> str:
     """Return one line about the rows: `12 of 120 rows, 8 running, 1 failed`."""
-    parts = [f"{tally.done} of {tally.total} rows" if tally.total is not None else f"{tally.done} rows"]
+    parts = [f"{tally.done} of {tally.total} rows" if tally.total is not None else amount(tally.done, "row")]
     for count, what in ((tally.running, "running"), (tally.failed, "not completed"), (tally.doubt, "in doubt")):
         if count:
             parts.append(f"{count} {what}")

@@ -8,7 +8,7 @@ from rich.spinner import Spinner
 
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.line import Line, Look
-from noxcli.render.text import visible
+from noxcli.render.text import amount, visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
 from noxcli.timing import show_seconds
 
@@ -34,6 +34,7 @@ ENDLESS = 10_000  # cells: the final lines may wrap, so that they can be copied 
 FRAMES_PER_SECOND = 10
 LEAST_COLUMNS = 20
 LEAST_BAR, MOST_BAR = 4, 40  # cells
+MOST_BAR_ALONE = 72  # cells of a bar at the end that no words follow
 BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
@@ -56,7 +57,7 @@ class Picture:
         if len(chosen) < len(nodes):
             shown = {node.id for node in chosen}
             hidden = [node for node in nodes if node.id not in shown]
-            lines.append(self._look.line(width).add(f"  {counts(hidden)}", "dim"))
+            lines.append(self._look.line(width).add(f"  not shown: {counts(hidden)}", "dim"))
         if note:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines
@@ -78,7 +79,7 @@ class Picture:
         cut_off = run.settled and run.status != "completed"
         facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
         if progress.reconnects:
-            facts.append(f"{progress.reconnects} reconnect{'s' if progress.reconnects > 1 else ''}")
+            facts.append(amount(progress.reconnects, "reconnect"))
         lines.append(last.add("".join(f"; {fact}" for fact in facts), "dim"))
         if run.status == "completed" and self._line_to_fetch:
             lines.append(self._look.line(ENDLESS).add(f"output: {self._line_to_fetch}", "dim"))
@@ -102,25 +103,30 @@ class Picture:
         return line
 
     def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
-        bar_cells = 0
-        if width >= BARS_FROM - 1 and self._progress.from_start:
-            bar_cells = min(MOST_BAR, width // (3 if self._over else 4))
+        bar_cells = self._bar_cells(nodes, width)
         longest = max((cell_len(visible(node.name)) for node in nodes), default=0)
         name_cells = min(longest, max(10, width // (4 if bar_cells else 3)))
         layers = [None, *(node.layer for node in nodes), None]
         lines = []
         for place, node in enumerate(nodes):
-            group = group_of(node, run_failed=self._progress.status == "failed")
+            group = self._group(node)
             line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
             line.add(self._mark(node, group, now), STYLES[group]).add(" ")
             line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
-            at_work = node.running and not self._over
-            took = node.seen_for(now) if at_work else node.duration(now)
+            took = node.seen_for(now) if self._at_work(node) else node.duration(now)
             line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
             if bar_cells:
-                self._add_bar(line.add(" "), node, now, bar_cells, STYLES[group])
-            lines.append(line if self._is_told(node) else self._add_words(line, node, group, at_work=at_work))
+                self._add_bar(line.add(" "), node, now, min(bar_cells, line.left), STYLES[group])
+            lines.append(self._add_words(line, node, group))
         return lines
+
+    def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
+        """Return the most cells of a bar: 0 if there are none, and all that are left if no words follow any bar."""
+        if width < BARS_FROM - 1 or not self._progress.from_start:
+            return 0
+        if not self._over:
+            return min(MOST_BAR, width // 4)
+        return min(MOST_BAR, width // 3) if any(any(self._words(node)) for node in nodes) else MOST_BAR_ALONE
 
     def _bracket(self, before: int | None, layer: int | None, after: int | None) -> str:
         if layer is None or layer not in {before, after}:
@@ -137,24 +143,38 @@ class Picture:
             ended = now if node.ended is None else node.ended
             line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
 
-    def _add_words(self, line: Line, node: Node, group: str, *, at_work: bool) -> Line:
-        """Add the status if the mark alone does not show it, and why the node failed or its text."""
-        said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if at_work else ""
-        if group in {"failed", "other", "skipped"} and node.status != "running" and not (node.failed and said):
-            line.add(f" {node.status}", STYLES[group])
-        if node.failed and said:
+    def _add_words(self, line: Line, node: Node, group: str) -> Line:
+        status, said = self._words(node)
+        if status:
+            line.add(f" {status}", STYLES[group])
+        if said and node.failed:
             line.add(" ").add(said.strip(), "red")
         elif said and line.left > 8:
             line.add(" ").add_end(said[-2 * line.left :].strip(), "dim")
         return line
 
+    def _words(self, node: Node) -> tuple[str, str]:
+        """Return the status if the mark alone does not show it, and why the node failed or its text."""
+        if self._is_told(node):
+            return "", ""
+        said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if self._at_work(node) else ""
+        marked = self._group(node) not in {"failed", "other", "skipped"} or node.status == "running"
+        return "" if marked or (node.failed and said) else node.status, said
+
+    def _at_work(self, node: Node) -> bool:
+        return node.running and not self._over
+
+    def _group(self, node: Node) -> str:
+        return group_of(node, run_failed=self._progress.status == "failed")
+
     def _is_told(self, node: Node) -> bool:
         """Return whether the command ends with a line about this node: the only failed node of a failed run."""
-        failed = [other for other in self._progress.nodes.values() if other.failed]
-        return self._over and failed == [node] and self._progress.run.status == "failed"
+        if not self._over or self._progress.run.status != "failed":
+            return False
+        return [other for other in self._progress.nodes.values() if other.failed] == [node]
 
     def _mark(self, node: Node, group: str, now: float) -> str:
-        if node.running and not self._over:
+        if self._at_work(node):
             frames = SPINNER if self._look.unicode else ASCII_SPINNER
             return frames[int(now * FRAMES_PER_SECOND) % len(frames)]
         return (MARKS if self._look.unicode else ASCII_MARKS)[group]

@@ -29,7 +29,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         parts += ["", str(_heading(look, key, size.columns)), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            cut = f"{'…' if look.unicode else '...'} {left}; all of it: {line_to_fetch} {named}"
+            cut = f"{'…' if look.unicode else '...'} {left}: {line_to_fetch} {named}"
             parts.append(str(look.line(cell_len(visible(cut))).add(cut, "dim")))
     return "\n".join(parts[1:]) + "\n"
 
@@ -56,7 +56,7 @@ def _heading(look: Look, key: str, columns: int) -> Line:
 
 
 def _fitting(value: str, columns: int, rows: int) -> tuple[Sequence[str], str]:
-    """Return the rows of a value that fit, `rows` at most, and what is left out: "" if nothing is."""
+    """Return the rows of a value that fit, `rows` at most, and what is omitted: "" if nothing is."""
     lines = value.removesuffix("\n").split("\n")
     shown: list[str] = []
     # A value may have millions of lines, or of characters in one: only the visible part is escaped.

@@ -169,7 +169,9 @@ class Terminal:
             if error.errno == errno.EINVAL:  # the error on Windows
                 self.reader_gone = True
                 raise ReaderGone("the reader of stdout closed the pipe") from None
-            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+            from noxcli.files import reason_of  # loaded only for this error
+
+            reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
             raise Unwritten(f"can't write to stdout: {reason}") from None
 
     def _room(self) -> str:

@@ -1,4 +1,4 @@
-"""The escaping of remote text: what a terminal or a CI system would obey is shown as text instead.
+"""The wording of counts, and the escaping of remote text: what a terminal or a CI system would obey is shown as text.
 
 noxcli's own lines and the pieces of all drawings pass `visible`. Values pass a `Screen` if stdout is a terminal. Both
 happen in the function that writes, so no caller can skip them.
@@ -33,6 +33,11 @@ def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
         kept = longest * 3 // 4, longest // 4
         text = f"{text[: kept[0]]}… ({len(text) - sum(kept):,} characters left out) …{text[-kept[1] :]}"
     return _disarmed(_Spelling(_as_python).take(text))
+
+
+def amount(count: int, noun: str) -> str:
+    """Return the count with its noun, which takes an s: `1 row`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def shorten(text: str, width: int) -> str:

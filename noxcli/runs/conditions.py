@@ -8,7 +8,7 @@ from typing import Any
 from noxcli.errors import NoxError, Unfitting, UsageProblem
 from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
-from noxcli.nearest import nearest
+from noxcli.nearest import nearest, suggestion
 from noxcli.query import Query
 from noxcli.runs.events import Burst
 from noxcli.runs.failures import FAILED
@@ -88,7 +88,7 @@ def _run_status(text: str) -> str:
         return word
     if word not in RUN_WORDS:
         near = nearest(word, RUN_WORDS)
-        hint = f"did you mean run={near}?" if near else f"a run is {', '.join(RUN_WORDS)}"
+        hint = suggestion(near and f"run={near}", f"a run is {', '.join(RUN_WORDS)}")
         raise UsageProblem(f"--for {text!r}: {word!r} is not a status of a run", hint)
     return PAUSED_STATUS if word == PAUSED_WORD else word
 
@@ -110,7 +110,7 @@ def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
     for condition in conditions:
         if condition.kind is Kind.NODE and condition.status is not None and condition.status not in NODE_WORDS:
             near = nearest(condition.status, sorted(NODE_WORDS))
-            meant = f"; did you mean {near}?" if near else ""
+            meant = f"; {suggestion(near)}" if near else ""
             yield f"--for {condition.text!r}: {condition.status!r} is not a known status of a node{meant}"
 
 

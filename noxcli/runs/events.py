@@ -214,7 +214,7 @@ class EventReader:
         if isinstance(broken, StreamClosed):
             return self._replay_closed()
         self.replay = self.ledger.searching
-        # What a run that has ended still has to say is fetched anew, and then it meets what was shown.
+        # The rest of an ended run's events is read again from the start, where it meets the events that were shown.
         return [] if self.ledger.ended else list(self.ledger.settle())
 
     def _pass_on(self, events: Sequence[RunEvent]) -> Generator[Burst, None, None]:
@@ -244,7 +244,7 @@ class EventReader:
             self._record.hear(event)
 
     def _require_whole(self) -> None:
-        """Raise Unavailable if a replay was longer than what can wait: it is to be read anew."""
+        """Raise Unavailable if a replay had more events than may wait: it must be read again."""
         if self.ledger.overflowed and not self.ledger.searching:
             raise Unavailable("the server no longer knows the position; reading its replay from the start")
 

@@ -116,7 +116,7 @@ class Follower:
             except TimedOut:
                 yield from self._record.look_once_more()
                 if not self._over():
-                    self._limits.check(self._record.now)  # which a run that has moved meets after all
+                    self._limits.check(self._record.now)  # a run may also have passed its own limits
         if self._policy.every_event and self._policy.stream:
             yield from self._complete_events()
         elif self._reader.ending is not Ending.ANNOUNCED:

@@ -252,7 +252,7 @@ class Ledger:
         self._pending_marks.append(mark)
 
     def _may_meet(self) -> bool:
-        """True if what waits may lead up to what was shown: nobody waits for the news of a run that has ended."""
+        """True if what waits may lead up to what was shown: noxcli does not wait for news of a run that has ended."""
         return self.ended and len(self._pending) <= HELD_AT_MOST
 
     def _may_be_old(self) -> bool:

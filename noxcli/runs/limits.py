@@ -10,6 +10,11 @@ LONGEST_WAIT = 1.0  # so that the display is updated every second
 READ_LIMIT = 30.0  # for one read of the record
 
 
+def still_running(run: Run, hint: str | None = None) -> TimedOut:
+    """Return the error for a run that has not ended when one limit for several runs is reached."""
+    return TimedOut(f"run {run.id} was still {run.status} at the timeout", hint)
+
+
 class Limits:
     """All limits of one follower; `stuck` describes what is running when nothing changes. Seconds throughout."""
 

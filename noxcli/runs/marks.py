@@ -9,7 +9,7 @@ from noxcli.models import RunEvent
 RECENT = 10_000  # positions with direct access; older ones need a search
 SEARCHES = 50  # on one connection, since each scans everything
 NO_POSITION = 0
-# This many consecutive events that match the last ones are no coincidence; noxcli compares as many.
+# This many consecutive events that match the last ones are not a coincidence; noxcli compares as many.
 SHORTEST_RUN, LONGEST_RUN = 3, 64
 WIDTH = 8  # bytes of one mark
 

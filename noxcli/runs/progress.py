@@ -293,7 +293,7 @@ class Progress:
                 self._failures[fault.node] = fault
 
     def _details(self, details: Any, *, told: bool) -> list[Change]:
-        """Apply the nodes' statuses, `told` by an event or found in a record."""
+        """Apply the nodes' statuses, which an event (`told`) or a record has."""
         if not isinstance(details, dict):
             return []
         self.details = details or self.details

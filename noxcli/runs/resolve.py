@@ -7,7 +7,7 @@ from typing import Protocol
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
-from noxcli.nearest import nearest, nearest_in_any_case
+from noxcli.nearest import nearest, nearest_in_any_case, suggestion
 from noxcli.retry import Patience
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
@@ -50,10 +50,8 @@ def resolve_workflow(
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
         near = nearest_in_any_case(text, [*aliases, *(workflow.name for workflow in workflows)])
-        raise NotFound(
-            f"no workflow has the id or name {text!r}",
-            f"did you mean {near!r}?" if near else "list them with: noxcli workflows",
-        )
+        hint = suggestion(near, "list them with: noxcli workflows", quoted=True)
+        raise NotFound(f"no workflow has the id or name {text!r}", hint)
     return matches[0]
 
 
@@ -69,7 +67,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
         raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
         near = nearest_in_any_case(text, [version.name or version.id for version in versions])
-        hint = f"did you mean {near!r}?" if near else None
+        hint = suggestion(near, quoted=True) or None
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]
 
@@ -96,11 +94,9 @@ def require_run(text: str, place: str = "") -> str:
     Raises UsageProblem for anything but an id in the API's form.
     """
     if text != "@last" and "/" not in text and not is_uuid(text):
-        near = text.startswith("@") and nearest(text, ["@last"])
-        raise UsageProblem(
-            f"{place}{text!r} is not a run id",
-            f"did you mean {near}?" if near else "give a run id, WORKFLOW_ID/RUN_ID, @last or -",
-        )
+        near = nearest(text, ["@last"]) if text.startswith("@") else None
+        hint = suggestion(near, "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
+        raise UsageProblem(f"{place}{text!r} is not a run id", hint)
     return text
 
 
@@ -182,4 +178,4 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
     near = nearest(text, names.values())
     more = ", ..." if len(names) > NODES_TOLD else ""
     there = f"it has {', '.join(map(repr, islice(names.values(), NODES_TOLD)))}{more}"
-    raise UsageProblem(f"the run has no node {text!r}", f"did you mean {near!r}?" if near else there)
+    raise UsageProblem(f"the run has no node {text!r}", suggestion(near, there, quoted=True))

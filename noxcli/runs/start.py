@@ -66,14 +66,14 @@ class Wanted:
 class _Attempt:
     """One start whose request may have been accepted, and what the run list says about it."""
 
-    def __init__(self, api: RunStarter, wanted: Wanted, clock: Clock, deadline: Deadline) -> None:
+    def __init__(self, api: RunStarter, wanted: Wanted, deadline: Deadline) -> None:
         self.found: Sequence[Run] = ()  # runs that may be ours
         self.listed = False  # the run list was read far enough to decide
         self._api = api
         self._wanted = wanted
-        self._clock = clock
+        self._clock = deadline.clock
         self._deadline = deadline
-        self._began = Moment(api, clock)
+        self._began = Moment(api, deadline.clock)
         self._doubt: Unavailable | None = None
         self._cleared: Unavailable | None = None
 
@@ -149,7 +149,6 @@ def start_run(
     wanted: Wanted,
     *,
     patience: Patience,
-    clock: Clock,
     deadline: Deadline,
 ) -> Run:
     """Start the run with `send`, which is called again only if nothing was started.
@@ -158,7 +157,7 @@ def start_run(
     wait, with the runs that may be ours. Raises Unavailable if the server was unreachable or declined for too long;
     Refused, Unauthorized and NotFound as answered.
     """
-    attempt = _Attempt(api, wanted, clock, deadline)
+    attempt = _Attempt(api, wanted, deadline)
     try:
         return patience.keep_trying(send, worth=attempt.may_send_again, bounded=False)
     except Unavailable as error:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from noxcli.errors import NotFinished, NotFound, NoxError, Refused, Unavailable
 from noxcli.models import Run
-from noxcli.timing import Clock, Deadline
+from noxcli.timing import Deadline
 
 LOOKS_APART = 0.3
 LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
@@ -24,7 +24,7 @@ class Stopper(Protocol):
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
 
 
-def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
+def stop_run(api: Stopper, run: Run, deadline: Deadline) -> Run:
     """Request the stop, and return the record once the run has ended, or when the time is up.
 
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
@@ -56,4 +56,4 @@ def stop_run(api: Stopper, run: Run, clock: Clock, deadline: Deadline) -> Run:
             if not answered and trouble is not None:
                 raise trouble
             return run
-        clock.sleep(LOOKS_APART)
+        deadline.clock.sleep(LOOKS_APART)

@@ -19,7 +19,7 @@ class Switches:
     key_refusal: Literal["401", "403"] = "401"
     """The answer to a wrong or missing key."""
     error_body: Literal["detail", "list", "message", "error", "empty", "html"] = "detail"
-    """What an error says: in `detail` as a text or always as a list, in `message` or `error`, nothing, or a page."""
+    """The body of an error: `detail` as text or always as a list, `message` or `error`, nothing, or a web page."""
 
     # The end of the event stream
     on_stopped: Reaction = "close"
@@ -37,13 +37,13 @@ class Switches:
 
     # The cursor of the event stream
     cursor_inclusive: bool = False
-    """Whether the event that the cursor names comes again."""
+    """Whether the event that the cursor names is repeated."""
     on_unknown_cursor: Literal["replay", "404", "410", "422"] = "replay"
     """The answer to a cursor that the server does not know."""
     retained_events: int = 0
     """How many of the newest events can be replayed; 0 keeps all. Older cursors count as unknown."""
     stream_start: Literal["first", "new"] = "first"
-    """Where the stream of a run that goes on starts without a cursor: with its first event, or with the next one."""
+    """Where the stream of a running run starts without a cursor: with its first event, or with the next one."""
     redis_ids: Literal["all", "some", "none"] = "all"
     """Which events have a cursor."""
 
@@ -60,7 +60,7 @@ class Switches:
     line_end: Literal["lf", "crlf", "cr"] = "lf"
     """How lines end."""
     chunk_per_event: bool = True
-    """Whether each event is an HTTP chunk of its own; otherwise, events that are ready share one."""
+    """Whether each event has its own HTTP chunk; otherwise, available events share one."""
 
     # The content of events
     content: Literal["delta", "cumulative"] = "delta"
@@ -74,13 +74,13 @@ class Switches:
     create_status: int = 200
     """The status of the answer to a start."""
     gateway_refusals: int = 0
-    """How many starts of a workflow take effect, but get a 503, as from a gateway that had passed them on."""
+    """How many starts of a workflow take effect, but get a 503, as from a gateway that had forwarded them."""
     early_output: Literal["empty", "null", "partial"] = "empty"
     """The output of a run that has not ended; `partial` has what its output nodes have given so far."""
     stale_reads: int = 0
     """How many reads of an ended run still say that it is running."""
     late_output_reads: int = 0
-    """How many reads of a completed run come before its output is there."""
+    """How many reads of a completed run come before its output is available."""
     look_up: Literal["served", "403", "404", "405"] = "served"
     """The answer to `GET /v1/runs/{id}`."""
     look_up_output: Literal["absent", "null", "empty", "whole"] = "absent"
@@ -98,7 +98,7 @@ class Switches:
     failure_detail: Literal["everywhere", "content", "run_logs", "data", "none"] = "everywhere"
     """Where the reason of a failure can be read."""
     output_only_form: Literal["with_status", "pair", "bare"] = "with_status"
-    """The form of an answer that has the output only."""
+    """The form of an answer that has only the output."""
     queue_seconds: float = 0.0
     """Seconds that a run is queued before it starts."""
     page_size: int = 50
@@ -110,13 +110,13 @@ class Switches:
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 
-    # A run's inside
+    # The data of a run
     run_data: Literal["nodes", "by_id", "404"] = "nodes"
     """The form of a run's data: its nodes in a list, under their ids, or no data at all."""
     node_io: Literal["entry", "bare", "404"] = "entry"
     """The answer to a read of one node: its whole entry, inputs and outputs alone, or not found."""
     node_times: bool = True
-    """Whether a run's data tell when its nodes worked."""
+    """Whether a run's data has the times of its nodes."""
 
     # Inputs
     unknown_input: Literal["accept", "422"] = "accept"
@@ -133,17 +133,17 @@ class Switches:
     output_keys: Literal["label", "node_id", "node_id::name"] = "label"
     """The keys of the output."""
     output_ids: Literal["node_id", "node_id::name"] = "node_id"
-    """The keys of the output under `use_output_ids=true`."""
+    """The keys of the output with `use_output_ids=true`."""
     duplicate_labels: Literal["number", "last", "first"] = "number"
-    """What becomes of outputs with the same label: numbered, or only one is kept."""
+    """How outputs with the same label are returned: numbered, or only one of them."""
     inline_text: Literal["string", "container"] = "string"
     """The form of a text: itself, or `{"text": ...}`."""
     preview_limit: int = 16_000
-    """A text with more characters than this is cut."""
+    """A text with more characters than this is truncated."""
     preview_characters: int = 16_000
-    """How many characters of it are left, at most `preview_limit`."""
+    """How many of its characters remain, at most `preview_limit`."""
     nested_previews: bool = True
-    """Whether texts inside lists and objects are cut as well."""
+    """Whether texts inside lists and objects are truncated, too."""
 
     # Synchronous runs, stopping and callbacks
     sync_limit_seconds: float = 120.0
@@ -169,7 +169,7 @@ class Switches:
 
     # Rate limit of the whole server
     rate_limit: int = 0
-    """Requests per second; 0 is no limit."""
+    """Requests per second; 0 means no limit."""
     retry_after: Literal["seconds", "date", "none"] = "seconds"
     """The form of the `Retry-After` header."""
     retry_after_seconds: int = 1
@@ -177,7 +177,7 @@ class Switches:
 
 
 def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches:
-    """The same switches with some set anew; a name or value that does not exist is a ValueError."""
+    """The same switches with some changed; a name or value that does not exist is a ValueError."""
     hints = _types()
     for name, value in overrides.items():
         if name not in hints:

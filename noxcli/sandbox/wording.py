@@ -16,7 +16,7 @@ Log = Sequence[Mapping[str, Any]]
 
 
 def node_word(status: str, switches: Switches) -> str:
-    """A node's status in the words of this server; what is no usual status stays."""
+    """A node's status in the words of this server; any unusual status stays."""
     if switches.node_words == "upper":
         return status.upper()
     return _WORDS.get(switches.node_words, {}).get(status, status)

@@ -1,4 +1,4 @@
-"""fish: one `complete` call per option, each under the condition that names its verb."""
+"""fish: one `complete` call per option, with the condition that names its verb."""
 
 from collections.abc import Iterator
 
@@ -72,7 +72,7 @@ def _positionals(verb: Verb) -> Iterator[str]:
 
 
 def _sources(value: Value) -> list[str]:
-    """Return the -a option, whose words fish expands only when it needs them."""
+    """Return the -a option, whose words fish expands only on demand."""
     found = [_quote(word) for word in value.words]
     if value.kind in SOURCES:
         found.append(SOURCES[value.kind])
@@ -81,7 +81,7 @@ def _sources(value: Value) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    """Quote unless it is plainly a word, so that the script stays readable."""
+    """Quote the text unless it is clearly a plain word, so that the script stays readable."""
     if text and text.replace("-", "").replace("_", "").isalnum():
         return text
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,7 +1,7 @@
 # bash completion for noxcli; bash 3.2 will do, and the bash-completion package is not needed.
 # @MADE_BY@
 
-# Sets `lines` to what a file holds.
+# Sets `lines` to the lines of a file.
 __noxcli_lines() { # FILE
     local line
     lines=()
@@ -15,8 +15,8 @@ __noxcli_lines() { # FILE
     fi
 }
 
-# Sets `known` to what the paths of words about the server on the line begin with, and `servers` to the lines that say so.
-# A server is named by its address, by a profile, or not at all, and noxcli has noted what the last two mean.
+# Sets `known` to the beginning of the cache paths for the server on the line, and `servers` to the lines that name it.
+# A server is named by its address, by a profile, or not at all; noxcli has stored what the last two mean.
 __noxcli_server() {
     local directory server line lines
     if [[ -n ${NOXCLI_CACHE_DIR-} ]]; then
@@ -44,7 +44,7 @@ __noxcli_server() {
     known=$directory/${known:-@DEFAULT_KEY@}
 }
 
-# Sets `workflow` to the id of what the first argument on the line means: an alias, a name, a run or an id.
+# Sets `workflow` to the id for the first argument on the line: an alias, a name, a run or an id.
 __noxcli_workflow() {
     local kind index line lines
     workflow=$first
@@ -61,8 +61,8 @@ __noxcli_workflow() {
     done
 }
 
-# Puts words that noxcli came across into `offered`. They are data: whatever they say, they are only ever compared, and
-# quoted before readline gets them.
+# Adds names from noxcli's cache to `offered`. They are data: they are only compared, and quoted before readline gets
+# them.
 __noxcli_known() { # KIND
     local known servers lines line index workflow ids=() count=0
     local rest=${typed:${#prefix}}
@@ -117,7 +117,7 @@ __noxcli_options() { # VERB
     esac
 }
 
-# Says by its exit status whether the option takes a value.
+# Returns success if the option takes a value.
 __noxcli_value() { # VERB OPTION
     case $1:$2 in
         @VALUES@
@@ -132,14 +132,14 @@ __noxcli_argument() { # VERB NUMBER
     esac
 }
 
-# COMP_WORDS is cut at every = : and @, so glue together what had no space between.
+# COMP_WORDS is split at every = : and @, so join what had no space between.
 __noxcli_split() {
     local line=${COMP_LINE:0:COMP_POINT} rest word index
     words=() starts=() current=
     for ((index = 0; index <= COMP_CWORD; index++)); do
         rest=${line#"${line%%[![:space:]]*}"}
         if ((index == COMP_CWORD)); then
-            word=$rest # up to the cursor, which may stand inside the word
+            word=$rest # up to the cursor, which may be inside the word
         else
             word=${COMP_WORDS[index]}
         fi
@@ -153,8 +153,8 @@ __noxcli_split() {
     done
 }
 
-# Sets `typed`, the word without its quotes, `kept`, the part of it that readline leaves alone, and `open`, the quote
-# that the word ends in.
+# Sets `typed`, the word without its quotes, `kept`, the part of it that readline does not replace, and `open`, the
+# quote that is still open at its end.
 __noxcli_unquote() { # WORD
     local index char length=${#1}
     typed='' kept='' open=''
@@ -172,13 +172,13 @@ __noxcli_unquote() { # WORD
         else
             typed+=$char
             if [[ $COMP_WORDBREAKS == *"$char"* ]]; then
-                kept=${typed%@} # an @ breaks words, but counts to the second
+                kept=${typed%@} # an @ splits words, and belongs to the second one
             fi
         fi
     done
 }
 
-__noxcli_reply() { # PREFIX CANDIDATE...: those that go on from what is typed
+__noxcli_reply() { # PREFIX CANDIDATE...: those that begin with what was typed
     local prefix=$1 word
     shift
     for word; do
@@ -187,10 +187,10 @@ __noxcli_reply() { # PREFIX CANDIDATE...: those that go on from what is typed
     done
 }
 
-# Quotes the replies for the place where they will stand, since readline inserts them as they are.
+# Quotes the replies for their place on the line, since readline inserts them unchanged.
 __noxcli_quote() {
     local index at word quoted char quoting=ours
-    type compopt >/dev/null 2>&1 || quoting=readline # in bash 3.2, where it makes mistakes: only plain words then
+    type compopt >/dev/null 2>&1 || quoting=readline # in bash 3.2, which quotes wrongly: only plain words
     for index in ${COMPREPLY[@]+"${!COMPREPLY[@]}"}; do
         word=${COMPREPLY[index]}
         printf -v quoted %q "$word"
@@ -205,12 +205,12 @@ __noxcli_quote() {
                 char=${word:at:1}
                 case $open$char in
                     "''") char="'\\''" ;;
-                    '"!') char="\"'!'\"" ;; # in double quotes alone the history would be looked up
+                    '"!') char="\"'!'\"" ;; # in double quotes, the history would replace it
                     '"'[\"\\\$\`]) char="\\$char" ;;
                 esac
                 quoted+=$char
             done
-            # Readline takes a quote at either end for the word's own, and then adds none.
+            # Readline takes a quote at either end for its own, and then adds none.
             [[ $quoted != "$open"* ]] || quoted=$open$quoted
             [[ $quoted != *"$open" ]] || quoted+=$open
         fi
@@ -221,13 +221,13 @@ __noxcli_quote() {
 __noxcli_files() { # PREFIX -f|-d
     local prefix=$1 path paths=()
     while IFS= read -r path; do
-        # Readline sees to the slash, unless something still hangs on the name's front.
+        # Readline adds the slash, unless a prefix is still attached to the name.
         [[ ${#kept} -ge ${#prefix} || ! -d $path ]] || path+=/
         paths+=("$path")
     done < <(compgen "$2" -- "${typed:${#prefix}}")
     __noxcli_reply "$prefix" ${paths[@]+"${paths[@]}"}
     if [[ ${#kept} -lt ${#prefix} ]] && type compopt >/dev/null 2>&1; then
-        __noxcli_quote # readline would look for a file of that name, and leave $ alone where there is none
+        __noxcli_quote # readline would look for a file with that name, and would not quote $ if there is none
     else
         compopt -o filenames 2>/dev/null
     fi
@@ -348,6 +348,6 @@ _noxcli() {
 
 if type compopt >/dev/null 2>&1; then
     complete -F _noxcli noxcli
-else # bash 3.2 cannot be told later which candidates are file names
+else # in bash 3.2, a function can't say which candidates are file names
     complete -o filenames -F _noxcli noxcli
 fi

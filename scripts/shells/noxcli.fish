@@ -1,7 +1,7 @@
 # fish completion for noxcli.
 # @MADE_BY@
 
-# Prints what a file holds.
+# Prints the lines of a file.
 function __noxcli_lines --argument-names file
     test -f "$file" -a -r "$file"; and string match -r '.+' <$file
 end
@@ -18,7 +18,7 @@ function __noxcli_directory
     end
 end
 
-# Prints the value that the command line so far has for an option.
+# Prints the value that the command line has for an option so far.
 function __noxcli_given --argument-names option
     set -l words (commandline -opc)
     for index in (seq (count $words))
@@ -30,8 +30,8 @@ function __noxcli_given --argument-names option
     end | string match -er . | tail -n 1
 end
 
-# Prints what the paths of words about the server on the line begin with. A server is named by its address, by a profile,
-# or not at all, and noxcli has noted what the last two mean.
+# Prints the beginnings of the cache paths for the server on the line. A server is named by its address, by a profile,
+# or not at all; noxcli has stored what the last two mean.
 function __noxcli_server
     set -l directory (__noxcli_directory)
     set -l server (string match -er . -- \
@@ -45,7 +45,7 @@ function __noxcli_server
     printf '%s\n' $directory/$known
 end
 
-# Prints the id of what the first argument on the line means: an alias, a name, a run or an id.
+# Prints the id for the first argument on the line: an alias, a name, a run or an id.
 function __noxcli_workflow --argument-names known
     set -l place (__noxcli_place)
     set -l workflow $place[3]
@@ -58,7 +58,7 @@ function __noxcli_workflow --argument-names known
     string match -r '^[a-zA-Z0-9._-]+$' -- $workflow
 end
 
-# Prints words that noxcli came across, one a line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
+# Prints names from noxcli's cache, one per line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
 function __noxcli_known --argument-names kind
     set -l known (__noxcli_server)
     set -l begun '^'(string escape --style=regex -- (__noxcli_token | string replace -r -- '^--[^=]*=' ''))
@@ -93,7 +93,7 @@ function __noxcli_takes_value --argument-names verb option
     return 1
 end
 
-# Prints the verb, the number of the argument at the cursor, and the arguments before it, one a line.
+# Prints the verb, the number of the argument at the cursor, and the arguments before it, one per line.
 function __noxcli_place
     set -l verb
     set -l arguments
@@ -123,7 +123,7 @@ function __noxcli_in # VERB...
     contains -- "$place[1]" $argv
 end
 
-# NUMBER, or NUMBER+ for all from there on.
+# NUMBER, or NUMBER+ for that one and all later ones.
 function __noxcli_at --argument-names number verb
     set -l place (__noxcli_place)
     test "$place[1]" = "$verb"; or return
@@ -141,7 +141,7 @@ function __noxcli_files_behind --argument-names prefix token
     end
 end
 
-# Prints the current word without its quotes, which fish puts back.
+# Prints the current word without its quotes, which fish restores.
 function __noxcli_token
     set -l token (commandline -ct)
     if string match -qr '^["\']' -- $token

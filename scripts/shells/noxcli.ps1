@@ -13,8 +13,8 @@ function __noxcli_directory {
     else { "$HOME/.cache/noxcli" }
 }
 
-# What the paths of words about the server on the line begin with. A server is named by its address, by a profile, or not
-# at all, and noxcli has noted what the last two mean.
+# The beginnings of the cache paths for the server on the line. A server is named by its address, by a profile, or not
+# at all; noxcli has stored what the last two mean.
 function __noxcli_server($Given) {
     $names = @(
         @SERVER@
@@ -30,7 +30,7 @@ function __noxcli_server($Given) {
     "$(__noxcli_directory)/$known"
 }
 
-# The id of what the first argument on the line means: an alias, a name, a run or an id.
+# The id for the first argument on the line: an alias, a name, a run or an id.
 function __noxcli_workflow([string] $Known, $Given) {
     $workflow = [string] $Given['']
     foreach ($kind in 'aliases', 'workflows', 'runs') {
@@ -45,7 +45,7 @@ function __noxcli_workflow([string] $Known, $Given) {
     if ($workflow -cmatch '^[a-zA-Z0-9._-]+$') { $workflow }
 }
 
-# Words that noxcli came across. They are data: __noxcli_quoted quotes them.
+# Names from noxcli's cache. They are data: __noxcli_quoted quotes them.
 function __noxcli_known([string] $Kind, [string] $Typed, $Given) {
     $known = __noxcli_server $Given
     switch ($Kind) {
@@ -74,7 +74,7 @@ function __noxcli_known([string] $Kind, [string] $Typed, $Given) {
     }
 }
 
-# The word so that PowerShell takes it for itself. A key's closing quote comes behind its value.
+# The word in a form that PowerShell reads as that word. A key's closing quote comes after its value.
 function __noxcli_quoted([string] $Word, [string] $Kind) {
     if ($Word -cmatch '^[a-zA-Z0-9_./][a-zA-Z0-9_./:=-]*$') { return $Word }
     $quoted = "'" + [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Word)
@@ -88,7 +88,7 @@ function __noxcli_verbs {
 }
 
 function __noxcli_result([string] $Text, [string] $Type, [string] $Help) {
-    $tip = if ($Help) { $Help } else { $Text } # an empty one is refused
+    $tip = if ($Help) { $Help } else { $Text } # an empty one would be an error
     [System.Management.Automation.CompletionResult]::new($Text, $Text, $Type, $tip)
 }
 
@@ -138,7 +138,7 @@ function __noxcli_complete([string[]] $Words, [string] $Typed) {
     $number = 0
     $pending = $null
     $closed = $false
-    $given = @{} # values of options by their names, and under the empty one the first argument
+    $given = @{} # values of options by name; the empty name has the first argument
     for ($index = 1; $index -lt $Words.Count; $index++) {
         $word = $Words[$index]
         if ($pending) {

@@ -47,7 +47,7 @@ def _truth(claim: bool) -> str:
 
 
 def _quote(text: str) -> str:
-    # PowerShell takes the typographic quotes for quotes too.
+    # PowerShell also accepts typographic quotes as quotes.
     for mark in "'\u2018\u2019\u201a\u201b":
         text = text.replace(mark, mark * 2)
     return f"'{text}'"

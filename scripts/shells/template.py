@@ -1,4 +1,4 @@
-"""The scripts' fixed parts live in files of their own, in their own language; the rest goes where @NAME@ is."""
+"""The fixed parts of the scripts, as files in the shell's own language; generated lines replace @NAME@."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,17 +9,17 @@ from noxcli.state.completion_cache import server_key
 CONSTANTS = {
     "@MADE_BY@": "Made by scripts/make_completions.py from the options that the commands declare: edit those instead.",
     "@DEFAULT_KEY@": server_key(DEFAULT_URL),
-    "@RECENT@": "20",  # runs that are offered before anything is typed; all the others afterwards
+    "@RECENT@": "20",  # runs to offer before anything is typed; the others are offered after that
 }
 
 
 def server_names(option: str, variable: str) -> list[str]:
-    """Return what may name the server, the strongest first, each as its shell writes it: `{}` is the name."""
+    """Return the ways to name the server, the strongest first, in the shell's own syntax: `{}` is the name."""
     return [(option if name.startswith("-") else variable).format(name) for name in SERVER_NAMES]
 
 
 def fill(template: str, **places: Iterable[str]) -> str:
-    """Return the template with each @NAME@ replaced: a constant, or lines that keep the indent of its own."""
+    """Return the template with each @NAME@ replaced: by a constant, or by lines with the indentation of @NAME@."""
     filled = []
     for line in (Path(__file__).parent / template).read_text(encoding="utf-8").splitlines():
         mark = line.strip()

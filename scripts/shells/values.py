@@ -1,4 +1,4 @@
-"""What fits where: the one table that says what a metavar stands for."""
+"""What each metavar stands for."""
 
 import re
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from noxcli.schemas import schema_names
 
 
 class Kind(StrEnum):
-    """What the shell can offer for a value: its own files and commands, or what noxcli came across."""
+    """What the shell can offer for a value: its own files and commands, or names from noxcli's cache."""
 
     FILE = "file"
     DIRECTORY = "directory"
     AT_FILE = "at-file"  # @FILE
-    INPUT = "input"  # KEY=..., with a file behind =@, :=@ or @
-    COMMAND = "command"  # another program, and whatever completes that
+    INPUT = "input"  # KEY=..., with a file after =@, :=@ or @
+    COMMAND = "command"  # another program and its own completion
     WORKFLOW = "workflow"
     RUN = "run"
     PROFILE = "profile"
@@ -47,7 +47,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a word may be: one of some fixed words, or of a kind that is looked up, or both."""
+    """What a word may be: one of some fixed words, a kind that is looked up, or either."""
 
     label: str
     words: tuple[str, ...]
@@ -55,7 +55,7 @@ class Value:
 
 
 def value_of(metavar: str, choices: Iterable[str]) -> Value:
-    """Read `DIR`, `[INPUT]...`, `auto|always|never` or `JSON|@FILE|-`: small letters stand for themselves."""
+    """Read `DIR`, `[INPUT]...`, `auto|always|never` or `JSON|@FILE|-`: lowercase words stand for themselves."""
     label = re.sub(r"^-- |[\[\]]|\.\.\.|…", "", metavar.strip("[]"))
     alternatives = label.split("|")
     words = tuple(choices) or WORDS.get(label) or tuple(filter(re.compile(r"[a-z][a-z0-9-]*").fullmatch, alternatives))

@@ -1,4 +1,4 @@
-"""What can be completed, read from the Typer app: verbs, their options and arguments, and what fits each."""
+"""What can be completed, read from the Typer app: verbs, their options and arguments, and the values of each."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from shells.values import Value, value_of
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option by all its names; without a value it is a flag."""
+    """An option with all its names; without a value it is a flag."""
 
     names: tuple[str, ...]
     help: str
@@ -20,7 +20,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A positional; a repeated one stands for all the words that follow."""
+    """A positional argument; a repeated one stands for all following words."""
 
     name: str
     help: str
@@ -31,7 +31,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A subcommand, or under the empty name the program in front of any."""
+    """A subcommand; the empty name is the program itself."""
 
     name: str
     help: str
@@ -41,19 +41,19 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """All of the command line."""
+    """The whole command line."""
 
     root: Verb
     verbs: tuple[Verb, ...]
 
     @property
     def everything(self) -> tuple[Verb, ...]:
-        """The program itself, and the verbs."""
+        """Return the program itself, and the verbs."""
         return (self.root, *self.verbs)
 
 
 def read_program(app: typer.Typer) -> Program:
-    """Walk the app. Fails on what the scripts would silently get wrong."""
+    """Walk the app. Fails on anything that the scripts would silently get wrong."""
     command = typer.main.get_command(app)
     if not isinstance(command, TyperGroup):
         raise TypeError("a program without verbs has nothing to complete")
@@ -63,7 +63,7 @@ def read_program(app: typer.Typer) -> Program:
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         if found is None:
-            raise TypeError(f"{name} is listed, and is no verb")
+            raise TypeError(f"{name} is listed, but is not a verb")
         if isinstance(found, TyperGroup):
             raise TypeError(f"{name} has verbs of its own, which the scripts have no place for")
         if not found.hidden:
@@ -74,7 +74,7 @@ def read_program(app: typer.Typer) -> Program:
 def _verb(name: str, context: typer.Context) -> Verb:
     options: list[Option] = []
     arguments: list[Argument] = []
-    # Unlike `params`, this has --help too.
+    # Unlike `params`, this includes --help.
     for param in context.command.get_params(context):
         if getattr(param, "hidden", False):
             continue
@@ -87,7 +87,7 @@ def _verb(name: str, context: typer.Context) -> Verb:
         flag = not isinstance(param, TyperOption) or param.is_flag or param.count
         if not flag and param.nargs != 1:
             raise TypeError(f"{name} {param.opts[0]} takes {param.nargs} values, the scripts know of one")
-        # Long ones first; sorted, because those of --help come out of a set.
+        # Long names first; sorted, because those of --help come from a set.
         names = sorted((*param.opts, *param.secondary_opts), key=lambda name: (not name.startswith("--"), name))
         options.append(Option(tuple(names), help_text, None if flag else value, bool(param.multiple)))
     summary = context.command.short_help or context.command.help

@@ -16,7 +16,7 @@ ACTIONS = {
     Kind.RUN: "_noxcli_known run",
     Kind.PROFILE: "_noxcli_known profile",
     Kind.OUTPUT: "_noxcli_known output",
-    Kind.OTHER: " ",  # only the message
+    Kind.OTHER: " ",  # just the message
 }
 
 
@@ -82,7 +82,7 @@ def _action(value: Value) -> str:
 
 
 def _quote(text: str) -> str:
-    """Return the text as one word, always in quotes."""
+    """Return the text as one word, always quoted."""
     escaped = text.replace("'", "'\\''")
     return f"'{escaped}'"
 

@@ -1,4 +1,4 @@
-"""Answers that no well-behaved server gives: bent heads and bodies, interim answers, trickling, odd numbers."""
+"""Answers that no well-behaved server gives: malformed heads and bodies, interim answers, slow trickles, odd values."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def take_events(api: NoxusApi) -> Any:
 
 
 def outcome(turn: Turn, call: Call) -> Any:
-    """Return what the call returns, or the NoxError that it ends with; everything else is a bug."""
+    """Return what the call returns, or the NoxError that it raises; anything else is a bug."""
     with raw_server(turn) as server, connect(server) as api:
         try:
             return call(api)
@@ -184,7 +184,7 @@ def test_a_progress_that_is_no_number_is_none(name: str) -> None:
     assert outcome(ODD_ANSWERS[name], find).progress is None
 
 
-# JSON that is valid, and more than Python's parser takes.
+# Valid JSON beyond what Python's parser accepts.
 
 
 @pytest.mark.parametrize("digits", [4300, 4301, 5000, LONGEST_INT])
@@ -262,7 +262,7 @@ def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
 
 
 def drip(head: bytes, piece: bytes = b" ") -> Turn:
-    """A turn that sends `head` and then, for ever, a piece every few milliseconds."""
+    """A turn that sends `head` and then, forever, a piece every few milliseconds."""
 
     def turn(peer: socket.socket) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Where the key goes, and where it never does: other origins, proxies, messages, logs."""
+"""Where the key goes, and where it never goes: other origins, proxies, messages, logs."""
 
 import ssl
 import traceback
@@ -42,7 +42,7 @@ def start(api: NoxusApi) -> Any:
 
 
 def failure(url: str, call: Callable[[NoxusApi], Any] = start) -> NoxError:
-    """Return the error that the call ends with."""
+    """Return the error that the call raises."""
     with connect(url) as api, pytest.raises(NoxError) as caught:
         call(api)
     return caught.value
@@ -152,7 +152,7 @@ def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> 
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS"])
 def test_https_is_not_left_for_plain_http(tls: ssl.SSLContext, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A proxy would see the request that must not be made, which keeps it on this machine.
+    # A proxy would see the forbidden request, which keeps it on this machine.
     with raw_server(OK) as proxy, raw_server(redirect(f"{UNUSED}/x"), tls=tls) as home:
         monkeypatch.setenv("http_proxy", proxy.url)
         with pytest.raises(Refused, match=r"a redirect to http://example\.invalid is not followed"):
@@ -205,7 +205,7 @@ def test_a_proxy_from_the_environment_is_used(variable: str, noxcli: Noxcli, mon
 
 
 def test_what_is_meant_for_this_machine_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Plain http is allowed to loopback only; a proxy is another machine, and it would see the key.
+    # Plain http is allowed only to loopback; a proxy is another machine, and would see the key.
     with raw_server(OK) as proxy, raw_server(OK) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("all_proxy", proxy.url)
@@ -258,7 +258,7 @@ def test_plain_http_gets_no_key(noxcli: Noxcli, value: str | None, monkeypatch: 
 
 @pytest.fixture
 def quoting(noxcli: Noxcli) -> Noxcli:
-    """noxcli with a key that nothing else could contain."""
+    """noxcli with a key that occurs nowhere else."""
     noxcli.environ["NOXUS_API_KEY"] = KEY
     return noxcli
 

@@ -1,4 +1,4 @@
-"""Chunks that have arrived are read in one go, and are the same bytes and the same failures as http.client's."""
+"""Chunks that have arrived are read at once, with the same bytes and the same failures as in http.client."""
 
 import random
 import socket
@@ -15,7 +15,7 @@ PIECE = 64
 
 
 def chunks_of(rng: random.Random) -> bytes:
-    """Return a chunked body, most of the time a whole and valid one."""
+    """Return a chunked body, usually a whole and valid one."""
     body = b""
     for _ in range(rng.randrange(1, 30)):
         data = rng.randbytes(rng.choice([1, 2, 15, 16, 17, 63, 64, 65, 300]))
@@ -32,7 +32,7 @@ def chunks_of(rng: random.Random) -> bytes:
 def read_all(
     kind: Callable[[socket.socket], HTTPResponse], wire: bytes
 ) -> tuple[bytes, type[BaseException] | None, int]:
-    """Return what is read, what it failed with, and how many reads that took."""
+    """Return what was read, how it failed, and the number of reads."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(wire)

@@ -46,7 +46,7 @@ from tests.rawserver import (
 
 KEY = "key with spaces & =signs"
 Call = Callable[[NoxusApi], Any]
-# Enough of everything for any call to be content with it.
+# Everything that any call needs.
 RECORD = {"id": "r", "workflow_id": "w", "status": "running", "name": "n", "items": [], "pages": 1}
 
 
@@ -63,7 +63,7 @@ def start(api: NoxusApi) -> Any:
 
 
 def failure(*turns: Turn, call: Call = find) -> NoxError:
-    """Return the error that the call ends with."""
+    """Return the error that the call raises."""
     with raw_server(*turns) as server:
         return failure_at(server, call)
 
@@ -196,7 +196,7 @@ def test_whoever_refuses_a_read_knows_nothing_of_the_run(status: int) -> None:
                 read(api)
             assert caught.value.http_status == status
         with pytest.raises(Refused):
-            api.find_run("123")  # which no run can be called
+            api.find_run("123")  # which can't be the id of a run
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "..."])
@@ -209,7 +209,7 @@ def test_dots_are_no_id_and_nothing_is_sent(text: str) -> None:
 
 
 def test_an_id_of_undecodable_bytes_is_no_id() -> None:
-    # What a shell's `noxcli wait $'\xff'` hands over.
+    # What a shell passes on for `noxcli wait $'\xff'`.
     with raw_server(json_answer(RECORD)) as server, connect(server) as api, pytest.raises(NoxError):
         api.find_run("\udcff")
     assert server.requests == []
@@ -259,7 +259,7 @@ def page(count: int, first: int = 0, **envelope: Any) -> bytes:
     ],
 )
 def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -> None:
-    # Whoever asks beyond the end is told so: a list that never ends would hang here.
+    # A request past the end fails: with an endless list, the test would hang here.
     with raw_server(*pages, answer(404)) as server, connect(server) as api:
         runs = list(api.list_runs())
     assert (len(server.requests), len(runs)) == (asked, found)
@@ -475,7 +475,7 @@ def test_retry_after_reaches_whoever_retries(status: int) -> None:
     assert error.retry_after == 3.0
 
 
-# A success that is none.
+# A success without a usable answer.
 
 
 @pytest.mark.parametrize(
@@ -559,7 +559,7 @@ def test_a_refused_connection_is_told_and_nothing_was_sent(call: Call) -> None:
 
 
 def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Asked in earnest, the name would leave the machine where the resolver passes it on.
+    # A real lookup of the name would leave the machine if the resolver passes it on.
     def resolve(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -571,7 +571,7 @@ def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
     with socket.socket() as listener, ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
-        listener.listen(0)  # a queue that is full leaves the next one unanswered
+        listener.listen(0)  # a full queue leaves the next connection unanswered
         for _ in range(3):
             one = waiting.enter_context(socket.socket())
             one.setblocking(False)
@@ -583,7 +583,7 @@ def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
 
 
 def test_tls_to_a_server_without_it_sends_nothing() -> None:
-    # The answer comes unasked: nothing says that a line end, or anything else, is in a TLS hello.
+    # The answer comes unrequested, since a TLS hello need not contain a line end, or anything else to read up to.
     with raw_server(hang_up, greeting=answer(400)) as server:
         error = broken(start, f"https://127.0.0.1:{server.port}")
     assert error.sent is False

@@ -1,4 +1,4 @@
-"""Requests that spare what the library does for each: on the wire they are the same, and connections are kept."""
+"""Requests that skip the library's extra work: on the wire they are the same, and connections are kept."""
 
 import time
 from contextlib import suppress
@@ -27,7 +27,7 @@ def connect(server: RawServer) -> NoxusApi:
 
 @pytest.mark.parametrize("odd", ["w w", "w%", "ü", "w+"])
 def test_what_needs_quoting_and_what_does_not_go_out_alike(odd: str) -> None:
-    """An odd id is left to the library: but for the path, nothing may tell the two ways apart."""
+    """An odd id is left to the library: except for the path, both ways must send the same."""
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
         for workflow_id in ("w", odd):
             api.create_run(workflow_id, {"Q": "x"})
@@ -98,7 +98,7 @@ def test_of_many_connections_the_longest_idle_are_closed() -> None:
 
 
 def open_still(server: RawServer, most: int) -> int:
-    """Return how many of the server's connections are open, once that has settled."""
+    """Return how many of the server's connections are open, once the number is stable."""
     end = time.monotonic() + 5
     while (count := sum(peer.fileno() >= 0 for peer in server._open)) > most and time.monotonic() < end:
         time.sleep(0.01)

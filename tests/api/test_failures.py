@@ -1,4 +1,4 @@
-"""What the heads of answers say of a limit of requests."""
+"""What the headers of answers say about a request limit."""
 
 from datetime import UTC, datetime
 

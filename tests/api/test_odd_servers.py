@@ -1,4 +1,4 @@
-"""Whole commands against servers that answer oddly: one line, a code of the table, and never a bug."""
+"""Whole commands against servers that answer oddly: one line, a code from the table, and never a bug."""
 
 import json
 import socket
@@ -32,7 +32,7 @@ COMMANDS = {
     "workflows": ("workflows", "--json"),
     "doctor": ("doctor",),
 }
-# One for each place that may choke on it; all of them are tried call by call in test_answers.py.
+# One for each place that may fail on it; test_answers.py tries all of them call by call.
 ODDEST = [
     *("chunk size -5", "chunk size of 5,000 digits", "length of 5,000 digits", "lengths that conflict", "not gzip"),
     *("encodings without end", "status 999", "version 9", "odd location", "retry after of 5,000 digits"),
@@ -53,7 +53,7 @@ def test_no_odd_answer_is_a_bug_in_a_command(name: str, command: tuple[str, ...]
 
 
 class BendingGate(Gate):
-    """A gate before the sandbox that gives an odd answer of its own to the second request of one kind."""
+    """A gate before the sandbox that gives its own odd answer to the second request of one kind."""
 
     def __init__(self, url: str, kind: str, odd: bytes) -> None:
         super().__init__(url)

@@ -1,4 +1,4 @@
-"""`--record`: what goes over the wire, without the key, without secrets, and without values unless they are wanted."""
+"""`--record`: what goes over the wire, without the key, without secrets, and without values unless requested."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def test_values_are_left_out_and_their_places_stay(noxcli: Noxcli, workflow: str
 def test_neither_key_nor_secrets_are_in_it_wherever_a_server_puts_them(
     noxcli: Noxcli, tmp_path: Path, more: list[str]
 ) -> None:
-    """The server says them in bodies, names, headers, addresses, escaped and cut in two."""
+    """The server sends them in bodies, names, headers and addresses, escaped and split in two."""
     key, secret = noxcli.environ["NOXUS_API_KEY"], "s3cr3t/of mine"
     escaped = json.dumps(secret).replace("/", "\\/")
     record = {"id": RUN, "workflow_id": WORKFLOW, "status": "completed", "output": {f"a {secret}": key, "b": [secret]}}

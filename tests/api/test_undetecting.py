@@ -1,4 +1,4 @@
-"""Loading requests without what noxcli never uses of it: quietly, and for nobody else in the process."""
+"""Loading requests without what noxcli never uses of it: without a warning or an effect on the process."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`noxcli batch`: one run for each row, told line by line."""
+"""`noxcli batch`: one run for each row, reported line by line."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.process import NOXCLI, call, environment, running
+from tests.process import call, environment, forked, running
 
 Write = Callable[..., str]
 
@@ -35,7 +35,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def echoes(plays: Any) -> Callable[..., str]:
-    """A workflow that answers with its input `Q`; the texts `bad` and `ask` fail and wait for a person."""
+    """A workflow that answers with its input `Q`; the texts `bad` and `ask` fail and wait for a human."""
 
     def script(inputs: dict[str, Any]) -> Iterable[Step]:
         ends = {"bad": "failed", "ask": "awaiting_human_feedback", "halt": "stopped"}
@@ -83,6 +83,10 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
     assert told[1]["result"]["schema"] == "noxcli.result/1"
     assert "3 rows in" in result.err
     assert sorted(step for row, step in steps() if row == 2) == ["finished", "intent", "started"]
+
+
+def test_one_row_is_one_row(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    assert noxcli("batch", echoes(), write("a")).err.startswith("1 row in ")
 
 
 def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
@@ -360,7 +364,7 @@ def test_a_share_has_its_own_rows(noxcli: Noxcli, echoes: Any, write: Write) -> 
 
 def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
-    argv = [*NOXCLI, "batch", workflow, "-", "--output-dir", "out"]
+    argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(sandbox.url)) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -412,7 +416,7 @@ def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echo
 def test_at_the_time_limit_a_run_that_has_ended_unseen_has_its_verdict(
     noxcli: Noxcli, plays: Any, write: Write, end: str, code: int
 ) -> None:
-    """The server wants no look before the limit is over, and gives no stream that would tell."""
+    """The server allows no read before the limit is over, and has no stream that would report the end."""
     told_off = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "60"})
     script = [Sleep(300), State(end)] if end not in {"completed", "running"} else [Sleep(60_000 * (end == "running"))]
     workflow = plays(nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]})
@@ -420,7 +424,7 @@ def test_at_the_time_limit_a_run_that_has_ended_unseen_has_its_verdict(
     result = noxcli("batch", workflow, write("a"), "--timeout", "2s")
     assert (result.code, codes(result)) == (code, {1: code})
     assert result.lines[0]["result"]["run"]["status"] == end
-    assert time.monotonic() - began < 2 + 1 + 2  # a second, and what a busy machine takes
+    assert time.monotonic() - began < 2 + 1 + 2  # a second, and some time for a busy machine
 
 
 @pytest.mark.parametrize("trouble", [LostAnswer(), Answer(504, "<html>gateway</html>")])

@@ -1,4 +1,4 @@
-"""What a CI system is told of a batch: masks and groups, the step's outputs and its summary, an annotation a row."""
+"""What a CI system gets from a batch: masks and groups, the step's outputs and its summary, an annotation per row."""
 
 from pathlib import Path
 from typing import Any

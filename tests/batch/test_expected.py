@@ -1,4 +1,4 @@
-"""A workflow tested on a table of examples: `--expect` and `--assert` for each row, and the report that others read."""
+"""A workflow tested with a table of examples: `--expect` and `--assert` for each row, and the report for programs."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def written(path: Path, lines: Lines) -> str:
 
 @pytest.fixture
 def squares(plays: Any) -> str:
-    """A workflow that squares its input, but for 13, and says so in words."""
+    """A workflow that squares its input, except for 13, and says so in words."""
 
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
         number = int(inputs["N"])
@@ -117,14 +117,14 @@ def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
     expected.write_text("Words\nIt is 1.\n It is   4. \n")
     result = noxcli("batch", squares, rows, "--expect", str(expected), "--expect-as", "text", "--ordered")
     assert result.code == 0
-    assert "warning: 1 rows have no expected output" in result.err
+    assert "warning: no expected output for 1 row in " in result.err
     assert ["assertions" in line["result"] for line in result.lines] == [True, True, False]
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([{"$id": "x", "Square": 1}], "--expect has 1 outputs for rows that do not exist: 'x'"),
+        ([{"$id": "x", "Square": 1}], "--expect has 1 output without a row: 'x'"),
         ([{"$id": "1"}, {"Square": 2}, {"$id": 2}], "row 3 (line 3): '2' appears twice"),
         ([[1]], "row 1 (line 1): it is not a JSON object"),
     ],

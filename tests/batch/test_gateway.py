@@ -1,4 +1,4 @@
-"""Batches behind a gateway that answers in the server's place, on clocks that jump, and rows whose answers are odd."""
+"""Batches behind a gateway that answers for the server, on clocks that jump, and rows with odd answers."""
 
 import json
 import time
@@ -40,7 +40,7 @@ FAST = ("--poll-interval", "50ms", "--max-parallel", "2")
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox lists a run at once, and needs no rest after a gateway's 503."""
+    """The sandbox lists a run at once, and needs no pause after a gateway's 503."""
     monkeypatch.setattr("noxcli.batch.engine.SETTLING", 0.2)
     monkeypatch.setattr("noxcli.batch.pace.Backoff", lambda seed: Backoff(0.01, 0.02, seed))
     monkeypatch.setattr("noxcli.batch.pace.SLOWEST", 50.0)
@@ -153,7 +153,7 @@ def test_a_clock_that_was_wrong_starts_nothing_twice_and_holds_nothing_up(
 
 
 def without_server_times() -> None:
-    """Make the journal that of an earlier version."""
+    """Turn the journal into one of an earlier version."""
     journal = Path("rows.jsonl.batch/batch.jsonl")
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     old = [{name: value for name, value in line.items() if name not in {"server_at", "input_shape"}} for line in lines]
@@ -193,11 +193,11 @@ def test_old_pending_rows_have_no_server_time() -> None:
     assert Pending(1, None, "2026-01-01T00:00:00+00:00", "d").server_at is None
 
 
-# Odd answers to one row, and to no other.
+# Odd answers to one row only.
 
 
 def only_for(sandbox: Sandbox, workflow: str, text: str, meddle: Meddle) -> Meddle:
-    """Meddle with the records of one row's run."""
+    """Change the records of one row's run."""
 
     def chosen(request: Request, forward: Forward) -> bytes | None:
         if RECORD.match(line_of(request)):

@@ -1,4 +1,4 @@
-"""The journal of a batch: what may be torn, cut or full, and never leads to a second run."""
+"""The journal of a batch: it may be torn, truncated or full, and never causes a second run."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
@@ -27,14 +27,14 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 ROWS = 6
 
 
 @pytest.fixture
 def whole(noxcli: Noxcli, plays: Any) -> tuple[str, bytes]:
-    """A workflow, and the journal of a batch that went through."""
+    """A workflow, and the journal of a completed batch."""
     workflow = plays(nodes=[input_node("Q")])
     rows = [json.dumps({"Q": str(number)}) for number in range(1, ROWS + 1)]
     Path("rows.jsonl").write_text("\n".join(rows))
@@ -109,10 +109,10 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(100)])
     Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 101)))
     command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl"])
-    # A limit on the size of files is what a shell has nearest to a disk that fills up.
+    # A limit on the size of files is what a shell has that comes closest to a full disk.
     full = subprocess.run(
         ["bash", "-c", f"ulimit -f 8; exec {command} | cat"],
-        env={**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"},  # its cache would be cut as well
+        env={**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"},  # its cache would be truncated as well
         capture_output=True,
         text=True,
         check=False,
@@ -122,7 +122,7 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     before = Counter(run.input["Q"] for run in sandbox.runs(workflow))
     assert 5 < before.total() < 100
     rest = subprocess.run(
-        [*NOXCLI, "batch", workflow, "rows.jsonl", "--resume", "--adopt"],
+        [*forked(), "batch", workflow, "rows.jsonl", "--resume", "--adopt"],
         env=environment(sandbox.url),
         capture_output=True,
         text=True,
@@ -160,7 +160,6 @@ changed = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
 @given(st.lists(changed, max_size=8))
 def test_a_journal_that_says_anything_breaks_no_reader(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]]

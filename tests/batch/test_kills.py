@@ -1,4 +1,4 @@
-"""A batch that is killed again and again still runs each row once, whatever the time of day does meanwhile.
+"""A batch that is killed again and again still runs each row once, even if the time of day changes.
 
 `python -m tests.batch.test_kills 100` for more.
 """
@@ -26,9 +26,9 @@ from noxcli.sandbox.steps import Sleep
 from tests.process import environment
 
 ROWS = 300
-KILLS = 5  # a batch
+KILLS = 5  # per batch
 DIFFERENT = 250  # texts: some rows have the same
-# noxcli with a time of day that is so many seconds off.
+# noxcli with a time of day that is off by that many seconds.
 JUMPED = """
 import sys
 from datetime import timedelta
@@ -43,7 +43,7 @@ JUMPS = (0, 0, 3, -3, 600, -600, 86400, -86400)
 
 @dataclass
 class Tally:
-    """What many batches came to."""
+    """The results of many batches."""
 
     batches: int = 0
     kills: int = 0
@@ -59,7 +59,7 @@ class Tally:
 
 
 def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -> Tally:
-    """Run one batch, killing it now and then, and count its rows' runs."""
+    """Run one batch, kill it now and then, and count its rows' runs."""
     rng = random.Random(seed)
     lost = [LostAnswer()] if seed % 2 else []
     workflow = sandbox.add(
@@ -91,7 +91,7 @@ def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -
     kept = [json.loads(line) for line in (rows.parent / "rows.jsonl.batch/results.jsonl").read_text().splitlines()]
     assert sorted(line["row"] for line in kept) == sorted(set(told) - set(in_doubt)), "each result is there once"
     assert all(line["result"]["output"] == {"A": inputs[line["row"] - 1]} for line in kept)
-    # Rows with the same input can't be told apart by the server: they are counted together.
+    # The server can't tell rows with the same input apart, so they are counted together.
     wanted, had = Counter(inputs), Counter(run.input["Q"] for run in sandbox.runs(workflow))
     maybe = Counter(inputs[row - 1] for row in in_doubt)
     tally.twice = sum(max(0, had[text] - count) for text, count in wanted.items())
@@ -101,7 +101,7 @@ def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -
 
 
 def run_for(argv: list[str], env: Mapping[str, str], seconds: float | None, told: dict[int, Any]) -> bool:
-    """Run the command, killed after so long; False where it was. A line that was torn by it is not counted."""
+    """Run the command, and kill it after that long; False if it was killed. A line that this tore is not counted."""
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(argv, env=env, stdout=out, stderr=subprocess.PIPE, start_new_session=True)
         try:
@@ -135,8 +135,10 @@ def doubts_in(journal: Path) -> int:
 
 
 @pytest.mark.long(7)
-@pytest.mark.parametrize("adopt", [True, False], ids=["adopted", "left in doubt"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("seed", "adopt"),
+    [(1, True), (2, False), *(pytest.param(*each, marks=pytest.mark.wide) for each in [(2, True), (1, False)])],
+)
 def test_a_killed_batch_runs_each_row_once(sandbox: Sandbox, tmp_path: Path, seed: int, *, adopt: bool) -> None:
     tally = killed_batch(sandbox, tmp_path, seed, adopt=adopt)
     assert (tally.twice, tally.lost) == (0, 0)
@@ -146,7 +148,7 @@ def test_a_killed_batch_runs_each_row_once(sandbox: Sandbox, tmp_path: Path, see
 
 
 def main(kills: int) -> None:
-    """Print what so many kills leave behind, with and without --adopt."""
+    """Print the result of that many kills, with and without --adopt."""
     for adopt in (True, False):
         total, seed, began = Tally(), 0, time.monotonic()
         with Sandbox([], speed=1000) as sandbox:

@@ -1,4 +1,4 @@
-"""When a batch looks at its rows' runs, and how it hears of their ends."""
+"""When a batch reads its rows' runs, and how it notices their ends."""
 
 import socket
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""`noxcli merge-batch`: one report out of many journals, and `--junit` out of one."""
+"""`noxcli merge-batch`: one report from many journals, and `--junit` from one."""
 
 import json
 import shutil

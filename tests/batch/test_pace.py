@@ -1,4 +1,4 @@
-"""The gate that all requests of a batch go through, and batches against servers that push back."""
+"""The gate that all requests of a batch pass, and batches against servers with request limits."""
 
 import json
 import threading
@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from noxcli.batch.calls import Calls, Going
-from noxcli.batch.pace import Closed, Pace
+from noxcli.batch.pace import FAILURES_IN_A_ROW, FIRST_ROOM, Closed, Pace
 from noxcli.batch.rows import Row
 from noxcli.errors import NotFound, Unavailable
 from noxcli.models import Run
@@ -21,12 +22,12 @@ from noxcli.sandbox.faults import Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
-from noxcli.timing import Clock
+from noxcli.timing import Backoff, Clock
 from tests.conftest import Noxcli
 
 
 class Server:
-    """Counts what it is asked, and refuses what comes within a second of too many others."""
+    """Counts its requests, and rejects those within a second of too many others."""
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
@@ -62,7 +63,7 @@ def ask_from_many(pace: Pace, ask: Callable[[], Any], threads: int, seconds: flo
 def test_a_limit_is_found_and_kept_to() -> None:
     server, pace = Server(limit=20), Pace(seed=1)
     ask_from_many(pace, server.ask, threads=16, seconds=3)
-    # 16 may be on their way when the first is refused; after that, now and then one finds the limit again.
+    # 16 may be in transit when the first is rejected; after that, one exceeds the limit now and then.
     assert server.refused < 16 + 10, server.refused
     assert len(server.taken) > 0.5 * 20 * 3, len(server.taken)
 
@@ -88,23 +89,37 @@ def test_retry_after_is_waited_for_by_everybody() -> None:
     assert sent[0] - refused_at >= 0.49
 
 
-def test_after_an_outage_one_goes_ahead() -> None:
-    pace, on_the_way, most, up = Pace(seed=1), [0], [0], time.monotonic() + 1.0
-    lock = threading.Lock()
+def test_after_an_outage_one_goes_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.batch.pace.Backoff", partial(Backoff, base=0.05, ceiling=0.05))
+    pace, lock, up = Pace(seed=1), threading.Lock(), threading.Event()
+    asked, on_the_way, most = [0], [0], [0]
+    known = FAILURES_IN_A_ROW + FIRST_ROOM  # those in flight when it is seen to be an outage
 
     def ask() -> None:
         with lock:
+            asked[0] += 1
             on_the_way[0] += 1
-            if time.monotonic() > up - 0.5:  # the gate has closed by then
+            number = asked[0]
+            if number > known:
                 most[0] = max(most[0], on_the_way[0])
         time.sleep(0.02)
         with lock:
             on_the_way[0] -= 1
-        if time.monotonic() < up:
-            raise Unavailable("refused", sent=False)
+        if number == known + 4:
+            up.set()
+        raise Unavailable("refused", sent=False)
 
-    ask_from_many(pace, ask, threads=32, seconds=1.0)
-    assert most[0] == 1, "while it is down, one at a time finds out"
+    def go_on() -> None:
+        while not up.is_set():
+            with suppress(Unavailable, Closed):
+                pace.send(ask, lambda: not up.is_set())
+
+    workers = [threading.Thread(target=go_on) for _ in range(32)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert (asked[0], most[0]) == (known + 4, 1), "while it is down, one at a time finds out"
 
 
 def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
@@ -154,7 +169,7 @@ def inputs_of(server: Sandbox, workflow: str) -> list[int]:
 
 @pytest.fixture
 def own(noxcli: Noxcli) -> Callable[..., Any]:
-    """A server with switches of its own."""
+    """A server with its own switches."""
 
     def make(**switches: Any) -> Sandbox:
         server = Sandbox([Scenario("echo", nodes=[input_node("Q")])], speed=1000, switches=Switches(**switches))
@@ -205,7 +220,7 @@ def test_a_server_that_goes_away_for_a_while_gets_every_row_once(noxcli: Noxcli,
     with Sandbox([Scenario("echo", nodes=[input_node("Q")])], speed=1000, port=port) as back:
         batch.join(60)
         runs += inputs_of(back, workflow)
-    # The new server knows nothing of the runs of the old one: those that were on their way are not found.
+    # The new server does not know the runs of the old one, so those in transit are not found.
     assert len(runs) == len(set(runs))
     result = results[0]
     told = [line["row"] for line in result.lines]

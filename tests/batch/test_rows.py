@@ -1,4 +1,4 @@
-"""Rows: what a line or a record of a file becomes, and what is said of those that can't be read."""
+"""Rows: what becomes of a line or a record of a file, and the errors for those that can't be read."""
 
 import io
 from pathlib import Path

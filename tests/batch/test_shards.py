@@ -1,4 +1,4 @@
-"""Shares of a batch's rows: as they are written, and as engines number their tasks."""
+"""Shards of a batch's rows: as users write them, and as engines number their tasks."""
 
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
     ("text", "environ", "share"),
     [
         ("auto", {"SLURM_ARRAY_TASK_ID": "3", **ARRAY}, "3/4"),
-        # One task sent again by itself: Slurm counts that one alone.
+        # One task that runs again alone: Slurm counts only that one.
         (
             "auto/4",
             {
@@ -99,7 +99,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, but must be 0 to 1"),
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
         ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX=x is not a number"),
-        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL= is not a number"),
+        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},

@@ -1,4 +1,4 @@
-"""A batch whose stdout takes no more lines: `--resume` prints the rows that finished unprinted, and none runs twice."""
+"""A batch whose stdout accepts no more lines: `--resume` prints finished but unprinted rows, and none runs twice."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 ROWS = 12
 JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
@@ -20,7 +20,7 @@ JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
 
 @pytest.fixture
 def workflow(plays: Any) -> str:
-    """Each row takes its time, starts are answered late, and a result is a few kilobytes."""
+    """Each row takes time, starts are answered late, and a result is a few kilobytes."""
     Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, ROWS + 1)))
     return str(
         plays(
@@ -33,12 +33,10 @@ def workflow(plays: Any) -> str:
 
 
 def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess[str]:
+    program = NOXCLI if "ulimit" in rest else forked()  # a limit is for the process itself
+    command = rest.replace("NOXCLI", " ".join([*program, "batch", line, "--quiet"]))
     return subprocess.run(
-        [
-            "bash",
-            "-c",
-            f"{rest.replace('NOXCLI', ' '.join([*NOXCLI, 'batch', line, '--quiet']))}; exit ${{PIPESTATUS[0]}}",
-        ],
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
         env=environment(sandbox.url),
@@ -48,7 +46,7 @@ def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess
 
 
 def whole_lines(text: str) -> list[int]:
-    """The rows whose lines are there to their ends."""
+    """The rows whose lines are complete."""
     return [json.loads(line)["row"] for line in text.split("\n")[:-1]]
 
 
@@ -67,7 +65,7 @@ def steps() -> dict[str, set[int]]:
         ("NOXCLI >&-", 9),
         ("NOXCLI | head -1 >/dev/null", 141),
         ("NOXCLI | true", 141),
-        ("(ulimit -f 16; exec NOXCLI) > results.jsonl", 9),  # 1,024 bytes each: as a disk that fills up meanwhile
+        ("(ulimit -f 16; exec NOXCLI) > results.jsonl", 9),  # 1,024 bytes each: like a disk that fills up meanwhile
     ],
 )
 def test_resume_prints_the_rows_that_stdout_did_not_take(

@@ -1,4 +1,4 @@
-"""Results on their way out: each at once where they are few, together where they are many, none before it is kept."""
+"""Results on their way out: few are written one by one, many together, and none before it is on disk."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ from noxcli.timing import Clock
 
 @dataclass
 class Listener:
-    """Notes what it is told, and in which order; `full` and `gone` say that the disk, or stdout, takes no more."""
+    """Records what it gets, and in which order; `full` and `gone` mean that the disk, or stdout, accepts no more."""
 
     steps: list[str] = field(default_factory=list)
     full: bool = False
@@ -49,7 +49,7 @@ def result(number: int) -> RowResult:
 
 @dataclass
 class Told:
-    """A batch's results, and what came of them."""
+    """A batch's results, and what became of them."""
 
     telling: Telling
     listener: Listener

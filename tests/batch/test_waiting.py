@@ -1,4 +1,4 @@
-"""Many runs that somebody else has started: each is heard of soon, over few connections, whatever tells of its end."""
+"""Many runs that somebody else has started: each end is noticed soon, over few connections, by any signal."""
 
 import json
 import threading
@@ -21,13 +21,13 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
 
-NEVER = 600.0  # seconds between two looks in turn: what ends a wait sooner has told of the end
+NEVER = 600.0  # seconds between two regular reads: an earlier end was noticed by another signal
 MOST_CONNECTIONS = 64
 
 
 @contextmanager
 def counted(sandbox: Sandbox) -> Iterator[list[int]]:
-    """Yield the numbers of open connections, seen again and again."""
+    """Yield the numbers of open connections over time."""
     seen, over = [0], threading.Event()
 
     def look() -> None:
@@ -44,7 +44,7 @@ def counted(sandbox: Sandbox) -> Iterator[list[int]]:
 
 
 def started(sandbox: Sandbox, count: int, seconds: Callable[[int], float], **scenario: Any) -> list[str]:
-    """Start so many runs, each with its own time; return their ids."""
+    """Start that many runs, each with its own duration; return their ids."""
     script = lambda inputs: [Sleep(float(inputs["Q"]))]  # noqa: E731 - a scenario takes a function
     workflow = sandbox.add(Scenario("many", nodes=[input_node("Q")], script=script, output={"A": "x"}, **scenario))
     with NoxusApi(Settings(sandbox.url, sandbox.key)) as api:
@@ -114,12 +114,12 @@ def test_documents_have_the_outputs_of_all(sandbox: Sandbox, noxcli: Noxcli) -> 
 
 
 class Runs:
-    """Records and a list that a test sets; a run ends when it is put among those that are over."""
+    """Records and a list that a test sets; a run ends when it is added to those that are over."""
 
     def __init__(self, count: int) -> None:
         self.ids = [f"r{number}" for number in range(count)]
         self.over: set[str] = set()
-        self.said: set[str] = set()  # over, by the list alone
+        self.said: set[str] = set()  # over, according to the list alone
         self.reads: Counter[int] = Counter()
         self.lists = 0
         self.broken = False
@@ -143,7 +143,7 @@ class Runs:
 
 
 def work(waiting: ManyRuns[Run], seconds: float) -> list[int]:
-    """Let it work for so long; return the runs that have ended."""
+    """Let it work for that long; return the runs that have ended."""
     ended, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         for number, (run, error) in waiting.looks(end - time.monotonic()):

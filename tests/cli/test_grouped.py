@@ -14,7 +14,7 @@ from noxcli.fixed import fixed
 class Size:
     name: Annotated[str, typer.Argument()]
     width: Annotated[int, typer.Option("--width")] = 3
-    height: int = 4  # no option here
+    height: int = 4  # not an option here
 
 
 @fixed

@@ -1,4 +1,4 @@
-"""`noxcli doctor`: each check with good and bad surroundings, its mend, and the exit code of the worst."""
+"""`noxcli doctor`: each check with good and bad settings and servers, its fix, and the exit code of the worst."""
 
 import re
 import ssl
@@ -28,7 +28,7 @@ def checks(result: Result) -> dict[str, dict[str, Any]]:
 
 
 def verdicts(result: Result) -> dict[str, str]:
-    """What became of each check but that of this machine's shell, which goes by the machine."""
+    """The result of each check, except for this machine's shell, which depends on the machine."""
     return {name: check["verdict"] for name, check in checks(result).items() if name != "shell"}
 
 
@@ -220,7 +220,7 @@ def test_a_server_that_has_moved_is_named() -> None:
 
 def test_tls_and_the_end_of_the_certificate_are_told(tls: ssl.SSLContext) -> None:
     result = against(*[json_answer(ME)] * 3, NO_RUNS, tls=tls)
-    assert (result.code, verdicts(result)["tls"]) == (0, "warning")  # it is made for two days
+    assert (result.code, verdicts(result)["tls"]) == (0, "warning")  # valid for two days
     assert re.fullmatch(r"TLSv1\.3, certificate until \d{4}-\d\d-\d\d: 1 days", checks(result)["tls"]["message"])
 
 

@@ -1,4 +1,4 @@
-"""`--help`: what it says fits, is in order, is complete, and its examples run."""
+"""`--help`: it fits, is in order, is complete, and its examples run."""
 
 import io
 import os
@@ -107,7 +107,7 @@ def test_a_duration_that_is_the_default_is_written_as_it_would_be_typed(pages: d
 
 @pytest.fixture(scope="module")
 def lively() -> Iterator[Sandbox]:
-    """A sandbox in which a slow run is still going when an example looks."""
+    """A sandbox in which a slow run is still running when an example reads it."""
     with Sandbox(BUILT_IN, speed=30) as sandbox:
         yield sandbox
 
@@ -133,7 +133,7 @@ def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively
     assert done.stdout.strip()
 
 
-# Slips.
+# Typos.
 
 
 @pytest.mark.parametrize(
@@ -239,3 +239,12 @@ def test_the_limits_of_retrying_are_named_as_they_are(noxcli: Noxcli, verb: str)
     shown = " ".join(noxcli(verb, "--help").text.split())
     assert (before(None), during(None)) == (60, 300)
     assert "while the server is unreachable. [default: 60s; while following a run: 5m]" in shown
+
+
+@pytest.mark.parametrize(
+    ("verb", "continues"), [("run", True), ("wait", True), ("fetch-output", True), ("runs", False), ("inputs", False)]
+)
+def test_only_a_verb_that_follows_a_run_says_that_it_continues(noxcli: Noxcli, verb: str, continues: bool) -> None:
+    page = " ".join(noxcli(verb, "--help").text.split())
+    assert ("the run continues." in page, "while following a run: 5m" in page) == (continues, continues)
+    assert "[default: 60s" in page

@@ -1,4 +1,4 @@
-"""`noxcli runs` and `noxcli workflows`: what there is, newest first, for eyes and for pipes."""
+"""`noxcli runs` and `noxcli workflows`: newest first, on terminals and in pipes."""
 
 import io
 import json

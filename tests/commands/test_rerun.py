@@ -1,4 +1,4 @@
-"""`noxcli rerun`: another run with the inputs of an earlier one, and never with a secret that nobody gave anew."""
+"""`noxcli rerun`: another run with the inputs of an earlier one, but only with secrets that are given again."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def state_of(noxcli: Noxcli) -> list[Path]:
 
 
 def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:
-    """Another user at the same server."""
+    """Another user of the same server."""
     return Noxcli({**noxcli.environ, "NOXCLI_STATE_DIR": str(tmp_path / "other")})
 
 
@@ -127,7 +127,7 @@ def test_a_secret_has_to_be_given_anew(noxcli: Noxcli, plays: Any, sandbox: Sand
     refused = noxcli("rerun", "@last", "--json")
     assert (refused.code, refused.json["retry_safe"]) == (2, True)
     assert "the input 'Token' of run" in refused.err
-    assert "give it anew: --secret Token=ENVNAME" in refused.err
+    assert "give it again: --secret Token=ENVNAME" in refused.err
     token = node_ids(sandbox, workflow)["input Token"]
     for argv in (["--secret", "Token=OTHER"], ["--secret", f"{token}=OTHER"], ["Token=tok-0000-anew"]):
         result = noxcli("rerun", "@last", *argv, "--format", "ndjson", "--report", "page.html", environ=environ)
@@ -135,7 +135,7 @@ def test_a_secret_has_to_be_given_anew(noxcli: Noxcli, plays: Any, sandbox: Sand
         assert SECRET not in result.text + result.err
         assert "tok-0000-anew" not in result.text + result.err + Path("page.html").read_text()
         assert [*sandbox.runs(workflow)[-1].body["input"].values()] == ["cats", "tok-0000-anew"]
-    # What was secret stays so, however it was given.
+    # What was secret stays secret, however it was given.
     assert noxcli("rerun", "@last", environ=environ).code == 2
     shown = noxcli("rerun", "@last", "Token=tok-0000-anew", "--dry-run")
     assert json.loads(shown.out)["input"] == {"Topic": "cats", "Token": "***"}
@@ -169,7 +169,7 @@ def test_a_run_of_others_is_sent_as_recorded_and_not_shown(
     result = other("rerun", run, "--format", "ndjson", "--report", "page.html")
     assert (result.code, sandbox.runs(workflow)[1].body) == (0, sandbox.runs(workflow)[0].body)
     assert SECRET not in dry.err + result.text + result.err + Path("page.html").read_text()
-    # The copy's history knows no more than that.
+    # The copy's history has no more than that.
     assert json.loads(other("rerun", "@last", "--dry-run").out)["input"] == {"Topic": "***", "Token": "***"}
 
 
@@ -182,7 +182,7 @@ def test_an_input_that_the_record_masks_is_not_passed_on(
     run = sandbox.runs(workflow)[0].id
     refused = other("rerun", run, "--no-check")
     assert (refused.code, len(sandbox.runs(workflow))) == (2, 1)
-    assert f"the record of run {run} masks the input 'Token'; give it anew" in refused.err
+    assert f"the record of run {run} masks the input 'Token'; give it again" in refused.err
     assert other("rerun", run, "--no-check", "Token=again").code == 0
 
 

@@ -154,7 +154,7 @@ def test_version_and_callback_are_sent(noxcli: Noxcli, plays: Any, sandbox: Sand
     if result.code == 0:
         body = sandbox.runs(workflow)[0].body
         assert (body["workflow_version_id"], body["callback_url"]) == (version, "http://127.0.0.1:9/x")
-    else:  # the sandbox knows which versions there are
+    else:  # the sandbox knows which versions exist
         assert (result.code, "version" in result.err) == (5, True)
 
 

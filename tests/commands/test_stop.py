@@ -1,4 +1,4 @@
-"""`noxcli stop` and the state file: cleaning up, as often as one likes."""
+"""`noxcli stop` and the state file: cleaning up, any number of times."""
 
 import json
 from pathlib import Path

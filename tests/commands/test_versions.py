@@ -1,4 +1,4 @@
-"""`noxcli versions`, and `--version-id` by id and by name, on servers that list versions in ways of their own."""
+"""`noxcli versions`, and `--version-id` by id and by name, on servers that list versions in different ways."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def page(*items: Any, number: int = 1, **more: Any) -> bytes:
 
 
 def asked(noxcli: Noxcli, verb: str, *options: str, turns: list[Turn]) -> tuple[Result, list[str]]:
-    """Call the verb on a server with these answers; return what was asked, too."""
+    """Call the verb on a server with these answers; return the requests, too."""
     with raw_server(*turns) as server:
         result = noxcli(verb, WORKFLOW, *options, "--base-url", server.url, "--retry-for", "0")
         return result, [request.target.removeprefix(f"/v1/workflows/{WORKFLOW}") for request in server.requests]

@@ -1,4 +1,4 @@
-"""`noxcli wait`: verdicts without a picture."""
+"""`noxcli wait`: verdicts without a live view."""
 
 from pathlib import Path
 from typing import Any

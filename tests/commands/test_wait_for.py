@@ -1,4 +1,4 @@
-"""`noxcli wait --for`: a condition ends the wait, and the first that is met is told."""
+"""`noxcli wait --for`: a condition ends the wait, and the first that is met is reported."""
 
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_a_pause_is_no_end(noxcli: Noxcli, plays: Any) -> None:
 def test_a_node_that_is_only_listed_as_executed_may_have_failed(
     noxcli: Noxcli, plays: Any, fails: bool, code: int
 ) -> None:
-    noxcli.clock = Clock()  # the run has to fail sooner than it counts as going on
+    noxcli.clock = Clock()  # the run must fail sooner than it counts as continuing
     script = [*node_fails("Work", "no ink"), Sleep(500)] if fails else [*node_runs("Work"), Emit("Next"), FOREVER]
     status = "failed" if fails else "completed"
     run = start(noxcli, plays(script=script, status=status, switches={"node_progress": "none"}))

@@ -1,4 +1,4 @@
-"""Real shells at a pretend terminal: what Tab would offer, and what a line typed with Tabs ends up as."""
+"""Real shells on a pseudo-terminal: what Tab would offer, and what becomes of a line typed with Tabs."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "completions"
 PATIENCE = 30.0
 
-# A pipe on our side, a terminal on the shell's; a child of its own, since forking a process with threads is unsafe.
+# A pipe on our side, a terminal on the shell's; in its own child, since forking a process with threads is unsafe.
 AT_A_TERMINAL = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
 WITH_A_SIZE = ["sh", "-c", 'stty rows 50 cols 200; exec "$@"', "sh"]
 
@@ -63,7 +63,7 @@ bindkey '^I' probe
 
 
 class Typed:
-    """A shell that is typed into, and answers through files."""
+    """A shell that gets keystrokes, and answers through files."""
 
     def __init__(self, command: list[str], home: Path, environ: dict[str, str]) -> None:
         self.name = command[0]
@@ -81,27 +81,27 @@ class Typed:
         self.becomes("noxcli ready")
 
     def offers(self, line: str) -> dict[str, str]:
-        """Return the candidates at the end of the line, with what is said of each."""
+        """Return the candidates at the end of the line, each with its description."""
         self.answer.unlink(missing_ok=True)
         self.type(f"{line}\t")
         *lines, _ = self._read(self.answer, "END\n").splitlines()
-        self.type("\x15")  # Ctrl-U: forget the line
+        self.type("\x15")  # Ctrl-U: delete the line
         pairs = (found.partition("\t") for found in lines)
         return {word: said for word, _, said in pairs}
 
     def becomes(self, line: str) -> list[str]:
-        """Type the line, Tabs and all, and return the arguments that noxcli is then started with."""
+        """Type the line with its Tabs, and return the arguments that noxcli is then started with."""
         self.argv.unlink(missing_ok=True)
         self.type(f"{line}\r")
         return self._read(self.argv, "END\n").splitlines()[:-1]
 
     def close(self) -> None:
-        """Leave."""
+        """Exit the shell."""
         self.process.terminate()
         self.process.communicate()
 
     def type(self, text: str) -> None:
-        """Type the text and don't wait."""
+        """Type the text without waiting."""
         assert self.process.stdin is not None
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
@@ -116,7 +116,7 @@ class Typed:
 
 
 class Fish(Typed):
-    """fish says by itself what it would offer, without a terminal."""
+    """fish itself can print what it would offer, without a terminal."""
 
     def __init__(self, home: Path, environ: dict[str, str]) -> None:
         self.home, self.environ = home, environ
@@ -158,7 +158,7 @@ def start(
 
 
 def pretend_programs(directory: Path) -> Path:
-    """Make a noxcli that writes down its arguments, and Pythons that leave a trace beside it."""
+    """Make a noxcli that writes down its arguments, and Pythons that leave a trace next to it."""
     directory.mkdir()
     noxcli = '#!/bin/sh\n{ printf "%s\\n" "$@"; echo END; } >"$ARGV.part"\nmv "$ARGV.part" "$ARGV"\n'
     trap = f"#!/bin/sh\necho started >>{directory}/started\n"

@@ -97,7 +97,7 @@ def test_fish_loads_it_by_itself(noxcli: Noxcli, home: Path) -> None:
     needs("fish")
     assert install(noxcli, home, "completion", "fish").text.splitlines()[1] == "new shells load it"
 
-    path = f"{pretend_programs(home / 'bin')}:{os.environ['PATH']}"  # fish asks only for a command that there is
+    path = f"{pretend_programs(home / 'bin')}:{os.environ['PATH']}"  # fish completes only commands that exist
     assert "fetch-output" in said_by(["fish", "-c", "complete -C 'noxcli fetch'"], home, PATH=path)
 
 

@@ -1,6 +1,6 @@
-"""What Tab offers of what noxcli came across, in bash, zsh and fish: workflows, inputs, runs and profiles.
+"""What Tab offers from noxcli's cache in bash, zsh and fish: workflows, inputs, runs and profiles.
 
-Their names come from a server. The shells read them from files that noxcli itself wrote, in the places where it does.
+Their names come from a server. The shells read them from files that noxcli itself wrote, in their real places.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.conftest import Noxcli
 SHELLS = ["bash", "zsh", "fish"]
 PACKAGE = "/usr/share/bash-completion/bash_completion"
 OTHER_URL = "https://noxus.example:8443/api"
-# What each would do, if any shell took it for more than a name, is leave a file behind, or become something else.
+# If a shell took one of these for more than a name, it would create a file, or turn into something else.
 HOSTILE = [
     "$(touch pwned)",
     "`touch pwned`",
@@ -79,13 +79,13 @@ def text_input(label: str, number: int = 1) -> InputNode:
 
 
 class Desk:
-    """A shell, and what noxcli left in its user's directories."""
+    """A shell, and the files that noxcli wrote in its user's directories."""
 
     def __init__(self, shell: Typed, home: Path) -> None:
         self.shell, self.home = shell, home
 
     def offers(self, line: str) -> set[str]:
-        # zsh hands on words as they are; the others have quoted them already.
+        # zsh passes on words unquoted; the others have quoted them already.
         return {word.replace("\\", "") for word in self.shell.offers(line)}
 
     def knows(self, *names: str) -> None:
@@ -111,7 +111,7 @@ def test_a_name_arrives_as_it_is_and_does_nothing(desk: Desk, name: str, quote: 
     desk.knows(name)
     desk.takes(text_input(name))
 
-    closing = "" if desk.shell.name == "bash" else quote  # bash has closed it behind the key
+    closing = "" if desk.shell.name == "bash" else quote  # bash has closed the quote after the key
     verb, workflow, item = desk.shell.becomes(f"noxcli run {quote}\t{quote}\tvalue{closing}")
 
     assert (verb, workflow, split_item(item)) == ("run", name, (name, "=", "value"))
@@ -205,7 +205,7 @@ def noted_runs(home: Path) -> Path:
     return home / ".cache" / "noxcli" / "https___backend.noxus.ai.runs"
 
 
-@pytest.mark.parametrize("desk", ["zsh", "fish"], indirect=True, scope="module")  # bash shows words alone
+@pytest.mark.parametrize("desk", ["zsh", "fish"], indirect=True, scope="module")  # bash shows only words
 def test_runs_are_told_apart(desk: Desk) -> None:
     started(desk.home, "r-99")
 
@@ -359,7 +359,7 @@ def test_bash_in_other_moods(tmp_path: Path, first: str, plain_only: bool) -> No
 
         expected = "$" if plain_only else name
         assert shell.becomes("noxcli run \\$\t") == ["run", expected]
-        assert "".join(shell.becomes("noxcli run w-1 Que\tx")[2:]) == "Question=x"  # in 3.2 with a space between
+        assert "".join(shell.becomes("noxcli run w-1 Que\tx")[2:]) == "Question=x"  # in 3.2 with a space in between
         assert shell.becomes("noxcli wait r\t") == ["wait", "r-1"]
         assert desk.untouched()
 

@@ -1,4 +1,4 @@
-"""The scripts as files: fresh, and true to every character that a help text may hold."""
+"""The scripts as files: current, and true to every character that a help text may contain."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from shells.template import fill
 from shells.values import Kind, value_of
 from shells.vocabulary import read_program
 
-QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"  # one more quote to PowerShell
+QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"  # PowerShell reads it as a quote, too
 NASTY = rf"""It's "so" $HOME $(touch pwned) `touch pwned` [a] {{b}} c:d \e %F ~ *? {QUOTE}q{QUOTE}; #h & (i) <j> | !k"""
 
 
@@ -30,7 +30,7 @@ def nasty_app() -> typer.Typer:
 
     @app.callback()
     def root() -> None:
-        """Nothing of note."""
+        """Does nothing."""
 
     @app.command(help=NASTY)
     def nasty(
@@ -45,7 +45,7 @@ def nasty_app() -> typer.Typer:
         _source: Annotated[str, typer.Argument(metavar="FILE|none")],
         _log: Annotated[str, typer.Option("--log", metavar="FILE|none")] = "",
     ) -> None:
-        """Take fixed words."""
+        """Takes fixed words."""
 
     @app.command(hidden=True)
     def secret() -> None: ...

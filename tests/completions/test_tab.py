@@ -1,4 +1,4 @@
-"""What Tab does in bash, zsh and fish, each started for real."""
+"""What Tab does in bash, zsh and fish, each as a real process."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def bash(tmp_path: Path) -> Iterator[Callable[[str], Typed]]:
-    """A bash with something said to it before it reads the script."""
+    """A bash that runs a line before it reads the script."""
     started: list[Typed] = []
 
     def make(first: str) -> Typed:
@@ -52,7 +52,7 @@ def furnish(work: Path) -> None:
 
 
 def names(offers: dict[str, str]) -> set[str]:
-    """Take off what shells disagree about: what stands before a name, and how it is written."""
+    """Remove what differs between shells: what is before a name, and how it is written."""
     return {re.split("[=@]", word)[-1].rstrip("/").replace("\\", "") for word in offers}
 
 
@@ -142,7 +142,7 @@ def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
     ],
 )
 def test_a_line_typed_with_tabs(shell: Typed, typed: str, argv: list[str]) -> None:
-    # One shell writes `--format json` where another writes `--format=json`, or a slash more.
+    # One shell writes `--format json` where another writes `--format=json`, or adds a slash.
     assert as_one(shell.becomes(typed)) == as_one(argv)
 
 

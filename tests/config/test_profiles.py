@@ -1,4 +1,4 @@
-"""The user's config file and a project's: which profile counts, what each may say, and what is wrong in a bad one."""
+"""The user's config file and a project's: which profile is used, what each may set, and the errors in a bad one."""
 
 import json
 import re
@@ -344,7 +344,7 @@ LAYERS = ["flag", "variable", "project", "profile"]
 
 @pytest.mark.parametrize("strongest", LAYERS)
 def test_flag_then_variable_then_project_then_profile(noxcli: Noxcli, tmp_path: Path, strongest: str) -> None:
-    # The strongest says to leave a paused run, all weaker ones to wait for it.
+    # The strongest says to exit at a pause, all weaker ones to wait for its end.
     says = dict.fromkeys(LAYERS[LAYERS.index(strongest) :], "wait") | {strongest: "exit"}
     user_file(f"default_profile = 'p'\n[profile.p.defaults]\non_pause = '{says['profile']}'\n")
     if "project" in says:

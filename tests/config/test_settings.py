@@ -1,4 +1,4 @@
-"""Which server and which key: every source, their order, and what is wrong with a bad one."""
+"""Which server and which key: every source, their order, and the errors about bad ones."""
 
 from pathlib import Path
 
@@ -211,7 +211,7 @@ def test_no_key_says_where_one_would_be_found() -> None:
 @pytest.mark.parametrize("name", ["NOXUS_API_KEY", "NOXCLI_API_KEY"])
 @pytest.mark.parametrize("value", ["", " ", "\n"])
 def test_an_empty_key_is_named(name: str, value: str) -> None:
-    # In CI this is a secret that is not passed on: worth more than "no API key".
+    # In CI this is a secret that is not passed on: it deserves more than "no API key".
     assert refused(None, {name: value}).message == f"{name} is empty"
 
 

@@ -1,7 +1,7 @@
-"""`python -m tests.crossed`: play combinations of switches, and print what fails with the settings that it takes.
+"""`python -m tests.crossed`: play combinations of switches, and print each failure with the settings that cause it.
 
---all plays every pair, every three of the event stream and every setting alone; --random N plays N random ones. What
-fails is played again: what does not fail then, as on a machine that was too busy, is told apart.
+--all plays every pair, every three of the event stream and every setting alone; --random N plays N random ones.
+Failures are played again: those that then pass, as on a machine that was too busy, are listed separately.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from tests.crossed.cells import CELLS
 from tests.crossed.plan import Combination
 from tests.crossed.play import OF_THE_STREAM, all_played, cut_down, played
 
-MOST_CUT_DOWN = 3  # failures of one cell: the next are most often the same
+MOST_CUT_DOWN = 3  # failures of one cell: further ones are usually the same
 
 
 def works(asked: argparse.Namespace) -> Iterator[tuple[str, Sequence[Combination], Sequence[str]]]:
-    """Yield what is to be played: a name, combinations and cells."""
+    """Yield what to play: a name, combinations and cells."""
     cells = asked.cell or list(CELLS)
     if asked.switch is not None:
         pairs = [setting.partition("=")[::2] for setting in asked.switch]
@@ -51,7 +51,7 @@ def main() -> int:
     once = 0
     for name, combinations, cells in works(asked):
         begun, cpu, count, longest = time.monotonic(), time.process_time(), 0, 0.0
-        for _, failures, seconds in all_played(combinations, cells, asked.at_once):
+        for failures, seconds in all_played([(each, cells) for each in combinations], asked.at_once):
             count += len(cells)
             longest = max(longest, seconds)
             for failure in failures:

@@ -1,4 +1,4 @@
-"""What each setting must lead to, written down apart from both sides: the client's code and the sandbox's."""
+"""What each setting must lead to, independent of both sides: the client's code and the sandbox's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from noxcli.sandbox.switches import Switches
 from tests.crossed.stage import ESSAY, OUTPUT, PIECES
 
 TEXT = "".join(PIECES)
-# Reads of the record that an ended run may take, beside those that lag.
+# Reads of the record that an ended run may take, in addition to those that lag.
 CALM_REQUESTS = 14
 
 
 @dataclass(frozen=True)
 class Events:
-    """Which events must come. What is missing has to be said, unless the server has forgotten it without a word."""
+    """Which events must arrive. noxcli must report missing ones, unless the server forgot them silently."""
 
-    first: int | None = 0  # from which of the server's on; None: none have to come
-    whole: bool = True  # all from there on come
-    silent: bool = False  # what is missing may be missing without a word
-    gap: bool = False  # a gap has to be said, although all came that there was
+    first: int | None = 0  # from which of the server's on; None: none need to arrive
+    whole: bool = True  # all from there on arrive
+    silent: bool = False  # events may be missing without a report
+    gap: bool = False  # a gap must be reported, even if all events arrived
     ordered: bool = True  # each once, in the server's order
 
 
@@ -55,12 +55,12 @@ def output(run: Run, switches: Switches) -> dict[str, Any]:
 
 
 def essay_is_cut(switches: Switches) -> bool:
-    """Whether the long text has to be fetched."""
+    """Whether the long text must be downloaded."""
     return len(ESSAY) > switches.preview_limit
 
 
 def reason_is_known(switches: Switches, *, live: bool) -> bool:
-    """Whether anything that a client can ask tells why a run failed; words that nobody knows mark no failure."""
+    """Whether any answer of the server says why a run failed; unknown words do not mark a failure."""
     replayed = (live or switches.on_ended == "replay") and switches.node_words != "foreign"
     return {
         "everywhere": True,  # the record's own logs have it
@@ -72,7 +72,7 @@ def reason_is_known(switches: Switches, *, live: bool) -> bool:
 
 
 def failed_node_is_known(switches: Switches) -> bool:
-    """Whether anything tells at which node a run failed that was followed live."""
+    """Whether anything says at which node a run failed that was followed live."""
     told = {
         "everywhere": True,
         "run_logs": True,
@@ -84,25 +84,28 @@ def failed_node_is_known(switches: Switches) -> bool:
 
 
 def is_blind(switches: Switches) -> bool:
-    """Whether nothing tells old events from new ones: no positions, contents that are alike, a part that is missing."""
+    """Whether nothing distinguishes old events from new ones: no positions, equal contents, a missing part.
+
+    If the record lags as well, a replay of all of them counts as new, and its text comes twice.
+    """
     forgets = bool(switches.retained_events) or switches.stream_start == "new"
     return forgets and switches.redis_ids != "all" and switches.null_data
 
 
 def live_events(switches: Switches, *, cut: bool = False) -> Events:
-    """Of a run that is followed from its start; a connection that breaks can be too late to come back to."""
+    """For a run that is followed from its start; after a break, reconnecting may be too late."""
     from_now = switches.stream_start == "new"
     if not cut:
-        # A run is a little ahead of its stream, and a short memory may have lost its beginning by then.
+        # A run is slightly ahead of its stream, and a short memory may have lost its beginning by then.
         return Events(whole=not (switches.retained_events or from_now), silent=True)
     forgets = switches.retained_events > 0 or from_now
-    # Pieces of what was never seen, without a position: nobody can tell where a replay meets them.
+    # Pieces that were never seen, without a position: nothing shows where a replay meets them.
     placed = not (from_now and switches.redis_ids == "none")
     return Events(whole=switches.on_ended == "replay" and not forgets, silent=forgets, ordered=placed)
 
 
 def ended_events(switches: Switches, count: int, *, after: int | None = None, known: bool = True) -> Events:
-    """Of a run that has ended, from the start or from a position; the server may no longer know that."""
+    """For a run that has ended, from the start or from a position; the server may have forgotten it."""
     if switches.on_ended != "replay":
         # A stream that is closed at once after a position looks like one whose position was the last.
         return Events(first=None, whole=False, silent=switches.on_ended == "close" and (after is not None or not known))
@@ -110,18 +113,18 @@ def ended_events(switches: Switches, count: int, *, after: int | None = None, kn
     first = 0 if after is None else after
     if known and first >= oldest:
         return Events(first=first)
-    # A server that replays what it has, without a word, looks like one that took the position.
+    # A server that silently replays what it has looks like one that accepted the position.
     refused = switches.on_unknown_cursor != "replay" and (after is not None or not known)
     return Events(first=oldest, silent=not refused, gap=refused)
 
 
 def requests_at_most(switches: Switches, runs: int = 1) -> int:
-    """How many requests a call may take: lagging records, silence and refusals each cost some, none without end."""
+    """How many requests a call may take: lagging records, silence and rejections each cost some, none without end."""
     most = CALM_REQUESTS + 2 * (switches.stale_reads + switches.late_output_reads)
     most += 12 if "silent" in (switches.on_stopped, switches.on_paused, switches.after_end, switches.on_ended) else 0
     most += 10 if switches.on_ended != "replay" or switches.closing_event != "none" else 0
     most += 8 if switches.look_up != "served" else 0
-    most += 4 if switches.retained_events else 0  # positions that are refused, and replays that lack them
+    most += 4 if switches.retained_events else 0  # rejected positions, and replays that lack them
     most += 8 if switches.page_size < 10 or switches.page_limit < 10 else 0
     most += 100 if switches.stop_seconds else 12 if switches.queue_seconds else 0  # which pass in real time
     most *= 8 if switches.rate_limit else 1
@@ -129,6 +132,6 @@ def requests_at_most(switches: Switches, runs: int = 1) -> int:
 
 
 def is_subsequence(got: Sequence[Any], truth: Sequence[Any]) -> bool:
-    """Whether all of it comes in that order, each once."""
+    """Whether all of them arrive in that order, each once."""
     rest = iter(truth)
     return all(any(event == one for one in rest) for event in got)

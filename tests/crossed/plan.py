@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations, product
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -12,7 +13,7 @@ from noxcli.sandbox.switches import Switches
 Combination = Mapping[str, Any]
 
 DEFAULTS = Switches()
-# The settings of switches that are numbers, the default first. 1000 seconds of the sandbox are one.
+# The settings of numeric switches, the default first. 1000 seconds of the sandbox are one.
 NUMBERS: Mapping[str, Sequence[float]] = {
     "retained_events": (0, 5),
     "keepalive_seconds": (15.0, 1.0),
@@ -33,7 +34,8 @@ NUMBERS: Mapping[str, Sequence[float]] = {
 }
 
 
-def settings() -> dict[str, list[Any]]:
+@cache
+def settings() -> Mapping[str, list[Any]]:
     """Return each switch with the settings that are played."""
     found: dict[str, list[Any]] = {}
     for name, hint in get_type_hints(Switches).items():
@@ -45,7 +47,7 @@ def settings() -> dict[str, list[Any]]:
 
 
 def stream_switches() -> list[str]:
-    """Return the switches that are about the event stream: those that are declared before the run records'."""
+    """Return the switches of the event stream: those that are declared before the run records'."""
     names = list(settings())
     return names[: names.index("create_status")]
 
@@ -68,7 +70,7 @@ def singles() -> list[Combination]:
 
 
 def at_random(count: int, seed: int = 0) -> Iterator[Combination]:
-    """Yield so many random combinations, half of them with few settings that differ from the defaults."""
+    """Yield that many random combinations, half of them with few settings that differ from the defaults."""
     every, rng = settings(), random.Random(seed)
     for number in range(count):
         names = list(every) if number % 2 else rng.sample(list(every), rng.randint(2, 12))
@@ -76,7 +78,7 @@ def at_random(count: int, seed: int = 0) -> Iterator[Combination]:
 
 
 def uncovered(rows: Iterable[Sequence[Any]], columns: Sequence[Sequence[Any]], size: int) -> list[dict[int, Any]]:
-    """Return what no row has of all ways to set so many columns, each as places and values."""
+    """Return the settings of that many columns that no row has, each as places and values."""
     missing = {
         tuple(zip(places, values, strict=True)): None
         for places in combinations(range(len(columns)), size)
@@ -97,7 +99,7 @@ def _crossed(every: Mapping[str, list[Any]], size: int, seed: int) -> list[Combi
 
 
 def _completed(missing: list[dict[int, Any]], columns: list[list[Any]], rng: random.Random) -> Iterator[list[Any]]:
-    """Yield rows for what is missing, which is packed as it comes: allpairspy leaves gaps among threes."""
+    """Yield rows for the missing settings, filled greedily: allpairspy leaves gaps among threes."""
     while missing:
         row: dict[int, Any] = {}
         left = []
@@ -111,5 +113,5 @@ def _completed(missing: list[dict[int, Any]], columns: list[list[Any]], rng: ran
 
 
 def _told(combination: Combination) -> Combination:
-    """Leave out what is the default anyway."""
+    """Leave out defaults."""
     return {name: value for name, value in combination.items() if value != getattr(DEFAULTS, name)}

@@ -1,4 +1,4 @@
-"""Playing combinations, some at a time, and cutting down the settings of one that fails."""
+"""Playing combinations, some at a time, and reducing the settings of one that fails."""
 
 import shlex
 import tempfile
@@ -24,7 +24,7 @@ OF_THE_STREAM = (
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that did not give what it must."""
+    """A cell without its expected result."""
 
     cell: str
     combination: Combination
@@ -36,7 +36,7 @@ class Failure:
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """Wait less for what a silent stream of this machine may still have to say; no clock can shorten that."""
+    """Wait less for what a silent stream on this machine may still send; no clock can shorten that."""
     with ExitStack() as stack:
         stack.enter_context(patch("noxcli.runs.events.LAST_EVENTS_GRACE", 0.4))
         stack.enter_context(patch("noxcli.runs.events.FIRST_LOOK", 0.1))
@@ -52,7 +52,7 @@ def command(cell: str, combination: Combination) -> str:
 
 
 def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:
-    """Play these cells against a server of that combination."""
+    """Play these cells against a server with that combination."""
     sandbox, switches = staged(combination)
     failures = []
     with sandbox, tempfile.TemporaryDirectory() as directory:
@@ -69,20 +69,20 @@ def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:
 
 
 def all_played(
-    combinations: Iterable[Combination], cells: Sequence[str], at_once: int = 8
-) -> Iterator[tuple[Combination, list[Failure], float]]:
-    """Yield each combination with its failures and its seconds."""
+    plan: Iterable[tuple[Combination, Sequence[str]]], at_once: int = 8
+) -> Iterator[tuple[list[Failure], float]]:
+    """Yield the failures and the seconds of each combination, which is played with its cells."""
 
-    def one(combination: Combination) -> tuple[Combination, list[Failure], float]:
+    def one(combination: Combination, cells: Sequence[str]) -> tuple[list[Failure], float]:
         begun = time.monotonic()
-        return combination, played(combination, cells), time.monotonic() - begun
+        return played(combination, cells), time.monotonic() - begun
 
     with quick(), ThreadPoolExecutor(at_once) as pool:
-        yield from pool.map(one, combinations)
+        yield from pool.map(one, *zip(*plan, strict=True))
 
 
 def cut_down(failure: Failure, fails: Callable[[str, Combination], Sequence[str]] | None = None) -> Failure:
-    """Return the failure with the fewest settings that still fail: none of them can be left out."""
+    """Return the failure with the fewest settings that still fail: all of them are needed."""
     fails = fails or _fails
     kept, wrong = dict(failure.combination), failure.wrong
     size = max(1, len(kept) // 2)
@@ -104,5 +104,5 @@ def _fails(cell: str, combination: Combination) -> Sequence[str]:
 
 
 def written(value: object) -> str:
-    """Return a setting as it is typed."""
+    """Return a setting as a user types it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

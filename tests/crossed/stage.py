@@ -32,11 +32,11 @@ OUTPUT = {
 }
 VERSION = "as of May"
 SPEED = 1000
-PATIENCE = 10_000  # steps of 2 s that a run waits for whoever follows it
+PATIENCE = 10_000  # steps of 2 s that a run waits for its follower
 
 
 class CrossedClock(QuickClock):
-    """Sleeps take a twentieth of their time under a rate limit, which is real, and else next to none."""
+    """Under a rate limit, which is real, sleeps take a twentieth of their time, otherwise almost none."""
 
     def __init__(self, *, limited: bool) -> None:
         super().__init__()
@@ -50,24 +50,24 @@ class CrossedClock(QuickClock):
 
     @property
     def passed(self) -> float:
-        """Seconds since the call began, slept ones included."""
+        """Seconds since the call began, including slept ones."""
         return self.monotonic() - self._begun
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one call gave: the client's side, and the server's."""
+    """The result of one call: the client's side, and the server's."""
 
     result: Result
     runs: Sequence[Run]
     requests: Sequence[str]  # METHOD path
     seconds: float
-    target: Run | None  # the run that was named
+    target: Run | None  # the run on the command line
     directory: Path
 
     @property
     def run(self) -> Run:
-        """The one run that there is."""
+        """The only run."""
         (run,) = self.runs
         return run
 
@@ -79,7 +79,7 @@ class Seen:
 
 @dataclass
 class Stage:
-    """Adds workflows, starts runs as somebody else would, and calls noxcli."""
+    """Adds workflows, starts runs as another user would, and calls noxcli."""
 
     sandbox: Sandbox
     switches: Switches
@@ -87,7 +87,7 @@ class Stage:
     calls: int = field(default=0)
 
     def add(self, name: str, ending: str = "completed", *, watched: bool = False, cuts: Sequence[Cut] = ()) -> str:
-        """Serve a workflow whose runs end so; `watched` runs do not end before somebody reads their events."""
+        """Serve a workflow whose runs end in that way; `watched` runs do not end before their events are read."""
         nodes = [input_node("Question"), input_node("Length", type="int", default=3), Node("bare", "InputNode", BARE)]
         nodes += [Node("Read"), Node("Write")]
         nodes += [output_node(label) for label in OUTPUT if not label.startswith("twin")]
@@ -111,7 +111,7 @@ class Stage:
         )
 
     def start(self, workflow: str) -> Run:
-        """Start a run as somebody else would; returns the server's own."""
+        """Start a run as another user would; return the server's own."""
         url = f"{self.sandbox.url}/v1/workflows/{workflow}/runs"
         headers = {"X-API-Key": self.sandbox.key}
         while requests.post(url, json={"input": {"Question": "why"}}, headers=headers, timeout=10).status_code == 429:
@@ -128,7 +128,7 @@ class Stage:
         return run
 
     def call(self, workflow: str, *argv: str, target: Run | None = None, key: str | None = None) -> Seen:
-        """Call noxcli, and return what it gave and what it asked for."""
+        """Call noxcli, and return its result and its requests."""
         self.calls += 1
         before = len(self.sandbox.requests)
         clock = CrossedClock(limited=bool(self.switches.rate_limit))
@@ -151,7 +151,7 @@ BARE: Mapping[str, Any] = {"type": "str", "fixed_value": False, "value": "nothin
 
 
 def script(ending: str, asked: Callable[[], bool] | None) -> Iterator[Step]:
-    """What a run does until it ends so."""
+    """The steps of a run that ends in that way."""
     turns = 0
     while (asked is not None and not asked() and turns < PATIENCE) or ending == "going":
         turns += 1

@@ -1,6 +1,7 @@
 """All switches crossed: every pair of settings, every setting with every verb, and every three of the event stream."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any, Literal, get_origin, get_type_hints
@@ -13,35 +14,39 @@ from tests.crossed.cells import CELLS
 from tests.crossed.play import OF_THE_STREAM, Failure, all_played, command, cut_down, played
 
 SEED = 20
-SHARES = 4
-HALVES = [list(CELLS)[0::2], list(CELLS)[1::2]]
-pairs, triples = cache(lambda: plan.pairs(SEED)), cache(lambda: plan.triples(SEED))
+FEW = 3  # cells for each combination
+pairs = cache(lambda: plan.pairs(SEED))
 
 
-def checked(rows: list[plan.Combination], cells: Any) -> None:
-    """Play them; what fails is shown with the settings that it takes."""
-    failures = [failure for _, found, _ in all_played(rows, cells) for failure in found]
+def some(names: Sequence[str], turn: int, count: int) -> list[str]:
+    """Return so many of the cells: with each turn the next ones."""
+    return [names[number % len(names)] for number in range(turn * count, (turn + 1) * count)]
+
+
+def checked(rows: Sequence[plan.Combination], names: Sequence[str], count: int) -> None:
+    """Play each with some of the cells; what fails is shown with the settings that it takes."""
+    every = [(row, some(names, turn, count)) for turn, row in enumerate(rows)]
+    failures = [failure for found, _ in all_played(every) for failure in found]
     first = {failure.cell: failure for failure in reversed(failures)}
     assert not failures, "\n".join(str(cut_down(failure)) for failure in list(first.values())[:3])
 
 
-@pytest.mark.long(10)
+@pytest.mark.long(20)
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("share", range(SHARES))
-def test_every_pair_of_settings(share: int) -> None:
-    # Each combination with half of the cells, in turn; .ci/run plays each with all, by `--pairs`.
-    checked(pairs()[share::SHARES], HALVES[share % 2])
+def test_every_pair_of_settings() -> None:
+    # `python -m tests.crossed --pairs`, a step of .ci/run, plays each combination with all cells.
+    checked(pairs(), list(CELLS), FEW)
 
 
-@pytest.mark.long(10)
+@pytest.mark.wide
+@pytest.mark.long(20)
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("share", range(SHARES))
-def test_every_three_settings_of_the_event_stream(share: int) -> None:
-    # Each combination with some of the cells, so that together they have all; `--triples` plays each with all.
-    for number, row in enumerate(triples()[share::SHARES]):
-        checked([row], [OF_THE_STREAM[number % len(OF_THE_STREAM)]])
+def test_every_three_settings_of_the_event_stream() -> None:
+    # `--triples` plays each combination with all cells of the stream.
+    checked(plan.triples(SEED), OF_THE_STREAM, 1)
 
 
+@pytest.mark.wide
 def test_the_plan_leaves_nothing_out() -> None:
     every = plan.settings()
     numbers = {name for name, hint in get_type_hints(Switches).items() if get_origin(hint) is not Literal}
@@ -50,7 +55,7 @@ def test_the_plan_leaves_nothing_out() -> None:
     whole = [[{**vars_of(), **row}[name] for name in every] for row in pairs()]
     assert not plan.uncovered(whole, list(every.values()), 2)
     stream = plan.stream_switches()
-    whole = [[{**vars_of(), **row}[name] for name in stream] for row in triples()]
+    whole = [[{**vars_of(), **row}[name] for name in stream] for row in plan.triples(SEED)]
     assert not plan.uncovered(whole, [every[name] for name in stream], 3)
 
 
@@ -59,15 +64,10 @@ def vars_of() -> dict[str, Any]:
     return {name: getattr(Switches(), name) for name in plan.settings()}
 
 
-def test_every_setting_meets_every_verb() -> None:
-    met = {
-        (cell, name, value)
-        for number, row in enumerate(pairs())
-        for name, value in {**vars_of(), **row}.items()
-        for cell in HALVES[number % 2]
-    }
-    every = [(name, value) for name, values in plan.settings().items() for value in values]
-    assert met == {(cell, name, value) for cell in CELLS for name, value in every}
+def test_every_cell_and_every_setting_is_played() -> None:
+    assert {cell for turn in range(len(pairs())) for cell in some(list(CELLS), turn, FEW)} == {*CELLS}
+    every = {(name, value) for name, values in plan.settings().items() for value in values}
+    assert {setting for row in pairs() for setting in {**vars_of(), **row}.items()} == every
 
 
 def test_what_no_row_has_is_found() -> None:
@@ -105,7 +105,7 @@ def test_a_failure_is_cut_down_to_the_settings_that_it_takes() -> None:
     ],
 )
 def test_a_wrong_answer_is_noticed(cell: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each check is shown a truth that differs from what the client gave."""
+    """Each check gets a truth that differs from the client's result."""
     monkeypatch.setattr(oracle, "output", lambda *_: {"Answer": "another"})
     monkeypatch.setattr(oracle, "reason_is_known", lambda *_, **__: False)
     monkeypatch.setattr("tests.crossed.stage.Seen.truth", property(lambda self: [*self.run.events, *self.run.events]))

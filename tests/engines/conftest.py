@@ -1,4 +1,4 @@
-"""A farm for each test: a server of its own, and a directory with rows."""
+"""A farm for each test: its own server, and a directory with rows."""
 
 from collections.abc import Iterator
 from pathlib import Path

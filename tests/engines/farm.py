@@ -1,4 +1,4 @@
-"""What the engines' recipes share: a server whose runs take a while, a task that is killed in the middle, a count."""
+"""What the engines' recipes share: a server whose runs take a while, a task that is killed midway, a count."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from noxcli.sandbox.steps import Sleep
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/engines.md").read_text()
-# Where .ci/engines has put what is not a package of the system.
+# Where .ci/engines has installed what is not a system package.
 ENGINES = Path(os.environ.get("ENGINES_DIR", ROOT / ".engines"))
 BINARIES = [
     *(ENGINES / name / "bin" for name in ("act", "snakemake", "airflow", "schemas")),
@@ -33,7 +33,7 @@ BINARIES = [
 PATHS = [Path(sys.executable).parent, *BINARIES, *map(Path, ("/usr/local/sbin", "/usr/local/bin"))]
 SEARCHED = ":".join([*map(str, PATHS), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 ROWS = 24
-QUICK, SLOW = 100, 2000  # milliseconds that a run takes; each shard has rows of both kinds
+QUICK, SLOW = 100, 2000  # milliseconds of a run; each shard has rows of both kinds
 
 
 def recipe(heading: str) -> str:
@@ -43,7 +43,7 @@ def recipe(heading: str) -> str:
 
 
 def needs_engine(*programs: str) -> None:
-    """Skip where an engine is not installed; on CI it has to be."""
+    """Skip if an engine is not installed; on CI it must be."""
     for program in programs:
         if shutil.which(program, path=SEARCHED) is None:
             if os.environ.get("CI") == "true":
@@ -75,7 +75,7 @@ class Farm:
 
     @contextmanager
     def started(self, argv: Sequence[str], **more: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Start an engine in the directory; whatever happens, it and its children are gone afterwards."""
+        """Start an engine in the directory; it and its children are gone after the block."""
         with (self.where / "engine.log").open("wb") as log:
             process = subprocess.Popen(
                 argv, cwd=self.where, env={**self.env, **more}, stdin=subprocess.DEVNULL,
@@ -89,7 +89,7 @@ class Farm:
             process.wait()
 
     def run(self, *argv: str, limit: float = 60, **more: str) -> str:
-        """Run a command in the directory to its end, and return its stdout."""
+        """Run a command in the directory until it exits, and return its stdout."""
         done = subprocess.run(
             argv, cwd=self.where, env={**self.env, **more}, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=limit, check=False,
@@ -101,7 +101,7 @@ class Farm:
         return (self.where / "engine.log").read_text(errors="replace")[-6000:]
 
     def task(self, shard: int, within: float = 60) -> int:
-        """Return the process of a shard's batch once it is in the middle: some rows finished, others running."""
+        """Return the process of a shard's batch once some rows have finished and others are running."""
         end = time.monotonic() + within
         while time.monotonic() < end:
             for pid, directory in self._batches():
@@ -111,12 +111,12 @@ class Farm:
         raise AssertionError(f"shard {shard} did not get to its middle: {self.log()}")
 
     def kill(self, shard: int, number: int = signal.SIGKILL) -> None:
-        """End a shard's batch in the middle."""
+        """Kill a shard's batch midway."""
         os.kill(self.task(shard), number)
         self.kills += 1
 
     def _batches(self) -> Iterator[tuple[int, Path]]:
-        """Yield those of this server: no other process can have its address."""
+        """Yield the processes of this server: no other process can have its address."""
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 words = (process / "cmdline").read_bytes().split(b"\0")
@@ -127,7 +127,7 @@ class Farm:
                     yield int(process.name), (process / "cwd").readlink() / directory
 
     def check(self, results: Path, report: Path) -> None:
-        """Each row had one run on the server, and has one result and one line of the report."""
+        """Check that each row had one run on the server, and has one result and one line of the report."""
         lines = [json.loads(line) for line in results.read_text().splitlines()]
         assert [line["row"] for line in lines] == list(range(1, ROWS + 1))
         assert all(line["result"]["output"] == {"A": str(line["row"])} for line in lines)

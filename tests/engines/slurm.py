@@ -1,4 +1,4 @@
-"""A Slurm of one node, without systemd and cgroups, for one test."""
+"""A one-node Slurm for one test, without systemd and cgroups."""
 
 import os
 import pwd
@@ -76,7 +76,7 @@ def cluster(at: Path, env: dict[str, str]) -> Iterator[str]:
 
 
 def free_ports() -> list[int]:
-    """Return two ports that nobody has now."""
+    """Return two free ports."""
     sockets = [socket.socket() for _ in range(2)]
     try:
         for one in sockets:

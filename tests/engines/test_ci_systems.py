@@ -1,4 +1,4 @@
-"""GitHub's jobs run in `act`, GitLab's in `gitlab-ci-local`: both without a container, and with a task killed."""
+"""GitHub's jobs run in `act`, GitLab's in `gitlab-ci-local`: both without a container, and with a killed task."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.engines.farm import Farm, needs_engine, recipe
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 UP = """\
 name: upload
@@ -33,7 +33,7 @@ def test_github(farm: Farm, tmp_path: Path) -> None:
     store.mkdir()
     (farm.where / ".github/workflows").mkdir(parents=True)
     (farm.where / ".github/workflows/batch.yml").write_text(workflow)
-    # This noxcli is on PATH already; nothing is to come from an index.
+    # This noxcli is on PATH already; nothing may be installed from an index.
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/pip").write_text('#!/bin/sh\n[ "$*" = "install noxcli" ]\n')
     (tmp_path / "bin/pip").chmod(0o755)
@@ -57,7 +57,7 @@ def test_github(farm: Farm, tmp_path: Path) -> None:
 
 @pytest.mark.long(19)
 def test_gitlab(farm: Farm) -> None:
-    """The runner here knows no `retry`, so the pipeline is run again, with the artifacts in the place of the cache."""
+    """This runner does not know `retry`, so the pipeline is run again, with the artifacts instead of the cache."""
     needs_engine("gitlab-ci-local", "node", "rsync")
     (farm.where / ".gitlab-ci.yml").write_text(recipe("GitLab"))
     commit(farm, farm.where)

@@ -19,17 +19,17 @@ from tests.engines.test_ci_systems import UP, commit
 from tests.release.conftest import build
 from tests.release.conftest import built as built
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 PAGE = (ROOT / "docs/ci.md").read_text()
-# Pieces of shell and of YAML in an input have to reach the workflow as they are.
+# Shell and YAML syntax in an input must reach the workflow unchanged.
 HOSTILE = """$(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} %0A::error::x"""
-# What pip needs to get at packages from here.
+# What pip needs to install packages on this machine.
 PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
 
 
 def snippet(heading: str) -> str:
-    """Return the block of YAML under that heading of the page."""
+    """Return the YAML block under that heading of the page."""
     section = PAGE.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
     return str(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0])
 
@@ -43,7 +43,7 @@ def until(holds: Callable[[], bool], farm: Farm, within: float = 60) -> None:
 
 @pytest.fixture
 def workflow(farm: Farm) -> str:
-    """A workflow that answers what it was asked, after as many milliseconds as it was asked."""
+    """A workflow that answers with its question, after the requested number of milliseconds."""
 
     def script(inputs: Mapping[str, object]) -> list[Sleep]:
         return [Sleep(int(str(inputs["ms"])))]
@@ -119,7 +119,7 @@ def step_of(farm: Farm) -> int:
 def test_a_canceled_action_stops_its_run(
     farm: Farm, act: list[str], workflow: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """GitHub's runner sends SIGINT, then SIGTERM, then kills; `act` does not, so that the test does."""
+    """GitHub's runner sends SIGINT, then SIGTERM, then kills; `act` does not, so the test does."""
     write_workflow(farm, workflow, {"Q": "?", "ms": "600000000"})
     with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
         until(lambda: "run running" in farm.log(), farm)
@@ -133,7 +133,7 @@ def test_a_canceled_action_stops_its_run(
 
 @pytest.mark.long(10)
 def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workflow: str) -> None:
-    """Only its address differs from the page: the runner here includes files, not catalogs."""
+    """Only its address differs from the page: this runner includes files, not catalogs."""
     needs_engine("gitlab-ci-local", "node", "rsync")
     page = snippet("As a component")
     text = re.sub(r"component: \S+", "local: templates/run/template.yml", page)

@@ -1,4 +1,4 @@
-"""GNU parallel and Snakemake run their recipes, and retry a task that was killed."""
+"""GNU parallel and Snakemake run their recipes, and retry a killed task."""
 
 import subprocess
 
@@ -18,6 +18,7 @@ def test_gnu_parallel(farm: Farm) -> None:
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
 
 
+@pytest.mark.wide
 @pytest.mark.long(28)
 def test_snakemake(farm: Farm) -> None:
     needs_engine("snakemake")

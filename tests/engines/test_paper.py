@@ -1,4 +1,4 @@
-"""Jobs that no engine runs here: each fits what its API takes, and its line is one that noxcli takes."""
+"""Jobs of engines that do not run here: each fits the engine's API, and noxcli accepts its command line."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY
 from tests.engines.farm import ENGINES, ROWS, Farm, needs_engine, recipe
 
-# Each reads the job from stdin, and fails where the engine's API would not take it.
+# Each reads the job from stdin, and fails if the engine's API would reject it.
 VALIDATORS = {
     "Kubernetes": """
 import sys, kubernetes_validate, yaml
@@ -28,7 +28,7 @@ model = botocore.session.get_session().get_service_model("batch")
 validate_parameters(json.load(sys.stdin), model.operation_model("SubmitJob").input_shape)
 """,
 }
-# A word of each job, and one in its place that makes it wrong.
+# A word of each job, and a replacement that makes it wrong.
 MISTAKES = {
     "Kubernetes": ("backoffLimitPerIndex: 3", "backoffLimitPerIndex: three"),
     "Argo": ("withSequence:", "withItems:"),
@@ -63,7 +63,7 @@ def test_a_job_fits_what_the_api_takes(engine: str) -> None:
 @pytest.mark.parametrize("engine", CODES)
 def test_an_engine_retries_what_the_page_says(engine: str) -> None:
     codes = {int(code) for found in re.findall(CODES[engine], recipe(engine)) for code in re.findall(r"\d+", found)}
-    # Where noxcli is ended, Slurm requeues the task itself, and GitHub takes the job away.
+    # If noxcli is killed, Slurm requeues the task itself, and GitHub takes the job away.
     assert codes >= set(ENGINES_RETRY) - ({143} if engine in {"Slurm", "GitHub Actions"} else set())
     assert codes.isdisjoint(ENGINES_FAIL)
 

@@ -1,4 +1,4 @@
-"""A Slurm array runs the page's script: one task is requeued, one killed, one sent again."""
+"""A Slurm array runs the page's script: one task is requeued, one killed, one submitted again."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ import pytest
 from tests.engines.farm import Farm, needs_engine, recipe
 from tests.engines.slurm import cluster
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
 
 def wait_for_end(farm: Farm, job: str, conf: str) -> None:
@@ -25,7 +25,7 @@ def wait_for_end(farm: Farm, job: str, conf: str) -> None:
         for task in left:
             name, state = task.split()
             if state == "PENDING" and time.monotonic() > pending.setdefault(name, time.monotonic()) + 1.5:
-                with suppress(AssertionError):  # it has started meanwhile
+                with suppress(AssertionError):  # it has started in between
                     farm.run("scontrol", "update", f"JobId={name}", "StartTime=now", SLURM_CONF=conf)
         time.sleep(0.2)
 

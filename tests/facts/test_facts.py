@@ -1,4 +1,4 @@
-"""The table of facts: complete, about what there is, and shown as it stands."""
+"""The table of facts: complete, about existing things, and shown unchanged."""
 
 import ast
 import re
@@ -41,7 +41,7 @@ def test_what_plays_an_alternative_says_which(fact: ApiFact) -> None:
     assert not (fact.statement + fact.left_open + fact.source.place).endswith(".")
 
 
-# Questions that neither the documentation nor the SDK answers, as they come up from a start to a delivered output.
+# Questions that neither the documentation nor the SDK answers, in the order from a start to a delivered output.
 OPEN_QUESTIONS = {
     "which production host a key is for": "base_url",
     "401 or 403 for a bad key": "bad_key",

@@ -1,1 +1,1 @@
-"""Helpers for faults that a test puts between noxcli and its server."""
+"""Faults that a test puts between noxcli and its server."""

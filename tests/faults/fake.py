@@ -9,20 +9,20 @@ from noxcli.models import Run, RunEvent
 from noxcli.timing import Clock
 
 RUN = Run("run-1", "workflow-1", "running")
-IDLE_TURNS = 10_000  # reads in a row in which no time passes: somebody spins
+IDLE_TURNS = 10_000  # reads in a row without any time in between: a busy loop
 
 
 class KeepAlive:
-    """Bytes that are no event."""
+    """Bytes that are not an event."""
 
 
 Said = Sequence[RunEvent] | NoxError | KeepAlive
-Connection = Sequence[tuple[float, Said]]  # each after so many seconds; then silence
+Connection = Sequence[tuple[float, Said]]  # each after that many seconds; then silence
 Read = Run | NoxError
 
 
 class FakeClock(Clock):
-    """Time passes only while somebody waits."""
+    """Time passes only during a wait."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -79,9 +79,9 @@ class FakeFeed:
 
 @dataclass
 class FakeServer:
-    """Gives one connection to each opening and one answer to each read; the last ones for ever.
+    """Gives one connection to each opening and one answer to each read; the last ones forever.
 
-    `record` may be a function of the time instead. `hang` is how long a read takes that ends in nothing.
+    `record` may be a function of the time instead. `hang` is how long a read takes that fails.
     """
 
     connections: Sequence[Connection] = ((),)

@@ -1,4 +1,4 @@
-"""A gate before the sandbox: a TCP relay that refuses, resets or tears what a well-behaved server can't."""
+"""A gate before the sandbox: a TCP relay that refuses, resets or tears connections as no good server does."""
 
 import socket
 import struct
@@ -18,7 +18,7 @@ OWN_HEADERS = {"connection", "host"}
 
 
 def kind_of(request: Request) -> str:
-    """What a request is for, in the sandbox's words."""
+    """What a request is for, in the sandbox's terms."""
     parts = request.target.partition("?")[0].strip("/").split("/")[1:]
     match request.method, parts:
         case "POST", ["workflows", _, "runs"]:
@@ -35,11 +35,11 @@ def kind_of(request: Request) -> str:
 
 
 class Gate:
-    """One request a connection, relayed as it is, unless something is to go wrong with requests of its kind.
+    """One request per connection, relayed unchanged unless requests of its kind are to fail.
 
-    `shut_after` is asked about each request; once it says yes, that request still gets its answer and everything
-    else is refused, until `open()`, and never again. `rude` names kinds and what happens to the next requests of
-    them, `always` to all; a reset request never reaches the server, a torn answer is cut in the middle.
+    `shut_after` is asked about each request; once it says yes, that request still gets its answer and all later ones
+    are refused until `open()`, after which it is not asked again. `rude` names kinds and what happens to the next
+    requests of them, `always` to all of them; a reset request never reaches the server, a torn answer is cut midway.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Gate:
         self.port: int = self._listener.getsockname()[1]
         self._shut_after = shut_after
         self._rude = dict(rude or {})
-        self._spare = after  # so many requests of a rude kind pass first
+        self._spare = after  # number of requests of a rude kind that pass first
         self._always = always
         self._lock = threading.Lock()
         self._peers: set[socket.socket] = set()
@@ -85,7 +85,7 @@ class Gate:
                     peer.shutdown(socket.SHUT_RDWR)
 
     def open(self) -> None:
-        """Take connections again, at the same port."""
+        """Accept connections again, at the same port."""
         with self._lock:
             if self.shut:
                 self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
@@ -139,7 +139,7 @@ class Gate:
                     whole = b"".join(iter(lambda: server.recv(PIECE), b""))
                     peer.sendall(whole[: whole.index(b"\r\n\r\n") + 10])
                     return
-                # Whoever leaves on one side is missed on the other.
+                # If one side disconnects, close the other.
                 threading.Thread(target=self._watch, args=(peer, server), daemon=True).start()
                 while piece := server.recv(PIECE):
                     peer.sendall(piece)
@@ -167,14 +167,14 @@ class Gate:
 
 
 def rewritten(request: Request) -> bytes:
-    """The request for a connection of its own."""
+    """Return the request, changed to close its connection."""
     kept = {name: value for name, value in request.headers.items() if name not in OWN_HEADERS}
     lines = [f"{name}: {value}\r\n" for name, value in {**kept, "host": "127.0.0.1", "connection": "close"}.items()]
     return f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + request.body
 
 
 class OpeningClock(QuickClock):
-    """Opens a shut gate when somebody has waited twice for it: trouble that passes."""
+    """Opens a shut gate once a client has waited for it twice: trouble that passes."""
 
     def __init__(self, gate: Gate) -> None:
         super().__init__()

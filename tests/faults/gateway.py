@@ -1,4 +1,4 @@
-"""A gateway before the sandbox: it may answer in the server's place, before or after it has passed a request on."""
+"""A gateway before the sandbox: it may answer for the server, before or after it has forwarded a request."""
 
 import json
 import re
@@ -16,7 +16,7 @@ LIST = re.compile(r"GET /v1/workflows/[^/]+/runs(\?|$)")
 RECORD = re.compile(r"GET /v1/workflows/[^/]+/runs/[^/?]+(\?|$)")
 START = re.compile(r"POST /v1/workflows/[^/]+/runs$")
 
-# As Envoy and nginx say it, both also about requests that they had passed on.
+# The answers of Envoy and nginx, which both also give for requests that they had forwarded.
 ENVOY_503 = answer(
     503,
     b"upstream connect error or disconnect/reset before headers. reset reason: connection termination",
@@ -31,9 +31,9 @@ JSON_503 = answer(503, b'{"message":"Service Unavailable"}', content_type="appli
 
 
 class Gateway(Gate):
-    """Asks `meddle` about each request; bytes are its own answer, None lets everything pass.
+    """Asks `meddle` about each request; bytes are its own answer, None lets the request pass.
 
-    `forward` passes the request on, and returns the server's whole answer.
+    `forward` forwards the request, and returns the server's whole answer.
     """
 
     def __init__(self, url: str, meddle: Meddle) -> None:
@@ -42,7 +42,7 @@ class Gateway(Gate):
         super().__init__(url)
 
     def seen(self, kind: re.Pattern[str]) -> int:
-        """How many requests of a kind have come."""
+        """How many requests of a kind have arrived."""
         return sum(kind.match(line) is not None for line in self.requests)
 
     def _relay(self, peer: socket.socket, request: Request) -> None:
@@ -64,7 +64,7 @@ def line_of(request: Request) -> str:
 
 
 def loses_starts(times: int, with_answer: bytes, *, forwarded: bool) -> Meddle:
-    """The first starts get the gateway's answer, whether they have been passed on or not."""
+    """The first starts get the gateway's answer, whether they were forwarded or not."""
     left = [None] * times
 
     def meddle(request: Request, forward: Forward) -> bytes | None:

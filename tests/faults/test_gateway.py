@@ -1,4 +1,4 @@
-"""Single starts behind a gateway that answers in the server's place: at most one run, and an honest word about it."""
+"""Single starts behind a gateway that answers for the server: at most one run, and an honest message about it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,7 +82,7 @@ def test_what_was_passed_on_is_not_sent_again(
 
 @contextmanager
 def after_another(noxcli: Noxcli, sandbox: Sandbox, echo: str, meddle: Meddle) -> Iterator[Gateway]:
-    """A gateway through which a run with another input has been started before."""
+    """A gateway through which a run with another input was started before."""
     waiting = [True]
     with Gateway(sandbox.url, lambda r, f: None if waiting else meddle(r, f)) as gateway:
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
@@ -211,7 +211,7 @@ def test_what_could_not_be_compared_is_said(noxcli: Noxcli, sandbox: Sandbox, ec
 
 
 def test_only_a_run_of_the_same_shape_shows_that_looking_works(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:
-    """A list that cuts long texts shows short ones whole."""
+    """A list that truncates long texts shows short ones whole."""
 
     def cut(page: Any) -> Any:
         return {
@@ -240,7 +240,7 @@ def test_a_list_that_is_out_of_reach_for_a_while_is_asked_again(noxcli: Noxcli, 
 def test_a_list_that_is_not_newest_first_has_to_show_the_newest_run(
     noxcli: Noxcli, sandbox: Sandbox, echo: str
 ) -> None:
-    """As one that shows its oldest page again and again."""
+    """Like a server that returns its oldest page again and again."""
     for n in "123":
         assert noxcli("run", echo, f"Question={n}").code == 0
     oldest = [run.id for run in sandbox.runs(echo)][:3]
@@ -273,7 +273,7 @@ def test_a_secret_input_is_compared_without_its_value(noxcli: Noxcli, sandbox: S
 
 
 class WrongClock(QuickClock):
-    """So far off is the time of day."""
+    """How far off the time of day is."""
 
     def __init__(self, off: timedelta) -> None:
         super().__init__()
@@ -309,7 +309,7 @@ def test_a_run_of_before_is_no_candidate_whatever_our_clock_says(noxcli: Noxcli,
 
 
 def aged(page: Any, run_id: str) -> Any:
-    """The list an hour later for one run."""
+    """The list an hour later, for one run."""
     hour = timedelta(hours=1)
     items = [
         {**one, "created_at": (datetime.fromisoformat(one["created_at"]) - hour).isoformat()}

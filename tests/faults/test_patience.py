@@ -1,4 +1,4 @@
-"""Patience: where a call is made, how long it may take, and when trying again ends."""
+"""Patience: where a call is made, how long it may take, and when retries end."""
 
 import random
 import threading

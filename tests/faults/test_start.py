@@ -1,4 +1,4 @@
-"""Starting once: when the request is sent again, and what is said where nobody knows whether a run exists."""
+"""Starting once: when the request is sent again, and what noxcli says if it is unknown whether a run exists."""
 
 import threading
 from collections.abc import Iterable
@@ -30,14 +30,14 @@ class StillClock(FakeClock):
 
 
 def run(name: str, created: timedelta | str | None = timedelta(), *, input: object = INPUT) -> Run:
-    """A run in the list, created so long after the start was sent."""
+    """A run in the list, created that long after the start was sent."""
     at = (NOW + created).isoformat() if isinstance(created, timedelta) else created
     return Run(name, "w", "running", created_at=at, input=input)
 
 
 @dataclass
 class Server:
-    """Answers the start with what it is given, in order, and then lists these runs."""
+    """Answers the start with the given answers, in order, and then lists these runs."""
 
     answers: list[Run | BaseException]
     runs: list[Run] | NoxError = field(default_factory=list)
@@ -71,7 +71,7 @@ def started(
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
     wanted = Wanted("w", COMPARISON.of(INPUT), COMPARISON, lambda _: server.known)
-    return start_run(server, server.send, wanted, patience=patience, clock=clock, deadline=deadline)
+    return start_run(server, server.send, wanted, patience=patience, deadline=deadline)
 
 
 @pytest.mark.parametrize("timeout", [None, 100])
@@ -164,7 +164,7 @@ BEFORE = run("before", timedelta(seconds=-90), input={"Question": "what"})
 
 
 def proving(*answers: Run | BaseException) -> Server:
-    """A server whose list shows no run of ours, and one that we know."""
+    """A server whose list has none of our runs, and one that we know."""
     known = KnownStarts(digests={"before": COMPARISON.of(BEFORE.input).digest})
     known.note("before", BEFORE.created_at, NOW - timedelta(seconds=91), None)
     return Server(list(answers), [BEFORE], known, NOW)
@@ -195,7 +195,7 @@ def test_a_lost_answer_after_proof_is_doubt() -> None:
 
 
 class InterruptingClock(StillClock):
-    """A signal comes in one of the waits."""
+    """A signal arrives in one of the waits."""
 
     def __init__(self, wait: int) -> None:
         super().__init__()
@@ -236,7 +236,7 @@ def test_a_signal_between_tries_leaves_none() -> None:
 
 
 def interrupted_by(error: BaseException) -> Interrupted:
-    """A signal that came while that was being dealt with."""
+    """A signal that arrived while the first was handled."""
     try:
         try:
             raise error

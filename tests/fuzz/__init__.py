@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of what reads bytes that anybody may have written."""
+"""Coverage-guided fuzzing of everything that reads bytes from outside."""

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--seconds N] [TARGET...]`: look for bytes that break a promise, guided by coverage.
+"""`python -m tests.fuzz [--seconds N] [TARGET...]`: search for bytes that break a promise, guided by coverage.
 
 New inputs that reach new code are kept in a temporary directory, unless `--keep` adds them to the corpus.
 """

@@ -1,7 +1,7 @@
-"""The target that needs a network: answers of a server, bent in every place, read by the real client.
+"""The target that needs a network: malformed answers of a server, read by the real client.
 
-Whatever address the client wants to connect to, it reaches one of two listeners on loopback: its own server, or, for
-every other address, one that must never see the key.
+Every address that the client connects to leads to one of two listeners on loopback: its own server, or, for every other
+address, one that must never see the key.
 """
 
 import socket
@@ -21,7 +21,7 @@ LIMIT = 0.5  # seconds
 
 
 class Answering:
-    """Answers every request with the same bytes, and keeps what it was sent."""
+    """Answers every request with the same bytes, and records what it was sent."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -47,7 +47,7 @@ HOME, ELSEWHERE = Answering(), Answering()
 
 @contextmanager
 def only_here() -> Iterator[None]:
-    """Have every connection lead to our server, or to the one that stands for all others."""
+    """Make every connection lead to our server, or to the one that stands for all others."""
 
     def connect(address: tuple[str, int], *_args: Any, **_kwargs: Any) -> socket.socket:
         own = address[0].strip("[]") == "127.0.0.1" and address[1] == HOME.port
@@ -62,7 +62,7 @@ def only_here() -> Iterator[None]:
 
 
 def answer(data: bytes) -> None:
-    """An answer of any bytes is a value or an error in our own terms; the key stays at home."""
+    """An answer of any bytes is a value or one of our errors; the key goes only to its own server."""
     kind, HOME.answer = (data[0] % 4 if data else 0), data[1:]
     ELSEWHERE.answer, ELSEWHERE.seen = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""
     with only_here(), NoxusApi(Settings(f"http://127.0.0.1:{HOME.port}", KEY)) as api, suppress(NoxError):

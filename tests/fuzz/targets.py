@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes and fails only where a promise is broken, not where input is refused."""
+"""What is fuzzed: each target takes bytes and fails only if a promise is broken, not if input is rejected."""
 
 import tempfile
 from collections.abc import Callable
@@ -26,14 +26,14 @@ PLACE = Path(tempfile.mkdtemp(prefix="noxcli-fuzz-"))
 
 
 def stored(name: str, data: bytes) -> Path:
-    """Return a file that holds the bytes."""
+    """Return a file with these bytes."""
     path = PLACE / name
     path.write_bytes(data)
     return path
 
 
 def event_stream(data: bytes) -> None:
-    """Frames read the same however they are cut; their first byte says where."""
+    """Frames read the same however they are split; their first byte says where."""
     where, body = (data[0] if data else 0), data[1:]
     cut = where * len(body) // 255
     with suppress(NoxError):
@@ -45,7 +45,7 @@ def event_stream(data: bytes) -> None:
 
 
 def input_item(data: bytes) -> None:
-    """An item is read or refused; what it is read as can be written again."""
+    """An item is read or rejected; what was read can be written again."""
     text = data.decode("utf-8", "surrogateescape")
     with suppress(NoxError):
         key, operator, value = split_item(text)
@@ -66,7 +66,7 @@ def batch_journal(data: bytes) -> None:
 
 
 def state_files(data: bytes) -> None:
-    """What stands in the state directory never fails a command."""
+    """No content of the state directory fails a command."""
     stored("r.json", data)
     stored("r.cursor", data)
     history = History({"NOXCLI_STATE_DIR": str(PLACE)})
@@ -76,7 +76,7 @@ def state_files(data: bytes) -> None:
 
 
 def config_file(data: bytes) -> None:
-    """A config file is read or refused."""
+    """A config file is read or rejected."""
     path = stored("config.toml", data)
     with suppress(NoxError):
         table = read_table(path)
@@ -88,7 +88,7 @@ def config_file(data: bytes) -> None:
 
 
 def record(data: bytes) -> None:
-    """A record is taken or refused, and its output can be walked and changed."""
+    """A record is accepted or rejected, and its output can be walked and changed."""
     try:
         value = decode_json(data)
     except ValueError:
@@ -101,7 +101,7 @@ def record(data: bytes) -> None:
 
 
 def address(data: bytes) -> None:
-    """An address that is accepted means the same to every parser that will read it."""
+    """An accepted address means the same to every parser that will read it."""
     text = data.decode("utf-8", "replace")
     try:
         url = read_url(text)

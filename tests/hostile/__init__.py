@@ -1,1 +1,1 @@
-"""Hostile remote text through every field and every renderer: nothing of it takes effect, and nothing of it hides."""
+"""Hostile remote text through every field and every renderer: none of it takes effect, and none of it is hidden."""

@@ -1,4 +1,4 @@
-"""The table: payloads down, renderers across, in each cell the fields that showed the payload, and what leaked."""
+"""The table: payloads down, renderers across; each cell has the fields that showed the payload, and what leaked."""
 
 import os
 import tempfile
@@ -28,7 +28,7 @@ def table(cells: Cells, renderers: Iterable[str]) -> str:
 
 
 def main() -> int:
-    """Print the table; return 1 where anything leaked."""
+    """Print the table; return 1 if anything leaked."""
     for name in [name for name in os.environ if name.startswith(("NOXUS_", "NOXCLI_")) or name.endswith("_PROXY")]:
         del os.environ[name]
     cells: Cells = defaultdict(set)

@@ -1,4 +1,4 @@
-"""What a server, or whoever names things on it, might put into a text; each between marks that name it."""
+"""What a server, or anybody who names things on it, might put into a text; each between marks that name it."""
 
 import re
 from collections.abc import Mapping
@@ -114,7 +114,7 @@ PAYLOADS: Mapping[str, str] = {
 NAMES = list(PAYLOADS)
 LONG = "ab\x1b[45m" * 150_000  # a megabyte in one line
 
-OPENED = re.compile(r"[Qq]([a-z])(\d\d\d)[Qq]")  # a content type comes in small letters
+OPENED = re.compile(r"[Qq]([a-z])(\d\d\d)[Qq]")  # a content type is sent in lower case
 
 
 def marked(field: str, name: str) -> str:

@@ -10,7 +10,7 @@ from pyte import modes
 
 from tests.hostile.corpus import NAMES, OPENED
 
-# All that noxcli says to a terminal: styles (none of them a background, blink, reverse or conceal), moves of the live
+# All sequences that noxcli sends to a terminal: styles (no background, blink, reverse or conceal), moves of the live
 # view, the cursor, and line wrapping.
 OWN = re.compile(r"\x1b\[(?:(?!45|48|5m|7m|8m|5;|7;|8;)[0-9;]*m|\d{0,3}A|2?K|J|\?25[lh]|\?7[lh])")
 CI_COMMAND = re.compile(r"(?:^|(?<=[\n\r]))[^\w!-~\n\r]*::|##[A-Za-z]*\[")
@@ -22,7 +22,7 @@ ROWS = 200
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that took effect, and where it came from as far as the marks tell."""
+    """Something that took effect, and its origin as far as the marks show."""
 
     field: str
     payload: str
@@ -35,9 +35,9 @@ def shown(data: bytes) -> set[tuple[str, str]]:
 
 
 def leaks(data: bytes, columns: int = 80, form: str = "") -> list[Leak]:
-    """Return what of the payloads acts, by byte and by an emulator's word.
+    """Return which payloads took effect, by their bytes and according to an emulator.
 
-    `form` has the characters of the output's own form: tabs of a table, and line ends where a value may have its own.
+    `form` has the characters of the output's own form: tabs of a table, and line ends if a value may have its own.
     """
     return [*_by_byte(data, form), *_on_screen(data, columns, ROWS)]
 
@@ -69,7 +69,7 @@ def _by_byte(data: bytes, form: str) -> Iterator[Leak]:
 
 
 def _joins(text: str, place: int) -> bool:
-    """A zero width joiner between emoji is the one invisible character that stays."""
+    """A zero width joiner between emoji is the only invisible character that may remain."""
     return text[place] == "\u200d" and not text[place - 1 : place].isalnum()
 
 
@@ -79,7 +79,7 @@ def _origin(before: str) -> tuple[str, str]:
 
 
 class Emulator(pyte.Screen):
-    """A terminal that notes what programs ask of it."""
+    """A terminal that records what programs request from it."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self.asked: list[str] = []
@@ -107,7 +107,7 @@ class Emulator(pyte.Screen):
         super().cursor_position(line, column)
 
     def effects(self) -> Iterator[str]:
-        """Yield what was asked for, and what is left of it."""
+        """Yield each request, and the text without it."""
         yield from self.asked
         if self.title or self.icon_name:
             yield f"title {self.title!r}"
@@ -123,7 +123,7 @@ class Emulator(pyte.Screen):
 
 
 def emulated(data: bytes, columns: int, rows: int) -> Emulator:
-    """Return the screen after these bytes; where no terminal driver did it, LF becomes CR LF."""
+    """Return the screen after these bytes; without a terminal driver, LF becomes CR LF."""
     screen = Emulator(columns, rows)
     pyte.Stream(screen).feed(re.sub(r"(?<!\r)\n", "\r\n", data.decode("utf-8", "replace")))
     return screen

@@ -1,4 +1,4 @@
-"""A server that repeats key and secret in every part of an answer, and the search for them in what was written."""
+"""A server that repeats key and secret in every part of an answer, and the search for them in the output."""
 
 import base64
 import html
@@ -24,7 +24,7 @@ NODES = [
     {"id": "use", "type": "TextGenerationNode", "name": "Use", "node_config": {}},
 ]
 PREVIEW = {"text": "be", "has_preview": True, "file": {"id": FILE, "name": "a.txt", "uri": f"spot://{FILE}"}}
-PIECE = 6  # characters in a row that must not be seen
+PIECE = 6  # consecutive characters that must not appear
 
 
 def spelled(value: str) -> list[str]:
@@ -60,10 +60,11 @@ ONE_LINE = " ".join(REFLECTED.split())
 
 
 def pieces_of(value: str) -> set[str]:
-    """Return every run of so many characters of the value, as it is and as the middle of base64, in small letters."""
+    """Return every sequence of that many characters of the value, plain and as the middle of base64, in lower case."""
     raw = value.encode()
     whole = [value, raw.decode("latin-1")]
-    # Between what it shares with its neighbours and the last character that it fills, at each place that it can have.
+    # From the first character that it does not share with its neighbors to the last one that it fills, at each
+    # position.
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + raw).decode()
         whole.append(encoded[(0, 2, 3)[before] : 8 * (before + len(raw)) // 6])
@@ -77,7 +78,7 @@ PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
 
 
 def found_in(text: str, *, secret: bool = True) -> set[str]:
-    """Return the pieces of the key, and with `secret` of both, in the text, whatever escapes and blanks are between."""
+    """Return the pieces of the key (with `secret`, of both) in the text, ignoring escapes and blanks in between."""
     sought = KEY_PIECES | SECRET_PIECES if secret else KEY_PIECES
     found: set[str] = set()
     plain = text
@@ -124,7 +125,7 @@ def onwards(request: Request) -> bytes:
 OK = "HTTP/1.1 200 OK"
 STREAM = f"{OK}\r\nContent-Type: text/event-stream"
 LINES = "".join(f"data: {line}\n" for line in REFLECTED.split("\n"))
-# Answers to whatever is asked.
+# Answers to any request.
 ANSWERS: dict[str, Bend] = {
     "no http": said(ONE_LINE),
     "version": said(f"HTTP/{ONE_LINE} 200 OK"),
@@ -183,11 +184,11 @@ STREAMS: dict[str, Bend] = {
 
 @dataclass
 class Mirror:
-    """Answers as the API does, but for one kind of request, which `bend` answers."""
+    """Answers like the API, except for one kind of request, which `bend` answers."""
 
     kind: str = ""
     bend: Bend = onwards
-    status: str = "completed"  # of the run, at last
+    status: str = "completed"  # of the run, in the end
     bent: int = 0
     reads: int = 0  # of the record
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -207,7 +208,7 @@ class Mirror:
             if request is None:
                 return
             kind = kind_of(request)
-            # What was redirected comes back by a path of no kind.
+            # A redirected request arrives at a path without a kind.
             if kind in {self.kind, ""}:
                 self.bent += 1
                 peer.sendall(self.bend(request))
@@ -216,7 +217,7 @@ class Mirror:
             peer.shutdown(socket.SHUT_WR)
 
     def _proper(self, kind: str, request: Request) -> bytes:
-        # Only a run that goes on has its stream opened again, and only then is the reason told.
+        # The stream is opened again only for a running run, and only then is the reason shown.
         going = self.kind in {"events", "stop"} and self.bent < 2 and self.reads < 6 and self.status == "completed"
         self.reads += kind == "record"
         status = "queued" if kind == "start" else "running" if going else self.status
@@ -255,7 +256,7 @@ def kind_of(request: Request) -> str:
 
 @contextmanager
 def mirror() -> Iterator[Mirror]:
-    """Run the server in threads of its own; `kind` and `bend` may be set anew between two commands."""
+    """Run the server in its own threads; `kind` and `bend` may be changed between two commands."""
     server = Mirror()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The key and a secret, repeated by the server in all it can say: none of it is in anything that noxcli writes."""
+"""The key and a secret, repeated by the server wherever it can: none of it is in anything that noxcli writes."""
 
 import json
 import re
@@ -30,7 +30,7 @@ from tests.hostile.mirror import (
     mirror,
     spelled,
 )
-from tests.process import NOXCLI, environment
+from tests.process import environment, forked
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
@@ -38,7 +38,7 @@ POLLS = ("--poll-interval", "0.1")
 START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
 ROWS = ("rows.jsonl", "--output-dir", "rows")
 BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:4])
-# A command line, and the kinds of requests in it that may be answered so.
+# A command line, and the kinds of its requests that may be answered in that way.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
     (*START, "--json", "--ci", "github"): ("start", "record", "file"),
@@ -64,11 +64,14 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     ("doctor", "--verbose", "--log-file", "log", "--run", RUN): ("me", "record", "events"),
     ("doctor", "--json", "--log-file", "log"): ("me",),
 }
+Case = tuple[tuple[str, ...], str]
 CASES = [(argv, kind) for argv, kinds in COMMANDS.items() for kind in kinds]
-SHARE = 6  # of the other commands each answer is tried on one in so many
+OF_STREAMS = [case for case in CASES if case[1] == "events"]
+FEW = 12  # the plain run tries each answer on one case in so many,
+SHARE = 6  # the wide one on all requests of START, and on one in so many of the others
 NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
 Caller = Callable[..., Result]
-DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, that of the run
+DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, the run's output
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,7 @@ def shared_mirror() -> Iterator[Mirror]:
 
 @pytest.fixture
 def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Caller:
-    """Noxcli, each call in a new directory, below which is all that it can write to."""
+    """Noxcli, each call in a new directory, below which is everything that it can write to."""
     shared_mirror.status = "completed"
     monkeypatch.setenv("http_proxy", NOWHERE)
     noxcli.environ |= {"NOXUS_API_KEY": KEY, "TOKEN": SECRET} | surroundings(shared_mirror)
@@ -110,7 +113,7 @@ def surroundings(server: Mirror) -> dict[str, str]:
 
 
 def own_words(out: bytes) -> Iterator[Any]:
-    """Yield what noxcli itself says on stdout: not the server's values, which pass as they are."""
+    """Yield what noxcli itself writes to stdout, without the server's values, which pass unchanged."""
     for line in out.decode("utf-8", "surrogateescape").splitlines():
         try:
             document = json.loads(line)
@@ -126,7 +129,7 @@ def own_words(out: bytes) -> Iterator[Any]:
 
 
 def written(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield all that the command left, by name, but for the server's data."""
+    """Yield everything that the command wrote, by name, except for the server's data."""
     yield "stderr", result.err
     yield "stdout", "\n".join(json.dumps(said, ensure_ascii=False) for said in own_words(result.out))
     yield from on_disk()
@@ -143,18 +146,37 @@ def on_disk() -> Iterator[tuple[str, str]]:
 
 def assert_clean(result: Result, argv: Sequence[str] = START) -> None:
     for name, text in written(result):
-        # What a command was not given it can't know.
+        # A command can't know a secret that it was not given.
         assert not found_in(text, secret="--secret" in argv), f"{name}: {text}"
 
 
-@pytest.mark.parametrize("place", [*ANSWERS, *(f"stream: {name}" for name in STREAMS)])
-def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror, place: str) -> None:
-    streams = place.startswith("stream: ")
-    shared_mirror.bend = STREAMS[place.removeprefix("stream: ")] if streams else ANSWERS[place]
-    turn = [*ANSWERS, *STREAMS].index(place.removeprefix("stream: "))
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(ANSWERS)), ids=list(ANSWERS))
+def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
+    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], CASES[turn % FEW :: FEW])
+
+
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(STREAMS)), ids=list(STREAMS))
+def test_no_stream_gets_them_written_down(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
+    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS[turn % len(OF_STREAMS) :][:2])
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(ANSWERS)), ids=list(ANSWERS))
+def test_no_answer_to_more_commands_does(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
     others = [case for case in CASES if case[0] != START]
-    cases = [(START, kind) for kind in COMMANDS[START]] + others[turn % SHARE :: SHARE]
-    for argv, kind in [case for case in CASES if case[1] == "events"] if streams else cases:
+    cases = [*((START, kind) for kind in COMMANDS[START]), *others[turn % SHARE :: SHARE]]
+    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], cases)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("place", STREAMS)
+def test_no_stream_of_any_command_does(caller: Caller, shared_mirror: Mirror, place: str) -> None:
+    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS)
+
+
+def assert_nothing_leaks(caller: Caller, shared_mirror: Mirror, bend: Bend, cases: Sequence[Case]) -> None:
+    shared_mirror.bend = bend
+    for argv, kind in cases:
         shared_mirror.kind, shared_mirror.bent, shared_mirror.reads = kind, 0, 0
         shared_mirror.status = "failed" if argv == BATCH else "completed"
         result = caller(*argv)
@@ -265,7 +287,7 @@ def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.Mon
             env = environment(server.url, KEY) | surroundings(server)
             env |= {"GITHUB_ACTIONS": "true", "http_proxy": NOWHERE, "TOKEN": SECRET}
             with Path("stdout").open("wb") as out, Path("stderr").open("wb") as err:
-                process = stack.enter_context(subprocess.Popen([*NOXCLI, *argv], stdout=out, stderr=err, env=env))
+                process = stack.enter_context(subprocess.Popen([*forked(), *argv], stdout=out, stderr=err, env=env))
             stack.callback(process.kill)
             started.append((server, process))
         for number, (server, process) in enumerate(started):

@@ -1,4 +1,4 @@
-"""Any text at all: what `visible` and `Screen` make of it is one line, or the text's own lines, that nothing obeys."""
+"""Any text at all: `visible` and `Screen` turn it into one line, or the text's own lines, which nothing obeys."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from noxcli.render.text import LONGEST_SHOWN, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
 from tests.hostile.corpus import PAYLOADS
 
-# Any character, with those that matter far more often than chance would have them.
+# Any character, with the dangerous ones far more often than by chance.
 LETTERS = st.one_of(st.characters(), st.sampled_from("".join(PAYLOADS.values()) + ":#[]\\\r\n\t \x1b\x9b\u0301"))
 TEXTS = st.text(LETTERS, max_size=60)
 COMMAND = re.compile(r"^[^\w!-~\n]*::|##[A-Za-z]{,20}\[", re.MULTILINE)

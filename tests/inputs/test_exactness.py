@@ -14,9 +14,9 @@ from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 
-# The fixtures stay from example to example: each example adds a run, and looks at the last one.
+# The fixtures stay from example to example: each example adds a run, and reads the last one.
 over_http = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=min(60, settings().max_examples // 3), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 texts = st.text(st.characters(codec="utf-8")) | st.sampled_from(
     ["", "-", "--", "-x", "@", "@file", "=", ":=", "a\r\nb\n", "e\u0301", "\u00e9", "\ufb01", "\x00", "[0]", "::"]
@@ -50,7 +50,7 @@ def test_a_text(noxcli: Noxcli, plays: Any, sandbox: Sandbox, key: str, text: st
     item = f"{escaped(key)}={text}"
     if text.startswith("@"):
         item = f"{escaped(key)}=\\{text}"
-    elif text.startswith("\\@"):  # the one text that can't be written behind `=`
+    elif text.startswith("\\@"):  # the one text that can't be written after `=`
         item = f"{escaped(key)}=@text.txt"
         Path("text.txt").write_bytes(text.encode())
     workflow = plays(output={"A": "x"})

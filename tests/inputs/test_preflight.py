@@ -1,4 +1,4 @@
-"""Pre-flight: what is wrong with the inputs is told before anything is started, all at once."""
+"""Pre-flight: mistakes in the inputs are reported before anything is started, all at once."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Inputs out of pipes, in a real shell: stdin in each form, `<(...)`, `/dev/stdin`, named pipes; each read once."""
+"""Inputs from pipes, in a real shell: stdin in each form, `<(...)`, `/dev/stdin`, named pipes; each read once."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def shell(sandbox: Sandbox) -> Shell:
-    """Runs a line of bash in which `noxcli` is what it says."""
+    """Runs a line of bash in which `noxcli` is the real command."""
 
     def run(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env = environment(sandbox.url)
@@ -166,7 +166,7 @@ def test_a_pipe_that_never_ends_is_waited_for_as_long_as_the_command_may(
 def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
     sandbox: Sandbox, plays: Any, tmp_path: Path
 ) -> None:
-    megabytes = 200  # the sandbox takes no more than 256
+    megabytes = 200  # the sandbox accepts at most 256
     place = tmp_path / "tmp"
     place.mkdir()
     argv = [*NOXCLI, "run", plays(nodes=[DOC], output={"A": "x"}), "Doc@-;name=big.bin", "--quiet"]
@@ -204,7 +204,7 @@ def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
 
 def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(nodes=[DOC])
-    # bash counts in blocks of 1024 bytes; the signal for what is beyond is ignored by Python.
+    # bash counts in blocks of 1024 bytes; Python ignores the signal for exceeding the limit.
     done = shell(f"ulimit -f 100; head -c 1000000 /dev/zero | {' '.join(NOXCLI)} run {workflow} Doc@-")
     assert (done.returncode, sandbox.runs(workflow)) == (2, []), done.stderr
     assert "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to" in done.stderr

@@ -127,7 +127,7 @@ def test_a_file_for_two_inputs_is_stored_once(noxcli: Noxcli, plays: Any, sandbo
 
 @pytest.fixture
 def storage() -> Any:
-    """A sandbox whose uploads fail as told."""
+    """A sandbox whose uploads fail as requested."""
 
     def serve(*faults: Any) -> Sandbox:
         return Sandbox(BUILT_IN, speed=1000, faults={"upload": faults})

@@ -1,4 +1,4 @@
-"""What is delivered comes from the run's own record, also where look-ups are empty and records lag."""
+"""The delivered output comes from the run's own record, even if look-ups are empty and records lag."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def called(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result, RawSe
 
 
 def paths(server: RawServer) -> list[str]:
-    """What was asked for, in order, in short."""
+    """The requests, in order, in short form."""
     return [
         f"{request.method} {request.target}".replace("/v1/", "").replace(WORKFLOW, "W").replace(RUN_ID, "R")
         for request in server.requests
@@ -83,7 +83,7 @@ def test_a_record_that_is_refused_is_lost_contact(noxcli: Noxcli, status: int) -
     assert f"the record of run {RUN_ID} can't be read" in result.err
 
 
-# Records whose output lags behind their verdict.
+# Records whose output lags their verdict.
 
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)

@@ -75,7 +75,7 @@ def test_what_a_definition_says_of_keys() -> None:
     assert caught.value.hint == "its outputs: none"
 
 
-# Keys and how a server keys.
+# Keys, and how a server names outputs.
 
 
 @pytest.mark.parametrize("output_keys", ["label", "node_id", "node_id::name"])

@@ -1,4 +1,4 @@
-"""Downloads over connections that break: resumed by range, begun anew, checked, never taken for what they are not."""
+"""Downloads over connections that break: resumed by range, restarted, checked, and never mistaken for a whole file."""
 
 import gzip
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_a_page_that_is_the_file_is_the_file(noxcli: Noxcli, plays: Any) -> None
     assert noxcli("run", plays(output=output), "--raw", "A").out == PAGE.encode()
 
 
-# Straight from the server's mouth.
+# Straight from the server.
 
 
 def fetched(*turns: Turn, remote: Remote | None = None, retry_for: float = 30) -> tuple[bytes, list[Request]]:

@@ -1,4 +1,4 @@
-"""What the workflow wrote is what comes out, byte for byte, in every form and at any size."""
+"""noxcli delivers what the workflow wrote, byte for byte, in every form and at any size."""
 
 import hashlib
 import subprocess
@@ -22,7 +22,7 @@ SIZES = [15_999, 16_000, 16_001, 5_000_000]
 
 
 def text(size: int, edge: str) -> str:
-    """A text of so many characters, with the same at its end, at the 16,000th and across blocks."""
+    """A text of that many characters, with `edge` at its end, at the 16,000th character and across blocks."""
     base = ("Grüße 世界 🌱\r\n \t" + edge) * (size // 15 + 1)
     return (base[: min(size, 15_999) - len(edge)] + edge + base)[: size - len(edge)] + edge
 
@@ -89,7 +89,7 @@ def test_stdout_on_a_full_disk_is_told(plays: Any, sandbox: Sandbox) -> None:
                 check=False,
             )
         assert done.returncode == 9, done.stderr
-        assert done.stderr.startswith(b"noxcli: can't write to stdout: No space left on device")
+        assert done.stderr.startswith(b"noxcli: can't write to stdout: no space left on device")
         assert b"Exception" not in done.stderr
 
 

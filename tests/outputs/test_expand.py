@@ -1,4 +1,4 @@
-"""What counts as the whole of a text or a file, whichever server answers: with raw bytes from the other side."""
+"""When a text or a file counts as whole, for any answer of a server: with raw bytes from the other side."""
 
 import gzip
 import json
@@ -134,7 +134,7 @@ def test_no_cut_of_compressed_json_reads_as_another_record(noxcli: Noxcli) -> No
         assert (result.code, result.out) in {(6, b""), (0, b"x" * 50 + b"\n")}, kept
 
 
-# Cut texts.
+# Truncated texts.
 
 
 def record(text: str = PREVIEW, **more: Any) -> bytes:
@@ -198,7 +198,7 @@ def test_a_text_has_at_least_as_many_bytes_as_its_file() -> None:
     def remote(size: int) -> Remote:
         return Remote("/A", ("A",), "f", "", is_text=True, text=PREVIEW, size=size)
 
-    for size in (len(TEXT), len(WHOLE), 3):  # which of them a server counts is not known
+    for size in (len(TEXT), len(WHOLE), 3):  # it is unknown which of them a server counts
         assert fetched(answer(200, WHOLE), remote=remote(size))[0] == WHOLE
         assert fetched(closed(WHOLE[:-9]), answer(200, WHOLE), remote=remote(len(WHOLE)))[0] == WHOLE
     with pytest.raises(Unavailable, match="not the whole text"):

@@ -1,4 +1,4 @@
-"""A part: what it says of its bytes, however many there are."""
+"""A partial file: what it says about its bytes, however many there are."""
 
 import hashlib
 import io

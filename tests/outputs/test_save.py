@@ -277,7 +277,7 @@ def test_a_file_has_its_own_extension(noxcli: Noxcli, plays: Any, file: File, na
 
 
 def naming(file_id: str, *names: str) -> Any:
-    """An output that names a stored file several times; the sandbox passes such values on as they are."""
+    """An output that names a stored file several times; the sandbox passes such values on unchanged."""
     return [{"id": file_id, "uri": f"spot://{file_id}", "name": name, "content_type": "text/csv"} for name in names]
 
 

@@ -1,4 +1,4 @@
-"""A file while it is written: the disk is not left to begin at the end."""
+"""A file while it is written: the system writes it to disk from the beginning, not only at the end."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ PIECE = bytes(1024 * 1024)
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What the system was told to begin with: start and length."""
+    """What the system was asked to write: start and length."""
     seen: list[tuple[int, int]] = []
     real = os.posix_fadvise
 

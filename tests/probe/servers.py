@@ -1,4 +1,4 @@
-"""Servers to be probed: a sandbox of any behavior, with a workflow that shows as much of it as one can."""
+"""Servers to probe: a sandbox with any behavior, and a workflow that shows as much of it as one can."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
 WATCH = 0.6  # seconds
-MEASURED = {"keepalive_seconds": 0.06, "queue_seconds": 0.35, "stop_seconds": 0.35}  # and how exactly, in seconds
+MEASURED = {"keepalive_seconds": 0.1, "queue_seconds": 0.35, "stop_seconds": 0.35}  # and how exactly, in seconds
 
 INPUTS = [input_node("Question"), input_node("Tone", default="dry")]
 WORKS = Scenario(
@@ -53,11 +53,12 @@ PAUSES = Scenario(
     status="awaiting_human_feedback",
 )
 WORKFLOWS = (WORKS, FAILS, PAUSES)
+HINTS = get_type_hints(Switches)
 
 
 def values_of(name: str) -> list[Any]:
     """All values of a switch that are worth trying."""
-    hint, default = get_type_hints(Switches)[name], getattr(Switches(), name)
+    hint, default = HINTS[name], getattr(Switches(), name)
     if get_origin(hint) is not None:
         return list(get_args(hint))
     if hint is bool:
@@ -83,7 +84,7 @@ OTHER_NUMBERS: dict[str, list[Any]] = {
 
 
 def probed(settings: Mapping[str, Any], workflow: str, noxcli: Noxcli, *argv: str) -> dict[str, Any]:
-    """What `noxcli probe` says of a server of these switches; the inputs are one by its label, and one by its id."""
+    """The findings of `noxcli probe` about a server with these switches; it names one input by label, one by id."""
     with Sandbox(WORKFLOWS, switches=with_overrides(Switches(), settings)) as sandbox:
         environ = {**noxcli.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
         call = Noxcli(environ, Clock())
@@ -95,9 +96,9 @@ def probed(settings: Mapping[str, Any], workflow: str, noxcli: Noxcli, *argv: st
 
 
 def wrong(document: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the probe says that is not so."""
+    """The wrong findings of the probe."""
     truth = with_overrides(Switches(), settings)
-    # No more is left of a text than the limit from which it is cut.
+    # What remains of a text is at most the limit from which it is truncated.
     truth = replace(truth, preview_characters=min(truth.preview_characters, truth.preview_limit))
     return {
         each["switch"]: (each["value"], getattr(truth, each["switch"]))
@@ -107,7 +108,7 @@ def wrong(document: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str,
 
 
 def recovered(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The switches with their values, as they were seen."""
+    """The switches with their observed values."""
     return {each["switch"]: each["value"] for each in document["findings"] if each["value"] is not None}
 
 

@@ -73,7 +73,7 @@ def test_no_id_and_no_text_of_the_server_is_shown_or_written(
 
 
 def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp_path: Path) -> None:
-    """A server of many odd ways, and the sandbox that was told of them."""
+    """A server with many unusual switches, and the sandbox with the switches that were learned from it."""
     odd = {"cursor_inclusive": True, "line_end": "crlf", "versions": "paged", "output_keys": "node_id", "page_size": 7}
     files = [tmp_path / "first.toml", tmp_path / "second.toml"]
     settings: dict[str, Any] = odd
@@ -85,7 +85,10 @@ def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp
         settings = tomllib.loads(path.read_text())["switches"]
     first, second = (tomllib.loads(path.read_text())["switches"] for path in files)
     assert odd.items() <= first.items()
-    assert first == second
+    assert odd.items() <= second.items()
+    # A busy machine can miss what depends on a moment, and only that.
+    assert {name for name, _ in first.items() ^ second.items()} <= first.keys() ^ second.keys()
+    assert first.keys() ^ second.keys() <= {"stale_reads", "late_output_reads", "early_output"}
 
 
 @pytest.mark.parametrize("most", [1, 2, 6, 10])
@@ -182,6 +185,6 @@ def test_nonsense_is_not_seen_as_something(noxcli: Noxcli, body: bytes) -> None:
         done = noxcli("probe", WORKFLOW, "--base-url", server.url, "--json", *IDLE)
     assert done.code == 0, done.err
     seen = {each["name"] for each in done.json["findings"] if each["value"] is not None}
-    # Bytes on a connection tell of their framing, and of a stream that is the same whatever is asked for.
+    # The bytes on a connection show their framing, and a stream that is the same for any request.
     framing = {"event_lines", "id_lines", "line_end", "redis_ids"}
     assert seen <= {*framing, "on_ended", "on_unknown_cursor", "closing_event", "versions", "run_data"}

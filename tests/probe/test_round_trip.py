@@ -1,6 +1,7 @@
-"""What the probe says of a server is what that server does, or that it was not seen.
+"""What the probe says about a server is what that server does, or that it was not seen.
 
-By hand, with so many pairs: python -m tests.probe.test_round_trip 200
+By hand, with so many random pairs, or with all of the plan in which every pair is crossed, each workflow played:
+python -m tests.probe.test_round_trip 200|plan [SEED]
 """
 
 import random
@@ -17,16 +18,17 @@ from noxcli.probe import asking
 from noxcli.probe.interview import QUESTIONS
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
+from tests.crossed import plan
 
-from .servers import probed, recovered, values_of, wrong
+from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 
-# Switches with no question: they need runs with wrong inputs, a wrong key, runs of two minutes, a server of one's own
-# for callbacks, a start that gets lost, or they have no edge that can be seen from outside.
+# Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
+# a start that gets lost, or they have no effect that can be seen from outside.
 NOT_ASKED = {
     "callback_body", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
     "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
 }  # fmt: skip
-# What a setting needs beside it to be seen; the probe is right to say "not seen" without.
+# What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
 BESIDE: dict[str, dict[str, Any]] = {
     "keepalive": {"after_end": "silent", "keepalive_seconds": 0.2},
     "keepalive_seconds": {"after_end": "silent", "keepalive": "comment"},
@@ -36,11 +38,13 @@ BESIDE: dict[str, dict[str, Any]] = {
     "error_body": {"on_stop_finished": "409"},
 }
 WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail": "fails", "run_logs": "fails"}
-# Values that are no different from silence, and numbers beyond what can be counted.
+# Values that look like silence, and numbers too large to count.
 UNSEEN = {
     ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("queue_seconds", 0.0),
     ("nested_previews", False), ("node_words", "foreign"),
 }  # fmt: skip
+# Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
+BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
 SEED, PAIRS = 16, 12
 Settings = Mapping[str, Any]
 
@@ -51,7 +55,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def singles() -> list[tuple[Settings, str, str]]:
-    """Each value of each switch that has a question, with what it needs beside it, and the workflow that shows it."""
+    """Each value of each switch that has a question, with what else must be set, and the workflow that shows it."""
     asked = [question.name for question in QUESTIONS if question.switch]
     return [
         ({**BESIDE.get(name, {}), name: value}, WORKFLOW_OF.get(name, "works"), name)
@@ -61,13 +65,30 @@ def singles() -> list[tuple[Settings, str, str]]:
 
 
 def pairs(count: int, seed: int) -> list[tuple[Settings, str]]:
-    """So many pairs of settings, drawn from all of them."""
+    """That many pairs of settings, drawn from all of them."""
     names = [each.name for each in fields(Switches) if each.name not in ("rate_limit", "retry_after_seconds")]
     draw = random.Random(seed)
     chosen = draw.sample(list(combinations(names, 2)), count)
     return [
         ({name: draw.choice(values_of(name)) for name in pair}, WORKFLOW_OF.get(pair[0], "works")) for pair in chosen
     ]
+
+
+def crossed(seed: int) -> list[tuple[Settings, str]]:
+    """All combinations of the plan that has every pair of settings, with a workflow for each in turn."""
+    sets: list[tuple[Settings, str]] = []
+    for number, row in enumerate(plan.pairs(seed)):
+        settings = {name: in_real_time(name, value) for name, value in row.items() if name not in BLINDING}
+        sets.append((settings, WORKFLOWS[number % len(WORKFLOWS)].name))
+    return sets
+
+
+def in_real_time(name: str, value: Any) -> Any:
+    """The setting of a number that the probe can wait for or count, in place of the plan's."""
+    if name not in plan.NUMBERS:
+        return value
+    possible = values_of(name)
+    return possible[min(plan.NUMBERS[name].index(value), len(possible) - 1)]
 
 
 def probe_all(noxcli: Noxcli, sets: list[tuple[Settings, str]]) -> list[dict[str, Any]]:
@@ -83,6 +104,7 @@ def test_every_question_is_about_a_switch_or_has_none() -> None:
     assert not asked & NOT_ASKED
 
 
+@pytest.mark.wide
 @pytest.mark.long(60)
 def test_each_single_setting_is_recovered(noxcli: Noxcli) -> None:
     sets = singles()
@@ -100,31 +122,56 @@ def test_each_single_setting_is_recovered(noxcli: Noxcli) -> None:
     assert unseen == UNSEEN
 
 
+# What happens before a stop, or is not told, must not be taken for something else.
+MISLEADING: list[tuple[str, Settings, set[str]]] = [
+    ("pauses", {"on_paused": "end", "on_stopped": "silent"}, set()),
+    ("pauses", {"stop_seconds": 0.8, "on_stopped": "end"}, set()),
+    ("works", {"null_data": True, "end_announced_by": "state", "on_stopped": "end"}, set()),
+    ("pauses", {"null_data": True, "end_announced_by": "state", "on_paused": "end"}, set()),
+    ("works", {"stop_seconds": 0.8, "stale_reads": 2}, {"stop_seconds"}),
+    ("fails", {"retained_events": 1, "failure_detail": "content"}, {"failure_detail"}),
+    ("pauses", {"queue_seconds": 3.0, "retained_events": 1, "stream_start": "new", "null_data": True}, set()),
+]
+
+
+@pytest.mark.parametrize(("workflow", "settings", "seen"), MISLEADING)
+def test_what_looks_like_another_behavior_is_not_told_as_it(
+    noxcli: Noxcli, workflow: str, settings: Settings, seen: set[str]
+) -> None:
+    document = probed(settings, workflow, noxcli)
+    assert wrong(document, settings) == {}
+    assert seen <= recovered(document).keys()
+
+
 @pytest.mark.long(20)
 def test_pairs_of_settings_are_never_told_wrong(noxcli: Noxcli) -> None:
-    assert tell_pairs(noxcli, PAIRS, SEED) == []
+    assert told_wrong(noxcli, pairs(PAIRS, SEED)) == []
 
 
-def tell_pairs(noxcli: Noxcli, count: int, seed: int) -> list[tuple[Settings, dict[str, Any]]]:
-    """Probe so many pairs, say how many of their settings were recovered, and return what was wrong."""
-    sets = pairs(count, seed)
+@pytest.mark.long(40)
+def test_nothing_is_told_wrong_where_all_switches_are_crossed(noxcli: Noxcli) -> None:
+    assert told_wrong(noxcli, crossed(SEED)) == []
+
+
+def told_wrong(noxcli: Noxcli, sets: list[tuple[Settings, str]]) -> list[tuple[Settings, str, dict[str, Any]]]:
+    """Probe them all, say how many of their settings were recovered, and return what was wrong."""
     documents = probe_all(noxcli, sets)
-    seen = [
-        name
-        for (settings, _), document in zip(sets, documents, strict=True)
-        for name in settings
-        if name in recovered(document)
-    ]
-    print(f"{count} pairs: {len(seen)} of {2 * count} settings recovered")
-    return [(one[0], bad) for one, document in zip(sets, documents, strict=True) if (bad := wrong(document, one[0]))]
+    asked = [(name, document) for (settings, _), document in zip(sets, documents, strict=True) for name in settings]
+    asked = [(name, document) for name, document in asked if name not in NOT_ASKED]
+    seen = [name for name, document in asked if name in recovered(document)]
+    never = sorted({name for name, _ in asked}.difference(seen))
+    print(f"{len(sets)} probes: {len(seen)} of {len(asked)} settings recovered; switches never: {never}")
+    return [(*one, bad) for one, document in zip(sets, documents, strict=True) if (bad := wrong(document, one[0]))]
 
 
 if __name__ == "__main__":
     asking.APART = 0.0
     from tempfile import TemporaryDirectory
 
+    chosen = int(sys.argv[2]) if len(sys.argv) > 2 else SEED
+    every = [(settings, each.name) for settings, _ in crossed(chosen) for each in WORKFLOWS]
     with TemporaryDirectory() as state:
         caller = Noxcli({"NOXCLI_STATE_DIR": state, "NOXCLI_CACHE_DIR": state, "TERM": "dumb"})
-        mistakes = tell_pairs(caller, int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else SEED)
+        mistakes = told_wrong(caller, every if sys.argv[1] == "plan" else pairs(int(sys.argv[1]), chosen))
     print(*mistakes, sep="\n")
     sys.exit(bool(mistakes))

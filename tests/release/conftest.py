@@ -1,4 +1,4 @@
-"""What is released, built once for all tests of a process."""
+"""The released packages, built once for all tests of a process."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What keeps a tag from being released, each mistake by itself."""
+"""What blocks the release of a tag, each mistake by itself."""
 
 import shutil
 import sys
@@ -44,7 +44,7 @@ def ready(tmp_path: Path) -> Path:
 
 
 def change(name: str, before: str, after: str) -> Callable[[Path], None]:
-    """Return what changes a file of a checkout."""
+    """Return a function that changes a file of a checkout."""
 
     def apply(root: Path) -> None:
         text = (root / name).read_text()
@@ -72,7 +72,7 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n"), "changes under 'Unreleased'"),
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, "## 1.3.0 - 2030-02-01\n\n- New.\n"), "1.3.0 as the newest"),
         ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml installs another version"),
-        ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "reaches nobody; write one that does"),
+        ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; write one that does"),
         ("v1.x", change("noxcli/__init__.py", "1.2.3", "1.x"), "'1.x' is not a version; write 1.2.3 or 1.2.3rc1"),
     ],
 )  # fmt: skip
@@ -89,6 +89,6 @@ def test_a_mistake_is_told_in_a_line(
 
 
 def test_this_checkout_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    """It may have nothing to release; then that is what is said."""
+    """There may be nothing to release; then the script says so."""
     check_release.main(["v0.0.0"])
     assert "the tag 'v0.0.0' is not for version" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What an index and a reader of it would say of the packages."""
+"""What an index and its readers would say about the packages."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def says(*argv: str) -> str:
-    """Run a tool of this environment, which has to succeed, and return what it prints."""
+    """Run a tool of this environment, which must succeed, and return what it prints."""
     tool = Path(sys.executable).with_name(argv[0])
     done = subprocess.run([tool, *argv[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,11 +32,13 @@ def metadata(built: dict[str, Path]) -> "Message[str, str]":
         return message_from_bytes(wheel.read(name))
 
 
+@pytest.mark.wide
 def test_twine_would_upload_them(built: dict[str, Path]) -> None:
     told = says("twine", "--no-color", "check", "--strict", str(built["sdist"]), str(built["wheel"]))
     assert told.count("PASSED") == 2
 
 
+@pytest.mark.wide
 def test_the_wheel_has_what_a_wheel_should_have(built: dict[str, Path]) -> None:
     assert says("check-wheel-contents", str(built["wheel"])).rstrip().endswith("OK")
 
@@ -45,6 +47,7 @@ def test_pyproject_is_valid() -> None:
     assert says("validate-pyproject", "pyproject.toml").startswith("Valid file")
 
 
+@pytest.mark.wide
 def test_pyroma_rates_it_nine_or_better(built: dict[str, Path]) -> None:
     rating = re.search(r"Final rating: (\d+)/10", says("pyroma", "--min=9", "--file", str(built["sdist"])))
     assert rating

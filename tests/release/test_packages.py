@@ -1,4 +1,4 @@
-"""What sdist and wheel hold: the scripts and pages that a checkout has beside the package, as files and once each."""
+"""The content of sdist and wheel: the scripts and pages next to the package in a checkout, as files and once each."""
 
 import subprocess
 import sys

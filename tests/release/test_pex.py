@@ -19,6 +19,7 @@ import make_pex
 import make_sbom
 
 
+@pytest.mark.wide
 @pytest.mark.long(20)
 def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], tmp_path: Path) -> None:
     file, home = tmp_path / "noxcli", tmp_path / "home"
@@ -60,7 +61,7 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
 
 
 def bill_of_materials(file: Path) -> set[str]:
-    """Return the packages that the bill has, each as NAME-VERSION."""
+    """Return the packages in the bill of materials, each as NAME-VERSION."""
     bill = file.with_name("bill.json")
     assert make_sbom.main([str(file), "--output", str(bill)]) == 0
     document = json.loads(bill.read_text())

@@ -1,4 +1,4 @@
-"""The Containerfile and the Homebrew formula: checked without a daemon, and without Homebrew."""
+"""The Containerfile and the Homebrew formula, checked without a daemon and without Homebrew."""
 
 import hashlib
 import re
@@ -44,6 +44,7 @@ def test_what_the_image_copies_is_all_that_a_build_needs(built: dict[str, Path],
     assert build("wheel", source, tmp_path / "made").read_bytes() == built["wheel"].read_bytes()
 
 
+@pytest.mark.wide
 @pytest.mark.long(15)
 @pytest.mark.engine("ruby")
 def test_the_formula_installs_what_the_lock_file_has(built: dict[str, Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The workflows, the action, the component, and the jobs that the guide shows: linted for mistakes, and for holes."""
+"""The workflows, the action, the component, and the jobs in the guide: linted for mistakes, and for security holes."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ HASH = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
 
 def clean(*argv: str | Path) -> str:
-    """Run a linter, which must have nothing to say, and return what it prints."""
+    """Run a linter, which must report nothing, and return what it prints."""
     done = subprocess.run(
         argv, cwd=ROOT, env={"PATH": SEARCHED, "LANG": "C.UTF-8", "HOME": "/nonexistent"}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
@@ -33,7 +33,7 @@ def clean(*argv: str | Path) -> str:
 
 @pytest.fixture
 def shown(tmp_path: Path) -> list[Path]:
-    """The guide's jobs for GitHub, each as a file of its own."""
+    """The guide's jobs for GitHub, each as its own file."""
     directory = tmp_path / ".github/workflows"
     directory.mkdir(parents=True)
     for page in sorted((ROOT / "docs").glob("*.md")):

@@ -1,4 +1,4 @@
-"""The data of NDJSON events is what the server wrote, to the character, wherever that is one line of JSON."""
+"""The data of NDJSON events is what the server wrote, to the character, if that is one line of JSON."""
 
 import json
 

@@ -59,7 +59,7 @@ RECORDING: list[list[Update]] = [
 
 
 class Still(Clock):
-    """Two seconds into the run, for ever."""
+    """Two seconds into the run, forever."""
 
     def __init__(self) -> None:
         self._calls = 0
@@ -96,7 +96,7 @@ def render(kind: str, recording: Sequence[Sequence[Update]] = RECORDING) -> str:
 
 
 def settled(text: str) -> str:
-    """Leave out what no two runs share: times of day."""
+    """Remove what differs in every run: times of day."""
     lines = []
     for line in text.splitlines():
         if line.startswith("{"):
@@ -145,7 +145,7 @@ def screen_of(text: str, columns: int = 80, rows: int = 24) -> list[str]:
 def live_until(
     count: int, monkeypatch: pytest.MonkeyPatch, workflow: Workflow = WORKFLOW, columns: int = 80, rows: int = 24
 ) -> tuple[list[str], list[str]]:
-    """Return the screen after so many bursts, and after the end."""
+    """Return the screen after that many bursts, and after the end."""
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", str(rows))
     shown = terminal()

@@ -1,4 +1,4 @@
-"""The live view on terminals: real processes on pseudo-terminals, looked at through a terminal emulator."""
+"""The live view on terminals: real processes on pseudo-terminals, read through a terminal emulator."""
 
 import io
 import os
@@ -31,7 +31,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped, words
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, Seen, environment, on_terminal
+from tests.process import NOXCLI, Seen, environment, forked, on_terminal
 
 RUNNING = Run("run-1", "wf-1", "running")
 FOREVER = Sleep(600_000)
@@ -95,7 +95,7 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
 
 
 class Turning(Clock):
-    """Stands still until a test moves it on."""
+    """Stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.now_is = 1000.0
@@ -141,6 +141,25 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
 
 
+@pytest.mark.parametrize(("columns", "half"), [(62, 21), (82, 31), (120, 36)])
+def test_at_the_end_the_bars_take_the_room_that_no_words_need(columns: int, half: int) -> None:
+    workflow = Workflow("wf-1", "W", {"Plan": "Plan", "Publish": "Publish"})
+    progress = Progress(RUNNING, clock := Turning(), workflow)
+    picture = Picture(progress, Look(color=False, unicode=True))
+    for seconds, name, status in [
+        (0, "Plan", "running"),
+        (10, "Plan", "completed"),
+        (0, "Publish", "running"),
+        (10, "Publish", "completed"),
+    ]:
+        clock.now_is += seconds
+        progress.fold(RunEvent("content", {"id": name, "status": status}))
+    progress.fold(Finished(replace(RUNNING, status="completed")))
+    first, second, *_ = (str(line).rstrip() for line in picture.summary(columns))
+    assert first == f"  ✓ Plan     10.0s {'━' * half}"
+    assert second == f"  ✓ Publish  10.0s {' ' * half}{'━' * half}"
+
+
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
     nodes = [ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20)) for n in range(60)]
     nodes[0].status = "failed"
@@ -183,7 +202,7 @@ def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bo
 
 
 def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
-    """Wrap what has become too long, as most terminals do; the cursor stays with its text."""
+    """Wrap lines that have become too long, as most terminals do; the cursor stays with its text."""
     rows = [line.rstrip() for line in screen.display]
     pieces = [[row[at : at + columns] for at in range(0, max(1, len(row)), columns)] for row in rows]
     above = sum(map(len, pieces[: screen.cursor.y]))
@@ -234,7 +253,7 @@ def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str]
         output={"A": "the end"},
         faults={"events": [Cut(3), Cut(3, "torn"), Cut(2, "abort")]},
     )
-    with on_terminal([*NOXCLI, "run", workflow, "--verbose"], env, columns=300, rows=60) as seen:
+    with on_terminal([*forked(), "run", workflow, "--verbose"], env, columns=300, rows=60) as seen:
         pass
     lines = shown(seen, 300, 60)
     requests = [line for line in lines if "GET " in line or "POST " in line]
@@ -324,7 +343,7 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
         lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
     assert len(lines) == rows - 2
     assert re.match(r"Report  running   \d\.\ds", lines[0]), lines
-    assert re.fullmatch(rf"  \d+ done, {count - 33} waiting", lines[-1]), lines
+    assert re.fullmatch(rf"  not shown: \d+ done, {count - 33} waiting", lines[-1]), lines
     chosen = [int(line.split()[2]) for line in lines[1:-1]]
     assert chosen == sorted(chosen)
     assert {5, 30, 31, 32} <= set(chosen)
@@ -354,7 +373,7 @@ def test_a_coerced_locale_alone_says_nothing_against_unicode(env: dict[str, str]
 
 @pytest.mark.parametrize("term", ["dumb", ""])
 def test_a_dumb_terminal_gets_the_log(env: dict[str, str], plays: Any, term: str) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=SCRIPT, output={"A": "x"})], env | {"TERM": term}) as seen:
+    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"})], env | {"TERM": term}) as seen:
         pass
     assert b"\x1b" not in seen.raw
     assert re.search(rb"\d\d:\d\d:\d\d   Plan +completed", seen.raw)
@@ -373,7 +392,7 @@ def test_a_dumb_terminal_gets_the_log(env: dict[str, str], plays: Any, term: str
 def test_colours_are_the_users(
     env: dict[str, str], plays: Any, more: dict[str, str], argv: list[str], colored: bool
 ) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
+    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
         pass
     assert bool(re.search(rb"\x1b\[[0-9;]*m", seen.raw)) is colored
     assert b"\x1b[?7l" in seen.raw, "it is drawn all the same"
@@ -382,7 +401,7 @@ def test_colours_are_the_users(
 @pytest.mark.parametrize("form", ["content", "ndjson"])
 def test_events_on_the_same_screen_are_the_picture(env: dict[str, str], plays: Any, form: str) -> None:
     workflow = plays(script=node_runs("Write", ["one ", "two ", "three"], seconds=300), output={"A": "x"})
-    with on_terminal([*NOXCLI, "run", workflow, "--format", form], env) as seen:
+    with on_terminal([*forked(), "run", workflow, "--format", form], env) as seen:
         pass
     assert b"\x1b" not in seen.raw
     lines = bytes(seen.raw).decode().splitlines()[1:]
@@ -393,7 +412,7 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=100), output={"A": "x"})
     with (
         (tmp_path / "out").open("wb") as out,
-        on_terminal([*NOXCLI, "run", workflow, "--format", "content"], env, stdout=out.fileno()) as seen,
+        on_terminal([*forked(), "run", workflow, "--format", "content"], env, stdout=out.fileno()) as seen,
     ):
         pass
     assert (tmp_path / "out").read_bytes() == b"one two"
@@ -402,7 +421,7 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
 
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
-    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
+    with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
         seen.wait_for(b"paused for human input")
         last = shown(seen, 120)[-1]
         leave(seen)

@@ -18,7 +18,7 @@ WORKFLOW = Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write it down"})
 
 
 class Turning(Clock):
-    """Moves on by as many seconds as each burst takes."""
+    """Advances by that many seconds with each burst."""
 
     def __init__(self) -> None:
         self.now_is = 1000.0

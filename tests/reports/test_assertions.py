@@ -1,4 +1,4 @@
-"""`--assert`: what a run's result has to be, exit 11 where it is not, and each as a test case."""
+"""`--assert`: what a run's result must be, exit 11 if it is not, and each assertion as a test case."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What CI systems are told: whole, within their limits, and nothing that the remote side could have smuggled in."""
+"""What CI systems get: whole, within their limits, and without anything that the remote side could have smuggled in."""
 
 import re
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, RunFailed
@@ -52,14 +52,14 @@ HOSTILE = [
 
 
 def names(log: str) -> list[str]:
-    """The commands in effect, by name; the token that starts them again is told as such."""
+    """The commands in effect, by name; the token that starts them again is named `resume`."""
     found = commands(log)
     tokens = {command.data for command in found if command.name == "stop-commands"}
     return ["resume" if command.name in tokens else command.name for command in found]
 
 
 def settled(text: str) -> str:
-    """Leave out what no two runs share: ids, tokens, times and durations."""
+    """Remove what differs in every run: ids, tokens, times and durations."""
     known: dict[str, str] = {}
     text = re.sub(
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda m: known.setdefault(m[0], f"<id {len(known) + 1}>"), text
@@ -72,7 +72,7 @@ def settled(text: str) -> str:
 
 
 def _settled_line(line: re.Match[str]) -> str:
-    """A line of the plain log, whose columns and durations are no concern of this test."""
+    """A line of the plain log, whose columns and durations don't matter to this test."""
     return f"<time> {' '.join(re.sub(r' [(]?[0-9.]+s[)]?', '', line[0][9:]).split())}"
 
 
@@ -86,7 +86,7 @@ SITUATIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, bytes]:
-    """Run one situation in a process of its own, as a CI system does; return code, log and stdout."""
+    """Run one situation in its own process, as a CI system does; return code, log and stdout."""
     scenario, options = SITUATIONS[situation]
     sandbox.add(Scenario(situation, **scenario))
     env = environment(sandbox.url) | ENVIRON[platform]
@@ -336,7 +336,6 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(output=ANYTHING, name=st.text(max_size=300))
 def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
     run = Run(name, name, "completed", output=output)

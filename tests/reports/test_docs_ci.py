@@ -1,4 +1,4 @@
-"""docs/ci.md: its jobs run, as far as a shell can play a runner, and clean up behind a run that somebody cancelled."""
+"""docs/ci.md: its jobs run, as far as a shell can act as a runner, and clean up after a canceled run."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def machine(sandbox: Sandbox, **more: str) -> dict[str, str]:
 
 
 class Step:
-    """A step of the job, run the way GitHub's runner does it: a file of its own, with files of its own for outputs."""
+    """A step of the job, run as GitHub's runner does it: in its own file, with its own files for outputs."""
 
     def __init__(self, text: str) -> None:
         self.id = (re.findall(r"^ +id: (.+)", text, re.MULTILINE) or [""])[0]
@@ -122,7 +122,7 @@ def test_a_cancelled_github_job_leaves_nothing_running(lively: Sandbox, hard: bo
 
 
 def gitlab(job: str, part: str) -> str:
-    """Return the lines of a job's script as GitLab's runner hands them to bash."""
+    """Return the lines of a job's script as GitLab's runner passes them to bash."""
     text = GITLAB.partition(f"{job}:\n")[2].partition(f"  {part}:\n")[2]
     lines = re.findall(r"\A(?:    - .*\n)+", text)[0]
     return f"set -eo pipefail\n{lines.replace('    - ', '')}"

@@ -1,4 +1,4 @@
-"""HTML reports in a real browser: nothing is requested, nothing of the server's runs, and a keyboard reaches all."""
+"""HTML reports in a real browser: nothing is requested, no remote text is executed, and a keyboard reaches all."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from tests.reports.test_html import hostile_page, many
 
 pytestmark = pytest.mark.engine("chromium")
 
-# All that can have the focus; of several radio buttons, Tab reaches the one that is chosen.
+# All elements that can have the focus; of several radio buttons, Tab reaches the chosen one.
 REACHABLE = "summary, a[href], button, input:not([type=radio]), input:checked, [tabindex='0']"
 CONTRAST = """
 (() => {
@@ -62,7 +62,7 @@ def browser() -> Iterator[Chromium]:
 
 @pytest.fixture
 def failed(noxcli: Noxcli, plays: Any) -> Path:
-    """The page of a run with all that a run's page can have."""
+    """The page of a run with everything that a run's page can have."""
     script = [*node_runs("Plan", seconds=150), *node_fails("Write", "too long"), Sleep(300)]
     nodes = [input_node("Q"), Node("Plan"), Node("Write"), Node("Never")]
     workflow = plays(nodes=nodes, script=script, status="failed", faults={"events": [Cut(3, "abort")]})

@@ -1,4 +1,4 @@
-"""The JUnit report: what CI systems' parsers expect, whatever stands in it, in memory that does not grow."""
+"""The JUnit report: what CI systems' parsers expect, whatever its content, in memory that does not grow."""
 
 import resource
 import tracemalloc
@@ -13,7 +13,7 @@ from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import check_target
 from noxcli.reports.junit import Case, CaseVerdict, JunitReport
 
-# After junit-10.xsd of Jenkins' xUnit plug-in: the attributes there are, and in which order elements may come.
+# After junit-10.xsd of Jenkins' xUnit plug-in: the allowed attributes, and the order of elements.
 ATTRIBUTES = {
     "testsuites": {"name", "tests", "failures", "errors", "skipped", "time"},
     "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
@@ -108,7 +108,7 @@ def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path) -> Non
 
 @contextmanager
 def little_disk(size: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes."""
+    """No file may grow beyond that many bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

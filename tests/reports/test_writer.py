@@ -1,4 +1,4 @@
-"""`--junit` and `--dotenv`: they tell every ending, in forms that CI systems take."""
+"""`--junit` and `--dotenv`: they report every ending, in forms that CI systems accept."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def only_case() -> ET.Element:
 
 
 def run(noxcli: Noxcli, workflow: str, *options: str) -> tuple[Result, ET.Element, dict[str, str]]:
-    """Run with both reports; return what was left."""
+    """Run with both reports; return the files."""
     result = noxcli("run", workflow, *options, "--junit", "report/r.xml", "--dotenv", "report/run.env", "--json")
     assert result.json["exit_code"] == result.code
     return result, only_case(), variables("report/run.env")

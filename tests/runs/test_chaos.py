@@ -1,7 +1,7 @@
-"""Streams cut at random in every way, seeded: what comes out is the server's sequence, and nothing twice.
+"""Streams cut at random in every way, seeded: the output is the server's sequence, and nothing twice.
 
-`python -m tests.runs.test_chaos 2000` does as many runs and prints what happened. With `--real`, waits are real ones,
-and it also tells for how long no event came.
+`python -m tests.runs.test_chaos 2000` does that many runs and prints what happened. With `--real`, waits are real, and
+it also prints the longest time without an event.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli, QuickClock, Result
 
 RUNS, BATCHES, AT_ONCE = 240, 12, 6
+PLAIN = range(3)  # the batches of the plain run
 IDLE_TIMEOUT = "0.1s"
 QUIET = {"silent", "keepalive"}
 GAP = "noxcli.gap"
@@ -51,12 +52,12 @@ class Plan:
 
     @property
     def forgets(self) -> bool:
-        """True where the server does not keep all events, so that some may be out of reach."""
+        """True if the server does not keep all events, so that some may be out of reach."""
         return "retained_events" in self.switches
 
     @property
     def may_lack_its_end(self) -> bool:
-        """True where nothing in the events shows that they are whole."""
+        """True if nothing in the events shows that they are complete."""
         return bool(self.switches["end_announced_by"] == "none")
 
 
@@ -68,13 +69,13 @@ class Tally:
     events: int = 0
     cuts: int = 0
     connects: int = 0
-    lost: int = 0  # events that did not come, and nobody said so
+    lost: int = 0  # missing events that nothing reported
     doubled: int = 0
     out_of_order: int = 0
     gaps: int = 0
-    false_gaps: int = 0  # said, although nothing was missing
-    unreachable: int = 0  # events that did not come and were said to be missing
-    forgotten: int = 0  # events that a forgetful server left out without a word, which nobody can notice
+    false_gaps: int = 0  # reported, although nothing was missing
+    unreachable: int = 0  # missing events that were reported
+    forgotten: int = 0  # events that a forgetful server silently left out, which no client can notice
     longest_silence: float = 0.0  # seconds between two events
     wrong: list[str] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
@@ -144,7 +145,7 @@ def fault(rng: random.Random, size: int) -> Fault:
         case 9:
             return Cut(after, "abort", rng.choice(["data: {oops\n\n", ": comment\n\n", "event: ping\ndata: {}\n\n"]))
         case 10:
-            # What a server says that no longer knows the position: a full replay is then asked for.
+            # The answer of a server that no longer knows the position: then a full replay is requested.
             return Answer(rng.choice(sorted(CURSOR_REFUSALS)), {"detail": "Expired cursor"})
         case 11:
             headers = {"Retry-After": "1"} if rng.random() < 0.5 else {}
@@ -157,7 +158,7 @@ def fault(rng: random.Random, size: int) -> Fault:
 
 
 def play(plan: Plan, sandbox: Sandbox, noxcli: Noxcli) -> tuple[Result, list[dict[str, Any]]]:
-    """Run it; returns what noxcli said, and the server's own sequence."""
+    """Run it; return what noxcli said, and the server's own sequence."""
     workflow = sandbox.add(
         Scenario(
             f"chaos {threading.get_ident()}",
@@ -220,18 +221,18 @@ def silence(result: Result) -> float:
 
 
 def fell_silent(plan: Plan) -> bool:
-    """True where a connection stays open and says nothing: after the verdict nobody waits for it for long."""
+    """True if a connection stays open and silent: after the verdict, noxcli does not wait for it for long."""
     return any(isinstance(one, Cut) and one.how in QUIET for one in plan.faults)
 
 
 def tried_in_vain(lines: Sequence[dict[str, Any]]) -> bool:
-    """True where the client gave up only after as many tries in a row without an event as it owes."""
+    """True if the client gave up only after the required number of attempts in a row without an event."""
     before = [line["type"] for line in lines[: next(at for at, line in enumerate(lines) if line["type"] == GAP)]]
     return before[-TRIES_FOR_THE_REST:] == ["noxcli.reconnecting"] * TRIES_FOR_THE_REST
 
 
 def matched(got: Sequence[dict[str, Any]], truth: Sequence[dict[str, Any]]) -> tuple[list[str], int]:
-    """Return the events that came too often, and how many did not come."""
+    """Return the events that came too often, and the number of missing ones."""
     told, true = Counter(map(to_text, got)), Counter(map(to_text, truth))
     return list((told - true).elements()), (true - told).total()
 
@@ -263,7 +264,9 @@ def runs_of(seeds: Iterable[int], state: str, tally: Tally, *, real: bool = Fals
 
 
 @pytest.mark.long(4)
-@pytest.mark.parametrize("batch", range(BATCHES))
+@pytest.mark.parametrize(
+    "batch", [*PLAIN, *(pytest.param(batch, marks=pytest.mark.wide) for batch in range(len(PLAIN), BATCHES))]
+)
 def test_chaos(batch: int, tmp_path: Path) -> None:
     tally = Tally()
     runs_of(range(batch, RUNS, BATCHES), str(tmp_path), tally)
@@ -272,7 +275,7 @@ def test_chaos(batch: int, tmp_path: Path) -> None:
 
 
 def main() -> int:
-    """Do so many runs and print what came of them."""
+    """Do that many runs and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="?", type=int, default=RUNS)
     parser.add_argument("first", nargs="?", type=int, default=0, help="seed")

@@ -1,4 +1,4 @@
-"""What a run list tells of starts that were not answered: whose runs may be there, and when their absence is proven."""
+"""What a run list says about unanswered starts: which runs may be theirs, and when their absence is proven."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ MINE = {"Question": "why"}
 
 
 def run(name: str, seconds: float | None, input: Any = MINE) -> Run:
-    """A run that was created so many seconds after the start in doubt."""
+    """A run that was created that many seconds after the start in doubt."""
     created = None if seconds is None else (NOW + seconds * SECOND).isoformat()
     return Run(name, "w", "running", created_at=created, input=input)
 
@@ -27,7 +27,7 @@ BEFORE = run("before", -100, {"Question": "what"})
 
 
 def knowing(*runs: Run, behind: float = 0, took: float = 0.3) -> KnownStarts:
-    """What is known of these runs; the clock of created_at is so many seconds behind."""
+    """What is known of these runs; the clock of created_at is slow by that many seconds."""
     known = KnownStarts()
     for one in runs:
         known.digests[one.id] = COMPARISON.of(one.input).digest

@@ -1,4 +1,4 @@
-"""Every event once with an honest label, from servers of raw bytes whose positions or memory are worth little."""
+"""Every event once with an honest label, from servers of raw bytes with useless positions or a short memory."""
 
 import json
 import socket
@@ -34,7 +34,7 @@ def log_of(kind: str) -> list[bytes]:
 
 
 def numbers(result: Result) -> list[int]:
-    """The pieces that were shown, by number."""
+    """The displayed pieces, by number."""
     return [int(one["data"]["content"].split()[1]) for one in result.events if "content" in one["data"]]
 
 
@@ -47,7 +47,7 @@ def followed(streams: Streams, noxcli: Noxcli, *argv: str, reads: int = 3) -> Re
         return noxcli(*(argv or START), environ=environ)
 
 
-# Positions that are worth nothing.
+# Useless positions.
 
 
 @kinds

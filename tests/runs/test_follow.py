@@ -1,4 +1,4 @@
-"""The engine against a scripted server on a scripted clock: what it shows, when it asks, and when it gives up."""
+"""The engine against a scripted server on a scripted clock: what it shows, when it reads, and when it gives up."""
 
 import random
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ EVERY_EVENT = Policy(every_event=True)
 
 @dataclass
 class Followed:
-    """What a follower said, with the moment of each word."""
+    """What a follower yielded, each update with its moment."""
 
     server: FakeServer
     follower: Follower
@@ -94,7 +94,7 @@ def followed(
     just_started: bool = False,
     stuck: str = "",
 ) -> Followed:
-    """Follow to the end, whichever it is."""
+    """Follow to the end, whatever it is."""
     follower = Follower(
         server,
         run,
@@ -496,7 +496,7 @@ def test_a_hanging_read_does_not_move_the_stall_limit() -> None:
 
 
 def test_a_run_that_ended_does_not_stall() -> None:
-    # Three tries for the rest take longer than the limit; but it is for runs, and this one is over.
+    # Three attempts for the rest take longer than the limit; but that is for runs, and this one is over.
     server = FakeServer([[(0, pieces(1)), (0.5, BROKEN)], [*every(0.1, KeepAlive(), 15), (0.1, BROKEN)]], [COMPLETED])
     result = followed(server, Policy(every_event=True, stall_timeout=2))
     assert result.run is COMPLETED
@@ -612,7 +612,7 @@ def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
     server = FakeServer([[(1, [piece(0), hint])]], [now(str(hint.data["status"]))])
     result = followed(server)
     assert result.run.status == hint.data["status"]
-    # Where events are not the product, there is nothing to wait for any more.
+    # If events are not the product, there is nothing more to wait for.
     assert (server.reads, len(server.openings)) == ([1], 1)
     assert server.clock.time <= 1 + SHORT_GRACE
 
@@ -802,7 +802,7 @@ REPLAY: list[tuple[float, Any]] = [(0, pieces(2, 7))]
 CLOSED_REPLAY: list[tuple[float, Any]] = [*REPLAY, (0, CLOSED)]
 
 
-# Closed once, a replay may have been cut; closed at the same place again, it was whole.
+# Closed once, a replay may have been truncated; closed at the same place again, it was whole.
 @pytest.mark.parametrize("replays", [[REPLAY], [CLOSED_REPLAY, CLOSED_REPLAY]], ids=["silent", "closed twice"])
 def test_a_replay_without_the_position_is_a_gap_before_what_is_left(replays: Any) -> None:
     server = FakeServer([[(0, CursorRefused("expired"))], *replays, [(0, [end(9)])]], ends_at(35))

@@ -1,4 +1,4 @@
-"""The order of nodes: by their edges, in both versions of a definition, and by the definition where those fail."""
+"""The order of nodes: by their edges, in both versions of a definition, and by the definition if those fail."""
 
 from typing import Any
 

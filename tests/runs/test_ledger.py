@@ -1,11 +1,11 @@
-"""The ledger: each event once and in order, whatever a server repeats, and an honest word about what is missing."""
+"""The ledger: each event once and in order, whatever a server repeats, and an honest label for what is missing."""
 
 import tracemalloc
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.models import RunEvent
@@ -14,7 +14,7 @@ from noxcli.runs.ledger import Continuity, Ledger
 
 
 def event(number: int, *, position: bool = True, text: str | None = None) -> RunEvent:
-    """One piece of content; without a text of its own it can be told from every other piece."""
+    """One piece of content; without its own text, it differs from every other piece."""
     return RunEvent("content", {"content": text or f"piece {number}"}, f"{number}-0" if position else None)
 
 
@@ -122,7 +122,7 @@ def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> Non
     assert grown < 24 * 20_000
 
 
-# Events that carry no position.
+# Events without a position.
 
 
 def test_events_without_positions_are_recognised_by_their_order_in_a_replay() -> None:
@@ -142,7 +142,7 @@ def test_a_server_that_goes_on_without_positions_is_believed() -> None:
 @pytest.mark.parametrize("seen", [range(2, 5), range(3, 8), range(2, 9)])
 @pytest.mark.parametrize("pieces", [1, 4, 9])
 def test_a_replay_may_begin_before_the_first_event_that_was_shown(seen: range, pieces: int) -> None:
-    """Where streams start with the next event, a run's beginning was missed, and comes too late to be in order."""
+    """If streams start with the next event, a run's beginning was missed, and arrives too late to be in order."""
     ledger = Ledger()
     bare = [event(number, position=False) for number in range(9)]
     assert shown(ledger, [[bare[number] for number in seen]]) == bare[seen.start : seen.stop]
@@ -183,7 +183,7 @@ def test_kind_and_data_tell_events_without_positions_apart() -> None:
 
 
 def test_a_rewind_is_recognised_where_only_some_events_carry_positions() -> None:
-    # The first thing that comes again carries a position from long before: until the cursor all of it is old.
+    # The first repeated event has a position from long before: until the cursor, all events are old.
     ledger = Ledger()
     log = [event(number, position=number % 2 == 0) for number in range(8)]
     assert shown(ledger, [log[:6], log]) == log
@@ -215,11 +215,11 @@ def test_a_tail_that_goes_another_way_is_new_from_there() -> None:
     assert shown(ledger, [[event(0), one, two], [event(0), other, one]]) == [event(0), one, two, other, one]
 
 
-# Positions that are worth nothing.
+# Useless positions.
 
 
 def repeating(kind: str, count: int = 51) -> list[RunEvent]:
-    """Events whose positions come again and again."""
+    """Events whose positions repeat."""
     name = {"empty": "", "zero": "0", "constant": "0-0", "pairs": None}[kind]
     return [RunEvent("content", {"content": f"piece {n}"}, f"{n // 2}" if name is None else name) for n in range(count)]
 
@@ -300,17 +300,16 @@ def test_the_last_events_again_are_known_by_where_they_fit(connections: list[str
     assert ledger.accepted == len(expected)
 
 
-@settings(deadline=None, max_examples=300)
 @given(text=st.text("ab", min_size=1, max_size=30), data=st.data())
 def test_any_short_memory_never_shows_its_events_again(text: str, data: st.DataObject) -> None:
-    """Whatever is left of a replay is the end of what was shown: it is told so, and nothing else is claimed."""
+    """What remains of a replay is the end of what was shown: it is labeled so, and nothing else is claimed."""
     ledger = Ledger()
     came(ledger, text)
     kept = data.draw(st.integers(1, len(text)))
     assert came(ledger, text[-kept:]) == ""
 
 
-# A refused cursor and its full replay.
+# A rejected cursor and its full replay.
 
 
 def replayed(ledger: Ledger, events: Sequence[RunEvent]) -> list[RunEvent]:
@@ -366,7 +365,7 @@ def test_what_an_earlier_replay_held_back_is_not_released_with_a_later_one() -> 
 
 
 def test_what_was_shown_before_is_not_released_again_without_positions_either() -> None:
-    # Between positions that were seen everything was seen, whether or not the replay comes to the cursor.
+    # Between positions that were seen, everything was seen, whether or not the replay reaches the cursor.
     ledger = Ledger()
     log = [event(number, position=number % 2 == 0) for number in range(7)]
     shown(ledger, [log])
@@ -440,13 +439,12 @@ def place(log: Sequence[RunEvent], cursor: str | None) -> int | None:
     return next((at for at, one in enumerate(log) if cursor is not None and one.redis_id == cursor), None)
 
 
-@settings(deadline=None, max_examples=300)
 @given(log=logs(), inclusive=st.booleans(), data=st.data())
 def test_any_cuts_yield_each_event_once_and_in_order(log: list[RunEvent], inclusive: bool, data: st.DataObject) -> None:
     ledger, got = Ledger(), list[RunEvent]()
     lengths = data.draw(st.lists(st.integers(0, len(log)), max_size=12))
     for length in [*lengths, len(log) + 1]:
-        # The last connection, and one without anything to go on from, is told all.
+        # The last connection, and one without anything to resume from, get everything.
         refused = data.draw(st.booleans()) and ledger.cursor is not None
         at = None if refused else place(log, ledger.cursor)
         start = 0 if at is None else at if inclusive else at + 1
@@ -460,10 +458,9 @@ def test_any_cuts_yield_each_event_once_and_in_order(log: list[RunEvent], inclus
     assert ledger.label in {Continuity.PROVEN, Continuity.ASSUMED}
 
 
-@settings(deadline=None, max_examples=200)
 @given(count=st.integers(1, 40), data=st.data())
 def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.DataObject) -> None:
-    """A server that goes back as far as it likes, and says some of it twice."""
+    """A server that goes back as far as it likes, and sends some of it twice."""
     log, ledger, got, reached = events(count), Ledger(), list[RunEvent](), 0
     while reached < count:
         start, stop = data.draw(st.integers(0, reached)), data.draw(st.integers(reached, count))

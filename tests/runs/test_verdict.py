@@ -36,7 +36,7 @@ VERBS: list[tuple[str, ...]] = [
 named = pytest.mark.parametrize("argv", VERBS, ids=[" ".join(verb)[:9] + str(n) for n, verb in enumerate(VERBS)])
 
 
-# What the start is answered with.
+# The answer to the start.
 
 
 @pytest.mark.parametrize("claimed", ["completed", "failed", "stopped", "awaiting_human_feedback"])
@@ -76,7 +76,7 @@ def test_another_runs_record_now_and_then_is_forgiven(noxcli: Noxcli, argv: tupl
     assert result.code == 0, result.err
 
 
-# Odd refusals of a read.
+# Odd rejections of a read.
 
 
 @named
@@ -106,7 +106,7 @@ def test_refusals_without_end_are_lost_contact_and_not_a_mistake_of_the_caller(
     assert result.code == 6, result.err
 
 
-# The status of now.
+# The current status.
 
 
 def test_a_limit_tells_what_the_run_does_now(noxcli: Noxcli) -> None:

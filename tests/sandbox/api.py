@@ -1,4 +1,4 @@
-"""A small client for these tests, which knows nothing of noxcli's own."""
+"""A small client for these tests, independent of noxcli."""
 
 import json
 import time
@@ -33,7 +33,7 @@ class Api:
         return self.session.delete(self.sandbox.url + path, timeout=PATIENCE)
 
     def plays(self, name: str = "played", **parts: Any) -> str:
-        """Serve a scenario made of these parts; gives the workflow's id."""
+        """Serve a scenario made of these parts; return the workflow's id."""
         return self.sandbox.add(Scenario(name, **parts))
 
     def start(self, workflow_id: str, inputs: dict[str, Any] | None = None, **body: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Api:
         return self.get(f"/v1/workflows/{run['workflow_id']}/runs/{run['id']}", params=query).json()
 
     def finished(self, run: dict[str, Any]) -> dict[str, Any]:
-        """The record once the run goes no further."""
+        """The record once the run has ended or paused."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             record: dict[str, Any] = self.record(run)
@@ -56,7 +56,7 @@ class Api:
         raise AssertionError(f"run {run['id']} did not end")
 
     def completed(self, workflow_id: str, inputs: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Start a run and give its record at the end."""
+        """Start a run and return its record at the end."""
         return self.finished(self.start(workflow_id, inputs))
 
     def stream(self, run: dict[str, Any], etag: str | None = None, **options: Any) -> requests.Response:
@@ -64,17 +64,17 @@ class Api:
         return self.get(f"/v1/runs/{run['id']}/events", params=params, stream=True, **options)
 
     def raw(self, run: dict[str, Any], etag: str | None = None) -> bytes:
-        """The whole body of an event stream that ends by itself."""
+        """The whole body of an event stream that ends."""
         with self.stream(run, etag) as answer:
             return answer.content
 
     def events(self, run: dict[str, Any], etag: str | None = None) -> list[dict[str, Any]]:
-        """The envelopes of an event stream that ends by itself."""
+        """The envelopes of an event stream that ends."""
         return list(decoded(self.raw(run, etag)))
 
 
 def decoded(body: bytes) -> Iterator[dict[str, Any]]:
-    """The envelopes of whole frames; what is left of a torn one is dropped."""
+    """The envelopes of whole frames; a torn one is dropped."""
     for frame in body.split(b"\n\n")[:-1]:
         lines = frame.split(b"\n")
         if b"event: message" in lines or not any(line.startswith(b"event:") for line in lines):

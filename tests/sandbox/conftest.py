@@ -1,4 +1,4 @@
-"""One sandbox for all tests of a process, clean for each; behaviours differ by scenario."""
+"""One sandbox for all tests of a process, clean for each; behaviors differ by scenario."""
 
 from collections.abc import Iterator
 

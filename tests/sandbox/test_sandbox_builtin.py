@@ -33,7 +33,7 @@ def built_in() -> Iterator[Api]:
 
 
 def _ran(api: Api, name: str) -> dict[str, Any]:
-    """Start patiently, as some of them turn requests away, and give the true end."""
+    """Start patiently, since some of them reject requests, and return the true end."""
     body = {"input": INPUTS.get(name, {})}
     answers = (api.post(f"/v1/workflows/{name}/runs", body) for _ in range(5))
     run = next(answer for answer in answers if answer.ok).json()

@@ -1,4 +1,4 @@
-"""The sandbox around a command and as a server of its own: environment, exit codes, signals."""
+"""The sandbox around a command and as a separate server: environment, exit codes, signals."""
 
 import gc
 import os
@@ -39,7 +39,7 @@ def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def _started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A sandbox that runs on; a test that fails takes it and its children down."""
+    """A sandbox that keeps running; a test that fails ends it and its children."""
     with subprocess.Popen(
         [*MAIN, *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
     ) as child:

@@ -1,4 +1,4 @@
-"""Whom the sandbox lets in, and how much it takes and keeps."""
+"""Whom the sandbox lets in, and how much it accepts and keeps."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ def asked(
     body: Any = None,
     host: str | None = None,
 ) -> tuple[int, Any, Mapping[str, str]]:
-    """Ask with the very headers that a browser would send; gives status, JSON and headers."""
+    """Send exactly the headers of a browser; return status, JSON and headers."""
     connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=10)
     try:
         connection.putrequest(method, path, skip_host=True)

@@ -1,4 +1,4 @@
-"""Recordings served again: byte for byte, to those with the key, and only what is in them."""
+"""Recordings served again: byte for byte, only with the key, and only what is in them."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from noxcli.sandbox.recordings import Played, load_recording
 from noxcli.sandbox.server import listening
 
 HEAD = json.dumps({"format": "noxcli.recording/1", "recorded_at": "2026-01-01T00:00:00+00:00", "values": True})
-ODD = [  # as a server may cut and frame it: odd chunks, a cut within a character, lower and upper case
+ODD = [  # as a server may split and frame it: odd chunks, a split within a character, lower and upper case
     b"HTTP/1.1 200 Fine\r\ncontent-TYPE: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nda",
     b"t\r\n00005\r\na: \xe2\x82",
     b"\r\n2\r\n\xac\n\r\n1\r\n\n\r\n0\r\n\r\n",

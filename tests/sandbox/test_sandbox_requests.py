@@ -1,4 +1,4 @@
-"""Keys, permissions, refusals, rate limits, inputs, workflows, callbacks, and the record of requests."""
+"""Keys, permissions, rejections, rate limits, inputs, workflows, callbacks, and the record of requests."""
 
 import json
 import threading
@@ -218,7 +218,7 @@ class TestWorkflows:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, list[dict[str, Any]], threading.Event]]:
-    """A loopback address for callbacks, what came there, and a sign that something did."""
+    """A loopback address for callbacks, what it received, and a signal that something arrived."""
     came: list[dict[str, Any]] = []
     sign = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Switches for what servers and the gateways before them may do differently with runs, lists, versions and files."""
+"""Switches for what servers and their gateways may do differently with runs, lists, versions and files."""
 
 import json
 from typing import Any

@@ -49,7 +49,7 @@ def test_a_bad_file_gets_one_line_and_exit_code_2(tmp_path: Path, text: str | No
     path = tmp_path / "switches.toml"
     if text is not None:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    if len(text or "") < 100 and text != HEAD + "switches = 3":  # the others are read alike, without a process each
+    if len(text or "") < 100 and text != HEAD + "switches = 3":  # the others are read the same way
         with pytest.raises((ValueError, OSError), match="switches") as caught:
             load_switches(path)
         assert told in str(caught.value)

@@ -1,4 +1,4 @@
-"""A virtual environment of its own for the official SDK, made once and kept in the repository's root."""
+"""A virtual environment for the official SDK, made once and kept in the repository's root."""
 
 import fcntl
 import os
@@ -18,12 +18,12 @@ VENV = CACHE / SDK.replace("==", "-")
 
 @pytest.fixture(scope="session")
 def sdk_python() -> Path:
-    """The interpreter that has the SDK; without the SDK the tests are skipped, on CI they fail."""
+    """The interpreter that has the SDK; without the SDK, the tests are skipped, or fail on CI."""
     python = VENV / "bin" / "python"
     ready = VENV / "ready"
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may come here at once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may be here at once
         if not ready.exists():
             shutil.rmtree(VENV, ignore_errors=True)
             _install(python)

@@ -1,6 +1,6 @@
-"""`python -m tests.sdk.judged`: the official SDK against each setting of each switch; writes down what breaks it.
+"""`python -m tests.sdk.judged`: the official SDK with each setting of each switch; records what breaks it.
 
---sample N plays so many settings, and compares with what is written down.
+--sample N plays that many settings, and compares with the record.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def settings() -> list[plan.Combination]:
 
 
 def name_of(combination: plan.Combination) -> str:
-    """A combination as it is typed."""
+    """A combination as a user types it."""
     return " ".join(f"{name}={written(value)}" for name, value in combination.items()) or "the defaults"
 
 
@@ -82,7 +82,7 @@ def judged(python: Path, combinations: Sequence[plan.Combination]) -> dict[str, 
 
 
 def uses(python: Path) -> dict[str, str]:
-    """The uses of the SDK by name, each with what a user would call it."""
+    """The uses of the SDK by name, each with its docstring."""
     told: dict[str, str] = json.loads(_asked(python, "--uses"))
     return told
 
@@ -97,18 +97,18 @@ def _asked(python: Path, *argv: str, input: str = "") -> str:
 
 
 def golden() -> dict[str, Any]:
-    """What was written down."""
+    """The record."""
     told: dict[str, Any] = json.loads(GOLDEN.read_text(encoding="utf-8"))
     return told
 
 
 def sample(count: int, seed: int) -> list[plan.Combination]:
-    """The defaults, and so many settings."""
+    """The defaults, and that many settings."""
     return [{}, *random.Random(seed).sample(settings()[1:], count)]
 
 
 def main() -> int:
-    """Judge, and write down or compare."""
+    """Judge, and record or compare."""
     from tests.sdk.conftest import VENV
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -23,7 +23,7 @@ def _checks() -> list[str]:
 
 @pytest.fixture(scope="session")
 def verdicts(sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Each check with "ok" or the traceback of its failure; parallel test processes share one hearing."""
+    """Each check with "ok" or the traceback of its failure; parallel test processes share one run."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -37,7 +37,7 @@ def verdicts(sdk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def _heard(sdk_python: Path) -> str:
-    """Let the judge run, and give what it prints."""
+    """Let the judge run, and return what it prints."""
     with Sandbox(BUILT_IN, speed=20) as sandbox:
         environment = {
             "PATH": os.defpath,
@@ -53,8 +53,9 @@ def _heard(sdk_python: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.wide
 @pytest.mark.long(30)
-@pytest.mark.timeout(600)  # the first time, the SDK has to be installed
+@pytest.mark.timeout(600)  # the first time, the SDK must be installed
 @pytest.mark.parametrize("check", _checks())
 def test_official_sdk(check: str, verdicts: dict[str, str]) -> None:
     assert verdicts[check] == "ok", verdicts[check]

@@ -21,7 +21,8 @@ def seen(result: Result) -> list[list[Any]]:
     return [[event["type"], event["data"], event["redisId"]] for event in result.events]
 
 
-@pytest.mark.timeout(600)  # the first time, the SDK has to be installed
+@pytest.mark.wide
+@pytest.mark.timeout(600)  # the first time, the SDK must be installed
 def test_sdk_and_noxcli_see_the_same_events(sdk_python: Path, noxcli: Noxcli, tmp_path: Path) -> None:
     target = tmp_path / "run.jsonl"
     real = noxcli("run", "demo", "User Input=hello", "--format", "ndjson", "--record", str(target), "--record-values")

@@ -16,7 +16,8 @@ def test_the_facts_are_about_the_sdk_that_judges() -> None:
     assert len(FROM_THE_SDK) > 15
 
 
-@pytest.mark.timeout(600)  # the first time, the SDK has to be installed
+@pytest.mark.wide
+@pytest.mark.timeout(600)  # the first time, the SDK must be installed
 @pytest.mark.parametrize("fact", FROM_THE_SDK.values(), ids=FROM_THE_SDK)
 def test_the_lines_say_so(fact: ApiFact, sdk_python: Path) -> None:
     (package,) = sdk_python.parents[1].glob("lib/python*/site-packages/noxus_sdk")

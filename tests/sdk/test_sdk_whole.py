@@ -9,14 +9,16 @@ from tests.sdk.judged import golden, judged, name_of, sample, settings, uses
 SETTINGS, SEED = 6, 4
 
 
+@pytest.mark.wide
 @pytest.mark.long(40)
-@pytest.mark.timeout(600)  # the first time, the SDK has to be installed
+@pytest.mark.timeout(600)  # the first time, the SDK must be installed
 def test_what_breaks_the_sdk_is_what_is_written_down(sdk_python: Path) -> None:
     before = golden()["broken"]
     for setting, breaks in judged(sdk_python, sample(SETTINGS, SEED)).items():
         assert breaks == before.get(setting, {}), setting
 
 
+@pytest.mark.wide
 @pytest.mark.timeout(600)
 def test_every_setting_and_every_use_is_written_down(sdk_python: Path) -> None:
     told = golden()

@@ -1,4 +1,4 @@
-"""What commands note for Tab: as they learn it, in plain lines, and never at a command's cost."""
+"""What commands cache for Tab: as soon as they learn it, in plain lines, and without making a command fail."""
 
 import os
 import stat
@@ -21,7 +21,7 @@ def cache_of(noxcli: Noxcli) -> Path:
 
 
 def noted(noxcli: Noxcli, ending: str) -> list[str]:
-    """The lines of the one file that ends so."""
+    """The lines of the one file with that ending."""
     [path] = cache_of(noxcli).glob(f"*{ending}")
     return path.read_text(encoding="utf-8").splitlines()
 

@@ -1,4 +1,4 @@
-"""The journal: what was started, how far it was read, and that it never fails a command."""
+"""The history: what was started, how far it was read, and that it never makes a command fail."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def test_what_only_a_picture_showed_is_not_counted_as_read(noxcli: Noxcli, plays
 
 @pytest.mark.parametrize("seed", range(6))
 def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, tmp_path: Path, seed: int) -> None:
-    """Nothing is lost. Only what was written in the very instant of the kill, before its position was, comes again."""
+    """Nothing is lost. Only what was written at the moment of the kill, before its position was, comes again."""
     steps = [step for n in range(150) for step in (Emit("Write", f"piece {n} "), Sleep(4))]
     workflow = plays(script=steps, output={"A": "x"})
     env = environment(sandbox.url)

@@ -1,4 +1,4 @@
-"""`--log-file` and `--verbose`: what support is told, and what nobody is."""
+"""`--log-file` and `--verbose`: what support gets, and what nobody gets."""
 
 import json
 import os

@@ -298,19 +298,19 @@ def check_failed_run_raises() -> None:
 
 
 def check_stop() -> None:
-    """A stopped run says so, and wait() comes back."""
+    """A stopped run says so, and wait() returns."""
     run = workflow_named("slow").run(body={})
     expect(run.stop().status == "stopped")
     expect(run.wait().status == "stopped", run)
 
 
 def check_run_stopped_by_somebody_else() -> None:
-    """wait() comes back although no event announces an end."""
+    """wait() returns although no event announces an end."""
     expect(workflow_named("stopped").run(body={}).wait().status == "stopped")
 
 
 def check_paused_run() -> None:
-    """wait() comes back with a run that needs a person."""
+    """wait() returns when the run waits for a human."""
     expect(workflow_named("pauses").run(body={}).wait().status == "awaiting_human_feedback")
 
 
@@ -351,7 +351,7 @@ def check_run_delete() -> None:
 
 
 def check_file_round_trip() -> None:
-    """What is uploaded comes back."""
+    """An uploaded file can be downloaded unchanged."""
     fd = io.BytesIO("Grüße".encode())
     fd.name = "greeting.txt"
     file = client.files.save(fd)

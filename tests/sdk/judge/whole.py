@@ -2,7 +2,7 @@
 """The SDK's whole use of runs, workflows, versions and files, against one server after the other.
 
 Run by the SDK's own interpreter. Reads lines of JSON with `url` and `key`, and prints for each one a JSON object: what
-broke, by the name of the use. A use that takes too long is left behind.
+broke, by the name of the use. A use that takes too long is abandoned.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ TEXT, ANSWER = "one two three", "Answer to: why"
 
 
 class Broken(Exception):
-    """A use gave something else than its documentation promises."""
+    """A use returned something that its documentation does not promise."""
 
 
 def expect(condition: object, otherwise: str) -> None:
-    """Break with what is the matter."""
+    """Fail with what is wrong."""
     if not condition:
         raise Broken(otherwise)
 
@@ -54,7 +54,7 @@ class Use:
         return self.run(name).wait(interval=0.05)
 
     def ended(self) -> Any:
-        """A run that has ended, as the server tells its status and output."""
+        """A run that has ended: its status and output on the server."""
         run = self.run()
         for _ in range(400):
             if run.status == "completed" and run.output:
@@ -188,7 +188,7 @@ class Use:
 
     def use_data(self) -> None:
         """run.data() has nodes"""
-        expect(isinstance(self.ended().data()["nodes"], list), 'data["nodes"] is no list')
+        expect(isinstance(self.ended().data()["nodes"], list), 'data["nodes"] is not a list')
 
     def use_node_io(self) -> None:
         """runs.get_node_io()"""
@@ -209,7 +209,7 @@ class Use:
     def use_long_text(self) -> None:
         """a text with has_preview is completed by files.get()"""
         value = self.ended().output.get("Essay")
-        expect(isinstance(value, dict) and value.get("has_preview"), "a long text is no preview")
+        expect(isinstance(value, dict) and value.get("has_preview"), "a long text is not a preview")
         expect(len(self.client.files.get(value["file"]["id"])) == 20_000, "the file is another")
 
     def use_file(self) -> None:
@@ -227,7 +227,7 @@ class Use:
         expect(self.client.files.get(str(file.id)) == b"hello", "the file is another")
 
     def use_missing_run(self) -> None:
-        """a run that there is not is a NotFoundError that says so"""
+        """an unknown run is a NotFoundError that says so"""
         try:
             self.client.runs.get(self.workflow("works").id, MISSING)
         except NotFoundError as error:
@@ -249,7 +249,7 @@ class Use:
 
 
 def outcome(call: Callable[[], None]) -> str | None:
-    """What broke, None where nothing did."""
+    """What broke, None if nothing did."""
     found: list[str | None] = []
 
     def attempt() -> None:
@@ -280,7 +280,7 @@ def judged(line: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Judge each server, and print in their order."""
+    """Judge each server, and print the results in order."""
     if sys.argv[1:] == ["--uses"]:
         uses = {name.removeprefix("use_"): getattr(Use, name).__doc__ for name in dir(Use) if name.startswith("use_")}
         print(json.dumps(uses))
@@ -288,7 +288,7 @@ def main() -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for found in pool.map(judged, sys.stdin.read().splitlines()):
             print(json.dumps(found), flush=True)
-    os._exit(0)  # what waits without end does not hold us
+    os._exit(0)  # a use that waits without end must not hold us up
 
 
 main()

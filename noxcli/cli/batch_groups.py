@@ -1,0 +1,126 @@
+"""The options that only `batch` has, in groups."""
+
+from typing import Annotated
+
+import typer
+
+from noxcli.batch.expected import ExpectAs
+from noxcli.cli import options
+from noxcli.fixed import fixed
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
+InputFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--input-format", metavar="jsonl|csv|tsv", help="Read FILE as this format. [default: by its name, else jsonl]"
+    ),
+]
+ColumnForms = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
+]
+BatchDirectory = Annotated[
+    str | None,
+    typer.Option(
+        "--output-dir",
+        metavar="DIR",
+        help="Write each row's files and the journal to DIR. [default: FILE.batch for the journal]",
+    ),
+]
+MaxParallel = Annotated[
+    int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
+]
+ResumeBatch = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")]
+Adopt = Annotated[
+    bool,
+    typer.Option(
+        "--adopt", help="For rows whose start is uncertain, adopt the matching run, or start one if there is none."
+    ),
+]
+RetryInDoubt = Annotated[
+    bool, typer.Option("--retry-in-doubt", help="Start uncertain rows again, even if that runs them twice.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Like --resume, and start rows again if their run failed or was stopped.")
+]
+ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Resume even though FILE has changed.")]
+MaxFailures = Annotated[
+    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
+]
+FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="Same as --max-failures 1.")]
+Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N|KofN|auto",
+        help="Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine's task. "
+        "[env: NOXCLI_SHARD]",
+    ),
+]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
+    ),
+]
+ExpectAsOption = Annotated[
+    ExpectAs,
+    typer.Option(
+        "--expect-as", help="Compare the whole output, only the expected keys, or these as text, ignoring spaces."
+    ),
+]
+
+
+@fixed
+class RowSource:
+    """The rows, and the inputs that all of them share."""
+
+    file: File
+    inputs: options.InputArguments = None
+    secrets: options.Secrets = None
+    input_format: InputFormat = None
+    column: ColumnForms = None
+
+
+@fixed
+class AtWork:
+    """Where a batch writes, and how many rows it runs at a time."""
+
+    output_dir: BatchDirectory = None
+    max_parallel: MaxParallel = 8
+
+
+@fixed
+class Resuming:
+    """What to do with the rows that an earlier call began."""
+
+    resume: ResumeBatch = False
+    adopt: Adopt = False
+    retry_in_doubt: RetryInDoubt = False
+    retry_failed: RetryFailed = False
+    changed_input: ChangedInput = False
+
+
+@fixed
+class RowResults:
+    """Which rows to run, when to stop, and where their results go."""
+
+    max_failures: MaxFailures = None
+    fail_fast: FailFastOption = False
+    ordered: Ordered = False
+    shard: ShardOption = None
+    asserts: options.Asserts = None
+    expect: ExpectOption = None
+    expect_as: ExpectAsOption = ExpectAs.EXACT
+    report: options.Report = None
+    junit: options.Junit = None
+    ci: options.Ci = None
+
+
+@fixed
+class Looking:
+    """How to follow runs."""
+
+    on_interrupt: options.OnInterrupt = None
+    poll_interval: options.PollInterval = 5.0
