@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from noxcli.cli.context import Context
 from noxcli.main import run_argv
@@ -24,6 +25,11 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
 from tests import documents
 from tests.process import needs
+
+# How many examples a random test plays: `--hypothesis-profile=wide` for many.
+settings.register_profile("plain", settings.default, max_examples=60, deadline=None, database=None)
+settings.register_profile("wide", settings.get_profile("plain"), max_examples=500)
+settings.load_profile("plain")
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests import forks
 from tests.documents import check_stdout
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
+
+
+def forked() -> list[str]:
+    """Return the command that is forked from a process that has loaded noxcli."""
+    return [str(forks.directory() / "noxcli")]
 
 
 def environment(url: str, key: str = "sandbox-key") -> dict[str, str]:
@@ -36,11 +42,15 @@ def environment(url: str, key: str = "sandbox-key") -> dict[str, str]:
 
 
 def call(
-    *argv: str, env: Mapping[str, str], limit: float = 30, stdin: str | None = None
+    *argv: str,
+    env: Mapping[str, str],
+    limit: float = 30,
+    stdin: str | None = None,
+    program: Sequence[str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command until it exits, with everything captured."""
     process = subprocess.Popen(
-        [*NOXCLI, *argv],
+        [*(program or forked()), *argv],
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,9 +67,12 @@ def call(
 
 
 @contextmanager
-def running(*argv: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    *argv: str, env: Mapping[str, str], program: Sequence[str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start noxcli; it is gone after the block."""
-    process = subprocess.Popen([*NOXCLI, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env))
+    command = [*(program or forked()), *argv]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env))
     try:
         yield process
     finally:

@@ -77,6 +77,20 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--port", "99999"), "99999 is not in the range 0<=x<=65535"),
+        (("--scenario", "nope.toml"), "the sandbox can't start: nope.toml: no such file or directory\n"),
+        (("--replay", "nope.ndjson"), "the sandbox can't start: nope.ndjson: no such file or directory\n"),
+        (("--switches", "."), "the sandbox can't start: .: is a directory\n"),
+    ],
+)
+def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str, ...], told: str) -> None:
+    result = noxcli("sandbox", *options, "--", "true")
+    assert (result.code, result.err.count("\n"), told in result.err) == (2, 1, True), result.err
+
+
 def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
     assert "saved 1 file in out\n" in noxcli("run", plays(output={"A": "x"}), "--output-dir", "out").err
 

@@ -11,7 +11,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, call, environment, running
+from tests.process import NOXCLI, call, environment, forked, running
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 FOREVER = [Sleep(60_000)]
@@ -70,7 +70,7 @@ def test_the_code_of_a_signal(code: ExitCode, plays: Any, sandbox: Sandbox) -> N
 def test_the_code_of_a_reader_that_left(plays: Any, sandbox: Sandbox) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
-    argv = [*NOXCLI, "run", plays(output={"A": "x"})]
+    argv = [*forked(), "run", plays(output={"A": "x"})]
     done = subprocess.run(argv, env=environment(sandbox.url), stdout=theirs, stderr=subprocess.PIPE, check=False)
     os.close(theirs)
     assert done.returncode == ExitCode.READER_GONE

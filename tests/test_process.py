@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from tests.process import NOXCLI, call, environment, on_terminal, running
+from tests import process
+from tests.process import NOXCLI, environment, on_terminal
 
+# Nothing here is forked: this is how a shell starts it.
+call, running = partial(process.call, program=NOXCLI), partial(process.running, program=NOXCLI)
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
 
 

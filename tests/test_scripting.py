@@ -12,7 +12,8 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, environment, needs
+from tests import forks
+from tests.process import environment, needs
 
 PAGE = (Path(__file__).parent.parent / "docs/scripting.md").read_text()
 SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -21,14 +22,10 @@ STRICT = {"bash": "set -euo pipefail\n", "dash": "set -eu\n"}
 
 @pytest.fixture
 def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    program = tmp_path / "bin" / "noxcli"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {" ".join(NOXCLI)} "$@"\n')
-    program.chmod(0o755)
     (tmp_path / "script.sh").write_text(SCRIPT)
     (tmp_path / "tmp").mkdir()
     env = environment(sandbox.url)
-    return {**env, "PATH": f"{program.parent}:{env['PATH']}", "TMPDIR": str(tmp_path / "tmp")}
+    return {**env, "PATH": f"{forks.directory()}:{env['PATH']}", "TMPDIR": str(tmp_path / "tmp")}
 
 
 @pytest.mark.parametrize("shell", STRICT)

@@ -106,7 +106,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(PARTS, max_size=9).map("".join), st.sampled_from(["", "http://", "https://good"]))
 def test_every_parser_agrees_about_what_is_accepted(text: str, lead: str) -> None:
     try:

@@ -1,6 +1,7 @@
 """The exit at the first failed node (--fail-fast): when a failure counts, and what happens to the run."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from noxcli.cli.invocation import Invocation
 from noxcli.errors import NodeFailed, NoxError, Phase
@@ -32,13 +33,18 @@ def failed_node(progress: Progress) -> Node | None:
     return next((node for node in progress.nodes.values() if node.failed), None)
 
 
-def leave_failed(call: Invocation, run: Run, node: Node, *, stop: bool) -> Run:
+def leave_failed(call: Invocation, run: Run, progress: Progress, *, stop: bool) -> Run:
     """Stop following the run at its failed node, or `stop` it; return it if its record has its own verdict.
 
     Raises NodeFailed, which says whether the run was stopped or still runs.
     """
     context, outcome = call.context, call.context.outcome
     context.enter(Phase.RUN)
+    if not progress.title:  # nothing was shown, so the names of the nodes were not needed until now
+        with suppress(NoxError):
+            progress.meet(call.api.get_workflow(run.workflow_id, within=call.deadline.left(LAST_READ)))
+    node = failed_node(progress)
+    assert node is not None
     why = f": {one_line(node.error, LONGEST_WHY)}" if node.error else ""
     failed = f"node {one_line(node.name, LONGEST_NAME)!r} failed{why}"
     continued = f"continue with: noxcli wait {run.id}"

@@ -85,8 +85,8 @@ def attend(
     if policy.fail_fast and not policy.over(follower.run):
         from noxcli.cli.failfast import failed_node, leave_failed
 
-        if (node := failed_node(progress)) is not None:
-            return leave_failed(call, follower.run, node, stop=policy.stop_when_failed)
+        if failed_node(progress) is not None:
+            return leave_failed(call, follower.run, progress, stop=policy.stop_when_failed)
     return follower.run
 
 

@@ -10,6 +10,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.files import reason_of
 
 if TYPE_CHECKING:
     from noxcli.sandbox.scenario import Scenario
@@ -24,7 +25,11 @@ Command = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        metavar="PORT", help="Listen on this port. [default: 8765; with COMMAND: any free one]", show_default=False
+        metavar="PORT",
+        help="Listen on this port. [default: 8765; with COMMAND: any free one]",
+        show_default=False,
+        min=0,
+        max=65535,
     ),
 ]
 KeyOption = Annotated[
@@ -86,11 +91,12 @@ def sandbox(
             serve = partial(run_command, command) if command else serve_forever
             added, decided = _scenarios(scenario or [], replay or []), _switches(switches or [], switch or [])
             code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
-    except ValueError as error:
-        raise UsageProblem(f"the sandbox can't start: {error}") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageProblem(f"port {at} is in use", "give another --port, or 0 for any free one") from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}") from None
+    except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
 

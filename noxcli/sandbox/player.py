@@ -131,12 +131,17 @@ def _conclude(run: Run, store: Store, status: str) -> None:
 
 def _publish_early(run: Run, store: Store) -> None:
     """Put the outputs so far into the record, if the switch says so."""
-    if run.switches.early_output != "partial" or callable(run.workflow.scenario.output):
+    if run.switches.early_output != "partial":
         return
     done = {node.name for node in run.workflow.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
-    output = _of_part(run, {name: value for name, value in run.workflow.scenario.output.items() if name in done})
-    if len(output) > len(run.output):
+    if len(done) > len(run.output):
+        output = _of_part(run, {name: value for name, value in _output(run).items() if name in done})
         run.output = published(output, run.workflow.graph, store, run.switches)
+
+
+def _output(run: Run) -> Mapping[str, Any]:
+    output = run.workflow.scenario.output
+    return output(run.values) if callable(output) else output
 
 
 def _of_part(run: Run, output: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -149,10 +154,9 @@ def _publish(run: Run, store: Store, status: str) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
     if status != "completed":
         return
-    scenario, graph = run.workflow.scenario, run.workflow.graph
+    graph = run.workflow.graph
     outputs = {node.id for node in graph.outputs} & run.part
     if outputs or run.is_whole:
-        output = scenario.output(run.values) if callable(scenario.output) else scenario.output
-        run.output = published(_of_part(run, output), graph, store, run.switches)
+        run.output = published(_of_part(run, _output(run)), graph, store, run.switches)
     for node_id in run.progress.unfinished():
         run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

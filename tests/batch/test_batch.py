@@ -16,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.process import NOXCLI, call, environment, running
+from tests.process import call, environment, forked, running
 
 Write = Callable[..., str]
 
@@ -364,7 +364,7 @@ def test_a_share_has_its_own_rows(noxcli: Noxcli, echoes: Any, write: Write) -> 
 
 def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
-    argv = [*NOXCLI, "batch", workflow, "-", "--output-dir", "out"]
+    argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(sandbox.url)) as process:
         assert process.stdin is not None
         assert process.stdout is not None

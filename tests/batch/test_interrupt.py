@@ -14,7 +14,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, call, environment, on_terminal, running
+from tests.process import call, environment, forked, on_terminal, running
 
 
 def write_rows(count: int) -> str:
@@ -90,7 +90,7 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) 
 
 def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(400 * int(inputs["Q"]))])
-    argv = [*NOXCLI, "batch", workflow, write_rows(6)]
+    argv = [*forked(), "batch", workflow, write_rows(6)]
     shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", shell], env=environment(sandbox.url), capture_output=True, text=True, timeout=30, check=False
@@ -102,7 +102,7 @@ def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
 
 
 def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, workflow: str) -> None:
-    argv = [*NOXCLI, "batch", workflow, write_rows(9), "--max-parallel", "3"]
+    argv = [*forked(), "batch", workflow, write_rows(9), "--max-parallel", "3"]
     out = os.open("out", os.O_WRONLY | os.O_CREAT)
     with on_terminal(argv, environment(sandbox.url), stdout=out) as seen:
         seen.wait_for(b"2 of 9 rows, 3 running")
@@ -174,7 +174,7 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
 
 @pytest.mark.parametrize("variable", ["CI", "SLURM_JOB_ID"])
 def test_a_ci_system_or_an_engine_is_no_terminal(sandbox: Sandbox, workflow: str, variable: str) -> None:
-    argv = [*NOXCLI, "batch", workflow, write_rows(6), "--max-parallel", "3"]
+    argv = [*forked(), "batch", workflow, write_rows(6), "--max-parallel", "3"]
     out = os.open("out", os.O_WRONLY | os.O_CREAT)
     with on_terminal(argv, {**environment(sandbox.url), variable: "1"}, stdout=out) as seen:
         wait_for_runs(sandbox, workflow, 5)
@@ -187,7 +187,7 @@ def test_a_ci_system_or_an_engine_is_no_terminal(sandbox: Sandbox, workflow: str
 
 
 def test_ci_false_is_none(sandbox: Sandbox, workflow: str) -> None:
-    argv = [*NOXCLI, "batch", workflow, write_rows(4)]
+    argv = [*forked(), "batch", workflow, write_rows(4)]
     with on_terminal(argv, {**environment(sandbox.url), "CI": "false"}) as seen:
         seen.wait_for(b"2 of 4 rows, 2 running")
         seen.process.send_signal(signal.SIGINT)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
@@ -27,7 +27,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 ROWS = 6
 
@@ -122,7 +122,7 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     before = Counter(run.input["Q"] for run in sandbox.runs(workflow))
     assert 5 < before.total() < 100
     rest = subprocess.run(
-        [*NOXCLI, "batch", workflow, "rows.jsonl", "--resume", "--adopt"],
+        [*forked(), "batch", workflow, "rows.jsonl", "--resume", "--adopt"],
         env=environment(sandbox.url),
         capture_output=True,
         text=True,
@@ -160,7 +160,6 @@ changed = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
 @given(st.lists(changed, max_size=8))
 def test_a_journal_that_says_anything_breaks_no_reader(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]]

@@ -135,8 +135,10 @@ def doubts_in(journal: Path) -> int:
 
 
 @pytest.mark.long(7)
-@pytest.mark.parametrize("adopt", [True, False], ids=["adopted", "left in doubt"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("seed", "adopt"),
+    [(1, True), (2, False), *(pytest.param(*each, marks=pytest.mark.wide) for each in [(2, True), (1, False)])],
+)
 def test_a_killed_batch_runs_each_row_once(sandbox: Sandbox, tmp_path: Path, seed: int, *, adopt: bool) -> None:
     tally = killed_batch(sandbox, tmp_path, seed, adopt=adopt)
     assert (tally.twice, tally.lost) == (0, 0)

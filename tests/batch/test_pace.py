@@ -5,18 +5,19 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.batch.pace import Closed, Pace
+from noxcli.batch.pace import FAILURES_IN_A_ROW, FIRST_ROOM, Closed, Pace
 from noxcli.errors import NotFound, Unavailable
 from noxcli.sandbox.faults import Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
-from noxcli.timing import Clock
+from noxcli.timing import Backoff, Clock
 from tests.conftest import Noxcli
 
 
@@ -83,23 +84,37 @@ def test_retry_after_is_waited_for_by_everybody() -> None:
     assert sent[0] - refused_at >= 0.49
 
 
-def test_after_an_outage_one_goes_ahead() -> None:
-    pace, on_the_way, most, up = Pace(seed=1), [0], [0], time.monotonic() + 1.0
-    lock = threading.Lock()
+def test_after_an_outage_one_goes_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.batch.pace.Backoff", partial(Backoff, base=0.05, ceiling=0.05))
+    pace, lock, up = Pace(seed=1), threading.Lock(), threading.Event()
+    asked, on_the_way, most = [0], [0], [0]
+    known = FAILURES_IN_A_ROW + FIRST_ROOM  # those in flight when it is seen to be an outage
 
     def ask() -> None:
         with lock:
+            asked[0] += 1
             on_the_way[0] += 1
-            if time.monotonic() > up - 0.5:  # the gate has closed by then
+            number = asked[0]
+            if number > known:
                 most[0] = max(most[0], on_the_way[0])
         time.sleep(0.02)
         with lock:
             on_the_way[0] -= 1
-        if time.monotonic() < up:
-            raise Unavailable("refused", sent=False)
+        if number == known + 4:
+            up.set()
+        raise Unavailable("refused", sent=False)
 
-    ask_from_many(pace, ask, threads=32, seconds=1.0)
-    assert most[0] == 1, "while it is down, one at a time finds out"
+    def go_on() -> None:
+        while not up.is_set():
+            with suppress(Unavailable, Closed):
+                pace.send(ask, lambda: not up.is_set())
+
+    workers = [threading.Thread(target=go_on) for _ in range(32)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert (asked[0], most[0]) == (known + 4, 1), "while it is down, one at a time finds out"
 
 
 def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:

@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 ROWS = 12
 JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
@@ -33,12 +33,10 @@ def workflow(plays: Any) -> str:
 
 
 def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess[str]:
+    program = NOXCLI if "ulimit" in rest else forked()  # a limit is for the process itself
+    command = rest.replace("NOXCLI", " ".join([*program, "batch", line, "--quiet"]))
     return subprocess.run(
-        [
-            "bash",
-            "-c",
-            f"{rest.replace('NOXCLI', ' '.join([*NOXCLI, 'batch', line, '--quiet']))}; exit ${{PIPESTATUS[0]}}",
-        ],
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
         env=environment(sandbox.url),

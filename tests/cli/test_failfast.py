@@ -49,6 +49,17 @@ def test_stream_never_stops_the_run(noxcli: Noxcli, plays: Any, sandbox: Sandbox
     assert result.out.count(b"still here") == 1
 
 
+@pytest.mark.parametrize("read", [True, False])
+def test_the_node_has_its_name_where_nothing_was_shown(noxcli: Noxcli, plays: Any, read: bool) -> None:
+    faults = {} if read else {"workflow": [Answer(403, {"detail": "no"}, repeat=True)]}
+    workflow = plays(script=GOES_ON, output={"A": "x"}, faults=faults)
+    run = noxcli("run", workflow, "--detach", "--no-check").text.strip()
+    result = noxcli("stream", f"{workflow}/{run}", "--fail-fast", "--quiet")
+    assert result.code == 1
+    assert ("node 'Work' failed: no ink" in result.err) is read
+    assert "failed: no ink" in result.err
+
+
 @pytest.mark.parametrize("options", [(), ("--no-stream",)])
 def test_a_failed_run_is_told_as_without(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
     workflow = plays(script=node_fails("Work", "no ink"), status="failed")

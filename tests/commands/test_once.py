@@ -15,7 +15,7 @@ from noxcli.sandbox.scenario import Version, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, environment, forked
 
 SAME = {"nodes": [input_node("Q")], "output": {"A": "x"}}
 
@@ -148,7 +148,7 @@ def test_a_torn_line_counts_for_nothing(noxcli: Noxcli, plays: Any, sandbox: San
 
 def test_two_processes_at_once_start_one_run(plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"}, faults={"start": [Hold(500)]})
-    command = [*NOXCLI, "run", workflow, "--once", "k", "--quiet", "--detach"]
+    command = [*forked(), "run", workflow, "--once", "k", "--quiet", "--detach"]
     both = [
         subprocess.Popen(command, env=environment(sandbox.url), stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
@@ -168,7 +168,7 @@ def test_a_kill_during_the_start_starts_no_second_run(plays: Any, sandbox: Sandb
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
     again = subprocess.run(
-        [*NOXCLI, "run", workflow, "--once", "k", "--detach", "--quiet"],
+        [*forked(), "run", workflow, "--once", "k", "--detach", "--quiet"],
         env=environ,
         capture_output=True,
         timeout=60,
@@ -181,7 +181,7 @@ def test_a_kill_during_the_start_starts_no_second_run(plays: Any, sandbox: Sandb
 def test_an_interrupted_second_call_leaves_the_run_alone(plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=[Sleep(600_000)])
     environ = environment(sandbox.url)
-    command = [*NOXCLI, "run", workflow, "--once", "k"]
+    command = [*forked(), "run", workflow, "--once", "k"]
     subprocess.run([*command, "--detach", "--quiet"], env=environ, capture_output=True, timeout=60, check=True)
     second = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
     assert second.stderr is not None

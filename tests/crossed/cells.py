@@ -147,7 +147,9 @@ def run_json(stage: Stage, name: str) -> Judge:
 def run_content(stage: Stage, name: str) -> Judge:
     judge = _run(stage, name, "--format", "content")
     if not _refused(judge) and judge.ends(0):
-        judge.expect(judge.seen.result.text == oracle.TEXT, judge.seen.result.text)
+        text = judge.seen.result.text
+        twice = oracle.is_blind(stage.switches) and stage.switches.stale_reads and text == 2 * oracle.TEXT
+        judge.expect(text == oracle.TEXT or twice, text)
     return judge
 
 

@@ -84,7 +84,10 @@ def failed_node_is_known(switches: Switches) -> bool:
 
 
 def is_blind(switches: Switches) -> bool:
-    """Whether nothing distinguishes old events from new ones: no positions, equal contents, a missing part."""
+    """Whether nothing distinguishes old events from new ones: no positions, equal contents, a missing part.
+
+    If the record lags as well, a replay of all of them counts as new, and its text comes twice.
+    """
     forgets = bool(switches.retained_events) or switches.stream_start == "new"
     return forgets and switches.redis_ids != "all" and switches.null_data
 

@@ -30,7 +30,7 @@ from tests.hostile.mirror import (
     mirror,
     spelled,
 )
-from tests.process import NOXCLI, environment
+from tests.process import environment, forked
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
@@ -287,7 +287,7 @@ def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.Mon
             env = environment(server.url, KEY) | surroundings(server)
             env |= {"GITHUB_ACTIONS": "true", "http_proxy": NOWHERE, "TOKEN": SECRET}
             with Path("stdout").open("wb") as out, Path("stderr").open("wb") as err:
-                process = stack.enter_context(subprocess.Popen([*NOXCLI, *argv], stdout=out, stderr=err, env=env))
+                process = stack.enter_context(subprocess.Popen([*forked(), *argv], stdout=out, stderr=err, env=env))
             stack.callback(process.kill)
             started.append((server, process))
         for number, (server, process) in enumerate(started):

@@ -30,7 +30,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import QuickClock
-from tests.hostile.corpus import NAMES, all_marked, marked
+from tests.hostile.corpus import NAMES, marked
 from tests.pages import PageReader
 from tests.rawserver import Turn, answer, raw_server
 
@@ -89,6 +89,15 @@ class Theatre:
 
     sandbox: Sandbox
     directory: Path
+    names: Sequence[str] = tuple(NAMES)  # of the payloads
+
+    def marked(self, field: str) -> list[str]:
+        """Return the payloads, marked for the field."""
+        return [marked(field, name) for name in self.names]
+
+    def named(self, fields: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the same payload for several fields at once."""
+        return zip(*map(self.marked, fields), strict=True)
 
     def call(
         self, *argv: str, url: str | None = None, err_tty: bool = False, out_tty: bool = True
@@ -116,11 +125,11 @@ class Theatre:
 
 def nodes(theatre: Theatre) -> Iterator[View]:
     """Names, ids, statuses and texts of nodes, in a run that fails at each of them."""
-    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
+    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(theatre.marked("b"))]
     script: list[Step] = []
-    for box, status, text in zip(boxes, all_marked("d"), all_marked("f"), strict=True):
+    for box, status, text in zip(boxes, theatre.marked("d"), theatre.marked("f"), strict=True):
         script += [says(box.id, status), says(box.id, "failed", text)]
-    script += [says(stranger, "odd") for stranger in all_marked("c")]
+    script += [says(stranger, "odd") for stranger in theatre.marked("c")]
     workflow = theatre.add("nodes", nodes=boxes, script=script, status="failed")
     _, out, err = theatre.call("run", workflow)
     yield View("plain", err, "bcdf")
@@ -128,7 +137,7 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     for columns in (40, 80, 200):
         # Every node has its own line, and the last picture before the end shows all texts.
         slow = theatre.add(f"nodes {columns}", nodes=boxes, script=[*script, Sleep(2000)], status="failed")
-        with size(columns, 3 * len(NAMES)):
+        with size(columns, 3 * len(theatre.names)):
             _, _, err = theatre.call("run", slow, err_tty=True)
         yield View(f"live, {columns} columns", err, "bc", columns)
     _, out, err = theatre.call("run", workflow, "--json", "--quiet", "--verbose")
@@ -144,7 +153,7 @@ def nodes(theatre: Theatre) -> Iterator[View]:
     yield View("inspect, what is said beside it", err, "")
     _, out, _ = theatre.call("inspect", "@last", "--logs")
     yield View("inspect --logs on a terminal", out, "")
-    one_by_one = [says("n", "running", letter) for text in all_marked("f") for letter in text]
+    one_by_one = [says("n", "running", letter) for text in theatre.marked("f") for letter in text]
     _, out, _ = theatre.call("run", theatre.add("letters", script=one_by_one), "--format", "content")
     yield View("content, letter by letter", out, "f", form="\n\t")
 
@@ -154,14 +163,9 @@ def says(node_id: str, status: str, content: str | None = None) -> Raw:
     return Raw("content", {"id": node_id, "status": status, **({} if content is None else {"content": content})})
 
 
-def named(fields: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the same payload for several fields at once."""
-    return zip(*(all_marked(letter) for letter in fields), strict=True)
-
-
 def statuses(theatre: Theatre) -> Iterator[View]:
     """A run whose status becomes each payload in turn, then stays on one."""
-    script = [State(status) for status in all_marked("e")]
+    script = [State(status) for status in theatre.marked("e")]
     workflow = theatre.add("statuses", script=script)
     yield View("plain", theatre.call("run", workflow)[2], "e")
     stuck = theatre.add("stuck", script=script, status=marked("e", "lf-error-line"))
@@ -169,14 +173,14 @@ def statuses(theatre: Theatre) -> Iterator[View]:
     yield View("error line", err, "")
     run_id = theatre.sandbox.runs(stuck)[0].id
     lines = []
-    for name in NAMES:
+    for name in theatre.names:
         theatre.sandbox.runs(stuck)[0].status = marked("e", name)
         _, out, err = theatre.call("wait", run_id, "--timeout", "0", out_tty=False)
         assert (out.count(b"\n"), out.count(b"\t")) == (1, 1), f"{name} forges lines: {out!r}"
         lines += [out, err]
     yield View("wait", b"".join(lines), "e", form="\t")
     lines = []
-    for name in NAMES:
+    for name in theatre.names:
         theatre.sandbox.runs(stuck)[0].status = marked("e", name)
         _, out, err = theatre.call("wait", run_id, "--for", "run=paused", "--timeout", "0", out_tty=False)
         assert out.count(b"\n") <= 1, f"{name} forges lines: {out!r}"
@@ -192,7 +196,7 @@ SAID = 5
 
 def reconnects(theatre: Theatre) -> Iterator[View]:
     """Streams that end with each reason in turn, a few per run, and events under each cursor."""
-    reasons = list(all_marked("s"))
+    reasons = list(theatre.marked("s"))
     running = {"id": "n", "status": "running"}
     outs, errs = [], []
     for first in range(0, len(reasons), SAID):
@@ -204,7 +208,7 @@ def reconnects(theatre: Theatre) -> Iterator[View]:
         errs.append(err)
     yield View("plain", b"".join(errs), "s")
     yield View("ndjson on a terminal, reasons", b"".join(outs), "s")
-    cursors = [Raw("content", running, cursor) for cursor in all_marked("r")]
+    cursors = [Raw("content", running, cursor) for cursor in theatre.marked("r")]
     workflow = theatre.add("cursors", script=cursors)
     _, out, _ = theatre.call("run", workflow, "--format", "ndjson", "--timeout", "1m")
     yield View("ndjson on a terminal", out, "r")
@@ -218,7 +222,7 @@ def errors(theatre: Theatre) -> Iterator[View]:
         "k": lambda text: {"detail": {"message": text, "more": text}},
     }
     turns: list[Turn] = []
-    for name in NAMES:
+    for name in theatre.names:
         turns.append(answer(503, json.dumps({"detail": marked("t", name)}).encode(), Retry_After="1"))
         for letter, form in forms.items():
             turns.append(json_with_id(form(marked(letter, name)), marked("l", name)))
@@ -227,7 +231,7 @@ def errors(theatre: Theatre) -> Iterator[View]:
         turns.append(answer(302).replace(b"Content-Length", one_line(moved) + b"\r\nContent-Length", 1))
     said = []
     with raw_server(*turns) as server:
-        for _ in range(len(NAMES) * (len(forms) + 2)):
+        for _ in range(len(theatre.names) * (len(forms) + 2)):
             said.append(theatre.call("stop", "w/some-run", "--verbose", "--timeout", "5", url=server.url)[2])
     yield View("error line, retries, verbose", b"".join(said), "ijktv")
 
@@ -245,7 +249,7 @@ def one_line(header: bytes) -> bytes:
 def answers(theatre: Theatre) -> Iterator[View]:
     """An event stream with a wrong content type."""
     said = []
-    for name in NAMES:
+    for name in theatre.names:
         kind = one_line(marked("w", name).encode("utf-8", "replace"))
         record = json.dumps({"id": "r", "workflow_id": "w", "status": "running"}).encode()
         stream = answer(200).replace(b"Content-Length", b"Content-Type: " + kind + b"\r\nContent-Length", 1)
@@ -259,7 +263,7 @@ def answers(theatre: Theatre) -> Iterator[View]:
 def starts(theatre: Theatre) -> Iterator[View]:
     """A start whose answer is lost, and a run that may be its own."""
     said = []
-    for name in NAMES:
+    for name in theatre.names:
         listed = [{"id": "run-1", "workflow_id": "w", "status": marked("q", name), "input": {}}]
         faults: dict[str, list[Fault]] = {"start": [LostAnswer("drop")], "list": [Answer(200, {"items": listed})]}
         workflow = theatre.add("lost start", faults=faults)
@@ -271,10 +275,10 @@ def inputs(theatre: Theatre) -> Iterator[View]:
     """A workflow whose inputs are the corpus."""
     boxes = [
         Node(f"in {n}", "InputNode", {"label": label, "type": kind, "value": default, "fixed_value": bool(n % 2)}, id_)
-        for n, (label, kind, default, id_) in enumerate(named("nopc"))
+        for n, (label, kind, default, id_) in enumerate(theatre.named("nopc"))
     ]
     required = [
-        Node(f"need {n}", "InputNode", {"label": label, "type": "str"}) for n, label in enumerate(all_marked("n"))
+        Node(f"need {n}", "InputNode", {"label": label, "type": "str"}) for n, label in enumerate(theatre.marked("n"))
     ]
     workflow = theatre.add("inputs", nodes=boxes)
     needs = theatre.add("required inputs", nodes=required)
@@ -288,13 +292,13 @@ def inputs(theatre: Theatre) -> Iterator[View]:
         assert len(out.splitlines()) == len(boxes) + 1
     yield View("inputs --json on a terminal", theatre.call("inputs", workflow, "--json")[1], "ncop")
     said = []
-    for label in all_marked("n"):
+    for label in theatre.marked("n"):
         one = theatre.add("one input", nodes=[Node("in", "InputNode", {"label": label, "type": "int"})])
         said.append(theatre.call("run", one)[2])
         said.append(theatre.call("run", one, "zzz=1")[2])
     yield View("pre-flight", b"".join(said), "n")
     given = theatre.directory / "given.json"
-    given.write_text(json.dumps({str(n): value for n, value in enumerate(all_marked("y"))}))
+    given.write_text(json.dumps({str(n): value for n, value in enumerate(theatre.marked("y"))}))
     _, out, _ = theatre.call("run", workflow, "--dry-run", "--no-check", "--inputs", f"@{given}")
     yield View("dry run on a terminal", out, "y")
     yield View("pre-flight", theatre.call("run", workflow, "--inputs", f"@{given}")[2], "")
@@ -302,21 +306,21 @@ def inputs(theatre: Theatre) -> Iterator[View]:
 
 def outputs(theatre: Theatre) -> Iterator[View]:
     """Outputs under hostile keys, of hostile texts, on a terminal in every format."""
-    several = theatre.add("several outputs", output=named("gh"))
+    several = theatre.add("several outputs", output=theatre.named("gh"))
     yield View("sections on a terminal", theatre.call("run", several)[1], "gh", form="\n")
     for form in ("text", "json", "ndjson"):
         yield View(f"{form} on a terminal", theatre.call("run", several, "--format", form)[1], "gh")
-    whole = "\n".join(all_marked("h"))
+    whole = "\n".join(theatre.marked("h"))
     one = theatre.add("one output", output=[("A", whole)])
     for argv, renderer in (((), "text on a terminal"), (("--raw", "A"), "raw on a terminal")):
         _, out, err = theatre.call("run", one, *argv)
         yield View(renderer, out, "h", form="\n\t")
         yield View("plain", err, "")
-    text = "\n".join(value for value in all_marked("h") if not SURROGATE.search(value))
+    text = "\n".join(value for value in theatre.marked("h") if not SURROGATE.search(value))
     cut = theatre.add("cut output", output=[("A", text)], switches={"preview_limit": 100, "preview_characters": 50})
     yield View("text, streamed to a terminal", theatre.call("run", cut)[1], "", form="\n\t")
     said = []
-    for key in all_marked("g"):
+    for key in theatre.marked("g"):
         two = theatre.add("a key", output=[(key, "x"), ("B", "y")])
         said.append(theatre.call("run", two, "--raw", "C")[2])
     yield View("error line", b"".join(said), "g")
@@ -324,7 +328,7 @@ def outputs(theatre: Theatre) -> Iterator[View]:
 
 def files(theatre: Theatre) -> Iterator[View]:
     """Files under hostile keys and names, some of them unavailable."""
-    values = {key: File(SURROGATE.sub("", name), b"x") for key, name in named("gm")}
+    values = {key: File(SURROGATE.sub("", name), b"x") for key, name in theatre.named("gm")}
     here = theatre.add("files", output=values.items())
     into = theatre.directory / "files"
     _, out, err = theatre.call("run", here, "--output-dir", str(into))
@@ -336,7 +340,7 @@ def files(theatre: Theatre) -> Iterator[View]:
     assert not [name for name in made if "/" in name]
     json.loads((into / "manifest.json").read_text())
     said = []
-    for key, file_id in named("gx"):
+    for key, file_id in theatre.named("gx"):
         missing = theatre.add("no file", output=[(key, {"uri": "spot://x", "id": file_id})])
         said.append(theatre.call("run", missing, "--output-dir", str(theatre.directory / "missing"))[2])
     yield View("error line", b"".join(said), "g")
@@ -349,11 +353,11 @@ class Still(Clock):
         return 0.0
 
 
-def alone(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
+def alone(theatre: Theatre) -> Iterator[View]:
     """What a run has one of, through the renderer alone: the title, the run's status, a note, a warning."""
     drawn: dict[int, bytes] = {40: b"", 160: b""}
     quiet = b""
-    for name in NAMES:
+    for name in theatre.names:
         here = Run("run-1", "w", marked("e", name), 50)
         waits, gap = Reconnecting(1, 0.5, marked("s", name)), Gap(marked("s", name))
         for columns in drawn:
@@ -386,9 +390,9 @@ def said_by(terminal: Terminal) -> bytes:
     return terminal.err.getvalue().encode("utf-8", "surrogatepass")
 
 
-def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
+def downloads(theatre: Theatre) -> Iterator[View]:
     """Slow downloads, under hostile keys."""
-    remotes = [Remote(f"/{key}", (key,), "id", "", is_text=False) for key in all_marked("g")]
+    remotes = [Remote(f"/{key}", (key,), "id", "", is_text=False) for key in theatre.marked("g")]
     going = [Transfer(remote, "id", done=5, total=10) for remote in remotes]
     for columns in (40, 80):
         terminal = on_terminal()
@@ -399,28 +403,28 @@ def downloads(theatre: Theatre) -> Iterator[View]:  # noqa: ARG001
         ):
             bars.show(going)
             bars.show([replace(one, finished=True) for one in going])
-            for reason in all_marked("t"):
+            for reason in theatre.marked("t"):
                 bars.say(reason)
         yield View(f"download bars, {columns} columns", said_by(terminal), "gt", columns)
     terminal = on_terminal()
     with DownloadLines(terminal) as lines:
-        for reason in all_marked("t"):
+        for reason in theatre.marked("t"):
             lines.say(reason)
     yield View("download lines", said_by(terminal), "t")
 
 
 def pages(theatre: Theatre) -> Iterator[View]:
     """The text of an HTML report: of a run, and of one whose start was rejected."""
-    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(all_marked("b"))]
+    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(theatre.marked("b"))]
     script: list[Step] = []
-    for box, status, text in zip(boxes, all_marked("d"), all_marked("f"), strict=True):
+    for box, status, text in zip(boxes, theatre.marked("d"), theatre.marked("f"), strict=True):
         script += [says(box.id, status), says(box.id, "failed", text)]
-    workflow = theatre.add("page", nodes=boxes, script=script, output=named("gh"))
+    workflow = theatre.add("page", nodes=boxes, script=script, output=theatre.named("gh"))
     target = theatre.directory / "page.html"
     theatre.call("run", workflow, "--report", str(target))
     yield View("HTML report", text_of_page(target), "bfgh", form="\n")
     said = b""
-    for reason in all_marked("i"):
+    for reason in theatre.marked("i"):
         refusing = theatre.add("refusing", faults={"start": [Answer(422, {"detail": reason})]})
         theatre.call("run", refusing, "--no-check", "--report", str(target))
         said += text_of_page(target)
@@ -434,7 +438,7 @@ def text_of_page(path: Path) -> bytes:
 
 def batches(theatre: Theatre) -> Iterator[View]:
     """Rows that fail at a node with a hostile name for a hostile reason, and rows with hostile labels."""
-    said = list(zip(all_marked("b"), all_marked("f"), strict=True))
+    said = list(zip(theatre.marked("b"), theatre.marked("f"), strict=True))
     boxes = [Node(name, id=f"box-{n}") for n, (name, _) in enumerate(said)]
 
     def script(inputs: dict[str, Any]) -> list[Step]:
@@ -453,7 +457,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     yield View("HTML report of a batch", text_of_page(page), "bf", form="\n")
     _, out, err = theatre.call("merge-batch", f"{rows}.batch")
     yield View("merge-batch on a terminal", out, "bf")
-    rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in all_marked("n")))
+    rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in theatre.marked("n")))
     with patch("noxcli.batch.survey.MISTAKES_KEPT", len(said)):
         _, out, err = theatre.call("batch", workflow, str(rows), "--output-dir", str(theatre.directory / "other"))
     yield View("batch, mistakes", err, "n")

@@ -16,7 +16,7 @@ from tests.conftest import Noxcli
 
 # The fixtures stay from example to example: each example adds a run, and reads the last one.
 over_http = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=min(60, settings().max_examples // 3), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 texts = st.text(st.characters(codec="utf-8")) | st.sampled_from(
     ["", "-", "--", "-x", "@", "@file", "=", ":=", "a\r\nb\n", "e\u0301", "\u00e9", "\ufb01", "\x00", "[0]", "::"]

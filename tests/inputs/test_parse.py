@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, Phase, UsageProblem
@@ -297,7 +297,6 @@ def test_what_was_read_can_be_sent_or_is_refused_before(noxcli: Noxcli, plays: A
 
 # Whatever people write.
 
-quickly = settings(max_examples=200, deadline=None, database=None)
 texts = st.text(st.characters(codec="utf-8"))
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -310,14 +309,12 @@ def escaped(key: str) -> str:
     return "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
 
 
-@quickly
 @given(texts.filter(bool), texts.filter(lambda text: not text.startswith("\\@")))
 def test_any_key_and_text_can_be_written(key: str, text: str) -> None:
     value = f"\\{text}" if text.startswith("@") else text
     assert read_inputs([f"{escaped(key)}={value}"]) == {key: text}
 
 
-@quickly
 @given(texts.filter(bool), values)
 def test_any_json_can_be_written(key: str, value: Any) -> None:
     text = json.dumps(value)
@@ -325,7 +322,6 @@ def test_any_json_can_be_written(key: str, value: Any) -> None:
     assert read_inputs([], json.dumps({key: value}, ensure_ascii=False)) == {key: value}
 
 
-@quickly
 @given(st.text(), st.none() | st.text().filter(lambda text: not text.startswith("@")))
 def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
     with suppress(UsageProblem):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, Phase, Unavailable, Undelivered
@@ -89,7 +89,6 @@ def test_a_hostile_key_becomes_a_safe_name(key: str) -> None:
     check_stem(safe_stem(key))
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(st.text() | st.sampled_from(sorted(RESERVED)).map(lambda name: f" {name} .") | st.text("./\\ aux:", max_size=9))
 def test_any_key_becomes_a_safe_name(key: str) -> None:
     check_stem(safe_stem(key))

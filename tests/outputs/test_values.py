@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.encode import to_json
@@ -199,10 +199,8 @@ trees = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=10,
 )
-quickly = settings(max_examples=200, deadline=None, database=None)
 
 
-@quickly
 @given(trees)
 def test_every_pointer_leads_to_its_value_and_nothing_is_left_over(output: Any) -> None:
     found = list(find_remote(output))

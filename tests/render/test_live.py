@@ -31,7 +31,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped, words
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, Seen, environment, on_terminal
+from tests.process import NOXCLI, Seen, environment, forked, on_terminal
 
 RUNNING = Run("run-1", "wf-1", "running")
 FOREVER = Sleep(600_000)
@@ -253,7 +253,7 @@ def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str]
         output={"A": "the end"},
         faults={"events": [Cut(3), Cut(3, "torn"), Cut(2, "abort")]},
     )
-    with on_terminal([*NOXCLI, "run", workflow, "--verbose"], env, columns=300, rows=60) as seen:
+    with on_terminal([*forked(), "run", workflow, "--verbose"], env, columns=300, rows=60) as seen:
         pass
     lines = shown(seen, 300, 60)
     requests = [line for line in lines if "GET " in line or "POST " in line]
@@ -373,7 +373,7 @@ def test_a_coerced_locale_alone_says_nothing_against_unicode(env: dict[str, str]
 
 @pytest.mark.parametrize("term", ["dumb", ""])
 def test_a_dumb_terminal_gets_the_log(env: dict[str, str], plays: Any, term: str) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=SCRIPT, output={"A": "x"})], env | {"TERM": term}) as seen:
+    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"})], env | {"TERM": term}) as seen:
         pass
     assert b"\x1b" not in seen.raw
     assert re.search(rb"\d\d:\d\d:\d\d   Plan +completed", seen.raw)
@@ -392,7 +392,7 @@ def test_a_dumb_terminal_gets_the_log(env: dict[str, str], plays: Any, term: str
 def test_colours_are_the_users(
     env: dict[str, str], plays: Any, more: dict[str, str], argv: list[str], colored: bool
 ) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
+    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
         pass
     assert bool(re.search(rb"\x1b\[[0-9;]*m", seen.raw)) is colored
     assert b"\x1b[?7l" in seen.raw, "it is drawn all the same"
@@ -401,7 +401,7 @@ def test_colours_are_the_users(
 @pytest.mark.parametrize("form", ["content", "ndjson"])
 def test_events_on_the_same_screen_are_the_picture(env: dict[str, str], plays: Any, form: str) -> None:
     workflow = plays(script=node_runs("Write", ["one ", "two ", "three"], seconds=300), output={"A": "x"})
-    with on_terminal([*NOXCLI, "run", workflow, "--format", form], env) as seen:
+    with on_terminal([*forked(), "run", workflow, "--format", form], env) as seen:
         pass
     assert b"\x1b" not in seen.raw
     lines = bytes(seen.raw).decode().splitlines()[1:]
@@ -412,7 +412,7 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=100), output={"A": "x"})
     with (
         (tmp_path / "out").open("wb") as out,
-        on_terminal([*NOXCLI, "run", workflow, "--format", "content"], env, stdout=out.fileno()) as seen,
+        on_terminal([*forked(), "run", workflow, "--format", "content"], env, stdout=out.fileno()) as seen,
     ):
         pass
     assert (tmp_path / "out").read_bytes() == b"one two"
@@ -421,7 +421,7 @@ def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], p
 
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
-    with on_terminal([*NOXCLI, "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
+    with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
         seen.wait_for(b"paused for human input")
         last = shown(seen, 120)[-1]
         leave(seen)

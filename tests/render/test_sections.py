@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.server import Sandbox
-from tests.process import NOXCLI, environment, on_terminal
+from tests.process import environment, forked, on_terminal
 from tests.render.test_sharing import scrolled
 
 LONG = "\n".join(f"line {number}" for number in range(500))
@@ -22,7 +22,7 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 
 def read(env: dict[str, str], *argv: str, columns: int = 80, rows: int = 24) -> list[str]:
-    with on_terminal([*NOXCLI, *argv, "--quiet"], env, columns=columns, rows=rows) as seen:
+    with on_terminal([*forked(), *argv, "--quiet"], env, columns=columns, rows=rows) as seen:
         pass
     assert seen.process.returncode == 0
     return scrolled(seen, columns, rows)
@@ -53,7 +53,7 @@ def test_several_outputs_are_sections_that_fit_the_window(
     assert told == f"… {500 - kept} more lines: noxcli fetch-output @last --raw 'Report 2'"
     assert kept == 3, "so many values leave each the least"
     whole = subprocess.run(
-        ["sh", "-c", told.partition(": ")[2].replace("noxcli", " ".join(NOXCLI), 1)],
+        ["sh", "-c", told.partition(": ")[2].replace("noxcli", " ".join(forked()), 1)],
         env=env,
         capture_output=True,
         text=True,
@@ -73,7 +73,7 @@ def test_a_format_that_was_asked_for_is_json_on_a_terminal_as_well(
 
 def test_a_pipe_and_a_single_text_get_what_they_always_got(env: dict[str, str], plays: Any) -> None:
     several = plays(output={"A": "one", "B": "two"})
-    piped = subprocess.run([*NOXCLI, "run", several], env=env, capture_output=True, text=True, check=True)
+    piped = subprocess.run([*forked(), "run", several], env=env, capture_output=True, text=True, check=True)
     assert json.loads(piped.stdout) == {"A": "one", "B": "two"}
     assert read(env, "fetch-output", "@last")[0].startswith("── A ─")
     assert read(env, "run", plays(output={"A": LONG}))[-3:] == LONG.splitlines()[-3:]
@@ -81,7 +81,7 @@ def test_a_pipe_and_a_single_text_get_what_they_always_got(env: dict[str, str], 
 
 def test_nothing_of_an_output_acts_on_the_terminal(env: dict[str, str], plays: Any) -> None:
     hostile = {"A\x1b[31m": "red\x1b[2J\r\u202e", "B": "\x1b]0;title\x07" * 500}
-    with on_terminal([*NOXCLI, "run", plays(output=hostile), "--quiet", "--color", "never"], env) as seen:
+    with on_terminal([*forked(), "run", plays(output=hostile), "--quiet", "--color", "never"], env) as seen:
         pass
     assert b"\x1b" not in seen.raw
     assert b"--output-dir DIR" not in seen.raw
@@ -103,7 +103,7 @@ def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays:
     address = f"https://example.com/{'x' * 150}"
     text = f"{' '.join(words)}\n  indented\nsee {address} there"
     with on_terminal(
-        [*NOXCLI, "run", plays(output={"A": text, "B": "y"}), "--quiet"], env, columns=columns, rows=50
+        [*forked(), "run", plays(output={"A": text, "B": "y"}), "--quiet"], env, columns=columns, rows=50
     ) as seen:
         pass
     shown = sections(scrolled(seen, columns, 50))["A"]

@@ -14,10 +14,10 @@ import pytest
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
-from tests.process import NOXCLI, Seen, environment, needs, on_terminal
+from tests.process import NOXCLI, Seen, environment, forked, needs, on_terminal
 
 PICTURE = b"\x1b[?7l"  # what each drawing begins with
-CHILD = " ".join(NOXCLI)
+CHILD, FORKED = " ".join(NOXCLI), *forked()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_picture_and_events_never_meet_on_a_terminal(
     env: dict[str, str], plays: Any, pipeline: str, drawn: bool
 ) -> None:
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=300), output={"A": "x"})
-    with on_terminal(["sh", "-c", f"terminal=$(tty); {CHILD} run {workflow} {pipeline}"], env) as seen:
+    with on_terminal(["sh", "-c", f"terminal=$(tty); {FORKED} run {workflow} {pipeline}"], env) as seen:
         pass
     assert (PICTURE in seen.raw) is drawn
     if pipeline.endswith(("| cat", "tee out")) and not drawn:
@@ -110,7 +110,7 @@ def test_a_picture_and_events_never_meet_on_a_terminal(
 def test_jq_on_the_same_terminal_gets_all_of_it(env: dict[str, str], plays: Any) -> None:
     needs("jq")
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=300), output={"A": "x"})
-    with on_terminal(["sh", "-c", f"{CHILD} run {workflow} --format ndjson | jq -c .type"], env) as seen:
+    with on_terminal(["sh", "-c", f"{FORKED} run {workflow} --format ndjson | jq -c .type"], env) as seen:
         pass
     lines = scrolled(seen)
     assert (lines[0][:12], lines[1], lines[-1]) == ("started run ", '"noxcli.started"', '"noxcli.result"')
@@ -124,7 +124,7 @@ def test_results_of_a_batch_are_whole_lines_beside_its_bar(
         needs("jq")
     workflow = plays(script=node_runs("Write", ["one"], seconds=400), output={"A": "x"})
     (tmp_path / "rows.jsonl").write_text("{}\n" * 6)
-    line = f"{CHILD} batch {workflow} rows.jsonl --max-parallel 2 --poll-interval 0.2 {pipeline}"
+    line = f"{FORKED} batch {workflow} rows.jsonl --max-parallel 2 --poll-interval 0.2 {pipeline}"
     with on_terminal(["sh", "-c", line], env, columns=3000) as seen:
         pass
     lines = scrolled(seen, 3000)

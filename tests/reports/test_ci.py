@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, RunFailed
@@ -336,7 +336,6 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(output=ANYTHING, name=st.text(max_size=300))
 def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
     run = Run(name, name, "completed", output=output)

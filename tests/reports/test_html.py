@@ -35,7 +35,7 @@ def test_a_failed_run_tells_which_node_why_and_what_to_do(noxcli: Noxcli) -> Non
     assert "✗ failed fails" in page.text
     assert "failed at 'Summarise': The model refused the text" in page.text
     assert "noxcli inspect " in page.text
-    assert "1: the run failed" in page.text
+    assert "1: the run failed, or with --fail-fast one of its nodes" in page.text
     html = Path("out/run.html").read_text()
     bars = re.findall(r'<rect class="span" x="([\d.]+)%" width="([\d.]+)%"', html)
     assert len(bars) == 2, "the nodes that worked have a bar"
@@ -248,6 +248,20 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
         assert text in {"All 7", "Completed 5", "Failed 2"}
 
 
+def test_rows_that_completed_and_failed_an_assertion_did_not_pass(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    summary.touch()
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{text}"}}\n' for text in "abc"))
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
+    argv = ("batch", workflow, "rows.jsonl", "--assert", "row.Q != 'b'", "--report", "batch.html", "--ci", "github")
+    assert noxcli(*argv, environ={"GITHUB_STEP_SUMMARY": str(summary)}).code == 11
+    page = read("batch.html")
+    assert "2 of 3 rows passed" in page.text
+    assert "Reasons 1 row " in page.text
+    assert "rows completed" not in page.text
+    assert "2 of 3 rows passed" in summary.read_text()
+
+
 def test_the_directory_and_the_lines_of_a_batch_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
     told = noxcli("batch", rows, "rows.jsonl", "--report", "live.html")
     Path("lines.ndjson").write_bytes(told.out)
@@ -295,6 +309,13 @@ def many(count: int, message: str) -> list[dict[str, Any]]:
          "duration_s": n % 91 / 10, "message": message if n % 7 == 0 else None}
         for n in range(1, count + 1)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("longest", "end"), [(9.1, "9.5s"), (60.0, "9.5s and more")])
+def test_the_axis_of_durations_says_where_it_is_cut(tmp_path: Path, longest: float, end: str) -> None:
+    rows = [*many(1000, ""), {"row": 1001, "exit_code": 0, "duration_s": longest}]
+    page = b"".join(rows_page(BatchAbout("rows"), lambda: rows, Mask(), tmp_path)).decode()
+    assert f"<span>{end}</span></p>" in page
 
 
 @pytest.mark.parametrize(("count", "message"), [(10_000, "&" * 2000), (10_000, "世界" * 900), (30_000, "x" * 200)])

@@ -29,6 +29,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli, QuickClock, Result
 
 RUNS, BATCHES, AT_ONCE = 240, 12, 6
+PLAIN = range(3)  # the batches of the plain run
 IDLE_TIMEOUT = "0.1s"
 QUIET = {"silent", "keepalive"}
 GAP = "noxcli.gap"
@@ -263,7 +264,9 @@ def runs_of(seeds: Iterable[int], state: str, tally: Tally, *, real: bool = Fals
 
 
 @pytest.mark.long(4)
-@pytest.mark.parametrize("batch", range(BATCHES))
+@pytest.mark.parametrize(
+    "batch", [*PLAIN, *(pytest.param(batch, marks=pytest.mark.wide) for batch in range(len(PLAIN), BATCHES))]
+)
 def test_chaos(batch: int, tmp_path: Path) -> None:
     tally = Tally()
     runs_of(range(batch, RUNS, BATCHES), str(tmp_path), tally)

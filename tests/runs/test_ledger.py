@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.models import RunEvent
@@ -300,7 +300,6 @@ def test_the_last_events_again_are_known_by_where_they_fit(connections: list[str
     assert ledger.accepted == len(expected)
 
 
-@settings(deadline=None, max_examples=300)
 @given(text=st.text("ab", min_size=1, max_size=30), data=st.data())
 def test_any_short_memory_never_shows_its_events_again(text: str, data: st.DataObject) -> None:
     """What remains of a replay is the end of what was shown: it is labeled so, and nothing else is claimed."""
@@ -440,7 +439,6 @@ def place(log: Sequence[RunEvent], cursor: str | None) -> int | None:
     return next((at for at, one in enumerate(log) if cursor is not None and one.redis_id == cursor), None)
 
 
-@settings(deadline=None, max_examples=300)
 @given(log=logs(), inclusive=st.booleans(), data=st.data())
 def test_any_cuts_yield_each_event_once_and_in_order(log: list[RunEvent], inclusive: bool, data: st.DataObject) -> None:
     ledger, got = Ledger(), list[RunEvent]()
@@ -460,7 +458,6 @@ def test_any_cuts_yield_each_event_once_and_in_order(log: list[RunEvent], inclus
     assert ledger.label in {Continuity.PROVEN, Continuity.ASSUMED}
 
 
-@settings(deadline=None, max_examples=200)
 @given(count=st.integers(1, 40), data=st.data())
 def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.DataObject) -> None:
     """A server that goes back as far as it likes, and sends some of it twice."""

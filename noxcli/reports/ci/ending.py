@@ -5,6 +5,7 @@ from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
+from noxcli.reports.endings import BECAME
 
 
 @fixed
@@ -50,3 +51,9 @@ class BatchEnded:
     trouble: Sequence[str]
     exit_code: ExitCode = ExitCode.OK
     reason: str = ""  # the ending of the whole batch, and how to continue
+
+    @property
+    def passed(self) -> str:
+        """The word for the completed rows, which is another one if an assertion failed in others."""
+        judged = BECAME[ExitCode.NOT_AS_ASSERTED] in [words for _, words in self.became]
+        return "passed" if judged else "completed"

@@ -38,7 +38,7 @@ def batch_page(ended: BatchEnded, mask: Mask) -> str:
     cells = [(escape(words, quote=False), f"{count:,}") for count, words in ended.became]
     rows = "".join(f"<tr><td>{words}</td><td>{count}</td></tr>" for words, count in cells)
     blocks = [
-        f"<h3>noxcli: {ended.completed:,} of {ended.rows:,} rows completed</h3>",
+        f"<h3>noxcli: {ended.completed:,} of {ended.rows:,} rows {ended.passed}</h3>",
         f"<p>{_code(ended.name, mask)}, exit code {int(ended.exit_code)}</p>",
         *([f"<p>{_code(ended.reason, mask, REASON_WIDTH)}</p>"] if ended.reason else []),
         f"<table><tr><th>rows</th><th>number</th></tr>{rows}</table>",

@@ -59,6 +59,12 @@ class _Count:
     def bad(self) -> int:
         return self.rows - self.codes[ExitCode.OK]
 
+    @property
+    def passed(self) -> str:
+        """The head line: a row that completed has not passed if an assertion failed."""
+        word = "passed" if self.codes[ExitCode.NOT_AS_ASSERTED] else "completed"
+        return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} rows {word}"
+
     def add(self, row: Mapping[str, Any]) -> None:
         code, took = _code(row), number(row.get("duration_s"))
         self.codes[code] += 1
@@ -86,14 +92,14 @@ def rows_page(
     rules = "".join(
         f"body:has(#f{code}:checked) .rows tbody tr:not(.c{code}){{display:none}}" for code in sorted(count.codes)
     )
-    title = f"{ink.line(about.source, 80)} — {count.codes[0]:,} of {count.rows:,} rows completed"
+    title = f"{ink.line(about.source, 80)} — {count.passed}"
     return page(title, _body(about, rows, count, ink), rules)
 
 
 def _body(about: BatchAbout, rows: Callable[[], Iterable[Mapping[str, Any]]], count: _Count, ink: Ink) -> Iterator[str]:
     tone = "good" if not count.bad else "bad"
     yield f'<header class="verdict {tone}">'
-    yield f'<p class="chip">{SIGNS[tone]} {count.codes[0]:,} of {count.rows:,} rows completed</p>'
+    yield f'<p class="chip">{SIGNS[tone]} {count.passed}</p>'
     yield f"<h1><bdi>{ink.line(about.source, 200)}</bdi></h1>"
     if about.workflow_id is not None:
         yield f'<p class="hint">Workflow <bdi>{ink.line(about.workflow_id, 100)}</bdi></p>'
@@ -137,11 +143,12 @@ def _durations(count: _Count) -> Iterator[str]:
             at = f'x="{100 * place / BINS + 0.15:.2f}%" width="{100 / BINS - 0.3:.2f}%"'
             top, above = 100 * fine / highest, 100 * failed / highest
             yield (
-                f"<g><title>{low:.2f} s {until}: {fine + failed:,} rows, {failed:,} of them not completed</title>"
+                f"<g><title>{low:.2f} s {until}: {fine + failed:,} rows, {failed:,} of them in red</title>"
                 f'<rect {at} y="{100 - top:.2f}%" height="{top:.2f}%"/>'
                 f'<rect class="bad" {at} y="{100 - top - above:.2f}%" height="{above:.2f}%"/></g>'
             )
-    scale = "".join(f"<span>{words}</span>" for words in ("0s", show_short(cap / 2), show_short(cap)))
+    last = f"{show_short(cap)}{' and more' if took[-1] > cap else ''}"
+    scale = "".join(f"<span>{words}</span>" for words in ("0s", show_short(cap / 2), last))
     yield f'</svg><p class="scale">{scale}</p>'
     yield '<dl class="facts">'
     for term, share in (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0)):
@@ -160,7 +167,7 @@ def _reasons(count: _Count, ink: Ink) -> Iterator[str]:
     if not count.reasons:
         return
     ranked = sorted(count.reasons.items(), key=lambda item: -item[1][0])
-    yield f"<h2>Reasons <small>{amount(count.bad, 'row')} did not complete</small></h2>"
+    yield f"<h2>Reasons <small>{amount(count.bad, 'row')}</small></h2>"
     yield '<ul class="reasons">'
     for reason, (rows, *first) in ranked[:MOST_REASONS]:
         links = " ".join(f'<a href="#r{row}">{row}</a>' for row in first)

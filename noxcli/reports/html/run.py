@@ -119,7 +119,7 @@ def commands_list(commands: Sequence[str], ink: Ink) -> str:
 def _facts(
     document: Mapping[str, Any], run: Mapping[str, Any], code: int, error: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    meaning = next((f"{code}: {one.meaning}" for one in ExitCode if one == code != 0), str(code))
+    meaning = next((f"{code}: {one.meaning.replace('`', '')}" for one in ExitCode if one == code != 0), str(code))
     stream, took = mapping(document.get("stream")), number(run.get("duration_s"))
     if code != NO_CODE:
         yield "Exit code", meaning
