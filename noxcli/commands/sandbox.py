@@ -92,10 +92,7 @@ def sandbox(
             added, decided = _scenarios(scenario or [], replay or []), _switches(switches or [], switch or [])
             code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UsageProblem(f"port {at} is in use", "give another --port, or 0 for any free one") from None
-        where = f"{error.filename}: " if error.filename else ""
-        raise UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}") from None
+        raise _not_started(error, at) from None
     except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
@@ -116,3 +113,10 @@ def _switches(files: Sequence[Path], given: Sequence[str]) -> "ServerSwitches":
     settings = {name: value for path in files for name, value in load_switches(path).items()}
     pairs = [text.partition("=") for text in given]
     return with_overrides(Defaults(), settings | {name: parsed(name, value) for name, _, value in pairs})
+
+
+def _not_started(error: OSError, port: int) -> UsageProblem:
+    if error.errno == errno.EADDRINUSE:
+        return UsageProblem(f"port {port} is in use", "give another --port, or 0 for any free one")
+    where = f"{error.filename}: " if error.filename else ""
+    return UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}")
