@@ -28,7 +28,7 @@ BELOW = 0.98  # the share of the granted rate to request after a refusal
 TOO_SOON = 0.5  # seconds: a refusal this soon after the last wait means that the rate is far too high
 # Seconds: after two refusals this soon, the rate is too high by an unknown part. A limit that counts by the second may
 # have granted two seconds' requests.
-SOON = 2.0
+QUITE_SOON = 2.0
 CATCH_UP = 0.1  # seconds
 FIRST_ROOM, ANSWERS_A_PLACE = 3, 8  # requests in flight at first, and answers until one more is allowed
 MOST_ROOM = 64  # no longer a limit
@@ -228,7 +228,7 @@ class Pace:
         filled = self._granted / (now - self._last_cut)
         if going < TOO_SOON:
             return max(rate / 2, min(rate, filled))
-        granted, again, self._soon = self._granted / going, self._soon and going < SOON, going < SOON
+        granted, again, self._soon = self._granted / going, self._soon and going < QUITE_SOON, going < QUITE_SOON
         return min(rate, (granted + filled) / 2 if again else granted)
 
     def _recent(self, now: float) -> float:
