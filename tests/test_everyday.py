@@ -77,6 +77,17 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
 
 
+@pytest.mark.parametrize("option", ["--scenario", "--replay", "--switches"])
+def test_a_file_that_the_sandbox_cannot_read_is_told_as_elsewhere(noxcli: Noxcli, option: str) -> None:
+    missing, directory = (
+        noxcli("sandbox", option, "nowhere", "--", "true"),
+        noxcli("sandbox", option, "/", "--", "true"),
+    )
+    assert (missing.code, directory.code) == (2, 2)
+    assert missing.err == "noxcli: can't read nowhere: no such file or directory; give the path of a file\n"
+    assert directory.err == "noxcli: can't read /: is a directory; give the path of a file\n"
+
+
 def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
     assert "saved 1 file in out\n" in noxcli("run", plays(output={"A": "x"}), "--output-dir", "out").err
 

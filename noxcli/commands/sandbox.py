@@ -8,6 +8,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.files import reason_of
 
 Command = Annotated[
     list[str] | None,
@@ -98,5 +99,7 @@ def sandbox(
         if error.errno == errno.EADDRINUSE:
             wanted = DEFAULT_PORT if port is None else port
             raise UsageProblem(f"port {wanted} is in use", "give another --port, or 0 for any free one") from None
+        if error.filename is not None:
+            raise UsageProblem(f"can't read {error.filename}: {reason_of(error)}", "give the path of a file") from None
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
