@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 SHOW_CURSOR = "\x1b[?25h"
 LONGEST_HOLD = 5.0
 LOOK_EVERY = 0.1
+AGAIN_AFTER = 0.01
 T = TypeVar("T")
 
 
@@ -37,6 +39,7 @@ class Signals:
 
     def install(self) -> None:
         """Handle the signals; one that was ignored at the start (`nohup`, `&`) stays ignored."""
+        sys.unraisablehook = self._repeat
         for number in HANDLED:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._take)
@@ -95,6 +98,16 @@ class Signals:
                     raise Interrupted(number, unanswered=True) from None
                 continue
             return value_of(outcome)
+
+    def _repeat(self, dropped: "sys.UnraisableHookArgs") -> None:
+        """Repeat a signal whose exception Python dropped, as it does in the callback of a weak reference."""
+        if not isinstance(dropped.exc_value, Interrupted):
+            sys.__unraisablehook__(dropped)
+            return
+        self._first = None
+        again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), dropped.exc_value.number))
+        again.daemon = True
+        again.start()
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self._first is not None:

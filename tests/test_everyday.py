@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep
+from noxcli.sandbox.steps import Emit, Sleep
 from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import NOXCLI, environment, running
+from tests.process import NOXCLI, environment, on_terminal, running
 from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
@@ -77,15 +77,32 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
 
 
-@pytest.mark.parametrize("option", ["--scenario", "--replay", "--switches"])
-def test_a_file_that_the_sandbox_cannot_read_is_told_as_elsewhere(noxcli: Noxcli, option: str) -> None:
-    missing, directory = (
-        noxcli("sandbox", option, "nowhere", "--", "true"),
-        noxcli("sandbox", option, "/", "--", "true"),
-    )
-    assert (missing.code, directory.code) == (2, 2)
-    assert missing.err == "noxcli: can't read nowhere: no such file or directory; give the path of a file\n"
-    assert directory.err == "noxcli: can't read /: is a directory; give the path of a file\n"
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--port", "99999"), "99999 is not in the range 0<=x<=65535"),
+        (("--scenario", "nope.toml"), "the sandbox can't start: nope.toml: no such file or directory\n"),
+        (("--replay", "nope.ndjson"), "the sandbox can't start: nope.ndjson: no such file or directory\n"),
+        (("--switches", "."), "the sandbox can't start: .: is a directory\n"),
+    ],
+)
+def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str, ...], told: str) -> None:
+    result = noxcli("sandbox", *options, "--", "true")
+    assert (result.code, result.err.count("\n"), told in result.err) == (2, 1, True), result.err
+
+
+@pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
+def test_a_text_without_a_newline_leaves_the_prompt_a_line_of_its_own(
+    sandbox: Sandbox, plays: Any, shown: tuple[str, str]
+) -> None:
+    argv = [*NOXCLI, "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
+    with on_terminal(argv, environment(sandbox.url)) as seen:
+        pass
+    assert bytes(seen.raw).endswith(b"no newline\r\n")
+    with Path("out").open("wb") as file, on_terminal(argv, environment(sandbox.url), stdout=file.fileno()) as seen:
+        pass
+    assert Path("out").read_bytes() == b"no newline"
+    assert not bytes(seen.raw).endswith(b"\n\r\n")
 
 
 def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "noxcli"
 LONGEST = 60  # lines, including the docstring
 MOST_OF_A_VERB = 10  # parameters; a group of options is one
+MOST_DECISIONS = 15  # where ruff's 12 leaves out `and`, `or`, conditional expressions and what comprehensions decide
 
 
 def functions(directory: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -20,6 +21,33 @@ def functions(directory: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.Asyn
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     given = node.args
     return len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+
+
+def decisions(function: ast.AST) -> int:
+    """Return the complexity of a function as radon counts it, without the functions in it."""
+    count = 1
+    waiting = list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+                continue
+            case ast.BoolOp(values=values):
+                count += len(values) - 1
+            case ast.comprehension(ifs=ifs):
+                count += 1 + len(ifs)
+            case (
+                ast.If() | ast.IfExp() | ast.For() | ast.While() | ast.ExceptHandler() | ast.Assert() | ast.match_case()
+            ):
+                count += 1
+        waiting += ast.iter_child_nodes(node)
+    return count
+
+
+def test_no_function_decides_too_much() -> None:
+    counts = {name: decisions(node) for name, node in functions(PACKAGE)}
+    assert counts["__main__.py:main"] > 1
+    assert {name: count for name, count in counts.items() if count > MOST_DECISIONS} == {}
 
 
 def test_no_function_is_too_long_to_be_read_at_once() -> None:

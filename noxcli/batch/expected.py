@@ -110,12 +110,7 @@ def _key(row: Row) -> str:
 def _difference(wanted: Any, found: Any, keys: Steps, how: ExpectAs) -> str | None:
     """Return the first difference, in words."""
     if isinstance(wanted, dict) and isinstance(found, dict) and (how is not ExpectAs.TEXT or not keys):
-        if missing := [key for key in wanted if key not in found]:
-            return f"{pointer_to((*keys, missing[0]))} is missing"
-        if how is ExpectAs.EXACT and (extra := [key for key in found if key not in wanted]):
-            return f"{pointer_to((*keys, extra[0]))} is not expected"
-        inner = (_difference(value, found[key], (*keys, key), how) for key, value in wanted.items())
-        return next(filter(None, inner), None)
+        return _difference_of_objects(wanted, found, keys, how)
     if how is ExpectAs.TEXT:
         same = _plain(wanted) == _plain(found)
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
@@ -125,6 +120,17 @@ def _difference(wanted: Any, found: Any, keys: Steps, how: ExpectAs) -> str | No
     else:
         same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
     return None if same else f"{pointer_to(keys) or 'the output'} is {_short(found)} and not {_short(wanted)}"
+
+
+def _difference_of_objects(
+    wanted: Mapping[str, Any], found: Mapping[str, Any], keys: Steps, how: ExpectAs
+) -> str | None:
+    if missing := [key for key in wanted if key not in found]:
+        return f"{pointer_to((*keys, missing[0]))} is missing"
+    if how is ExpectAs.EXACT and (extra := [key for key in found if key not in wanted]):
+        return f"{pointer_to((*keys, extra[0]))} is not expected"
+    inner = (_difference(value, found[key], (*keys, key), how) for key, value in wanted.items())
+    return next(filter(None, inner), None)
 
 
 def _plain(value: Any) -> str:

@@ -66,10 +66,11 @@ def _is_sound(line: Mapping[str, Any]) -> bool:
         return False
     if not all(type(line[name]) in kind for name, kind in kinds.items() if name in line):  # True is not a number here
         return False
-    if not all(0 <= (line.get(name) or 0) <= MOST_ROWS for name in ("row", "rows")) or line.get("row") == 0:
-        return False
     if line.get("step") == "started" and line["run_id"] is None:
         return False
-    if not 0 <= line.get("exit_code", 0) <= 255 or int(line.get("row_digest", "0"), 16) >> 64:
-        return False
-    return "at" not in line or datetime.fromisoformat(line["at"]).tzinfo is not None
+    return _in_range(line) and ("at" not in line or datetime.fromisoformat(line["at"]).tzinfo is not None)
+
+
+def _in_range(line: Mapping[str, Any]) -> bool:
+    counts = all(0 <= (line.get(name) or 0) <= MOST_ROWS for name in ("row", "rows")) and line.get("row") != 0
+    return counts and 0 <= line.get("exit_code", 0) <= 255 and not int(line.get("row_digest", "0"), 16) >> 64

@@ -1,6 +1,6 @@
 """One run from its inputs to its output, for `run` and `rerun`."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -247,9 +247,13 @@ def prepared(
             note_keys(context, known)
         if part is None or part.single_node_id is None:
             inputs = checked(call, known, inputs, named=named, whole=part is None)
-        for line in check_keys(asked.delivering.raw or [], known.definition):
-            context.terminal.note(f"warning: {line}")
+        _warn_of_keys(context, asked.delivering.raw, known)
     return Start(call, starting, found, known or found, inputs, version.id if version else None, part, patience)
+
+
+def _warn_of_keys(context: Context, keys: Sequence[str] | None, workflow: Workflow) -> None:
+    for line in check_keys(keys or [], workflow.definition):
+        context.terminal.note(f"warning: {line}")
 
 
 def see_through(start: Start, asked: Asked, into: Destination | None) -> None:

@@ -1,5 +1,6 @@
 """`noxcli probe`: how this server behaves where the API's documentation is silent, as a table and as switches."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -96,7 +97,7 @@ def probe(
     _show(context, learned, sum(trial.run_id is not None for trial in evidence.trials))
     if asking.write is not None:
         save(Path(asking.write), (line.encode() for line in switches_text(learned)))
-        context.terminal.note(f"serve this behavior with: noxcli sandbox --switches {asking.write}")
+        context.terminal.note(f"serve this behavior with: noxcli sandbox --switches {shlex.quote(asking.write)}")
 
 
 def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:

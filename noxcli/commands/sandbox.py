@@ -1,14 +1,20 @@
 """`noxcli sandbox`: the Noxus API on this machine, until Ctrl-C or around one command."""
 
 import errno
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.files import reason_of
+
+if TYPE_CHECKING:
+    from noxcli.sandbox.scenario import Scenario
+    from noxcli.sandbox.switches import Switches as ServerSwitches
 
 Command = Annotated[
     list[str] | None,
@@ -19,7 +25,11 @@ Command = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        metavar="PORT", help="Listen on this port. [default: 8765; with COMMAND: any free one]", show_default=False
+        metavar="PORT",
+        help="Listen on this port. [default: 8765; with COMMAND: any free one]",
+        show_default=False,
+        min=0,
+        max=65535,
     ),
 ]
 KeyOption = Annotated[
@@ -70,36 +80,43 @@ def sandbox(
     if missing := missing_packages():
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
     from noxcli.sandbox.command import DEFAULT_PORT, play_recording, run_command, serve_forever
-    from noxcli.sandbox.files import load_replay, load_scenarios
     from noxcli.sandbox.recordings import only_recording
-    from noxcli.sandbox.switches import Switches as ServerSwitches
+
+    context.signals.release()
+    at = port if port is not None else 0 if command else DEFAULT_PORT
+    try:
+        if recording := only_recording(replay or [], scenario, switches, switch):
+            code = play_recording(command or [], recording, key=key, port=at, speed=speed)
+        else:
+            serve = partial(run_command, command) if command else serve_forever
+            added, decided = _scenarios(scenario or [], replay or []), _switches(switches or [], switch or [])
+            code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
+    except OSError as error:
+        raise _not_started(error, at) from None
+    except ValueError as error:
+        raise UsageProblem(f"the sandbox can't start: {error}") from None
+    raise typer.Exit(code)
+
+
+def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario]":
+    from noxcli.sandbox.files import load_replay, load_scenarios
+
+    return [made for path in files for made in load_scenarios(path)] + [load_replay(path) for path in replays]
+
+
+def _switches(files: Sequence[Path], given: Sequence[str]) -> "ServerSwitches":
+    """Return the switches; those on the command line override those in files."""
+    from noxcli.sandbox.switches import Switches as Defaults
     from noxcli.sandbox.switches import parsed, with_overrides
     from noxcli.sandbox.switchfile import load_switches
 
-    context.signals.release()
-    try:
-        if recording := only_recording(replay or [], scenario, switches, switch):
-            default = 0 if command else DEFAULT_PORT
-            at = default if port is None else port
-            raise typer.Exit(play_recording(command or [], recording, key=key, port=at, speed=speed))
-        added = [made for path in scenario or [] for made in load_scenarios(path)]
-        added += [load_replay(path) for path in replay or []]
-        pairs = [text.partition("=") for text in switch or []]
-        settings = {name: value for path in switches or [] for name, value in load_switches(path).items()}
-        decided = with_overrides(ServerSwitches(), settings | {name: parsed(name, value) for name, _, value in pairs})
-        if command:
-            code = run_command(command, key=key, port=port or 0, speed=speed, scenarios=added, switches=decided)
-        else:
-            code = serve_forever(
-                key=key, port=DEFAULT_PORT if port is None else port, speed=speed, scenarios=added, switches=decided
-            )
-    except ValueError as error:
-        raise UsageProblem(f"the sandbox can't start: {error}") from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            wanted = DEFAULT_PORT if port is None else port
-            raise UsageProblem(f"port {wanted} is in use", "give another --port, or 0 for any free one") from None
-        if error.filename is not None:
-            raise UsageProblem(f"can't read {error.filename}: {reason_of(error)}", "give the path of a file") from None
-        raise UsageProblem(f"the sandbox can't start: {error}") from None
-    raise typer.Exit(code)
+    settings = {name: value for path in files for name, value in load_switches(path).items()}
+    pairs = [text.partition("=") for text in given]
+    return with_overrides(Defaults(), settings | {name: parsed(name, value) for name, _, value in pairs})
+
+
+def _not_started(error: OSError, port: int) -> UsageProblem:
+    if error.errno == errno.EADDRINUSE:
+        return UsageProblem(f"port {port} is in use", "give another --port, or 0 for any free one")
+    where = f"{error.filename}: " if error.filename else ""
+    return UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}")

@@ -15,7 +15,7 @@ from noxcli.nearest import nearest, suggestion
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.runs.resolve import read_runs
 from noxcli.runs.stop import not_stopped, stop_run
-from noxcli.state.statefile import read_state
+from noxcli.state.statefile import State, read_state
 from noxcli.timing import Deadline
 
 STOP_TIMEOUT = 30.0
@@ -63,23 +63,34 @@ def stop(
         return
     with call.connect():
         if state is not None:
-            if state.base_url != context.base_url:
-                raise ConfigProblem(
-                    f"the run in {state_file} was started at {state.base_url}, but the base URL is {context.base_url}",
-                    "set NOXUS_BACKEND_URL",
-                )
-            named.append(f"{state.workflow_id}/{state.run_id}")
+            named.append(_run_in(state, state_file, context.base_url))
         context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
         for text, outcome in zip(named, context.outcomes, strict=True):
-            try:
-                _stop_one(call, text, outcome)
-            except Unavailable as error:
-                outcome.error = LostContact(error.message, error.hint, **error.facts())
-            except NoxError as error:
-                outcome.error = error
+            outcome.error = _trouble_with(call, text, outcome)
             if outcome.error is not None and len(named) > 1:
                 context.complain(outcome.error)
     raise_worst(context.outcomes)
+
+
+def _run_in(state: State, state_file: str | None, base_url: str) -> str:
+    """Return the run in a state file. Raises ConfigProblem if it was started at another server."""
+    if state.base_url != base_url:
+        raise ConfigProblem(
+            f"the run in {state_file} was started at {state.base_url}, but the base URL is {base_url}",
+            "set NOXUS_BACKEND_URL",
+        )
+    return f"{state.workflow_id}/{state.run_id}"
+
+
+def _trouble_with(call: Invocation, text: str, outcome: Outcome) -> NoxError | None:
+    """Stop one run; return why that failed."""
+    try:
+        _stop_one(call, text, outcome)
+    except Unavailable as error:
+        return LostContact(error.message, error.hint, **error.facts())
+    except NoxError as error:
+        return error
+    return None
 
 
 def _missing(state_file: str) -> str:

@@ -279,21 +279,12 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         context.log.note_run(run)
         one.contact.restart()
         one.denied = False
-    if error is not None and not isinstance(error, NoxError):
-        raise error
     if run is not None and policy.over(run):
         outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
         if outcome.error is None:
-            outcome.error = _not_as_asserted(call.context, outcome)
-    elif error is not None and not isinstance(error, Unavailable):
-        if _may_be_a_slip(one, error) and not last:
-            one.denied = True
-            return
-        outcome.error = error
-    elif last or (error is not None and one.contact.passed):
-        outcome.error = _unended(outcome.run, error, call.deadline, last=last)
-        if isinstance(outcome.error, TimedOut):
-            outcome.error = _let_go(call, outcome, policy, outcome.error)
+            outcome.error = _not_as_asserted(context, outcome)
+    elif (why := _given_up(call, one, error, last=last)) is not None:
+        outcome.error = _let_go(call, outcome, policy, why) if isinstance(why, TimedOut) else why
     else:
         return
     one.over = True
@@ -301,6 +292,19 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         context.tell(outcome.run)
     if outcome.error is not None:
         context.complain(outcome.error)
+
+
+def _given_up(call: Invocation, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
+    """Return why to stop waiting for a run that has no verdict; None if it is read again. Raises unexpected errors."""
+    if error is None or isinstance(error, Unavailable):
+        over = last or (error is not None and one.contact.passed)
+        return _unended(one.outcome.run, error, call.deadline, last=last) if over else None
+    if not isinstance(error, NoxError):
+        raise error
+    if _may_be_a_slip(one, error) and not last:
+        one.denied = True
+        return None
+    return error
 
 
 def _let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:

@@ -37,7 +37,7 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
     project = _project_file()
     preferences = read_variables(environ)
     if project is not None:
-        preferences = preferences.over(read_project_file(project))
+        preferences = preferences.over(read_project_file(project, path.value))
     return Configured(path, file, chosen, project, preferences.over(chosen.preferences) if chosen else preferences)
 
 

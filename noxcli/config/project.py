@@ -26,22 +26,22 @@ def find_project_file(start: Path, home: Path) -> Path | None:
     return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
 
 
-def read_project_file(path: Path) -> Preferences:
+def read_project_file(path: Path, users_file: str) -> Preferences:
     """Return the project's aliases and defaults.
 
-    Raises ConfigProblem for anything else in the file.
+    Raises ConfigProblem for anything else in the file; what only a user may set belongs in `users_file`.
     """
     table = read_table(path, LARGEST_PROJECT_FILE)
     if table is None:
         return Preferences()
-    _refuse_users_own(table)
+    _refuse_users_own(table, users_file)
     table.allow(TABLES, "a project takes [aliases] and [defaults]")
     preferences = read_preferences(table)
     for name, default in preferences.defaults.items():
         if name in USERS_DEFAULTS:
             raise ConfigProblem(
                 f"{default.source}: a project file cannot say where files are written",
-                f"put it into a profile in your own config file, or set NOXCLI_{name.upper()}",
+                f"put it into a profile in {users_file}, or set NOXCLI_{name.upper()}",
             )
     return preferences
 
@@ -55,10 +55,10 @@ def _upwards(start: Path, home: Path) -> Iterator[Path]:
     return iter(above[:1])
 
 
-def _refuse_users_own(table: Table) -> None:
+def _refuse_users_own(table: Table, users_file: str) -> None:
     for key in table.values:
         if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
             raise ConfigProblem(
                 f"{table.place(key)}: a project file cannot set keys or servers",
-                "put it into a profile in your own config file (noxcli config shows its path)",
+                f"put it into a profile in {users_file}",
             )

@@ -1,6 +1,6 @@
 """Questions about outputs and files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,19 +33,22 @@ def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]
 def _duplicate_labels(e: Evidence) -> Seen | None:
     """Find how outputs with the same label are returned."""
     run = e.ended
-    labels = [node.label for node in e.outputs]
-    label = next((each for each in labels if each and labels.count(each) > 1), None)
+    label = _doubled([node.label for node in e.outputs])
     if run is None or label is None or label not in run.output:
         return None
     values = [_by_node(run.by_id, node.id) for node in e.outputs if node.label == label]
     if any(key.startswith(f"{label} (") for key in run.output):
         return Seen("numbered", "number", THE_RECORD)
-    if len(run.by_id) < len(labels) or any(values.count(each) > 1 for each in values):
+    if len(run.by_id) < len(e.outputs) or any(values.count(each) > 1 for each in values):
         return None
     if run.output[label] in (values[0], values[-1]):
         found = "first" if run.output[label] == values[0] else "last"
         return Seen(f"the {found} is kept", found, THE_RECORD)
     return None
+
+
+def _doubled(labels: Sequence[str | None]) -> str | None:
+    return next((each for each in labels if each and labels.count(each) > 1), None)
 
 
 def _by_node(output: Mapping[str, Any], node_id: str) -> Any:

@@ -1,7 +1,7 @@
 """Questions about records, and about what a run left behind it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from noxcli.api.raw import RawAnswer
@@ -80,19 +80,19 @@ def _look_up_output(e: Evidence) -> Seen | None:
 
 def _record_inputs(e: Evidence) -> Seen | None:
     """Find the keys of inputs in a record, from runs whose inputs were given in several forms."""
-    kept: list[tuple[tuple[str, ...], set[str]]] = []
-    for trial in e.trials:
-        shown = (trial.early or trial.final or {}).get("input")
-        if isinstance(shown, dict) and shown:
-            kept.append((trial.given, set(shown)))
-    given_forms = {form for given, _ in kept for key in given if (form := form_of(key, e.inputs, "input"))}
-    forms = {form for _, shown in kept for key in shown if (form := form_of(key, e.inputs, "input"))}
+    inputs = [(trial.given, (trial.early or trial.final or {}).get("input")) for trial in e.trials]
+    kept = [(given, set(shown)) for given, shown in inputs if isinstance(shown, dict) and shown]
+    given_forms, forms = _forms(e, *(given for given, _ in kept)), _forms(e, *(shown for _, shown in kept))
     if len(forms) == 1 and (forms != given_forms or len(given_forms) > 1):
         form = forms.pop()
         return Seen(f"as {form.replace('_', ' ')}", form, OUR_RECORD)
     if len(given_forms) > 1 and all(set(given) == shown for given, shown in kept):
         return Seen("as they were given", "as_given", OUR_RECORD)
     return None
+
+
+def _forms(e: Evidence, *keys: Iterable[str]) -> set[str]:
+    return {form for each in keys for key in each if (form := form_of(key, e.inputs, "input"))}
 
 
 def _timestamps(e: Evidence) -> Seen | None:
@@ -137,19 +137,18 @@ def _failure_detail(e: Evidence) -> Seen | None:
         "run_logs": bool(details.get("run_logs")) if isinstance(details, dict) else None,
         "data": any(node.get("error") for node in nodes) if nodes else None,
     }
+    return _seen_at(places, "a failed run: events, record and data")
+
+
+def _seen_at(places: Mapping[str, bool | None], how: str) -> Seen | None:
+    """Return the places that have the reason; None stands for a place that may have it."""
     having = [place for place, has in places.items() if has]
     unknown = [place for place, has in places.items() if has is None]
-    text = ", ".join(having) or ("nowhere" if not unknown else "")
-    if not text:
-        return None
-    value = None
-    if len(having) == 3:
-        value = "everywhere"
-    elif len(having) == 1 and len(unknown) < 2:
-        value = having[0]
-    elif not having:
-        value = "none"
-    return Seen(text, value, "a failed run: events, record and data")
+    if not having:
+        return Seen("nowhere", "none", how) if not unknown else None
+    if len(having) == len(places):
+        return Seen(", ".join(having), "everywhere", how)
+    return Seen(", ".join(having), having[0] if len(having) == 1 and len(unknown) < 2 else None, how)
 
 
 def _nodes(answer: RawAnswer) -> list[Mapping[str, Any]]:

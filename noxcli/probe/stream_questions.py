@@ -257,17 +257,23 @@ def _queue_seconds(e: Evidence) -> Seen | None:
     """Find how long a run is queued, if long enough to be seen."""
     for trial in _trials(e):
         stream = trial.stream
-        states = [frame for frame in stream.events if (frame.envelope or {})["type"] == "state"] if stream else []
-        told = [(frame.at, data.get("status")) for frame in states if isinstance(data := _data(frame), dict)]
-        queued = next((at for at, status in told if status == "queued"), None)
-        running = next((at for at, status in told if status == "running"), None)
-        if queued is None or running is None or trial.started_at is None or stream is None:
+        if stream is None or trial.started_at is None:
+            continue
+        queued, running = _first_state(stream, "queued"), _first_state(stream, "running")
+        if queued is None or running is None:
             continue
         if running - queued < _CATCHING_UP:
             return Seen(f"less than {running - trial.started_at:.1f}s", None, stream.how)
         took = round(running - trial.started_at, 1)
         return Seen(f"about {took:g}s", took, stream.how, _LIKELY)
     return None
+
+
+def _first_state(stream: Watched, status: str) -> float | None:
+    """Return when the first state event with this status arrived."""
+    states = (frame for frame in stream.events if (frame.envelope or {})["type"] == "state")
+    told = ((frame.at, _data(frame)) for frame in states)
+    return next((at for at, data in told if isinstance(data, dict) and data.get("status") == status), None)
 
 
 def _data(frame: RawFrame) -> object:

@@ -4,7 +4,7 @@ The absence of a run is proof only if the list is known to work for this: it was
 its end, and it shows a run that we know, with the input that we sent for it, of the same shape.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -115,25 +115,28 @@ class Search:
 
     def finding(self) -> Finding:
         """Return what the list showed."""
-        matching, sample = dict(self._matching), dict(self._sample)
+        matching, sample = dict(self._matching), dict(self._sample)  # copies: a search past its limit reads on
         known = self._recall(matching.keys() | sample.keys())
-        likenesses = {**sample, **{run_id: likeness for run_id, (_, likeness) in matching.items()}}
-        proven = {one.shape for run_id, one in likenesses.items() if known.digests.get(run_id) == one.digest}
-        if not (self._complete and self._comparison.knows_keys and known.lead is not None):
-            proven = set()
+        free = [
+            (run, one)
+            for run_id, (run, one) in matching.items()
+            if run_id not in known.digests and created_since(run, self._begin)
+        ]
         finding = Finding()
         for digest in self._wanted:
-            free = [
-                run
-                for run_id, (run, one) in matching.items()
-                if one.digest == digest and run_id not in known.digests and created_since(run, self._begin)
-            ]
             group = [doubt for doubt in self._doubts if doubt.input.digest == digest]
-            self._assign(finding, group, free)
-            for doubt in group:
-                if not doubt.by_server or doubt.input.shape not in proven:
-                    finding.absent.discard(doubt.number)
+            self._assign(finding, group, [run for run, one in free if one.digest == digest])
+        proven = self._proven(known, {**sample, **{run_id: one for run_id, (_, one) in matching.items()}})
+        for doubt in self._doubts:
+            if not doubt.by_server or doubt.input.shape not in proven:
+                finding.absent.discard(doubt.number)
         return finding
+
+    def _proven(self, known: KnownStarts, listed: Mapping[str, Likeness]) -> set[str]:
+        """Return the shapes of inputs for which the absence of a run in the list proves that there is none."""
+        if not (self._complete and self._comparison.knows_keys and known.lead is not None):
+            return set()
+        return {one.shape for run_id, one in listed.items() if known.digests.get(run_id) == one.digest}
 
     def _assign(self, finding: Finding, doubts: Sequence[Doubt], free: Sequence[Run]) -> None:
         """Assign the runs to the doubts with this input."""

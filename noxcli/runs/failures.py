@@ -110,25 +110,27 @@ class _Search:
 
     def _in_object(self, value: dict[Any, Any], node: str | None, depth: int) -> Iterator[Fault]:
         plain = {_plain(key): inner for key, inner in value.items()}
-        node = self._known_in(plain) or node or self._stranger_in(plain)
+        node = self._node_in(plain, node)
         if node is not None and _has_word(plain, STATUS_KEYS, FAILED):
             yield Fault(node, "", Rank.MARK)
         bad = _says_failed(plain)
         for key, inner in value.items():
             name = _plain(key)
             if name in ERROR_KEYS:
-                rank = Rank.TOLD if name in TRACES else Rank.ERROR
-                yield from self._texts(inner, node, rank, depth + 1)
+                yield from self._texts(inner, node, _rank_of(name), depth + 1)
             elif name in TEXT_KEYS and (bad or self._logs) and not isinstance(inner, dict):
                 yield from self._texts(inner, node, Rank.TOLD if bad else Rank.HINT, depth + 1)
             elif name in VALUES:
                 faults = self.walk(inner, node, depth + 1)
                 yield from (replace(fault, rank=Rank.HINT) for fault in faults if fault.text)
-            elif name not in NOT_OF_A_RUN and isinstance(inner, dict | list | str):
-                below = self._known(key) or node
-                # A text that is the value of some other key is not a log line, unless the key is a node.
-                if not isinstance(inner, str) or below != node or depth == 0:
-                    yield from self.walk(inner, below, depth + 1)
+            elif name not in NOT_OF_A_RUN:
+                yield from self._below(key, inner, node, depth)
+
+    def _below(self, key: Any, inner: Any, node: str | None, depth: int) -> Iterator[Fault]:
+        below = self._known(key) or node
+        # A text that is the value of some other key is not a log line, unless the key is a node.
+        if isinstance(inner, dict | list) or (isinstance(inner, str) and (below != node or depth == 0)):
+            yield from self.walk(inner, below, depth + 1)
 
     def _texts(self, value: Any, node: str | None, rank: Rank, depth: int) -> Iterator[Fault]:
         """Yield the texts of a value that is named an error."""
@@ -146,7 +148,7 @@ class _Search:
 
     def _texts_in_object(self, value: dict[Any, Any], node: str | None, rank: Rank, depth: int) -> Iterator[Fault]:
         plain = {_plain(key): inner for key, inner in value.items()}
-        node = self._known_in(plain) or node or self._stranger_in(plain)
+        node = self._node_in(plain, node)
         for key in (*TEXT_KEYS, *(key for key in plain if key in ERROR_KEYS)):
             if texts := list(self._texts(plain.get(key), node, rank, depth + 1)):
                 yield from texts
@@ -164,6 +166,10 @@ class _Search:
         node_id = text.partition("::")[0]
         return node_id if node_id in self._names else self._ids.get(text)
 
+    def _node_in(self, plain: Mapping[str, Any], around: str | None) -> str | None:
+        """Return the node of an object, or else the one that it is in."""
+        return self._known_in(plain) or around or self._stranger_in(plain)
+
     def _known_in(self, plain: Mapping[str, Any]) -> str | None:
         for key in NODE_KEYS:
             value = plain.get(key)
@@ -179,6 +185,10 @@ class _Search:
             keys += ["name", "label", "id"]
         called = (plain.get(key) for key in keys)
         return next((text for text in called if isinstance(text, str) and text and text not in self._skip), None)
+
+
+def _rank_of(name: str) -> Rank:
+    return Rank.TOLD if name in TRACES else Rank.ERROR
 
 
 def _plain(key: Any) -> str:

@@ -201,8 +201,12 @@ class Follower:
                 break
             yield [Reconnecting(backoff.failures, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
-        if reader.whole:
-            return
+        if not reader.whole:
+            yield from self._give_up_on_events()
+
+    def _give_up_on_events(self) -> Generator[Burst, None, None]:
+        """Report a gap, unless the stream may have ended where the events do."""
+        reader = self._reader
         yield reader.end_search()
         self.ledger.ended_unannounced()
         if reader.nothing_behind_the_cursor:

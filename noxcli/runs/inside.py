@@ -80,12 +80,17 @@ def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
             found.setdefault(named, NodeData()).entries.append(own)
             continue
         for key, inner in reversed(value.items()):
-            below = inner if isinstance(inner, list) else [inner]
-            if key in ids and below and all(isinstance(each, dict) for each in below):
-                found.setdefault(key, NodeData()).entries += map(_plain_keys, below)
+            if key in ids and (entries := _entries_in(inner)):
+                found.setdefault(key, NodeData()).entries += entries
             else:
                 waiting.append((inner, depth + 1))
     return found
+
+
+def _entries_in(value: Any) -> list[dict[str, Any]]:
+    """Return an object, or each one of a list of objects; nothing for any other value."""
+    below = value if isinstance(value, list) else [value]
+    return [_plain_keys(each) for each in below] if all(isinstance(each, dict) for each in below) else []
 
 
 def _plain_keys(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -209,18 +209,9 @@ class Progress:
             case RunEvent(type="content", data=dict() as data):
                 return self._content(data)
             case RunEvent(type="state", data=dict() as data):
-                status = data.get("status")
-                self.status = status if isinstance(status, str) else self.status
-                self._note_failure(data, self.names)
-                return self._details(data.get("progress_details"), told=True)
+                return self._state(data)
             case Started(run) | Polled(run) | Paused(run) | Finished(run):
-                self.run, self.status = run, run.status
-                if run.progress is not None:
-                    self.percent = max(float(run.progress), self.percent or 0.0)
-                changed = self._details(run.progress_details, told=False)
-                if run.part is not None and isinstance(update, Finished):
-                    self.nodes = {node.id: node for node in self.nodes.values() if node.status != WAITING}
-                return changed
+                return self._record(run, final=isinstance(update, Finished))
             case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
@@ -232,6 +223,21 @@ class Progress:
                 return []
             case _:
                 return []
+
+    def _state(self, data: Mapping[str, Any]) -> list[Change]:
+        status = data.get("status")
+        self.status = status if isinstance(status, str) else self.status
+        self._note_failure(data, self.names)
+        return self._details(data.get("progress_details"), told=True)
+
+    def _record(self, run: Run, *, final: bool) -> list[Change]:
+        self.run, self.status = run, run.status
+        if run.progress is not None:
+            self.percent = max(float(run.progress), self.percent or 0.0)
+        changed = self._details(run.progress_details, told=False)
+        if run.part is not None and final:
+            self.nodes = {node.id: node for node in self.nodes.values() if node.status != WAITING}
+        return changed
 
     def _note_break(self, kind: BreakKind, reason: str) -> None:
         if len(self.breaks) < MOST_BREAKS:
@@ -300,20 +306,23 @@ class Progress:
         executed, running = _ids(details, "executed_nodes"), _ids(details, "running_nodes")
         skipped, remaining = _ids(details, "skipped_nodes"), _ids(details, "remaining_nodes")
         failed = [node_id for node_id in executed if listed_status(details, node_id) in FAILED]
-        changed = self._set((node for node in map(self._node, running) if not node.running), "running", told=told)
-        changed += self._set((n for n in map(self._node, failed) if not (n.done or n.failed)), "failed", told=told)
         word = "completed" if self.status == "completed" else EXECUTED
-        changed += self._set((n for n in map(self._node, executed) if not (n.done or n.failed)), word, told=told)
+        changed = self._set((node for node in map(self._node, running) if not node.running), "running", told=told)
+        changed += self._set(filter(_is_open, map(self._node, failed)), "failed", told=told)
+        changed += self._set(filter(_is_open, map(self._node, executed)), word, told=told)
         changed += self._set((n for n in map(self._node, skipped) if n.status not in SKIPPED), "skipped", told=told)
         for node_id in remaining:
             self._node(node_id)
         if self.status == "completed":
-            for node in self.nodes.values():
-                node.status = "completed" if node.status == EXECUTED else node.status
+            self._complete_executed()
         total = len({*executed, *running, *skipped, *remaining})
         if total:
             self.percent = max(self.percent or 0.0, 100 * len({*executed, *skipped}) / total)
         return changed
+
+    def _complete_executed(self) -> None:
+        for node in self.nodes.values():
+            node.status = "completed" if node.status == EXECUTED else node.status
 
     def _node(self, node_id: str) -> Node:
         node = self.nodes.get(node_id)
@@ -335,6 +344,10 @@ class Progress:
             if before != EXECUTED or not node.done:  # otherwise it is the same change with a better name
                 changed.append(Change(node.name, status, node.duration(now), node.error if node.failed else None))
         return changed
+
+
+def _is_open(node: Node) -> bool:
+    return not (node.done or node.failed)
 
 
 def listed_status(details: Mapping[str, Any], node_id: str) -> str:

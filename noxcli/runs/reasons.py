@@ -1,6 +1,6 @@
 """Why a run failed: which sources to read, in which order, and for how long."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
@@ -62,20 +62,13 @@ class Explainer:
         """Read one source after the other until node and reason are known; the first finding counts."""
         # A node known only by its id is not in the definition, but may be a part of one that is.
         names = {node_id: name for node_id, name in progress.names.items() if name != node_id} or progress.names
-        node, text = None, ""
+        known = Fault(None, "")
         for faults in sources:
-            marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
-            marked = next((mark for mark in marks if mark in names), next(iter(marks), None))
-            failed = frozenset(marks if node is None else [node])
-            # Another node's text is not the reason of this one, unless it may be a part of it.
-            fit = [fault for fault in faults if not failed or fault.node in failed or fault.node not in names]
-            if found := worst_of(fit, failed):
-                text, node = text or found.text, node or (marked if found.node not in names else None) or found.node
-            node = node or marked
-            if node and text:
+            known = _completed(known, faults, names)
+            if known.node and known.text:
                 break
         sources.close()
-        return Fault(node, text)
+        return known
 
     def _sources(self, progress: Progress, limit: Deadline) -> Generator[list[Fault], None, None]:
         yield progress.failures()
@@ -161,3 +154,18 @@ class Explainer:
 
 def _ids_of(run: Run) -> frozenset[str]:
     return frozenset({run.id, run.workflow_id})
+
+
+def _completed(known: Fault, faults: list[Fault], names: Mapping[str, str]) -> Fault:
+    """Return the node and the reason that are known, completed from another source's faults."""
+    marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
+    marked = next((mark for mark in marks if mark in names), next(iter(marks), None))
+    failed = frozenset(marks if known.node is None else [known.node])
+    found = worst_of([fault for fault in faults if _may_explain(fault, failed, names)], failed) or Fault(marked, "")
+    inner = found.node not in names
+    return Fault(known.node or (marked if inner else None) or found.node or marked, known.text or found.text)
+
+
+def _may_explain(fault: Fault, failed: frozenset[str], names: Mapping[str, str]) -> bool:
+    """False for another node's text, which is not the reason of a failed one, unless it may be a part of it."""
+    return not failed or fault.node in failed or fault.node not in names

@@ -168,7 +168,7 @@ def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
     return events, False
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", [0, *(pytest.param(batch, marks=pytest.mark.wide) for batch in (1, 2, 3))])
 def test_frames_of_every_form_are_read_as_sseclient_reads_them(batch: int) -> None:
     short = 0
     for seed in range(batch * 5000, batch * 5000 + 5000):
@@ -304,17 +304,17 @@ def test_what_is_no_event_stream_is_not_read_as_one(head: bytes) -> None:
     assert type(ending) is StreamUnsupported
 
 
-def quick_chunks(count: int, apart: float) -> Iterator[bytes]:
-    """Yield the answer's head and events that many seconds apart, each as one chunk, and no end of the body."""
+def quick_chunks(count: int, wait: Callable[[], object]) -> Iterator[bytes]:
+    """Yield the answer's head and events, each as one chunk and after a wait, and no end of the body."""
     yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     for number in range(count):
-        time.sleep(apart)
+        wait()
         frame = envelope("content", {"n": number}, f"{number}-0")
         yield b"%x\r\n%b\r\n" % (len(frame), frame)
 
 
 def test_events_of_a_fast_stream_are_handed_on_some_at_a_time() -> None:
-    with serving([quick_chunks(200, 0.0005)]) as url, NoxusApi(Settings(url, "key")) as api:
+    with serving([quick_chunks(200, lambda: time.sleep(0.0005))]) as url, NoxusApi(Settings(url, "key")) as api:
         feed = api.open_events("run")
         bursts: list[list[RunEvent]] = []
         with suppress(Unavailable):
@@ -325,7 +325,11 @@ def test_events_of_a_fast_stream_are_handed_on_some_at_a_time() -> None:
 
 
 def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
-    with serving([quick_chunks(10, 0.05)]) as url, NoxusApi(Settings(url, "key")) as api:
+    taken = threading.Semaphore()
+    with serving([quick_chunks(10, lambda: taken.acquire(timeout=5))]) as url, NoxusApi(Settings(url, "key")) as api:
         feed = api.open_events("run")
-        bursts = [feed.take(5) for _ in range(10)]
+        bursts = []
+        for _ in range(10):
+            bursts.append(feed.take(5))
+            taken.release()
     assert [[event.data["n"] for event in burst] for burst in bursts] == [[number] for number in range(10)]

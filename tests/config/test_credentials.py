@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from noxcli.config import credentials as keys
+from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 from tests.process import call
@@ -100,9 +103,17 @@ def test_a_command_may_speak_to_the_user(sandbox: Sandbox, tmp_path: Path) -> No
     assert done.stderr == b"touch the token\n"
 
 
-def test_a_key_is_nowhere_to_be_seen(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.fixture
+def only_here() -> Iterator[Sandbox]:
+    """A server whose key no other process of this machine has."""
+    with Sandbox(BUILT_IN, key=f"key-{uuid4()}", speed=1000) as sandbox:
+        yield sandbox
+        sandbox.break_connections()
+
+
+def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None:
     """Not in any output, in any file, or among the arguments of any process while a run is running."""
-    key = tmp_path / "secret" / "key"
+    sandbox, key = only_here, tmp_path / "secret" / "key"
     key.parent.mkdir()
     key.write_text(sandbox.key)
     key.chmod(0o600)
