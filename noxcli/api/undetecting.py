@@ -1,4 +1,4 @@
-"""Loads requests without the detectors of character sets, which noxcli never uses and which take 6 ms to load."""
+"""The import of requests without detectors of character sets, which noxcli never uses and which take 6 ms to load."""
 
 import sys
 import warnings
