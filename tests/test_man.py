@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ OVERVIEW = make_man.DIRECTORY / "noxcli.1"
 MOST_LINES = 500  # of the overview
 
 
+@cache
 def typeset(source: str) -> str:
     """The page as a reader sees it, each run of blanks as one."""
     needs("groff")

@@ -168,7 +168,7 @@ def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
     return events, False
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", [0, *(pytest.param(batch, marks=pytest.mark.wide) for batch in (1, 2, 3))])
 def test_frames_of_every_form_are_read_as_sseclient_reads_them(batch: int) -> None:
     short = 0
     for seed in range(batch * 5000, batch * 5000 + 5000):

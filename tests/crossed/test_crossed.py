@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from itertools import combinations
 from typing import Any, Literal, get_origin, get_type_hints
 
@@ -15,7 +14,6 @@ from tests.crossed.play import OF_THE_STREAM, Failure, all_played, command, cut_
 
 SEED = 20
 FEW = 3  # cells for each combination
-pairs = cache(lambda: plan.pairs(SEED))
 
 
 def some(names: Sequence[str], turn: int, count: int) -> list[str]:
@@ -35,7 +33,11 @@ def checked(rows: Sequence[plan.Combination], names: Sequence[str], count: int) 
 @pytest.mark.timeout(300)
 def test_every_pair_of_settings() -> None:
     # `python -m tests.crossed --pairs`, a step of .ci/run, plays each combination with all cells.
-    checked(pairs(), list(CELLS), FEW)
+    rows = plan.pairs(SEED)
+    assert {cell for turn in range(len(rows)) for cell in some(list(CELLS), turn, FEW)} == {*CELLS}
+    every = {(name, value) for name, values in plan.settings().items() for value in values}
+    assert {setting for row in rows for setting in {**vars_of(), **row}.items()} == every
+    checked(rows, list(CELLS), FEW)
 
 
 @pytest.mark.wide
@@ -52,7 +54,7 @@ def test_the_plan_leaves_nothing_out() -> None:
     numbers = {name for name, hint in get_type_hints(Switches).items() if get_origin(hint) is not Literal}
     assert {name for name in numbers if get_type_hints(Switches)[name] is not bool} == set(plan.NUMBERS)
     assert all(values[0] == getattr(Switches(), name) for name, values in plan.NUMBERS.items())
-    whole = [[{**vars_of(), **row}[name] for name in every] for row in pairs()]
+    whole = [[{**vars_of(), **row}[name] for name in every] for row in plan.pairs(SEED)]
     assert not plan.uncovered(whole, list(every.values()), 2)
     stream = plan.stream_switches()
     whole = [[{**vars_of(), **row}[name] for name in stream] for row in plan.triples(SEED)]
@@ -62,12 +64,6 @@ def test_the_plan_leaves_nothing_out() -> None:
 def vars_of() -> dict[str, Any]:
     """The defaults by name."""
     return {name: getattr(Switches(), name) for name in plan.settings()}
-
-
-def test_every_cell_and_every_setting_is_played() -> None:
-    assert {cell for turn in range(len(pairs())) for cell in some(list(CELLS), turn, FEW)} == {*CELLS}
-    every = {(name, value) for name, values in plan.settings().items() for value in values}
-    assert {setting for row in pairs() for setting in {**vars_of(), **row}.items()} == every
 
 
 def test_what_no_row_has_is_found() -> None:

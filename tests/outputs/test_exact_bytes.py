@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from tests.outputs.test_files import left
 from tests.process import NOXCLI, environment
 
 EDGES = ["x", "é", "世", "🌱", "\n", "\r\n", "e\u0301"]
-SIZES = [15_999, 16_000, 16_001, 5_000_000]
+LARGE = 5_000_000
+SIZES = [15_999, 16_000, 16_001]
 
 
 def text(size: int, edge: str) -> str:
@@ -27,8 +29,15 @@ def text(size: int, edge: str) -> str:
     return (base[: min(size, 15_999) - len(edge)] + edge + base)[: size - len(edge)] + edge
 
 
-@pytest.mark.parametrize("edge", EDGES, ids=ascii)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "edge"),
+    [
+        *product(SIZES, EDGES),
+        (LARGE, EDGES[-1]),
+        *(pytest.param(LARGE, edge, marks=pytest.mark.wide) for edge in EDGES[:-1]),
+    ],
+    ids=ascii,
+)
 def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int, edge: str) -> None:
     original = text(size, edge)
     assert len(original) == size

@@ -148,6 +148,7 @@ def test_pairs_of_settings_are_never_told_wrong(noxcli: Noxcli) -> None:
     assert told_wrong(noxcli, pairs(PAIRS, SEED)) == []
 
 
+@pytest.mark.wide
 @pytest.mark.long(40)
 def test_nothing_is_told_wrong_where_all_switches_are_crossed(noxcli: Noxcli) -> None:
     assert told_wrong(noxcli, crossed(SEED)) == []

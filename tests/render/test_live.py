@@ -423,8 +423,9 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
     with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
         seen.wait_for(b"paused for human input")
-        last = shown(seen, 120)[-1]
+        _, headline, *_, last = shown(seen, 120)
         leave(seen)
+    assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
     assert re.search(r" paused after \d\.\ds; 1 done, 1 running", "\n".join(shown(seen, 120)))
 

@@ -242,6 +242,7 @@ def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli,
     assert tab.evaluate("typeof window.pwned") == "undefined"
 
 
+@pytest.mark.wide
 def test_ten_thousand_rows_can_be_searched_while_typing(browser: Chromium) -> None:
     path = Path("many.html").absolute()
     message = "run failed at 'Summarise': The model refused the text: 140,000 tokens, 128,000 are allowed"

@@ -239,6 +239,7 @@ class TestFraming:
         assert len(chunks) == count
 
 
+@pytest.mark.wide
 def test_a_hundred_thousand_events_stream_fast(api: Api) -> None:
     run = api.start(api.plays(nodes=[Node("A")], script=lambda _: (Emit("A", f"{n} ") for n in range(100_000))))
     began = time.process_time()
