@@ -77,8 +77,7 @@ def batch(
     reporting = Reporting(asserts=results.asserts, ci=results.ci)
     call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
     context = call.context
-    if results.query is not None:
-        context.query = Query.read(results.query, "--query")
+    context.query = None if results.query is None else Query.read(results.query, "--query")
     material = _material(context, source, at_work.output_dir, results.shard)
     for option, file in (("--junit", results.junit), ("--report", results.report)):
         if file is not None:

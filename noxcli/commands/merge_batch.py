@@ -56,8 +56,7 @@ def merge_batch(
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
     found = Query.read(query, "--query") if query is not None else None
     joined = Joined.read([Path(directory) for directory in directories])
-    summary = Summary()
-    kept = _Kept(joined.directories)
+    summary, kept = Summary(), _Kept(joined.directories)
     with ExitStack() as stack:
         cases = _opened(stack, junit, report, joined, context)
         if results is not None:
