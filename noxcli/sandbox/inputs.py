@@ -32,6 +32,10 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: froz
         if node is not None and switches.wrong_type == "422" and not _fits(value, node):
             expected = node.config.get("type")
             raise Invalid(["body", "input", key], f"Input should be of type {expected}", "type_error")
+        if node is not None and node.config.get("fixed_value") and switches.fixed_input != "overridden":
+            if switches.fixed_input == "422":
+                raise Invalid(["body", "input", key], f"Input is fixed: {key}", "extra_forbidden")
+            continue
         values[node.label if node else key] = value
     for node in graph.inputs:
         if node.label in values:
