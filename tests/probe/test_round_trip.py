@@ -41,7 +41,7 @@ WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail":
 # Values that look like silence, and numbers too large to count.
 UNSEEN = {
     ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("queue_seconds", 0.0),
-    ("nested_previews", False), ("node_words", "foreign"),
+    ("node_words", "foreign"),
 }  # fmt: skip
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
 BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
