@@ -1,108 +1,117 @@
-"""Measure downloads: a big file with --output-dir and with `curl -o`, once whole and once cut three times.
+"""Measure downloads: a large file and twenty files against curl, and a large output that is part of the run's record.
 
-Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, in its own process, generates the file
-while it sends it; downloads are removed. Prints seconds, rate and peak memory.
+Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, in its own process, generates files while
+it sends them; downloads are removed. Prints seconds, rate and peak memory.
 """
 
-import os
+import json
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+from bench_process import NOXCLI, Taken, environment, measure, take_turns
 
 from noxcli.sandbox.faults import CutBody
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.switches import Switches
 
-# A process inherits the peak memory of the process that forked it, so a small process starts the contender.
-LAUNCHER = """
-import os, subprocess, sys, time
-began = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(process.pid, 0)
-print(time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
-"""
 SERVER = "--serve"
+LARGE, MANY, SIDE_BY_SIDE, INLINE = 2_000_000_000, 20, 100_000_000, 200_000_000  # bytes, but for MANY
 NOTHING, CURL, TO_FILES = "noxcli run, no output", "curl -o", "noxcli --output-dir"
+CUT, RAW = "noxcli --output-dir, cut 3 times", "noxcli --raw A"
+MANY_CURL, MANY_FILES = "curl --parallel, 20 files", "noxcli --output-dir, 20 files"
+RECORD = "noxcli run, text in the record"
 
 
-def measure(argv: Sequence[str], env: dict[str, str]) -> tuple[float, float]:
-    """Return seconds and peak memory in MiB."""
-    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *argv], env=env, capture_output=True, check=True)
-    seconds, memory, code = done.stdout.split()
-    if code != b"0":
-        raise SystemExit(f"{argv}: exit {code.decode()}\n{done.stderr.decode()}")
-    return float(seconds), float(memory)
+def file(name: str, size: int) -> File:
+    """Return an output of that many bytes."""
+    return File(name, bytes(range(251)), size=size)
 
 
-def serve(size: int) -> None:
+def serve(size: int, each: int, inline: int) -> None:
     """Serve until stdin closes."""
-    cuts = [CutBody(size // 4)] * 3
     scenarios = [
-        Scenario("whole", output={"A": File("a.bin", bytes(range(251)), size=size)}, switches={"ranges": "honoured"}),
-        Scenario(
-            "cut",
-            output={"A": File("a.bin", bytes(range(251)), size=size)},
-            faults={"file": cuts},
-            switches={"ranges": "honoured"},
-        ),
+        Scenario("whole", output={"A": file("a.bin", size)}),
+        Scenario("cut", output={"A": file("a.bin", size)}, faults={"file": [CutBody(size // 4)] * 3}),
+        Scenario("many", output={f"A{number}": file(f"a{number}.bin", each) for number in range(MANY)}),
+        Scenario("inline", output={"A": "x" * inline}, switches={"preview_limit": inline}),
     ]
-    with Sandbox(scenarios) as sandbox:
+    with Sandbox(scenarios, switches=Switches(ranges="honoured")) as sandbox:
         print(sandbox.url, sandbox.key, flush=True)
         sys.stdin.read()
 
 
-def downloads(size: int, parent: str | None, rounds: int = 1) -> dict[str, tuple[float, float]]:
-    """Return the median seconds of each contender, and its peak memory in MiB."""
-    taken: dict[str, list[tuple[float, float]]] = {}
-    with (
-        tempfile.TemporaryDirectory(dir=parent) as place,
-        subprocess.Popen([sys.executable, __file__, SERVER, str(size)], stdin=-1, stdout=-1, text=True) as server,
-    ):
+@contextmanager
+def serving(size: int, each: int, inline: int) -> Iterator[dict[str, str]]:
+    """Run the server in its own process; yield the environment that leads to it."""
+    argv = [sys.executable, __file__, SERVER, *map(str, (size, each, inline))]
+    with subprocess.Popen(argv, stdin=-1, stdout=-1, text=True) as server:
         assert server.stdout is not None
-        url, key = server.stdout.readline().split()
-        env = {**os.environ, "NOXUS_BACKEND_URL": url, "NOXUS_API_KEY": key}
-        noxcli = [sys.executable, "-m", "noxcli"]
-        run = [*noxcli, "run", "whole", "--json", "--quiet"]
-        found = subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout
-        file_id = found.partition('"uri":"spot://')[2].partition('"')[0]
-        out = Path(place) / "out"
-        fetch = ["--output-dir", str(out), "--quiet"]
-        contenders = {
-            NOTHING: [*noxcli, "run", "whole", "--quiet"],
-            CURL: ["curl", "-sfo", f"{out}.curl", "-H", f"X-API-Key: {key}", f"{url}/v1/file/{file_id}"],
-            TO_FILES: [*noxcli, "run", "whole", *fetch],
-            "noxcli --output-dir, cut 3 times": [*noxcli, "run", "cut", *fetch],
-            "noxcli --raw A": [*noxcli, "run", "whole", "--raw", "A", "--quiet"],
-        }
-        for _ in range(rounds):
-            for name, argv in contenders.items():
-                taken.setdefault(name, []).append(measure(argv, env))
-                for path in (out / "A.bin", Path(f"{out}.curl")):
-                    if path.exists():
-                        assert path.stat().st_size == size
-                        path.unlink()
-                shutil.rmtree(out, ignore_errors=True)
+        yield environment(*server.stdout.readline().split())
         server.communicate("")
-    return {
-        name: (statistics.median(seconds for seconds, _ in each), max(memory for _, memory in each))
-        for name, each in taken.items()
-    }
+
+
+def run(workflow: str, *options: str) -> list[str]:
+    """Return the command line of a run."""
+    return [NOXCLI, "run", workflow, "--quiet", *options]
+
+
+def curl(env: Mapping[str, str], workflow: str, place: Path) -> list[str]:
+    """Return the command line that downloads all files of a workflow's output at once."""
+    done = subprocess.run([NOXCLI, "run", workflow, "--json", "--quiet"], env=env, capture_output=True, check=True)
+    ids = [value["uri"].removeprefix("spot://") for value in json.loads(done.stdout)["output"].values()]
+    files = [word for each in ids for word in ("-o", f"{place}/{each}", f"{env['NOXUS_BACKEND_URL']}/v1/file/{each}")]
+    return ["curl", "-sfZ", "-H", f"X-API-Key: {env['NOXUS_API_KEY']}", *files]
+
+
+def to_place(argv: Sequence[str], env: Mapping[str, str], place: Path, expected: int) -> Taken:
+    """Measure a download into the directory; check that all bytes are there, and remove them."""
+    taken = measure(argv, env)
+    found = sum(path.stat().st_size for path in place.rglob("*") if path.name != "manifest.json")
+    assert found == expected, f"{argv}: {found} bytes instead of {expected}"
+    shutil.rmtree(place)
+    place.mkdir()
+    return taken
+
+
+def downloads(
+    size: int = LARGE, each: int = SIDE_BY_SIDE, inline: int = INLINE, *, parent: str | None = None, rounds: int = 3
+) -> dict[str, Taken]:
+    """Return the results of each contender."""
+    with tempfile.TemporaryDirectory(dir=parent) as name, serving(size, each, inline) as env:
+        place = Path(name)
+        fetch = ["--output-dir", name]
+        contenders: dict[str, Callable[[], Taken]] = {
+            NOTHING: lambda: measure(run("whole"), env),
+            CURL: partial(to_place, curl(env, "whole", place), env, place, size),
+            TO_FILES: partial(to_place, run("whole", *fetch), env, place, size),
+            CUT: partial(to_place, run("cut", *fetch), env, place, size),
+            RAW: lambda: measure(run("whole", "--raw", "A"), env),
+            MANY_CURL: partial(to_place, curl(env, "many", place), env, place, MANY * each),
+            MANY_FILES: partial(to_place, run("many", *fetch), env, place, MANY * each),
+            RECORD: lambda: measure(run("inline"), env),
+        }
+        return take_turns(contenders, rounds)
 
 
 def main() -> None:
     """Run each contender in turn, and print the results."""
     if sys.argv[1:2] == [SERVER]:
-        serve(int(sys.argv[2]))
+        serve(*map(int, sys.argv[2:]))
         return
-    size = int(sys.argv[1]) * 1_000_000 if len(sys.argv) > 1 else 2_000_000_000
-    print(f"{'':34}{'seconds':>9}{'MB/s':>8}{'MiB':>7}")
-    for name, (seconds, memory) in downloads(size, sys.argv[2] if len(sys.argv) > 2 else None).items():
-        rate = f"{'-':>8}" if name == NOTHING else f"{size / seconds / 1e6:8.0f}"
-        print(f"{name:34}{seconds:9.2f}{rate}{memory:7.1f}")
+    size = int(sys.argv[1]) * 1_000_000 if len(sys.argv) > 1 else LARGE
+    print(f"{'':34}{'seconds':>9}{'MB/s':>8}{'CPU s':>8}{'MiB':>7}")
+    taken = downloads(size, parent=sys.argv[2] if len(sys.argv) > 2 else None, rounds=1)
+    for name, one in taken.items():
+        moved = {NOTHING: 0, MANY_CURL: MANY * SIDE_BY_SIDE, MANY_FILES: MANY * SIDE_BY_SIDE, RECORD: INLINE}
+        rate = f"{moved.get(name, size) / one.seconds / 1e6:8.0f}"
+        print(f"{name:34}{one.seconds:9.2f}{rate}{one.cpu:8.2f}{one.mib:7.1f}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,15 @@ DEFINITION = {
         for b in NAMES[after : after + 6]
     ],
 }
+RUN: dict[str, object] = {
+    "id": "started",
+    "group_id": "group",
+    "workflow_id": "workflow",
+    "input": {},
+    "status": "running",
+    "progress": 0,
+    "created_at": "2026-01-01T00:00:00Z",
+}
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -90,15 +99,15 @@ class Answers(BaseHTTPRequestHandler):
         if parts[-1] == "events":
             self._send_events(parts[-2])
             return
-        run: dict[str, object] = {"id": parts[-1], "workflow_id": "workflow", "status": "running"}
+        run = RUN | {"id": parts[-1]}
         if parts[-1] in self.server.ended:
-            run |= {"status": "completed", "output": {"A": "x"}}
+            run |= {"status": "completed", "progress": 100, "output": {"A": "x"}}
         workflow = {"id": "workflow", "name": "bench", "definition": DEFINITION}
         self._send_json(workflow if parts[-1] == "workflow" else run)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._send_json({"id": "started", "workflow_id": "workflow", "status": "running"})
+        self._send_json(RUN)
 
     def _send_json(self, answer: object) -> None:
         body = json.dumps(answer).encode()

@@ -91,28 +91,33 @@ def walk(body: bytes, null: Terminal, cursor: Path) -> Counter[str]:
     progress = Progress(Run("run", "workflow", "running"), Clock(), workflow)
     ledger.opened()
     with CursorKeeper(cursor, Mask(key="bench-key")) as keeper:
-        while piece := watch.of("read the socket, take the chunks apart", answer.read1, READ_SIZE):
-            frames = watch.of("cut into frames", framer.feed, piece)
+        while piece := watch.of("read the socket, decode the chunks", answer.read1, READ_SIZE):
+            frames = watch.of("split into frames", framer.feed, piece)
             events, _ = watch.of("read the fields and the JSON", parse_events, frames)
-            watch.of("hand over to the main thread (twice)", echo.hand_over, events)
-            watch.of("look for the end", place_of_end, events)
-            fresh = watch.of("tell what is new (ledger)", ledger.accept, events)
-            steps = watch.of("fold into the progress", progress.take, fresh)
+            watch.of("pass to the main thread and back", echo.hand_over, events)
+            watch.of("check for the end", place_of_end, events)
+            fresh = watch.of("find what is new", ledger.accept, events)
+            steps = watch.of("update the progress", progress.take, fresh)
             watch.of("write the lines", writer.show, steps)
-            watch.of("note the cursor", keeper.show, steps)
+            watch.of("save the cursor", keeper.show, steps)
     os.wait()
     return watch.taken
+
+
+def steps_taken(events: int, rounds: int) -> dict[str, float]:
+    """Return the median microseconds of each step for one event."""
+    body = at_once(events, 1)
+    with tempfile.TemporaryDirectory() as directory, Path(os.devnull).open("wb") as null:
+        terminal = Terminal(null, sys.stderr)
+        taken = [walk(body, terminal, Path(directory) / "run.cursor") for _ in range(rounds)]
+    return {step: statistics.median(one[step] for one in taken) * 1e6 / events for step in taken[0]}
 
 
 def main() -> None:
     """Print the medians."""
     events, rounds = (int(text) for text in (*sys.argv[1:], *["50000", "5"][len(sys.argv) - 1 :]))
-    body = at_once(events, 1)
-    with tempfile.TemporaryDirectory() as directory, Path(os.devnull).open("wb") as null:
-        terminal = Terminal(null, sys.stderr)
-        taken = [walk(body, terminal, Path(directory) / "run.cursor") for _ in range(rounds)]
-    each = {step: statistics.median(one[step] for one in taken) * 1e6 / events for step in taken[0]}
-    for step, microseconds in {**each, "together": sum(each.values())}.items():
+    each = steps_taken(events, rounds)
+    for step, microseconds in {**each, "total": sum(each.values())}.items():
         print(f"{step:42}{microseconds:6.2f}")
 
 

@@ -1,6 +1,7 @@
 """A server that is never the bottleneck: the few answers that a batch needs, with no state about any run.
 
-Usage: python scripts/bench_server.py SECONDS [RATE [bucket|window[,retry-after][,headers]]]. Every run takes SECONDS.
+Usage: python scripts/bench_server.py SECONDS [RATE [bucket|window[,retry-after][,headers]]]. Every run takes SECONDS;
+with FROM-TO, each of 1000 runs takes a little longer than the one before.
 With RATE, it serves that many requests per second, from a bucket of that size or in windows of a second, and answers
 429 to the others; on request with Retry-After, and with X-RateLimit-* on every answer. Prints its address, and when
 stdin closes, what it has counted.
@@ -11,12 +12,13 @@ import json
 import math
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic, process_time, time
 from urllib.parse import parse_qs
 
-from noxcli.sandbox.definition import catalogue
+from noxcli.sandbox.definition import catalog
 
 KEY = "nox_c0ffee0ddba11c0ffee0ddba11c0ffee"  # as long as a real key: hiding it takes time
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
@@ -29,6 +31,7 @@ WORKFLOW_RECORD = {
     "value": "",
     "definition": {"nodes": NODES, "edges": []},
 }
+SPREAD = 1000
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
@@ -74,7 +77,7 @@ class Limit:
 class Connection(asyncio.Protocol):
     """The connection of one client."""
 
-    def __init__(self, seen: Seen, seconds: float, limit: Limit) -> None:
+    def __init__(self, seen: Seen, seconds: Sequence[float], limit: Limit) -> None:
         self._seen = seen
         self._seconds = seconds
         self._limit = limit
@@ -113,13 +116,16 @@ class Connection(asyncio.Protocol):
                 self._send(200, _record(run))
             case "start":
                 # A run's id holds everything there is to know about it.
-                started = f"{self._seen.requests[kind]}-{monotonic():.4f}-{monotonic() + self._seconds:.4f}"
+                number = self._seen.requests[kind]
+                shortest, longest = self._seconds[0], self._seconds[-1]
+                ends = monotonic() + shortest + (longest - shortest) * (number % SPREAD) / SPREAD
+                started = f"{number}-{monotonic():.4f}-{ends:.4f}"
                 self._seen.runs.append(started)
                 self._send(200, _record(started))
             case "list":
                 self._send(200, self._page(path))
             case "nodes":
-                self._send(200, catalogue({"InputNode"}))
+                self._send(200, catalog({"InputNode"}))
             case _:
                 self._send(200, WORKFLOW_RECORD)
 
@@ -180,7 +186,7 @@ def _event(kind: str, data: object, cursor: str) -> bytes:
     return b"data: %b\n\n" % json.dumps({"type": kind, "data": data, "redisId": cursor}).encode()
 
 
-async def serve(seconds: float, limit: Limit) -> Seen:
+async def serve(seconds: Sequence[float], limit: Limit) -> Seen:
     """Serve until stdin closes."""
     seen = Seen()
     loop = asyncio.get_running_loop()
@@ -194,7 +200,7 @@ async def serve(seconds: float, limit: Limit) -> Seen:
 def main() -> None:
     """Serve, and print the counts."""
     seconds, rate, form = [*sys.argv[1:], *("", "window")[len(sys.argv) - 2 :]]
-    seen = asyncio.run(serve(float(seconds), Limit(int(rate) if rate else None, form)))
+    seen = asyncio.run(serve([*map(float, seconds.split("-"))], Limit(int(rate) if rate else None, form)))
     print(json.dumps({"requests": seen.requests, "connections": seen.most_connections, "cpu": process_time()}))
 
 

@@ -8,15 +8,16 @@ stdout.
 """
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+
+from bench_process import NOXCLI, SDK_PYTHON, Taken, environment, measure, take_turns
 
 RATE, PACED = 100, 1000  # events per second, and in total
 OPEN = """
@@ -33,27 +34,19 @@ BARE = {
     "json": f"{OPEN}\nfor event in events:\n    pass\n"
     "print(session.get(url + '/v1/workflows/workflow/runs/' + sys.argv[1]).json())\n",
 }
-# A process inherits the peak memory of the process that forked it, so a small process starts the contender.
-LAUNCHER = """
-import os, subprocess, sys, time
-began = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
-lines = 0
-while piece := process.stdout.read(1 << 20):
-    lines += piece.count(b"\\n")
-_, status, usage = os.wait4(process.pid, 0)
-cpu = usage.ru_utime + usage.ru_stime
-print(time.perf_counter() - began, cpu, usage.ru_maxrss / 1024, lines, os.waitstatus_to_exitcode(status))
+SDK = """
+import json, os, sys
+from noxus_sdk.client import Client
+url, key = os.environ["NOXUS_BACKEND_URL"], os.environ["NOXUS_API_KEY"]
+client = Client(api_key=key, base_url=url, load_nodes=False, load_me=False)
+for event in client.runs.get("workflow", sys.argv[1]).stream():
+    print(json.dumps({"type": event.type, "data": event.data, "redisId": event.redis_id}), flush=True)
 """
-
-
-class Taken(NamedTuple):
-    """What one process used: wall-clock and CPU seconds, MiB, lines on stdout."""
-
-    seconds: float
-    cpu: float
-    memory: float
-    lines: int
+# What a shell script would do: `data: ` begins the line of each event.
+CURL_JQ = (
+    'curl -sN -H "X-API-Key: $NOXUS_API_KEY" "$NOXUS_BACKEND_URL/v1/runs/$0/events"'
+    " | sed -un 's/^data: //p' | jq -c --unbuffered ."
+)
 
 
 @contextmanager
@@ -64,42 +57,51 @@ def serving(*args: int) -> Iterator[dict[str, str]]:
         assert server.stdout
         assert server.stdin
         url = server.stdout.readline().strip()
-        yield {**os.environ, "NOXUS_BACKEND_URL": url, "NOXUS_API_KEY": "bench-key"}
+        yield environment(url, "bench-key")
         server.stdin.close()
 
 
-def follower(run: str, *options: str) -> list[str]:
-    """Return the command line that follows the run."""
-    return [sys.executable, "-m", "noxcli", "stream", f"workflow/{run}", *options]
+def follower(*words: str) -> list[str]:
+    """Return the command line that follows the run; the run is the last word."""
+    *options, run = words
+    return [NOXCLI, "stream", f"workflow/{run}", *options]
 
 
-def measure(argv: Sequence[str], env: dict[str, str]) -> Taken:
-    """Run a contender until it exits."""
-    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *argv], env=env, capture_output=True, check=True)
-    seconds, cpu, memory, lines, code = done.stdout.split()
-    assert code == b"0", done.stderr.decode()
-    return Taken(float(seconds), float(cpu), float(memory), int(lines))
+def lines(forms: Sequence[str], *, sdk: bool = True) -> Mapping[str, Callable[[str], list[str]]]:
+    """Return each contender's command line for a run: the bare script and noxcli, and others for `ndjson`."""
+    found: dict[str, Callable[[str], list[str]]] = {}
+    for form in forms:
+        found[f"bare script, {form}"] = partial(words, sys.executable, "-c", BARE[form])
+        found[f"noxcli stream --format {form}"] = partial(follower, "--format", form, "--quiet")
+    if "ndjson" in forms:
+        found["curl, sed and jq, ndjson"] = partial(words, "sh", "-c", CURL_JQ)
+        if sdk and SDK_PYTHON.exists():
+            found["official SDK, ndjson"] = partial(words, str(SDK_PYTHON), "-c", SDK)
+    return found
 
 
-def median(rounds: Sequence[Taken]) -> Taken:
-    """Return the median of each figure, and the highest peak memory."""
-    seconds, cpu = (statistics.median(column) for column in list(zip(*rounds, strict=True))[:2])
-    return Taken(seconds, cpu, max(one.memory for one in rounds), rounds[0].lines)
+def words(*line: str) -> list[str]:
+    """Return the words of a command line."""
+    return [*line]
 
 
-def took(events: int, rounds: int, joined: int = 1, forms: Sequence[str] = tuple(BARE)) -> dict[str, Taken]:
-    """Return the results of each contender: for each format, the bare script and then noxcli."""
-    taken: dict[str, list[Taken]] = {}
+def took(
+    events: int, rounds: int, joined: int = 1, forms: Sequence[str] = tuple(BARE), *, sdk: bool = True
+) -> dict[str, Taken]:
+    """Return the results of each contender, with `sdk` also those of the official SDK."""
+    numbers = count()
+
+    def contenders(env: Mapping[str, str]) -> dict[str, Callable[[], Taken]]:
+        # Each has its own run: its record says `completed` once its events were sent, like that of a real stream.
+        def of(line: Callable[[str], list[str]]) -> Callable[[], Taken]:
+            return lambda: measure(line(f"run-{next(numbers)}"), env)
+
+        return {name: of(line) for name, line in lines(forms, sdk=sdk).items()}
+
+    with serving(10) as env:
+        take_turns(contenders(env), 1)  # writes the bytecode once
     with serving(events, 0, joined) as env:
-        for number in range(rounds):
-            for form in forms:
-                # Each has its own run: its record says `completed` once its events were sent, like that of a real
-                # stream.
-                bare = measure([sys.executable, "-c", BARE[form], f"bare-{form}-{number}"], env)
-                ours = measure(follower(f"{form}-{number}", "--format", form, "--quiet"), env)
-                taken.setdefault(f"bare script, {form}", []).append(bare)
-                taken.setdefault(f"noxcli stream --format {form}", []).append(ours)
-    return {name: median(each) for name, each in taken.items()}
+        return take_turns(contenders(env), rounds)
 
 
 def throughput(events: int, rounds: int, joined: int) -> None:
@@ -107,30 +109,36 @@ def throughput(events: int, rounds: int, joined: int) -> None:
     middle = took(events, rounds, joined)
     print(f"{events:,} events, {joined} in a chunk, medians of {rounds}")
     print(f"{'':32}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'ratio':>7}{'MiB':>7}{'lines':>9}")
-    for place, (name, one) in enumerate(middle.items()):
-        of = list(middle.values())[place // 2 * 2]
+    for name, one in middle.items():
+        of = middle[f"bare script, {name.split()[-1]}"]
         print(
             f"{name:32}{one.seconds:9.2f}{one.seconds / of.seconds:7.2f}"
-            f"{one.cpu:8.2f}{one.cpu / of.cpu:7.2f}{one.memory:7.1f}{one.lines:9,}"
+            f"{one.cpu:8.2f}{one.cpu / of.cpu:7.2f}{one.mib:7.1f}{one.lines:9,}"
         )
+
+
+def latencies() -> dict[str, list[float]]:
+    """Return the milliseconds from the server's write to the line on stdout, in order, of two contenders."""
+    late = {}
+    for name, line in list(lines(["ndjson"]).items())[:2]:
+        with serving(PACED, RATE) as env, subprocess.Popen(line("run"), env=env, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            arrivals = [(time.monotonic_ns(), json.loads(line).get("data") or {}) for line in process.stdout]
+        late[name] = sorted((at - data["sent"]) / 1e6 for at, data in arrivals if "sent" in data)
+    return late
+
+
+def percentile(ordered: Sequence[float], share: int) -> float:
+    """Return the value that this many percent do not exceed."""
+    return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
 
 
 def latency() -> None:
     """Print how long an event takes from the server's write to the line on stdout."""
     print(f"{RATE} events a second: milliseconds from the server to stdout")
     print(f"{'':32}{'p50':>9}{'p99':>7}{'most':>8}")
-    contenders = {
-        "bare script, ndjson": [sys.executable, "-c", BARE["ndjson"], "run"],
-        "noxcli stream --format ndjson": follower("run", "--format", "ndjson", "--quiet"),
-    }
-    for name, argv in contenders.items():
-        with serving(PACED, RATE) as env, subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as process:
-            assert process.stdout
-            arrivals = [(time.monotonic_ns(), line) for line in process.stdout]
-        late = sorted(
-            (at - sent) / 1e6 for at, line in arrivals if (sent := (json.loads(line).get("data") or {}).get("sent"))
-        )
-        print(f"{name:32}{late[len(late) // 2]:9.2f}{late[len(late) * 99 // 100]:7.2f}{late[-1]:8.2f}")
+    for name, late in latencies().items():
+        print(f"{name:32}{percentile(late, 50):9.2f}{percentile(late, 99):7.2f}{late[-1]:8.2f}")
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep
+from noxcli.sandbox.steps import Emit, Sleep
 from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import NOXCLI, environment, running
+from tests.process import NOXCLI, environment, on_terminal, running
 from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
@@ -91,6 +91,20 @@ def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str
     assert (result.code, result.err.count("\n"), told in result.err) == (2, 1, True), result.err
 
 
+@pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
+def test_a_text_without_a_newline_leaves_the_prompt_a_line_of_its_own(
+    sandbox: Sandbox, plays: Any, shown: tuple[str, str]
+) -> None:
+    argv = [*NOXCLI, "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
+    with on_terminal(argv, environment(sandbox.url)) as seen:
+        pass
+    assert bytes(seen.raw).endswith(b"no newline\r\n")
+    with Path("out").open("wb") as file, on_terminal(argv, environment(sandbox.url), stdout=file.fileno()) as seen:
+        pass
+    assert Path("out").read_bytes() == b"no newline"
+    assert not bytes(seen.raw).endswith(b"\n\r\n")
+
+
 def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
     assert "saved 1 file in out\n" in noxcli("run", plays(output={"A": "x"}), "--output-dir", "out").err
 
@@ -113,6 +127,7 @@ def test_an_interrupted_run_is_told_with_how_to_stop_it(plays: Any, sandbox: San
         _, err = process.communicate(timeout=15)
     (run,) = sandbox.runs(argv[1])
     assert f"noxcli stream {run.id}; stop it with: noxcli stop {run.id}" in err.decode()
+    assert err.decode().count(run.id) == 2, "only in the lines to paste, after the line that was read"
 
 
 # --on-timeout.

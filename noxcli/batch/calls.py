@@ -38,6 +38,7 @@ class Going:
     found: bool = False  # its run was known before: its duration can't be measured
     read: bool = False  # its record was read
     lost_since: float | None = None  # when reads of it began to fail
+    held: float = 0.0  # seconds that its last read waited for its turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,13 @@ class Calls:
 
     def look(self, going: Going) -> News:
         """Read the row's record; a rejected or failed read may succeed the next time."""
-        run, error = result_of(lambda: self._pace.send(lambda: self._api.get_run(self._plan.workflow_id, going.run.id)))
+        asked = time.monotonic()
+
+        def read() -> Run:
+            going.held = time.monotonic() - asked
+            return self._api.get_run(self._plan.workflow_id, going.run.id)
+
+        run, error = result_of(lambda: self._pace.send(read))
         return self._unread(going, error) if run is None else self._read(going.row, run)
 
     def look_last(self, going: Going, within: float) -> News:

@@ -369,7 +369,7 @@ class Engine:
     def _finish(self, row: Row, outcome: Outcome) -> None:
         going = self._let_be(row.number)
         if going is not None and not going.found and outcome.run is not None and outcome.confirmed:
-            self._lookout.ended(outcome.run, time.monotonic() - going.began)
+            self._lookout.ended(outcome.run, time.monotonic() - going.began - going.held)
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         result = outcome.document(code, self._plan.mask)
         told = RowResult(row, result, code, interrupted=self._stopped_here(row.number, outcome))

@@ -21,11 +21,14 @@ from noxcli.timing import Backoff
 
 SLOWEST = 0.5  # requests per second
 GROWTH = 0.1  # a second; one request per second at least
-NEAR, BEYOND = 0.93, 1.05  # between these shares of the rate at the limit, growth is slow
+NEAR, BEYOND = 0.93, 1.1  # between these shares of the rate at the limit, growth is slow
 SLOW_GROWTH, SLOWEST_GROWTH = 0.005, 0.0005  # a second
 ALIKE = 0.1  # two limits that differ by at most this share are one
-BELOW = 0.96  # the share of the granted rate to request after a refusal
+BELOW = 0.98  # the share of the granted rate to request after a refusal
 TOO_SOON = 0.5  # seconds: a refusal this soon after the last wait means that the rate is far too high
+# Seconds: after two refusals this soon, the rate is too high by an unknown part. A limit that counts by the second may
+# have granted two seconds' requests.
+QUITE_SOON = 2.0
 CATCH_UP = 0.1  # seconds
 FIRST_ROOM, ANSWERS_A_PLACE = 3, 8  # requests in flight at first, and answers until one more is allowed
 MOST_ROOM = 64  # no longer a limit
@@ -53,6 +56,7 @@ class Pace:
         self._on_way, self._room, self._crowded = 0, float(FIRST_ROOM), False
         self._left = MOST_ROOM  # requests that the server still allows
         self._begun_anew = 0.0  # when the wait after the last refusal ended
+        self._soon = False  # the last refusal came soon after a wait
         self._late = False  # answers are still arriving for requests from before the first refusal
         self._trying = False  # after a refusal: a single request in flight tests the server
         self._tried_at: float | None = None
@@ -211,15 +215,21 @@ class Pace:
     def _note_limit(self, now: float) -> None:
         seen, before = self._recent(now), self._rate
         if before is not None:
-            going = now - self._begun_anew
-            # Of a bucket, empty at the last refusal and now, that is what it was filled with.
-            filled = self._granted / (now - self._last_cut)
-            seen = max(before / 2, min(before, filled)) if going < TOO_SOON else min(before, self._granted / going)
+            seen = self._seen_since_cut(now, before)
         again = self._met is not None and abs(seen - self._met) <= ALIKE * self._met
         self._slow = max(SLOWEST_GROWTH, self._slow / 2) if again else SLOW_GROWTH
         self._met = max(SLOWEST, seen)
         self._rate = max(SLOWEST, seen if before is None else BELOW * seen)
         self._late = before is None
+
+    def _seen_since_cut(self, now: float, rate: float) -> float:
+        going = now - self._begun_anew
+        # Of a bucket, empty at the last refusal and now, that is what it was filled with.
+        filled = self._granted / (now - self._last_cut)
+        if going < TOO_SOON:
+            return max(rate / 2, min(rate, filled))
+        granted, again, self._soon = self._granted / going, self._soon and going < QUITE_SOON, going < QUITE_SOON
+        return min(rate, (granted + filled) / 2 if again else granted)
 
     def _recent(self, now: float) -> float:
         return float(sum(at > now - 1 for at in self._answers))

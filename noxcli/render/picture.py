@@ -73,9 +73,7 @@ class Picture:
         # The record of a run that was left is older than its events, but it alone says how a run has ended.
         status = run.status if progress.status in FINAL_STATUSES else progress.status
         when = "in" if run.settled else "after"
-        last.add(PAUSED_WORD if status == PAUSED_STATUS else status, RUN_STYLES.get(status, "cyan")).add(
-            f" {when} {show_seconds(progress.took())}"
-        )
+        last.add(word_for(status), RUN_STYLES.get(status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
         cut_off = run.settled and run.status != "completed"
         facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
         if progress.reconnects:
@@ -92,7 +90,7 @@ class Picture:
         progress = self._progress
         title = self._title()
         line = self._look.line(width).add(title, "bold", cells=min(cell_len(title), width // 3))
-        line.add("  ").add(progress.status, RUN_STYLES.get(progress.status, "cyan"))
+        line.add("  ").add(word_for(progress.status), RUN_STYLES.get(progress.status, "cyan"))
         line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
         if progress.percent:
             told = f" {min(100.0, progress.percent):3.0f}%"
@@ -178,6 +176,11 @@ class Picture:
             frames = SPINNER if self._look.unicode else ASCII_SPINNER
             return frames[int(now * FRAMES_PER_SECOND) % len(frames)]
         return (MARKS if self._look.unicode else ASCII_MARKS)[group]
+
+
+def word_for(status: str) -> str:
+    """Return what people read for a run's status."""
+    return PAUSED_WORD if status == PAUSED_STATUS else status
 
 
 def group_of(node: Node, *, run_failed: bool = False) -> str:

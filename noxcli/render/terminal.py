@@ -56,6 +56,7 @@ class Terminal:
     claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
     _read_by_eyes: bool | None = None
+    _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:
         self.claim = Claim(self.err)
@@ -157,6 +158,7 @@ class Terminal:
         """Write escaped text with our own styles to stdout, a terminal. Raises as `write`."""
         with self.drawn.aside() if self.drawn else nullcontext():
             self._put(f"{self._room()}{text}".encode())
+        self._within_line = not text.endswith("\n") if text else self._within_line
 
     def _put(self, data: bytes) -> None:
         try:
@@ -183,7 +185,11 @@ class Terminal:
         self.write(f"{visible(self.mask(line))}\n")
 
     def let_go(self) -> None:
-        """Keep the interpreter from exiting with its own code after a failed write to a stream."""
+        """Start a new line for the shell's prompt, and keep the interpreter from exiting with its own code.
+
+        It would do that after a failed write to a stream.
+        """
+        self.draw("")
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -208,9 +214,11 @@ class Terminal:
         self.draw(f"{line}\n")
 
     def draw(self, text: str) -> None:
-        """Write to stderr unchanged, at once."""
+        """Write to stderr unchanged, at once; first end a line on the screen that stdout left open."""
+        newline = "\n" if self._within_line and self.interactive else ""
+        self._within_line = False
         try:
-            self.err.write(text)
+            self.err.write(newline + text)
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message

@@ -3,16 +3,21 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from noxcli.batch.calls import Calls, Going
 from noxcli.batch.pace import FAILURES_IN_A_ROW, FIRST_ROOM, Closed, Pace
+from noxcli.batch.rows import Row
 from noxcli.errors import NotFound, Unavailable
+from noxcli.models import Run
 from noxcli.sandbox.faults import Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
@@ -262,3 +267,42 @@ def test_a_limit_is_returned_to_quickly_and_met_seldom() -> None:
     ask_from_many(pace, server.ask, threads=32, seconds=10)
     assert server.refused <= 0.06 * len(server.taken), (server.refused, len(server.taken))
     assert len(server.taken) >= 0.8 * 20 * 10, len(server.taken)
+
+
+@pytest.mark.long(12)
+def test_a_burst_over_two_windows_is_not_taken_for_the_limit() -> None:
+    """A slow start may get the requests of two windows in its first second; each refusal then costs a second's wait."""
+    counted: Counter[int] = Counter()  # requests by window
+    lock, began = threading.Lock(), time.monotonic()
+
+    def ask() -> None:
+        passed = time.monotonic() - began
+        with lock:
+            counted[int(passed)] += 1
+            if counted[int(passed)] > (30 if passed < 0.5 else 20):
+                raise Unavailable("429", http_status=429, retry_after=1.0)
+
+    pace = Pace(seed=1)
+    ask_from_many(pace, ask, threads=32, seconds=10)
+    assert pace.rate is not None
+    assert 15 < pace.rate < 22, pace.rate
+
+
+def test_the_wait_for_its_turn_is_not_counted_as_a_part_of_the_run() -> None:
+    pace, row = Pace(seed=1), Row(1, 1, 0)
+    going = Going(row, Run("r", "w", "running"), time.monotonic())
+
+    class Api:
+        def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
+            assert within is None
+            return Run(run_id, workflow_id, "running")
+
+    def refuse() -> None:
+        raise Unavailable("slow down", http_status=429, retry_after=0.5)
+
+    with pytest.raises(Unavailable):
+        pace.send(refuse)
+    Calls(cast(Any, Api()), cast(Any, SimpleNamespace(workflow_id="w")), cast(Any, None), pace, lambda: True).look(
+        going
+    )
+    assert 0.4 < going.held < 5

@@ -94,6 +94,17 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
     assert text.count(run_id) - text.count(f"noxcli stream {run_id}") == 1, "it is told once, and how to come back"
 
 
+def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], plays: Any) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+        seen.wait_for(b"hello")
+        os.write(seen.end, b"\x03")
+        seen.wait_for(b"^C")
+        leave(seen)
+    lines = shown(seen)
+    assert [line[:6] for line in lines[1:3]] == ["  • Wr", "test_w"]
+    assert "^C" not in "".join(lines)
+
+
 class Turning(Clock):
     """Stands still until a test advances it."""
 
@@ -423,8 +434,9 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
     workflow = plays(script=[*node_runs("Draft"), Emit("Approve")], status="awaiting_human_feedback")
     with on_terminal([*forked(), "run", workflow, "--on-pause", "wait"], env, columns=120) as seen:
         seen.wait_for(b"paused for human input")
-        last = shown(seen, 120)[-1]
+        _, headline, *_, last = shown(seen, 120)
         leave(seen)
+    assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
     assert re.search(r" paused after \d\.\ds; 1 done, 1 running", "\n".join(shown(seen, 120)))
 
