@@ -160,7 +160,9 @@ def told_wrong(noxcli: Noxcli, sets: list[tuple[Settings, str]]) -> list[tuple[S
     seen = [name for name, document in asked if name in recovered(document)]
     never = sorted({name for name, _ in asked}.difference(seen))
     print(f"{len(sets)} probes: {len(seen)} of {len(asked)} settings recovered; switches never: {never}")
-    return [(*one, bad) for one, document in zip(sets, documents, strict=True) if (bad := wrong(document, one[0]))]
+    doubted = [one for one, document in zip(sets, documents, strict=True) if wrong(document, one[0])]
+    # What a server does is measured in time: what was wrong on a busy machine alone is right when it is asked alone.
+    return [(*one, bad) for one in doubted if (bad := wrong(probed(*one, noxcli), one[0]))]
 
 
 if __name__ == "__main__":
