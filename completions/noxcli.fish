@@ -116,9 +116,9 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'runs:--status' 'runs:--since' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--expect-as' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--expect-as' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
-        case 'merge-batch:--results' 'merge-batch:--report' 'merge-batch:--junit' 'merge-batch:--color'
+        case 'merge-batch:--results' 'merge-batch:--query' 'merge-batch:--report' 'merge-batch:--junit' 'merge-batch:--color'
             return 0
         case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
@@ -314,6 +314,7 @@ complete -c noxcli -n '__noxcli_in batch' -l changed-input -d 'Resume even thoug
 complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start no more rows after N have failed'
 complete -c noxcli -n '__noxcli_in batch' -l fail-fast -d 'Same as --max-failures 1'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
+complete -c noxcli -n '__noxcli_in batch merge-batch' -l query -x -d 'Print only what this JMESPath expression finds in each line'
 complete -c noxcli -n '__noxcli_in batch' -l shard -x -a auto -d 'Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine\'s task. [env: NOXCLI_SHARD]'
 complete -c noxcli -n '__noxcli_in batch' -l expect -r -F -d 'Compare outputs with these, by the rows\' $id (JSON lines, CSV or TSV)'
 complete -c noxcli -n '__noxcli_in batch' -l expect-as -x -a 'exact subset text' -d 'Compare the whole output, only the expected keys, or these as text, ignoring spaces'

@@ -493,6 +493,7 @@ function __noxcli_verbs {
                 @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
                 @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds in each line'; Kind = 'other'; Words = @() }
                 @{ Names = @('--shard'); Help = 'Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
                 @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--expect'); Help = 'Compare outputs with these, by the rows'' $id (JSON lines, CSV or TSV)'; Kind = 'file'; Words = @() }
@@ -525,6 +526,7 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--results'); Help = 'Write every finished row''s result, with its output'; Kind = 'file'; Words = @() }
+                @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds in each line'; Kind = 'other'; Words = @() }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--quiet', '-q'); Help = 'Hide progress; errors still show' }

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from noxcli import __version__
-from noxcli.cli.usage import HelpOnStdout, Verb, end_with, verb_meant, write_definitions
+from noxcli.cli.usage import HelpOnStdout, Verb, end_with, name_meant, write_definitions
 from noxcli.errors import UsageProblem
 from noxcli.nearest import suggestion
 
@@ -67,7 +67,7 @@ class Verbs(HelpOnStdout, TyperGroup):
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
-            hint = suggestion(verb_meant(word, VERBS), "see noxcli --help")
+            hint = suggestion(name_meant(word, VERBS), "see noxcli --help")
             raise UsageProblem(f"no such command {word!r}", hint)
         return super().resolve_command(ctx, args)
 

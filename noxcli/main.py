@@ -7,6 +7,7 @@ import typer
 
 from noxcli.app import VERBS, app
 from noxcli.cli.context import Context
+from noxcli.cli.usage import name_meant
 from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unfitting, Unwritten, UsageProblem
 from noxcli.nearest import suggestion
 from noxcli.render import Format
@@ -117,9 +118,12 @@ def expected(
 
 def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
     """Return Typer's usage error as ours; for an unknown option, with the one that the user probably meant."""
-    alike = getattr(error, "possibilities", None)
-    message = error.message if alike else error.format_message()
-    hint = f"{suggestion(alike[0])} {page} has them all" if alike else f"see {page}"
+    offered = getattr(error, "possibilities", None)
+    # Typer also compares the dashes, which make --foo look like --color.
+    word = getattr(error, "option_name", "").lstrip("-")
+    meant = name_meant(word, [name.lstrip("-") for name in offered]) if offered else None
+    message = error.message if offered else error.format_message()
+    hint = f"{suggestion(f'--{meant}')} {page} has them all" if meant else f"see {page}"
     return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint)
 
 
@@ -132,7 +136,7 @@ def come_back(context: Context) -> str | None:
         return None
     if run is None or len(context.outcomes) > 1:
         return f"continue with: {context.way_back}"
-    return f"run {run.id} keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
+    return f"the run keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
 
 
 def format_in(argv: Sequence[str]) -> Format:

@@ -16,7 +16,7 @@ from typing import IO, Self
 
 # Windows can't open relative to a directory or refuse to follow links: there, noxcli uses paths.
 HANDLES = os.open in os.supports_dir_fd
-DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognise, not to write to
+DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognize, not to write to
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 # Without O_NONBLOCK, a FIFO in place of a file would block the command.

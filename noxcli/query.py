@@ -60,6 +60,17 @@ class Query:
         return ", ".join([*shown[:MOST_FOUND], *left])
 
 
+def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
+    """Return the line of one document among many, empty if the query finds nothing or can't be applied to it."""
+    if query is None:
+        return as_line(document)
+    try:
+        found = query.of(document)
+    except Unfitting:
+        return ""  # documents differ: an expression that fits one need not fit the next
+    return "" if found is None else as_line(found)
+
+
 def as_line(value: Any, *, indent: int | None = None) -> str:
     """Return a value as a query prints it: a string raw, anything else as JSON."""
     return "".join(line_slices(value, indent=indent))

@@ -1,4 +1,4 @@
-"""The mask that removes the API key and secrets from every text of ours."""
+"""The mask that removes the API key and secrets from all text that noxcli writes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ AFTER = r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|%[0-9a-f]?|&\#?[0
 
 
 class Mask:
-    """The mask of every text of ours: it removes the API key and the secrets that it has learned.
+    """The mask of all text that noxcli writes: it removes the API key and the secrets that it has learned.
 
     It finds them in plain form and as a server or a library may quote them: escaped for JSON, HTML, URLs or Python,
     in base64, split across lines. It does not search for values shorter than `LEAST` characters.

@@ -1,4 +1,4 @@
-"""Signals become one exception at a safe moment; the second signal exits at once."""
+"""Signals as one exception at a safe moment; the second signal exits at once."""
 
 import os
 import signal

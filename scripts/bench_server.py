@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from time import monotonic, process_time, time
 from urllib.parse import parse_qs
 
-from noxcli.sandbox.definition import catalogue
+from noxcli.sandbox.definition import catalog
 
 KEY = "nox_c0ffee0ddba11c0ffee0ddba11c0ffee"  # as long as a real key: hiding it takes time
 WORKFLOW = "00000000-0000-4000-8000-0000000be9c4"
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
             case "list":
                 self._send(200, self._page(path))
             case "nodes":
-                self._send(200, catalogue({"InputNode"}))
+                self._send(200, catalog({"InputNode"}))
             case _:
                 self._send(200, WORKFLOW_RECORD)
 

@@ -26,7 +26,7 @@ says where it is from:
 
 * **docs**: a page of the documentation says so.
 * **SDK**: the SDK's source does so, in these lines of the package `noxus_sdk`.
-* **assumed**: nothing says so. The reason for the assumption is beside it.
+* **assumed**: nothing says so; the reason for the assumption is given.
 
 Where the sources leave something open, noxcli works either way. A [switch](reference/switches.md) of the sandbox plays
 each alternative. The tests show that noxcli copes, and `tests/crossed` plays every pair of switches against every verb.

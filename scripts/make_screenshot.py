@@ -30,6 +30,7 @@ SMALL, LARGE = (80, 24), (120, 40)
 CELL, LINE, MARGIN = 8.4, 19, 12  # pixels
 FRAME = 0.25  # seconds of the demo that one picture covers
 LAST_FRAME = 6.0  # seconds
+BEFORE = 0.8  # seconds of the demo before the first output, however long the start of Python takes
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 # What two common themes use for the sixteen color names, and for text, dim text and background.
 DARK = {
@@ -201,14 +202,16 @@ def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
     stream = pyte.ByteStream(screen)
     themes = {"": DARK} if shot.moving else {"-dark": DARK, "-light": LIGHT}
     frames: dict[str, list[tuple[float, str]]] = {theme: [] for theme in themes}
-    due, seen = 0.0, 0.0
+    due, seen, start = 0.0, 0.0, 0.0
     with closing(shot.take(size)) as pieces:
         for seconds, piece in pieces:
             if shot.moving and seconds >= due:
                 due = seconds + FRAME
                 frames[""].append((seen, drawn(screen, DARK, shot.line)))
             stream.feed(piece)
-            seen = seconds
+            if not "".join(screen.display).strip():
+                start = max(0.0, seconds - BEFORE)
+            seen = seconds - start
             # Between two pictures nothing arrives.
             if not piece and shot.until and re.search(shot.until, "\n".join(screen.display)):
                 break

@@ -126,12 +126,13 @@ def plays(sandbox: Sandbox, request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def noxcli(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Noxcli:
+    own = tmp_path_factory.mktemp("own")
     return Noxcli(
         {
             "NOXUS_BACKEND_URL": sandbox.url,
             "NOXUS_API_KEY": sandbox.key,
-            "NOXCLI_STATE_DIR": str(tmp_path_factory.mktemp("state")),
-            "NOXCLI_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
+            "NOXCLI_STATE_DIR": str(own / "state"),
+            "NOXCLI_CACHE_DIR": str(own / "cache"),
             "TERM": "xterm-256color",
         }
     )

@@ -127,6 +127,7 @@ def test_an_interrupted_run_is_told_with_how_to_stop_it(plays: Any, sandbox: San
         _, err = process.communicate(timeout=15)
     (run,) = sandbox.runs(argv[1])
     assert f"noxcli stream {run.id}; stop it with: noxcli stop {run.id}" in err.decode()
+    assert err.decode().count(run.id) == 2, "only in the lines to paste, after the line that was read"
 
 
 # --on-timeout.

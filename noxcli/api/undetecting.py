@@ -1,4 +1,4 @@
-"""Loads requests without what noxcli never uses of it: detectors of character sets, and a reader of versions."""
+"""The import of requests without what noxcli never uses: detectors of character sets, and a reader of versions."""
 
 import sys
 import warnings

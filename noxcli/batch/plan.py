@@ -63,7 +63,12 @@ class RowResult:
     @cached_property
     def line(self) -> str:
         """The row's line of stdout and of the results."""
-        return f"{to_json({'row': self.row.number, 'id': self.row.id, 'result': self.result})}\n"
+        return f"{to_json(self.document)}\n"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What that line contains."""
+        return {"row": self.row.number, "id": self.row.id, "result": self.result}
 
 
 @dataclass(slots=True)

@@ -109,6 +109,7 @@ class RowResults:
     max_failures: MaxFailures = None
     fail_fast: FailFastOption = False
     ordered: Ordered = False
+    query: options.LineQueryOption = None
     shard: ShardOption = None
     asserts: options.Asserts = None
     expect: ExpectOption = None

@@ -109,6 +109,10 @@ QueryOption = Annotated[
     str | None,
     typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds; implies --json."),
 ]
+LineQueryOption = Annotated[
+    str | None,
+    typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds in each line."),
+]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List at most N.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RawOption = Annotated[

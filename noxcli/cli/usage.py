@@ -170,7 +170,7 @@ def _heading(param: Any) -> str:
     return next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
 
 
-def verb_meant(word: str, known: Iterable[str]) -> str | None:
-    """Return the verb that the user probably meant: one with this beginning, or else a similar one."""
+def name_meant(word: str, known: Iterable[str]) -> str | None:
+    """Return the verb or option that the user probably meant: one with this beginning, or else a similar one."""
     known = list(known)
     return next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)

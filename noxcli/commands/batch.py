@@ -40,6 +40,7 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
+from noxcli.query import Query, found_line
 from noxcli.render.batch_bar import counting
 from noxcli.render.text import amount
 from noxcli.reports.ci.ending import BatchEnded
@@ -76,6 +77,7 @@ def batch(
     reporting = Reporting(asserts=results.asserts, ci=results.ci)
     call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
     context = call.context
+    context.query = None if results.query is None else Query.read(results.query, "--query")
     material = _material(context, source, at_work.output_dir, results.shard)
     for option, file in (("--junit", results.junit), ("--report", results.report)):
         if file is not None:
@@ -281,7 +283,8 @@ class _Teller:
         error = told.result["error"] or {}
         hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
         self.summary.add(told.code, f"row {told.row.number}: {error.get('message')}{hint}")
-        self.context.terminal.write(told.line)
+        query = self.context.query
+        self.context.terminal.write(told.line if query is None else found_line(query, told.document))
 
 
 def _worked(

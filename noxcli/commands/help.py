@@ -8,7 +8,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.shipped import manual_page, page_target
-from noxcli.cli.usage import end_with, verb_meant
+from noxcli.cli.usage import end_with, name_meant
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 from noxcli.nearest import suggestion
 
@@ -41,7 +41,7 @@ def help(
     topics = verbs if man else [*verbs, EXIT_CODES, SWITCHES]
     if topic is not None and topic not in topics:
         what = "manual page" if man else "help"
-        hint = suggestion(verb_meant(topic, topics), "see noxcli --help")
+        hint = suggestion(name_meant(topic, topics), "see noxcli --help")
         raise UsageProblem(f"there is no {what} on {topic!r}", hint)
     if install:
         _install(context, [None, *verbs], man, topic)

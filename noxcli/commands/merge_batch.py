@@ -14,9 +14,9 @@ from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Common
 from noxcli.cli.invocation import present
-from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
 from noxcli.files import check_target, replacing, save
+from noxcli.query import Query, found_line
 from noxcli.render.text import amount
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def merge_batch(
     ctx: typer.Context,
     directories: Directories,
     results: ResultsFile = None,
+    query: options.LineQueryOption = None,
     report: options.Report = None,
     junit: options.Junit = None,
     quiet: options.Quiet = False,
@@ -53,15 +54,15 @@ def merge_batch(
     """
     context: Context = ctx.obj
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
+    found = Query.read(query, "--query") if query is not None else None
     joined = Joined.read([Path(directory) for directory in directories])
-    summary = Summary()
-    kept = _Kept(joined.directories)
+    summary, kept = Summary(), _Kept(joined.directories)
     with ExitStack() as stack:
         cases = _opened(stack, junit, report, joined, context)
         if results is not None:
             kept.open(stack, Path(results))
         for row in joined.reports():
-            context.terminal.write(f"{to_json(row.document())}\n")
+            context.terminal.write(found_line(found, row.document()))
             summary.add(row.exit_code, f"row {row.row}: {row.message}")
             if cases is not None:
                 for case in row.cases(joined.header.workflow_id, joined.asserted):

@@ -98,7 +98,7 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
         raise UsageProblem(f"can't read {source}: {reason_of(error)}") from None
     if saved.runs:
         return run_page(saved.runs, mask, base)
-    workflows = {row.get("workflow_id") for row in saved.rows}
+    workflows = {found for row in saved.rows if isinstance(found := row.get("workflow_id"), str)}
     workflow = next(iter(workflows)) if len(workflows) == 1 else None
     return rows_page(BatchAbout(source, workflow), lambda: saved.rows, mask, base)
 

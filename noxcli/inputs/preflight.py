@@ -61,7 +61,7 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole
         for key in keys:
             values[key] = _fitting(key, values[key], node, inputs, checked, problems)
         if node.fixed:
-            checked.warnings.append(f"{keys[0]!r} is fixed by the workflow, and is overridden")
+            checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
     checked.inputs = replace(inputs, values=values)
     problems += _missing(nodes, given, values) if whole else []
     if problems:
@@ -76,16 +76,16 @@ def _meant(
     """Return the keys of each input, by its id, and the problems of the other keys."""
     given: dict[str, list[str]] = {}
     problems = []
-    unlabelled = any(node.label is None for node in nodes)
+    unlabeled = any(node.label is None for node in nodes)
     for key in values:
-        labelled = [node for node in nodes if node.label == key]
+        labeled = [node for node in nodes if node.label == key]
         addressed = [node for node in nodes if key in node.addresses]
-        if len(labelled) > 1:
-            ids = ", ".join(node.id for node in labelled)
-            problems.append(f"{len(labelled)} inputs are labelled {key!r}, use their ids: {ids}")
-        elif labelled or addressed:
-            given.setdefault((labelled or addressed)[0].id, []).append(key)
-        elif unlabelled:
+        if len(labeled) > 1:
+            ids = ", ".join(node.id for node in labeled)
+            problems.append(f"{len(labeled)} inputs are labeled {key!r}, use their ids: {ids}")
+        elif labeled or addressed:
+            given.setdefault((labeled or addressed)[0].id, []).append(key)
+        elif unlabeled:
             # The docs have "input" and "Input 1" for such an input; other names are unknown.
             near = _near(key, nodes)
             hint = f", {suggestion(near, quoted=True)}" if near else ""

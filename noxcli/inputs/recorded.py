@@ -74,8 +74,8 @@ def _require_told_apart(
 
 def _meaning(key: str, nodes: Sequence[InputNode] | None) -> str:
     """Return the id of the one input that the key means, or else the key itself."""
-    labelled = [node.id for node in nodes or () if node.label == key]
-    meant = labelled or [node.id for node in nodes or () if key in node.addresses]
+    labeled = [node.id for node in nodes or () if node.label == key]
+    meant = labeled or [node.id for node in nodes or () if key in node.addresses]
     return meant[0] if len(meant) == 1 else key
 
 

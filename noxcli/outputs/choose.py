@@ -55,10 +55,10 @@ def _means(key: str, node: OutputNode) -> bool:
 def _fitting(output: Mapping[str, Any], key: str, nodes: Sequence[OutputNode]) -> list[str]:
     if key in output:
         return [key]
-    labelled = {node.id for node in nodes if node.label == key}
+    labeled = {node.id for node in nodes if node.label == key}
     node_id, _, name = key.partition("::")
-    ids = labelled or {node_id}
+    ids = labeled or {node_id}
     labels = [node.label for node in nodes]
     mine = {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}
-    whole = bool(labelled) or not name  # means all of the node's output, not one of its values
+    whole = bool(labeled) or not name  # means all of the node's output, not one of its values
     return [own for own in output if own in mine or own in ids or (whole and own.partition("::")[0] in ids)]

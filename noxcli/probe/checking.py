@@ -74,7 +74,8 @@ def _start_is_200(exchanges: Exchanges) -> Iterator[bool]:
 
 
 def _statuses(exchanges: Exchanges) -> Iterator[bool]:
-    return (record["status"] in KNOWN_STATUSES for record in _records(exchanges) if "status" in record)
+    told = (record["status"] for record in _records(exchanges) if "status" in record)
+    return (isinstance(status, str) and status in KNOWN_STATUSES for status in told)
 
 
 def _ids(exchanges: Exchanges) -> Iterator[bool]:

@@ -7,10 +7,9 @@ from typing import Any
 
 from noxcli.api.raw import RawAnswer, RawRequest
 from noxcli.inputs.definition import InputNode, OutputNode, inputs_of, outputs_of
-from noxcli.models import FINAL_STATUSES
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
-from noxcli.probe.trial import Trial
+from noxcli.probe.trial import ENDED_STATUSES, Trial
 
 MOST_LAGGING = 8  # reads of a record that lags
 UNKNOWN_CURSOR = "1-1"  # in the form that the docs show, and older than any event
@@ -33,9 +32,9 @@ class EndedRun:
         record: Mapping[str, Any] = {}
         for _ in range(MOST_LAGGING):
             record = self._asker.get("workflows", self._workflow_id, "runs", self.id).object
-            if record.get("status") in FINAL_STATUSES and (record.get("output") or record["status"] != "completed"):
+            if record.get("status") in ENDED_STATUSES and (record.get("output") or record["status"] != "completed"):
                 return record
-        return record if record.get("status") in FINAL_STATUSES else None
+        return record if record.get("status") in ENDED_STATUSES else None
 
     @cached_property
     def output(self) -> Mapping[str, Any]:
@@ -150,7 +149,7 @@ class Evidence:
         ours = next((trial for trial in self.trials if trial.has_ended and not trial.stops), None)
         if ours is not None and ours.run_id is not None:
             return self._ended(ours.run_id, ENDED_RUN)
-        ended = [item for item in self.listed if item.get("status") in FINAL_STATUSES]
+        ended = [item for item in self.listed if item.get("status") in ENDED_STATUSES]
         found = next((item for item in ended if item["status"] == "completed"), ended[0] if ended else {})
         run_id = found.get("id")
         return self._ended(run_id, ENDED_RUN) if isinstance(run_id, str) else None

@@ -1,6 +1,6 @@
 """Questions about outputs and files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -83,9 +83,22 @@ def _preview_characters(e: Evidence) -> Seen | None:
 
 
 def _nested_previews(e: Evidence) -> Seen | None:
-    """Find whether texts inside lists and objects are truncated."""
-    deep = [depth for depth, _ in _previews(dict(e.ended.output)) if depth > 1] if e.ended else []
-    return Seen("yes", True, THE_RECORD) if deep else None
+    """Find whether texts inside lists and objects are truncated, as an output of no greater length is."""
+    output = dict(e.ended.output) if e.ended else {}
+    if any(depth > 1 for depth, _ in _previews(output)):
+        return Seen("yes", True, THE_RECORD)
+    cut = any(value.get("file") == e.file_value for _, value in _previews(output))
+    length = e.file.headers.get("content-length", "") if cut and e.file is not None and e.file.ok else ""
+    whole = max(map(len, _texts_inside(output)), default=0)
+    return Seen("no", False, THE_RECORD) if length.isdecimal() and whole >= int(length) else None
+
+
+def _texts_inside(value: Any, depth: int = 0) -> Iterator[str]:
+    if isinstance(value, str) and depth > 1:
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner if depth < _DEEPEST else ():
+        yield from _texts_inside(each, depth + 1)
 
 
 def _output_only_form(e: Evidence) -> Seen | None:

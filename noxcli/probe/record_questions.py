@@ -1,4 +1,4 @@
-"""Questions about records, and about what a run left behind it."""
+"""Questions about records, and about the data of runs."""
 
 import re
 from collections.abc import Iterable, Mapping

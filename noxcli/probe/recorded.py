@@ -98,7 +98,7 @@ def read_recording(path: Path) -> list[RecordedExchange]:
                 _check_head(path, json.loads(line))
             elif line.strip():
                 _take(found, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             raise UsageProblem(f"{path}: line {number} is not a line of a recording", RECORD_AGAIN) from None
     if not found:
         raise UsageProblem(f"{path} contains no request", RECORD_AGAIN)

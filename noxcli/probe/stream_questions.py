@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from statistics import median
 
-from noxcli.models import FINAL_STATUSES, PAUSED_STATUS
+from noxcli.models import PAUSED_STATUS
 from noxcli.probe.evidence import Evidence
 from noxcli.probe.frames import LINE_END_NAMES, RawFrame, Watched
 from noxcli.probe.learned import Question, Seen, Sureness
-from noxcli.probe.trial import Trial
+from noxcli.probe.trial import ENDED_STATUSES, Trial
 
 _LIKELY = Sureness.LIKELY
 _CURSOR_STATUSES = (404, 410, 422)
@@ -88,7 +88,7 @@ def _end_announced_by(e: Evidence) -> Seen | None:
             data = each.get("data")
             if (
                 isinstance(data, dict)
-                and data.get("workflow_status") in FINAL_STATUSES
+                and data.get("workflow_status") in ENDED_STATUSES
                 and each["type"] in ("content", "state")
             ):
                 return Seen(f"a {each['type']} event with workflow_status", each["type"], stream.how)

@@ -13,7 +13,8 @@ from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
 
 MAY_EXIST = "a run may still have been started: check with noxcli runs"
-SETTLED_STATUSES = (*FINAL_STATUSES, PAUSED_STATUS)
+ENDED_STATUSES = tuple(FINAL_STATUSES)  # whether it is one of a tuple can be asked of any JSON value, a list too
+SETTLED_STATUSES = (*ENDED_STATUSES, PAUSED_STATUS)
 READ_APART = 0.25  # seconds between two reads of a record that is not final yet
 MOST_READS = 8
 END_TOLD = 0.1  # seconds: an end that was announced by then had happened when the record was read
@@ -46,7 +47,7 @@ class Trial:
     @property
     def has_ended(self) -> bool:
         """True if its record says so."""
-        return self.status in FINAL_STATUSES
+        return self.status in ENDED_STATUSES
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Trier:
                 if self._going_on(run_id) is None:
                     break
                 watch_out(stream, self.watch, lambda: self._over(stream) or time.monotonic() > end)
-            told = taken_apart(stream, how).told(*FINAL_STATUSES)
+            told = taken_apart(stream, how).told(*ENDED_STATUSES)
             self._read_to_the_end(trial, run_id, counted=told and going_on)
             watch_out(stream, self.watch)
             trial.stream = taken_apart(stream, how, alive=True)
@@ -126,7 +127,7 @@ class Trier:
 
         def enough() -> bool:
             seen = taken_apart(stream, "")
-            return time.monotonic() > until or seen.told("running") or seen.told(*FINAL_STATUSES)
+            return time.monotonic() > until or seen.told("running") or seen.told(*ENDED_STATUSES)
 
         watch_out(stream, STOP_AFTER, enough)
 
@@ -143,7 +144,7 @@ class Trier:
         asked, refused = time.monotonic(), len(self.asker.refusals)
         record = self.asker.post("runs", run_id, "stop").json
         for _ in range(MOST_READS * 2):
-            if isinstance(record, dict) and record.get("status") in FINAL_STATUSES:
+            if isinstance(record, dict) and record.get("status") in ENDED_STATUSES:
                 if len(self.asker.refusals) == refused:  # otherwise the time includes waiting for the rate limit
                     trial.stopped_after = time.monotonic() - asked
                 return

@@ -6,9 +6,8 @@ from types import TracebackType
 from typing import Any, TypeGuard, assert_never
 
 from noxcli.encode import to_json
-from noxcli.errors import Unfitting
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
-from noxcli.query import Query, as_line, line_slices
+from noxcli.query import Query, found_line, line_slices
 from noxcli.render.base import Plainly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
@@ -143,13 +142,7 @@ class Ndjson(_Pipe):
         return "" if document is None else self._shown(document)
 
     def _shown(self, event: Mapping[str, Any]) -> str:
-        if self._query is None:
-            return as_line(event)
-        try:
-            found = self._query.of(event)
-        except Unfitting:
-            return ""  # events differ: an expression that fits one need not fit the next
-        return "" if found is None else as_line(found)
+        return found_line(self._query, event)
 
 
 def _now() -> str:

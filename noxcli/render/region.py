@@ -20,6 +20,7 @@ HIDE_CURSOR = str(Control.show_cursor(False))
 CARRIAGE_RETURN = str(Control(ControlType.CARRIAGE_RETURN))
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 CLEAR_LINE = "\x1b[K"
+CLEAR_LINES = f"{CARRIAGE_RETURN}{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
 
 
 class Region:
@@ -74,7 +75,7 @@ class Region:
         """Print lines above."""
         with self._lock:
             if self._drawn:
-                self._terminal.draw(f"{CLEAR_BELOW}{text}\n{_whole(self._drawn)}")
+                self._terminal.draw(f"{CLEAR_LINES}{text}\n{_whole(self._drawn)}")
             else:
                 self._terminal.command(text)
 
@@ -100,7 +101,7 @@ class Region:
 
     def _take_away(self) -> None:
         if self._drawn:
-            self._terminal.draw(f"{CLEAR_BELOW}{SHOW_CURSOR}")
+            self._terminal.draw(f"{CLEAR_LINES}{SHOW_CURSOR}")
             self._drawn = []
 
 

@@ -177,7 +177,9 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
         case "failed":
             return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
         case _:
-            return RunPaused(f"run {run.id} is paused for human input", f"then continue with: noxcli wait {run.id}")
+            return RunPaused(
+                f"run {run.id} is paused for human input", f"after that, continue with: noxcli wait {run.id}"
+            )
 
 
 def raise_worst(outcomes: Iterable[Outcome]) -> None:

@@ -176,9 +176,10 @@ class Follower:
         elif self._record.run.paused or self._backoff.failures >= BREAKS_BEFORE_POLLING:
             self._poll_for_a_while()
         if self._poll_until is None:
-            delay = retry_after or 0.0 if came else self._backoff.next_delay(retry_after)
-            yield [Reconnecting(max(1, self._backoff.failures), min(delay, LONGEST_DELAY), reason, self._reader.opened)]
-            yield from self._pause(min(delay, LONGEST_DELAY))
+            delay = min(retry_after or 0.0 if came else self._backoff.next_delay(retry_after), LONGEST_DELAY)
+            if not self._reader.whole:  # otherwise the server closed the stream for the pause: nothing broke
+                yield [Reconnecting(max(1, self._backoff.failures), delay, reason, self._reader.opened)]
+            yield from self._pause(delay)
         elif not (self._polling_told or self._record.run.paused):
             self._polling_told = True
             yield [Reconnecting(max(1, self._backoff.failures), 0.0, f"{reason}; polling", self._reader.opened)]

@@ -1,4 +1,4 @@
-"""Workflow records and the node catalogue, in the shapes that the Noxus docs and noxus-sdk 0.6.0 read.
+"""Workflow records and the node catalog, in the shapes that the Noxus docs and noxus-sdk 0.6.0 read.
 
 Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and workflows/workflow_v2.py.
 """
@@ -14,7 +14,7 @@ GROUP_ID = str(uuid.uuid5(NAMESPACE, "workspace"))
 CREATED_AT = "2026-01-01T09:00:00Z"
 
 _V2_TYPES = {"InputNode": "InputNodeV2", "OutputNode": "OutputNodeV2"}
-_CATALOGUE = {
+_CATALOG = {
     "InputNode": "Input",
     "InputNodeV2": "Input",
     "FileInputNode": "File input",
@@ -82,10 +82,10 @@ def version_records(scenario: Scenario, graph: Graph) -> list[dict[str, Any]]:
     ]
 
 
-def catalogue(types: set[str]) -> list[dict[str, Any]]:
-    """The node catalogue: the common types and whatever else the workflows at hand use."""
-    titles = {**{name: name for name in sorted(types)}, **_CATALOGUE}
-    return [_catalogue_entry(name, title) for name, title in titles.items()]
+def catalog(types: set[str]) -> list[dict[str, Any]]:
+    """The node catalog: the common types and whatever else the workflows at hand use."""
+    titles = {**{name: name for name in sorted(types)}, **_CATALOG}
+    return [_catalog_entry(name, title) for name, title in titles.items()]
 
 
 def _node_v1(node: Node, place: int) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _edge_v2(source: Node, target: Node) -> dict[str, Any]:
     }
 
 
-def _catalogue_entry(name: str, title: str) -> dict[str, Any]:
+def _catalog_entry(name: str, title: str) -> dict[str, Any]:
     return {
         "type": name,
         "title": title,

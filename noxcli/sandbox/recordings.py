@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 import re
 import socket
 import threading
@@ -67,7 +68,7 @@ def load_recording(path: Path | str) -> list[Taken]:
                 break
         except json.JSONDecodeError:
             raise ValueError(f"{path}: line {number}: not JSON; remove it, or record the run again") from None
-        except (KeyError, TypeError, ValueError, RecursionError, AttributeError):
+        except (KeyError, TypeError, ValueError, RecursionError, AttributeError, OverflowError):
             raise ValueError(f"{path}: line {number}: not a line of a recording; remove it, or record again") from None
     else:
         if taken:
@@ -78,6 +79,8 @@ def load_recording(path: Path | str) -> list[Taken]:
 
 def _read_line(taken: dict[int, Taken], value: Mapping[str, Any]) -> None:
     number, at = int(value["n"]), float(value["at"])
+    if not math.isfinite(at):
+        raise ValueError
     if "request" in value:
         request = value["request"]
         taken[number] = Taken(str(request["method"]), str(request["target"]), at)

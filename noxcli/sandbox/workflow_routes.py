@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from noxcli.sandbox import params, records
 from noxcli.sandbox.answers import Json
-from noxcli.sandbox.definition import GROUP_ID, catalogue, version_records, workflow_record
+from noxcli.sandbox.definition import GROUP_ID, catalog, version_records, workflow_record
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.workflow import Workflow
@@ -43,7 +43,7 @@ async def versions(request: Request) -> Response:
 
 async def nodes(request: Request) -> Response:
     """GET /v1/nodes: noxus-sdk 0.6.0 loads it before anything else"""
-    return Json(catalogue(workspace_of(request).node_types()))
+    return Json(catalog(workspace_of(request).node_types()))
 
 
 async def me(request: Request) -> Response:

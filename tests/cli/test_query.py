@@ -1,5 +1,7 @@
 """`--query`: part of any document, by JMESPath, for machines without jq."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from noxcli.errors import UsageProblem
 from noxcli.query import Query
+from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_fails, node_runs
 from tests.conftest import Noxcli
@@ -27,6 +30,23 @@ def test_a_failed_run_keeps_its_code(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=node_fails("Write", "no ink"), status="failed")
     result = noxcli("run", workflow, "--query", "nodes[?status=='failed'].error | [0]")
     assert (result.code, result.out) == (1, b"no ink\n")
+
+
+def test_each_line_of_a_batch_is_asked_and_its_results_are_kept_whole(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})
+    rows, kept = tmp_path / "rows.jsonl", tmp_path / "out"
+    rows.write_text('{"$id": "a", "Q": "one"}\n{"Q": "two"}\n')
+    argv = ("batch", workflow, str(rows), "--output-dir", str(kept), "--ordered")
+    refused = noxcli(*argv, "--query", "id[")
+    assert (refused.code, refused.out, sandbox.runs(workflow)) == (2, b"", [])
+    done = noxcli(*argv, "--query", "[row, id, result.output.A]")
+    assert (done.code, done.text) == (0, '[1,"a","ONE"]\n[2,null,"TWO"]\n'), done.err
+    results = [json.loads(line)["result"]["output"]["A"] for line in (kept / "results.jsonl").read_text().splitlines()]
+    assert results == ["ONE", "TWO"]
+    assert noxcli("merge-batch", str(kept), "--query", "id").text == "a\n", "null prints nothing"
+    assert noxcli("merge-batch", str(kept), "--query", "starts_with(id, 'a')").text == "true\n", "nor what does not fit"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from noxcli import __version__
 from noxcli.app import VERBS
 from noxcli.cli.context import Context
 from noxcli.cli.options import before, during
-from noxcli.cli.usage import HEADINGS, OWN, verb_meant
+from noxcli.cli.usage import HEADINGS, OWN, name_meant
 from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
@@ -147,6 +147,8 @@ def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively
             ["run", "demo", "--tiemout=3"],
             "no such option: --tiemout; did you mean --timeout? noxcli run --help has them all",
         ),
+        (["run", "demo", "--inp"], "no such option: --inp; did you mean --inputs? noxcli run --help has them all"),
+        (["run", "demo", "--foo"], "no such option: --foo; see noxcli run --help"),
         (["wait", "x", "--zzz"], "no such option: --zzz; see noxcli wait --help"),
         (["--vrsion"], "no such option: --vrsion; did you mean --version? noxcli --help has them all"),
         (["run"], "missing argument 'WORKFLOW'; see noxcli run --help"),
@@ -167,7 +169,7 @@ def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
     ("word", "meant"), [("wor", "workflows"), ("run", "run"), ("strem", "stream"), ("", None), ("q", None)]
 )
 def test_the_nearest_is_what_begins_so_or_looks_alike(word: str, meant: str | None) -> None:
-    assert verb_meant(word, VERBS) == meant
+    assert name_meant(word, VERBS) == meant
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])

@@ -33,7 +33,7 @@ settled = {name: ANSWERS[name] for name in ("envoy 503", "json 503", "nginx 502"
 
 @pytest.fixture
 def echo(plays: Any) -> str:
-    """A workflow with one labelled input."""
+    """A workflow with one labeled input."""
     return str(plays(nodes=[input_node("Question")], output=lambda inputs: {"A": inputs["Question"]}))
 
 

@@ -165,7 +165,7 @@ def test_a_default_need_not_be_given(noxcli: Noxcli, plays: Any) -> None:
 def test_a_label_of_two_inputs_asks_for_ids(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[node("k", name="one"), node("k", name="two")], output={"A": "x"})
     error = noxcli("run", workflow, "k=v", "--json").json["error"]["message"]
-    assert error.startswith("2 inputs are labelled 'k', use their ids: ")
+    assert error.startswith("2 inputs are labeled 'k', use their ids: ")
     ids = error.rpartition(": ")[2].split(", ")
     missing = noxcli("run", workflow, f"{ids[0]}=1").err
     assert f"the required input '{ids[1]}' is missing" in missing

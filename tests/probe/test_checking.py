@@ -58,6 +58,7 @@ def test_another_server_is_told_apart(
         ('{"format": "noxcli.recording/1"}', "contains no request"),
         ('{"format": "noxcli.recording/1"}\n{"n": 1, "received": {"text": "x"}}', "line 2 is not a line"),
         ('{"format": "noxcli.recording/1"}\n' + "[" * 100_000, "line 2 is not a line"),
+        ('{"format": "noxcli.recording/1"}\n{"n": 1e999}', "line 2 is not a line"),
         ('{"seq": 1, "type": "noxcli.started", "data": {}}', "line 1 is not a line"),
     ],
 )
@@ -68,3 +69,12 @@ def test_a_file_that_is_none_gets_one_line(noxcli: Noxcli, tmp_path: Path, text:
     done = noxcli("doctor", "--check-recording", str(path))
     assert (done.code, done.out, len(done.err.splitlines())) == (2, b"", 1)
     assert told in done.err
+
+
+def test_a_record_with_a_status_of_any_kind_contradicts_a_fact(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    verdicts(noxcli, plays, path)
+    path.write_text(path.read_text().replace('\\"status\\":\\"completed\\"', '\\"status\\":[]'))
+    done = noxcli("doctor", "--check-recording", str(path), "--json")
+    assert (done.code, done.err) == (0, "")
+    assert "statuses" in {check["name"] for check in done.json["checks"] if check["verdict"] == "warning"}

@@ -163,6 +163,8 @@ NONSENSE = [
     b'{"items": [3, {"id": 4, "status": "completed", "created_at": []}], "pages": true, "size": "x"}',
     b'{"status": "completed", "output": {"a": {"id": "x", "uri": 3}, "b": {"has_preview": true, "text": 4}}}',
     b'{"status": "failed", "created_at": 3, "output": [1], "progress_details": [], "nodes": [1, {"error": {}}]}',
+    b'{"status": [], "output": [], "progress_details": {"executed_nodes": {}, "run_logs": 4}, "created_at": {}}',
+    b'data: {"type": "state", "data": {"status": {}, "workflow_status": []}, "redisId": {}}\n\n',
     b'data: {"type": "content", "data": {"id": [], "content": 3}}\n\ndata: {"type": "x"}\n\nevent: \xff\n\n',
 ]  # fmt: skip
 
@@ -186,5 +188,5 @@ def test_nonsense_is_not_seen_as_something(noxcli: Noxcli, body: bytes) -> None:
     assert done.code == 0, done.err
     seen = {each["name"] for each in done.json["findings"] if each["value"] is not None}
     # The bytes on a connection show their framing, and a stream that is the same for any request.
-    framing = {"event_lines", "id_lines", "line_end", "redis_ids"}
+    framing = {"event_lines", "id_lines", "line_end", "redis_ids", "null_data"}
     assert seen <= {*framing, "on_ended", "on_unknown_cursor", "closing_event", "versions", "run_data"}

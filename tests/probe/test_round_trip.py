@@ -25,7 +25,7 @@ from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 # Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
 # a start that gets lost, or they have no effect that can be seen from outside.
 NOT_ASKED = {
-    "callback_body", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
+    "callback_body", "fixed_input", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
     "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
@@ -41,7 +41,7 @@ WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail":
 # Values that look like silence, and numbers too large to count.
 UNSEEN = {
     ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("queue_seconds", 0.0),
-    ("nested_previews", False), ("node_words", "foreign"),
+    ("node_words", "foreign"),
 }  # fmt: skip
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
 BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
@@ -134,13 +134,11 @@ MISLEADING: list[tuple[str, Settings, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("workflow", "settings", "seen"), MISLEADING)
-def test_what_looks_like_another_behavior_is_not_told_as_it(
-    noxcli: Noxcli, workflow: str, settings: Settings, seen: set[str]
-) -> None:
-    document = probed(settings, workflow, noxcli)
-    assert wrong(document, settings) == {}
-    assert seen <= recovered(document).keys()
+def test_what_looks_like_another_behavior_is_not_told_as_it(noxcli: Noxcli) -> None:
+    documents = probe_all(noxcli, [(settings, workflow) for workflow, settings, _ in MISLEADING])
+    for (workflow, settings, seen), document in zip(MISLEADING, documents, strict=True):
+        assert wrong(document, settings) == {}, (workflow, settings)
+        assert seen <= recovered(document).keys(), (workflow, settings)
 
 
 @pytest.mark.long(20)
@@ -162,7 +160,9 @@ def told_wrong(noxcli: Noxcli, sets: list[tuple[Settings, str]]) -> list[tuple[S
     seen = [name for name, document in asked if name in recovered(document)]
     never = sorted({name for name, _ in asked}.difference(seen))
     print(f"{len(sets)} probes: {len(seen)} of {len(asked)} settings recovered; switches never: {never}")
-    return [(*one, bad) for one, document in zip(sets, documents, strict=True) if (bad := wrong(document, one[0]))]
+    doubted = [one for one, document in zip(sets, documents, strict=True) if wrong(document, one[0])]
+    # What a server does is measured in time: what was wrong on a busy machine alone is right when it is asked alone.
+    return [(*one, bad) for one in doubted if (bad := wrong(probed(*one, noxcli), one[0]))]
 
 
 if __name__ == "__main__":

@@ -94,6 +94,17 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
     assert text.count(run_id) - text.count(f"noxcli stream {run_id}") == 1, "it is told once, and how to come back"
 
 
+def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], plays: Any) -> None:
+    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+        seen.wait_for(b"hello")
+        os.write(seen.end, b"\x03")
+        seen.wait_for(b"^C")
+        leave(seen)
+    lines = shown(seen)
+    assert [line[:6] for line in lines[1:3]] == ["  • Wr", "test_w"]
+    assert "^C" not in "".join(lines)
+
+
 class Turning(Clock):
     """Stands still until a test advances it."""
 

@@ -34,8 +34,8 @@ def scrolled(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
 
 
 def test_of_several_on_one_terminal_one_draws_and_no_answer_is_lost(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(
-        nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=1500), output={"A": "the answer"}
+    workflow = plays(  # so long that the last has begun before the first ends
+        nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=4000), output={"A": "the answer"}
     )
     line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I N sh -c '{CHILD} run {workflow}; echo N ended with $?'"
     with on_terminal(["sh", "-c", line], env) as seen:

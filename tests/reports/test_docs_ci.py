@@ -31,6 +31,13 @@ def lively() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture
+def unhurried() -> Iterator[Sandbox]:
+    """A sandbox in which `slow` does not end before it is stopped."""
+    with Sandbox(BUILT_IN, speed=1) as sandbox:
+        yield sandbox
+
+
 def machine(sandbox: Sandbox, **more: str) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
@@ -103,21 +110,21 @@ def test_a_failing_github_job_still_tells_and_cleans_up(lively: Sandbox) -> None
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["signal", "kill"])
-def test_a_cancelled_github_job_leaves_nothing_running(lively: Sandbox, hard: bool) -> None:
+def test_a_cancelled_github_job_leaves_nothing_running(unhurried: Sandbox, hard: bool) -> None:
     first, _, clean_up = steps("slow")
     first.script = first.script.replace("'User Input=hello'", "")
-    before = len(lively.runs("slow"))
-    with first.start(lively, {}) as process:
+    before = len(unhurried.runs("slow"))
+    with first.start(unhurried, {}) as process:
         end = time.monotonic() + 10
         while not Path("run.state").exists():
             assert time.monotonic() < end
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL if hard else signal.SIGINT)
         process.communicate(timeout=10)
-    run = lively.runs("slow")[before]
+    run = unhurried.runs("slow")[before]
     assert outputs(Path("step_outputs"))["run_id"] == run.id
     assert (run.status == "stopped") is not hard, "the signal reached noxcli itself"
-    assert clean_up.run(lively, {})[0] == 0
+    assert clean_up.run(unhurried, {})[0] == 0
     assert run.status == "stopped"
 
 

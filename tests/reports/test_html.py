@@ -1,8 +1,10 @@
 """`--report` and `noxcli report`: one page from a run, its saved events or a batch, in which remote text is text."""
 
 import base64
+import copy
 import json
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -189,6 +191,33 @@ def test_a_page_that_could_not_be_written_is_told_before_the_start(noxcli: Noxcl
     result = noxcli("run", workflow, "--report", "there")
     assert (result.code, sandbox.runs(workflow)) == (2, [])
     assert "check --report" in result.err
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of everything in a document, itself left out."""
+    if above:
+        yield above
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*above, key))
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1e999, "\ud800"])
+@pytest.mark.parametrize("form", ["json", "ndjson", "batch"])
+def test_anything_at_any_place_of_a_file_ends_no_page(noxcli: Noxcli, form: str, odd: Any) -> None:
+    options = ("--format", form) if form != "batch" else ("--json",)
+    *before, last = noxcli("run", "fails", *options).lines
+    last = {"row": 1, "id": "a", "result": last} if form == "batch" else last
+    for place in places(last):
+        changed = copy.deepcopy(last)
+        holder = changed
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = odd
+        Path("odd.json").write_text("".join(f"{json.dumps(line)}\n" for line in [*before, changed]))
+        done = noxcli("report", "odd.json", "-o", "odd.html")
+        assert done.code in (0, 2), (place, done.err)
+        assert done.code == 0 or len(done.err.splitlines()) == 1, (place, done.err)
 
 
 def test_a_document_that_anybody_may_have_written_ends_no_page(noxcli: Noxcli) -> None:

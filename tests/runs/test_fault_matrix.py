@@ -342,7 +342,10 @@ def played(cell: Cell, workflow: Workflow, stage: Stage, state_directory: str) -
 
     target = workflow.id if cell.verb == "run" else workflow.start()
     options = ["--retry-for", "5s"]
-    options += ["--wait"] if cell.verb == "fetch-output" else ["--idle-timeout", "0.15s"]
+    idle = (
+        "0.15s" if cell.phase in STREAM_PHASES else "5s"
+    )  # elsewhere the stream has no trouble, though it may be slow
+    options += ["--wait"] if cell.verb == "fetch-output" else ["--idle-timeout", idle]
     options += ["--json"] if cell.format == "json" else []
     options += ["--format", "ndjson"] if cell.format == "ndjson" else []
     options += ["--timeout", "1s"] if cell.ends_by_timeout else []

@@ -174,11 +174,15 @@ def test_a_server_without_streams_is_polled_and_nothing_is_called_a_reconnect(no
 
 def test_a_stream_that_closes_during_a_pause_is_no_reconnect(noxcli: Noxcli) -> None:
     told = event({"status": "awaiting_human_feedback"}, "1-0", "state")
-    reads = by_turns(*[record("awaiting_human_feedback")] * 6, record("running"), record("completed"))
-    with other_side(reads=reads, events=sends([told], [])) as (_, environ):
+    reads = [*[record("awaiting_human_feedback")] * 6, record("running"), record("completed")]
+    with other_side(reads=by_turns(*reads), events=sends([told], [])) as (_, environ):
         result = noxcli(*START, "--format", "ndjson", "--on-pause", "wait", environ=environ)
     assert result.code == 0
     assert result.own.count("reconnecting") <= 4, "only the search for the rest is told"
+    with other_side(reads=by_turns(*reads), events=sends([told], [])) as (_, environ):
+        shown = noxcli(*START, "--on-pause", "wait", tty=True, environ=environ).err
+    assert "the stream closed before" not in shown
+    assert "reconnect" not in shown
 
 
 # Silence.

@@ -88,6 +88,8 @@ REQUEST = {"n": 1, "at": 0, "request": {"method": "GET", "target": "/x", "header
         ([{"n": 5, "at": 0, "received": {"text": "x"}}], HEAD, "line 2: not a line"),
         ([REQUEST, {"n": 1, "at": 0, "received": {"base64": "%%%"}}], HEAD, "line 3: not"),
         ([REQUEST, {"n": 1, "at": "soon", "received": {"text": ""}}], HEAD, "line 3: not"),
+        (['{"n": 1e999, "at": 0}'], HEAD, "line 2: not"),
+        ([REQUEST, '{"n": 1, "at": 1e999, "received": {"text": ""}}'], HEAD, "line 3: not"),
         (["[" * 100_000], HEAD, "line 2: not"),
         ([REQUEST], HEAD.replace("/1", "/9"), "this version reads noxcli.recording/1"),
     ],

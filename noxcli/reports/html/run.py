@@ -137,7 +137,7 @@ def _facts(
     ):
         if value is not None:
             yield term, value
-    if stream.get("continuity") not in {None, "none"}:
+    if stream.get("continuity") not in (None, "none"):
         connects = stream.get("connects")
         yield (
             "Event stream",
@@ -156,7 +156,7 @@ def _commands(document: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
     run_id, status = shlex.quote(run["id"]), run.get("status")
     if status == "completed":
         return [] if document.get("complete") else [f"noxcli fetch-output {run_id}"]
-    if status in FINAL_STATUSES:
+    if isinstance(status, str) and status in FINAL_STATUSES:
         return [f"noxcli inspect {run_id}"]
     return [f"noxcli wait {run_id}", f"noxcli inspect {run_id}"]
 

@@ -34,7 +34,8 @@ class _Bar:
     @property
     def look(self) -> tuple[str, str]:
         """The class of the style, and a sign."""
-        status = self.node.get("status")
+        told = self.node.get("status")
+        status = told if isinstance(told, str) else ""
         if status in DONE:
             return "good", "✓"
         if status in FAILED:

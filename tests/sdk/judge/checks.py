@@ -88,7 +88,7 @@ def check_input_by_node_id_and_input_name() -> None:
 
 
 def check_builder_makes_labelled_input_nodes() -> None:
-    """The catalogue carries what the SDK's builder needs."""
+    """The catalog carries what the SDK's builder needs."""
     definition = WorkflowDefinition(name="built")
     node = definition.node("InputNode").config(label="User Question")
     target = definition.node("OutputNode").config(label="Answer")
