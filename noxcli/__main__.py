@@ -19,14 +19,16 @@ def main() -> None:
             pass
         else:
             os._exit(0)
+    # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback, also while it loads the
+    # module `signal`, which is made of this one.
+    import _signal  # type: ignore[import-not-found]  # the type checker knows `signal` alone
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, lambda *_: os._exit(128 + _signal.SIGINT))
     import gc
-    import signal
 
     # Nearly all objects from loading stay alive: searching them for garbage again and again takes 7 ms of a small run.
     gc.set_threshold(GARBAGE_AFTER)
-    # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback.
-    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     import threading
 
     from noxcli.cli.context import Context

@@ -136,7 +136,7 @@ def come_back(context: Context) -> str | None:
         return None
     if run is None or len(context.outcomes) > 1:
         return f"continue with: {context.way_back}"
-    return f"the run continues; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
+    return f"the run keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
 
 
 def format_in(argv: Sequence[str]) -> Format:

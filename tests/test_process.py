@@ -107,7 +107,7 @@ def test_ctrl_c_on_a_terminal_leaves_the_cursor_visible(env: dict[str, str], pla
     end = pyte.Screen(80, 24)
     pyte.ByteStream(end).feed(bytes(seen.raw))
     assert not end.cursor.hidden
-    assert any("noxcli stream " in line for line in end.display)
+    assert "noxcli stream " in "".join(end.display)
 
 
 def test_force_color_does_not_make_a_file_a_terminal(env: dict[str, str], plays: Any) -> None:
