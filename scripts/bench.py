@@ -86,8 +86,12 @@ def startup(quick: bool) -> Measured:
     """Compare commands with Python, Typer and a bare script, in wall-clock and CPU time."""
     middle = starts(5 if quick else 25)
     for name, (by, goal) in GOALS.items():
-        yield Goal("startup", f"`{name}`, time to {by}", "ratio", middle[name].seconds / middle[by].seconds, goal)
-        yield Goal("startup", f"`{name}`, CPU time to {by}", "ratio", middle[name].cpu / middle[by].cpu, goal)
+        yield Goal(
+            "startup", f"`{name}`, time compared with {by}", "ratio", middle[name].seconds / middle[by].seconds, goal
+        )
+        yield Goal(
+            "startup", f"`{name}`, CPU time compared with {by}", "ratio", middle[name].cpu / middle[by].cpu, goal
+        )
     rows = [(name, short(one.seconds * 1000), short(one.cpu * 1000), short(one.mib)) for name, one in middle.items()]
     yield Table("startup", "startup", ("", "ms", "CPU ms", "MiB"), rows)
 
@@ -98,8 +102,8 @@ def events(quick: bool) -> Measured:
     for form in FORMATS:
         bare, ours = middle[f"bare script, {form}"], middle[f"noxcli stream --format {form}"]
         what = f"{EVENTS:,} events, `{form}`"
-        yield Goal("events", f"{what}, time to a bare script", "ratio", ours.seconds / bare.seconds, 1.0)
-        yield Goal("events", f"{what}, CPU time to a bare script", "ratio", ours.cpu / bare.cpu, 1.0)
+        yield Goal("events", f"{what}, time compared with the bare script", "ratio", ours.seconds / bare.seconds, 1.0)
+        yield Goal("events", f"{what}, CPU time compared with the bare script", "ratio", ours.cpu / bare.cpu, 1.0)
         yield Goal("events", f"{what}, memory", "MiB", ours.mib, 40)
     yield Table("events", "events", ("", "s", "CPU s", "MiB"), [(name, *of(one)) for name, one in middle.items()])
     late = latencies()
@@ -118,7 +122,7 @@ def path(quick: bool) -> Measured:
 
 def live(quick: bool) -> Measured:
     """Measure what the live view costs beyond --quiet, as a share of one core."""
-    taken = shown(2 if quick else 5, LIVE_RATE, 1 if quick else 3)
+    taken = shown(2 if quick else 5, LIVE_RATE, 1 if quick else 2)
     least = taken["--quiet"][0]
     shares = {name: (cpu - least) / wall for name, (cpu, wall, _) in taken.items()}
     for name, share in list(shares.items())[-2:]:
@@ -129,17 +133,19 @@ def live(quick: bool) -> Measured:
 
 def bytes_(quick: bool) -> Measured:
     """Compare a large file and many files with curl, and measure a large output in the record."""
-    size, each, inline = (part // 10 if quick else part for part in (LARGE, SIDE_BY_SIDE, INLINE))
+    size, each, inline = LARGE // (4 if quick else 1), SIDE_BY_SIDE // (4 if quick else 1), INLINE
     middle = downloads(size, each, inline, rounds=1 if quick else 3)
     nothing = middle[NOTHING].seconds
     large, many = f"a file of {size // 10**6:,} MB", f"{MANY} files of {each // 10**6:,} MB"
     for what, ours, curls in ((large, TO_FILES, CURL), (many, MANY_FILES, MANY_CURL)):
         # The time of a run without output is not part of the download.
         speed = middle[curls].seconds / (middle[ours].seconds - nothing)
-        yield Goal("bytes", f"{what}, speed to curl", "ratio", speed, 0.9, at_least=True)
+        yield Goal("bytes", f"{what}, speed compared with curl", "ratio", speed, 0.9, at_least=True)
         yield Goal("bytes", f"{what}, memory", "MiB", middle[ours].mib, 50)
     times = middle[RECORD].mib * 2**20 / inline
-    yield Goal("bytes", f"an output of {inline // 10**6} MB in the record, memory to its size", "ratio", times, 3)
+    yield Goal(
+        "bytes", f"an output of {inline // 10**6} MB in the record, memory compared with its size", "ratio", times, 3
+    )
     yield Table("bytes", "bytes", ("", "s", "CPU s", "MiB"), [(name, *of(one)) for name, one in middle.items()])
 
 
@@ -150,7 +156,9 @@ def wait(quick: bool) -> Measured:
     many, one = list(waited.items())[-1]
     yield Goal("wait", f"`wait` of {many:,} runs, from an end to its line, max", "s", one.late[-1], 1.0)
     yield Goal("wait", f"`wait` of {many:,} runs, connections", "", one.connections, 64)
-    yield Goal("wait", f"`wait` of {many:,} runs, memory to that for {FEW}", "ratio", one.mib / waited[FEW].mib, 1.1)
+    yield Goal(
+        "wait", f"`wait` of {many:,} runs, memory compared with {FEW} runs", "ratio", one.mib / waited[FEW].mib, 1.1
+    )
     rows = [
         (f"{count:,}", *map(short, (percentile(each.late, 50), each.late[-1], each.connections, each.mib, each.cpu)))
         for count, each in waited.items()
@@ -164,10 +172,12 @@ def batch(quick: bool) -> Measured:
     reached = []
     for goal in throughput_goals(QUICK_SIZES if quick else SIZES, 1 if quick else 2):
         reached.append(goal)
-        yield Goal("batch", f"{goal.name}, speed to the ideal", "ratio", goal.share(), 0.95, at_least=True)
+        yield Goal("batch", f"{goal.name}, speed compared with the ideal", "ratio", goal.share(), 0.95, at_least=True)
         if "SDK" in goal.rounds:
             ahead = goal.share() / goal.share("SDK")
-            yield Goal("batch", f"{goal.name}, speed to the official SDK", "ratio", ahead, 1.0, at_least=True)
+            yield Goal(
+                "batch", f"{goal.name}, speed compared with the official SDK", "ratio", ahead, 1.0, at_least=True
+            )
     columns = ("", "noxcli", "SDK", "CPU ms per row", "SDK", "requests per row", "MiB", "SDK")
     yield Table("batch", "batch", columns, [row_of(goal) for goal in reached])
     if quick:
@@ -176,7 +186,9 @@ def batch(quick: bool) -> Measured:
     for goal in rate_goals():
         share = refused(goal.last())
         rows.append((goal.name, short(goal.share()), f"{share:.1%}"))
-        yield Goal("batch", f"limit ({goal.name}), speed to the ideal", "ratio", goal.share(), 0.9, at_least=True)
+        yield Goal(
+            "batch", f"limit ({goal.name}), speed compared with the ideal", "ratio", goal.share(), 0.9, at_least=True
+        )
         yield Goal("batch", f"limit ({goal.name}), refused", "ratio", share, MOST_REFUSED)
     yield Table("batch", "rate", ("limit", "share of the ideal", "refused"), rows)
 
@@ -243,7 +255,7 @@ def of(one: Taken) -> tuple[float, float, float]:
 def machine() -> dict[str, object]:
     """Return what the figures were measured on; `load` is the load of the last minute before the first measurement."""
     return {
-        "system": platform.platform(terse=True),
+        "system": f"{platform.system()}, {platform.machine()}",
         "python": platform.python_version(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
@@ -253,7 +265,7 @@ def machine() -> dict[str, object]:
 def told(goal: Goal) -> str:
     """Return the line of a goal."""
     bound, verdict = "at least" if goal.at_least else "at most", "met" if goal.met else "MISSED"
-    return f"{goal.what:66}{goal.figure:8.2f} {goal.unit:10}{bound} {goal.goal:<6g}{verdict}"
+    return f"{goal.what:76}{goal.figure:8.2f} {goal.unit:10}{bound} {goal.goal:<6g}{verdict}"
 
 
 def keep(file: Path, part: str, found: Sequence[Goal | Table], about: Mapping[str, object]) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import File, Node, input_node, output_node
+from noxcli.sandbox.scenario import File, Node, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from noxcli.sandbox.switches import Switches
@@ -111,6 +111,19 @@ def test_an_input_without_a_label_is_sent_by_any_of_its_names(
     workflow = plays(nodes=nodes, output={"A": "x"}, switches={"unlabelled_input": switch})
     assert noxcli("run", workflow, f"{key}=hi", "--quiet").code == 0
     assert [run.values for run in sandbox.runs(workflow)] == [{"bare": "hi"}]
+
+
+@pytest.mark.parametrize(("switch", "used"), [("overridden", "dry"), ("kept", "kind"), ("422", None)])
+def test_a_value_for_a_fixed_input_is_sent_with_a_warning(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, used: str | None
+) -> None:
+    workflow = plays(nodes=[fixed_input("Tone", "kind")], output={"A": "x"}, switches={"fixed_input": switch})
+    done = noxcli("run", workflow, "Tone=dry", "--json")
+    assert "warning: 'Tone' is fixed by the workflow; your value is sent, and may have no effect" in done.err
+    if used is None:
+        assert (done.code, done.json["retry_safe"], sandbox.runs(workflow)) == (2, True, [])
+    else:
+        assert (done.code, [run.values for run in sandbox.runs(workflow)]) == (0, [{"Tone": used}])
 
 
 @pytest.mark.parametrize(

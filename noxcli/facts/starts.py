@@ -35,7 +35,11 @@ START_FACTS = (
         statement="a fixed input needs no value; one that is given is sent",
         source=from_docs("sdk/workflows/running-workflows"),
         left_open="whether it has an effect: the docs disagree with each other",
-        tests=("inputs/test_preflight.py::test_a_fixed_input_may_be_left_out_and_overriding_it_is_a_warning",),
+        switches=("fixed_input",),
+        tests=(
+            "inputs/test_preflight.py::test_a_fixed_input_may_be_left_out_and_overriding_it_is_a_warning",
+            "test_alternatives.py::test_a_value_for_a_fixed_input_is_sent_with_a_warning",
+        ),
     ),
     ApiFact(
         name="wrong_inputs",

@@ -61,7 +61,7 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole
         for key in keys:
             values[key] = _fitting(key, values[key], node, inputs, checked, problems)
         if node.fixed:
-            checked.warnings.append(f"{keys[0]!r} is fixed by the workflow, and is overridden")
+            checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
     checked.inputs = replace(inputs, values=values)
     problems += _missing(nodes, given, values) if whole else []
     if problems:

@@ -29,9 +29,10 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: froz
         node = _meant(key, graph, switches)
         if node is None and key.partition("::")[0] not in part and switches.unknown_input == "422":
             raise Invalid(["body", "input", key], f"Unknown input: {key}", "extra_forbidden")
-        if node is not None and switches.wrong_type == "422" and not _fits(value, node):
-            expected = node.config.get("type")
-            raise Invalid(["body", "input", key], f"Input should be of type {expected}", "type_error")
+        if node is not None:
+            _check(key, value, node, switches)
+            if node.config.get("fixed_value") and switches.fixed_input == "kept":
+                continue
         values[node.label if node else key] = value
     for node in graph.inputs:
         if node.label in values:
@@ -41,6 +42,14 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: froz
         elif node.id in part and switches.missing_input == "422":
             raise Invalid(["body", "input", node.label], f"Missing required input: {node.label}", "missing")
     return values
+
+
+def _check(key: str, value: Any, node: Node, switches: Switches) -> None:
+    if switches.wrong_type == "422" and not _fits(value, node):
+        expected = node.config.get("type")
+        raise Invalid(["body", "input", key], f"Input should be of type {expected}", "type_error")
+    if switches.fixed_input == "422" and node.config.get("fixed_value"):
+        raise Invalid(["body", "input", key], f"Input is fixed: {key}", "extra_forbidden")
 
 
 def keyed_input(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:

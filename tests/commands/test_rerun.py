@@ -278,5 +278,5 @@ def test_an_overridden_fixed_input_stays_overridden(noxcli: Noxcli, plays: Any, 
     workflow = plays(nodes=[input_node("Q"), fixed_input("Tone", "kind")], output={"A": "x"})
     noxcli("run", workflow, "Q=1", "Tone=rude")
     result = noxcli("rerun", "@last")
-    assert (result.code, "'Tone' is fixed by the workflow, and is overridden" in result.err) == (0, True)
+    assert (result.code, "'Tone' is fixed by the workflow; your value is sent" in result.err) == (0, True)
     assert sandbox.runs(workflow)[1].body["input"] == {"Q": "1", "Tone": "rude"}

@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.run import Run
 from tests.crossed import oracle
 from tests.crossed.oracle import Events
-from tests.crossed.stage import ESSAY, REASON, TABLE, VERSION, Seen, Stage
+from tests.crossed.stage import ESSAY, FIXED, REASON, TABLE, VERSION, Seen, Stage
 
 CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting_human_feedback": 10}
 PAUSED = "awaiting_human_feedback"
@@ -433,6 +433,20 @@ def unlabelled_input(stage: Stage, name: str) -> Judge:
     judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, f"{key}=hi", "--json", *FOLLOWING))
     if not _refused(judge) and judge.ends(0):
         judge.expect(judge.seen.run.values["bare"] == "hi", judge.seen.run.values)
+    return judge
+
+
+@cell
+def value_for_a_fixed_input(stage: Stage, name: str) -> Judge:
+    workflow = stage.add(name, watched=True)
+    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, "Tone=dry", "--json", *FOLLOWING))
+    judge.expect("'Tone' is fixed" in judge.seen.result.err, judge.seen.result.err)
+    if stage.switches.fixed_input == "422":
+        judge.ends(2, runs=0)
+        judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
+    elif not _refused(judge) and judge.ends(0):
+        used = {"overridden": "dry", "kept": FIXED}[stage.switches.fixed_input]
+        judge.expect(judge.seen.run.values["Tone"] == used, judge.seen.run.values)
     return judge
 
 

@@ -10,7 +10,7 @@ import requests
 
 from noxcli.sandbox.faults import Cut, FaultPlan
 from noxcli.sandbox.run import Run
-from noxcli.sandbox.scenario import File, Node, Scenario, Version, input_node, output_node
+from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
 from noxcli.sandbox.switches import Switches, with_overrides
@@ -31,6 +31,7 @@ OUTPUT = {
     "twin 2": "second",
 }
 VERSION = "as of May"
+FIXED = "kind"
 SPEED = 1000
 PATIENCE = 10_000  # steps of 2 s that a run waits for its follower
 
@@ -89,7 +90,7 @@ class Stage:
     def add(self, name: str, ending: str = "completed", *, watched: bool = False, cuts: Sequence[Cut] = ()) -> str:
         """Serve a workflow whose runs end in that way; `watched` runs do not end before their events are read."""
         nodes = [input_node("Question"), input_node("Length", type="int", default=3), Node("bare", "InputNode", BARE)]
-        nodes += [Node("Read"), Node("Write")]
+        nodes += [fixed_input("Tone", FIXED), Node("Read"), Node("Write")]
         nodes += [output_node(label) for label in OUTPUT if not label.startswith("twin")]
         nodes += [Node(f"twin {n}", "OutputNode", {"label": "Twin", "type": "String"}) for n in (1, 2)]
         plan: FaultPlan = {"events": list(cuts)}

@@ -25,7 +25,7 @@ from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 # Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
 # a start that gets lost, or they have no effect that can be seen from outside.
 NOT_ASKED = {
-    "callback_body", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
+    "callback_body", "fixed_input", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
     "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
