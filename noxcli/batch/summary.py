@@ -43,7 +43,7 @@ class Summary:
         for count, words in self.became(not_started):
             terminal.note(f"  {count:>7} {words}")
         for line in self.first:
-            terminal.complain(f"noxcli: {line}", fold=True)
+            terminal.complain(f"noxcli: {line}")
 
     def raise_worst(self, rows: int, hint: str | None, cause: NoxError | None = None) -> None:
         """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""
