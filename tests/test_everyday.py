@@ -1,7 +1,6 @@
 """What people do every day with a shell, and what noxcli says when it goes wrong."""
 
 import json
-import re
 import signal
 import socket
 import subprocess
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit, Sleep, node_fails
+from noxcli.sandbox.steps import Emit, Sleep
 from tests import forks
 from tests.conftest import Noxcli, piped
 from tests.process import NOXCLI, environment, on_terminal, running
@@ -90,22 +89,6 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
 def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str, ...], told: str) -> None:
     result = noxcli("sandbox", *options, "--", "true")
     assert (result.code, result.err.count("\n"), told in result.err) == (2, 1, True), result.err
-
-
-@pytest.mark.parametrize("columns", [50, 80, 120])
-def test_on_a_terminal_a_message_is_broken_between_words_and_a_command_never(
-    sandbox: Sandbox, plays: Any, columns: int
-) -> None:
-    told = plays(script=node_fails("Work", "no ink in the whole house, " * 6), status="failed")
-    env = environment(sandbox.url)
-    with on_terminal([*NOXCLI, "run", told, "--quiet"], env, columns=columns) as seen:
-        pass
-    rows = bytes(seen.raw).decode().splitlines()
-    assert all(len(row) < columns for row in rows), rows
-    assert re.search("noxcli inspect @last$", rows[-1])
-    whole = subprocess.run([*NOXCLI, "run", told, "--quiet"], env=env, capture_output=True, text=True, check=False)
-    (line,) = whole.stderr.splitlines()
-    assert " ".join(rows).partition("noxcli inspect")[0] == line.partition("noxcli inspect")[0]
 
 
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])

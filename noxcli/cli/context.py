@@ -268,7 +268,7 @@ class Context:
         # The run's id is already on the screen; @last may mean another run later, so only read-only commands use it.
         if "noxcli inspect" in line and self.terminal.interactive:
             line = self._shortly(line)
-        self.terminal.complain(f"noxcli: {line}", fold=True)
+        self.terminal.complain(f"noxcli: {line}")
 
     def to_paste(self, hint: str) -> str:
         """Return the hint with this command's server in each command."""

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol, TextIO
 from noxcli.errors import ReaderGone, Unwritten
 from noxcli.redaction import Mask
 from noxcli.render.sharing import Claim, may_reach
-from noxcli.render.text import Screen, folded, visible
+from noxcli.render.text import Screen, visible
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -201,14 +201,9 @@ class Terminal:
         if not self.quiet:
             self.complain(line)
 
-    def complain(self, line: str, *, fold: bool = False) -> None:
-        """Write an important message: one line on stderr, with remote text escaped.
-
-        With `fold`, a message that is too long for a terminal is broken between words.
-        """
+    def complain(self, line: str) -> None:
+        """Write an important message: one line on stderr, with remote text escaped."""
         line = visible(self.mask(line))
-        if fold and self.interactive and self.err.isatty():
-            line = folded(line, self.size().columns - 1)
         if self.drawn is None:
             self.command(f"{self._room()}{line}")
         else:

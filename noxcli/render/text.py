@@ -21,7 +21,6 @@ _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d
 _COMMAND = r"(##[A-Za-z]{0,20})\["
 _COMMAND_AT_START = r"^([^\w!-~]*:):"
 _WEIGHTY = r"[\w!-~]"
-_UNBROKEN = re.compile(r"noxcli [a-z-]+(?=[ ;)]|$)[^;()]*[;)]*|\S+")
 _HALF_COMMAND = r"(?:##?|##[A-Za-z]{1,20}|:)$"
 
 
@@ -44,21 +43,6 @@ def amount(count: int, noun: str) -> str:
 def shorten(text: str, width: int) -> str:
     """Return the text in at most `width` characters, its end replaced by an ellipsis."""
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
-
-
-def folded(text: str, columns: int) -> str:
-    """Return a message in rows that end at a word. A command stays in one row, where a click selects it whole."""
-    if text.isascii():
-        width: Callable[[str], int] = len
-    else:
-        from rich.cells import cell_len as width  # loaded only for text that may have wide characters
-    rows, begin, end = [], 0, 0
-    for piece in _UNBROKEN.finditer(text):
-        if end and width(text[begin : piece.end()]) > columns:
-            rows.append(text[begin:end])
-            begin = piece.start()
-        end = piece.end()
-    return "\n".join([*rows, text[begin:]])
 
 
 class Screen:

@@ -4,15 +4,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import example, given
-from hypothesis import strategies as st
-from rich.cells import cell_len
-
 from noxcli.models import Finished, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.plain import Plain
 from noxcli.render.playing import play
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import folded
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.timing import Clock
@@ -152,12 +147,3 @@ def test_a_sign_of_life_while_polling(noxcli: Noxcli, plays: Any) -> None:
     beats = [line for line in result.err.splitlines() if "run running for " in line]
     assert len(beats) == 2
     assert all("'Write' has been running for " in line for line in beats)
-
-
-@given(st.text("ab ;()noxcli-run大", max_size=80), st.integers(5, 40))
-@example("see: noxcli run 'a b'; or noxcli stop x", 20)
-def test_a_folded_message_has_the_same_words_in_rows_that_fit(text: str, columns: int) -> None:
-    rows = folded(text, columns).split("\n")
-    assert "".join(rows).replace(" ", "") == text.replace(" ", "")
-    for row in rows:
-        assert cell_len(row.strip()) <= columns or " " not in row.strip() or "noxcli " in row
