@@ -37,7 +37,7 @@ def test_of_several_on_one_terminal_one_draws_and_no_answer_is_lost(env: dict[st
     workflow = plays(  # so long that the last has begun before the first ends
         nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=4000), output={"A": "the answer"}
     )
-    line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I N sh -c '{CHILD} run {workflow}; echo N ended with $?'"
+    line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I {{}} sh -c '{CHILD} run {workflow}; echo {{}} ended with $?'"
     with on_terminal(["sh", "-c", line], env) as seen:
         pass
     lines = scrolled(seen)

