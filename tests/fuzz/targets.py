@@ -58,11 +58,12 @@ def input_item(data: bytes) -> None:
 
 
 def batch_journal(data: bytes) -> None:
-    """A journal that anything may have written to is read as far as it makes sense."""
+    """A journal that anything may have written to is read as far as it makes sense; one of a newer noxcli is refused."""
     past = Past()
-    for _, line in lines_of(stored("batch.jsonl", data)):
-        with suppress(KeyError, TypeError, ValueError):
-            past.take(line)
+    with suppress(NoxError):
+        for _, line in lines_of(stored("batch.jsonl", data)):
+            with suppress(KeyError, TypeError, ValueError):
+                past.take(line)
 
 
 def state_files(data: bytes) -> None:
