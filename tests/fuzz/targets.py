@@ -58,7 +58,7 @@ def input_item(data: bytes) -> None:
 
 
 def batch_journal(data: bytes) -> None:
-    """A journal that anything may have written to is read as far as it makes sense; one of a newer noxcli is refused."""
+    """A journal that anything may have written to is read as far as it makes sense, or refused as newer."""
     past = Past()
     with suppress(NoxError):
         for _, line in lines_of(stored("batch.jsonl", data)):
