@@ -130,14 +130,18 @@ def test_a_second_signal_leaves_at_once(env: dict[str, str], plays: Any, sandbox
     assert time.monotonic() - began < 2
 
 
-def test_a_signal_waits_for_the_answer_to_the_start(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("then", "status"), [("detach", "running"), ("stop", "stopped")])
+def test_a_signal_waits_for_the_answer_to_the_start(
+    env: dict[str, str], plays: Any, sandbox: Sandbox, then: str, status: str
+) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
-    with running("run", workflow, "--json", "--on-interrupt", "detach", env=env) as process:
+    with running("run", workflow, "--json", "--on-interrupt", then, env=env) as process:
         until_asked(sandbox, "/runs")
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=10)
     document = json.loads(out)
-    assert document["run"]["id"] == sandbox.runs(workflow)[0].id
+    (run,) = sandbox.runs(workflow)
+    assert (document["run"]["id"], run.status) == (run.id, status)
     assert (process.returncode, document["retry_safe"]) == (130, False)
 
 

@@ -265,7 +265,13 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
     if asked.starting.dry_run:
         show_request(context, start.found, start.request(start.inputs.shown()))
         return
-    run, fresh = start.begin(asked.state_file)
+    try:
+        run, fresh = start.begin(asked.state_file)
+    except Interrupted as signal:  # it may have been held until the run's id was saved
+        sent = context.outcome.inputs is not None
+        if asked.starting.detach or not sent or not context.stops_runs(following.on_interrupt):
+            raise
+        raise _stopped(call, signal) from None
     if asked.starting.detach:
         context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
         if context.writes_text:
