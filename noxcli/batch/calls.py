@@ -35,6 +35,7 @@ class Going:
     row: Row
     run: Run
     began: float
+    heard: bool = False  # its stream was opened
     found: bool = False  # its run was known before: its duration can't be measured
     read: bool = False  # its record was read
     lost_since: float | None = None  # when reads of it began to fail
