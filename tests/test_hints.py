@@ -399,7 +399,7 @@ def test_each_line_in_the_source_is_pasted_here() -> None:
 def in_source() -> Iterator[str]:
     """Yield module and verb of each line in a text that is not a docstring."""
     line = re.compile(rf"\bnoxcli ({'|'.join(VERBS)}|--help|{{}})(?![\w-])")
-    perhaps = re.compile(rf"""noxcli (?:{'|'.join(VERBS)}|--help|[{{"'])""")  # a quote: the text goes on in another
+    perhaps = re.compile(rf"""noxcli (?:{"|".join(VERBS)}|--help|[{{"'])""")  # a quote: the text goes on in another
     for path in SOURCE.rglob("*.py"):
         if path.relative_to(SOURCE).parts[0] in {"sandbox", "facts"}:
             continue
