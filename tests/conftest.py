@@ -23,7 +23,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
-from tests import documents
+from tests import documents, forks
 from tests.process import needs
 
 # How many examples a random test plays: `--hypothesis-profile=wide` for many.
@@ -169,6 +169,8 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     worker = getattr(config, "workerinput", None)
+    if worker is None and config.getoption("numprocesses", None):
+        forks.share()
     if worker and config.args_source is config.ArgsSource.TESTPATHS:
         files = sorted(map(str, config.rootpath.glob("tests/**/test_*.py")))
         first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
