@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 from noxcli.cli.context import Context
@@ -35,6 +36,7 @@ settings.load_profile("plain")
 
 NUMBERS = count()  # of temporary directories
 GARBAGE_AFTER = 20_000  # objects; Python looks for garbage after 700, which takes 3 % of the suite's time
+LONG_SETUP = 0.1  # seconds; a longer setup or teardown appears in --durations
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that are marked as long first, the longest of all at the beginning."""
     long = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
     items.sort(key=lambda item: (-long[item], str(item.path)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Let a worker send one report for a test that passed, instead of five messages: they took as long as its setup."""
+    if not hasattr(item.config, "workerinput"):
+        return None
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    passed = all(report.passed and report.duration < LONG_SETUP for report in reports if report.when != "call")
+    for report in reports:
+        if report.when == "call" or not passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
