@@ -70,7 +70,7 @@ class Timed(io.RawIOBase):
         return count + self._more_records(room[count:]) if count and self._by_record else count
 
     def _more_records(self, room: memoryview) -> int:
-        """Read the TLS records that have already arrived, without waiting; otherwise each would be a read of its own."""
+        """Read the TLS records that have already arrived, without waiting, instead of one record per read."""
         self.sock.settimeout(0)
         taken = 0
         try:
