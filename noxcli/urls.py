@@ -1,6 +1,7 @@
 """The only parser of URLs: no check accepts, and no connection uses, a URL that it rejects."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, urljoin
 
@@ -110,6 +111,7 @@ def check_proxy(proxy: str) -> None:
         )
 
 
+@lru_cache
 def is_loopback(host: str) -> bool:
     """True for the addresses of this machine, and for the name that must lead to one of them."""
     if host == "localhost":
@@ -133,6 +135,7 @@ def shown_url(url: str) -> str:
     return re.sub(CREDENTIALS, "//", url)
 
 
+@lru_cache
 def _host(text: str) -> str:
     """Return the host in lower case, an IPv6 address in brackets and its shortest form."""
     if text.startswith("["):

@@ -4,6 +4,7 @@ import argparse
 import ast
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
                 yield str(start)
 
 
+@cache
 def rooms() -> Arrows:
     """Return each room with the rooms that it imports: the packages and root modules of noxcli/."""
     found: dict[str, set[str]] = {}

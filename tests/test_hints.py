@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +19,6 @@ from noxcli.app import VERBS
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails
-from tests import forks
 from tests.conftest import Noxcli, Result, piped
 from tests.process import NOXCLI, needs, running
 
@@ -35,7 +34,10 @@ STUBBORN = {"stop_seconds": 60_000.0}
 # Exit codes of a command that could not be run as printed.
 MISUNDERSTOOD = {2, 4, 5, 70, 75, 126, 127}
 # What a command that may run forever gets.
-LIMITS = {**dict.fromkeys(["wait", "stream", "stop", "batch"], " --timeout 1s"), "sandbox": " -- true"}
+LIMITS = {
+    **{verb: ["--timeout", "0.2s"] for verb in ("wait", "stream", "stop", "batch")},
+    "sandbox": ["--", "true"],
+}
 
 Situation = Callable[[Any, Any, pytest.MonkeyPatch], Result]
 
@@ -347,29 +349,25 @@ def pasted(text: str) -> Iterator[str]:
             yield SENTENCE.sub("", line).rstrip(". :")
 
 
-def in_shell(shell: str, line: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    verb = line.split()[1]
-    limit = LIMITS.get(verb, "") if "--help" not in line else ""
-    path = f"{forks.directory()}:{os.environ['PATH']}"
-    return subprocess.run(
-        [shell, "-c", f"{line}{limit}"],
-        env={**os.environ, **environ, "PATH": path},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def words(shell: str, line: str) -> list[str]:
+    """Return the command's arguments as a real shell splits the line; what the line itself writes fails."""
+    printing = f"noxcli() {{ printf '%s\\0' \"$@\"; }}; {line}"
+    done = subprocess.run([shell, "-euc", printing], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert not done.stderr, (line, done.stderr)
+    return done.stdout.decode().split("\0")[:-1]
 
 
-def try_all(told: str, places: set[str], shell: str, noxcli: Noxcli) -> None:
+def try_all(told: str, places: set[str], shell: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = list(dict.fromkeys(pasted(told)))
     verbs = {place.split()[1] for place in places}
     assert {line.split()[1] for line in lines} >= verbs - {"{}"}, told
     assert lines, told
     for line in lines:
-        done = in_shell(shell, line, noxcli.environ)
-        assert done.returncode not in MISUNDERSTOOD, (line, done.returncode, done.stderr)
+        argv = words(shell, line)
+        limit = [] if "--help" in argv else LIMITS.get(argv[0], [])
+        monkeypatch.setattr("sys.stdin", piped(""))
+        done = Noxcli(noxcli.environ, noxcli.clock)(*argv, *limit)  # without the options of a `Routed`
+        assert done.code not in MISUNDERSTOOD, (line, done.code, done.err)
 
 
 @pytest.mark.parametrize(("route", "shell"), [("environment", "dash"), ("options", "bash")])
@@ -384,13 +382,13 @@ def test_a_line_to_paste_works(
         elsewhere = {**noxcli.environ, "NOXUS_BACKEND_URL": "http://127.0.0.1:9"}  # where nothing answers
         call = Routed(elsewhere, noxcli.clock, ["--base-url", noxcli.environ["NOXUS_BACKEND_URL"]])
     told = situation(call, plays, monkeypatch)
-    try_all(told.err, places, shell, call)
+    try_all(told.err, places, shell, call, monkeypatch)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_line_on_a_page_works(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     situation, places = PAGES[name]
-    try_all(situation(noxcli, plays, monkeypatch).err, places, "sh", noxcli)
+    try_all(situation(noxcli, plays, monkeypatch).err, places, "sh", noxcli, monkeypatch)
 
 
 def test_each_line_in_the_source_is_pasted_here() -> None:
@@ -401,15 +399,19 @@ def test_each_line_in_the_source_is_pasted_here() -> None:
 def in_source() -> Iterator[str]:
     """Yield module and verb of each line in a text that is not a docstring."""
     line = re.compile(rf"\bnoxcli ({'|'.join(VERBS)}|--help|{{}})(?![\w-])")
+    perhaps = re.compile(rf"""noxcli (?:{"|".join(VERBS)}|--help|[{{"'])""")  # a quote: the text goes on in another
     for path in SOURCE.rglob("*.py"):
         if path.relative_to(SOURCE).parts[0] in {"sandbox", "facts"}:
             continue
-        tree = ast.parse(path.read_text())
+        text = path.read_text()
+        if not perhaps.search(text):
+            continue
+        tree = ast.parse(text)
         inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         inner |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
-            if id(node) not in inner and (text := text_of(node)) is not None:
-                yield from (f"{path.relative_to(SOURCE)} {verb}" for verb in line.findall(text))
+            if id(node) not in inner and (shown := text_of(node)) is not None:
+                yield from (f"{path.relative_to(SOURCE)} {verb}" for verb in line.findall(shown))
 
 
 def text_of(node: ast.AST) -> str | None:

@@ -13,6 +13,7 @@ from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
 from noxcli.batch.watch import Listening, Rang
 from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.delivered import require_whole
 from noxcli.reports.result import Outcome, verdict_of
@@ -28,27 +29,28 @@ class CallsApi(ServerTime, Protocol):
     def listen(self, run_id: str) -> Audible: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Going:
     """A row that has a run."""
 
     row: Row
     run: Run
     began: float
+    heard: bool = False  # its stream was opened
     found: bool = False  # its run was known before: its duration can't be measured
     read: bool = False  # its record was read
     lost_since: float | None = None  # when reads of it began to fail
     held: float = 0.0  # seconds that its last read waited for its turn
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RowStarted:
     row: Row
     run: Run
     trouble: NoxError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Over:
     """A row with a result; `stop` is true if no other row would succeed either."""
 
@@ -57,7 +59,7 @@ class Over:
     stop: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Failed:
     """A row whose run has failed for a reason that is not known yet."""
 
@@ -65,18 +67,18 @@ class Failed:
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Doubted:
     row: Row
     error: NoxError
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Unsent:
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Looked:
     """A row that is still running, as far as known: its record, or why it could not be read."""
 
@@ -227,7 +229,7 @@ class Calls:
                 outcome.error = trouble if isinstance(trouble, Bug) else Undelivered(trouble.message, trouble.hint)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Sending:
     """The state of a start: once its intent is in the journal, it may have been accepted."""
 

@@ -246,10 +246,15 @@ class Engine:
     def _follow(self, going: Going) -> None:
         number = going.row.number
         self.going[number] = going
-        # Limited requests are better spent on starts.
-        if not going.found and self._pace.rate is None:
-            self._watch.listen(number, HEARD_AT_MOST, HEARD_UNTRIED)
+        if not going.found:
+            self._listen_to(going, HEARD_UNTRIED)
         self._lookout.follow(number, found=going.found)
+
+    def _listen_to(self, going: Going, most_untried: int) -> None:
+        """Open the run's stream once, if that is worth it."""
+        # Limited requests are better spent on starts.
+        if not going.heard and self._pace.rate is None:
+            going.heard = self._watch.listen(going.row.number, HEARD_AT_MOST, most_untried)
 
     def _open_line(self, number: int) -> None:
         self._workers.call(partial(self._calls.listen, self.going[number]))
@@ -353,6 +358,8 @@ class Engine:
             if now - going.lost_since > self._plan.retry_for:
                 self._lose(going, trouble)
                 return
+        if run is not None:
+            self._listen_to(going, HEARD_AT_MOST)  # it takes longer than a read
         self._lookout.look_again(row.number, now - going.began)
 
     def _lose(self, going: Going, trouble: NoxError) -> None:

@@ -17,10 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from noxcli.batch.plan import RowResult
 from noxcli.batch.sound import LONGEST_LINE, MOST_ROWS, parsed
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.place import Place, open_regular
@@ -63,7 +65,7 @@ class Header:
         return cls(**{name: line[name] for name in cls.__slots__})
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Pending:
     """A row that was not finished.
 
@@ -81,7 +83,7 @@ class Pending:
     server_at: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Past:
     """The content of a journal. Two numbers per row, and more only for rows that were not finished."""
 
@@ -270,38 +272,51 @@ class Journal:
 
     def interrupted(self, number: int, own_id: str | None, run_id: str, status: str) -> None:
         """noxcli itself stopped the row's run: the row must be started again."""
-        told = {"run_id": run_id, "status": status, "exit_code": int(ExitCode.NOT_FINISHED)}
-        self._add(
-            {"row": number, "step": "interrupted", "id": own_id, **told, "message": INTERRUPTED, "at": self._time()}
-        )
+        self._add(self._line_of_interrupted(number, own_id, run_id, status))
 
-    def ended(self, number: int, own_id: str | None, result: Mapping[str, Any], code: ExitCode, *, final: bool) -> None:
-        """The row's result is known, permanently if it is `final`."""
-        run, error = result["run"] or {}, result["error"] or {}
-        self._add(
-            {
-                "row": number,
-                "step": "finished" if final else "left",
-                "id": own_id,
-                "run_id": run.get("id"),
-                "workflow_id": run.get("workflow_id"),
-                "status": run.get("status"),
-                "exit_code": int(code),
-                "duration_s": run.get("duration_s"),
-                "message": error.get("message"),
-                **({"assertions": result["assertions"]} if "assertions" in result else {}),
-                "at": self._time(),
-            }
-        )
+    def _line_of_interrupted(self, number: int, own_id: str | None, run_id: str, status: str) -> dict[str, Any]:
+        told = {"run_id": run_id, "status": status, "exit_code": int(ExitCode.NOT_FINISHED)}
+        return {"row": number, "step": "interrupted", "id": own_id, **told, "message": INTERRUPTED, "at": self._time()}
+
+    def told(self, results: Iterable[RowResult]) -> None:
+        """These rows' results are known, permanently if they are `final`; all lines are one write."""
+        content = b"".join(self._encoded(self._line_of(one)) for one in results)
+        if content:
+            self._write(content)
+
+    def _line_of(self, told: RowResult) -> dict[str, Any]:
+        row, run, error = told.row, told.result["run"] or {}, told.result["error"] or {}
+        if told.interrupted:
+            return self._line_of_interrupted(row.number, row.id, run["id"], run["status"])
+        return {
+            "row": row.number,
+            "step": "finished" if told.final else "left",
+            "id": row.id,
+            "run_id": run.get("id"),
+            "workflow_id": run.get("workflow_id"),
+            "status": run.get("status"),
+            "exit_code": int(told.code),
+            "duration_s": run.get("duration_s"),
+            "message": error.get("message"),
+            **({"assertions": told.result["assertions"]} if "assertions" in told.result else {}),
+            "at": self._time(),
+        }
 
     def end(self, rows: int) -> None:
         """All rows have been read; this is their number."""
         self._add({"step": "end", "rows": rows, "at": self._time()}, durable=True)
 
     def _add(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
+        self._write(self._encoded(line), durable=durable)
+
+    def _encoded(self, line: Mapping[str, Any]) -> bytes:
         content = f"{to_json(self._mask.whole(line))}\n".encode()
         if len(content) > LONGEST_LINE:
             raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
+        return content
+
+    def _write(self, content: bytes, *, durable: bool = False) -> None:
+        """Add whole lines in one write. Raises JournalTrouble if they do not fit."""
         try:
             with self._write_lock:
                 if self._file < 0:

@@ -9,6 +9,7 @@ from typing import Any
 from noxcli.batch.rows import Row
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.delivered import Delivered
 from noxcli.redaction import Mask
@@ -20,7 +21,7 @@ from noxcli.runs.progress import Progress
 FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.NOT_AS_ASSERTED})
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Plan:
     """The settings of a batch.
 
@@ -45,7 +46,7 @@ class Plan:
     retry_for: float = 300.0
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)  # not `fixed`: it keeps its line
 class RowResult:
     """A row's result in this call; `interrupted` if noxcli itself stopped its run, which must be started again."""
 
@@ -71,7 +72,7 @@ class RowResult:
         return {"row": self.row.number, "id": self.row.id, "result": self.result}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Counts:
     """The progress of a batch; `total` is None until a stream has ended."""
 

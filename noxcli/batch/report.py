@@ -58,7 +58,7 @@ class RowReport:
             yield from unchecked_cases(name, classname, asserted)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Joined:
     """The journals of one batch, with the position of each row's last line: eleven bytes per row."""
 

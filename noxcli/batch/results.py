@@ -58,11 +58,10 @@ class Results:
             return
         begins = os.lseek(self._file, 0, os.SEEK_END)
         try:
-            for _, line in lines:
-                content = line.encode("utf-8", "surrogateescape")
-                written = os.write(self._file, content)
-                while written < len(content):
-                    written += os.write(self._file, content[written:])
+            content = "".join(line for _, line in lines).encode("utf-8", "surrogateescape")
+            written = os.write(self._file, content)
+            while written < len(content):
+                written += os.write(self._file, content[written:])
             os.fsync(self._file)
         except OSError as error:
             with suppress(OSError):

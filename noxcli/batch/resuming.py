@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from noxcli.batch.journal import FINISHED, Header, Journal, Past
@@ -11,10 +10,11 @@ from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.survey import Checker, Survey, require_same, survey
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
+from noxcli.fixed import fixed
 from noxcli.render.text import amount
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Share:
     """The rows of one call; `changed` accepts a file whose rows differ from those of the earlier call."""
 

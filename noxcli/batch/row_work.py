@@ -1,12 +1,12 @@
 """The work for one row: store its files before the start, deliver its output after the end."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from noxcli.batch.rows import Row
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.inputs.sources import OnlyFiles
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Run, Workflow
@@ -21,7 +21,7 @@ from noxcli.timing import Clock
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class RowWork:
     """The work for each row besides its run. Called from several threads; `patience` creates a new one each time."""
 

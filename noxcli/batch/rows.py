@@ -6,12 +6,13 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from noxcli.errors import UsageProblem
 from noxcli.files import new_digest, reason_of
+from noxcli.fixed import fixed
 from noxcli.inputs.parse import MARK, Inputs, parse_json, read_value, split_item
 
 ID = "$id"
@@ -19,7 +20,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 FORMATS = ("jsonl", *DELIMITERS)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines."""
 
@@ -36,7 +37,7 @@ class Row:
         return f"row {self.number} (line {self.line})"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Columns:
     """How to read fields (`--column 'doc@'`), and the inputs that all rows share."""
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
 from noxcli.errors import UsageProblem
+from noxcli.fixed import fixed
 
 SHARD_VARIABLE = "NOXCLI_SHARD"
 FROM_ZERO = re.compile(r"([0-9]{1,6})of([0-9]{1,6})")
@@ -13,7 +13,7 @@ AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,5}))?")
 FORMS = "write 1/8 or 0of8 for the first of eight, or auto"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Shard:
     """Every `of`-th row from `index` on, counted from 1: shards of equal size without coordination."""
 
@@ -42,7 +42,7 @@ class Shard:
         return f"{self.index}/{self.of}"
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Numbering:
     """How an engine numbers the tasks of one job, in its variables."""
 

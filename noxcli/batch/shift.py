@@ -1,11 +1,11 @@
 """An engine under a command's signals and limits, and the handling of unfinished rows."""
 
-from dataclasses import dataclass
 from functools import partial
 
 from noxcli.batch.engine import Engine
 from noxcli.batch.pace import Pace
 from noxcli.errors import Interruption, LostContact, NoxError, TimedOut, Unavailable
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.runs.limits import still_running
 from noxcli.runs.record import LAST_READ
@@ -17,7 +17,7 @@ from noxcli.timing import Deadline, show_seconds
 ANSWER_WITHIN = 5.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Shift:
     """One run of an engine; `stops` says whether a signal stops the running runs."""
 

@@ -16,7 +16,7 @@ from noxcli.inputs.uploads import Upload
 MISTAKES_KEPT = 20
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Survey:
     """The totals of a file's rows. `mistakes` are the first of `wrong` ones; bytes are those to upload."""
 

@@ -19,8 +19,8 @@ class Teller(Protocol):
     def keep(self, told: Sequence[RowResult]) -> None:
         """Write results to disk before they are printed. Raises JournalTrouble if that fails."""
 
-    def tell(self, told: RowResult) -> None:
-        """Print one. Raises ReaderGone and Unwritten."""
+    def tell(self, told: Sequence[RowResult]) -> None:
+        """Print them. Raises ReaderGone and Unwritten."""
 
 
 class Telling:
@@ -81,17 +81,15 @@ class Telling:
     def say_all(self) -> None:
         """Save the results, print their lines, then record them as finished.
 
-        A kill in between may print a line twice, but loses none. If writing to stdout fails, neither that row nor any
-        later one is recorded as finished.
+        Each of these is one write for all of them, since other threads may take their turn at each. A kill in between
+        may print a line twice, but loses none. If writing to stdout fails, none of them is recorded as finished.
         """
         told, self._unsaid = self._unsaid, []
         try:
             if told and self.unprinted is None:
                 self._teller.keep(told)
-                for one in told:
-                    self._teller.tell(one)
-                    if not one.result["retry_safe"]:
-                        self._write_down(one)
+                self._teller.tell(told)
+                self._journal.told(one for one in told if not one.result["retry_safe"])
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
             self._on_end(None)
@@ -102,13 +100,3 @@ class Telling:
     def _take_in_turn(self) -> None:
         while self._turns and self._turns[0] in self._early:
             self._unsaid.append(self._early.pop(self._turns.popleft()))
-
-    def _write_down(self, told: RowResult) -> None:
-        row, run = told.row, told.result["run"]
-        try:
-            if told.interrupted:
-                self._journal.interrupted(row.number, row.id, run["id"], run["status"])
-            else:
-                self._journal.ended(row.number, row.id, told.result, told.code, final=told.final)
-        except JournalTrouble as error:
-            self._on_end(error)

@@ -6,7 +6,6 @@ Streams and lists only say when to read the record, which alone has the verdict.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Generic, TypeVar
@@ -16,6 +15,7 @@ from noxcli.batch.lookout import Lookout
 from noxcli.batch.pace import Pace
 from noxcli.batch.watch import Listening, Rang, StreamWatch
 from noxcli.batch.workers import Workers
+from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.threads import Result, result_of
 
@@ -30,7 +30,7 @@ WAIT_TICK = 0.1  # seconds
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class WaitSources(Generic[T]):
     """The sources about the runs, by their indexes.
 
@@ -44,13 +44,13 @@ class WaitSources(Generic[T]):
     over: Callable[[Run], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Read(Generic[T]):
     number: int
     result: Result[T]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class _Listed:
     """What the list says about our runs: whether each has ended. `depth` is how far it was read for the last."""
 

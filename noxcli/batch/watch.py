@@ -1,15 +1,15 @@
 """The choice of runs to watch: a limited number of event streams, which say when to read the record."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from noxcli.batch.bell import Audible, Bell
 from noxcli.batch.lookout import Lookout
+from noxcli.fixed import fixed
 
 DEAF_AFTER = 3  # consecutive streams that were not available
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Listening:
     """A run's event stream is open, or not available."""
 
@@ -17,7 +17,7 @@ class Listening:
     line: Audible | None
 
 
-@dataclass(frozen=True, slots=True)
+@fixed
 class Rang:
     """A run's event stream announced an end, or broke."""
 

@@ -279,12 +279,14 @@ class _Teller:
     def keep(self, told: Sequence[RowResult]) -> None:
         self.kept.add([(one.row.number, one.line) for one in told if one.final])
 
-    def tell(self, told: RowResult) -> None:
-        error = told.result["error"] or {}
-        hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
-        self.summary.add(told.code, f"row {told.row.number}: {error.get('message')}{hint}")
+    def tell(self, told: Sequence[RowResult]) -> None:
+        for one in told:
+            error = one.result["error"] or {}
+            hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
+            self.summary.add(one.code, f"row {one.row.number}: {error.get('message')}{hint}")
         query = self.context.query
-        self.context.terminal.write(told.line if query is None else found_line(query, told.document))
+        lines = (one.line if query is None else found_line(query, one.document) for one in told)
+        self.context.terminal.write("".join(lines))
 
 
 def _worked(

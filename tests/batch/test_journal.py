@@ -99,7 +99,7 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
             journal.started(number, None, run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
             told = RowResult(Row(number, number, 0), result, ExitCode.OK)
-            journal.ended(number, None, result, ExitCode.OK, final=told.final)
+            journal.told([told])
         past = journal.past()
     assert past.finished == 1
     assert isinstance(past.pending[2], Pending)

@@ -30,10 +30,10 @@ class Listener:
             raise JournalTrouble("the disk is full")
         self.steps.append(f"keep {','.join(str(one.row.number) for one in told)}")
 
-    def tell(self, told: RowResult) -> None:
+    def tell(self, told: Sequence[RowResult]) -> None:
         if self.gone:
             raise ReaderGone("stdout was closed")
-        self.steps.append(f"tell {told.row.number}")
+        self.steps += [f"tell {one.row.number}" for one in told]
 
 
 RESULT = {

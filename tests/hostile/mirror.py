@@ -80,15 +80,14 @@ PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
 def found_in(text: str, *, secret: bool = True) -> set[str]:
     """Return the pieces of the key (with `secret`, of both) in the text, ignoring escapes and blanks in between."""
     sought = KEY_PIECES | SECRET_PIECES if secret else KEY_PIECES
-    found: set[str] = set()
+    bare: set[str] = set()
     plain = text
     for _ in range(3):
         for one in (plain, plain.replace("\\n", ""), re.sub(r"\\+", "", plain)):
-            bare = "".join(one.split()).lower().replace("-", "+").replace("_", "/")
-            found |= {piece for piece in sought if piece in bare}
+            bare.add("".join(one.split()).lower().replace("-", "+").replace("_", "/"))
         plain = html.unescape(UNICODE.sub(lambda match: chr(int(match[1] or match[2], 16)), plain))
         plain = PERCENT.sub(lambda match: chr(int(match[1], 16)), plain)
-    return found
+    return {piece for piece in sought if any(piece in one for one in bare)}
 
 
 Bend = Callable[[Request], bytes]

@@ -20,7 +20,7 @@ from tests.process import on_terminal as on_real_terminal
 from tests.rawserver import json_answer, raw_server
 
 PACKAGE = Path(__file__).parent.parent.parent / "noxcli"
-SHARE = 5  # each show of the plain run has one in so many of the payloads, the next show the next ones
+SHARE = 13  # each show of the plain run has one in so many of the payloads, the next show the next ones
 Show = Callable[[Theatre], Iterator[View]]
 
 

@@ -67,7 +67,7 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
 Case = tuple[tuple[str, ...], str]
 CASES = [(argv, kind) for argv, kinds in COMMANDS.items() for kind in kinds]
 OF_STREAMS = [case for case in CASES if case[1] == "events"]
-FEW = 12  # the plain run tries each answer on one case in so many,
+FEW = 18  # the plain run tries each answer on one case in so many,
 SHARE = 6  # the wide one on all requests of START, and on one in so many of the others
 NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
 Caller = Callable[..., Result]

@@ -240,6 +240,7 @@ def test_a_line_tells_bytes_rate_and_time_left() -> None:
     assert download_summary([known], 0.0) == "downloading 0 files: 25.0 MB of 100.0 MB, 0 bytes/s"
 
 
+@pytest.mark.usefixtures("paced")
 @pytest.mark.parametrize("options", [(), ("--quiet",)])
 def test_a_line_now_and_then_off_a_terminal(
     noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
@@ -252,6 +253,7 @@ def test_a_line_now_and_then_off_a_terminal(
     assert all("MB of 1.1 TB, " in line and "s left" in line for line in lines)
 
 
+@pytest.mark.usefixtures("paced")
 def test_a_bar_on_a_terminal_and_nothing_of_it_on_stdout(plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
     with (tmp_path / "stdout").open("wb") as out:

@@ -357,6 +357,7 @@ def test_what_a_killed_call_left_is_removed_by_the_next(plays: Any, sandbox: San
     assert left(Path("out")) == ["B.txt", "manifest.json"]
 
 
+@pytest.mark.usefixtures("paced")
 def test_a_limit_ends_a_download_and_leaves_nothing(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40), "B": LONG})
     result = noxcli("run", workflow, "--output-dir", "out", "--timeout", "1s")
