@@ -16,7 +16,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench_batch import SIZES, Reached, Sizes, noxcli, official_sdk, rate_goals, refused, throughput_goals
+from bench_batch import (
+    BARE_SCRIPT,
+    SDK_NAME,
+    SIZES,
+    Reached,
+    Sizes,
+    noxcli,
+    official_sdk,
+    rate_goals,
+    refused,
+    throughput_goals,
+)
 from bench_download import (
     CURL,
     INLINE,
@@ -174,12 +185,13 @@ def batch(quick: bool) -> Measured:
     for goal in throughput_goals(QUICK_SIZES if quick else SIZES, 1 if quick else 2):
         reached.append(goal)
         yield Goal("batch", f"{goal.name}, speed compared with the ideal", "ratio", goal.share(), 0.95, at_least=True)
-        if "SDK" in goal.rounds:
-            ahead = goal.share() / goal.share("SDK")
+        if SDK_NAME in goal.rounds:
+            ahead = goal.share() / goal.share(SDK_NAME)
             yield Goal(
                 "batch", f"{goal.name}, speed compared with the official SDK", "ratio", ahead, 1.0, at_least=True
             )
-    columns = ("", "noxcli", "SDK", "CPU ms per row", "SDK", "requests per row", "MiB", "SDK")
+    others = (BARE_SCRIPT, SDK_NAME)
+    columns = ("", "noxcli", *others, "CPU ms per row", *others, "requests per row", "MiB", *others)
     yield Table("batch", "batch", columns, [row_of(goal) for goal in reached])
     if quick:
         return
@@ -196,17 +208,13 @@ def batch(quick: bool) -> Measured:
 
 def row_of(goal: Reached) -> Sequence[object]:
     """Return a line of the table of batches."""
-    both = "SDK" in goal.rounds
-    ours, sdk = goal.taken(), goal.taken("SDK") if both else None
+    taken = [goal.taken(name) if name in goal.rounds else None for name in ("noxcli", BARE_SCRIPT, SDK_NAME)]
     return (
         goal.name,
-        short(goal.share()),
-        short(goal.share("SDK")) if both else None,
-        short(ours.cpu / goal.rows * 1000),
-        short(sdk.cpu / goal.rows * 1000) if sdk else None,
+        *(short(goal.ideal / one.seconds) if one else None for one in taken),
+        *(short(one.cpu / goal.rows * 1000) if one else None for one in taken),
         short(goal.last().requests / goal.rows),
-        short(ours.mib),
-        short(sdk.mib) if sdk else None,
+        *(short(one.mib) if one else None for one in taken),
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure `noxcli batch`: against the official SDK and the ideal, and under request limits.
+"""Measure `noxcli batch`: against a bare script, the official SDK and the ideal, and under request limits.
 
 Usage: python scripts/bench_batch.py [throughput] [rate]; without an argument both. Each round has its own server
 process. The official SDK is the one that tests/sdk installs. `throughput_goals` and `rate_goals` return the figures for
@@ -24,6 +24,7 @@ ROUNDS = 2
 # For each duration of runs in seconds: parallel rows, and rows, enough that the start of the process hardly counts.
 Sizes = Mapping[float, Sequence[tuple[int, int]]]
 SIZES: Sizes = {0.2: ((1, 50), (8, 400), (64, 3200), (256, 5120)), 5.0: ((1, 2), (8, 16), (64, 128), (256, 1280))}
+BARE_SCRIPT, SDK_NAME = "bare script", "SDK"
 PATIENCE, MORE = 2, 10.0  # a contender is killed after this many times the ideal time, and this many seconds more
 AT_ONCE = 4  # batches under a limit wait most of the time, so a few can run at once
 ALLOWED, LIMITED_ROWS = 20, 200  # requests per second
@@ -53,6 +54,31 @@ async def main(workflow_id, rows, parallel):
 
 results = asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
 assert all(run.status == "completed" for run in results)
+"""
+
+# What a script without a journal would do, with requests and sseclient-py: a thread for each parallel row.
+BARE = """
+import json, os, sys, threading, requests, sseclient
+from concurrent.futures import ThreadPoolExecutor
+
+base, workflow, here = os.environ["NOXUS_BACKEND_URL"] + "/v1", sys.argv[1], threading.local()
+
+def one_row(number):
+    if not hasattr(here, "session"):
+        here.session = requests.Session()
+        here.session.headers["X-API-Key"] = os.environ["NOXUS_API_KEY"]
+    runs = f"{base}/workflows/{workflow}/runs"
+    run = here.session.post(runs, json={"input": {"Q": f"row {number}"}}).json()["id"]
+    with here.session.get(f"{base}/runs/{run}/events", stream=True) as answer:
+        for event in sseclient.SSEClient(answer).events():
+            json.loads(event.data)
+    return here.session.get(f"{runs}/{run}").json()
+
+rows, parallel = map(int, sys.argv[2:])
+with ThreadPoolExecutor(parallel) as pool:
+    for run in pool.map(one_row, range(rows)):
+        assert run["status"] == "completed"
+        print(json.dumps(run))
 """
 
 
@@ -89,11 +115,21 @@ def noxcli(server: Sequence[object], rows: int, parallel: int) -> Round:
     return Round(taken, seen)
 
 
+def bare_script(server: Sequence[object], rows: int, parallel: int, limit: float = FOREVER) -> Round:
+    """Run the same batch with the bare script, for at most `limit` seconds."""
+    return _script([sys.executable, "-c", BARE], server, rows, parallel, limit)
+
+
 def official_sdk(server: Sequence[object], rows: int, parallel: int, limit: float = FOREVER) -> Round:
-    """Run the same batch with the SDK, for at most `limit` seconds; a failed one counts as one that took so long."""
+    """Run the same batch with the SDK, for at most `limit` seconds."""
+    return _script([str(SDK_PYTHON), "-c", SDK], server, rows, parallel, limit)
+
+
+def _script(command: Sequence[str], server: Sequence[object], rows: int, parallel: int, limit: float) -> Round:
+    """Run a script; a failed one counts as one that took as long as the limit."""
     with serving(*server) as (env, seen):
         try:
-            taken = measure([str(SDK_PYTHON), "-c", SDK, WORKFLOW, str(rows), str(parallel)], env, limit)
+            taken = measure([*command, WORKFLOW, str(rows), str(parallel)], env, limit)
         except SystemExit as failure:
             print(str(failure).splitlines()[-1], file=sys.stderr)
             taken = Taken(limit, limit, 0.0, 0)
@@ -126,17 +162,18 @@ class Reached:
 
 
 def throughput_goals(sizes: Sizes = SIZES, rounds: int = ROUNDS) -> Iterator[Reached]:
-    """Measure noxcli without a limit, and the official SDK if it is installed."""
-    contenders: dict[str, Callable[..., Round]] = {"noxcli": noxcli}
+    """Measure noxcli without a limit, the bare script, and the official SDK if it is installed."""
+    others: dict[str, Callable[..., Round]] = {BARE_SCRIPT: bare_script}
     if SDK_PYTHON.exists():
-        contenders["SDK"] = official_sdk
-    for run in contenders.values():
+        others[SDK_NAME] = official_sdk
+    for run in [noxcli, *others.values()]:
         run([0.0], 1, 1)  # writes the bytecode once
     for seconds, tasks in sizes.items():
         for parallel, rows in tasks:
             ideal = seconds * rows / parallel
-            if "SDK" in contenders:
-                contenders["SDK"] = partial(official_sdk, limit=PATIENCE * ideal + MORE)
+            limit = PATIENCE * ideal + MORE
+            limited = {name: partial(run, limit=limit) for name, run in others.items()}
+            contenders: dict[str, Callable[..., Round]] = {"noxcli": noxcli, **limited}
             # Other tasks vary less, or take long.
             turns = [
                 {name: run([seconds], rows, parallel) for name, run in contenders.items()}

@@ -17,8 +17,14 @@ TAPED: "ContextVar[TapedExchange | None]" = ContextVar("taped", default=None)
 HEAD_LIMIT = 256 * 1024  # bytes before the body, including all interim answers
 SWITCHING_PROTOCOLS = 101
 BUFFER = 64 * 1024  # bytes of one read from the socket
+RECORD = 16 * 1024  # bytes; TLS decrypts one record of at most this size at a time (RFC 8446, 5.1)
 # From the end of one chunk to the data of the next, except for forms that only http.client can parse.
 NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
+
+
+def would_block(error: OSError) -> bool:
+    """True if nothing can be read yet from a socket that does not wait."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ in {"SSLWantReadError", "SSLWantWriteError"}
 
 
 class Timed(io.RawIOBase):
@@ -32,6 +38,8 @@ class Timed(io.RawIOBase):
         self._limit = limit
         self._received = 0
         self._taped = TAPED.get()
+        self._by_record = hasattr(sock, "pending")  # an SSLSocket; a check of the type would load ssl for plain http
+        self._next: OSError | int | None = None  # the known outcome of the next read: an error, or 0 for the end
 
     def readable(self) -> bool:
         return True
@@ -41,8 +49,7 @@ class Timed(io.RawIOBase):
             return None
         if self.in_head and self._received > HEAD_LIMIT:
             raise HTTPException(f"the headers are longer than {HEAD_LIMIT >> 10} KiB")
-        self.sock.settimeout(self._limit.for_a_read())
-        count: int | None = self._raw.readinto(buffer)
+        count = self._read(memoryview(buffer))
         self._received += count or 0
         self._limit.took_in(count or 0)
         if self._taped is not None and count is not None:
@@ -52,6 +59,29 @@ class Timed(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+    def _read(self, room: memoryview) -> int | None:
+        if isinstance(self._next, OSError):
+            raise self._next
+        if self._next is not None:
+            return self._next
+        self.sock.settimeout(self._limit.for_a_read())
+        count: int | None = self._raw.readinto(room)
+        return count + self._more_records(room[count:]) if count and self._by_record else count
+
+    def _more_records(self, room: memoryview) -> int:
+        """Read the TLS records that have already arrived, without waiting, instead of one record per read."""
+        self.sock.settimeout(0)
+        taken = 0
+        try:
+            # Never a part of a record: its rest would be unread, and a selector would not report it.
+            while len(room) - taken >= RECORD and self._next is None:
+                count = self.sock.recv_into(room[taken:])
+                taken += count
+                self._next = None if count else 0
+        except OSError as error:
+            self._next = None if would_block(error) else error
+        return taken
 
 
 class Answer(HTTPResponse):

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import requests
 
-from noxcli.api.answer import Answer
+from noxcli.api.answer import Answer, would_block
 from noxcli.api.failures import BROKEN
 
 AT_ONCE = 64 * 1024  # bytes
@@ -43,11 +43,8 @@ class ListenedStream:
                 if not piece:
                     return True
                 self._tail = self._tail[-LONGEST_MATCH:] + piece
-        except (TimeoutError, BlockingIOError):
-            return False
         except OSError as error:
-            # What TLS raises instead of BlockingIOError.
-            return type(error).__name__ not in {"SSLWantReadError", "SSLWantWriteError"}
+            return not would_block(error) and not isinstance(error, TimeoutError)
         return False
 
     def close(self) -> None:

@@ -267,25 +267,21 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
         return
     try:
         run, fresh = start.begin(asked.state_file)
-    except Interrupted as signal:  # it may have been held until the run's id was saved
-        sent = context.outcome.inputs is not None
-        if asked.starting.detach or not sent or not context.stops_runs(following.on_interrupt):
-            raise
-        raise _stopped(call, signal) from None
-    if asked.starting.detach:
-        context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
-        if context.writes_text:
-            context.terminal.write(f"{run.id}\n")
-        return
-    if not fresh and following.on_interrupt is None:
-        following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
-    try:
+        if asked.starting.detach:
+            context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+            if context.writes_text:
+                context.terminal.write(f"{run.id}\n")
+            return
+        if not fresh and following.on_interrupt is None:
+            following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
         finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
         finished = replace(finished, part=start.part or finished.part)  # the record may not tell
         judge(call, finished)
         deliver(call, finished, asked.delivering, into, workflow=start.known)
-    except Interrupted as signal:
-        if not context.stops_runs(following.on_interrupt):
+    except Interrupted as signal:  # during the start, it was held until the run's id was saved
+        known = context.outcome.run is not None and not asked.starting.detach
+        ours = context.outcome.inputs is not None or following.on_interrupt is not None
+        if not (known and ours and context.stops_runs(following.on_interrupt)):
             raise
         raise _stopped(call, signal) from None
 

@@ -1,7 +1,7 @@
 """The bytes of a file that is not complete yet, counted and hashed as they arrive."""
 
 import tempfile
-from queue import Queue
+from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import IO, Self
@@ -9,7 +9,8 @@ from typing import IO, Self
 from noxcli.errors import Undelivered
 from noxcli.files import new_digest, reason_of
 
-HASHED_AHEAD = 4  # pieces that may queue for the hashing thread
+HASHED_AHEAD = 4  # batches that may queue for the hashing thread
+BATCH = 256 * 1024  # bytes; passing every small piece on to the thread would cost more than hashing it
 ASIDE_FROM = 8 * 1024 * 1024  # bytes; for less, starting a thread costs more than it saves
 
 
@@ -19,7 +20,12 @@ class Digest:
     def __init__(self) -> None:
         self._digest = new_digest()
         self._fed = 0
-        self._pieces: Queue[bytes | None] = Queue(HASHED_AHEAD)
+        self._batch: list[bytes] = []
+        self._batched = 0  # bytes
+        self._batches: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()  # an entry for each batch that may be added
+        for _ in range(HASHED_AHEAD):
+            self._room.put(None)
         self._thread: Thread | None = None
 
     def update(self, piece: bytes) -> None:
@@ -30,7 +36,10 @@ class Digest:
         if self._thread is None:
             self._thread = Thread(target=self._hash, daemon=True)
             self._thread.start()
-        self._pieces.put(piece)
+        self._batch.append(piece)
+        self._batched += len(piece)
+        if self._batched >= BATCH:
+            self._pass_on()
 
     def hexdigest(self) -> str:
         """Return the digest of all so far; more may follow."""
@@ -38,15 +47,23 @@ class Digest:
         return self._digest.hexdigest()
 
     def finish(self) -> None:
-        """Let the thread end after the queued pieces."""
+        """Let the thread end after the bytes so far."""
         if self._thread is not None:
-            self._pieces.put(None)
+            self._pass_on()
+            self._batches.put(None)
             self._thread.join()
             self._thread = None
 
+    def _pass_on(self) -> None:
+        self._room.get()
+        self._batches.put(self._batch)
+        self._batch, self._batched = [], 0
+
     def _hash(self) -> None:
-        while (piece := self._pieces.get()) is not None:
-            self._digest.update(piece)
+        while (batch := self._batches.get()) is not None:
+            for piece in batch:
+                self._digest.update(piece)
+            self._room.put(None)
 
 
 class Part:

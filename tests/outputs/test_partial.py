@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from noxcli.outputs.partial import ASIDE_FROM, Part
+from noxcli.outputs.partial import ASIDE_FROM, BATCH, Digest, Part
 
 PIECE = bytes(range(256)) * 1024
 
@@ -21,6 +21,16 @@ def test_the_digest_is_that_of_the_bytes(size: int) -> None:
         part.write(b"more")
         assert part.sha256 == hashlib.sha256(content + b"more").hexdigest()
         assert part.read_back().read() == content + b"more"
+
+
+@pytest.mark.parametrize("length", [1000, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 1])
+def test_pieces_of_any_length_are_hashed_in_order(length: int) -> None:
+    digest, real = Digest(), hashlib.sha256()
+    for number in range((ASIDE_FROM + 3 * BATCH) // length + 2):
+        piece = number.to_bytes(4) * (length // 4) + bytes(length % 4)
+        digest.update(piece)
+        real.update(piece)
+    assert digest.hexdigest() == real.hexdigest()
 
 
 def test_a_part_that_begins_again_or_is_given_up_leaves_no_thread() -> None:
