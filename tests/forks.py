@@ -28,33 +28,36 @@ from noxcli.app import VERBS, verb_named
 ROOT = Path(__file__).parent.parent
 # The `noxcli` on PATH: it passes on its arguments, streams and signals, and exits as the command did.
 CLIENT = r"""#!PYTHON -IS
-import _signal, _socket, os, struct, sys
+import _signal, _socket, posix, sys # neither os nor struct: loading them would take half as long as Python's start
 def is_open(fd):
-    try: os.fstat(fd)
+    try: posix.fstat(fd)
     except OSError: return False
     return True
-fds = [fd for fd in map(int, os.listdir("/proc/self/fd")) if is_open(fd)]
+def packed(number): return number.to_bytes(4, sys.byteorder)
+def unpacked(data): return int.from_bytes(data, sys.byteorder)
+fds = [fd for fd in map(int, posix.listdir("/proc/self/fd")) if is_open(fd)]
 server = _socket.socket(_socket.AF_UNIX)
 server.connect("ADDRESS")
-lists = [map(str, fds), [os.getcwd(), str(os.umask(0))], sys.argv[1:], map("=".join, os.environ.items())]
-data = b"\0\0".join(b"".join(os.fsencode(item) + b"\0\n" for item in items) for items in lists)
-descriptors = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("=%di" % len(fds), *fds))
+place = [posix.getcwdb(), b"%d" % posix.umask(0)]
+argv = [item.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()) for item in sys.argv[1:]]
+lists = [[b"%d" % fd for fd in fds], place, argv, map(b"=".join, posix.environ.items())]
+data = b"\0\0".join(b"".join(item + b"\0\n" for item in items) for items in lists)
 command, early = [], []
 def pass_on(number, _):
-    if command: os.kill(command[0], number)
+    if command: posix.kill(command[0], number)
     else: early.append(number)
 for number in SIGNALS:
     if _signal.getsignal(number) != _signal.SIG_IGN: _signal.signal(number, pass_on)
-server.sendmsg([struct.pack("=I", len(data))], [descriptors])
+server.sendmsg([packed(len(data))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join(map(packed, fds)))])
 server.sendall(data)
-command += struct.unpack("=i", server.recv(4))
+command.append(unpacked(server.recv(4)))
 for number in early: pass_on(number, None)
 ended = server.recv(4)
-status = struct.unpack("=i", ended)[0] if ended else 9
+status = unpacked(ended) if ended else 9
 if status & 127:
     _signal.signal(status & 127, _signal.SIG_DFL)
-    os.kill(os.getpid(), status & 127)
-os._exit(status >> 8)
+    posix.kill(posix.getpid(), status & 127)
+posix._exit(status >> 8)
 """
 SIGNALS = [int(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)]
 SHARED = "TESTS_FORKS"  # the variable with the directory of a process that another one has started
