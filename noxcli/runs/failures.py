@@ -113,18 +113,29 @@ class _Search:
         node = self._node_in(plain, node)
         if node is not None and _has_word(plain, STATUS_KEYS, FAILED):
             yield Fault(node, "", Rank.MARK)
-        bad = _says_failed(plain)
+        told = self._rank_of_message(plain)
         for key, inner in value.items():
             name = _plain(key)
             if name in ERROR_KEYS:
                 yield from self._texts(inner, node, _rank_of(name), depth + 1)
-            elif name in TEXT_KEYS and (bad or self._logs) and not isinstance(inner, dict):
-                yield from self._texts(inner, node, Rank.TOLD if bad else Rank.HINT, depth + 1)
+            elif name in TEXT_KEYS and told is not None and not isinstance(inner, dict):
+                yield from self._texts(inner, node, told, depth + 1)
             elif name in VALUES:
-                faults = self.walk(inner, node, depth + 1)
-                yield from (replace(fault, rank=Rank.HINT) for fault in faults if fault.text)
+                yield from self._in_values(inner, node, depth + 1)
             elif name not in NOT_OF_A_RUN:
                 yield from self._below(key, inner, node, depth)
+
+    def _rank_of_message(self, plain: Mapping[str, Any]) -> Rank | None:
+        """Return how clearly a message in this object states a reason, None if it does not."""
+        if _says_failed(plain):
+            return Rank.TOLD
+        return Rank.HINT if self._logs else None
+
+    def _in_values(self, values: Any, node: str | None, depth: int) -> Iterator[Fault]:
+        """Yield what looks like a reason among inputs or outputs, which is only a hint: a value may be any text."""
+        for fault in self.walk(values, node, depth):
+            if fault.text:
+                yield replace(fault, rank=Rank.HINT)
 
     def _below(self, key: Any, inner: Any, node: str | None, depth: int) -> Iterator[Fault]:
         below = self._known(key) or node

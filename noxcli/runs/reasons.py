@@ -159,11 +159,12 @@ def _ids_of(run: Run) -> frozenset[str]:
 def _completed(known: Fault, faults: list[Fault], names: Mapping[str, str]) -> Fault:
     """Return the node and the reason that are known, completed from another source's faults."""
     marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
-    marked = next((mark for mark in marks if mark in names), next(iter(marks), None))
+    marked = max(marks, key=lambda mark: mark in names, default=None)  # the first one of the best
     failed = frozenset(marks if known.node is None else [known.node])
     found = worst_of([fault for fault in faults if _may_explain(fault, failed, names)], failed) or Fault(marked, "")
-    inner = found.node not in names
-    return Fault(known.node or (marked if inner else None) or found.node or marked, known.text or found.text)
+    # A node that is not in the definition may be a part of the one that is marked as failed.
+    blamed = (found.node, marked) if found.node in names else (marked, found.node)
+    return Fault(known.node or next(filter(None, blamed), None), known.text or found.text)
 
 
 def _may_explain(fault: Fault, failed: frozenset[str], names: Mapping[str, str]) -> bool:
