@@ -69,6 +69,13 @@ class Finding:
     own: dict[int, Run] = field(default_factory=dict)
     absent: set[int] = field(default_factory=set)  # certainly never started
 
+    def leave_open(self, numbers: Collection[int]) -> None:
+        """Assign no run to these doubts: some of their candidates belong to somebody else, and it is unknown which."""
+        for number in numbers:
+            self.own.pop(number, None)
+            if self.candidates[number]:
+                self.absent.discard(number)
+
 
 class Search:
     """One search of the list of a workflow's runs, for several doubts at once.
@@ -117,11 +124,7 @@ class Search:
         """Return what the list showed."""
         matching, sample = dict(self._matching), dict(self._sample)  # copies: a search past its limit reads on
         known = self._recall(matching.keys() | sample.keys())
-        free = [
-            (run, one)
-            for run_id, (run, one) in matching.items()
-            if run_id not in known.digests and created_since(run, self._begin)
-        ]
+        free = [(run, one) for run, one in matching.values() if self._is_free(run, known)]
         finding = Finding()
         for digest in self._wanted:
             group = [doubt for doubt in self._doubts if doubt.input.digest == digest]
@@ -131,6 +134,10 @@ class Search:
             if not doubt.by_server or doubt.input.shape not in proven:
                 finding.absent.discard(doubt.number)
         return finding
+
+    def _is_free(self, run: Run, known: KnownStarts) -> bool:
+        """True if the run may belong to one of the doubts: to no start that we know, and not too old."""
+        return run.id not in known.digests and created_since(run, self._begin)
 
     def _proven(self, known: KnownStarts, listed: Mapping[str, Likeness]) -> set[str]:
         """Return the shapes of inputs for which the absence of a run in the list proves that there is none."""
@@ -154,11 +161,7 @@ class Search:
             if not any(created_since(run, since[number], WIDE_SLACK) for run in left):
                 finding.absent.add(number)
         if len(runs) > len(doubts):
-            # More runs than starts: some belong to somebody else, and it is unknown which.
-            for number in since:
-                finding.own.pop(number, None)
-                if finding.candidates[number]:
-                    finding.absent.discard(number)
+            finding.leave_open(since.keys())
 
 
 def created_since(run: Run, since: datetime, slack: timedelta = CLOCK_SLACK) -> bool:

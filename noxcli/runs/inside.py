@@ -75,7 +75,7 @@ def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
             waiting += [(inner, depth + 1) for inner in reversed(value[:left])]
             continue
         own = _plain_keys(value)
-        named = next((own[key] for key in ID_KEYS if isinstance(own.get(key), str) and own[key] in ids), None)
+        named = _named_in(own, ids)
         if named is not None:
             found.setdefault(named, NodeData()).entries.append(own)
             continue
@@ -85,6 +85,11 @@ def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
             else:
                 waiting.append((inner, depth + 1))
     return found
+
+
+def _named_in(own: Mapping[str, Any], ids: Collection[str]) -> str | None:
+    """Return the node whose id the object contains."""
+    return next((own[key] for key in ID_KEYS if isinstance(own.get(key), str) and own[key] in ids), None)
 
 
 def _entries_in(value: Any) -> list[dict[str, Any]]:
