@@ -154,12 +154,9 @@ class ConditionWatch:
 
     def _read_meets(self) -> bool:
         """Read the record from time to time for what no event has: an output, or the end of a listed node."""
-        listed = [
-            node.id for condition in self.conditions for node in self._nodes(condition) if node.status == EXECUTED
-        ]
-        self._listed = {each: self._listed.get(each) or Deadline(self.again.clock, SETTLED) for each in listed}
+        self._note_listed()
         outputs = any(condition.kind is Kind.OUTPUT for condition in self.conditions)
-        if not (outputs or listed) or not self.again.passed:
+        if not (outputs or self._listed) or not self.again.passed:
             return False
         self.again.restart()
         try:
@@ -169,6 +166,13 @@ class ConditionWatch:
         self.progress.fold(Polled(run))
         self._go_on = frozenset(node for node, settles in self._listed.items() if settles.passed and not run.settled)
         return self._choose(None, run)
+
+    def _note_listed(self) -> None:
+        """Start the time limit of each node that is now only listed as executed, and forget the others."""
+        listed = [
+            node.id for condition in self.conditions for node in self._nodes(condition) if node.status == EXECUTED
+        ]
+        self._listed = {each: self._listed.get(each) or Deadline(self.again.clock, SETTLED) for each in listed}
 
     def _choose(self, update: Update | None, run: Run | None) -> bool:
         """Keep the first condition, in the order of the command line, that is met by what is known now."""
@@ -189,13 +193,16 @@ class ConditionWatch:
             case Kind.RUN:
                 return Match(condition) if run is not None and run.status == condition.status else None
             case Kind.NODE:
-                node = next((node for node in self._nodes(condition) if self._is(node, condition.status)), None)
+                node = self._node_as_wanted(condition)
                 return Match(condition, node, event=told) if node is not None else None
             case Kind.OUTPUT:
                 pointer = self.find(run.output, condition.name) if run is not None else None
                 return Match(condition, pointer=pointer) if pointer is not None else None
             case Kind.EVENT:
                 return Match(condition, event=event) if event is not None and _holds(condition, event) else None
+
+    def _node_as_wanted(self, condition: Condition) -> Node | None:
+        return next((node for node in self._nodes(condition) if self._is(node, condition.status)), None)
 
     def _nodes(self, condition: Condition) -> Iterator[Node]:
         nodes = self.progress.nodes.values() if condition.kind is Kind.NODE else ()

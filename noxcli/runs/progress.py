@@ -1,6 +1,6 @@
 """What is known about a run's nodes: updates applied to a table that every renderer reads."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -315,10 +315,13 @@ class Progress:
             self._node(node_id)
         if self.status == "completed":
             self._complete_executed()
-        total = len({*executed, *running, *skipped, *remaining})
-        if total:
-            self.percent = max(self.percent or 0.0, 100 * len({*executed, *skipped}) / total)
+        self._raise_percent(done={*executed, *skipped}, others={*running, *remaining})
         return changed
+
+    def _raise_percent(self, *, done: Set[str], others: Set[str]) -> None:
+        """Raise the percentage to the share of the nodes that are done."""
+        if known := done | others:
+            self.percent = max(self.percent or 0.0, 100 * len(done) / len(known))
 
     def _complete_executed(self) -> None:
         for node in self.nodes.values():
