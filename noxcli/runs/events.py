@@ -106,9 +106,9 @@ class EventReader:
         return self.ending is Ending.ANNOUNCED or paused
 
     @property
-    def left_quietly(self) -> bool:
-        """True if the last connection stayed open but silent."""
-        return self.ending is Ending.QUIET
+    def done(self) -> bool:
+        """True if nothing more is expected: the events are whole, or the last connection stayed open but silent."""
+        return self.whole or self.ending is Ending.QUIET
 
     @property
     def connects(self) -> int:

@@ -187,11 +187,11 @@ class Follower:
     def _complete_events(self) -> Generator[Burst, None, None]:
         """Fetch the events that were missing at the verdict, as long as attempts yield any; the rest is a gap."""
         reader, backoff = self._reader, Backoff()
-        while not (reader.whole or reader.left_quietly) and reader.may_wait:
+        while reader.may_wait and not reader.done:
             before = self.ledger.accepted
             yield from reader.fetch_rest()
             unannounced = self.run.status not in ANNOUNCED_ENDINGS or reader.nothing_behind_the_cursor
-            if reader.whole or reader.left_quietly or (reader.ending is Ending.CLOSED and unannounced):
+            if reader.done or (reader.ending is Ending.CLOSED and unannounced):
                 break
             if self.ledger.accepted > before:
                 backoff.reset()
