@@ -1,7 +1,7 @@
 """The choice of outputs by `--raw`: checked against the workflow's output nodes, for any form of keys."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from noxcli.errors import Undelivered, UsageProblem
@@ -16,16 +16,12 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str =
     Raises UsageProblem for a key that means none of the workflow's outputs.
     """
     nodes = outputs_of(definition)
-    unknown = [key for key in keys if not any(_means(key, node) for node in nodes or ())]
-    if nodes is None or not unknown:
+    if nodes is None:
         return []
-    if any(node.label is None for node in nodes):
-        return [f"{option} {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
-    names = [name for node in nodes for name in (node.label, node.id) if name]
-    near = nearest_in_any_case(unknown[0], names)
-    outputs = ", ".join(repr(node.label) for node in nodes)
-    hint = suggestion(near, f"its outputs: {outputs or 'none'}", quoted=True)
-    raise UsageProblem(f"the workflow has no output {unknown[0]!r}", hint)
+    unknown = [key for key in keys if not any(_means(key, node) for node in nodes)]
+    if unknown and not any(node.label is None for node in nodes):
+        raise _no_such_output(unknown[0], nodes)
+    return [f"{option} {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
 
 
 def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> list[list[str]]:
@@ -40,12 +36,24 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
     """
     if len(fitting) == 1:
         return fitting[0]
-    own = [name for name in run.output if name] if isinstance(run.output, dict) else []
-    listed = ", ".join(map(repr, fitting or own)) or "none"
-    what = f"{key!r} matches several outputs" if fitting else f"the output has no key {key!r}"
-    name = nearest_in_any_case(key, fitting or own) or next(iter(fitting or own), None)
+    if fitting:
+        what, there = f"{key!r} matches several outputs", fitting
+    else:
+        what, there = f"the output has no key {key!r}, its keys", _keys_of(run.output)
+    name = nearest_in_any_case(key, there) or next(iter(there), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
-    raise Undelivered(f"{what}{'' if fitting else ', its keys'}: {listed}", f"fetch it with: {line}")
+    raise Undelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
+
+
+def _no_such_output(key: str, nodes: Sequence[OutputNode]) -> UsageProblem:
+    names = [name for node in nodes for name in (node.label, node.id) if name]
+    outputs = ", ".join(repr(node.label) for node in nodes)
+    hint = suggestion(nearest_in_any_case(key, names), f"its outputs: {outputs or 'none'}", quoted=True)
+    return UsageProblem(f"the workflow has no output {key!r}", hint)
+
+
+def _keys_of(output: Any) -> list[str]:
+    return [key for key in output if key] if isinstance(output, dict) else []
 
 
 def _means(key: str, node: OutputNode) -> bool:
@@ -58,7 +66,12 @@ def _fitting(output: Mapping[str, Any], key: str, nodes: Sequence[OutputNode]) -
     labeled = {node.id for node in nodes if node.label == key}
     node_id, _, name = key.partition("::")
     ids = labeled or {node_id}
-    labels = [node.label for node in nodes]
-    mine = {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}
+    names = ids | _labels_of(ids, nodes)
     whole = bool(labeled) or not name  # means all of the node's output, not one of its values
-    return [own for own in output if own in mine or own in ids or (whole and own.partition("::")[0] in ids)]
+    return [own for own in output if own in names or (whole and own.partition("::")[0] in ids)]
+
+
+def _labels_of(ids: Set[str], nodes: Sequence[OutputNode]) -> set[str | None]:
+    """Return the labels of these nodes that no other node has."""
+    labels = [node.label for node in nodes]
+    return {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}

@@ -1,7 +1,7 @@
 """The files of all outputs: named, downloaded, written, and listed in the manifest at the end."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -72,9 +72,7 @@ class Filing:
         items = list(plan(output, names))
         try:
             self._fetch_all(folder, [item for item in items if item.remote is not None])
-            shown = replaced(
-                output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
-            )
+            shown = with_paths(output, items)
             for item in items:
                 if item.remote is None:
                     self._write(folder, item, as_text(shown[item.keys[0]]))
@@ -187,6 +185,13 @@ def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:
             index += 1
             keys: Keys = one.keys if one else (key,)
             yield Item(keys, names.claim("-".join(map(str, keys)), extension, index), one)
+
+
+def with_paths(output: Mapping[str, Any], items: Iterable[Item]) -> Any:
+    """Return the output with the path of each downloaded file instead of its remote value."""
+    return replaced(
+        output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
+    )
 
 
 def entry_of(item: Item, saved: Saved) -> dict[str, Any]:
