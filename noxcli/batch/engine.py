@@ -301,13 +301,7 @@ class Engine:
                 del self._starting[row.number]
                 self._telling.pass_over(row.number)
             case Over(row, outcome, stop):
-                self._starting.pop(row.number, None)
-                if stop and outcome.error is not None:
-                    self._end_starting(outcome.error)
-                if outcome.run is not None and self._stopped_here(row.number, outcome):
-                    self._start_over(row, outcome.run)
-                else:
-                    self._finish(row, outcome)
+                self._end(row, outcome, stop=stop)
             case Failed(row, run):
                 self.going[row.number].run, self.going[row.number].read = run, True
                 self._failing.add(row.number)
@@ -319,6 +313,16 @@ class Engine:
                 self._watch.hear(news, goes_on=news.number in self.going)
             case _:
                 assert_never(news)
+
+    def _end(self, row: Row, outcome: Outcome, *, stop: bool) -> None:
+        """Handle a row's verdict; `stop` says that no other row would succeed either."""
+        self._starting.pop(row.number, None)
+        if stop and outcome.error is not None:
+            self._end_starting(outcome.error)
+        if outcome.run is not None and self._stopped_here(row.number, outcome):
+            self._start_over(row, outcome.run)
+        else:
+            self._finish(row, outcome)
 
     def _let_be(self, number: int) -> Going | None:
         """Stop following the row; return how it went, None if it has no run."""

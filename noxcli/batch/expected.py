@@ -111,15 +111,13 @@ def _difference(wanted: Any, found: Any, keys: Steps, how: ExpectAs) -> str | No
     """Return the first difference, in words."""
     if isinstance(wanted, dict) and isinstance(found, dict) and (how is not ExpectAs.TEXT or not keys):
         return _difference_of_objects(wanted, found, keys, how)
-    if how is ExpectAs.TEXT:
-        same = _plain(wanted) == _plain(found)
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+    if how is not ExpectAs.TEXT and _are_of_one_length(wanted, found):
         pairs = enumerate(zip(wanted, found, strict=True))
         inner = (_difference(one, other, (*keys, place), how) for place, (one, other) in pairs)
         return next(filter(None, inner), None)
-    else:
-        same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
-    return None if same else f"{pointer_to(keys) or 'the output'} is {_short(found)} and not {_short(wanted)}"
+    if _is_same(wanted, found, how):
+        return None
+    return f"{pointer_to(keys) or 'the output'} is {_short(found)} and not {_short(wanted)}"
 
 
 def _difference_of_objects(
@@ -131,6 +129,17 @@ def _difference_of_objects(
         return f"{pointer_to((*keys, extra[0]))} is not expected"
     inner = (_difference(value, found[key], (*keys, key), how) for key, value in wanted.items())
     return next(filter(None, inner), None)
+
+
+def _are_of_one_length(wanted: Any, found: Any) -> bool:
+    """True for two lists whose values can be compared one by one."""
+    return isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found)
+
+
+def _is_same(wanted: Any, found: Any, how: ExpectAs) -> bool:
+    if how is ExpectAs.TEXT:
+        return _plain(wanted) == _plain(found)
+    return bool(wanted == found) and isinstance(wanted, bool) == isinstance(found, bool)  # 1 == True in Python
 
 
 def _plain(value: Any) -> str:

@@ -112,11 +112,7 @@ class Joined:
             if step not in TELLING or not isinstance(number, int) or number < 1:
                 continue
             self.rows = max(self.rows, number)
-            grow = number + 1 - len(self._owners)
-            if grow > 0:
-                self._owners.extend([NOBODY] * max(grow, len(self._owners)))
-                self._offsets.extend([0] * max(grow, len(self._offsets)))
-                self._ran.extend(bytes(len(self._owners) - len(self._ran)))
+            self._grow_to(number)
             if self._owners[number] in {NOBODY, owner} or (step == "started" and not self._ran[number]):
                 self._owners[number], self._offsets[number] = owner, offset
             elif step == "started":
@@ -124,6 +120,14 @@ class Joined:
             self._ran[number] |= step == "started"
             if len(self.asserted) < MOST_ASSERTED:
                 self.asserted.update((each["name"], None) for each in _assertions_in(line))
+
+    def _grow_to(self, number: int) -> None:
+        """Make room for the row, and as much again, so that few rows move the others."""
+        grow = number + 1 - len(self._owners)
+        if grow > 0:
+            self._owners.extend([NOBODY] * max(grow, len(self._owners)))
+            self._offsets.extend([0] * max(grow, len(self._offsets)))
+            self._ran.extend(bytes(len(self._owners) - len(self._ran)))
 
     def _require_same(self, directory: Path, header: Header) -> None:
         first = self.directories[0]
