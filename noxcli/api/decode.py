@@ -124,15 +124,7 @@ def _parse_deep(text: str) -> Any:
             place = _expect(text, ",", place)
             may_end = wants_comma = False
             continue
-        key = ""
-        if isinstance(inside, dict):
-            key, place = SCALARS.raw_decode(text, _expect(text, '"', place) - 1)
-            place = _blanks(text, _expect(text, ":", _blanks(text, place)))
-        value, place = _value(text, place)
-        if isinstance(inside, dict):
-            inside[key] = value
-        else:
-            inside.append(value)
+        value, place = _read_into(inside, text, place)
         may_end = True
         wants_comma = not isinstance(value, list | dict)
         if isinstance(value, list | dict):
@@ -142,6 +134,18 @@ def _parse_deep(text: str) -> Any:
     if _blanks(text, place) != len(text):
         raise ValueError("not JSON")
     return document[0]
+
+
+def _read_into(inside: list[Any] | dict[str, Any], text: str, place: int) -> tuple[Any, int]:
+    """Add the next value to the container, of an object with its key; return the value and the position after it."""
+    if isinstance(inside, dict):
+        key, place = SCALARS.raw_decode(text, _expect(text, '"', place) - 1)
+        place = _blanks(text, _expect(text, ":", _blanks(text, place)))
+        inside[key], place = _value(text, place)
+        return inside[key], place
+    value, place = _value(text, place)
+    inside.append(value)
+    return value, place
 
 
 def _blanks(text: str, place: int) -> int:

@@ -1,6 +1,6 @@
 """The mapping of HTTP statuses, and of the exceptions of requests and urllib3, to our errors."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import wraps
@@ -67,12 +67,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     secrets in what the answer quotes.
     """
     status, headers = response.status_code, response.headers
-    try:
-        body = response.raw.read(ERROR_BODY_LIMIT, decode_content=True)
-    except BROKEN:
-        body = b""
-    finally:
-        response.close()
+    body = _body_of(response)
     reason = describe(body, mask)
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
@@ -94,13 +89,31 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     if status in {408, 425, 429} or status >= 500:
         return Unavailable(
             what,
-            # Any other 503 may come from a gateway that had forwarded the request before it lost the server.
-            declined=status == 429 or (status == 503 and is_own_form(headers.get("Content-Type", ""), body)),
+            declined=_declines(response, body),
             retry_after=parse_retry_after(headers.get("Retry-After"), parse_date(headers.get("Date"))),
             http_status=status,
             request_id=request_id,
         )
     return Refused(what, http_status=status, request_id=request_id)
+
+
+def _body_of(response: requests.Response) -> bytes:
+    """Return the body up to the limit, nothing of one that breaks; close the response."""
+    try:
+        body: bytes = response.raw.read(ERROR_BODY_LIMIT, decode_content=True)
+    except BROKEN:
+        return b""
+    finally:
+        response.close()
+    return body
+
+
+def _declines(response: requests.Response, body: bytes) -> bool:
+    """True if the API itself answered, and did nothing."""
+    if response.status_code == 503:
+        # Any other form may be from a gateway that had forwarded the request before it lost the server.
+        return is_own_form(response.headers.get("Content-Type", ""), body)
+    return response.status_code == 429
 
 
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
@@ -111,7 +124,7 @@ def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True
 
 def never_connected(error: BaseException) -> bool:
     """True if there was no connection to send anything over."""
-    return any(isinstance(link, NO_CONNECTION) for link in _inwards(error))
+    return _any_is(_inwards(error), *NO_CONNECTION)
 
 
 def cause_of(error: BaseException, mask: Mask) -> str:
@@ -120,18 +133,22 @@ def cause_of(error: BaseException, mask: Mask) -> str:
     The text may quote the server, and Python may have truncated it.
     """
     chain = list(_inwards(error))
-    if any(isinstance(link, urllib3.exceptions.NameResolutionError) for link in chain):
+    if _any_is(chain, urllib3.exceptions.NameResolutionError):
         return "the host name is unknown"
     told = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
     if told:
         return told.lower()
-    if any(isinstance(link, urllib3.exceptions.ConnectTimeoutError) for link in chain):
+    if _any_is(chain, urllib3.exceptions.ConnectTimeoutError):
         return "timed out while connecting"
-    if any(isinstance(link, TimeoutError | urllib3.exceptions.TimeoutError) for link in chain):
+    if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):
         return "timed out while reading"
     if isinstance(chain[-1], ValueError | OverflowError) and not isinstance(chain[-1], LIBRARIES):
         return "the answer is not valid HTTP"
     return " ".join(mask.torn(str(chain[-1])).split()) or type(chain[-1]).__name__
+
+
+def _any_is(chain: Iterable[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(link, kinds) for link in chain)
 
 
 def _inwards(error: BaseException) -> Iterator[BaseException]:
