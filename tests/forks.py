@@ -23,39 +23,52 @@ from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
 
+from noxcli.app import VERBS, verb_named
+
 ROOT = Path(__file__).parent.parent
 # The `noxcli` on PATH: it passes on its arguments, streams and signals, and exits as the command did.
 CLIENT = r"""#!PYTHON -IS
-import _signal, _socket, os, struct, sys
+import _signal, _socket, posix, sys # neither os nor struct: loading them would take half as long as Python's start
 def is_open(fd):
-    try: os.fstat(fd)
+    try: posix.fstat(fd)
     except OSError: return False
     return True
-fds = [fd for fd in map(int, os.listdir("/proc/self/fd")) if is_open(fd)]
+def packed(number): return number.to_bytes(4, sys.byteorder)
+def unpacked(data): return int.from_bytes(data, sys.byteorder)
+fds = [fd for fd in map(int, posix.listdir("/proc/self/fd")) if is_open(fd)]
 server = _socket.socket(_socket.AF_UNIX)
 server.connect("ADDRESS")
-lists = [map(str, fds), [os.getcwd(), str(os.umask(0))], sys.argv[1:], map("=".join, os.environ.items())]
-data = b"\0\0".join(b"".join(os.fsencode(item) + b"\0\n" for item in items) for items in lists)
-descriptors = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("=%di" % len(fds), *fds))
-server.sendmsg([struct.pack("=I", len(data))], [descriptors])
-server.sendall(data)
+place = [posix.getcwdb(), b"%d" % posix.umask(0)]
+argv = [item.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()) for item in sys.argv[1:]]
+lists = [[b"%d" % fd for fd in fds], place, argv, map(b"=".join, posix.environ.items())]
+data = b"\0\0".join(b"".join(item + b"\0\n" for item in items) for items in lists)
+command, early = [], []
+def pass_on(number, _):
+    if command: posix.kill(command[0], number)
+    else: early.append(number)
 for number in SIGNALS:
-    if _signal.getsignal(number) != _signal.SIG_IGN:
-        _signal.signal(number, lambda number, _: server.send(bytes([number])))
+    if _signal.getsignal(number) != _signal.SIG_IGN: _signal.signal(number, pass_on)
+server.sendmsg([packed(len(data))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join(map(packed, fds)))])
+server.sendall(data)
+command.append(unpacked(server.recv(4)))
+for number in early: pass_on(number, None)
 ended = server.recv(4)
-status = struct.unpack("=i", ended)[0] if ended else 9
+status = unpacked(ended) if ended else 9
 if status & 127:
     _signal.signal(status & 127, _signal.SIG_DFL)
-    os.kill(os.getpid(), status & 127)
-os._exit(status >> 8)
+    posix.kill(posix.getpid(), status & 127)
+posix._exit(status >> 8)
 """
 SIGNALS = [int(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)]
+SHARED = "TESTS_FORKS"  # the variable with the directory of a process that another one has started
 MOST_DESCRIPTORS, ABOVE_ALL = 64, 500
 
 
 @cache
 def directory() -> Path:
     """Return what to put first on PATH; if such a process is not possible, the installed command's directory."""
+    if shared := os.environ.get(SHARED):
+        return Path(shared)
     if not hasattr(os, "pidfd_open"):
         return Path(sys.executable).parent
     place = Path(tempfile.mkdtemp(prefix="noxcli-forks-"))
@@ -79,6 +92,11 @@ def directory() -> Path:
     return place
 
 
+def share() -> None:
+    """Start the process now, and let the processes that this one starts use it, too."""
+    os.environ[SHARED] = str(directory())
+
+
 def serve(listener: socket.socket) -> None:
     """Load everything, then fork for each client until stdin ends."""
     for name in (ROOT / "tests" / "golden" / "loaded.txt").read_text().splitlines():
@@ -86,46 +104,73 @@ def serve(listener: socket.socket) -> None:
     for module in walk_packages([str(ROOT / "noxcli")], "noxcli."):
         if module.name != "noxcli.__main__":
             import_module(module.name)
+    for verb in VERBS:
+        verb_named(verb)
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    commands = Commands()
+    for fd in (listener.fileno(), 0):
+        commands.poll.register(fd, select.POLLIN)
     while True:
-        if 0 in select.select([listener.fileno(), 0], [], [])[0]:
-            return
-        client, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            attend(client)
-            os._exit(0)
-        client.close()
+        for fd, _ in commands.poll.poll():
+            if fd == 0:
+                return
+            if fd == listener.fileno():
+                commands.start(listener.accept()[0])
+            elif fd in commands.clients:
+                commands.kill(fd)
+            elif fd in commands.running:
+                commands.finish(fd)
 
 
-def attend(client: socket.socket) -> None:
-    """Run the client's command, pass on its signals, and send it the exit status; end it if the client is gone."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+class Commands:
+    """The processes that run now, each with the client that waits for it."""
+
+    def __init__(self) -> None:
+        self.poll = select.poll()
+        self.running: dict[int, tuple[int, socket.socket]] = {}  # process and client, by pidfd
+        self.clients: dict[int, int] = {}  # process, by the client's descriptor
+
+    def start(self, client: socket.socket) -> None:
+        """Fork a process, which reads from the client what to run."""
+        process = os.fork()
+        if process == 0:
+            become(client)
+        pidfd = os.pidfd_open(process)
+        self.running[pidfd] = process, client
+        self.clients[client.fileno()] = process
+        self.poll.register(pidfd, select.POLLIN)
+        self.poll.register(client.fileno(), 0)  # reports that the client is gone, and nothing else
+
+    def kill(self, client: int) -> None:
+        """End the command of a client that is gone."""
+        self.poll.unregister(client)
+        os.kill(self.clients.pop(client), signal.SIGKILL)
+
+    def finish(self, pidfd: int) -> None:
+        """Send the client the exit status of its command."""
+        process, client = self.running.pop(pidfd)
+        _, status = os.waitpid(process, 0)
+        self.poll.unregister(pidfd)
+        os.close(pidfd)
+        if self.clients.pop(client.fileno(), None):
+            self.poll.unregister(client.fileno())
+        with suppress(OSError), client:
+            client.sendall(struct.pack("=i", status))
+
+
+def read_request(client: socket.socket) -> tuple[list[int], list[list[str]]]:
+    """Return the client's descriptors as they are here; their numbers there, its place, arguments and environment."""
     head, received, _, _ = socket.recv_fds(client, 4, MOST_DESCRIPTORS)
     data, size = b"", struct.unpack("=I", head)[0]
     while len(data) < size:
         data += client.recv(size - len(data))
-    lists = [part.split("\0\n")[:-1] for part in os.fsdecode(data).split("\0\0")]
-    command = os.fork()
-    if command == 0:
-        become(received, *lists)
-    for fd in received:
-        os.close(fd)
-    ended = os.pidfd_open(command)
-    while ended not in select.select([client.fileno(), ended], [], [])[0]:
-        number = client.recv(1)
-        with suppress(ProcessLookupError):
-            os.kill(command, number[0] if number else signal.SIGKILL)
-        if not number:
-            return
-    _, status = os.waitpid(command, 0)
-    with suppress(OSError):
-        client.sendall(struct.pack("=i", status))
+    return received, [part.split("\0\n")[:-1] for part in os.fsdecode(data).split("\0\0")]
 
 
-def become(received: list[int], fds: list[str], place: list[str], argv: list[str], environ: list[str]) -> None:
-    """Run the command as if the process had just been started."""
+def become(client: socket.socket) -> None:
+    """Run the client's command as if the process had just been started."""
+    received, (fds, place, argv, environ) = read_request(client)
+    client.sendall(struct.pack("=i", os.getpid()))
     high = [fcntl(fd, F_DUPFD, ABOVE_ALL) for fd in received]
     os.closerange(0, ABOVE_ALL)
     for fd, wanted in zip(high, map(int, fds), strict=True):

@@ -17,6 +17,7 @@ from noxcli.sandbox.steps import Emit, Sleep
 from tests.process import NOXCLI, environment, forked, on_terminal, running
 
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
+FORMS = (("text", "ndjson"), ("json", "content"))
 
 
 @pytest.fixture
@@ -202,10 +203,19 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
     assert (process.returncode, out) == (0, b"x\n")
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25])
-def test_a_reader_that_goes_away_at_any_moment(env: dict[str, str], plays: Any, delay: float) -> None:
+@pytest.mark.parametrize(
+    ("delay", "forms"),
+    [
+        pytest.param(delay, FORMS[(turn + place) % 2], marks=[pytest.mark.wide] * turn)
+        for turn in range(2)
+        for place, delay in enumerate([0.0, 0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25])
+    ],
+)
+def test_a_reader_that_goes_away_at_any_moment(
+    env: dict[str, str], plays: Any, delay: float, forms: tuple[str, ...]
+) -> None:
     workflow = plays(script=[Emit("Write", "x" * 500) for _ in range(500)], output={"A": "y" * 200_000})
-    for form in ("text", "ndjson", "json", "content"):
+    for form in forms:
         ours, theirs = os.pipe()
         process = subprocess.Popen(
             [*forked(), "run", workflow, "--format", form], env=env, stdout=theirs, stderr=subprocess.PIPE
@@ -248,7 +258,9 @@ def test_a_signal_whose_exception_python_drops_arrives_all_the_same() -> None:
     assert (done.stdout, done.stderr) == ("SIGINT\n", "")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(0, 12, 2), *(pytest.param(n, marks=pytest.mark.wide) for n in range(1, 12, 2))]
+)
 def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, seed: int) -> None:
     steps = [step for n in range(300) for step in (Emit("Write", f"piece {n} "), Sleep(2))]
     workflow = plays(script=steps, output={"A": "x"})

@@ -34,7 +34,7 @@ def test_marks(tmp_path: Path, ci: str, code: int, ending: str) -> None:
     (tmp_path / "test_marked.py").write_text(MARKED)
     command = [sys.executable, "-m", "pytest", "-v", "-n0", "-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest"]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        [*command, "-p", "no:cacheprovider", "--basetemp", tmp_path / "own", "--rootdir", tmp_path, tmp_path],
         env={**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

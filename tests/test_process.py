@@ -53,11 +53,13 @@ def test_a_reader_that_goes_away(env: dict[str, str], plays: Any, sandbox: Sandb
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
-    ids=lambda value: str(value),
+    ("number", "code", "form"),
+    [
+        pytest.param(number, code, form, marks=[pytest.mark.wide] * (place != turn))
+        for place, (number, code) in enumerate([(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+        for turn, form in enumerate(["text", "json", "ndjson"])
+    ],
 )
-@pytest.mark.parametrize("form", ["text", "json", "ndjson"])
 def test_a_signal_stops_the_run_and_ends_with_its_code_and_its_document(
     env: dict[str, str], plays: Any, sandbox: Sandbox, number: int, code: int, form: str
 ) -> None:

@@ -145,7 +145,7 @@ def test_the_sandbox_ends_with_its_own_code(shell: Shell) -> None:
 def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) -> None:
     """A little less deep than Python reads; the document around it is deeper than Python writes."""
     whole = 0
-    for depth in (900, 930, 950, 970, 980, 990, 994, 998):
+    for depth in (900, 950, 980, 990, 998):
         output = "[" * depth + "]" * depth
         record = f'{{"id": "{RUN}", "workflow_id": "{WORKFLOW}", "status": "completed", "output": {{"A": {output}}}}}'
         with raw_server(answer(200, record.encode(), Content_Type="application/json")) as server:
@@ -163,7 +163,7 @@ def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) ->
                 assert result.code in {0, 6}, result.err  # 6: it could not be read
                 assert f'"exit_code":{result.code},'.encode() in last
                 whole += output.encode() in last
-    assert whole > 4
+    assert whole > 2
 
 
 BROKEN_REPORT = """

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.process import environment
 
 ROWS = 300
 KILLS = 5  # per batch
+FEW = 3  # in the plain run
 DIFFERENT = 250  # texts: some rows have the same
 # noxcli with a time of day that is off by that many seconds.
 JUMPED = """
@@ -58,7 +60,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -> Tally:
+def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool, kills: int = KILLS) -> Tally:
     """Run one batch, kill it now and then, and count its rows' runs."""
     rng = random.Random(seed)
     lost = [LostAnswer()] if seed % 2 else []
@@ -78,9 +80,9 @@ def killed_batch(sandbox: Sandbox, directory: Path, seed: int, *, adopt: bool) -
     argv = ["batch", workflow, str(rows), *options]
     tally = Tally(batches=1, rows=ROWS)
     told: dict[int, Any] = {}
-    for kill in range(KILLS + 1):
+    for kill in range(kills + 1):
         jumped = [sys.executable, "-c", JUMPED, str(rng.choice(JUMPS)), *argv]
-        done = run_for(jumped, environment(sandbox.url), rng.uniform(0.3, 1.2) if kill < KILLS else None, told)
+        done = run_for(jumped, environment(sandbox.url), rng.uniform(0.3, 1.2) if kill < kills else None, told)
         tally.kills += not done
         tally.were_in_doubt = max(tally.were_in_doubt, doubts_in(rows.parent / "rows.jsonl.batch/batch.jsonl"))
     in_doubt = [row for row, result in told.items() if result["exit_code"] == 7]
@@ -136,11 +138,13 @@ def doubts_in(journal: Path) -> int:
 
 @pytest.mark.long(7)
 @pytest.mark.parametrize(
-    ("seed", "adopt"),
-    [(1, True), *(pytest.param(*each, marks=pytest.mark.wide) for each in [(1, False), (2, True), (2, False)])],
+    ("seed", "adopt", "kills"),
+    [(1, True, FEW), *(pytest.param(*each, KILLS, marks=pytest.mark.wide) for each in product((1, 2), (True, False)))],
 )
-def test_a_killed_batch_runs_each_row_once(sandbox: Sandbox, tmp_path: Path, seed: int, *, adopt: bool) -> None:
-    tally = killed_batch(sandbox, tmp_path, seed, adopt=adopt)
+def test_a_killed_batch_runs_each_row_once(
+    sandbox: Sandbox, tmp_path: Path, seed: int, kills: int, *, adopt: bool
+) -> None:
+    tally = killed_batch(sandbox, tmp_path, seed, adopt=adopt, kills=kills)
     assert (tally.twice, tally.lost) == (0, 0)
     assert tally.kills
     if adopt:

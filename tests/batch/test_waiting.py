@@ -62,10 +62,10 @@ def kinds(sandbox: Sandbox) -> Counter[str]:
 @pytest.mark.long(20)
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_of_many_runs_each_end_is_told_by_a_stream_or_the_list(order: str) -> None:
-    count = 150
+    count = 100  # more than the connections that are allowed
     with Sandbox() as sandbox, counted(sandbox) as connections:
         runs = started(
-            sandbox, count, lambda number: 4 + 4 * (number * 37 % count) / count, switches={"list_order": order}
+            sandbox, count, lambda number: 3 + 3 * (number * 37 % count) / count, switches={"list_order": order}
         )
         noxcli = Noxcli({"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "TERM": "dumb"})
         began = time.monotonic()

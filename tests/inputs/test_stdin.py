@@ -177,7 +177,7 @@ def test_a_text_without_end_is_refused(shell: Shell, sandbox: Sandbox, line: str
 def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
     sandbox: Sandbox, plays: Any, tmp_path: Path
 ) -> None:
-    megabytes = 200  # the sandbox accepts at most 256
+    megabytes = 150  # the sandbox accepts at most 256
     place = tmp_path / "tmp"
     place.mkdir()
     argv = [*NOXCLI, "run", plays(nodes=[DOC], output={"A": "x"}), "Doc@-;name=big.bin", "--quiet"]

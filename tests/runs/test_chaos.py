@@ -29,7 +29,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli, QuickClock, Result
 
 RUNS, BATCHES, AT_ONCE = 240, 12, 6
-PLAIN = range(2)  # the batches of the plain run
+PLAIN = range(1)  # the batches of the plain run
 IDLE_TIMEOUT = "0.1s"
 QUIET = {"silent", "keepalive"}
 GAP = "noxcli.gap"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from noxcli.sandbox.switchfile import MOST_OF_SWITCHES, load_switches
+from tests.conftest import Noxcli
 
 HEAD = 'format = "noxcli.switches/1"\n'
 
@@ -45,7 +46,7 @@ def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
         (None, "No such file"),
     ],
 )
-def test_a_bad_file_gets_one_line_and_exit_code_2(tmp_path: Path, text: str | None, told: str) -> None:
+def test_a_bad_file_gets_one_line_and_exit_code_2(noxcli: Noxcli, tmp_path: Path, text: str | None, told: str) -> None:
     path = tmp_path / "switches.toml"
     if text is not None:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -54,10 +55,9 @@ def test_a_bad_file_gets_one_line_and_exit_code_2(tmp_path: Path, text: str | No
             load_switches(path)
         assert told in str(caught.value)
         return
-    done = _sandbox("--switches", str(path), "--", "true")
-    assert done.returncode == 2
-    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
-    assert told in done.stderr
+    done = noxcli("sandbox", "--switches", str(path), "--", "true")
+    assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
+    assert told in done.err
 
 
 def test_an_empty_table_changes_nothing(tmp_path: Path) -> None:
