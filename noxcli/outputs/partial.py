@@ -11,7 +11,7 @@ from noxcli.files import new_digest, reason_of
 
 HASHED_AHEAD = 4  # batches that may queue for the hashing thread
 BATCH = 256 * 1024  # bytes; passing every small piece on to the thread would cost more than hashing it
-BUFFER = 2 * BATCH
+ROOM = 2 * BATCH
 ASIDE_FROM = 8 * 1024 * 1024  # bytes; for less, starting a thread costs more than it saves
 
 
@@ -31,11 +31,11 @@ class Digest:
         self._thread: Thread | None = None
 
     def buffer(self) -> memoryview:
-        """Return memory for BUFFER bytes, which is used again after `update` with a part of it."""
+        """Return memory for ROOM bytes, which is used again after `update` with a part of it."""
         try:
             return self._free.get_nowait()
         except Empty:
-            return memoryview(bytearray(BUFFER))
+            return memoryview(bytearray(ROOM))
 
     def update(self, piece: bytes | memoryview) -> None:
         self._fed += len(piece)
@@ -56,12 +56,13 @@ class Digest:
         return self._digest.hexdigest()
 
     def finish(self) -> None:
-        """Let the thread end after the bytes so far."""
+        """Let the thread end after the bytes so far, and release the memory: a caller may keep many finished parts."""
         if self._thread is not None:
             self._pass_on()
             self._batches.put(None)
             self._thread.join()
             self._thread = None
+        self._free = SimpleQueue()
 
     def _pass_on(self) -> None:
         self._room.get()
