@@ -30,7 +30,7 @@ NOTHING, CURL, TO_FILES = "noxcli run, no output", "curl -o", "noxcli --output-d
 CUT, RAW = "noxcli --output-dir, cut 3 times", "noxcli --raw A"
 MANY_CURL, MANY_FILES = "curl --parallel, 20 files", "noxcli --output-dir, 20 files"
 RECORD = "noxcli run, text in the record"
-CURL_HASH = "curl, tee and sha256sum, sync"
+CURL_HASH = "curl -o, sha256sum, sync"
 SENT_CURL, SENT_FILES = "curl -o, from sendfile", "noxcli --output-dir, from sendfile"
 TLS_CURL, TLS_FILES = "curl -o, https", "noxcli --output-dir, https"
 FILES = str(Path(__file__).with_name("bench_files.py"))
@@ -91,9 +91,8 @@ def curl(env: Mapping[str, str], workflow: str, place: Path) -> list[str]:
 
 def hashed(argv: Sequence[str]) -> list[str]:
     """Return the command line that also computes the SHA-256 of the one file that curl downloads, and flushes it."""
-    at = argv.index("-o")
-    file, rest = shlex.quote(argv[at + 1]), shlex.join([*argv[:at], *argv[at + 2 :]])
-    return ["sh", "-c", f"{rest} | tee {file} | sha256sum && sync {file}"]
+    file = shlex.quote(argv[argv.index("-o") + 1])
+    return ["sh", "-c", f"{shlex.join(argv)} && sha256sum {file} && sync {file}"]
 
 
 def to_place(argv: Sequence[str], env: Mapping[str, str], place: Path, expected: int) -> Taken:
