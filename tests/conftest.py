@@ -35,7 +35,6 @@ settings.register_profile("wide", settings.get_profile("plain"), max_examples=50
 settings.load_profile("plain")
 
 NUMBERS = count()  # of temporary directories
-GARBAGE_AFTER = 20_000  # objects; Python looks for garbage after 700, which takes 3 % of the suite's time
 LONG_SETUP = 0.1  # seconds; a longer setup or teardown appears in --durations
 
 
@@ -187,7 +186,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let each worker begin with another file: one rewrites a test module, and the others use its bytecode."""
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    gc.set_threshold(GARBAGE_AFTER)
     worker = getattr(config, "workerinput", None)
     if worker is None and config.getoption("numprocesses", None):
         forks.share()
