@@ -13,7 +13,15 @@ from tests.conftest import Noxcli
 from tests.otherside import RUN, WORKFLOW
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
-VALUES = ["value-of-an-input", "piece-of-text", "deep-value", "key-in-a-value", "4711", "long-text", "in-the-file"]
+VALUES = [
+    "value-of-an-input",
+    "piece-of-text",
+    "deep-value",
+    "key-in-a-value",
+    "4711081",
+    "long-text",
+    "in-the-file",
+]
 
 
 @pytest.fixture
@@ -23,7 +31,7 @@ def workflow(plays: Any) -> str:
             nodes=[input_node("Question"), Node("Think"), output_node("Answer"), output_node("File")],
             script=node_runs("Think", ["piece-of-text"]),
             output={
-                "Answer": {"key-in-a-value": ["deep-value", 4711], "Long": "long-text" * 3000},
+                "Answer": {"key-in-a-value": ["deep-value", 4711081], "Long": "long-text" * 3000},
                 "File": File("in-the-file.txt", b"in-the-file"),
             },
         )

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.process import needs
@@ -89,6 +89,10 @@ class Typed:
         pairs = (found.partition("\t") for found in lines)
         return {word: said for word, _, said in pairs}
 
+    def offers_each(self, lines: Sequence[str]) -> list[dict[str, str]]:
+        """Return the candidates at the end of each line."""
+        return [self.offers(line) for line in lines]
+
     def becomes(self, line: str) -> list[str]:
         """Type the line with its Tabs, and return the arguments that noxcli is then started with."""
         self.argv.unlink(missing_ok=True)
@@ -123,13 +127,25 @@ class Fish(Typed):
         super().__init__(["fish", "-C", "source $SCRIPTS/noxcli.fish", "-i"], home, environ)
 
     def offers(self, line: str) -> dict[str, str]:
-        asked = ["fish", "-c", "source $SCRIPTS/noxcli.fish; complete -C $argv[1]", line]
+        return self.offers_each([line])[0]
+
+    def offers_each(self, lines: Sequence[str]) -> list[dict[str, str]]:
+        script = "source $SCRIPTS/noxcli.fish; for line in $argv; complete -C $line; echo END; end"
         done = subprocess.run(
-            asked, capture_output=True, text=True, check=True, cwd=self.home / "work", env=self.environ
+            ["fish", "-c", script, *lines],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=self.home / "work",
+            env=self.environ,
         )
         assert done.stderr == ""
-        pairs = (found.partition("\t") for found in done.stdout.splitlines())
-        return {word: said for word, _, said in pairs}
+        answers = done.stdout.split("END\n")[:-1]
+        assert len(answers) == len(lines)
+        return [
+            {word: said for word, _, said in (found.partition("\t") for found in answer.splitlines())}
+            for answer in answers
+        ]
 
 
 def start(

@@ -15,7 +15,7 @@ from tests.completions.tab import ROOT, SCRIPTS, Typed, start
 from tests.process import needs
 
 sys.path.insert(0, str(ROOT / "scripts"))
-from shells.vocabulary import Verb, read_program
+from shells.vocabulary import read_program
 
 SHELLS = ["bash", "zsh", "fish"]
 VERBS = read_program(app).verbs
@@ -62,12 +62,13 @@ def test_verbs(shell: Typed) -> None:
     assert set(shell.offers("noxcli --version ru")) == {"run", "runs"}
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_options_of_each_verb(shell: Typed, verb: Verb) -> None:
-    declared = {name for option in verb.options for name in option.names}
+def test_options_of_each_verb(shell: Typed) -> None:
+    every, long = (shell.offers_each([f"noxcli {verb.name} {begun}" for verb in VERBS]) for begun in ("-", "--"))
 
-    assert set(shell.offers(f"noxcli {verb.name} -")) == declared
-    assert set(shell.offers(f"noxcli {verb.name} --")) == {name for name in declared if name.startswith("--")}
+    for verb, offered, offered_long in zip(VERBS, every, long, strict=True):
+        declared = {name for option in verb.options for name in option.names}
+        assert set(offered) == declared, verb.name
+        assert set(offered_long) == {name for name in declared if name.startswith("--")}, verb.name
 
 
 @pytest.mark.parametrize(
@@ -163,8 +164,9 @@ def test_tab_starts_no_python_and_no_noxcli(shell: Typed) -> None:
 @pytest.mark.parametrize("name", ["zsh", "fish"])
 def test_help_is_shown_beside(name: str, tmp_path: Path) -> None:
     with closing(start(name, tmp_path)) as shell:
-        for verb in VERBS:
-            assert verb.help in shell.offers(f"noxcli {verb.name}")[verb.name]
+        offered = shell.offers_each([f"noxcli {verb.name}" for verb in VERBS])
+        for verb, offers in zip(VERBS, offered, strict=True):
+            assert verb.help in offers[verb.name]
         assert "Print the version and exit" in shell.offers("noxcli --ver")["--version"]
 
 

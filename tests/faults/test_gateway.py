@@ -25,9 +25,9 @@ from tests.faults.gateway import (
     rewrites,
 )
 from tests.rawserver import answer
+from tests.sample import one_in
 
 ANSWERS = {"envoy 503": ENVOY_503, "json 503": JSON_503, "nginx 502": NGINX_502, "nginx 504": NGINX_504}
-answers = pytest.mark.parametrize("answered", ANSWERS.values(), ids=ANSWERS)
 settled = {name: ANSWERS[name] for name in ("envoy 503", "json 503", "nginx 502")}
 
 
@@ -56,25 +56,25 @@ def assert_in_doubt(result: Result, candidates: list[str]) -> None:
     assert sorted(one["id"] for one in result.json["error"]["candidates"]) == sorted(candidates)
 
 
-@answers
-@pytest.mark.parametrize("times", [1, 2, 6])
-@pytest.mark.parametrize("options", [[], ["--detach"]], ids=["run", "detached"])
-@pytest.mark.parametrize("known", [True, False], ids=["after another", "first"])
+@pytest.mark.parametrize(
+    ("known", "option", "times", "answered"),
+    one_in(2, ["after another", "first"], ["", "--detach"], [1, 2, 6], ANSWERS),
+)
 def test_what_was_passed_on_is_not_sent_again(
     noxcli: Noxcli,
     sandbox: Sandbox,
     echo: str,
     behind: Any,
-    answered: bytes,
+    answered: str,
     times: int,
-    options: list[str],
-    known: bool,
+    option: str,
+    known: str,
 ) -> None:
     with behind(lambda _r, _f: None):
-        earlier = [noxcli("run", echo, "Question=before", "--detach").text.strip()] if known else []
-    with behind(loses_starts(times, answered, forwarded=True)) as gateway:
+        earlier = [noxcli("run", echo, "Question=before", "--detach").text.strip()] if known != "first" else []
+    with behind(loses_starts(times, ANSWERS[answered], forwarded=True)) as gateway:
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        result = noxcli("run", echo, "Question=why", "--json", *options)
+        result = noxcli("run", echo, "Question=why", "--json", *option.split())
     runs = [run.id for run in sandbox.runs(echo) if run.id not in earlier]
     assert (len(runs), gateway.seen(START)) == (1, 1)
     assert_in_doubt(result, runs)

@@ -15,6 +15,7 @@ from noxcli.outputs.values import Remote
 from tests.conftest import Noxcli, Result
 from tests.outputs.test_downloads import cut, fetched
 from tests.rawserver import Turn, answer, json_answer, raw_server
+from tests.sample import one_in
 
 TEXT = "Grüße, 世界 🌱. " * 1500
 WHOLE = TEXT.encode()
@@ -169,12 +170,10 @@ def test_what_is_not_the_whole_text_is_tried_again(noxcli: Noxcli, wrong: Turn) 
     assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {"A": TEXT}), result.err
 
 
-@pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out")], ids=repr)
-@pytest.mark.parametrize("wrong", NOT_THE_TEXT.values(), ids=NOT_THE_TEXT)
-def test_what_stays_less_than_the_text_is_never_handed_over(
-    noxcli: Noxcli, wrong: Turn, options: tuple[str, ...]
-) -> None:
-    result = fetch_output(noxcli, *options, "--retry-for", "1s", turns=[record(), wrong])
+@pytest.mark.parametrize(("wrong", "line"), one_in(2, NOT_THE_TEXT, ["--json", "", "--raw A", "--output-dir out"]))
+def test_what_stays_less_than_the_text_is_never_handed_over(noxcli: Noxcli, wrong: str, line: str) -> None:
+    options = tuple(line.split())
+    result = fetch_output(noxcli, *options, "--retry-for", "1s", turns=[record(), NOT_THE_TEXT[wrong]])
     assert result.code == 9
     assert "noxcli: the output of run run-1 is incomplete: /A: " in result.err
     if options == ("--json",):

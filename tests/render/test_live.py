@@ -75,7 +75,9 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
     with on_terminal([*NOXCLI, "run", workflow], env) as seen:
         seen.wait_for(b"of the draft")
         started, headline, *nodes = shown(seen)
+        run_id = started.removeprefix("started run ")
         leave(seen)
+        seen.wait_for(f"noxcli stop {run_id}\r\n".encode())
         text = bytes(seen.raw).decode()
     assert re.fullmatch(r"test_nodes\S+  running   \d\.\ds  ━+─+  [46]0%", headline) is not None, headline
     marks = ["".join(line.split()[:2]) if line[0] != " " else line.split()[0] for line in nodes]
@@ -90,8 +92,8 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
     assert draft.end() >= check.end(), "it is still at work"
     assert nodes[2].endswith(" first words of the draft")
     assert nodes[3] == "└ - Ask" + " " * 32 + "skipped"
-    run_id = started.removeprefix("started run ")
-    assert text.count(run_id) - text.count(f"noxcli stream {run_id}") == 1, "it is told once, and how to come back"
+    ways_on = [text.count(f"noxcli {verb} {run_id}") for verb in ("stream", "stop")]
+    assert (text.count(run_id), ways_on) == (3, [1, 1]), "it is told once, and how to go on"
 
 
 def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], plays: Any) -> None:

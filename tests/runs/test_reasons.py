@@ -18,6 +18,7 @@ from tests.conftest import Noxcli, Result
 from tests.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
 from tests.rawserver import json_answer, stay_silent
 from tests.runner import commands
+from tests.sample import one_in
 
 WHY = "the model refused: no paper left"
 SAID = f"failed at 'Write': {WHY}"
@@ -50,8 +51,7 @@ def call(noxcli: Noxcli, server: FailedRun, *argv: str) -> Result:
     return noxcli(*argv, "--base-url", server.url)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("verb", "source"), one_in(2, VERBS, SOURCES))
 def test_every_verb_tells_node_and_reason(noxcli: Noxcli, verb: str, source: str) -> None:
     with failed_run(**SOURCES[source]) as server:
         result = call(noxcli, server, *VERBS[verb])

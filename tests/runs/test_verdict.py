@@ -23,6 +23,7 @@ from tests.otherside import (
     sends,
 )
 from tests.rawserver import answer
+from tests.sample import one_in
 
 START = ("run", WORKFLOW, "--no-check", "Q=x")
 VERBS: list[tuple[str, ...]] = [
@@ -79,8 +80,7 @@ def test_another_runs_record_now_and_then_is_forgiven(noxcli: Noxcli, argv: tupl
 # Odd rejections of a read.
 
 
-@named
-@pytest.mark.parametrize("status", [300, 304, 400, 405, 418, 422, 499])
+@pytest.mark.parametrize(("argv", "status"), one_in(2, VERBS, [300, 304, 400, 405, 418, 422, 499]))
 def test_one_odd_refusal_of_a_read_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...], status: int) -> None:
     reads = by_turns(answer(status), record("running"), answer(status), record("completed"))
     with other_side(reads=reads) as (_, environ):
