@@ -18,7 +18,7 @@ VALUES = [
     "piece-of-text",
     "deep-value",
     "key-in-a-value",
-    "4711471147",
+    "4711081",
     "long-text",
     "in-the-file",
 ]
@@ -31,7 +31,7 @@ def workflow(plays: Any) -> str:
             nodes=[input_node("Question"), Node("Think"), output_node("Answer"), output_node("File")],
             script=node_runs("Think", ["piece-of-text"]),
             output={
-                "Answer": {"key-in-a-value": ["deep-value", 4711471147], "Long": "long-text" * 3000},
+                "Answer": {"key-in-a-value": ["deep-value", 4711081], "Long": "long-text" * 3000},
                 "File": File("in-the-file.txt", b"in-the-file"),
             },
         )
