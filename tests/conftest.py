@@ -209,8 +209,8 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the tests that are marked as long first, the longest of all at the beginning."""
     marked = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
-    long = sorted((item for item in items if marked[item]), key=lambda item: -marked[item])
-    short = sorted((item for item in items if not marked[item]), key=lambda item: str(item.path))
+    items.sort(key=lambda item: (-marked[item], str(item.path)))  # in one order, wherever a worker began to collect
+    long, short = [item for item in items if marked[item]], [item for item in items if not marked[item]]
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     items[:] = [item for left in range(workers, 0, -1) for item in _share(long, short, left)]
 
