@@ -1,10 +1,13 @@
 """Measure downloads: a large file and twenty files against curl, and a large output that is part of the run's record.
 
 Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, in its own process, generates files while
-it sends them; downloads are removed. Prints seconds, rate and peak memory.
+it sends them, from a few bytes that stay in the processor's cache. A second server, bench_files.py, sends a file from
+the disk's cache with sendfile, as web servers do, and the same over TLS. Downloads are removed. Prints seconds, rate
+and peak memory.
 """
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +30,10 @@ NOTHING, CURL, TO_FILES = "noxcli run, no output", "curl -o", "noxcli --output-d
 CUT, RAW = "noxcli --output-dir, cut 3 times", "noxcli --raw A"
 MANY_CURL, MANY_FILES = "curl --parallel, 20 files", "noxcli --output-dir, 20 files"
 RECORD = "noxcli run, text in the record"
+CURL_HASH = "curl -o, sha256sum, sync"
+SENT_CURL, SENT_FILES = "curl -o, from sendfile", "noxcli --output-dir, from sendfile"
+TLS_CURL, TLS_FILES = "curl -o, https", "noxcli --output-dir, https"
+FILES = str(Path(__file__).with_name("bench_files.py"))
 
 
 def file(name: str, size: int) -> File:
@@ -57,6 +64,18 @@ def serving(size: int, each: int, inline: int) -> Iterator[dict[str, str]]:
         server.communicate("")
 
 
+@contextmanager
+def sending(env: Mapping[str, str], size: int, parent: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Run the server of one file before the sandbox; yield the environments that lead to it, plain and over TLS."""
+    argv = [sys.executable, FILES, env["NOXUS_BACKEND_URL"], str(size), parent]
+    with subprocess.Popen(argv, stdin=-1, stdout=-1, text=True) as server:
+        assert server.stdout is not None
+        plain, tls, certificate = server.stdout.readline().split()
+        trusted = {"REQUESTS_CA_BUNDLE": certificate, "CURL_CA_BUNDLE": certificate}
+        yield {**env, "NOXUS_BACKEND_URL": plain}, {**env, "NOXUS_BACKEND_URL": tls, **trusted}
+        server.communicate("")
+
+
 def run(workflow: str, *options: str) -> list[str]:
     """Return the command line of a run."""
     return [NOXCLI, "run", workflow, "--quiet", *options]
@@ -68,6 +87,12 @@ def curl(env: Mapping[str, str], workflow: str, place: Path) -> list[str]:
     ids = [value["uri"].removeprefix("spot://") for value in json.loads(done.stdout)["output"].values()]
     files = [word for each in ids for word in ("-o", f"{place}/{each}", f"{env['NOXUS_BACKEND_URL']}/v1/file/{each}")]
     return ["curl", "-sfZ", "-H", f"X-API-Key: {env['NOXUS_API_KEY']}", *files]
+
+
+def hashed(argv: Sequence[str]) -> list[str]:
+    """Return the command line that also computes the SHA-256 of the one file that curl downloads, and flushes it."""
+    file = shlex.quote(argv[argv.index("-o") + 1])
+    return ["sh", "-c", f"{shlex.join(argv)} && sha256sum {file} && sync {file}"]
 
 
 def to_place(argv: Sequence[str], env: Mapping[str, str], place: Path, expected: int) -> Taken:
@@ -84,13 +109,24 @@ def downloads(
     size: int = LARGE, each: int = SIDE_BY_SIDE, inline: int = INLINE, *, parent: str | None = None, rounds: int = 3
 ) -> dict[str, Taken]:
     """Return the results of each contender."""
-    with tempfile.TemporaryDirectory(dir=parent) as name, serving(size, each, inline) as env:
-        place = Path(name)
+    with (
+        tempfile.TemporaryDirectory(dir=parent) as above,
+        serving(size, each, inline) as env,
+        sending(env, size, above) as (sent, tls),
+    ):
+        place = Path(above) / "downloads"
+        place.mkdir()
+        name = str(place)
         fetch = ["--output-dir", name]
         contenders: dict[str, Callable[[], Taken]] = {
             NOTHING: lambda: measure(run("whole"), env),
             CURL: partial(to_place, curl(env, "whole", place), env, place, size),
             TO_FILES: partial(to_place, run("whole", *fetch), env, place, size),
+            CURL_HASH: partial(to_place, hashed(curl(env, "whole", place)), env, place, size),
+            SENT_CURL: partial(to_place, curl(sent, "whole", place), sent, place, size),
+            SENT_FILES: partial(to_place, run("whole", *fetch), sent, place, size),
+            TLS_CURL: partial(to_place, curl(tls, "whole", place), tls, place, size),
+            TLS_FILES: partial(to_place, run("whole", *fetch), tls, place, size),
             CUT: partial(to_place, run("cut", *fetch), env, place, size),
             RAW: lambda: measure(run("whole", "--raw", "A"), env),
             MANY_CURL: partial(to_place, curl(env, "many", place), env, place, MANY * each),

@@ -35,7 +35,6 @@ settings.register_profile("wide", settings.get_profile("plain"), max_examples=50
 settings.load_profile("plain")
 
 NUMBERS = count()  # of temporary directories
-GARBAGE_AFTER = 20_000  # objects; Python looks for garbage after 700, which takes 3 % of the suite's time
 LONG_SETUP = 0.1  # seconds; a longer setup or teardown appears in --durations
 
 
@@ -187,7 +186,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let each worker begin with another file: one rewrites a test module, and the others use its bytecode."""
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    gc.set_threshold(GARBAGE_AFTER)
     worker = getattr(config, "workerinput", None)
     if worker is None and config.getoption("numprocesses", None):
         forks.share()
@@ -208,10 +206,24 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the tests that are marked as long first, the longest of all at the beginning."""
-    long = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
-    items.sort(key=lambda item: (-long[item], str(item.path)))
+    marked = {item: next((mark.args[0] for mark in item.iter_markers("long")), 0) for item in items}
+    items.sort(key=lambda item: (-marked[item], str(item.path)))  # in one order, wherever a worker began to collect
+    long, short = [item for item in items if marked[item]], [item for item in items if not marked[item]]
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = [item for left in range(workers, 0, -1) for item in _share(long, short, left)]
+
+
+def _share(long: list[pytest.Item], short: list[pytest.Item], left: int) -> list[pytest.Item]:
+    """Take out a worker's share, long tests first: xdist cuts the list into as many equal parts as it has workers."""
+    size = (len(long) + len(short)) // left
+    taken = long[::left]
+    del long[::left]
+    few = max(0, size - len(taken))
+    taken += short[:few]
+    del short[:few]
+    return taken
 
 
 @pytest.hookimpl(tryfirst=True)

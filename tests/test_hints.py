@@ -21,6 +21,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails
 from tests.conftest import Noxcli, Result, piped
 from tests.process import NOXCLI, needs, running
+from tests.sample import one_in
 
 SOURCE = Path(package.__file__).parent
 # Up to the punctuation after it, or to the words of its sentence.
@@ -38,6 +39,8 @@ LIMITS = {
     **{verb: ["--timeout", "0.2s"] for verb in ("wait", "stream", "stop", "batch")},
     "sandbox": ["--", "true"],
 }
+# How noxcli learns of the server, and the shell that the lines are then for.
+SHELLS = {"environment": "dash", "options": "bash"}
 
 Situation = Callable[[Any, Any, pytest.MonkeyPatch], Result]
 
@@ -370,11 +373,11 @@ def try_all(told: str, places: set[str], shell: str, noxcli: Noxcli, monkeypatch
         assert done.code not in MISUNDERSTOOD, (line, done.code, done.err)
 
 
-@pytest.mark.parametrize(("route", "shell"), [("environment", "dash"), ("options", "bash")])
-@pytest.mark.parametrize("name", SITUATIONS)
+@pytest.mark.parametrize(("name", "route"), one_in(2, SITUATIONS, SHELLS))
 def test_a_line_to_paste_works(
-    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, name: str, route: str, shell: str
+    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, name: str, route: str
 ) -> None:
+    shell = SHELLS[route]
     needs(shell)
     situation, places = SITUATIONS[name]
     call = Routed(noxcli.environ, noxcli.clock)

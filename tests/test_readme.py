@@ -67,6 +67,7 @@ def test_a_recipe_runs(script: str, lively: Sandbox, tmp_path: Path) -> None:
     assert shell(script, lively, tmp_path).strip()
 
 
+@pytest.mark.long(12)
 @pytest.mark.parametrize("page", GUIDE)
 def test_the_lines_of_a_page_run_one_after_another(page: str, lively: Sandbox, tmp_path: Path) -> None:
     for name, text in FILES.findall((ROOT / "docs" / page).read_text()):

@@ -110,6 +110,18 @@ class Answer(HTTPResponse):
             return piece
         return b"".join([piece, *self._arrived(n - len(piece))])
 
+    @property
+    def left(self) -> int:
+        """The bytes of the body that `read_into` can still read: none of a body without a length."""
+        return self.length or 0
+
+    def read_into(self, room: memoryview) -> int:
+        """Read at most once from the socket, into the memory; 0 means the end."""
+        assert self.length is not None
+        count = self.fp.readinto1(room[: self.length])
+        self.length -= count
+        return count
+
     def let_go(self) -> tuple[bytes, socket.socket]:
         """Return the socket, and the bytes that were read from it but not returned; for use instead of `read`."""
         self._timed.waits = False

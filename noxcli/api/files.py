@@ -7,6 +7,7 @@ from typing import Self
 
 import requests
 
+from noxcli.api.answer import Answer
 from noxcli.api.bodies import BODY_PIECE, codings_of, decompressed
 from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
 from noxcli.errors import Unavailable
@@ -47,6 +48,11 @@ class Download:
         self.start = 0
         self.total = None if encoded else self.length
         self._end: int | None = None
+        answer = response.raw._original_response
+        assert isinstance(answer, Answer)
+        self._answer = answer
+        self._read = 0  # bytes, by `read_into`
+        self._at_end = False
         if response.status_code == 206:
             self._take_range(headers.get("Content-Range", ""), encoded=encoded)
 
@@ -58,8 +64,29 @@ class Download:
     ) -> None:
         self._response.close()
 
+    @property
+    def is_long(self) -> bool:
+        """True if `read_into` can read more; `pieces` reads the last bytes, and everything that is decoded."""
+        return not self._codings and not self._at_end and self._answer.left > BODY_PIECE
+
+    def read_into(self, room: memoryview) -> int:
+        """Read what has arrived into the memory, and return the number of bytes.
+
+        Raises Unavailable if the connection breaks.
+        """
+        raw = self._response.raw
+        try:
+            count = self._answer.read_into(room[:BODY_PIECE])
+        except BROKEN as error:
+            raise self._broken(error) from error
+        assert raw.length_remaining is not None
+        raw.length_remaining -= count  # urllib3 counts only its own reads
+        self._read += count
+        self._at_end = not count
+        return count
+
     def pieces(self) -> Iterator[bytes]:
-        """Yield the file's bytes.
+        """Yield the file's bytes, without those that `read_into` has read.
 
         Raises Unavailable if the connection breaks or the body is incomplete.
         """
@@ -72,13 +99,19 @@ class Download:
             while piece := raw.read1(BODY_PIECE, decode_content=False):
                 yield piece
         except BROKEN as error:
-            raise Unavailable(
-                f"the download broke after {raw.tell():,} bytes: {cause_of(error, self._mask)}"
-            ) from error
+            raise self._broken(error) from error
         # The bytes on the wire count: a server may compress although we asked it not to.
         announced = self.length if self._end is None else self._end - self.start
-        if announced is not None and raw.tell() != announced:
-            raise Unavailable(f"the download has {raw.tell():,} bytes instead of {announced:,}")
+        if announced is not None and self._received != announced:
+            raise Unavailable(f"the download has {self._received:,} bytes instead of {announced:,}")
+
+    @property
+    def _received(self) -> int:
+        received: int = self._read + self._response.raw.tell()
+        return received
+
+    def _broken(self, error: BaseException) -> Unavailable:
+        return Unavailable(f"the download broke after {self._received:,} bytes: {cause_of(error, self._mask)}")
 
     def _take_range(self, text: str, *, encoded: bool) -> None:
         match = re.fullmatch(RANGE, text.strip())

@@ -1,7 +1,7 @@
 """The inputs and outputs in a workflow's definition, in both versions; parts with an odd shape are skipped."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from noxcli.fixed import fixed
@@ -86,6 +86,11 @@ def keys_of(nodes: Iterable[N]) -> dict[str, N]:
     nodes = list(nodes)
     labels = [node.label for node in nodes]
     return {node.label if node.label and labels.count(node.label) == 1 else node.id: node for node in nodes}
+
+
+def meant_by(key: str, nodes: Sequence[InputNode]) -> list[InputNode]:
+    """Return the inputs that the key may mean: those with this label, or else those with this address."""
+    return [node for node in nodes if node.label == key] or [node for node in nodes if key in node.addresses]
 
 
 def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem, WrongInputs
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of
+from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.nearest import nearest_in_any_case, suggestion
@@ -32,6 +32,7 @@ MENDS = {
     "list": "{key}:=JSON",
     "file": "{key}@FILE",
 }
+PYTHON_TYPES = {"text": str, "bool": bool, "object": dict, "list": list}  # of the kinds that a type alone decides
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -78,13 +79,12 @@ def _meant(
     problems = []
     unlabeled = any(node.label is None for node in nodes)
     for key in values:
-        labeled = [node for node in nodes if node.label == key]
-        addressed = [node for node in nodes if key in node.addresses]
-        if len(labeled) > 1:
-            ids = ", ".join(node.id for node in labeled)
-            problems.append(f"{len(labeled)} inputs are labeled {key!r}, use their ids: {ids}")
-        elif labeled or addressed:
-            given.setdefault((labeled or addressed)[0].id, []).append(key)
+        meant = meant_by(key, nodes)
+        if len(meant) > 1 and meant[0].label == key:
+            ids = ", ".join(node.id for node in meant)
+            problems.append(f"{len(meant)} inputs are labeled {key!r}, use their ids: {ids}")
+        elif meant:
+            given.setdefault(meant[0].id, []).append(key)
         elif unlabeled:
             # The docs have "input" and "Input 1" for such an input; other names are unknown.
             near = _near(key, nodes)
@@ -106,7 +106,7 @@ def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
 
 def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:
     """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects."""
-    meant = {key for keys in given.values() for key in keys}
+    meant: set[str] = set().union(*given.values())
     ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
     guessed = not values.keys() <= meant | ambiguous  # a key that may mean any input without a label
     problems = []
@@ -114,11 +114,15 @@ def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], val
         if not node.required or node.label in ambiguous:
             continue
         if node.id in given:
-            empty = any(values[each] == "" for each in given[node.id]) and node.kind in {None, "text"}
-            problems += [f"the required input {key!r} is missing: its text is empty"] if empty else []
+            if _has_empty_text(node, [values[each] for each in given[node.id]]):
+                problems.append(f"the required input {key!r} is missing: its text is empty")
         elif not (guessed and node.label is None):
             problems.append(f"the required input {key!r} is missing")
     return problems
+
+
+def _has_empty_text(node: InputNode, values: Sequence[Any]) -> bool:
+    return node.kind in {None, "text"} and any(value == "" for value in values)
 
 
 def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Checked, problems: list[str]) -> Any:
@@ -141,22 +145,18 @@ def fits(value: Any, kind: str) -> bool:
     if value is None:
         return True
     match kind:
-        case "text":
-            return isinstance(value, str)
         case "int":
-            return (isinstance(value, int) and not isinstance(value, bool)) or (
-                isinstance(value, float) and value.is_integer()
-            )
+            return _is_number(value) and value % 1 == 0
         case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case "bool":
-            return isinstance(value, bool)
-        case "object":
-            return isinstance(value, dict)
-        case "list":
-            return isinstance(value, list)
-        case _:
+            return _is_number(value)
+        case "file":
             return isinstance(value, Upload) or (isinstance(value, dict) and isinstance(value.get("uri"), str))
+        case _:
+            return isinstance(value, PYTHON_TYPES[kind])
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _named(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
-from noxcli.inputs.definition import InputNode
+from noxcli.inputs.definition import InputNode, meant_by
 from noxcli.inputs.parse import Inputs
 
 # How a server may mask a value: no page of the docs says whether it does.
@@ -30,18 +30,15 @@ def with_recorded(
     """
     anew = {_meaning(key, nodes) for key in given.values}
     kept = {key: value for key, value in recorded.items() if _meaning(key, nodes) not in anew}
-    once_secret = {_meaning(key, nodes) for key in secret or ()}
-    for key in sorted(secret or ()):
+    secrets = sorted(secret or ())
+    for key in secrets:
         if _meaning(key, nodes) not in anew:
             raise UsageProblem(
                 f"the input {key!r} of run {run} was secret, and is not passed on", f"give it again: {_secret(key)}"
             )
         _require_told_apart(key, kept, nodes, recorded)
-    for key, value in kept.items():
-        if _is_withheld(value):
-            raise UsageProblem(
-                f"the record of run {run} masks the input {key!r}", f"give it again, as KEY=VALUE or {_secret(key)}"
-            )
+    _require_unmasked(kept, run)
+    once_secret = {_meaning(key, nodes) for key in secrets}
     again_secret = {key for key in given.values if _meaning(key, nodes) in once_secret}
     return replace(
         given,
@@ -72,11 +69,19 @@ def _require_told_apart(
         )
 
 
+def _require_unmasked(kept: Mapping[str, Any], run: str) -> None:
+    """Raise UsageProblem if the record has a mask instead of a value."""
+    for key, value in kept.items():
+        if _is_withheld(value):
+            raise UsageProblem(
+                f"the record of run {run} masks the input {key!r}", f"give it again, as KEY=VALUE or {_secret(key)}"
+            )
+
+
 def _meaning(key: str, nodes: Sequence[InputNode] | None) -> str:
     """Return the id of the one input that the key means, or else the key itself."""
-    labeled = [node.id for node in nodes or () if node.label == key]
-    meant = labeled or [node.id for node in nodes or () if key in node.addresses]
-    return meant[0] if len(meant) == 1 else key
+    meant = meant_by(key, nodes or ())
+    return meant[0].id if len(meant) == 1 else key
 
 
 def _is_known(key: str, nodes: Sequence[InputNode] | None) -> bool:

@@ -49,8 +49,8 @@ class FolderPart(Part):
         super().__init__(os.fdopen(handle, "w+b"), str(target))
         self._written_out = 0  # bytes
 
-    def write(self, piece: bytes) -> None:
-        super().write(piece)
+    def _store(self, piece: bytes | memoryview) -> None:
+        super()._store(piece)
         if self.size < self._written_out:
             self._written_out = 0  # it was restarted
         if self.size - self._written_out >= WRITTEN_OUT_EVERY:
@@ -67,6 +67,7 @@ class FolderPart(Part):
     def keep(self) -> Saved:
         """Put the complete file in its place, flushed to disk."""
         assert self._name is not None
+        self._pour()
         try:
             self._file.flush()
             os.fchmod(self._file.fileno(), self._mode)

@@ -27,6 +27,9 @@ class OpenFile(Protocol):
 
     def __enter__(self) -> "OpenFile": ...
     def __exit__(self, *exc: Any) -> None: ...
+    @property
+    def is_long(self) -> bool: ...
+    def read_into(self, room: memoryview) -> int: ...
     def pieces(self) -> Iterator[bytes]: ...
 
 
@@ -129,14 +132,17 @@ class Fetching:
             self._expect(opened.total)
         suspicious = opened.start == 0 and not is_plausible(self._transfer.remote, opened.content_type)
         page = Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
+        while opened.is_long and not suspicious:
+            self._check()
+            self._part.took(opened.read_into(self._part.room()))
+            self._note_progress()
         for piece in opened.pieces():
             if suspicious and not begins_like(self._transfer.remote, piece):
                 raise page
             suspicious = False
             self._check()
             self._part.write(piece)
-            self._transfer.done = self._part.size
-            self._furthest = max(self._furthest, self._part.size)
+            self._note_progress()
         if suspicious:
             raise page
         if self._transfer.total not in {None, self._part.size}:
@@ -145,6 +151,10 @@ class Fetching:
             self._require_text()
         elif not self._part.size and self._transfer.remote.size != 0:
             self._require_empty()
+
+    def _note_progress(self) -> None:
+        self._transfer.done = self._part.size
+        self._furthest = max(self._furthest, self._part.size)
 
     def _require_text(self) -> None:
         """Raise Unavailable if this is not the full text: a retry may get it."""

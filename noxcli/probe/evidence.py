@@ -143,16 +143,20 @@ class Evidence:
 
     @cached_property
     def ended(self) -> EndedRun | None:
-        """The run to learn from."""
-        if self.ended_id is not None:
-            return self._ended(self.ended_id, ENDED_RUN)
-        ours = next((trial for trial in self.trials if trial.has_ended and not trial.stops), None)
-        if ours is not None and ours.run_id is not None:
-            return self._ended(ours.run_id, ENDED_RUN)
+        """The run to learn from: the one that was given, or else one of the probe's own, or else a listed one."""
+        run_id = self.ended_id
+        if run_id is None:
+            run_id = next((trial.run_id for trial in self.trials if trial.has_ended and not trial.stops), None)
+        if run_id is None:
+            run_id = self._newest_listed()
+        return None if run_id is None else self._ended(run_id, ENDED_RUN)
+
+    def _newest_listed(self) -> str | None:
+        """Return the id of the newest completed run, or else of the newest one that ended."""
         ended = [item for item in self.listed if item.get("status") in ENDED_STATUSES]
         found = next((item for item in ended if item["status"] == "completed"), ended[0] if ended else {})
         run_id = found.get("id")
-        return self._ended(run_id, ENDED_RUN) if isinstance(run_id, str) else None
+        return run_id if isinstance(run_id, str) else None
 
     @cached_property
     def failed(self) -> EndedRun | None:

@@ -3,11 +3,11 @@
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from noxcli.api.raw import RawStream
+from noxcli.api.raw import RawPiece, RawStream
 from noxcli.fixed import fixed
 
 LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
@@ -98,10 +98,10 @@ class Watched:
         return None
 
 
-def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
-    """Return what a stream has sent so far."""
-    ends = list(accumulate(len(piece.content) for piece in stream.pieces))
-    content = b"".join(piece.content for piece in stream.pieces)
+def _frames_of(pieces: Sequence[RawPiece]) -> tuple[RawFrame, ...]:
+    """Return the frames that these pieces have in full."""
+    ends = list(accumulate(len(piece.content) for piece in pieces))
+    content = b"".join(piece.content for piece in pieces)
     frames, fields, line_ends, start, number = [], [], set(), 0, 0
     for line in LINE.finditer(content.removeprefix(b"\xef\xbb\xbf")):
         line_ends.add(line[2])
@@ -113,14 +113,20 @@ def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
             number += 1
         if fields:
             whole = content[start : line.end()]
-            frames.append(RawFrame(stream.pieces[number].at, number, tuple(fields), frozenset(line_ends), whole))
+            frames.append(RawFrame(pieces[number].at, number, tuple(fields), frozenset(line_ends), whole))
         fields, line_ends, start = [], set(), line.end()
+    return tuple(frames)
+
+
+def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
+    """Return what a stream has sent so far."""
+    frames = _frames_of(stream.pieces)
     last = stream.pieces[-1].at if stream.pieces else None
     return Watched(
         how,
         alive,
         stream.head.status if stream.head else 0,
-        tuple(frames),
+        frames,
         len(stream.pieces),
         stream.ended is not None and not stream.broken,
         stream.broken,

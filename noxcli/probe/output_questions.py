@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from noxcli.api.http import REDIRECTS
+from noxcli.inputs.definition import OutputNode
 from noxcli.probe.evidence import NEEDS_COMPLETED, NEEDS_ENDED, THE_RECORD, Evidence, form_of
 from noxcli.probe.learned import Question, Seen, Sureness, refusal
 
@@ -33,13 +34,13 @@ def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]
 def _duplicate_labels(e: Evidence) -> Seen | None:
     """Find how outputs with the same label are returned."""
     run = e.ended
-    label = _doubled([node.label for node in e.outputs])
+    label = _shared_label(e.outputs)
     if run is None or label is None or label not in run.output:
         return None
     values = [_by_node(run.by_id, node.id) for node in e.outputs if node.label == label]
     if any(key.startswith(f"{label} (") for key in run.output):
         return Seen("numbered", "number", THE_RECORD)
-    if len(run.by_id) < len(e.outputs) or any(values.count(each) > 1 for each in values):
+    if len(run.by_id) < len(e.outputs) or not _are_distinct(values):
         return None
     if run.output[label] in (values[0], values[-1]):
         found = "first" if run.output[label] == values[0] else "last"
@@ -47,8 +48,13 @@ def _duplicate_labels(e: Evidence) -> Seen | None:
     return None
 
 
-def _doubled(labels: Sequence[str | None]) -> str | None:
+def _shared_label(nodes: Sequence[OutputNode]) -> str | None:
+    labels = [node.label for node in nodes]
     return next((each for each in labels if each and labels.count(each) > 1), None)
+
+
+def _are_distinct(values: Sequence[Any]) -> bool:
+    return all(values.count(each) == 1 for each in values)
 
 
 def _by_node(output: Mapping[str, Any], node_id: str) -> Any:

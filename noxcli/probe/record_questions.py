@@ -80,15 +80,20 @@ def _look_up_output(e: Evidence) -> Seen | None:
 
 def _record_inputs(e: Evidence) -> Seen | None:
     """Find the keys of inputs in a record, from runs whose inputs were given in several forms."""
-    inputs = [(trial.given, (trial.early or trial.final or {}).get("input")) for trial in e.trials]
-    kept = [(given, set(shown)) for given, shown in inputs if isinstance(shown, dict) and shown]
-    given_forms, forms = _forms(e, *(given for given, _ in kept)), _forms(e, *(shown for _, shown in kept))
+    inputs = _given_and_kept(e)
+    given_forms, forms = _forms(e, *(given for given, _ in inputs)), _forms(e, *(kept for _, kept in inputs))
     if len(forms) == 1 and (forms != given_forms or len(given_forms) > 1):
         form = forms.pop()
         return Seen(f"as {form.replace('_', ' ')}", form, OUR_RECORD)
-    if len(given_forms) > 1 and all(set(given) == shown for given, shown in kept):
+    if len(given_forms) > 1 and all(set(given) == kept for given, kept in inputs):
         return Seen("as they were given", "as_given", OUR_RECORD)
     return None
+
+
+def _given_and_kept(e: Evidence) -> list[tuple[tuple[str, ...], set[str]]]:
+    """Return the keys of each run's inputs, as they were given and as its record has them, if it has any."""
+    inputs = [(trial.given, (trial.early or trial.final or {}).get("input")) for trial in e.trials]
+    return [(given, set(kept)) for given, kept in inputs if isinstance(kept, dict) and kept]
 
 
 def _forms(e: Evidence, *keys: Iterable[str]) -> set[str]:

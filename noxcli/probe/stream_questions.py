@@ -146,15 +146,16 @@ def _on_unknown_cursor(e: Evidence) -> Seen | None:
 
 def _retained_events(e: Evidence) -> Seen | None:
     """Find how many events can be replayed, if fewer than all."""
-    for trial in _trials(e):
-        if trial.run_id is None or e.ended is None or not trial.stream or not trial.has_ended or trial.stops:
+    for trial in _trials(e, stops=False):
+        if e.ended is None or not trial.stream or not trial.has_ended or e.ended.id != trial.run_id:
             continue
-        if e.ended.id != trial.run_id or e.ended.replay.status != 200 or not e.ended.replay.events:
+        replay = e.ended.replay
+        if replay.status != 200 or not replay.events:
             continue
-        live, again = trial.stream.envelopes, e.ended.replay.envelopes
+        live, again = trial.stream.envelopes, replay.envelopes
         if len(again) < len(live) and live[-len(again) :] == again:
-            return Seen(f"the newest {len(again)} of {len(live)}", len(again), e.ended.replay.how)
-        return Seen(f"all {len(again)}", None, e.ended.replay.how) if again == live else None
+            return Seen(f"the newest {len(again)} of {len(live)}", len(again), replay.how)
+        return Seen(f"all {len(again)}", None, replay.how) if again == live else None
     return None
 
 

@@ -49,6 +49,11 @@ class Trial:
         """True if its record says so."""
         return self.status in ENDED_STATUSES
 
+    @property
+    def has_output(self) -> bool:
+        """True if its record has an output."""
+        return bool(self.final and self.final.get("output"))
+
 
 @dataclass
 class Trier:
@@ -167,7 +172,7 @@ class Trier:
             time.sleep(READ_APART)
         if counted and trial.early is not None and not trial.stops and trial.has_ended:
             trial.stale_reads = stale
-        if trial.status == "completed" and trial.final and trial.final.get("output"):
+        if trial.status == "completed" and trial.has_output:
             trial.late_reads = late
 
     def _read(self, run_id: str) -> Mapping[str, Any] | None:

@@ -32,31 +32,49 @@ def _node_words(e: Evidence) -> Seen | None:
     return Seen("other words", "synonym" if words & (DONE | FAILED) else None, how)
 
 
-def _progress_of(run: EndedRun | None, key: str) -> Mapping[str, Any]:
+def _details_of(run: EndedRun | None) -> Mapping[str, Any]:
     details = run.record.get("progress_details") if run and run.record else None
-    value = details.get(key) if isinstance(details, dict) else None
+    return details if isinstance(details, dict) else {}
+
+
+def _by_node(run: EndedRun | None, key: str) -> Mapping[str, Any]:
+    """Return a part of the record's progress_details that has a value for each node."""
+    value = _details_of(run).get(key)
     return value if isinstance(value, dict) else {}
 
 
 def _node_progress(e: Evidence) -> Seen | None:
     """Find what per_node_progress has for each node."""
-    details = e.ended.record.get("progress_details") if e.ended and e.ended.record else None
-    if not isinstance(details, dict) or not details.get("executed_nodes"):
+    if not _details_of(e.ended).get("executed_nodes"):
         return None
-    nodes = list(_progress_of(e.ended, "per_node_progress").values())
-    if not nodes:
-        return Seen("nothing", "none", _RECORD_OF_IT)
-    if all(isinstance(node, dict) and isinstance(node.get("status"), str) for node in nodes):
-        return Seen("an object with the status", "status", _RECORD_OF_IT)
-    if all(isinstance(node, str) for node in nodes):
-        return Seen("the status", "word", _RECORD_OF_IT)
-    numbers = all(isinstance(node, int | float) and not isinstance(node, bool) for node in nodes)
-    return Seen("a number" if numbers else "something else", "percent" if numbers else None, _RECORD_OF_IT)
+    forms = set(map(_form_of_progress, _by_node(e.ended, "per_node_progress").values())) or {"none"}
+    form = forms.pop() if len(forms) == 1 else ""
+    text = {
+        "none": "nothing",
+        "status": "an object with the status",
+        "word": "the status",
+        "percent": "a number",
+    }.get(form, "something else")
+    return Seen(text, form or None, _RECORD_OF_IT)
+
+
+def _form_of_progress(value: Any) -> str:
+    match value:
+        case {"status": str()}:
+            return "status"
+        case str():
+            return "word"
+        case bool():
+            return ""
+        case int() | float():
+            return "percent"
+        case _:
+            return ""
 
 
 def _run_logs(e: Evidence) -> Seen | None:
     """Find what run_logs has for a failed node."""
-    logs, nodes = _progress_of(e.failed, "run_logs"), set(_nodes_of(e))
+    logs, nodes = _by_node(e.failed, "run_logs"), set(_nodes_of(e))
     if not logs:
         return None
     forms = {_form_of(value) if key in nodes else "flat" for key, value in logs.items()}

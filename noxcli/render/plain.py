@@ -110,12 +110,8 @@ class Plain(Plainly):
                 return None if status in FINAL_STATUSES else self._changed(status)
             case RunEvent() | Finished():
                 return None
-            case Reconnecting(delay=delay, reason=reason):
-                return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason, reason
-            case Silent(seconds):
-                return (f"no event for {show_seconds(seconds)}; polling the run's status",) * 2
-            case Gap(reason):
-                return (f"gap: {reason}",) * 2
+            case Reconnecting() | Silent() | Gap():
+                return _stream_line(update)
             case Paused():
                 return ("run paused for human input",) * 2
             case _:
@@ -127,6 +123,17 @@ class Plain(Plainly):
             return None
         odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
         return f"run {status}{odd}", f"run {status}"
+
+
+def _stream_line(update: Reconnecting | Silent | Gap) -> tuple[str, str]:
+    """Return the line about the event stream, and the same without the time of the next attempt."""
+    match update:
+        case Reconnecting(delay=delay, reason=reason):
+            return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason, reason
+        case Silent(seconds):
+            return (f"no event for {show_seconds(seconds)}; polling the run's status",) * 2
+        case Gap(reason):
+            return (f"gap: {reason}",) * 2
 
 
 class WarningsOnly(Plainly):

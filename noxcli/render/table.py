@@ -77,8 +77,7 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
         legacy_windows=False,
         _environ={},
     )
-    ways = [_mark(terminal) if name in layout.marked else _plain for name in layout.header]
-    texts = [[way(terminal.mask(cell)) for way, cell in zip(ways, row, strict=True)] for row in rows]
+    texts = _texts(terminal, layout, rows)
     widths = {name: _widest(layout, texts, place) for place, name in enumerate(layout.header)}
     shown, least = _shown(layout, widths, width)
     table = _table(terminal, layout, shown)
@@ -90,6 +89,12 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     console.print(table)
     assert isinstance(console.file, io.StringIO)
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+
+
+def _texts(terminal: Terminal, layout: Layout, rows: Rows) -> list[list["Text"]]:
+    """Return the cells as they appear: without secrets, and statuses with their marks."""
+    ways = [_mark(terminal) if name in layout.marked else _plain for name in layout.header]
+    return [[way(terminal.mask(cell)) for way, cell in zip(ways, row, strict=True)] for row in rows]
 
 
 def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Sequence[str], int]:

@@ -53,6 +53,12 @@ class Outcome:
         named = self.progress is not None and self.progress.title
         return named or (self.run.workflow.name if self.run and self.run.workflow else None)
 
+    @property
+    def _retry_safe(self) -> bool:
+        """True if the same command again cannot start a second run."""
+        in_doubt = self.may_exist or (self.error is not None and self.error.leaves_doubt)
+        return self.run is None and not in_doubt
+
     def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
         """Return the inputs that this command sent, without secrets; None if it sent none, or too deep ones."""
         try:
@@ -77,7 +83,7 @@ class Outcome:
             "schema": RESULT_SCHEMA,
             "ok": exit_code == ExitCode.OK,
             "exit_code": int(exit_code),
-            "retry_safe": self.run is None and not self.may_exist and not (self.error and self.error.leaves_doubt),
+            "retry_safe": self._retry_safe,
             "run": self.document_of_run(),
             "output": output,
             "complete": self._complete(),

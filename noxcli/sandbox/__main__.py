@@ -24,12 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from noxcli.sandbox.command import DEFAULT_PORT, play_recording, run_command, serve_forever
 
+    default_port = 0 if command else DEFAULT_PORT
+    port = default_port if given.port is None else given.port
     try:
         if recording := only_recording(given.replay, given.scenario, given.switches, given.switch):
-            port = given.port if given.port is not None else 0 if command else DEFAULT_PORT
             return play_recording(command, recording, key=given.key, port=port, speed=given.speed)
         common: dict[str, Any] = {
             "key": given.key,
+            "port": port,
             "speed": given.speed,
             "switches": _switches(given.switches, given.switch),
             "scenarios": [
@@ -37,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 *(load_replay(path) for path in given.replay),
             ],
         }
-        if command:
-            return run_command(command, port=given.port or 0, **common)
-        return serve_forever(port=DEFAULT_PORT if given.port is None else given.port, **common)
+        return run_command(command, **common) if command else serve_forever(**common)
     except (ValueError, OSError) as error:
         print(f"noxcli.sandbox: {error}", file=sys.stderr)
         return 2

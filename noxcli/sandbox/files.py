@@ -60,8 +60,8 @@ def _scenario(place: _Place, table: Any) -> Scenario:
     _known(place, table, KEYS)
     name = _field(place, table, "name", str)
     place = _Place(f"{place} ({name})")
-    script = [_steps(place.at(f"step {at}"), step) for at, step in enumerate(table.get("script", []), 1)]
-    steps = [step for some in script for step in some]
+    script = enumerate(table.get("script", []), 1)
+    steps = [step for at, each in script for step in _steps(place.at(f"step {at}"), each)]
     output = {label: _value(place.at(f"output {label}"), value) for label, value in table.get("output", {}).items()}
     mentioned = dict.fromkeys(step.node for step in steps if isinstance(step, Emit))
     nodes = [_input(place.at(f"input {at}"), each) for at, each in enumerate(table.get("inputs", []), 1)]
@@ -137,15 +137,24 @@ def _fault(place: _Place, table: Any) -> faults.Fault:
     if kind is None:
         raise place.wrong("the kind of fault is missing or unknown", f"set fault to one of {', '.join(FAULTS)}")
     _known(place, table, {"fault", *(each.name for each in fields(kind))})
+    _require_fields(place, table, kind)
+    _require_choices(place, table, kind)
+    fault: faults.Fault = kind(**{key: value for key, value in table.items() if key != "fault"})
+    return fault
+
+
+def _require_fields(place: _Place, table: dict[str, Any], kind: type[Any]) -> None:
     for each in fields(kind):
         if each.default is MISSING and each.default_factory is MISSING and each.name not in table:
             raise place.wrong(f"{each.name!r} is missing", "add it")
+
+
+def _require_choices(place: _Place, table: dict[str, Any], kind: type[Any]) -> None:
+    """Raise ValueError for a value that is not one of those that a `Literal` lists."""
     for name, hint in get_type_hints(kind).items():
         if get_origin(hint) is Literal and name in table and table[name] not in get_args(hint):
             choices = ", ".join(map(repr, get_args(hint)))
             raise place.wrong(f"{name!r} cannot be {table[name]!r}", f"use one of {choices}")
-    fault: faults.Fault = kind(**{key: value for key, value in table.items() if key != "fault"})
-    return fault
 
 
 def _known(place: _Place, table: Any, names: set[str]) -> None:

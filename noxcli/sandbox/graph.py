@@ -72,14 +72,17 @@ def _implied(scenario: Scenario) -> list[Node]:
     """Nodes that the script or the output mentions and the list does not."""
     known = {node.name for node in scenario.nodes}
     outputs = {node.name for node in scenario.nodes if node.is_output}
-    implied: dict[str, Node] = {}
-    if isinstance(scenario.output, Mapping):
-        implied = {name: output_node(name) for name in scenario.output if name not in outputs}
-    steps: dict[str, Node] = {}
-    if not callable(scenario.script):
-        mentioned = [step.node for step in scenario.script or () if isinstance(step, Emit)]
-        steps = {name: Node(name) for name in mentioned if name not in known and name not in implied}
+    written = scenario.output if isinstance(scenario.output, Mapping) else {}
+    implied = {name: output_node(name) for name in written if name not in outputs}
+    steps = {name: Node(name) for name in _emitting(scenario) if name not in known and name not in implied}
     return [*steps.values(), *implied.values()]
+
+
+def _emitting(scenario: Scenario) -> list[str]:
+    """The names of the nodes in the script; none if only a run's inputs decide them."""
+    if callable(scenario.script):
+        return []
+    return [step.node for step in scenario.script or () if isinstance(step, Emit)]
 
 
 def _id(scenario: Scenario, node: Node, nodes: list[Node]) -> str:

@@ -24,6 +24,19 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: froz
 
     Inputs of nodes outside `part` are not required. A key may name an input of a node in it, `node id::name`.
     """
+    values = _by_label(given, graph, switches, part)
+    for node in graph.inputs:
+        if node.label in values:
+            continue
+        if "value" in node.config:
+            values[node.label] = node.config["value"]
+        elif node.id in part and switches.missing_input == "422":
+            raise Invalid(["body", "input", node.label], f"Missing required input: {node.label}", "missing")
+    return values
+
+
+def _by_label(given: dict[str, Any], graph: Graph, switches: Switches, part: frozenset[str]) -> dict[str, Any]:
+    """The checked inputs by label, without those that the workflow keeps fixed."""
     values: dict[str, Any] = {}
     for key, value in given.items():
         node = _meant(key, graph, switches)
@@ -34,13 +47,6 @@ def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: froz
             if node.config.get("fixed_value") and switches.fixed_input == "kept":
                 continue
         values[node.label if node else key] = value
-    for node in graph.inputs:
-        if node.label in values:
-            continue
-        if "value" in node.config:
-            values[node.label] = node.config["value"]
-        elif node.id in part and switches.missing_input == "422":
-            raise Invalid(["body", "input", node.label], f"Missing required input: {node.label}", "missing")
     return values
 
 

@@ -21,11 +21,7 @@ _RESULT = "noxcli.result"
 def load_replay(path: Path | str) -> Scenario:
     """The recorded run as a scenario, under its own workflow id and under the file's name."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}; record the run with --format ndjson") from None
-    lines = [_line(path, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = _lines(path)
     results = [line["data"] for line in lines if line["type"] == _RESULT]
     if not results or not isinstance(results[-1], dict):
         raise ValueError(f"{path}: no {_RESULT} line: the recording is not complete; record the run again")
@@ -42,6 +38,14 @@ def load_replay(path: Path | str) -> Scenario:
         output=output if isinstance(output, dict) else {},
         workflow_id=_workflow_id(run.get("workflow_id")),
     )
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error}; record the run with --format ndjson") from None
+    return [_line(path, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _line(path: Path, number: int, text: str) -> dict[str, Any]:

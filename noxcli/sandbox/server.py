@@ -137,6 +137,9 @@ class Sandbox:
         self._server.should_exit = True
         self._connections.close_all()
         await serving
+        # Some may have come in just before uvicorn stopped listening.
+        self._connections.close_all()
+        await asyncio.sleep(0)
 
 
 def listening(port: int) -> socket.socket:

@@ -38,17 +38,22 @@ def node_progress(statuses: Mapping[str, str], names: Mapping[str, str], switche
 
 def run_logs(logs: Mapping[str, Log], switches: Switches) -> dict[str, Any]:
     """The object `run_logs`, from the entries of each node."""
+    if switches.run_logs == "flat":
+        entries = [{"node_id": node_id, **entry} for node_id, log in logs.items() for entry in log]
+        return {"entries": entries} if entries else {}
+    return {node_id: _log(log, switches) for node_id, log in logs.items()}
+
+
+def _log(log: Log, switches: Switches) -> Any:
+    """The entries of one node."""
     match switches.run_logs:
         case "lines":
-            return {node_id: [_line(entry) for entry in log] for node_id, log in logs.items()}
+            return [_line(entry) for entry in log]
         case "text":
-            return {node_id: "\n".join(map(_line, log)) for node_id, log in logs.items()}
+            return "\n".join(map(_line, log))
         case "object":
-            return {node_id: {"error": log[-1]["message"]} for node_id, log in logs.items()}
-        case "flat":
-            entries = [{"node_id": node_id, **entry} for node_id, log in logs.items() for entry in log]
-            return {"entries": entries} if entries else {}
-    return {node_id: list(log) for node_id, log in logs.items()}
+            return {"error": log[-1]["message"]}
+    return list(log)
 
 
 def error_body(status: int, detail: Any, switches: Switches) -> Any:

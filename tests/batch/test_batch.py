@@ -489,6 +489,7 @@ def test_without_proof_that_looking_works_nothing_is_started_again(
     assert not sandbox.runs(workflow)
 
 
+@pytest.mark.long(10)
 def test_a_dropped_connection_before_the_request_is_tried_again(
     noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
 ) -> None:

@@ -1,11 +1,15 @@
 """Downloads over connections that break: resumed by range, restarted, checked, and never mistaken for a whole file."""
 
 import gzip
+import socket
+import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from noxcli.api.bodies import BODY_PIECE
 from noxcli.errors import NoxError, Unavailable, Undelivered
 from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.partial import Part
@@ -21,7 +25,7 @@ from tests.api.test_client import connect
 from tests.conftest import Noxcli, QuickClock
 from tests.outputs.test_files import left
 from tests.process import NOXCLI, environment, on_terminal
-from tests.rawserver import Request, Turn, answer, hang_up, raw_server
+from tests.rawserver import Request, Turn, answer, hang_up, raw_server, reset
 
 BODY = bytes(range(256)) * 4000
 FILE = File("a.bin", BODY)
@@ -112,11 +116,13 @@ def test_a_page_that_is_the_file_is_the_file(noxcli: Noxcli, plays: Any) -> None
 # Straight from the server.
 
 
-def fetched(*turns: Turn, remote: Remote | None = None, retry_for: float = 30) -> tuple[bytes, list[Request]]:
+def fetched(
+    *turns: Turn, remote: Remote | None = None, retry_for: float = 30, **server_options: Any
+) -> tuple[bytes, list[Request]]:
     clock = QuickClock()
     patience = Patience(clock, Deadline(clock, None), retry_for, lambda _: None)
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
-    with raw_server(*turns) as server, connect(server) as api, Part.nameless() as part:
+    with raw_server(*turns, **server_options) as server, connect(server) as api, Part.nameless() as part:
         fetch(api, Transfer(remote, "f"), part, patience)
         return part.read_back().read(), server.requests
 
@@ -128,6 +134,45 @@ def cut(body: bytes, length: int, *headers: str, status: str = "200 OK") -> byte
 
 FIRST = cut(b"all ", 9, 'ETag: "v1"')
 REST = answer(206, b"of it", Content_Range="bytes 4-8/9", ETag='"v1"')
+
+
+LONG = bytes(range(251)) * 9000  # several times what one read takes
+
+
+def rest_of_long(request: Request) -> bytes:
+    """Return what the request asks for of the long file."""
+    start = int(request.headers.get("range", "bytes=0-")[6:-1])
+    place = f"bytes {start}-{len(LONG) - 1}/{len(LONG)}"
+    return answer(206, LONG[start:], Content_Range=place, ETag='"v1"') if start else answer(200, LONG, ETag='"v1"')
+
+
+@pytest.mark.parametrize("end", [hang_up, reset])
+@pytest.mark.parametrize("came", [0, 1, BODY_PIECE - 1, BODY_PIECE, 3 * BODY_PIECE + 7, len(LONG) - BODY_PIECE, -1])
+def test_a_long_file_is_resumed_wherever_it_broke(came: int, end: Callable[[socket.socket], None]) -> None:
+    def break_off(peer: socket.socket) -> None:
+        peer.sendall(cut(LONG[:came], len(LONG), 'ETag: "v1"'))
+        end(peer)
+
+    breaks = iter([break_off])
+    body, requests = fetched(by_request=lambda request: next(breaks, None) or rest_of_long(request))
+    assert body == LONG
+    received = int(requests[1].headers.get("range", "bytes=0-")[6:-1])
+    assert received == came % len(LONG) or end is reset  # which drops what has not arrived
+
+
+def test_a_long_file_over_tls_is_whole(tls: ssl.SSLContext) -> None:
+    assert fetched(answer(200, LONG), tls=tls)[0] == LONG
+
+
+def test_the_connection_is_kept_after_a_long_file() -> None:
+    with raw_server(answer(200, LONG)) as server, connect(server) as api:
+        for _ in range(2):
+            with Part.nameless() as part:
+                remote = Remote("/A", ("A",), "f", "a.bin", is_text=False)
+                clock = QuickClock()
+                fetch(api, Transfer(remote, "f"), part, Patience(clock, Deadline(clock, None), 30, lambda _: None))
+                assert part.size == len(LONG)
+        assert server.connections == 1
 
 
 def test_a_range_is_asked_for_with_the_etag() -> None:

@@ -88,7 +88,7 @@ def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: d
     assert check
     assert draft
     assert plan.start() < check.start() >= plan.end() - 1, "the one works after the other"
-    assert check.start() == draft.start(), "side by side"
+    assert abs(check.start() - draft.start()) <= 1, "side by side: a cell is a few milliseconds"
     assert draft.end() >= check.end(), "it is still at work"
     assert nodes[2].endswith(" first words of the draft")
     assert nodes[3] == "└ - Ask" + " " * 32 + "skipped"

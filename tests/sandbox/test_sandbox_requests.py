@@ -1,12 +1,15 @@
 """Keys, permissions, rejections, rate limits, inputs, workflows, callbacks, and the record of requests."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -297,3 +300,25 @@ def test_requests_are_recorded_in_order_of_arrival(api: Api) -> None:
     assert (first.method, first.path, first.status) == ("GET", "/v1/runs?page=1", 200)
     assert first.headers["x-api-key"] == api.sandbox.key
     assert (second.method, second.body, second.body_bytes) == ("POST", b'{"input": {"a": 1}}', 19)
+
+
+def test_a_client_that_connects_while_the_sandbox_ends_is_cut_off() -> None:
+    clients: list[socket.socket] = []
+
+    def connect(port: int) -> None:
+        with suppress(OSError):
+            while True:
+                clients.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                clients[-1].sendall(b"POST /v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")  # no body
+                time.sleep(0.001)
+
+    for _ in range(2):
+        with Sandbox() as sandbox:
+            connecting = threading.Thread(target=connect, args=(urlsplit(sandbox.url).port,))
+            connecting.start()
+            time.sleep(0.02)
+        connecting.join()
+    for client in clients:
+        with client, suppress(ConnectionError):
+            while client.recv(1000):  # a timeout fails the test
+                pass

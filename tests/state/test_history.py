@@ -127,9 +127,12 @@ def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
 
 def test_old_entries_go(tmp_path: Path) -> None:
     history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    history.begin(Run("run-0", "w", "queued"), "http://h", {})
+    entry = (tmp_path / "run-0.json").read_text()
     for number in range(PRUNE_RUNS_AT):
-        history.begin(Run(f"run-{number}", "w", "queued"), "http://h", {})
-        os.utime(tmp_path / f"run-{number}.json", (number + 1, number + 1))
+        path = tmp_path / f"run-{number}.json"
+        path.write_text(entry.replace("run-0", f"run-{number}"))
+        os.utime(path, (number + 1, number + 1))
     history.begin(Run("newest", "w", "queued"), "http://h", {})
     assert KEPT_RUNS <= len(list(tmp_path.glob("*.json"))) < PRUNE_RUNS_AT
     assert not (tmp_path / "run-0.json").exists()

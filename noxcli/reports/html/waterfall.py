@@ -56,19 +56,15 @@ def waterfall(document: Mapping[str, Any], ink: Ink) -> Iterator[str]:
     bars = [_bar(node) for node in nodes[:MOST_BARS]]
     measured = [bar.end for bar in bars if bar.end is not None]
     total = max([*measured, *(_at(one) for one in breaks)], default=0.0) if measured else 0.0
-    marks = [_mark(one, total) for one in breaks] if total else []
     if bars:
-        note = "" if measured else "without times: no event measured them"
-        yield f"<h2>Nodes <small>{len(nodes):,}{f', {note}' if note else ''}</small></h2>"
+        note = "" if measured else ", without times: no event measured them"
+        yield f"<h2>Nodes <small>{len(nodes):,}{note}</small></h2>"
         yield f'<div class="fall" data-total="{total:.3f}">'
         if total:
             yield _axis(total, breaks)
-        grid = "".join(
-            f'<line class="grid" x1="{_share(at, total)}" x2="{_share(at, total)}" y1="0" y2="100%"/>'
-            for at in _ticks(total)
-        )
+        ground = _ground(total, breaks)
         for bar in bars:
-            yield from _line(bar, total, grid + "".join(marks), ink)
+            yield from _line(bar, total, ground, ink)
         yield "</div>"
         if len(nodes) > MOST_BARS:
             yield f'<p class="dim">and {len(nodes) - MOST_BARS:,} more nodes</p>'
@@ -91,6 +87,17 @@ def _axis(total: float, breaks: Sequence[Mapping[str, Any]]) -> str:
         '<div class="axis"><span>Node</span><span>Status</span>'
         f'<svg class="bar" aria-hidden="true">{ticks}{pins}</svg><span class="took">Time</span></div>'
     )
+
+
+def _ground(total: float, breaks: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is drawn under each bar: round times, and the breaks of the stream."""
+    if not total:
+        return ""
+    grid = "".join(
+        f'<line class="grid" x1="{_share(at, total)}" x2="{_share(at, total)}" y1="0" y2="100%"/>'
+        for at in _ticks(total)
+    )
+    return grid + "".join(_mark(one, total) for one in breaks)
 
 
 def _line(bar: _Bar, total: float, ground: str, ink: Ink) -> Iterator[str]:
