@@ -145,6 +145,10 @@ class Fetching:
             self._note_progress()
         if suspicious:
             raise page
+        self._require_whole()
+
+    def _require_whole(self) -> None:
+        """Raise Unavailable if bytes are missing: a retry may get them."""
         if self._transfer.total not in {None, self._part.size}:
             raise Unavailable(f"the download has {self._part.size:,} bytes instead of {self._transfer.total:,}")
         if self._transfer.remote.is_text:
