@@ -44,6 +44,11 @@ class EarlierRun:
         """Its workflow, which must be read: the run's record may have an older version of it."""
         return Workflow(self.run.workflow_id, self.run.workflow.name if self.run.workflow else "")
 
+    @property
+    def named(self) -> str:
+        """The workflow's name, or its id if the record has no name."""
+        return self.workflow.name or self.workflow.id
+
     def version_id(self) -> str | None:
         """Return the saved version to run: that of --version-id, or else the earlier run's own, which is reported."""
         asked, run = self.restarting.version_id, self.run

@@ -88,19 +88,10 @@ def deliver(
     context.enter(Phase.DELIVER)
     run = context.outcome.run = with_output(call.api, run, patience, workflow)
     keys = _chosen(call.api, run, delivering.raw, patience, workflow) if delivering.raw else []
-    output = {key: run.output[key] for key in keys} if keys else run.output
     if into is not None:
         delivered = _to_files(context, _source(call, patience), run, into)
-    elif delivering.no_expand or context.format is Format.CONTENT:  # stdout was already written
-        delivered = Delivered(output, complete=is_complete(output))
-        if context.format is Format.TEXT:
-            _print_plainly(context, output, keys)
-    elif keys or (context.format is Format.TEXT and is_preview(_only(output))):
-        delivered = _print_exactly(call, patience, output, keys)
     else:
-        delivered = _completed(call, patience, output)
-        if context.format is Format.TEXT:
-            _print(context, run, delivered.output)
+        delivered = _to_stdout(call, patience, run, keys, no_expand=delivering.no_expand)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
     if context.reports.asserts:
@@ -146,6 +137,22 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
+    return delivered
+
+
+def _to_stdout(call: Invocation, patience: Patience, run: Run, keys: Sequence[str], *, no_expand: bool) -> Delivered:
+    """Return the output, or its values under `keys`, and print it in --format text."""
+    context = call.context
+    output = {key: run.output[key] for key in keys} if keys else run.output
+    if no_expand or context.format is Format.CONTENT:  # stdout was already written
+        if context.format is Format.TEXT:
+            _print_plainly(context, output, keys)
+        return Delivered(output, complete=is_complete(output))
+    if keys or (context.format is Format.TEXT and is_preview(_only(output))):
+        return _print_exactly(call, patience, output, keys)
+    delivered = _completed(call, patience, output)
+    if context.format is Format.TEXT:
+        _print(context, run, delivered.output)
     return delivered
 
 

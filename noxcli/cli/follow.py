@@ -11,7 +11,7 @@ from noxcli.cli.invocation import Invocation
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format
-from noxcli.render.playing import play, progress_renderer
+from noxcli.render.playing import Renderer, play, progress_renderer
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
@@ -63,15 +63,7 @@ def attend(
     workflow = workflow or workflow_of(call, run)
     progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
-    writer = context.event_writer()
-    # The cursor comes last: it may only name events that are on stdout.
-    keeper = context.history.keep_cursor(run.id) if writer is not None else None
-    fold = context.reports.ci.fold(f"{outcome.name}: run {run.id}")
-    picture = progress_renderer(
-        context.terminal, progress, writes_events=writer is not None, line_to_fetch=context.line_to_fetch(run)
-    )
-    all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
-    renderers = [renderer for renderer in all_of_them if renderer is not None]
+    renderers = _renderers(context, run, progress)
     bursts = _from_start(follower)
     if policy.fail_fast:
         from noxcli.cli.failfast import until_failed  # loaded only with --fail-fast
@@ -88,6 +80,19 @@ def attend(
         if failed_node(progress) is not None:
             return leave_failed(call, follower.run, progress, stop=policy.stop_when_failed)
     return follower.run
+
+
+def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]:
+    """Return everything that shows or saves the updates, in the order in which each gets them."""
+    writer = context.event_writer()
+    # The cursor comes last: it may only name events that are on stdout.
+    keeper = context.history.keep_cursor(run.id) if writer is not None else None
+    fold = context.reports.ci.fold(f"{context.outcome.name}: run {run.id}")
+    picture = progress_renderer(
+        context.terminal, progress, writes_events=writer is not None, line_to_fetch=context.line_to_fetch(run)
+    )
+    all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
+    return [renderer for renderer in all_of_them if renderer is not None]
 
 
 def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:

@@ -96,8 +96,7 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
     Raises UsageProblem if the options contradict each other, or the log can't be written.
     """
     form, terminal = delivering.form, context.terminal
-    asked = delivering.query is not None and form is Format.TEXT and not delivering.raw
-    context.format = Format.JSON if delivering.as_json or asked else form
+    context.format = _format_of(delivering)
     terminal.quiet, terminal.verbose = common.quiet, common.verbose
     if common.color not in COLORS:
         raise UsageProblem(f"--color {common.color} is not known", f"write one of {', '.join(COLORS)}")
@@ -112,6 +111,12 @@ def present(context: Context, common: Common, delivering: Delivering = AS_TEXT) 
         context.query = Query.read(delivering.query, "--query")
     if log := common.log_file or terminal.environ.get(LOG_VARIABLE):
         context.log.open(log)
+
+
+def _format_of(delivering: Delivering) -> Format:
+    """Return the format to print: a document also for a --query that nothing contradicts."""
+    queried = delivering.query is not None and delivering.form is Format.TEXT and not delivering.raw
+    return Format.JSON if delivering.as_json or queried else delivering.form
 
 
 def settle_reports(context: Context, reporting: Reporting, output_dir: str | None) -> None:

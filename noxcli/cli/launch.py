@@ -60,11 +60,15 @@ class Asked:
 
 
 class Origin(Protocol):
-    """An earlier run to start again."""
+    """What determines a run: an earlier run that is started again, or the command line alone."""
 
     @property
     def workflow(self) -> Workflow:
-        """Its workflow, as far as its record has it."""
+        """Its workflow, as far as it was read."""
+
+    @property
+    def named(self) -> str:
+        """The name of the workflow in messages."""
 
     def version_id(self) -> str | None:
         """Return the saved version to run, None for the current one."""
@@ -74,6 +78,30 @@ class Origin(Protocol):
 
     def part(self, known: Workflow | None) -> RunPart | None:
         """Return the nodes to run, None for all."""
+
+
+@fixed
+class NewRun:
+    """A run that is determined by the command line alone."""
+
+    workflow: Workflow
+    asked: Asked
+
+    @property
+    def named(self) -> str:
+        """The workflow as the command line named it."""
+        return self.asked.workflow
+
+    def version_id(self) -> str | None:
+        """Return --version-id."""
+        return self.asked.starting.version_id
+
+    def inputs(self, given: Inputs, _: Workflow | None) -> Inputs:
+        """Return those on the command line."""
+        return given
+
+    def part(self, _: Workflow | None) -> None:
+        """Run all nodes."""
 
 
 def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patience], Origin] | None" = None) -> None:
@@ -229,24 +257,21 @@ def prepared(
 
     Raises as `checked`, `chosen_version`, and if there is one, as `find` and what it finds.
     """
-    context, starting = call.context, asked.starting
+    context = call.context
     context.enter(Phase.PREFLIGHT)
     patience = call.patience(out_of_time=TimedOutBeforeStart)
-    origin = find(call, patience) if find is not None else None
-    found, named = call.workflow(asked.workflow, patience) if origin is None else origin.workflow, asked.workflow
-    if origin is not None:
-        named = found.name or found.id
-        starting = replace(starting, version_id=origin.version_id())
+    origin = find(call, patience) if find is not None else NewRun(call.workflow(asked.workflow, patience), asked)
+    found, starting = origin.workflow, replace(asked.starting, version_id=origin.version_id())
     version = chosen_version(call, found, starting, patience)
     known = found if found.nodes else None  # the list of workflows already had everything
     if not starting.no_check:
         known = read_workflow(call, found, patience, version)
-    inputs, part = (given, None) if origin is None else (origin.inputs(given, known), origin.part(known))
+    inputs, part = origin.inputs(given, known), origin.part(known)
     if known is not None and not starting.no_check:
         if version is None:
             note_keys(context, known)
         if part is None or part.single_node_id is None:
-            inputs = checked(call, known, inputs, named=named, whole=part is None)
+            inputs = checked(call, known, inputs, named=origin.named, whole=part is None)
         _warn_of_keys(context, asked.delivering.raw, known)
     return Start(call, starting, found, known or found, inputs, version.id if version else None, part, patience)
 
@@ -279,11 +304,15 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
         judge(call, finished)
         deliver(call, finished, asked.delivering, into, workflow=start.known)
     except Interrupted as signal:  # during the start, it was held until the run's id was saved
-        known = context.outcome.run is not None and not asked.starting.detach
-        ours = context.outcome.inputs is not None or following.on_interrupt is not None
-        if not (known and ours and context.stops_runs(following.on_interrupt)):
+        if asked.starting.detach or not _may_stop(context, following.on_interrupt):
             raise
         raise _stopped(call, signal) from None
+
+
+def _may_stop(context: Context, on_interrupt: options.WhenInterrupted | None) -> bool:
+    """True if a signal is to stop the run: by default only one that this call has started."""
+    ours = context.outcome.inputs is not None or on_interrupt is not None
+    return context.outcome.run is not None and ours and context.stops_runs(on_interrupt)
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from noxcli.cli import options
+from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering, Waiting
@@ -18,6 +19,7 @@ from noxcli.models import Finished, Run
 from noxcli.outputs.delivered import is_complete, require_whole
 from noxcli.outputs.expand import complete_inline
 from noxcli.render.table import Layout, for_eyes, with_tabs
+from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
 from noxcli.runs.inside import NodeData, data_by_node
@@ -97,14 +99,7 @@ def inspect(
         inside = inside_of(call, found, patience)
         if shown.node is not None:
             inside.io = _node_io(call, inside, shown, patience)
-    if not context.writes_text:
-        context.write_document(inside.document(shown))
-    elif inside.io is not None:
-        context.terminal.write(f"{to_json(inside.io['data'], indent=2)}\n")
-    elif shown.logs:
-        context.terminal.write("".join(f"{line}\n" for line in inside.log_lines()))
-    else:
-        inside.say(call)
+    inside.write(context, shown)
 
 
 @dataclass(slots=True)
@@ -149,9 +144,20 @@ class Inside:
             "output_bytes": told.output_bytes,
         }
 
-    def say(self, call: Invocation) -> None:
+    def write(self, context: Context, shown: Shown) -> None:
+        """Write what the options ask for to stdout."""
+        if not context.writes_text:
+            context.write_document(self.document(shown))
+        elif self.io is not None:
+            context.terminal.write(f"{to_json(self.io['data'], indent=2)}\n")
+        elif shown.logs:
+            context.terminal.write("".join(f"{line}\n" for line in self.log_lines()))
+        else:
+            self._write_table(context.terminal)
+
+    def _write_table(self, terminal: Terminal) -> None:
         """Write the table to stdout, and the run's status to stderr."""
-        terminal, run = call.context.terminal, self.run
+        run = self.run
         records = [self._record(node) for node in self.progress.nodes.values()]
         rows = [terminal.mask.whole(_row(record, by_eyes=terminal.read_by_eyes)) for record in records]
         if terminal.read_by_eyes:

@@ -55,7 +55,7 @@ def merge_batch(
     context: Context = ctx.obj
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
     found = Query.read(query, "--query") if query is not None else None
-    joined = Joined.read([Path(directory) for directory in directories])
+    joined = Joined.read(list(map(Path, directories)))
     summary, kept = Summary(), _Kept(joined.directories)
     with ExitStack() as stack:
         cases = _opened(stack, junit, report, joined, context)
@@ -78,16 +78,21 @@ def merge_batch(
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")
     if kept.without:
         context.terminal.complain(f"noxcli: {results} has no results for {_named(kept.without)}")
-    if joined.doubled:
-        told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
-        raise ConfigProblem(
-            f"{len(joined.doubled)} rows have a run in several directories: {told}", "was a shard given twice?"
-        )
+    _require_one_run_each(joined)
     summary.raise_worst(joined.rows, None)
     if kept.without:
         raise Undelivered(
             f"{_named(kept.without)} completed, but their results are not in {RESULTS_NAME}",
             "noxcli fetch-output RUN has the output",
+        )
+
+
+def _require_one_run_each(joined: Joined) -> None:
+    """Raise ConfigProblem if rows have runs in several directories."""
+    if joined.doubled:
+        told = ", ".join(map(str, sorted(joined.doubled)[:ROWS_TOLD]))
+        raise ConfigProblem(
+            f"{len(joined.doubled)} rows have a run in several directories: {told}", "was a shard given twice?"
         )
 
 

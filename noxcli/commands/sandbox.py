@@ -79,23 +79,33 @@ def sandbox(
 
     if missing := missing_packages():
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
-    from noxcli.sandbox.command import DEFAULT_PORT, play_recording, run_command, serve_forever
+    from noxcli.sandbox.command import play_recording, run_command, serve_forever
     from noxcli.sandbox.recordings import only_recording
 
     context.signals.release()
-    at = port if port is not None else 0 if command else DEFAULT_PORT
+    at = _port_of(port, command)
+    replays = replay or []
     try:
-        if recording := only_recording(replay or [], scenario, switches, switch):
+        if recording := only_recording(replays, scenario, switches, switch):
             code = play_recording(command or [], recording, key=key, port=at, speed=speed)
         else:
             serve = partial(run_command, command) if command else serve_forever
-            added, decided = _scenarios(scenario or [], replay or []), _switches(switches or [], switch or [])
+            added, decided = _scenarios(scenario or [], replays), _switches(switches or [], switch or [])
             code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
     except OSError as error:
         raise _not_started(error, at) from None
     except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
+
+
+def _port_of(port: int | None, command: Sequence[str] | None) -> int:
+    """Return the port to listen on, 0 for any free one."""
+    from noxcli.sandbox.command import DEFAULT_PORT
+
+    if port is not None:
+        return port
+    return 0 if command else DEFAULT_PORT
 
 
 def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario]":

@@ -1,5 +1,6 @@
 """`noxcli stop`: request a stop and confirm it; safe to repeat, without runs, and for ended runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -52,10 +53,11 @@ def stop(
     """
     call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
     context = call.context
-    if not runs and state_file is None:
+    given = runs or []
+    if not given and state_file is None:
         raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
-    context.listed = "-" in (runs or [])
-    named = read_runs(runs or [], context.sources)
+    context.listed = "-" in given
+    named = read_runs(given, context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None
     if not named and state is None:
         context.outcomes = [] if context.listed else context.outcomes
@@ -64,11 +66,7 @@ def stop(
     with call.connect():
         if state is not None:
             named.append(_run_in(state, state_file, context.base_url))
-        context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
-        for text, outcome in zip(named, context.outcomes, strict=True):
-            outcome.error = _trouble_with(call, text, outcome)
-            if outcome.error is not None and len(named) > 1:
-                context.complain(outcome.error)
+        _stop_all(call, named)
     raise_worst(context.outcomes)
 
 
@@ -80,6 +78,16 @@ def _run_in(state: State, state_file: str | None, base_url: str) -> str:
             "set NOXUS_BACKEND_URL",
         )
     return f"{state.workflow_id}/{state.run_id}"
+
+
+def _stop_all(call: Invocation, named: Sequence[str]) -> None:
+    """Stop each run, also after one that could not be stopped; the errors are in the outcomes."""
+    context = call.context
+    context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
+    for text, outcome in zip(named, context.outcomes, strict=True):
+        outcome.error = _trouble_with(call, text, outcome)
+        if outcome.error is not None and len(named) > 1:
+            context.complain(outcome.error)
 
 
 def _trouble_with(call: Invocation, text: str, outcome: Outcome) -> NoxError | None:
