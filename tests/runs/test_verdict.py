@@ -247,5 +247,5 @@ def test_a_stop_is_confirmed_by_this_runs_record(noxcli: Noxcli) -> None:
         result = noxcli("stop", RUN, environ=environ)
     assert (result.code, result.text, side.count("record")) == (0, f"{RUN}\tstopped\n", 4)
     with other_side(reads=by_turns(record("stopped", OTHER))) as (_, environ):
-        result = noxcli("stop", RUN, "--timeout", "2s", environ=environ)
+        result = noxcli("stop", RUN, "--timeout", "30s", environ=environ)
     assert (result.code, result.text) == (6, "")
