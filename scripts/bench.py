@@ -40,6 +40,8 @@ from bench_download import (
     RECORD,
     SENT_CURL,
     SENT_FILES,
+    SENT_MANY_CURL,
+    SENT_MANY_FILES,
     SIDE_BY_SIDE,
     TO_FILES,
     downloads,
@@ -156,6 +158,7 @@ def bytes_(quick: bool) -> Measured:
         (f"{large} from sendfile, speed compared with curl", SENT_FILES, SENT_CURL, 0.9),
         (f"{large}, speed compared with curl, sha256sum and sync", TO_FILES, CURL_HASH, 1.0),
         (f"{many}, speed compared with curl", MANY_FILES, MANY_CURL, 0.9),
+        (f"{many} from sendfile, speed compared with curl", SENT_MANY_FILES, SENT_MANY_CURL, 0.9),
     ):
         # The time of a run without output is not part of the download.
         speed = middle[other].seconds / (middle[ours].seconds - nothing)

@@ -32,6 +32,8 @@ MANY_CURL, MANY_FILES = "curl --parallel, 20 files", "noxcli --output-dir, 20 fi
 RECORD = "noxcli run, text in the record"
 CURL_HASH = "curl -o, sha256sum, sync"
 SENT_CURL, SENT_FILES = "curl -o, from sendfile", "noxcli --output-dir, from sendfile"
+SENT_MANY_CURL = "curl --parallel, 20 files, from sendfile"
+SENT_MANY_FILES = "noxcli --output-dir, 20 files, from sendfile"
 TLS_CURL, TLS_FILES = "curl -o, https", "noxcli --output-dir, https"
 FILES = str(Path(__file__).with_name("bench_files.py"))
 
@@ -66,7 +68,8 @@ def serving(size: int, each: int, inline: int) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def sending(env: Mapping[str, str], size: int, parent: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Run the server of one file before the sandbox; yield the environments that lead to it, plain and over TLS."""
+    """Run the server of one file in front of the sandbox; yield the environments that lead to it, plain and by TLS."""
+    Path(parent).mkdir()
     argv = [sys.executable, FILES, env["NOXUS_BACKEND_URL"], str(size), parent]
     with subprocess.Popen(argv, stdin=-1, stdout=-1, text=True) as server:
         assert server.stdout is not None
@@ -112,7 +115,8 @@ def downloads(
     with (
         tempfile.TemporaryDirectory(dir=parent) as above,
         serving(size, each, inline) as env,
-        sending(env, size, above) as (sent, tls),
+        sending(env, size, f"{above}/large") as (sent, tls),
+        sending(env, each, f"{above}/many") as (sent_many, _),
     ):
         place = Path(above) / "downloads"
         place.mkdir()
@@ -131,6 +135,8 @@ def downloads(
             RAW: lambda: measure(run("whole", "--raw", "A"), env),
             MANY_CURL: partial(to_place, curl(env, "many", place), env, place, MANY * each),
             MANY_FILES: partial(to_place, run("many", *fetch), env, place, MANY * each),
+            SENT_MANY_CURL: partial(to_place, curl(sent_many, "many", place), sent_many, place, MANY * each),
+            SENT_MANY_FILES: partial(to_place, run("many", *fetch), sent_many, place, MANY * each),
             RECORD: lambda: measure(run("inline"), env),
         }
         return take_turns(contenders, rounds)
@@ -142,12 +148,13 @@ def main() -> None:
         serve(*map(int, sys.argv[2:]))
         return
     size = int(sys.argv[1]) * 1_000_000 if len(sys.argv) > 1 else LARGE
-    print(f"{'':34}{'seconds':>9}{'MB/s':>8}{'CPU s':>8}{'MiB':>7}")
+    print(f"{'':46}{'seconds':>9}{'MB/s':>8}{'CPU s':>8}{'MiB':>7}")
     taken = downloads(size, parent=sys.argv[2] if len(sys.argv) > 2 else None, rounds=1)
     for name, one in taken.items():
-        moved = {NOTHING: 0, MANY_CURL: MANY * SIDE_BY_SIDE, MANY_FILES: MANY * SIDE_BY_SIDE, RECORD: INLINE}
+        many = (MANY_CURL, MANY_FILES, SENT_MANY_CURL, SENT_MANY_FILES)
+        moved = {NOTHING: 0, **dict.fromkeys(many, MANY * SIDE_BY_SIDE), RECORD: INLINE}
         rate = f"{moved.get(name, size) / one.seconds / 1e6:8.0f}"
-        print(f"{name:34}{one.seconds:9.2f}{rate}{one.cpu:8.2f}{one.mib:7.1f}")
+        print(f"{name:46}{one.seconds:9.2f}{rate}{one.cpu:8.2f}{one.mib:7.1f}")
 
 
 if __name__ == "__main__":
