@@ -104,16 +104,22 @@ class _Attempt:
             listed = iter(self._api.list_runs(self._wanted.workflow_id))
             first = list(islice(listed, 1))  # whose answer has the server's time
             searches.append(Search([self._as_doubt()], self._wanted.comparison, self._wanted.recall))
-            searches[0].read(chain(first, listed))
+            searches[-1].read(chain(first, listed))
+
+        def read_twice_if_lost() -> None:
+            try:
+                read()
+            except Unavailable:  # the connection that was kept after the start may be closed already
+                read()
 
         whole = True
         try:
-            run_within(within, read)
+            run_within(within, read_twice_if_lost)
         except NoxError:
             whole = False
         if not searches:
             return None
-        finding = searches[0].finding()
+        finding = searches[-1].finding()
         self.found = finding.candidates[0][:MOST_CANDIDATES]
         self.listed = whole
         return finding if whole else None

@@ -21,6 +21,7 @@ from tests.faults.gateway import (
     START,
     Gateway,
     Meddle,
+    line_of,
     loses_starts,
     rewrites,
 )
@@ -78,6 +79,16 @@ def test_what_was_passed_on_is_not_sent_again(
     runs = [run.id for run in sandbox.runs(echo) if run.id not in earlier]
     assert (len(runs), gateway.seen(START)) == (1, 1)
     assert_in_doubt(result, runs)
+
+
+def test_a_list_whose_connection_was_just_closed_is_read_again(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, behind: Any
+) -> None:
+    closes, loses = [b""], loses_starts(1, NGINX_504, forwarded=True)
+    with behind(lambda r, f: closes.pop() if closes and LIST.match(line_of(r)) else loses(r, f)) as gateway:
+        result = noxcli("run", echo, "Question=why", "--json")
+    assert (gateway.seen(START), gateway.seen(LIST)) == (1, 2)
+    assert_in_doubt(result, [run.id for run in sandbox.runs(echo)])
 
 
 @contextmanager
