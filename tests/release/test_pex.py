@@ -21,6 +21,7 @@ import make_sbom
 
 @pytest.mark.wide
 @pytest.mark.long(20)
+@pytest.mark.timeout(400)  # it downloads packages, and installs them twice
 def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], tmp_path: Path) -> None:
     file, home = tmp_path / "noxcli", tmp_path / "home"
     home.mkdir()
