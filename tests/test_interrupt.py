@@ -131,9 +131,9 @@ def test_a_second_signal_leaves_at_once(env: dict[str, str], plays: Any, sandbox
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize(("then", "status"), [("detach", "running"), ("stop", "stopped")])
+@pytest.mark.parametrize(("then", "statuses"), [("detach", {"queued", "running"}), ("stop", {"stopped"})])
 def test_a_signal_waits_for_the_answer_to_the_start(
-    env: dict[str, str], plays: Any, sandbox: Sandbox, then: str, status: str
+    env: dict[str, str], plays: Any, sandbox: Sandbox, then: str, statuses: set[str]
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
     with running("run", workflow, "--json", "--on-interrupt", then, env=env) as process:
@@ -142,7 +142,7 @@ def test_a_signal_waits_for_the_answer_to_the_start(
         out, _ = process.communicate(timeout=10)
     document = json.loads(out)
     (run,) = sandbox.runs(workflow)
-    assert (document["run"]["id"], run.status) == (run.id, status)
+    assert (document["run"]["id"], run.status in statuses) == (run.id, True)
     assert (process.returncode, document["retry_safe"]) == (130, False)
 
 
