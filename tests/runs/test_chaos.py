@@ -169,7 +169,9 @@ def play(plan: Plan, sandbox: Sandbox, noxcli: Noxcli) -> tuple[Result, list[dic
         )
     )
     result = noxcli("run", workflow, "--format", "ndjson", "--idle-timeout", IDLE_TIMEOUT, "--quiet")
-    (run,) = sandbox.runs(workflow)
+    runs = sandbox.runs(workflow)
+    assert len(runs) == 1, (plan.seed, result.code, result.err)
+    (run,) = runs
     return result, [{"redisId": None, **event} for event in run.events]
 
 
