@@ -17,6 +17,13 @@ from noxcli.signals import Interrupted
 def run_argv(argv: Sequence[str], context: Context) -> int:
     """Run one command line and return its exit code."""
     try:
+        return _run(argv, context)
+    except Interrupted as signal:  # just after the command ended, before it was reported
+        return conclude(context, expected(signal, context, argv))
+
+
+def _run(argv: Sequence[str], context: Context) -> int:
+    try:
         context.argv, context.format = argv, format_in(argv)
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
