@@ -79,11 +79,11 @@ def sandbox(
 
     if missing := missing_packages():
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
-    from noxcli.sandbox.command import play_recording, run_command, serve_forever
+    from noxcli.sandbox.command import play_recording, port_of, run_command, serve_forever
     from noxcli.sandbox.recordings import only_recording
 
     context.signals.release()
-    at = _port_of(port, command)
+    at = port_of(port, command)
     replays = replay or []
     try:
         if recording := only_recording(replays, scenario, switches, switch):
@@ -97,15 +97,6 @@ def sandbox(
     except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
-
-
-def _port_of(port: int | None, command: Sequence[str] | None) -> int:
-    """Return the port to listen on, 0 for any free one."""
-    from noxcli.sandbox.command import DEFAULT_PORT
-
-    if port is not None:
-        return port
-    return 0 if command else DEFAULT_PORT
 
 
 def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario]":

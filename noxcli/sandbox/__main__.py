@@ -22,10 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing:
         print(f"the sandbox needs {', '.join(missing)}: {INSTALL_HINT}", file=sys.stderr)
         return 2
-    from noxcli.sandbox.command import DEFAULT_PORT, play_recording, run_command, serve_forever
+    from noxcli.sandbox.command import play_recording, port_of, run_command, serve_forever
 
-    default_port = 0 if command else DEFAULT_PORT
-    port = default_port if given.port is None else given.port
+    port = port_of(given.port, command)
     try:
         if recording := only_recording(given.replay, given.scenario, given.switches, given.switch):
             return play_recording(command, recording, key=given.key, port=port, speed=given.speed)

@@ -27,6 +27,13 @@ _GLANCE = 0.1  # seconds between two checks for a signal
 Reaction = Callable[[int, FrameType | None], None]
 
 
+def port_of(asked: int | None, command: Sequence[str] | None) -> int:
+    """Return the port to listen on: the one that was asked for, or any free one (0) for a command's own sandbox."""
+    if asked is not None:
+        return asked
+    return 0 if command else DEFAULT_PORT
+
+
 def run_command(
     argv: Sequence[str],
     *,
