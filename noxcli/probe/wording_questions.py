@@ -1,6 +1,6 @@
 """Questions about words and forms: a node's status, progress, logs, errors, and where a stream starts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from noxcli.probe.evidence import EndedRun, Evidence
@@ -48,14 +48,19 @@ def _node_progress(e: Evidence) -> Seen | None:
     if not _details_of(e.ended).get("executed_nodes"):
         return None
     forms = set(map(_form_of_progress, _by_node(e.ended, "per_node_progress").values())) or {"none"}
-    form = forms.pop() if len(forms) == 1 else ""
-    text = {
+    names = {
         "none": "nothing",
         "status": "an object with the status",
         "word": "the status",
         "percent": "a number",
-    }.get(form, "something else")
-    return Seen(text, form or None, _RECORD_OF_IT)
+    }
+    return _seen(forms, names, "something else", _RECORD_OF_IT)
+
+
+def _seen(forms: Collection[str], names: Mapping[str, str], otherwise: str, how: str) -> Seen:
+    """Return the one form with its name; several forms, or one that is not known, are something else."""
+    form = next(iter(forms)) if len(forms) == 1 else ""
+    return Seen(names.get(form, otherwise), form or None, how)
 
 
 def _form_of_progress(value: Any) -> str:
@@ -78,15 +83,14 @@ def _run_logs(e: Evidence) -> Seen | None:
     if not logs:
         return None
     forms = {_form_of(value) if key in nodes else "flat" for key, value in logs.items()}
-    form = forms.pop() if len(forms) == 1 else ""
-    text = {
+    names = {
         "entries": "a list of objects for each node",
         "lines": "a list of texts for each node",
         "text": "a text for each node",
         "object": "an object for each node",
         "flat": "no node's id on top",
-    }.get(form, "another form")
-    return Seen(text, form or None, "the record of a failed run")
+    }
+    return _seen(forms, names, "another form", "the record of a failed run")
 
 
 def _nodes_of(e: Evidence) -> Iterator[str]:
