@@ -2,7 +2,7 @@
 
 import tempfile
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Semaphore, Thread
 from types import TracebackType
 from typing import IO, Self
 
@@ -25,9 +25,7 @@ class Digest:
         self._batched = 0  # bytes
         self._batches: SimpleQueue[list[bytes | memoryview] | None] = SimpleQueue()
         self._free: SimpleQueue[memoryview] = SimpleQueue()  # new memory would cost as much as reading into it
-        self._room: SimpleQueue[None] = SimpleQueue()  # an entry for each batch that may be added
-        for _ in range(HASHED_AHEAD):
-            self._room.put(None)
+        self._room = Semaphore(HASHED_AHEAD)  # for batches in the queue
         self._thread: Thread | None = None
 
     def buffer(self) -> memoryview:
@@ -65,7 +63,7 @@ class Digest:
         self._free = SimpleQueue()
 
     def _pass_on(self) -> None:
-        self._room.get()
+        self._room.acquire()
         self._batches.put(self._batch)
         self._batch, self._batched = [], 0
 
@@ -78,7 +76,7 @@ class Digest:
         while (batch := self._batches.get()) is not None:
             for piece in batch:
                 self._hash(piece)
-            self._room.put(None)
+            self._room.release()
 
 
 class Part:
