@@ -6,13 +6,13 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.structures import CaseInsensitiveDict
 
 from noxcli.api.session import Body, Session, proxy_for
 from noxcli.urls import Url, is_loopback
 
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
+NO_RETRIES = urllib3.Retry(False, redirect=False)  # what urllib3 makes of False anew for each request
 # A path that needs no change: nothing in it would be quoted or removed by a library.
 PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 
@@ -23,7 +23,7 @@ class DirectResponse(requests.Response):
     def __init__(self, raw: Any, url: str) -> None:
         self.raw, self.url = raw, url
         self.status_code, self.reason = raw.status, raw.reason
-        self.headers = CaseInsensitiveDict(raw.headers)
+        self.headers = raw.headers
         self._content_consumed = False
 
     def close(self) -> None:
@@ -36,6 +36,7 @@ class Direct:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._headers: dict[str, Any] = dict(session.headers)
         self._pools: dict[tuple[str, str, int], Any] = {}
 
     def close(self) -> None:
@@ -56,7 +57,7 @@ class Direct:
         if pool is None:
             pool = self._pools[url.origin] = self._pool_of(url)
         forwarded = pool.proxy is not None and url.scheme == "http"
-        sent: dict[str, Any] = {**self._session.headers, **headers}
+        sent = {**self._headers, **headers}
         if method == "POST":
             sent["Content-Length"] = str(body.size if body is not None else 0)
         raw = pool.urlopen(
@@ -65,7 +66,7 @@ class Direct:
             body=body,
             headers=sent,
             timeout=urllib3.Timeout(*timeout),
-            retries=False,
+            retries=NO_RETRIES,
             redirect=False,
             assert_same_host=False,
             preload_content=False,

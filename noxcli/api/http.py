@@ -72,6 +72,7 @@ class Http:
     ) -> None:
         self.settings = settings
         self._home = read_url(settings.url)
+        self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
         self.clock = ServerClock()
         self.on_left: Callable[[int, float], None] | None = None  # requests that the server still allows, seconds
@@ -208,16 +209,15 @@ class Http:
 
     def _answer(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         timeout = (min(self._connect_timeout, limit.for_a_read()), limit.each)
-        key = KeyHeader(self.settings.key, self._home)
         if self._direct.may_send(url, parts.get("params"), parts.get("data")):
-            headers = {**(parts.get("headers") or {}), **key.headers_for(url)}
+            headers = {**(parts.get("headers") or {}), **self._key.headers_for(url)}
             return self._direct.send(method, url, body=parts.get("data"), headers=headers, timeout=timeout)
         proxy_for(url)  # which rejects an odd one
         return self._session.request(
             method,
             str(url),
             **parts,
-            auth=key,
+            auth=self._key,
             proxies=NO_PROXY if is_loopback(url.host) else None,
             timeout=timeout,
             stream=True,

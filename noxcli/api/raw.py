@@ -173,7 +173,7 @@ class RawStream:
 
 
 def _headers(response: requests.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    return {name.lower(): response.headers[name] for name in response.headers}
 
 
 def _elsewhere(response: requests.Response) -> bool:
