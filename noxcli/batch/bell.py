@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Protocol
 
 HEARD_AT_MOST = 256
-HEARD_UNTRIED = 64  # until the duration of rows is known
 CLOSED_WITHIN = 1.0  # seconds
 
 

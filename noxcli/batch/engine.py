@@ -5,13 +5,13 @@ Those only say when to read the record, which alone has the verdict.
 """
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Protocol, assert_never
 
 from noxcli.batch.ahead import Ahead
-from noxcli.batch.bell import HEARD_AT_MOST, HEARD_UNTRIED
+from noxcli.batch.bell import HEARD_AT_MOST
 from noxcli.batch.calls import (
     Calls,
     CallsApi,
@@ -53,6 +53,7 @@ from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, parse_time
 
 MOST_THREADS = 32
+IDLE = 0.25  # the share of threads that are busy, at most, while streams are opened
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
 MOST_STARTS = 3  # starts of one row in one call; each was in doubt before the next
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
@@ -99,6 +100,7 @@ class Engine:
         self._last_doubt = -SETTLING  # when a start was last interrupted
         self._lookout = Lookout(plan.poll_interval, plan.max_parallel)
         self._watch = StreamWatch(self._lookout, self._open_line, self._workers.bring)
+        self._unopened: deque[tuple[int, float]] = deque()  # rows without their stream, and its latest time
         self._starting: dict[int, Row] = {}
         self._failing: set[int] = set()  # failed rows whose reason is being read
         self._starts_no_more = False
@@ -200,6 +202,7 @@ class Engine:
         while True:
             self._fill()
             self._look()
+            self._open_lines()
             self._telling.say_due()  # last: while the disk writes them, the next rows are in flight
             self.counts.running, self.counts.doubt = len(self.going), len(self._doubts)
             if not (self.going or self._starting) and (self._starts_no_more or not self._has_more()):
@@ -247,17 +250,27 @@ class Engine:
         number = going.row.number
         self.going[number] = going
         if not going.found:
-            self._listen_to(going, HEARD_UNTRIED)
+            self._listen_to(going)
         self._lookout.follow(number, found=going.found)
 
-    def _listen_to(self, going: Going, most_untried: int) -> None:
+    def _listen_to(self, going: Going) -> None:
         """Open the run's stream once, if that is worth it."""
         # Limited requests are better spent on starts.
         if not going.heard and self._pace.rate is None:
-            going.heard = self._watch.listen(going.row.number, HEARD_AT_MOST, most_untried)
+            going.heard = self._watch.listen(going.row.number, HEARD_AT_MOST)
 
     def _open_line(self, number: int) -> None:
-        self._workers.call(partial(self._calls.listen, self.going[number]))
+        self._unopened.append((number, time.monotonic() + self._lookout.deaf_for))
+
+    def _open_lines(self) -> None:
+        """Open streams while few threads are busy: a start can't wait, and a stream can for a while."""
+        while self._unopened and self._pace.rate is not None:  # limited requests are better spent on starts
+            self._lookout.unheard(self._unopened.popleft()[0])
+        idle = max(1.0, IDLE * min(MOST_THREADS, self._plan.max_parallel))
+        while self._unopened and (self._workers.busy < idle or self._unopened[0][1] <= time.monotonic()):
+            number, _ = self._unopened.popleft()
+            if number in self.going:
+                self._workers.call(partial(self._calls.listen, self.going[number]))
 
     def _longest_wait(self) -> float:
         if (
@@ -363,7 +376,7 @@ class Engine:
                 self._lose(going, trouble)
                 return
         if run is not None:
-            self._listen_to(going, HEARD_AT_MOST)  # it takes longer than a read
+            self._listen_to(going)  # it takes longer than a read
         self._lookout.look_again(row.number, now - going.began)
 
     def _lose(self, going: Going, trouble: NoxError) -> None:

@@ -9,6 +9,8 @@ from noxcli.timing import seconds_between
 
 FIRST_GUESS, SHORTEST = 0.2, 0.05  # seconds: while the duration of rows is unknown, and between two reads
 FIRST_DOUBT = 0.4  # seconds after which a silent stream is no longer trusted, if nothing is known
+# The share of a run's time that may pass without its stream; seconds if nothing is known: 256 rows start in less.
+DEAF_SHARE, FIRST_DEAF = 0.25, 0.5
 LOOKS_GROW = 0.1  # the share of a run's time so far until the next read, if nothing better is known
 BETWEEN = 0.04  # the minimum share between two reads
 SHARES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)  # the shares of earlier rows that had ended at the times of reads
@@ -65,16 +67,26 @@ class Lookout:
         self._ended: dict[int, float] = {}  # when its stream announced an end that its record did not have yet
         self.heard: set[int] = set()  # rows whose streams are open, or being opened
 
-    def worth_listening(self, most: int, most_untried: int) -> bool:
+    def worth_listening(self, most: int) -> bool:
         """True if one more stream should be opened."""
         middle = self._usual.middle
-        if middle is None:
-            return len(self.heard) < most_untried
-        return len(self.heard) < most and self._max_parallel <= MOST_LISTENED_TO * middle
+        return len(self.heard) < most and (middle is None or self._max_parallel <= MOST_LISTENED_TO * middle)
+
+    @property
+    def deaf_for(self) -> float:
+        """How many seconds after its start a run's stream may be opened: long before it can tell of an end."""
+        middle = self._usual.middle
+        return FIRST_DEAF if middle is None else DEAF_SHARE * middle
 
     def follow(self, number: int, *, found: bool = False) -> None:
         """Schedule a run that was just started, or `found`."""
         self._look_in(number, 0.0 if found else self._until_look(number, 0.0))
+
+    def unheard(self, number: int) -> None:
+        """Read a run without its stream, which is not opened after all."""
+        self.heard.discard(number)
+        if number in self._next:  # otherwise it is being read now, or has ended
+            self.follow(number)
 
     def look_again(self, number: int, taken: float) -> None:
         """Schedule another read of a run that has not ended, after that many seconds."""

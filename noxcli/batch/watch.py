@@ -33,9 +33,9 @@ class StreamWatch:
         self._bell = Bell(lambda number: bring(Rang(number)))
         self._unheard = 0  # consecutive streams that were not available
 
-    def listen(self, number: int, most: int, most_untried: int) -> bool:
-        """Open the run's stream if that is worth it; `most` are open at a time, fewer before one run has ended."""
-        worth = self._unheard < DEAF_AFTER and self._lookout.worth_listening(most, most_untried)
+    def listen(self, number: int, most: int) -> bool:
+        """Open the run's stream if that is worth it; `most` are open at a time."""
+        worth = self._unheard < DEAF_AFTER and self._lookout.worth_listening(most)
         if worth:
             self._lookout.heard.add(number)
             self._open_line(number)

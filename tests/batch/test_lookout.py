@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.bell import Bell
-from noxcli.batch.lookout import SHORTEST, Lookout, Usual
+from noxcli.batch.lookout import FIRST_DEAF, SHORTEST, Lookout, Usual
 from noxcli.models import Run
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
@@ -63,13 +63,21 @@ def test_clocks_of_whole_seconds_are_not_believed() -> None:
 
 def test_streams_are_opened_for_few_starts_a_second() -> None:
     few, many = Lookout(5.0, max_parallel=8), Lookout(5.0, max_parallel=256)
-    assert few.worth_listening(256, 64)
+    assert few.worth_listening(256)
     many.heard.update(range(64))
-    assert not many.worth_listening(256, 64), "nothing is known yet"
+    assert many.worth_listening(256), "nothing is known yet"
+    assert not many.worth_listening(64), "so many are open"
     for lookout in (few, many):
         lookout._usual.note(ended(0.2), 0.21)
-    assert few.worth_listening(256, 64)
-    assert not many.worth_listening(256, 64)
+    assert few.worth_listening(256)
+    assert not many.worth_listening(256)
+
+
+def test_a_stream_is_opened_long_before_its_run_usually_ends() -> None:
+    lookout = Lookout(5.0, max_parallel=8)
+    assert lookout.deaf_for == FIRST_DEAF, "nothing is known yet"
+    lookout._usual.note(ended(0.2), 0.21)
+    assert 0 < lookout.deaf_for < 0.1
 
 
 @pytest.fixture
@@ -154,3 +162,16 @@ def test_a_stream_spares_looks(noxcli: Noxcli, sandbox: Sandbox, plays: Any, row
     for run in sandbox.runs(workflow):
         assert counted(sandbox, f"/runs/{run.id}") <= 2, "one read of an ended record, and one more if it lagged"
     assert counted(sandbox, "/events") == 2
+
+
+def test_starts_do_not_wait_for_streams(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noxcli.batch.lookout.FIRST_DEAF", 30.0)  # however slow the machine is
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(5000)])
+    result = noxcli("batch", workflow, rows(24), "--max-parallel", "24")
+    assert result.code == 0, result.err
+    kinds = [(one.method, one.path.rpartition("/")[2]) for one in sandbox.requests]
+    last_start = len(kinds) - kinds[::-1].index(("POST", "runs"))
+    assert kinds.count(("GET", "events")) >= 12
+    assert kinds[:last_start].count(("GET", "events")) <= 6
