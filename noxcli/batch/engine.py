@@ -253,7 +253,7 @@ class Engine:
     def _listen_to(self, going: Going, most_untried: int) -> None:
         """Open the run's stream once, if that is worth it."""
         # Limited requests are better spent on starts.
-        if not going.heard and self._pace.rate is None:
+        if not going.heard and not self._pace.limited:
             going.heard = self._watch.listen(going.row.number, HEARD_AT_MOST, most_untried)
 
     def _open_line(self, number: int) -> None:
