@@ -21,7 +21,7 @@ from noxcli.sandbox.scenario import Node, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, running
+from tests.process import HUNG, NOXCLI, environment, running
 from tests.runner import Command, commands, outputs, page, sections
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ci"
@@ -100,7 +100,7 @@ def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, byte
             process.send_signal(signal.SIGINT)
         log += process.stderr.read()
         out = process.stdout.read()
-        return process.wait(20), log.decode(), out
+        return process.wait(HUNG), log.decode(), out
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
