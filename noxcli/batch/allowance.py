@@ -129,7 +129,7 @@ class Allowance:
 
     def refused(self, turn: float, now: float, asked: float) -> None:
         """Learn from a refusal; `asked` is the wait that the server asks for, 0 for none."""
-        if turn < self._cut_at or (asked and self._trying):
+        if turn < self._cut_at:
             self._refused_at = now
         elif not self._trying:
             self._meet(now, asked)
