@@ -8,7 +8,7 @@ If the server says how long to wait, what it grants after that wait is its limit
 first refusal until the second, and are counted. Otherwise the limit is what was granted in the second before the
 refusal. From then on, requests are evenly spaced, a little below the limit, since a refusal costs more than that. The
 rate stays there for many times as long as the last refusal stopped the batch, then grows faster and faster, to find out
-whether the limit has risen. Well below the limit, it grows at once. If no request succeeds at all, the rate is halved.
+whether the limit has risen. It returns to near the limit quickly. If no request succeeds at all, the rate is halved.
 
 If answers say how many requests remain (`X-RateLimit-Remaining`), no more than that are in flight, and the last one
 counts as a refusal.
@@ -26,6 +26,7 @@ SLOWEST = 0.5  # requests per second
 UNLIMITED = 1000.0  # a rate that has grown this far is no longer a limit
 BELOW = 0.985  # the share of the limit to request
 NEAR = 0.93  # from this share of the limit on, the rate does not grow for a while
+RETURN = 0.15  # a second, until then
 GROWTH = 0.03  # a second, for each second that the rate has been growing
 # The rate stays near the limit for this many times as long as the last refusal stopped the batch. Seconds: the shortest
 # such stop to reckon with, and the longest stay.
@@ -179,7 +180,10 @@ class Allowance:
             self._not_before = turn + 1 / self.rate
 
     def _grow(self, rate: float, now: float) -> None:
-        if self._met is not None and rate >= NEAR * self._met and now < self._stay_until:
+        if self._met is not None and rate < NEAR * self._met:
+            self.rate = rate + RETURN
+            return
+        if self._met is not None and now < self._stay_until:
             return
         if self._growing_since is None:
             self._growing_since = now
@@ -229,7 +233,8 @@ class Allowance:
         granted = min(rate, self._recent(now, lately) / lately) if lately else rate
         again, self._soon = self._soon and going < QUITE_SOON, going < QUITE_SOON
         if going < TOO_SOON:
-            return granted, max(rate / 2, min(rate, filled))
+            # The fewer requests it granted, the less that shows.
+            return granted, max(rate * (1 - min(0.5, self._granted / 8)), min(rate, filled))
         return granted, (granted + filled) / 2 if again else granted
 
     def _recent(self, now: float, seconds: float = 1.0) -> float:

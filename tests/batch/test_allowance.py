@@ -247,6 +247,21 @@ def test_short_delays_do_not_make_the_next_one_long() -> None:
         assert resumed < 3, (seed, resumed)
 
 
+def test_a_refusal_of_the_first_requests_after_a_wait_shows_little() -> None:
+    """A random wait may be so short that a bucket has got a single request's token, whatever its rate."""
+    allowance = Allowance(seed=1)
+    end = played(allowance, Bucket(20, 20), 10).rates[-1]
+    now, before = end[0], end[1]
+    assert before is not None
+    allowance.refused(now, now, 0.0)  # the requests in flight came back
+    now += allowance.wait(now)
+    allowance.sent(now)
+    allowance.answered(now, now + LATENCY)
+    allowance.refused(now + 2 * LATENCY, now + 3 * LATENCY, 0.0)
+    assert allowance.rate is not None
+    assert allowance.rate > 0.8 * before
+
+
 def test_few_are_in_flight_while_the_limit_is_counted() -> None:
     allowance = Allowance(seed=1)
     seen = played(allowance, window(20, 0.5), 5, asked=1.0)
