@@ -155,10 +155,10 @@ def bytes_(quick: bool) -> Measured:
     large, many = f"a file of {size // 10**6:,} MB", f"{MANY} files of {each // 10**6:,} MB"
     for what, ours, other, goal in (
         (f"{large}, speed compared with curl", TO_FILES, CURL, 0.9),
-        (f"{large} from sendfile, speed compared with curl", SENT_FILES, SENT_CURL, 0.9),
+        (f"{large} from nginx, speed compared with curl", SENT_FILES, SENT_CURL, 0.9),
         (f"{large}, speed compared with curl, sha256sum and sync", TO_FILES, CURL_HASH, 1.0),
         (f"{many}, speed compared with curl", MANY_FILES, MANY_CURL, 0.9),
-        (f"{many} from sendfile, speed compared with curl", SENT_MANY_FILES, SENT_MANY_CURL, 0.9),
+        (f"{many} from nginx, speed compared with curl", SENT_MANY_FILES, SENT_MANY_CURL, 0.9),
     ):
         # The time of a run without output is not part of the download.
         speed = middle[other].seconds / (middle[ours].seconds - nothing)

@@ -1,9 +1,8 @@
 """Measure downloads: a large file and twenty files against curl, and a large output that is part of the run's record.
 
 Usage: python scripts/bench_download.py [MEGABYTES] [DIRECTORY]. The sandbox, in its own process, generates files while
-it sends them, from a few bytes that stay in the processor's cache. A second server, bench_files.py, sends a file from
-the disk's cache with sendfile, as web servers do, and the same over TLS. Downloads are removed. Prints seconds, rate
-and peak memory.
+it sends them, from a few bytes that stay in the processor's cache. nginx sends a file from the disk's cache, plain and
+over TLS. Downloads are removed. Prints seconds, rate and peak memory.
 """
 
 import json
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from bench_nginx import nginx
 from bench_process import NOXCLI, Taken, environment, measure, take_turns
 
 from noxcli.sandbox.faults import CutBody
@@ -31,11 +31,10 @@ CUT, RAW = "noxcli --output-dir, cut 3 times", "noxcli --raw A"
 MANY_CURL, MANY_FILES = "curl --parallel, 20 files", "noxcli --output-dir, 20 files"
 RECORD = "noxcli run, text in the record"
 CURL_HASH = "curl -o, sha256sum, sync"
-SENT_CURL, SENT_FILES = "curl -o, from sendfile", "noxcli --output-dir, from sendfile"
-SENT_MANY_CURL = "curl --parallel, 20 files, from sendfile"
-SENT_MANY_FILES = "noxcli --output-dir, 20 files, from sendfile"
-TLS_CURL, TLS_FILES = "curl -o, https", "noxcli --output-dir, https"
-FILES = str(Path(__file__).with_name("bench_files.py"))
+SENT_CURL, SENT_FILES = "curl -o, from nginx", "noxcli --output-dir, from nginx"
+SENT_MANY_CURL = "curl --parallel, 20 files, from nginx"
+SENT_MANY_FILES = "noxcli --output-dir, 20 files, from nginx"
+TLS_CURL, TLS_FILES = "curl -o, from nginx, https", "noxcli --output-dir, from nginx, https"
 
 
 def file(name: str, size: int) -> File:
@@ -67,16 +66,12 @@ def serving(size: int, each: int, inline: int) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def sending(env: Mapping[str, str], size: int, parent: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Run the server of one file in front of the sandbox; yield the environments that lead to it, plain and by TLS."""
-    Path(parent).mkdir()
-    argv = [sys.executable, FILES, env["NOXUS_BACKEND_URL"], str(size), parent]
-    with subprocess.Popen(argv, stdin=-1, stdout=-1, text=True) as server:
-        assert server.stdout is not None
-        plain, tls, certificate = server.stdout.readline().split()
-        trusted = {"REQUESTS_CA_BUNDLE": certificate, "CURL_CA_BUNDLE": certificate}
-        yield {**env, "NOXUS_BACKEND_URL": plain}, {**env, "NOXUS_BACKEND_URL": tls, **trusted}
-        server.communicate("")
+def sending(env: Mapping[str, str], size: int, parent: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Run nginx with one file in front of the sandbox; yield the environments that lead to it, plain and by TLS."""
+    parent.mkdir()
+    with nginx(env["NOXUS_BACKEND_URL"], size, parent) as at:
+        trusted = {"REQUESTS_CA_BUNDLE": str(at.certificate), "CURL_CA_BUNDLE": str(at.certificate)}
+        yield {**env, "NOXUS_BACKEND_URL": at.plain}, {**env, "NOXUS_BACKEND_URL": at.tls, **trusted}
 
 
 def run(workflow: str, *options: str) -> list[str]:
@@ -115,8 +110,8 @@ def downloads(
     with (
         tempfile.TemporaryDirectory(dir=parent) as above,
         serving(size, each, inline) as env,
-        sending(env, size, f"{above}/large") as (sent, tls),
-        sending(env, each, f"{above}/many") as (sent_many, _),
+        sending(env, size, Path(above) / "large") as (sent, tls),
+        sending(env, each, Path(above) / "many") as (sent_many, _),
     ):
         place = Path(above) / "downloads"
         place.mkdir()

@@ -8,6 +8,7 @@ import atexit
 import gc
 import os
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -88,7 +89,7 @@ def directory() -> Path:
         start_new_session=True,
     )
     listener.close()
-    atexit.register(server.kill)
+    atexit.register(server.communicate)  # closes its stdin, and waits until the directory is gone
     return place
 
 
@@ -98,7 +99,7 @@ def share() -> None:
 
 
 def serve(listener: socket.socket) -> None:
-    """Load everything, then fork for each client until stdin ends."""
+    """Load everything, then fork for each client until stdin ends; then remove the directory."""
     for name in (ROOT / "tests" / "golden" / "loaded.txt").read_text().splitlines():
         import_module(name.partition(":")[0])
     for module in walk_packages([str(ROOT / "noxcli")], "noxcli."):
@@ -113,6 +114,7 @@ def serve(listener: socket.socket) -> None:
     while True:
         for fd, _ in commands.poll.poll():
             if fd == 0:
+                shutil.rmtree(Path(listener.getsockname()).parent)
                 return
             if fd == listener.fileno():
                 commands.start(listener.accept()[0])

@@ -21,6 +21,8 @@ from tests import forks
 from tests.documents import check_stdout
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
+HUNG = 100.0  # seconds after which a process hangs, however much else a machine has to do
+HUNG_INSTALLING = 400.0  # the same where it downloads packages and installs them
 
 
 def forked() -> list[str]:
@@ -92,7 +94,7 @@ class Seen:
     name: str = ""  # the terminal's device
     raw: bytearray = field(default_factory=bytearray)
 
-    def wait_for(self, text: bytes, limit: float = 10, after: int = 0) -> None:
+    def wait_for(self, text: bytes, limit: float = HUNG, after: int = 0) -> None:
         end = time.monotonic() + limit
         while text not in self.raw[after:]:
             assert time.monotonic() < end, f"{text!r} did not come: {bytes(self.raw)!r}"
@@ -135,7 +137,7 @@ def on_terminal(
     reader.start()
     try:
         yield seen
-        process.wait(30)
+        process.wait(HUNG)
         reader.join(5)
     finally:
         if process.poll() is None:

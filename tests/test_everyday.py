@@ -13,7 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import NOXCLI, environment, on_terminal, running
+from tests.process import HUNG, NOXCLI, environment, on_terminal, running
 from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
@@ -36,7 +36,7 @@ def test_every_verb_has_a_code_of_its_own_where_a_stream_is_full_or_closed(
             env=environment(sandbox.url),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HUNG,
             check=False,
         )
         assert done.returncode in codes, (stream, done.stderr)
@@ -129,7 +129,7 @@ def test_an_interrupted_run_is_told_with_how_to_stop_it(plays: Any, sandbox: San
         assert process.stderr is not None
         process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=15)
+        _, err = process.communicate(timeout=HUNG)
     (run,) = sandbox.runs(argv[1])
     assert f"noxcli stream {run.id}; stop it with: noxcli stop {run.id}" in err.decode()
     assert err.decode().count(run.id) == 2, "only in the lines to paste, after the line that was read"

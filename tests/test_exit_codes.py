@@ -11,7 +11,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, call, environment, forked, running
+from tests.process import HUNG, NOXCLI, call, environment, forked, running
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 FOREVER = [Sleep(60_000)]
@@ -63,7 +63,7 @@ def test_the_code_of_a_signal(code: ExitCode, plays: Any, sandbox: Sandbox) -> N
         assert process.stderr is not None
         process.stderr.readline()
         process.send_signal(SIGNALS[code])
-        process.communicate(timeout=15)
+        process.communicate(timeout=HUNG)
     assert process.returncode == code
 
 

@@ -20,7 +20,7 @@ from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails
 from tests.conftest import Noxcli, Result, piped
-from tests.process import NOXCLI, needs, running
+from tests.process import HUNG, NOXCLI, needs, running
 from tests.sample import one_in
 
 SOURCE = Path(package.__file__).parent
@@ -60,12 +60,12 @@ class Routed(Noxcli):
     def cut_off(self, *argv: str, when: Callable[[], bool]) -> Result:
         """Press Ctrl-C on a process of its own at that moment."""
         with running(*self.of(argv), env={**os.environ, **self.environ}) as process:
-            end = time.monotonic() + 30
+            end = time.monotonic() + HUNG
             while not when():
                 assert time.monotonic() < end
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=HUNG)
         return Result(process.returncode, out, err.decode())
 
 

@@ -14,7 +14,7 @@ import pytest
 from noxcli.sandbox.faults import Answer, Hold, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from tests.process import NOXCLI, environment, forked, on_terminal, running
+from tests.process import HUNG, NOXCLI, environment, forked, on_terminal, running
 
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
 FORMS = (("text", "ndjson"), ("json", "content"))
@@ -25,7 +25,7 @@ def env(sandbox: Sandbox) -> dict[str, str]:
     return environment(sandbox.url)
 
 
-def started(sandbox: Sandbox, workflow: str, limit: float = 10) -> Any:
+def started(sandbox: Sandbox, workflow: str, limit: float = HUNG) -> Any:
     end = time.monotonic() + limit
     while not sandbox.runs(workflow):
         assert time.monotonic() < end
@@ -33,7 +33,7 @@ def started(sandbox: Sandbox, workflow: str, limit: float = 10) -> Any:
     return sandbox.runs(workflow)[0]
 
 
-def until_asked(sandbox: Sandbox, part: str, limit: float = 10) -> None:
+def until_asked(sandbox: Sandbox, part: str, limit: float = HUNG) -> None:
     end = time.monotonic() + limit
     while not any(part in request.path for request in sandbox.requests):
         assert time.monotonic() < end, [request.path for request in sandbox.requests]
@@ -51,7 +51,7 @@ def test_off_a_terminal_run_stops_unless_told_otherwise(
     with running("run", workflow, "--json", *options, env=env) as process:
         until_asked(sandbox, "/events")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=HUNG)
     run = sandbox.runs(workflow)[0]
     assert process.returncode == 143
     assert (run.status == "stopped") is (status == "stopped")
@@ -80,11 +80,11 @@ def test_stream_and_wait_leave_the_run_alone(
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"})
     with running("run", workflow, "--detach", env=env) as process:
-        run = process.communicate(timeout=10)[0].decode().strip()
+        run = process.communicate(timeout=HUNG)[0].decode().strip()
     with running(verb, run, "--json", env=env) as process:
         until_asked(sandbox, "/events")
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=HUNG)
     assert process.returncode == json.loads(out)["exit_code"] == 128 + number
     assert sandbox.runs(workflow)[0].status == "running"
     assert f"continue with: noxcli {verb} {run}" in err.decode()
@@ -99,7 +99,7 @@ def test_a_stop_that_does_not_take_is_said_within_five_seconds(
         until_asked(sandbox, "/events")
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=15)
+        _, err = process.communicate(timeout=HUNG)
     assert process.returncode == 130
     assert 4 < time.monotonic() - began < 7
     assert b"was asked to stop, but is still running" in err
@@ -112,7 +112,7 @@ def test_a_stop_that_is_refused_is_said(env: dict[str, str], plays: Any, sandbox
     with running("run", workflow, env=env) as process:
         until_asked(sandbox, "/events")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, out) == (130, b"")
     assert b"could not be stopped" in err
     assert b"flows_run is missing" in err
@@ -126,7 +126,7 @@ def test_a_second_signal_leaves_at_once(env: dict[str, str], plays: Any, sandbox
         until_asked(sandbox, "/stop")
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=HUNG)
     assert process.returncode == 130
     assert time.monotonic() - began < 2
 
@@ -139,7 +139,7 @@ def test_a_signal_waits_for_the_answer_to_the_start(
     with running("run", workflow, "--json", "--on-interrupt", then, env=env) as process:
         until_asked(sandbox, "/runs")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=HUNG)
     document = json.loads(out)
     (run,) = sandbox.runs(workflow)
     assert (document["run"]["id"], run.status in statuses) == (run.id, True)
@@ -155,7 +155,7 @@ def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
         run = started(sandbox, workflow)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     document = json.loads(out)
     assert process.returncode == document["exit_code"] == 143
     assert 4 < time.monotonic() - began < 8
@@ -167,7 +167,7 @@ def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
 def test_a_signal_while_the_start_is_lost_still_names_the_candidates(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Answer(500, "oops")], "list": [Hold(300)]})
     with running("run", workflow, "--json", env=env) as process:
-        out, _ = process.communicate(timeout=15)
+        out, _ = process.communicate(timeout=HUNG)
     assert process.returncode == json.loads(out)["exit_code"] == 7
 
 
@@ -180,7 +180,7 @@ def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any)
             pass
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=HUNG)
     assert time.monotonic() - began < 2
     assert (process.returncode, json.loads(out)["retry_safe"]) == (130, True)
 
@@ -199,7 +199,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
     ) as process:
         until_asked(sandbox, "/events")
         process.send_signal(getattr(signal, name))
-        out, _ = process.communicate(timeout=15)
+        out, _ = process.communicate(timeout=HUNG)
     assert (process.returncode, out) == (0, b"x\n")
 
 
@@ -223,7 +223,7 @@ def test_a_reader_that_goes_away_at_any_moment(
         os.close(theirs)
         time.sleep(delay)
         os.close(ours)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=HUNG)
         assert process.returncode == 141, (form, err)
         assert b"Traceback" not in err
         assert b"Exception ignored" not in err
@@ -254,7 +254,7 @@ except Interrupted as caught:
 
 
 def test_a_signal_whose_exception_python_drops_arrives_all_the_same() -> None:
-    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=HUNG, check=False)
     assert (done.stdout, done.stderr) == ("SIGINT\n", "")
 
 
@@ -267,7 +267,7 @@ def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, s
     with running("run", workflow, "--format", "ndjson", env=env, program=NOXCLI) as process:
         time.sleep(0.1 + seed * 0.07)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     early = b"init_import_site" in err or err.rstrip().endswith(b"KeyboardInterrupt")
     if not out and (early or (process.returncode == 130 and not err)):
         return  # it arrived before Python or noxcli was loaded

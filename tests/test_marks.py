@@ -27,6 +27,7 @@ def test_with_a_shell(): pass
 """
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("ci", "code", "ending"), [("", 0, "4 passed, 1 skipped"), ("true", 1, "4 passed, 1 error")], ids=["here", "ci"]
 )

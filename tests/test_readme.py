@@ -11,6 +11,7 @@ import pytest
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests import forks
+from tests.process import HUNG
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -40,7 +41,7 @@ def shell(script: str, sandbox: Sandbox, where: Path, **more: str) -> str:
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=HUNG,
         check=False,
     )
     assert done.returncode == 0, f"{script}\n{done.stdout.decode()[-500:]}\n{done.stderr.decode()[-500:]}"

@@ -13,7 +13,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests import forks
-from tests.process import environment, needs
+from tests.process import HUNG, environment, needs
 
 PAGE = (Path(__file__).parent.parent / "docs/scripting.md").read_text()
 SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -34,7 +34,7 @@ def test_the_script_runs(sandbox: Sandbox, env: dict[str, str], tmp_path: Path, 
     needs("jq")
     (tmp_path / "script.sh").write_text(SCRIPT.replace("set -eu\n", STRICT[shell], 1))
     done = subprocess.run(
-        [shell, "script.sh"], input="one\ntwo\n", env=env, capture_output=True, text=True, timeout=120, check=False
+        [shell, "script.sh"], input="one\ntwo\n", env=env, capture_output=True, text=True, timeout=HUNG, check=False
     )
     assert done.returncode == 0, done.stderr
     answer, statuses, code = done.stdout.rsplit("\n", 3)[:3]
@@ -63,12 +63,12 @@ def test_a_script_that_is_cut_off_leaves_no_run_behind(
     assert process.stdin is not None
     process.stdin.write(b"one\n")
     process.stdin.close()
-    end = time.monotonic() + 60
+    end = time.monotonic() + HUNG
     while not sandbox.runs(endless):
         assert time.monotonic() < end
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGTERM)  # a shell alone would wait for its pipeline first
-    assert process.wait(60) == 143
+    assert process.wait(HUNG) == 143
     for stream in (process.stdout, process.stderr):
         assert stream is not None
         stream.close()

@@ -22,6 +22,7 @@ def heading_ids(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.wide
 def test_every_page_is_there_can_be_found_and_asks_no_other_site_for_fonts(tmp_path: Path) -> None:
     site = tmp_path / "site"
     assert make_site.main(["--target", str(site)]) == 0

@@ -16,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
 from tests import forks
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import HUNG, NOXCLI, environment
 from tests.rawserver import answer, raw_server
 from tests.reports.test_junit import valid
 from tests.runner import outputs
@@ -42,7 +42,7 @@ def shell(sandbox: Sandbox) -> Shell:
             capture_output=True,
             text=True,
             env={**environment(sandbox.url), **environ},
-            timeout=60,
+            timeout=HUNG,
             check=False,
         )
 

@@ -256,7 +256,7 @@ class Engine:
     def _listen_to(self, going: Going) -> None:
         """Open the run's stream once, if that is worth it."""
         # Limited requests are better spent on starts.
-        if not going.heard and self._pace.rate is None:
+        if not going.heard and not self._pace.limited:
             going.heard = self._watch.listen(going.row.number, HEARD_AT_MOST)
 
     def _open_line(self, number: int) -> None:
@@ -264,7 +264,7 @@ class Engine:
 
     def _open_lines(self) -> None:
         """Open streams while few threads are busy: a start can't wait, and a stream can for a while."""
-        while self._unopened and self._pace.rate is not None:  # limited requests are better spent on starts
+        while self._unopened and self._pace.limited:  # limited requests are better spent on starts
             self._lookout.unheard(self._unopened.popleft()[0])
         idle = max(1.0, IDLE * min(MOST_THREADS, self._plan.max_parallel))
         while self._unopened and (self._workers.busy < idle or self._unopened[0][1] <= time.monotonic()):

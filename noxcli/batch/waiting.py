@@ -128,7 +128,7 @@ class ManyRuns(Generic[T]):
     # Streams.
 
     def _listen_to_more(self) -> None:
-        while self._sources.listen is not None and self._unheard and self._pace.rate is None:
+        while self._sources.listen is not None and self._unheard and not self._pace.limited:
             number = self._unheard[0]
             if number in self._going and not self._watch.listen(number, MOST_HEARD):
                 return

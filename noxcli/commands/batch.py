@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -173,16 +173,19 @@ class _Target:
     checking: Checking
     checker: Checker
     patience: Patience
+    pace: Pace
 
 
 def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
     call.context.enter(Phase.PREFLIGHT)
-    patience = call.patience(out_of_time=TimedOutBeforeStart)
+    pace, patience = Pace(), call.patience(out_of_time=TimedOutBeforeStart)
+    call.api.heed_limit(pace.note_left)
     found = call.workflow(workflow, patience)
     version = chosen_version(call, found, checking, patience)
-    known = None if checking.no_check else read_workflow(call, found, patience, version)
+    # This request counts too if the server limits them.
+    known = None if checking.no_check else pace.send(lambda: read_workflow(call, found, patience, version))
     checker = Checker(known.definition if known else None, workflow, call.context.terminal.note)
-    return _Target(workflow, found, known, version.id if version else None, checking, checker, patience)
+    return _Target(workflow, found, known, version.id if version else None, checking, checker, patience, pace)
 
 
 @fixed
@@ -193,7 +196,7 @@ class _Begun:
     kept: Results
     share: Share
     counts: Counts
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace
 
 
 def _begun(
@@ -227,7 +230,7 @@ def _begun(
         journal = stack.enter_context(_journal(context, material))
     if past.header != header:
         journal.begin(header)
-    return _Begun(journal, _kept(stack, journal, context), share, counts)
+    return _Begun(journal, _kept(stack, journal, context), share, counts, target.pace)
 
 
 def _kept(stack: ExitStack, journal: Journal, context: Context) -> Results:
@@ -298,7 +301,6 @@ def _worked(
     """
     context, counts, pace = call.context, begun.counts, begun.pace
     teller = _Teller(context, begun.kept, summary)
-    call.api.heed_limit(pace.note_left)
     with counting(context.terminal) as shown:
 
         def tick() -> bool:

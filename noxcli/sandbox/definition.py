@@ -4,13 +4,12 @@ Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and wor
 """
 
 import hashlib
-import uuid
 from typing import Any
 
 from noxcli.sandbox.graph import Graph
-from noxcli.sandbox.scenario import NAMESPACE, Node, Scenario
+from noxcli.sandbox.scenario import Node, Scenario, id_of
 
-GROUP_ID = str(uuid.uuid5(NAMESPACE, "workspace"))
+GROUP_ID = id_of("workspace")
 CREATED_AT = "2026-01-01T09:00:00Z"
 
 _V2_TYPES = {"InputNode": "InputNodeV2", "OutputNode": "OutputNodeV2"}
@@ -71,7 +70,7 @@ def version_records(scenario: Scenario, graph: Graph) -> list[dict[str, Any]]:
     """The saved versions of a workflow, oldest first."""
     return [
         {
-            "id": str(uuid.uuid5(NAMESPACE, f"{scenario.id}/version/{version.name}")),
+            "id": id_of(f"{scenario.id}/version/{version.name}"),
             "name": version.name,
             "description": version.description,
             "created_at": CREATED_AT,
@@ -118,7 +117,7 @@ def _node_v2(node: Node, place: int) -> dict[str, Any]:
 
 
 def _edge_id(source: Node, target: Node) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"{source.id}/{target.id}"))
+    return id_of(f"{source.id}/{target.id}")
 
 
 def _edge_v1(source: Node, target: Node) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """The nodes of a scenario with ids and edges, including those that only its script or output mentions."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from noxcli.sandbox.errors import Invalid
-from noxcli.sandbox.scenario import NAMESPACE, Node, Scenario, output_node
+from noxcli.sandbox.scenario import Node, Scenario, id_of, output_node
 from noxcli.sandbox.steps import Emit
 
 
@@ -88,4 +87,4 @@ def _emitting(scenario: Scenario) -> list[str]:
 def _id(scenario: Scenario, node: Node, nodes: list[Node]) -> str:
     """An id that follows from the names, also where a step and an output share one."""
     place = sum(other.name == node.name for other in nodes[: nodes.index(node)])
-    return str(uuid.uuid5(NAMESPACE, f"{scenario.id}/{node.name}/{place}/{node.type}"))
+    return id_of(f"{scenario.id}/{node.name}/{place}/{node.type}")

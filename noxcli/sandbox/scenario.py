@@ -3,15 +3,21 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from noxcli.sandbox.faults import FaultPlan
 from noxcli.sandbox.steps import Script
 
 NAMESPACE = uuid.UUID("6a1f4a0e-57b1-5c0c-9a53-6e6f78636c69")
-"""Ids are derived from names under this one, so that they are the same at each start."""
 
 INPUT, OUTPUT, WORK = "InputNode", "OutputNode", "TextGenerationNode"
+
+
+@lru_cache(maxsize=4096)
+def id_of(name: str) -> str:
+    """Return the id for a name: the same at each start."""
+    return str(uuid.uuid5(NAMESPACE, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +109,4 @@ class Scenario:
     @property
     def id(self) -> str:
         """The workflow's id: the given one, else one derived from the name."""
-        return self.workflow_id or str(uuid.uuid5(NAMESPACE, self.name))
+        return self.workflow_id or id_of(self.name)

@@ -11,6 +11,7 @@ from noxcli.api.direct import PLAIN_PATH
 from noxcli.api.session import MOST_KEPT
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError
+from tests.process import HUNG
 from tests.rawserver import RawServer, Request, Turn, json_answer, raw_server
 
 RECORD = {"id": "r", "workflow_id": "w", "status": "running"}
@@ -99,7 +100,7 @@ def test_of_many_connections_the_longest_idle_are_closed() -> None:
 
 def open_still(server: RawServer, most: int) -> int:
     """Return how many of the server's connections are open, once the number is stable."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + HUNG
     while (count := sum(peer.fileno() >= 0 for peer in server._open)) > most and time.monotonic() < end:
         time.sleep(0.01)
     return count

@@ -16,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.process import call, environment, forked, running
+from tests.process import HUNG, call, environment, forked, running
 
 Write = Callable[..., str]
 
@@ -395,7 +395,7 @@ def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> 
 def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
     workflow, rows = echoes(), write("long")
     with running("batch", workflow, rows, env=environment(sandbox.url)):
-        end = Clock().monotonic() + 10
+        end = Clock().monotonic() + HUNG
         while not sandbox.runs(workflow) and Clock().monotonic() < end:
             pass
         result = noxcli("batch", workflow, rows, "--resume")

@@ -17,7 +17,6 @@ from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.timing import Backoff
 from tests.conftest import Noxcli, QuickClock, Result
 from tests.faults.gateway import (
     ENVOY_503,
@@ -42,8 +41,8 @@ FAST = ("--poll-interval", "50ms", "--max-parallel", "2")
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox lists a run at once, and needs no pause after a gateway's 503."""
     monkeypatch.setattr("noxcli.batch.engine.SETTLING", 0.2)
-    monkeypatch.setattr("noxcli.batch.pace.Backoff", lambda seed: Backoff(0.01, 0.02, seed))
-    monkeypatch.setattr("noxcli.batch.pace.SLOWEST", 50.0)
+    monkeypatch.setattr("noxcli.batch.allowance.LONG_DELAY", 0.02)
+    monkeypatch.setattr("noxcli.batch.allowance.SLOWEST", 50.0)
 
 
 @pytest.fixture

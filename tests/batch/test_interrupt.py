@@ -14,7 +14,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import call, environment, forked, on_terminal, running
+from tests.process import HUNG, call, environment, forked, on_terminal, running
 
 
 def write_rows(count: int) -> str:
@@ -33,7 +33,7 @@ def workflow(plays: Any) -> str:
 
 
 def wait_for_runs(sandbox: Sandbox, workflow: str, count: int) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + HUNG
     while len(sandbox.runs(workflow)) < count:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -45,7 +45,7 @@ def test_off_a_terminal_a_signal_stops_what_runs(sandbox: Sandbox, workflow: str
     with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 6)
         process.send_signal(number)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     assert process.returncode == code
     assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 4
     assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
@@ -60,7 +60,7 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
     with running("batch", workflow, rows, *options, env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     assert process.returncode == 130
     assert b"4 runs left running" in err
     left = {json.loads(line)["row"]: json.loads(line)["result"] for line in out.splitlines()}
@@ -76,11 +76,11 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
 def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4})
     with running("batch", workflow, write_rows(4), env=environment(sandbox.url)) as process:
-        end = time.monotonic() + 15
+        end = time.monotonic() + HUNG
         while not any(request.method == "POST" for request in sandbox.requests) and time.monotonic() < end:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
+        process.communicate(timeout=HUNG)
     runs = sandbox.runs(workflow)
     journal = Path("rows.jsonl.batch/batch.jsonl").read_text()
     assert runs
@@ -93,7 +93,7 @@ def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
     argv = [*forked(), "batch", workflow, write_rows(6)]
     shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
-        ["bash", "-c", shell], env=environment(sandbox.url), capture_output=True, text=True, timeout=30, check=False
+        ["bash", "-c", shell], env=environment(sandbox.url), capture_output=True, text=True, timeout=HUNG, check=False
     )
     assert done.returncode == 141
     assert "--resume" in done.stderr
@@ -126,7 +126,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
     with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
         process.send_signal(number)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
     assert {result["error"]["hint"] for result in answered(out).values()} == {"--resume starts the row again"}
     merged = call("merge-batch", "rows.jsonl.batch", env=environment(sandbox.url))
@@ -144,7 +144,7 @@ def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workfl
         wait_for_runs(sandbox, workflow, 3)
         (run,) = [run for run in sandbox.runs(workflow) if run.input["Q"] == "3"]
         assert call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url)).returncode == 0
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, answered(out)[3]["exit_code"]) == (3, 3)
     assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --retry-failed" in err.decode()
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
@@ -160,11 +160,11 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
         wait_for_runs(sandbox, workflow, 2)
         process.send_signal(signal.SIGTERM)
         journal = Path("rows.jsonl.batch/batch.jsonl")
-        end = time.monotonic() + 10
+        end = time.monotonic() + HUNG
         while b'"step":"stopping"' not in journal.read_bytes() and time.monotonic() < end:
             time.sleep(0.005)
         process.kill()
-        process.communicate(timeout=15)
+        process.communicate(timeout=HUNG)
     for run in sandbox.runs(workflow):
         call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url))
     resumed = call("batch", workflow, rows, "--resume", "--adopt", env=environment(sandbox.url))

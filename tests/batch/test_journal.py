@@ -28,6 +28,7 @@ from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, environment, forked
+from tests.texts import any_text
 
 ROWS = 6
 
@@ -151,7 +152,7 @@ strange = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(max_size=9),
+    any_text(max_size=9),
     st.lists(st.integers(), max_size=2),
     st.sampled_from([10**12, 10**30, -1, 0, 1e999, "9" * 5000, "2026-01-01T00:00:00", "../../x", {}, [[]], "f" * 17]),
 )

@@ -6,16 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from noxcli.batch.allowance import FIRST_ROOM
 from noxcli.batch.calls import Calls, Going
 from noxcli.batch.journal import JOURNAL_NAME
-from noxcli.batch.pace import FAILURES_IN_A_ROW, FIRST_ROOM, Closed, Pace
+from noxcli.batch.pace import FAILURES_IN_A_ROW, Closed, Pace
 from noxcli.batch.rows import Row
 from noxcli.errors import NotFound, Unavailable
 from noxcli.models import Run
@@ -23,7 +23,7 @@ from noxcli.sandbox.faults import Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
-from noxcli.timing import Backoff, Clock
+from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
 
@@ -91,7 +91,7 @@ def test_retry_after_is_waited_for_by_everybody() -> None:
 
 
 def test_after_an_outage_one_goes_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.batch.pace.Backoff", partial(Backoff, base=0.05, ceiling=0.05))
+    monkeypatch.setattr("noxcli.batch.allowance.LONG_DELAY", 0.05)
     pace, lock, up = Pace(seed=1), threading.Lock(), threading.Event()
     asked, on_the_way, most = [0], [0], [0]
     known = FAILURES_IN_A_ROW + FIRST_ROOM  # those in flight when it is seen to be an outage

@@ -21,7 +21,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, forked
+from tests.process import HUNG, NOXCLI, environment, forked
 
 BATCH = Path("rows.jsonl.batch")
 ROWS = 60
@@ -82,7 +82,7 @@ def test_after_any_number_of_kills_each_row_is_there_once(sandbox: Sandbox, work
             start_new_session=True,
         ) as process:
             if kills == 5:
-                process.wait(60)
+                process.wait(HUNG)
                 break
             while process.poll() is None and len(sandbox.runs(workflow)) < (kills + 1) * ROWS // 7:
                 time.sleep(0.005)
@@ -152,7 +152,7 @@ def test_stdout_may_not_be_the_same_file(sandbox: Sandbox, workflow: str) -> Non
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=HUNG,
             check=False,
         )
     assert (done.returncode, "redirect stdout to another file" in done.stderr) == (2, True)

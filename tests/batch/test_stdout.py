@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import NOXCLI, environment, forked
+from tests.process import HUNG, NOXCLI, environment, forked
 
 ROWS = 12
 JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
@@ -40,7 +40,7 @@ def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         env=environment(sandbox.url),
-        timeout=15,
+        timeout=HUNG,
         check=False,
     )
 

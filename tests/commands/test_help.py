@@ -23,7 +23,7 @@ from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli
 from tests.loaded import loaded
-from tests.process import NOXCLI, call, environment, on_terminal
+from tests.process import HUNG, NOXCLI, call, environment, on_terminal
 
 PAGES = ["", *VERBS]
 
@@ -126,7 +126,7 @@ def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HUNG,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]

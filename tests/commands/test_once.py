@@ -15,7 +15,7 @@ from noxcli.sandbox.scenario import Version, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, forked
+from tests.process import HUNG, NOXCLI, environment, forked
 
 SAME = {"nodes": [input_node("Q")], "output": {"A": "x"}}
 
@@ -152,7 +152,7 @@ def test_two_processes_at_once_start_one_run(plays: Any, sandbox: Sandbox) -> No
     both = [
         subprocess.Popen(command, env=environment(sandbox.url), stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
-    told = {process.communicate(timeout=60)[0] for process in both}
+    told = {process.communicate(timeout=HUNG)[0] for process in both}
     assert [process.returncode for process in both] == [0, 0, 0]
     (run,) = sandbox.runs(workflow)
     assert told == {f"{run.id}\n"}
@@ -162,16 +162,16 @@ def test_a_kill_during_the_start_starts_no_second_run(plays: Any, sandbox: Sandb
     workflow = plays(output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
     environ = environment(sandbox.url)
     process = subprocess.Popen([*NOXCLI, "run", workflow, "--once", "k"], env=environ, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 30
+    until = time.monotonic() + HUNG
     while not sandbox.runs(workflow) and time.monotonic() < until:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(HUNG)
     again = subprocess.run(
         [*forked(), "run", workflow, "--once", "k", "--detach", "--quiet"],
         env=environ,
         capture_output=True,
-        timeout=60,
+        timeout=HUNG,
         check=False,
     )
     (run,) = sandbox.runs(workflow)
@@ -182,12 +182,12 @@ def test_an_interrupted_second_call_leaves_the_run_alone(plays: Any, sandbox: Sa
     workflow = plays(script=[Sleep(600_000)])
     environ = environment(sandbox.url)
     command = [*forked(), "run", workflow, "--once", "k"]
-    subprocess.run([*command, "--detach", "--quiet"], env=environ, capture_output=True, timeout=60, check=True)
+    subprocess.run([*command, "--detach", "--quiet"], env=environ, capture_output=True, timeout=HUNG, check=True)
     second = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
     assert second.stderr is not None
     assert "earlier call" in second.stderr.readline()
     second.send_signal(signal.SIGINT)
-    second.communicate(timeout=30)
+    second.communicate(timeout=HUNG)
     assert (second.returncode, sandbox.runs(workflow)[0].status) == (130, "running")
 
 

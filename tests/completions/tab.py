@@ -7,11 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.process import needs
+from tests.process import HUNG, needs
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "completions"
-PATIENCE = 30.0
 
 # A pipe on our side, a terminal on the shell's; in its own child, since forking a process with threads is unsafe.
 AT_A_TERMINAL = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
@@ -111,7 +110,7 @@ class Typed:
         self.process.stdin.flush()
 
     def _read(self, path: Path, end: str) -> str:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + HUNG
         while time.monotonic() < until:
             if path.exists() and (text := path.read_text()).endswith(end):
                 return text

@@ -18,6 +18,7 @@ from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 from tests.process import environment
+from tests.texts import any_text
 
 DOTS = ".".join("a" * MOST_DOTS)
 
@@ -136,7 +137,7 @@ def test_a_key_file_is_as_large_as_a_key(noxcli: Noxcli, size: int) -> None:
     assert "contains more than a key" in noxcli("inputs", "demo", "--api-key-file", "/dev/zero").err
 
 
-@given(st.text(max_size=200) | st.text("[]{}.=\"'a1 \n\\,#-_:", max_size=200) | st.binary(max_size=200))
+@given(any_text(max_size=200) | st.text("[]{}.=\"'a1 \n\\,#-_:", max_size=200) | st.binary(max_size=200))
 def test_whatever_is_in_it_a_file_is_a_table_or_a_problem(
     tmp_path_factory: pytest.TempPathFactory, content: str | bytes
 ) -> None:

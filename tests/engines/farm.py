@@ -21,6 +21,7 @@ import pytest
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from tests.process import HUNG
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/engines.md").read_text()
@@ -88,7 +89,7 @@ class Farm:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def run(self, *argv: str, limit: float = 60, **more: str) -> str:
+    def run(self, *argv: str, limit: float = HUNG, **more: str) -> str:
         """Run a command in the directory until it exits, and return its stdout."""
         done = subprocess.run(
             argv, cwd=self.where, env={**self.env, **more}, stdin=subprocess.DEVNULL, capture_output=True,
@@ -100,7 +101,7 @@ class Farm:
     def log(self) -> str:
         return (self.where / "engine.log").read_text(errors="replace")[-6000:]
 
-    def task(self, shard: int, within: float = 60) -> int:
+    def task(self, shard: int, within: float = HUNG) -> int:
         """Return the process of a shard's batch once some rows have finished and others are running."""
         end = time.monotonic() + within
         while time.monotonic() < end:

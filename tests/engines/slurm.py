@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.process import HUNG
+
 CONF = """\
 ClusterName=noxcli
 SlurmctldHost={host}(127.0.0.1)
@@ -61,8 +63,8 @@ def cluster(at: Path, env: dict[str, str]) -> Iterator[str]:
     env = {**env, "SLURM_CONF": str(conf)}
     try:
         for line in (["munged", "--force", *munged, f"--log-file={at}/munge.log"], ["slurmctld", "-c"], ["slurmd"]):
-            subprocess.run(line, env=env, check=True, capture_output=True, timeout=20)
-        end = time.monotonic() + 20
+            subprocess.run(line, env=env, check=True, capture_output=True, timeout=HUNG)
+        end = time.monotonic() + HUNG
         while (
             subprocess.run(["sinfo", "-h", "-o", "%T"], env=env, capture_output=True, check=False).stdout != b"idle\n"
         ):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.farm import Farm, needs_engine, recipe
+from tests.process import HUNG
 
 pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
@@ -50,7 +51,7 @@ def test_github(farm: Farm, tmp_path: Path) -> None:
     line = ["act", "workflow_dispatch", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
     with farm.started([*line, "--env", f"PATH={path}"], PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
         farm.kill(2)
-        assert engine.wait(90) == 0, farm.log()
+        assert engine.wait(HUNG) == 0, farm.log()
     farm.run("sh", "-c", f"noxcli merge-batch {store}/shard-* --results results.jsonl > report.jsonl")
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
 
@@ -66,8 +67,8 @@ def test_gitlab(farm: Farm) -> None:
     line = ["gitlab-ci-local", "--force-shell-executor", *variables]
     with farm.started(line) as engine:
         farm.kill(2)
-        assert engine.wait(90) == 1, farm.log()
+        assert engine.wait(HUNG) == 1, farm.log()
     assert "FAIL 137" in farm.log()
     with farm.started(line) as engine:
-        assert engine.wait(90) == 0, farm.log()
+        assert engine.wait(HUNG) == 0, farm.log()
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")

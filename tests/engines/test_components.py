@@ -16,10 +16,11 @@ from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.steps import Sleep
 from tests.engines.farm import ROOT, Farm, needs_engine
 from tests.engines.test_ci_systems import UP, commit
+from tests.process import HUNG_INSTALLING
 from tests.release.conftest import build
 from tests.release.conftest import built as built
 
-pytestmark = [pytest.mark.engine, pytest.mark.wide]
+pytestmark = [pytest.mark.engine, pytest.mark.wide, pytest.mark.timeout(1000)]
 
 PAGE = (ROOT / "docs/ci.md").read_text()
 # Shell and YAML syntax in an input must reach the workflow unchanged.
@@ -34,7 +35,7 @@ def snippet(heading: str) -> str:
     return str(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0])
 
 
-def until(holds: Callable[[], bool], farm: Farm, within: float = 60) -> None:
+def until(holds: Callable[[], bool], farm: Farm, within: float = HUNG_INSTALLING) -> None:
     end = time.monotonic() + within
     while not holds():
         assert time.monotonic() < end, farm.log()
@@ -91,7 +92,7 @@ def write_workflow(farm: Farm, workflow: str, inputs: Mapping[str, object]) -> N
 def test_the_action_runs_a_workflow(farm: Farm, act: list[str], workflow: str, tmp_path: Path) -> None:
     write_workflow(farm, workflow, {"Q": HOSTILE, "ms": "100"})
     with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
-        assert engine.wait(100) == 0, farm.log()
+        assert engine.wait(HUNG_INSTALLING) == 0, farm.log()
     [run] = farm.sandbox.runs(workflow)
     assert run.input["Q"] == HOSTILE
     assert (farm.where / "answer.txt").read_text() == f"{HOSTILE}\n"
@@ -124,7 +125,7 @@ def test_a_canceled_action_stops_its_run(
     with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
         until(lambda: "run running" in farm.log(), farm)
         os.kill(step_of(farm), number)
-        assert engine.wait(60) == 1, farm.log()
+        assert engine.wait(HUNG_INSTALLING) == 1, farm.log()
     [run] = farm.sandbox.runs(workflow)
     assert run.status == "stopped"
     assert "Success - Main Leave nothing running" in farm.log()
@@ -147,7 +148,7 @@ def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workf
     known = {name: farm.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
     line = ["gitlab-ci-local", "--force-shell-executor", *(f"--variable={name}={known[name]}" for name in known)]
     with farm.started(line, **{**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)}) as engine:
-        assert engine.wait(100) == 0, farm.log()
+        assert engine.wait(HUNG_INSTALLING) == 0, farm.log()
     print(farm.log())
     [run] = farm.sandbox.runs(workflow)
     assert run.input["Q"] == HOSTILE

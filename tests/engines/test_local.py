@@ -5,16 +5,18 @@ import subprocess
 import pytest
 
 from tests.engines.farm import Farm, needs_engine, recipe
+from tests.process import HUNG
 
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.wide
 @pytest.mark.long(8)
 def test_gnu_parallel(farm: Farm) -> None:
     needs_engine("parallel")
     with farm.started(["bash", "-euo", "pipefail", "-c", recipe("GNU parallel")]) as engine:
         farm.kill(2)
-        assert engine.wait(60) == 0, farm.log()
+        assert engine.wait(HUNG) == 0, farm.log()
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
 
 
@@ -25,14 +27,14 @@ def test_snakemake(farm: Farm) -> None:
     (farm.where / "Snakefile").write_text(recipe("Snakemake"))
     with farm.started(["snakemake", "--cores", "4"]) as engine:
         farm.kill(2)
-        assert engine.wait(90) == 0, farm.log()
+        assert engine.wait(HUNG) == 0, farm.log()
     farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
     again = subprocess.run(
         ["snakemake", "--cores", "4", "--forceall"],
         cwd=farm.where,
         env=farm.env,
         capture_output=True,
-        timeout=90,
+        timeout=HUNG,
         check=False,
     )
     assert again.returncode == 0, again.stderr.decode()[-3000:]

@@ -8,6 +8,7 @@ import pytest
 
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY
 from tests.engines.farm import ENGINES, ROWS, Farm, needs_engine, recipe
+from tests.process import HUNG
 
 # Each reads the job from stdin, and fails if the engine's API would reject it.
 VALIDATORS = {
@@ -54,7 +55,7 @@ def test_a_job_fits_what_the_api_takes(engine: str) -> None:
             input=text,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HUNG,
             check=False,
         )
         assert (done.returncode == 0) == good, done.stderr[-1000:]

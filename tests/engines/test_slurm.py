@@ -9,6 +9,7 @@ import pytest
 
 from tests.engines.farm import Farm, needs_engine, recipe
 from tests.engines.slurm import cluster
+from tests.process import HUNG
 
 pytestmark = [pytest.mark.engine, pytest.mark.wide]
 
@@ -18,7 +19,7 @@ def wait_for_end(farm: Farm, job: str, conf: str) -> None:
 
     Slurm needs some of that time: a node does not start a task in the second in which it ended it.
     """
-    end = time.monotonic() + 60
+    end = time.monotonic() + HUNG
     pending: dict[str, float] = {}
     while left := farm.run("squeue", "-h", "-r", "-j", job, "-o", "%F_%K %T", SLURM_CONF=conf).splitlines():
         assert time.monotonic() < end, left

@@ -4,6 +4,7 @@ New inputs that reach new code are kept in a temporary directory, unless `--keep
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,11 +32,13 @@ def program(target: str) -> str:
 def fuzz(target: str, seconds: int, *, keep: bool) -> tuple[int, str]:
     """Return the exit code and the last lines of a fuzzer's report."""
     seeds = CORPUS / target
-    with tempfile.TemporaryDirectory() as found:
+    # A fuzzer ends without removing its temporary files.
+    with tempfile.TemporaryDirectory() as found, tempfile.TemporaryDirectory() as scratch:
         directories = [str(seeds)] if keep else [found, str(seeds)]
         options = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
         command = [sys.executable, "-c", program(target), *options, f"-artifact_prefix={found}/", *directories]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        env = {**os.environ, "TMPDIR": scratch}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", check=False)
         bad = [path.read_bytes() for path in Path(found).glob("[colst]*-*")]
         tail = done.stderr.splitlines()
         tried = next((line.split()[-1] for line in tail if "number_of_executed_units" in line), "?")

@@ -22,12 +22,12 @@ from noxcli.outputs.values import find_remote, outermost, replaced
 from noxcli.state.history import History
 from noxcli.urls import read_url
 
-PLACE = Path(tempfile.mkdtemp(prefix="noxcli-fuzz-"))
+SCRATCH = tempfile.TemporaryDirectory(prefix="noxcli-fuzz-")  # gone when the process ends
 
 
 def stored(name: str, data: bytes) -> Path:
     """Return a file with these bytes."""
-    path = PLACE / name
+    path = Path(SCRATCH.name) / name
     path.write_bytes(data)
     return path
 
@@ -70,7 +70,7 @@ def state_files(data: bytes) -> None:
     """No content of the state directory fails a command."""
     stored("r.json", data)
     stored("r.cursor", data)
-    history = History({"NOXCLI_STATE_DIR": str(PLACE)})
+    history = History({"NOXCLI_STATE_DIR": SCRATCH.name})
     history.entry("r", "h")
     history.last("h")
     history.cursor("r")

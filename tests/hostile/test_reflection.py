@@ -30,7 +30,7 @@ from tests.hostile.mirror import (
     mirror,
     spelled,
 )
-from tests.process import environment, forked
+from tests.process import HUNG, environment, forked
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
@@ -252,7 +252,7 @@ main()
 
 def test_a_thread_that_dies_tells_none_of_them(shared_mirror: Mirror) -> None:
     env = environment(shared_mirror.url, KEY)
-    done = subprocess.run([sys.executable, "-c", STRAY], env=env, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", STRAY], env=env, capture_output=True, text=True, timeout=HUNG)
     assert "noxcli: ValueError: invalid literal for int()" in done.stderr
     assert "Traceback" in done.stderr
     assert not found_in(done.stderr)
@@ -292,7 +292,7 @@ def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.Mon
             started.append((server, process))
         for number, (server, process) in enumerate(started):
             monkeypatch.chdir(tmp_path / str(number))
-            code = process.wait(60)
+            code = process.wait(HUNG)
             assert (code != 70, server.bent > 0) == (True, True), PROCESSES[number]
             result = Result(code, Path("stdout").read_bytes(), "")
             Path("stdout").unlink()

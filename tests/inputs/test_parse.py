@@ -18,6 +18,7 @@ from noxcli.inputs.sources import Sources
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
+from tests.texts import any_text
 
 
 def as_stdin(text: str) -> Any:
@@ -297,7 +298,7 @@ def test_what_was_read_can_be_sent_or_is_refused_before(noxcli: Noxcli, plays: A
 
 # Whatever people write.
 
-texts = st.text(st.characters(codec="utf-8"))
+texts = any_text()
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
@@ -322,7 +323,7 @@ def test_any_json_can_be_written(key: str, value: Any) -> None:
     assert read_inputs([], json.dumps({key: value}, ensure_ascii=False)) == {key: value}
 
 
-@given(st.text(), st.none() | st.text().filter(lambda text: not text.startswith("@")))
+@given(any_text(), st.none() | any_text().filter(lambda text: not text.startswith("@")))
 def test_whatever_else_is_written_is_read_or_a_usage_problem(item: str, whole: str | None) -> None:
     with suppress(UsageProblem):
         read_inputs([item], whole, as_stdin(item))

@@ -15,7 +15,7 @@ import pytest
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from tests import forks
-from tests.process import NOXCLI, environment
+from tests.process import HUNG, NOXCLI, environment
 
 TEXT = Node("t", "InputNode", {"label": "T", "type": "str"})
 DOC = Node("d", "FileInputNode", {"label": "Doc"})
@@ -34,7 +34,7 @@ def shell(sandbox: Sandbox) -> Shell:
             capture_output=True,
             text=True,
             env={**env, "PATH": path, **environ},
-            timeout=60,
+            timeout=HUNG,
             check=False,
         )
 

@@ -18,6 +18,7 @@ from noxcli.errors import ExitCode, Phase, Unavailable, Undelivered
 from noxcli.files import prepare_directory, save
 from noxcli.outputs.filenames import LONGEST_STEM, Names, safe_extension, safe_stem
 from tests.conftest import Noxcli
+from tests.texts import any_text
 
 RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
 
@@ -89,7 +90,7 @@ def test_a_hostile_key_becomes_a_safe_name(key: str) -> None:
     check_stem(safe_stem(key))
 
 
-@given(st.text() | st.sampled_from(sorted(RESERVED)).map(lambda name: f" {name} .") | st.text("./\\ aux:", max_size=9))
+@given(any_text() | st.sampled_from(sorted(RESERVED)).map(lambda name: f" {name} .") | st.text("./\\ aux:", max_size=9))
 def test_any_key_becomes_a_safe_name(key: str) -> None:
     check_stem(safe_stem(key))
 

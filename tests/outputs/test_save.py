@@ -15,7 +15,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
 from tests.outputs.test_files import HOSTILE, left, small_disk
-from tests.process import environment, running
+from tests.process import HUNG, environment, running
 
 __all__ = ["small_disk"]
 
@@ -336,7 +336,7 @@ def test_an_interrupted_download_leaves_nothing_and_the_rest_is_known(plays: Any
         while not list(Path().glob("out/Small.txt")) or not list(Path().glob("out/.noxcli-out-*")):
             assert process.poll() is None
         process.terminate()
-        process.communicate(timeout=15)
+        process.communicate(timeout=HUNG)
     assert process.returncode == 143
     assert left(Path("out")) == ["Small.txt", "manifest.json"]
     assert (manifest()["complete"], [entry["name"] for entry in manifest()["files"]]) == (False, ["Small.txt"])

@@ -54,6 +54,7 @@ def test_pyroma_rates_it_nine_or_better(built: dict[str, Path]) -> None:
     assert int(rating[1]) >= 9
 
 
+@pytest.mark.wide
 def test_the_description_is_readme_without_links_to_files(metadata: "Message[str, str]") -> None:
     description = metadata.get_payload()
     assert isinstance(description, str)

@@ -20,6 +20,7 @@ SHARED = {
 }
 
 
+@pytest.mark.wide
 def test_the_sdist_has_real_files(built: dict[str, Path]) -> None:
     assert SHIPPED
     for name in SHIPPED:
@@ -30,6 +31,7 @@ def test_the_sdist_has_real_files(built: dict[str, Path]) -> None:
         assert not [member.name for member in archive if member.issym() or member.islnk()]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("kind", ["wheel", "wheel of the sdist"])
 def test_a_wheel_has_them_in_the_package_and_where_shells_and_man_look(built: dict[str, Path], kind: str) -> None:
     with ZipFile(built[kind]) as wheel:
@@ -45,6 +47,7 @@ def test_a_wheel_has_them_in_the_package_and_where_shells_and_man_look(built: di
                 assert wheel.read(place) == (ROOT / name).read_bytes(), place
 
 
+@pytest.mark.wide
 def test_an_installed_noxcli_prints_them(built: dict[str, Path], tmp_path: Path) -> None:
     with ZipFile(built["wheel"]) as wheel:
         wheel.extractall(tmp_path)

@@ -18,10 +18,12 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import make_pex
 import make_sbom
 
+from tests.process import HUNG_INSTALLING
+
 
 @pytest.mark.wide
 @pytest.mark.long(20)
-@pytest.mark.timeout(400)  # it downloads packages, and installs them twice
+@pytest.mark.timeout(1000)  # it downloads packages, and installs them twice
 def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], tmp_path: Path) -> None:
     file, home = tmp_path / "noxcli", tmp_path / "home"
     home.mkdir()
@@ -38,7 +40,7 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
     def call(*argv: str, **more: str) -> tuple[int, str]:
         done = subprocess.run(
             [file, *argv], cwd=home, env={**env, **more}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=HUNG_INSTALLING, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout

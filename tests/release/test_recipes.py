@@ -19,6 +19,7 @@ CONTAINERFILE = ROOT / "Containerfile"
 ADDRESS = "https://example.com/noxcli-0.1.0.tar.gz"
 
 
+@pytest.mark.wide
 @pytest.mark.engine
 def test_hadolint_finds_no_mistake() -> None:
     needs_engine("hadolint")
@@ -33,6 +34,7 @@ def test_the_image_does_not_run_as_root() -> None:
     assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == ["10001"]
 
 
+@pytest.mark.wide
 def test_what_the_image_copies_is_all_that_a_build_needs(built: dict[str, Path], tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

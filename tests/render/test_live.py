@@ -32,6 +32,7 @@ from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, Seen, environment, forked, on_terminal
+from tests.texts import any_text
 
 RUNNING = Run("run-1", "wf-1", "running")
 FOREVER = Sleep(600_000)
@@ -305,7 +306,7 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
     assert sorted(lines) == sorted(f"{who} says {n}" for who in ("one", "two") for n in range(100))
 
 
-@given(st.lists(st.text(max_size=30), max_size=4), st.integers(1, 40), st.booleans())
+@given(st.lists(any_text(max_size=30), max_size=4), st.integers(1, 40), st.booleans())
 @example(["世界", "\N{FAMILY}\u200d\N{ROCKET}", "大", "e\u0301"], 5, True)
 def test_a_line_is_never_wider_than_it_may_be(texts: list[str], width: int, unicode: bool) -> None:
     line = Look(color=False, unicode=unicode).line(width)

@@ -21,8 +21,9 @@ from noxcli.sandbox.scenario import Node, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, running
+from tests.process import HUNG, NOXCLI, environment, running
 from tests.runner import Command, commands, outputs, page, sections
+from tests.texts import any_text
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ci"
 OUT, SUMMARY = Path("github_output"), Path("step_summary")
@@ -100,7 +101,7 @@ def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, byte
             process.send_signal(signal.SIGINT)
         log += process.stderr.read()
         out = process.stdout.read()
-        return process.wait(20), log.decode(), out
+        return process.wait(HUNG), log.decode(), out
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
@@ -330,13 +331,13 @@ def test_other_verbs_tell_it_too(noxcli: Noxcli, plays: Any, verb: str) -> None:
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=50) | st.sampled_from([*HOSTILE, "\ud800"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    st.none() | st.booleans() | st.floats() | any_text(max_size=50) | st.sampled_from([*HOSTILE, "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text(max_size=9), inner, max_size=3),
     max_leaves=9,
 )
 
 
-@given(output=ANYTHING, name=st.text(max_size=300))
+@given(output=ANYTHING, name=any_text(max_size=300))
 def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
     run = Run(name, name, "completed", output=output)
     ended = Ended(name, Outcome(name, run).document(ExitCode.OK))

@@ -14,6 +14,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
+from tests.process import HUNG
 from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
 from tests.runner import outputs
@@ -77,7 +78,7 @@ class Step:
 
     def run(self, sandbox: Sandbox, told: dict[str, str]) -> tuple[int, str]:
         with self.start(sandbox, told) as process:
-            log = process.communicate(timeout=30)[0].decode()
+            log = process.communicate(timeout=HUNG)[0].decode()
         told |= {f"{self.id}.outputs.{name}": value for name, value in outputs(Path("step_outputs")).items()}
         return process.returncode, log
 
@@ -115,12 +116,12 @@ def test_a_cancelled_github_job_leaves_nothing_running(unhurried: Sandbox, hard:
     first.script = first.script.replace("'User Input=hello'", "")
     before = len(unhurried.runs("slow"))
     with first.start(unhurried, {}) as process:
-        end = time.monotonic() + 10
+        end = time.monotonic() + HUNG
         while not Path("run.state").exists():
             assert time.monotonic() < end
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL if hard else signal.SIGINT)
-        said, _ = process.communicate(timeout=10)
+        said, _ = process.communicate(timeout=HUNG)
     run = unhurried.runs("slow")[before]
     assert outputs(Path("step_outputs"))["run_id"] == run.id
     assert (run.status == "stopped") is not hard, said.decode()
@@ -139,7 +140,7 @@ def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
     def play(job: str, part: str, **more: str) -> str:
         env = machine(lively, GITLAB_CI="true", **more)
         script = [*GITLAB_SHELL, gitlab(job, part)]
-        done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 

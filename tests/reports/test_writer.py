@@ -16,7 +16,7 @@ from noxcli.sandbox.faults import Answer, Drop, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step, node_fails, node_runs
 from tests.conftest import Noxcli, Result
-from tests.process import environment, running
+from tests.process import HUNG, environment, running
 from tests.reports.test_junit import valid
 from tests.test_interrupt import until_asked
 
@@ -142,7 +142,7 @@ def test_a_signal_is_told_and_the_ids_were_there_before(sandbox: Sandbox, plays:
         until_asked(sandbox, "/events")
         early = variables("d.env")
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=HUNG)
     assert process.returncode == 143
     assert early == {
         "NOXCLI_RUN_ID": sandbox.runs(workflow)[0].id,
@@ -159,7 +159,7 @@ def test_a_reader_that_went_away_is_told(sandbox: Sandbox, plays: Any) -> None:
     with running("run", workflow, *options, env=environment(sandbox.url)) as process:
         assert process.stdout is not None
         process.stdout.close()
-        process.wait(10)
+        process.wait(HUNG)
     assert process.returncode == 141
     assert only_case()[0].attrib["type"] == "ReaderGone"
 

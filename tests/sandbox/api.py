@@ -9,9 +9,9 @@ import requests
 
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
+from tests.process import HUNG
 
 FINAL = ("completed", "failed", "stopped", "awaiting_human_feedback")
-PATIENCE = 10.0
 
 
 class Api:
@@ -24,13 +24,13 @@ class Api:
         self.session.headers["X-API-Key"] = sandbox.key
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return self.session.get(self.sandbox.url + path, timeout=PATIENCE, **options)
+        return self.session.get(self.sandbox.url + path, timeout=HUNG, **options)
 
     def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
-        return self.session.post(self.sandbox.url + path, json=body, timeout=PATIENCE, **options)
+        return self.session.post(self.sandbox.url + path, json=body, timeout=HUNG, **options)
 
     def delete(self, path: str) -> requests.Response:
-        return self.session.delete(self.sandbox.url + path, timeout=PATIENCE)
+        return self.session.delete(self.sandbox.url + path, timeout=HUNG)
 
     def plays(self, name: str = "played", **parts: Any) -> str:
         """Serve a scenario made of these parts; return the workflow's id."""
@@ -47,7 +47,7 @@ class Api:
 
     def finished(self, run: dict[str, Any]) -> dict[str, Any]:
         """The record once the run has ended or paused."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HUNG
         while time.monotonic() < deadline:
             record: dict[str, Any] = self.record(run)
             if record["status"] in FINAL:

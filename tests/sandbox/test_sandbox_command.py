@@ -20,6 +20,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.command import environment, run_command, serve_forever
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
+from tests.process import HUNG
 
 ROOT = Path(noxcli.__file__).parents[1]
 MAIN = [sys.executable, "-m", "noxcli.sandbox"]
@@ -34,7 +35,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*MAIN, *arguments], capture_output=True, text=True, timeout=20, check=False, env=ENVIRONMENT)
+    return subprocess.run(
+        [*MAIN, *arguments], capture_output=True, text=True, timeout=HUNG, check=False, env=ENVIRONMENT
+    )
 
 
 @contextmanager
@@ -162,7 +165,7 @@ def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -
         assert server.stdout is not None
         lines = [server.stdout.readline() for _ in range(3 + len(BUILT_IN))]
         server.send_signal(number)
-        assert server.wait(5) == 0
+        assert server.wait(HUNG) == 0
 
     assert lines[0].startswith("export NOXUS_BACKEND_URL=http://127.0.0.1:")
     assert re.fullmatch(f"export NOXUS_API_KEY={FRESH_KEY}\n", lines[1])

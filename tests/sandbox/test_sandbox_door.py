@@ -11,6 +11,7 @@ import requests
 from noxcli.sandbox.recording import Received, Requests
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from tests.process import HUNG
 
 from .api import Api
 
@@ -28,7 +29,7 @@ def asked(
     host: str | None = None,
 ) -> tuple[int, Any, Mapping[str, str]]:
     """Send exactly the headers of a browser; return status, JSON and headers."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=HUNG)
     try:
         connection.putrequest(method, path, skip_host=True)
         given = {
@@ -70,7 +71,7 @@ def test_a_name_that_somebody_else_points_here_is_refused(api: Api, host: str) -
 
 
 def test_a_request_without_a_host_is_refused(api: Api) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", int(api.sandbox.url.rpartition(":")[2]), timeout=HUNG)
     connection._http_vsn_str = "HTTP/1.0"  # type: ignore[attr-defined]
     connection.putrequest("GET", LIST, skip_host=True)
     connection.endheaders()
@@ -96,7 +97,7 @@ def test_a_page_of_its_own_would_be_answered_and_no_other_is_promised_anything(a
 def test_a_key_of_ones_own(api: Api) -> None:
     with Sandbox(key="my-own") as sandbox:
         answers = [
-            requests.get(sandbox.url + LIST, headers={"X-API-Key": key}, timeout=10).status_code
+            requests.get(sandbox.url + LIST, headers={"X-API-Key": key}, timeout=HUNG).status_code
             for key in ("my-own", sandbox.limited_key, api.sandbox.key)
         ]
     assert answers == [200, 200, 401]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.scenario import File
+from tests.process import HUNG
 
 from .api import Api
 
@@ -30,7 +31,7 @@ def test_an_upload_is_described_and_comes_back(api: Api) -> None:
 def test_an_upload_without_a_file_is_invalid(api: Api) -> None:
     assert api.post("/v1/file", files={"other": b"x"}).json()["detail"][0]["loc"] == ["body", "file"]
     broken = {"Content-Type": "multipart/form-data"}
-    assert api.session.post(f"{api.sandbox.url}/v1/file", data=b"x", headers=broken, timeout=5).status_code == 400
+    assert api.session.post(f"{api.sandbox.url}/v1/file", data=b"x", headers=broken, timeout=HUNG).status_code == 400
 
 
 def test_a_download_tells_length_type_and_name(api: Api) -> None:
@@ -43,7 +44,7 @@ def test_a_download_tells_length_type_and_name(api: Api) -> None:
 
 
 def test_head_has_the_headers_alone(api: Api) -> None:
-    answer = api.session.head(api.sandbox.url + _stored(api, File("a", TEN)), timeout=5)
+    answer = api.session.head(api.sandbox.url + _stored(api, File("a", TEN)), timeout=HUNG)
 
     assert (answer.headers["content-length"], answer.content) == ("10", b"")
 
@@ -105,8 +106,8 @@ def test_a_redirect_leads_to_another_origin_that_needs_no_key(api: Api) -> None:
     assert target.startswith(f"{api.sandbox.other_url}/storage/")
     del api.session.headers["X-API-Key"]
     local = target.replace("localhost", "127.0.0.1")
-    assert api.session.get(local, timeout=5).content == TEN
-    assert api.session.get(local.split("?")[0], timeout=5).status_code == 403
+    assert api.session.get(local, timeout=HUNG).content == TEN
+    assert api.session.get(local.split("?")[0], timeout=HUNG).status_code == 403
 
 
 def test_files_that_are_not_there(api: Api) -> None:

@@ -17,6 +17,7 @@ from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.sandbox.switches import Switches
+from tests.process import HUNG
 
 from .api import Api
 
@@ -77,8 +78,8 @@ class TestRefusals:
     def test_no_body_and_broken_json(self, api: Api) -> None:
         url = f"{api.sandbox.url}/v1/workflows/{api.plays()}/runs"
 
-        assert api.session.post(url, timeout=5).json()["detail"][0]["type"] == "missing"
-        assert api.session.post(url, data=b"{", timeout=5).json()["detail"][0]["type"] == "json_invalid"
+        assert api.session.post(url, timeout=HUNG).json()["detail"][0]["type"] == "missing"
+        assert api.session.post(url, data=b"{", timeout=HUNG).json()["detail"][0]["type"] == "json_invalid"
 
     def test_what_is_not_there_is_404_with_a_text(self, api: Api) -> None:
         for path in (f"/v1/workflows/{MISSING}", f"/v1/runs/{MISSING}", f"/v1/runs/{MISSING}/events", "/v1/nothing"):
@@ -251,7 +252,7 @@ class TestCallbacks:
         script = node_fails("A", "broken") if status == "failed" else node_runs("A")
         run = api.start(api.plays(script=script, status=status, output={"A": "x"}), callback_url=url)
 
-        assert sign.wait(5)
+        assert sign.wait(HUNG)
         assert (came[0]["run_id"], came[0]["status"]) == (run["id"], status)
         assert came[0]["output"] == ({"A": "x"} if status == "completed" else {})
 
@@ -286,7 +287,7 @@ class TestCallbacks:
 
 
 def _wait_for_callback(api: Api) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HUNG
     while not api.sandbox.callbacks and time.monotonic() < deadline:
         time.sleep(0.005)
 
@@ -308,7 +309,7 @@ def test_a_client_that_connects_while_the_sandbox_ends_is_cut_off() -> None:
     def connect(port: int) -> None:
         with suppress(OSError):
             while True:
-                clients.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                clients.append(socket.create_connection(("127.0.0.1", port), timeout=HUNG))
                 clients[-1].sendall(b"POST /v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")  # no body
                 time.sleep(0.001)
 

@@ -8,13 +8,14 @@ import pytest
 
 from noxcli.sandbox.switchfile import MOST_OF_SWITCHES, load_switches
 from tests.conftest import Noxcli
+from tests.process import HUNG
 
 HEAD = 'format = "noxcli.switches/1"\n'
 
 
 def _sandbox(*argv: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "noxcli", "sandbox", "--speed", "100", *argv]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:

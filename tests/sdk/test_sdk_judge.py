@@ -11,6 +11,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
+from tests.process import HUNG
 
 JUDGE = Path(__file__).with_name("judge") / "checks.py"
 
@@ -46,7 +47,7 @@ def _heard(sdk_python: Path) -> str:
             "PYTHONWARNINGS": "ignore",
         }
         done = subprocess.run(
-            [sdk_python, JUDGE], env=environment, capture_output=True, text=True, timeout=100, check=False
+            [sdk_python, JUDGE], env=environment, capture_output=True, text=True, timeout=HUNG, check=False
         )
     if done.returncode:
         pytest.fail(f"the judge could not begin: {done.stderr[-3000:]}")

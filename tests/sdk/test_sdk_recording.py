@@ -12,6 +12,7 @@ from noxcli.sandbox.recordings import Played, load_recording
 from noxcli.sandbox.server import listening
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
+from tests.process import HUNG
 
 FOLLOW = Path(__file__).with_name("judge") / "follow.py"
 
@@ -39,7 +40,7 @@ def test_sdk_and_noxcli_see_the_same_events(sdk_python: Path, noxcli: Noxcli, tm
             env={"PATH": os.defpath, "NOXUS_BACKEND_URL": played.url, "NO_PROXY": "*", "PYTHONWARNINGS": "ignore"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HUNG,
             check=False,
         )
     assert done.returncode == 0, done.stderr[-2000:]

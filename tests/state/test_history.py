@@ -17,7 +17,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.state.history import KEPT_RUNS, PRUNE_RUNS_AT, History
 from tests.conftest import Noxcli
-from tests.process import environment, running
+from tests.process import HUNG, environment, running
 
 
 def state_of(noxcli: Noxcli) -> Path:
@@ -73,9 +73,9 @@ def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, tmp_
             assert process.poll() is None
         time.sleep(seed * 0.05)
         process.send_signal(signal.SIGKILL)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=HUNG)
     with running("stream", "@last", "--resume", "--format", "ndjson", "--quiet", env=env) as process:
-        rest, err = process.communicate(timeout=30)
+        rest, err = process.communicate(timeout=HUNG)
     assert process.returncode == 0, err
     first, second = positions(out), positions(rest)
     again = next(count for count in range(len(second), -1, -1) if first[len(first) - count :] == second[:count])
@@ -169,9 +169,9 @@ def test_several_at_once(plays: Any, sandbox: Sandbox) -> None:
         for _ in range(4)
     ]
     for process in processes:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=HUNG)
         assert process.returncode == 0, err
         run = json.loads(out.splitlines()[0])["run_id"]
         with running("stream", run, "--resume", "--format", "ndjson", "--quiet", env=env) as follower:
-            rest, _ = follower.communicate(timeout=30)
+            rest, _ = follower.communicate(timeout=HUNG)
         assert [json.loads(one)["type"] for one in rest.splitlines()] == ["noxcli.started", "noxcli.result"]
