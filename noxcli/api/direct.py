@@ -12,7 +12,7 @@ from noxcli.urls import Url, is_loopback
 
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
-NO_RETRIES = urllib3.Retry(False, redirect=False)  # what urllib3 makes of False anew for each request
+NO_RETRIES = urllib3.Retry(False, redirect=False)  # what urllib3 creates from False for each request
 # A path that needs no change: nothing in it would be quoted or removed by a library.
 PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 

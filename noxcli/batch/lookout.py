@@ -74,7 +74,7 @@ class Lookout:
 
     @property
     def deaf_for(self) -> float:
-        """How many seconds after its start a run's stream may be opened: long before it can tell of an end."""
+        """How many seconds after its start a run's stream may be opened: long before it can announce an end."""
         middle = self._usual.middle
         return FIRST_DEAF if middle is None else DEAF_SHARE * middle
 
