@@ -172,6 +172,6 @@ def test_starts_do_not_wait_for_streams(
     result = noxcli("batch", workflow, rows(24), "--max-parallel", "24")
     assert result.code == 0, result.err
     kinds = [(one.method, one.path.rpartition("/")[2]) for one in sandbox.requests]
-    last_start = len(kinds) - kinds[::-1].index(("POST", "runs"))
     assert kinds.count(("GET", "events")) >= 12
-    assert kinds[:last_start].count(("GET", "events")) <= 6
+    # A stream is opened while fewer than a quarter of the 24 threads are busy, so 19 starts are over by then.
+    assert kinds[: kinds.index(("GET", "events"))].count(("POST", "runs")) >= 19
