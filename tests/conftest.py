@@ -30,7 +30,7 @@ from tests import documents, forks
 from tests.process import needs
 
 # How many examples a random test plays: `--hypothesis-profile=wide` for many.
-settings.register_profile("plain", settings.default, max_examples=60, deadline=None, database=None)
+settings.register_profile("plain", settings.default, max_examples=30, deadline=None, database=None)
 settings.register_profile("wide", settings.get_profile("plain"), max_examples=500)
 settings.load_profile("plain")
 

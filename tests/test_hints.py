@@ -374,6 +374,7 @@ def try_all(told: str, places: set[str], shell: str, noxcli: Noxcli, monkeypatch
 
 
 @pytest.mark.parametrize(("name", "route"), one_in(2, SITUATIONS, SHELLS))
+@pytest.mark.long(5)
 def test_a_line_to_paste_works(
     noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, name: str, route: str
 ) -> None:

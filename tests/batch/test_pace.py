@@ -187,6 +187,7 @@ def own(noxcli: Noxcli) -> Callable[..., Any]:
     return make
 
 
+@pytest.mark.long(4)
 def test_a_server_with_a_limit_gets_every_row_once(noxcli: Noxcli, own: Any) -> None:
     with own(rate_limit=40) as server:
         workflow = server.add(Scenario("echo", nodes=[input_node("Q")]))
@@ -195,6 +196,7 @@ def test_a_server_with_a_limit_gets_every_row_once(noxcli: Noxcli, own: Any) -> 
         assert inputs_of(server, workflow) == list(range(50))
 
 
+@pytest.mark.long(4)
 def test_lost_answers_are_doubts_and_are_settled(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     faults = [LostAnswer() if n % 20 == 7 else Hold(0) for n in range(100)]
     workflow = plays(nodes=[input_node("Q")], faults={"start": faults})

@@ -69,6 +69,7 @@ def test_a_row_that_is_run_again_has_its_last_result(noxcli: Noxcli, workflow: s
     assert len(sandbox.runs(workflow)) == 3
 
 
+@pytest.mark.long(5)
 def test_after_any_number_of_kills_each_row_is_there_once(sandbox: Sandbox, workflow: str) -> None:
     rows, kills = write_rows(*map(str, range(ROWS))), 0
     argv = [*NOXCLI, "batch", workflow, rows, "--resume", "--adopt", "--max-parallel", "6"]

@@ -113,6 +113,7 @@ def lively() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.long(4)
 def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
     lines = sections(pages[verb])["Examples"]
     assert any(line.startswith("noxcli") for line in lines)

@@ -30,6 +30,7 @@ def theatre(sandbox: Sandbox, tmp_path: Path) -> Theatre:
 
 
 @pytest.mark.parametrize(("turn", "show"), list(enumerate(SHOWS)), ids=[show.__name__ for show in SHOWS])
+@pytest.mark.long(7)
 def test_nothing_of_the_corpus_takes_effect(theatre: Theatre, turn: int, show: Show) -> None:
     theatre.names = NAMES[turn % SHARE :: SHARE]
     assert_harmless(theatre, show)

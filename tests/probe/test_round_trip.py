@@ -134,6 +134,7 @@ MISLEADING: list[tuple[str, Settings, set[str]]] = [
 ]
 
 
+@pytest.mark.long(4)
 def test_what_looks_like_another_behavior_is_not_told_as_it(noxcli: Noxcli) -> None:
     documents = probe_all(noxcli, [(settings, workflow) for workflow, settings, _ in MISLEADING])
     for (workflow, settings, seen), document in zip(MISLEADING, documents, strict=True):

@@ -61,6 +61,7 @@ def test_what_the_start_claims_is_not_confirmed(noxcli: Noxcli) -> None:
 
 
 @named
+@pytest.mark.long(6)
 def test_another_runs_record_is_never_a_verdict(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     with other_side(reads=by_turns(record("completed", OTHER))) as (_, environ):
         result = noxcli(*argv, "--retry-for", "5s", environ=environ)
@@ -68,6 +69,7 @@ def test_another_runs_record_is_never_a_verdict(noxcli: Noxcli, argv: tuple[str,
 
 
 @named
+@pytest.mark.long(4)
 def test_another_runs_record_now_and_then_is_forgiven(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     mixed = by_turns(
         record("failed", OTHER), record("running", RUN.upper()), record("failed", OTHER), record("completed")
@@ -81,6 +83,7 @@ def test_another_runs_record_now_and_then_is_forgiven(noxcli: Noxcli, argv: tupl
 
 
 @pytest.mark.parametrize(("argv", "status"), one_in(2, VERBS, [300, 304, 400, 405, 418, 422, 499]))
+@pytest.mark.long(4)
 def test_one_odd_refusal_of_a_read_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...], status: int) -> None:
     reads = by_turns(answer(status), record("running"), answer(status), record("completed"))
     with other_side(reads=reads) as (_, environ):
@@ -98,6 +101,7 @@ def test_a_slip_in_the_middle_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...]
 
 
 @named
+@pytest.mark.long(6)
 def test_refusals_without_end_are_lost_contact_and_not_a_mistake_of_the_caller(
     noxcli: Noxcli, argv: tuple[str, ...]
 ) -> None:
@@ -143,6 +147,7 @@ def test_at_the_limit_a_run_that_has_ended_gets_its_verdict(noxcli: Noxcli, stat
     assert (result.code, side.count("record")) == (code, 1), result.err
 
 
+@pytest.mark.long(5)
 def test_several_runs_at_the_limit_get_a_line_each(noxcli: Noxcli) -> None:
     with other_side(reads=by_turns(record("running"))) as (_, environ):
         both = [f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}"]
