@@ -4,7 +4,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -154,15 +154,19 @@ def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
             return
         import tempfile  # only a pipe needs it
 
-        with tempfile.TemporaryFile() as copy:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, in a way of its own
+        try:
             try:
                 sources.in_time(lambda: shutil.copyfileobj(file, copy, MEBIBYTE))
-                size = copy.tell()
+                copy.flush()
             except OSError as error:
                 raise UsageProblem(
                     f"it can't be copied to {tempfile.gettempdir()}: {reason_of(error)}", "set TMPDIR to a larger disk"
                 ) from None
-            yield copy, size
+            yield copy, copy.tell()
+        finally:
+            with suppress(OSError):  # closing tries again to write what a full disk has refused
+                copy.close()
 
 
 class Reading:

@@ -86,8 +86,7 @@ class FolderPart(Part):
 
     def drop(self) -> None:
         self.abandon()
-        with suppress(OSError):  # bytes buffered for a full disk
-            super().drop()
+        super().drop()
 
 
 class Folder:

@@ -1,6 +1,7 @@
 """The bytes of a file that is not complete yet, counted and hashed as they arrive."""
 
 import tempfile
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
@@ -177,7 +178,8 @@ class Part:
     def drop(self) -> None:
         """Release the bytes."""
         self._digest.finish()
-        self._file.close()
+        with suppress(OSError):  # closing tries again to write what a full disk has refused
+            self._file.close()
 
     def refused(self, error: OSError) -> Undelivered:
         return Undelivered(f"can't write {self.what}: {reason_of(error)}")

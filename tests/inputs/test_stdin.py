@@ -213,10 +213,11 @@ def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
     assert seen == []
 
 
-def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("size", [102_500, 1_000_000])  # of the smaller one, the rest is still in Python's buffer
+def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: Sandbox, size: int) -> None:
     workflow = plays(nodes=[DOC])
     # bash counts in blocks of 1024 bytes; Python ignores the signal for exceeding the limit.
-    done = shell(f"ulimit -f 100; head -c 1000000 /dev/zero | {' '.join(NOXCLI)} run {workflow} Doc@-")
+    done = shell(f"ulimit -f 100; head -c {size} /dev/zero | {' '.join(NOXCLI)} run {workflow} Doc@-")
     assert (done.returncode, sandbox.runs(workflow)) == (2, []), done.stderr
     assert "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to" in done.stderr
 

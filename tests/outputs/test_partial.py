@@ -107,3 +107,13 @@ def test_a_part_that_begins_again_or_is_given_up_leaves_no_thread() -> None:
         for _ in range(ASIDE_FROM // len(PIECE) + 5):
             part.write(PIECE)
     assert threading.active_count() == before
+
+
+def test_a_full_disk_is_told_although_closing_meets_it_again() -> None:
+    def last_bytes() -> None:
+        with Part(Path("/dev/full").open("wb"), "it") as part:
+            part.write(b"x")  # stays in Python's buffer
+            part.read_back()
+
+    with pytest.raises(Undelivered, match="can't write it: no space left"):
+        last_bytes()
