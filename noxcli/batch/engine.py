@@ -91,7 +91,8 @@ class Engine:
         self._deadline = deadline
         self._telling = Telling(journal, teller, ordered=plan.ordered, on_end=self._end_starting)
         self._tick = tick
-        self._workers: Workers[News] = Workers(min(MOST_THREADS, plan.max_parallel))
+        self._threads = min(MOST_THREADS, plan.max_parallel)
+        self._workers: Workers[News] = Workers(self._threads)
         self._calls = Calls(api, plan, journal, pace, lambda: not self._starts_no_more)
         self._source = Ahead(rows)
         self._again: list[Row] = []  # rows in doubt that are started again
@@ -218,7 +219,7 @@ class Engine:
 
     def _fill(self) -> None:
         """Give free slots to rows, but never so many that reads of running ones would wait for starts."""
-        most_starts = max(1, min(MOST_THREADS, self._plan.max_parallel) // 2)
+        most_starts = max(1, self._threads // 2)
         while not self._starts_no_more and len(self._starting) < most_starts:
             if len(self.going) + len(self._starting) >= self._plan.max_parallel or self._window_is_full():
                 return
@@ -266,7 +267,7 @@ class Engine:
         """Open streams while few threads are busy: a start can't wait, and a stream can for a while."""
         while self._unopened and self._pace.limited:  # limited requests are better spent on starts
             self._lookout.unheard(self._unopened.popleft()[0])
-        idle = max(1.0, IDLE * min(MOST_THREADS, self._plan.max_parallel))
+        idle = max(1.0, IDLE * self._threads)
         while self._unopened and (self._workers.busy < idle or self._unopened[0][1] <= time.monotonic()):
             number, _ = self._unopened.popleft()
             if number in self.going:
