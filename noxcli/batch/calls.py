@@ -45,8 +45,11 @@ class Going:
 
 @fixed
 class RowStarted:
+    """A row whose run began, at most, `at` that time; `trouble` says why the journal does not name the run."""
+
     row: Row
     run: Run
+    at: float
     trouble: NoxError | None = None
 
 
@@ -126,7 +129,8 @@ class Calls:
                     return Doubted(row, error)
                 self._journal.withdraw(row.number, row.id, error)
             else:
-                return RowStarted(row, run, self._note_start(row, run))
+                at = time.monotonic()  # before anything else: when the run ends is counted from here
+                return RowStarted(row, run, at, self._note_start(row, run))
 
     def _not_started(self, row: Row, sending: "_Sending", error: BaseException | None) -> News:
         if isinstance(error, Closed):

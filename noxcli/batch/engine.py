@@ -252,7 +252,7 @@ class Engine:
         self.going[number] = going
         if not going.found:
             self._listen_to(going)
-        self._lookout.follow(number, found=going.found)
+        self._lookout.follow(number, going.began, found=going.found)
 
     def _listen_to(self, going: Going) -> None:
         """Open the run's stream once, if that is worth it."""
@@ -301,11 +301,11 @@ class Engine:
 
     def _take(self, news: News) -> None:
         match news:
-            case RowStarted(row, run, trouble):
+            case RowStarted(row, run, at, trouble):
                 del self._starting[row.number]
                 if trouble is not None:
                     self._end_starting(trouble)
-                self._follow(Going(row, run, time.monotonic()))
+                self._follow(Going(row, run, at))
             case Doubted(row, error):
                 del self._starting[row.number]
                 self._doubts[row.number] = (row, error)

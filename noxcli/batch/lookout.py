@@ -78,9 +78,10 @@ class Lookout:
         middle = self._usual.middle
         return FIRST_DEAF if middle is None else DEAF_SHARE * middle
 
-    def follow(self, number: int, *, found: bool = False) -> None:
-        """Schedule a run that was just started, or `found`."""
-        self._look_in(number, 0.0 if found else self._until_look(number, 0.0))
+    def follow(self, number: int, began: float | None = None, *, found: bool = False) -> None:
+        """Schedule the first read of a run that began at that time by `time.monotonic`, or now, or was `found`."""
+        since = 0.0 if began is None else time.monotonic() - began
+        self._look_in(number, 0.0 if found else self._until_look(number, 0.0) - since)
 
     def unheard(self, number: int) -> None:
         """Read a run without its stream, which is not opened after all."""

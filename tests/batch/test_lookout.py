@@ -1,6 +1,7 @@
 """When a batch reads its rows' runs, and how it notices their ends."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -175,3 +176,11 @@ def test_starts_do_not_wait_for_streams(
     assert kinds.count(("GET", "events")) >= 12
     # A stream is opened while fewer than a quarter of the 24 threads are busy, so 19 starts are over by then.
     assert kinds[: kinds.index(("GET", "events"))].count(("POST", "runs")) >= 19
+
+
+def test_the_time_until_the_first_read_counts_from_the_start_of_the_run() -> None:
+    lookout = Lookout(5.0, max_parallel=256)
+    lookout._usual.note(ended(0.2), 0.21)
+    for number, ago in enumerate((0.0, 0.15, 1.0)):
+        lookout.follow(number, time.monotonic() - ago)
+        assert lookout.until_due(5.0) == pytest.approx(max(0.0, 0.2 - ago), abs=0.02)
