@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from typing import Any
 
 BEATS = 1000  # how many times per second it sends events at most
 NAMES = [f"Step {layer}.{place}" for layer in range(10) for place in range(6)]
@@ -87,6 +88,11 @@ class Server(ThreadingHTTPServer):
         self.total, self.rate, self.joined = total, rate, joined
         self.body = b"" if rate else at_once(total, joined)
         self.ended: set[str] = set()  # runs
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report an error, but not a client that exits while its connection is open."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -1,7 +1,8 @@
 """Measure what the live view costs: 20,000 events a second, one per chunk, with --quiet, the log and the live view.
 
 Usage: python scripts/bench_live.py [SECONDS [EVENTS_PER_SECOND]]. Prints CPU and wall-clock time of each process, the
-ratio to `--quiet`, and the CPU share of the display. Six of sixty nodes stream text at once.
+ratio to `--quiet`, and the CPU share of the display: how much more CPU time it took than `--quiet` in the same round.
+Six of sixty nodes stream text at once.
 """
 
 import fcntl
@@ -14,10 +15,22 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from bench_stream import serving
 
-ROUNDS = 3
+ROUNDS = 5
+QUIET = "--quiet"
+
+
+class Shown(NamedTuple):
+    """What one way to show a run costs: CPU and wall-clock seconds, bytes on stderr, the display's share of a core."""
+
+    cpu: float
+    wall: float
+    written: float
+    share: float
 
 
 def measure(env: dict[str, str], run: str, options: list[str], size: tuple[int, int] | None) -> tuple[float, ...]:
@@ -50,10 +63,10 @@ def drain(end: int, shown: list[int]) -> None:
         pass  # a pseudo-terminal reports this way that no process has it open any more
 
 
-def shown(seconds: int, rate: int, rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Return the medians for each way to show a run: CPU seconds, wall-clock seconds, bytes."""
+def shown(seconds: int, rate: int, rounds: int = ROUNDS) -> dict[str, Shown]:
+    """Return the medians for each way to show a run."""
     contenders: dict[str, tuple[list[str], tuple[int, int] | None]] = {
-        "--quiet": (["--quiet"], None),
+        QUIET: ([QUIET], None),
         "plain log": ([], None),
         "live view, 80x24": ([], (80, 24)),
         "live view, 200x50": ([], (200, 50)),
@@ -63,7 +76,14 @@ def shown(seconds: int, rate: int, rounds: int = ROUNDS) -> dict[str, list[float
         for turn in range(rounds):
             for number, (name, (options, size)) in enumerate(contenders.items()):
                 taken[name].append(measure(env, f"run-{turn}-{number}", options, size))
-    return {name: [statistics.median(one[place] for one in each) for place in range(3)] for name, each in taken.items()}
+    return {name: costs(each, taken[QUIET]) for name, each in taken.items()}
+
+
+def costs(rounds: Sequence[tuple[float, ...]], quiet: Sequence[tuple[float, ...]]) -> Shown:
+    """Return the medians; the share is of each round, since a machine may be slower in another one."""
+    cpu, wall, written = (statistics.median(column) for column in zip(*rounds, strict=True))
+    share = statistics.median((one[0] - least[0]) / one[1] for one, least in zip(rounds, quiet, strict=True))
+    return Shown(cpu, wall, written, share)
 
 
 def main() -> None:
@@ -71,13 +91,12 @@ def main() -> None:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     rate = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
     contenders = shown(seconds, rate)
-    cpu_least, wall_least, _ = next(iter(contenders.values()))
+    least = contenders[QUIET]
     print(f"{seconds * rate:,} events at {rate:,} a second")
     print(f"{'':20}{'CPU s':>8}{'ratio':>7}{'wall s':>8}{'ratio':>7}{'share':>7}{'kB shown':>10}")
-    for name, (cpu, wall, written) in contenders.items():
-        share = (cpu - cpu_least) / wall
-        ratios = f"{cpu:8.2f}{cpu / cpu_least:7.2f}{wall:8.2f}{wall / wall_least:7.2f}"
-        print(f"{name:20}{ratios}{share:7.1%}{written / 1000:10,.0f}")
+    for name, one in contenders.items():
+        ratios = f"{one.cpu:8.2f}{one.cpu / least.cpu:7.2f}{one.wall:8.2f}{one.wall / least.wall:7.2f}"
+        print(f"{name:20}{ratios}{one.share:7.1%}{one.written / 1000:10,.0f}")
 
 
 if __name__ == "__main__":
