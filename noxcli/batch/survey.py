@@ -10,6 +10,7 @@ from noxcli.batch.rows import ID, Row
 from noxcli.batch.shards import Shard
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import new_digest
+from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Upload
 
@@ -50,22 +51,23 @@ class Checker:
 
     def __init__(self, definition: Mapping[str, Any] | None, named: str, say: Callable[[str], None]) -> None:
         """`definition` is None if rows are not checked."""
-        self._definition = definition
+        self._checks = definition is not None
+        self._nodes = None if definition is None else inputs_of(definition)
         self._named = named
         self._say = say
         self._said: set[str] = set()
 
     def checked(self, row: Row) -> Row:
         """Return the row with its texts converted to the declared types, or with its problem."""
-        if row.problem is not None or self._definition is None:
+        if row.problem is not None or not self._checks:
             return row
         try:
-            result = check(row.inputs, self._definition, self._named)
+            result = check(row.inputs, self._nodes, self._named)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message)
         for line in [*result.notes, *(f"warning: {line}" for line in result.warnings)]:
             self._tell(line, row)
-        return replace(row, inputs=result.inputs)
+        return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
     def _tell(self, line: str, row: Row) -> None:
         kind = line.partition(":")[0] if line.startswith("'") else line

@@ -44,7 +44,7 @@ def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str,
     """
     from noxcli.inputs.preflight import check  # not with --no-check
 
-    result = check(inputs, workflow.definition, named, whole=whole)
+    result = check(inputs, inputs_of(workflow.definition), named, whole=whole)
     for line in result.notes:
         call.context.terminal.note(line)
     for line in result.warnings:

@@ -121,7 +121,7 @@ def parse_json(text: str, what: str) -> Any:
     if _is_deeper(text, DEEPEST_INPUT):
         raise UsageProblem(f"{what} is nested deeper than {DEEPEST_INPUT} levels", "flatten it")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        return STRICT.decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageProblem(
@@ -166,6 +166,9 @@ def _finite(text: str) -> float:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not part of JSON")
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
 
 
 def read_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:

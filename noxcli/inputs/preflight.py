@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem, WrongInputs
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of, meant_by
+from noxcli.inputs.definition import InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.nearest import nearest_in_any_case, suggestion
@@ -44,12 +44,11 @@ class Checked:
     warnings: list[str] = field(default_factory=list)
 
 
-def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole: bool = True) -> Checked:
+def check(inputs: Inputs, nodes: Sequence[InputNode] | None, workflow: str, *, whole: bool = True) -> Checked:
     """Return the inputs with texts converted to the declared types; unless the `whole` workflow runs, none is required.
 
-    Raises WrongInputs, naming every mistake.
+    `nodes` is what `inputs_of` the definition returned. Raises WrongInputs, naming every mistake.
     """
-    nodes = inputs_of(definition)
     if nodes is None:
         return Checked(inputs, warnings=["the workflow's definition can't be read: the inputs are not checked"])
     checked = Checked(inputs)
@@ -63,7 +62,8 @@ def check(inputs: Inputs, definition: Mapping[str, Any], workflow: str, *, whole
             values[key] = _fitting(key, values[key], node, inputs, checked, problems)
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
-    checked.inputs = replace(inputs, values=values)
+    if any(values[key] is not value for key, value in inputs.values.items()):
+        checked.inputs = replace(inputs, values=values)
     problems += _missing(nodes, given, values) if whole else []
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
