@@ -105,17 +105,33 @@ class Signals:
             sys.__unraisablehook__(dropped)
             return
         self._first = None
-        again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), dropped.exc_value.number))
-        again.daemon = True
-        again.start()
+        _send_again(dropped.exc_value.number)
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
+    def _take(self, number: int, frame: FrameType | None) -> None:
         if self._first is not None:
             if sys.stderr.isatty():
                 os.write(2, SHOW_CURSOR.encode())
             os._exit(128 + self._first)
+        if _is_in_set_name(frame):
+            _send_again(number)
+            return
         self._first = number
         if self._holds:
             self.pending = number
             return
         raise Interrupted(number)
+
+
+def _is_in_set_name(frame: FrameType | None) -> bool:
+    """True while Python 3.11 makes a class: it turns what is raised there into a RuntimeError."""
+    while frame is not None:
+        if frame.f_code.co_name == "__set_name__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(number: int) -> None:
+    again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()

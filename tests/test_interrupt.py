@@ -258,6 +258,23 @@ def test_a_signal_whose_exception_python_drops_arrives_all_the_same() -> None:
     assert (done.stdout, done.stderr) == ("SIGINT\n", "")
 
 
+WRAPPED = """
+import signal, time
+from noxcli.api.client import NoxusApi
+from noxcli.__main__ import main
+class Slow:
+    def __set_name__(self, *_): signal.raise_signal(signal.SIGINT)
+NoxusApi.get_workflow = lambda *_, **__: (type("Made", (), {"slow": Slow()}), time.sleep(10))
+main()
+"""
+
+
+def test_a_signal_while_a_class_is_made_is_no_bug(env: dict[str, str], plays: Any) -> None:
+    argv = [sys.executable, "-c", WRAPPED, "run", plays(output={"A": "x"}), "--json"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
+    assert (done.returncode, json.loads(done.stdout)["error"]["message"]) == (130, "interrupted by SIGINT"), done.stderr
+
+
 @pytest.mark.parametrize(
     "seed", [*range(0, 12, 2), *(pytest.param(n, marks=pytest.mark.wide) for n in range(1, 12, 2))]
 )
@@ -269,7 +286,7 @@ def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, s
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=HUNG)
     early = b"init_import_site" in err or err.rstrip().endswith(b"KeyboardInterrupt")
-    if not out and (early or (process.returncode == 130 and not err)):
+    if not out and (early or (process.returncode in {130, -signal.SIGINT} and not err)):
         return  # it arrived before Python or noxcli was loaded
     assert b"Traceback" not in err
     lines = [json.loads(line) for line in out.splitlines()]
