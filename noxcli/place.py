@@ -35,6 +35,7 @@ class Place:
         self.path = path
         self._handle = handle
         # Held during each system call: the number of a closed handle may belong to another directory a moment later.
+        # Only by `with` itself: a signal inside another context manager's `__enter__` would leave it locked.
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -73,7 +74,8 @@ class Place:
 
     def below(self, name: str, *, make: bool = False) -> "Place":
         """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
-        with self._at(name) as (where, directory):
+        with self._lock:
+            where, directory = self._at(name)
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(where, dir_fd=directory)
@@ -85,12 +87,14 @@ class Place:
 
     def opened(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
-        with self._at(name) as (where, directory):
+        with self._lock:
+            where, directory = self._at(name)
             return open_regular(where, flags, mode, dir_fd=directory)
 
     def look(self, name: str) -> os.stat_result:
         """Return the status of the name itself, even if it is a link. Raises OSError."""
-        with self._at(name) as (where, directory):
+        with self._lock:
+            where, directory = self._at(name)
             return os.stat(where, dir_fd=directory, follow_symlinks=False)
 
     def names(self) -> list[str]:
@@ -100,12 +104,14 @@ class Place:
 
     def remove(self, name: str) -> None:
         """Remove the name if it exists. Raises OSError."""
-        with self._at(name) as (where, directory), suppress(FileNotFoundError):
+        with self._lock, suppress(FileNotFoundError):
+            where, directory = self._at(name)
             os.unlink(where, dir_fd=directory)
 
     def move(self, name: str, target: str) -> None:
         """Rename a file, and replace anything that has the other name, even a link. Raises OSError."""
-        with self._at(name) as (where, directory):
+        with self._lock:
+            where, directory = self._at(name)
             new = self.path / _step(target) if directory is None else _step(target)
             os.replace(where, new, src_dir_fd=directory, dst_dir_fd=directory)
 
@@ -133,12 +139,10 @@ class Place:
                     self.remove(partial)
                 raise
 
-    @contextmanager
-    def _at(self, name: str) -> Iterator[tuple[str | Path, int | None]]:
-        """Yield the arguments that system calls take for a name."""
-        with self._lock:
-            step = _step(name)
-            yield (self.path / step, None) if self._handle is None else (step, self._handle)
+    def _at(self, name: str) -> tuple[str | Path, int | None]:
+        """Return the arguments that system calls take for a name; call it with the lock held."""
+        step = _step(name)
+        return (self.path / step, None) if self._handle is None else (step, self._handle)
 
 
 def open_regular(

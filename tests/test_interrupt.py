@@ -258,6 +258,39 @@ def test_a_signal_whose_exception_python_drops_arrives_all_the_same() -> None:
     assert (done.stdout, done.stderr) == ("SIGINT\n", "")
 
 
+LOCKED = """
+import signal, sys
+from noxcli.api.session import Kept
+from noxcli.place import Place
+class Signal(BaseException): pass
+def arrive(*_): raise Signal
+signal.signal(signal.SIGALRM, arrive)
+def look(place):
+    while True:
+        place.look("there")
+def take(kept):
+    while True:
+        kept.put(None)
+        kept.get()
+place, kept = Place.named(sys.argv[1]), Kept(4)
+for call, it, lock in ((look, place, place._lock), (take, kept, kept.mutex)):
+    for turn in range(1500):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1e-6 * (20 + turn % 50))
+            call(it)
+        except Signal:
+            if lock.locked():
+                sys.exit(f"{call.__name__}: locked after {turn} signals")
+"""
+
+
+def test_no_signal_leaves_a_lock_locked(tmp_path: Any) -> None:
+    (tmp_path / "there").touch()
+    argv = [sys.executable, "-c", LOCKED, str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=HUNG, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 WRAPPED = """
 import signal, time
 from noxcli.api.client import NoxusApi

@@ -3,7 +3,7 @@
 import io
 import socket
 from contextvars import ContextVar
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from typing import Any, ClassVar
 
 import requests
@@ -85,14 +85,24 @@ class TlsConnection(urllib3.connection.HTTPSConnection):
 
 
 class Kept(LifoQueue[Any]):
-    """Idle connections; if there are too many, the one that has been idle longest is closed."""
+    """Idle connections; if there are too many, the one that has been idle longest is closed.
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+    It never waits. A signal can't leave its lock locked, as it can inside the conditions of `queue`: after a signal,
+    the request that stops the run still needs a connection.
+    """
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002 - the names are theirs
+        with self.mutex:
+            if not self.queue:
+                raise Empty
+            return self.queue.pop()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002 - as above
         with self.mutex:
             oldest = self.queue.pop(0) if 0 < self.maxsize <= len(self.queue) else None
+            self.queue.append(item)
         if oldest is not None:
             oldest.close()
-        super().put(item, block, timeout)
 
 
 class PlainPool(urllib3.HTTPConnectionPool):
