@@ -36,7 +36,11 @@ def _run(argv: Sequence[str], context: Context) -> int:
         raise
     except Exception as error:
         # The last resort: a bug must not look like a failed run (exit code 1).
-        return conclude(context, context.unexpected(error))
+        unexpected: NoxError = context.unexpected(error)
+        if context.signals.first is not None:
+            # Python replaces the exception of a signal in some places, such as the message of a failed import.
+            unexpected = expected(Interrupted(context.signals.first), context, argv)
+        return conclude(context, unexpected)
     if returned is not None:
         return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
     return conclude(context, None)

@@ -35,7 +35,7 @@ class Signals:
     def __init__(self) -> None:
         self.pending: int | None = None
         self._holds = 0
-        self._first: int | None = None
+        self.first: int | None = None  # the one that has arrived
 
     def install(self) -> None:
         """Handle the signals; one that was ignored at the start (`nohup`, `&`) stays ignored."""
@@ -104,18 +104,18 @@ class Signals:
         if not isinstance(dropped.exc_value, Interrupted):
             sys.__unraisablehook__(dropped)
             return
-        self._first = None
+        self.first = None
         _send_again(dropped.exc_value.number)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if self._first is not None:
+        if self.first is not None:
             if sys.stderr.isatty():
                 os.write(2, SHOW_CURSOR.encode())
-            os._exit(128 + self._first)
+            os._exit(128 + self.first)
         if _is_in_set_name(frame):
             _send_again(number)
             return
-        self._first = number
+        self.first = number
         if self._holds:
             self.pending = number
             return

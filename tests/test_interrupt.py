@@ -291,19 +291,26 @@ def test_no_signal_leaves_a_lock_locked(tmp_path: Any) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-WRAPPED = """
+REPLACED = """
 import signal, time
 from noxcli.api.client import NoxusApi
 from noxcli.__main__ import main
 class Slow:
     def __set_name__(self, *_): signal.raise_signal(signal.SIGINT)
-NoxusApi.get_workflow = lambda *_, **__: (type("Made", (), {"slow": Slow()}), time.sleep(10))
-main()
-"""
+def in_a_class(*_, **__):
+    type("Made", (), {"slow": Slow()})
+    time.sleep(10)
+def in_an_import(*_, **__):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException:
+        raise TypeError("expected a message argument") from None
+NoxusApi.get_workflow = """
 
 
-def test_a_signal_while_a_class_is_made_is_no_bug(env: dict[str, str], plays: Any) -> None:
-    argv = [sys.executable, "-c", WRAPPED, "run", plays(output={"A": "x"}), "--json"]
+@pytest.mark.parametrize("place", ["in_a_class", "in_an_import"])
+def test_a_signal_is_no_bug_where_python_replaces_its_exception(env: dict[str, str], plays: Any, place: str) -> None:
+    argv = [sys.executable, "-c", f"{REPLACED}{place}\nmain()", "run", plays(output={"A": "x"}), "--json"]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
     assert (done.returncode, json.loads(done.stdout)["error"]["message"]) == (130, "interrupted by SIGINT"), done.stderr
 
