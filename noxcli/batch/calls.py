@@ -154,10 +154,9 @@ class Calls:
             return error  # its intent is saved: it will be found again
         return None
 
-    def listen(self, going: Going) -> News:
+    def listen(self, going: Going) -> Audible | None:
         """Open the row's event stream; a row without a stream is polled more often."""
-        line, _ = result_of(lambda: self._pace.send(lambda: self._api.listen(going.run.id)))
-        return Listening(going.row.number, line)
+        return result_of(lambda: self._pace.send(lambda: self._api.listen(going.run.id)))[0]
 
     def look(self, going: Going) -> News:
         """Read the row's record; a rejected or failed read may succeed the next time."""

@@ -271,7 +271,10 @@ class Engine:
         while self._unopened and (self._workers.busy < idle or self._unopened[0][1] <= time.monotonic()):
             number, _ = self._unopened.popleft()
             if number in self.going:
-                self._workers.call(partial(self._calls.listen, self.going[number]))
+                self._workers.call(partial(self._listen, self.going[number]))
+
+    def _listen(self, going: Going) -> Listening:
+        return self._watch.opened(going.row.number, self._calls.listen(going))
 
     def _longest_wait(self) -> float:
         if (

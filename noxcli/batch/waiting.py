@@ -140,7 +140,7 @@ class ManyRuns(Generic[T]):
 
         def opened() -> Listening:
             line, _ = result_of(lambda: self._pace.send(lambda: listen(number)))
-            return Listening(number, line)
+            return self._watch.opened(number, line)
 
         self._workers.call(opened)
         self._heard_since[number] = time.monotonic()

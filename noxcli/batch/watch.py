@@ -1,5 +1,6 @@
 """The choice of runs to watch: a limited number of event streams, which say when to read the record."""
 
+import threading
 from collections.abc import Callable
 
 from noxcli.batch.bell import Audible, Bell
@@ -32,6 +33,9 @@ class StreamWatch:
         self._open_line = open_line
         self._bell = Bell(lambda number: bring(Rang(number)))
         self._unheard = 0  # consecutive streams that were not available
+        self._lock = threading.Lock()
+        self._unhung: dict[int, Audible] = {}  # open streams that were not passed to `hear` yet
+        self._closed = False
 
     def listen(self, number: int, most: int) -> bool:
         """Open the run's stream if that is worth it; `most` are open at a time."""
@@ -41,11 +45,23 @@ class StreamWatch:
             self._open_line(number)
         return worth
 
+    def opened(self, number: int, line: Audible | None) -> Listening:
+        """Return the news of a stream, in the thread that opened it; close one that nothing waits for any more."""
+        with self._lock:
+            if line is not None and not self._closed:
+                self._unhung[number] = line
+                return Listening(number, line)
+        if line is not None:
+            line.close()
+        return Listening(number, None)
+
     def hear(self, news: Listening | Rang, *, goes_on: bool) -> None:
         """Handle a stream that is open, not available, or over; `goes_on` says whether the run is still of interest."""
         line = news.line if isinstance(news, Listening) else None
         if isinstance(news, Listening):
             self._unheard = self._unheard + 1 if line is None else 0
+            with self._lock:
+                self._unhung.pop(news.number, None)
         if line is None:
             if goes_on:
                 self._lookout.rang(news.number)
@@ -61,5 +77,9 @@ class StreamWatch:
         self._lookout.forget(number)
 
     def close(self) -> None:
-        """Close all streams."""
+        """Close all streams, also those that are still being opened."""
+        with self._lock:
+            self._closed = True
+            for line in self._unhung.values():
+                line.close()
         self._bell.close()

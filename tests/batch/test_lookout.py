@@ -12,6 +12,7 @@ import pytest
 
 from noxcli.batch.bell import Bell
 from noxcli.batch.lookout import FIRST_DEAF, SHORTEST, Lookout, Usual
+from noxcli.batch.watch import StreamWatch
 from noxcli.models import Run
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
@@ -122,6 +123,17 @@ def test_a_bell_rings_once_for_the_stream_that_ends(bell: Any) -> None:
     with pytest.raises(Empty):
         rang.get(timeout=0.05)
     assert wires[2].here.fileno() == -1
+    for wire in wires:
+        wire.there.close()
+
+
+def test_a_stream_that_opens_while_a_batch_ends_is_closed() -> None:
+    watch, wires = StreamWatch(Lookout(5.0, 8), lambda _: None, lambda _: None), [Wire() for _ in range(3)]
+    watch.hear(watch.opened(0, wires[0]), goes_on=True)
+    assert watch.opened(1, wires[1]).line is wires[1]  # nobody takes it
+    watch.close()
+    assert watch.opened(2, wires[2]).line is None
+    assert [wire.here.fileno() for wire in wires] == [-1, -1, -1]
     for wire in wires:
         wire.there.close()
 
