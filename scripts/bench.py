@@ -46,6 +46,7 @@ from bench_download import (
     TO_FILES,
     downloads,
 )
+from bench_live import ROUNDS as LIVE_ROUNDS
 from bench_live import shown
 from bench_path import steps_taken
 from bench_process import SDK_PYTHON, Taken
@@ -138,7 +139,7 @@ def path(quick: bool) -> Measured:
 
 def live(quick: bool) -> Measured:
     """Measure what the live view costs beyond --quiet, as a share of one core."""
-    taken = shown(2 if quick else 5, LIVE_RATE, 1 if quick else 5)
+    taken = shown(2 if quick else 5, LIVE_RATE, 1 if quick else LIVE_ROUNDS)
     for name, one in list(taken.items())[-2:]:
         yield Goal("live", f"{name}, {LIVE_RATE:,} events/s", "of a core", one.share, 0.1)
     rows = [(name, short(one.cpu), f"{one.share:.1%}") for name, one in taken.items()]

@@ -45,7 +45,7 @@ class Going:
 
 @fixed
 class RowStarted:
-    """A row whose run began, at most, `at` that time; `trouble` says why the journal does not name the run."""
+    """A row whose run began by that time of `time.monotonic`; `trouble` says why the journal does not name the run."""
 
     row: Row
     run: Run
