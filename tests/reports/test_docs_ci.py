@@ -117,9 +117,10 @@ def test_a_cancelled_github_job_leaves_nothing_running(unhurried: Sandbox, hard:
     before = len(unhurried.runs("slow"))
     with first.start(unhurried, {}) as process:
         end = time.monotonic() + HUNG
-        while not Path("run.state").exists():
+        while "run_id" not in outputs(Path("step_outputs")):
             assert time.monotonic() < end
             time.sleep(0.02)
+        assert Path("run.state").exists(), "it is written before the id is told, so that a job can always clean up"
         os.kill(process.pid, signal.SIGKILL if hard else signal.SIGINT)
         said, _ = process.communicate(timeout=HUNG)
     run = unhurried.runs("slow")[before]
