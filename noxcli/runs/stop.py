@@ -44,8 +44,8 @@ def stop_run(api: Stopper, run: Run, deadline: Deadline) -> Run:
         try:
             run = api.get_run(run.workflow_id, run.id, within=deadline.left(5.0))
             answered, denied = True, False
-        except Unavailable as error:
-            trouble = error
+        except Unavailable:
+            pass  # if nothing ever answered, the error of the stop tells more
         except NotFound:
             if denied:
                 raise

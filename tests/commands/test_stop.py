@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer
+from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
@@ -56,6 +56,14 @@ def test_trouble_on_the_way_is_tried_again(noxcli: Noxcli, plays: Any) -> None:
     trouble = [Answer(502, "<html>x</html>"), Answer(429, {}), Answer(503, {})]
     run = start(noxcli, plays(script=FOREVER, faults={"stop": trouble, "record": [Answer(500, {})]}))
     assert noxcli("stop", run).text == f"{run}\tstopped\n"
+
+
+def test_a_stop_without_an_answer_says_that_it_had_none(noxcli: Noxcli, plays: Any) -> None:
+    noxcli.clock = Clock()
+    run = start(noxcli, plays(script=FOREVER, faults={"stop": [LostAnswer("hold")]}))
+    result = noxcli("stop", run, "--timeout", "0.3s")
+    assert result.code == 6
+    assert "no answer within 0." in result.err
 
 
 def test_several_and_the_worst_code(noxcli: Noxcli, plays: Any) -> None:
