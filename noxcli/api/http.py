@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -187,25 +188,26 @@ class Http:
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
         given, taped, before = CURRENT.set(limit), TAPED.set(self._taped(method, url, parts)), FRESH.set(fresh)
-        try:
-            response = self._answer(method, url, limit, **parts)
-            if url.origin == self._home.origin:
-                self.clock.note(response)
-                if self.on_left is not None and (left := requests_left(response.headers)) is not None:
-                    self.on_left(*left)
-            outcome, request_id = str(response.status_code), request_id_of(response)
-        except BROKEN as error:
-            cause = cause_of(error, self.mask)
-            raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
-        else:
+        with ExitStack() as unless_returned:
+            try:
+                response = unless_returned.enter_context(self._answer(method, url, limit, **parts))
+                if url.origin == self._home.origin:
+                    self.clock.note(response)
+                    if self.on_left is not None and (left := requests_left(response.headers)) is not None:
+                        self.on_left(*left)
+                outcome, request_id = str(response.status_code), request_id_of(response)
+            except BROKEN as error:
+                cause = cause_of(error, self.mask)
+                raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
+            finally:
+                CURRENT.reset(given)
+                TAPED.reset(taped)
+                FRESH.reset(before)
+                if self._observe is not None:
+                    took = time.monotonic() - began
+                    self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
+            unless_returned.pop_all()
             return response
-        finally:
-            CURRENT.reset(given)
-            TAPED.reset(taped)
-            FRESH.reset(before)
-            if self._observe is not None:
-                took = time.monotonic() - began
-                self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
 
     def _answer(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         timeout = (min(self._connect_timeout, limit.for_a_read()), limit.each)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from noxcli import __version__
@@ -52,6 +53,7 @@ class Logbook:
         self.requests = 0
         self.mask = Mask()
         self._file: int | None = None
+        self._writing = Lock()  # a thread that outlives its command must not write to a number that is another file's
         self._statuses: dict[str, str] = {}
 
     def open(self, named: str) -> None:
@@ -70,9 +72,10 @@ class Logbook:
         self.note("start", version=__version__, python=platform.python_version(), platform=platform.platform())
 
     def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        with self._writing:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
 
     def note(self, event: str, level: Level = Level.INFO, **fields: Any) -> None:
         """Write one line, whole or not at all: several commands may share the file."""
@@ -82,8 +85,9 @@ class Logbook:
 
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = to_json({"ts": now, "level": level, "event": event, "pid": os.getpid(), **self.mask.whole(fields)})
-        with suppress(OSError):
-            os.write(self._file, f"{line}\n".encode())
+        with self._writing, suppress(OSError):
+            if self._file is not None:
+                os.write(self._file, f"{line}\n".encode())
 
     def note_run(self, run: "Run", status: str | None = None) -> None:
         """Log the run's status, if it has changed."""

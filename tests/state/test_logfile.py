@@ -10,10 +10,12 @@ import pytest
 
 from noxcli import __version__
 from noxcli.app import VERBS
+from noxcli.redaction import Mask
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
+from noxcli.state.logfile import Logbook
 from tests.commands.test_help import page_of
 from tests.conftest import Noxcli
 from tests.process import environment, running
@@ -55,6 +57,25 @@ def test_the_file_is_the_owners_alone_and_is_added_to(noxcli: Noxcli, plays: Any
         assert noxcli("run", workflow, environ={"NOXCLI_LOG_FILE": LOG}).code == 0
     assert stat.S_IMODE(Path(LOG).stat().st_mode) == 0o600
     assert [line["event"] for line in logged()].count("end") == 2
+
+
+def test_a_line_that_comes_after_the_end_goes_nowhere() -> None:
+    # From a thread that outlives its command: it must not be written to the file that then has the number of the log.
+    class Slow(Mask):
+        other = -1
+
+        def whole(self, value: Any) -> Any:
+            log.close()
+            self.other = os.open("other", os.O_WRONLY | os.O_CREAT)
+            return value
+
+    log = Logbook()
+    log.open(LOG)
+    log.mask = slow = Slow()
+    log.note("request")
+    assert Path("other").read_bytes() == b""
+    os.close(slow.other)
+    assert [line["event"] for line in logged()] == ["start"]
 
 
 def test_the_flag_wins_over_the_variable(noxcli: Noxcli) -> None:
