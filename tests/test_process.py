@@ -129,10 +129,10 @@ def test_stdin_is_read_only_where_it_is_asked_for(env: dict[str, str], plays: An
 def test_a_limit_is_kept_though_nothing_comes(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, switches={"keepalive": "comment", "keepalive_seconds": 50.0})
     began = time.monotonic()
-    done = call("run", workflow, "--timeout", "1500ms", env=env)
+    done = call("run", workflow, "--timeout", "3s", env=env)
     took = time.monotonic() - began
     assert done.returncode == 124
-    assert 1.5 <= took < 3.5
+    assert 3 <= took < 5
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], []])

