@@ -86,7 +86,7 @@ class Signals:
         since: float | None = None
         while True:
             try:
-                outcome = answers.get(timeout=max(0.0, min(LOOK_EVERY, began + within - time.monotonic())))
+                outcome = answers.get(timeout=min(LOOK_EVERY, began + within - time.monotonic()))
             except Empty:
                 if time.monotonic() - began >= within:
                     raise Unavailable(f"no answer within {within:.1f} s") from None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from queue import Empty, SimpleQueue
+from queue import Empty
 
 import requests
 
@@ -15,6 +15,7 @@ from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http, read_at_most
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
+from noxcli.threads import Inbox
 from noxcli.urls import shown_url
 
 MOST_BODY = 1024 * 1024
@@ -77,7 +78,7 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
 
     Raises what `connect` raises.
     """
-    arrivals: SimpleQueue[tuple[float, bytes] | NoxError | None] = SimpleQueue()
+    arrivals: Inbox[tuple[float, bytes] | NoxError | None] = Inbox()
     opened: list[requests.Response] = []
 
     def listen() -> None:

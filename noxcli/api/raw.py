@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import field
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from noxcli.api.http import REDIRECTS, Http
 from noxcli.api.limit import AnswerLimit
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
+from noxcli.threads import Inbox
 from noxcli.urls import follow, read_url
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
@@ -108,7 +109,7 @@ class RawStream:
         self.size = 0
         self.ended: float | None = None
         self.broken = False
-        self._arrivals: SimpleQueue[RawAnswer | RawPiece | NoxError | bool] = SimpleQueue()
+        self._arrivals: Inbox[RawAnswer | RawPiece | NoxError | bool] = Inbox()
         self._response: requests.Response | None = None
         self._closing = False
         self._http, self._request = http, request
@@ -122,7 +123,7 @@ class RawStream:
     def wait(self, seconds: float) -> bool:
         """Read what arrives within that time; true if anything did. Raises Unavailable without an answer."""
         try:
-            arrival = self._arrivals.get(timeout=max(0.0, seconds))
+            arrival = self._arrivals.get(timeout=seconds)
         except Empty:
             return False
         if isinstance(arrival, NoxError):

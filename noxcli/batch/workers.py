@@ -5,7 +5,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from noxcli.threads import Result, result_of
+from noxcli.threads import Inbox, Result, result_of
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ class Workers(Generic[T]):
         self._most = most
         self._started = self.busy = 0
         self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
-        self._outcomes: SimpleQueue[tuple[Result[T], bool]] = SimpleQueue()  # and whether it came from a call
+        self._outcomes: Inbox[tuple[Result[T], bool]] = Inbox()  # and whether it came from a call
 
     def bring(self, news: T) -> None:
         """Add news that did not come from a call; from any thread."""
@@ -34,7 +34,7 @@ class Workers(Generic[T]):
     def next_outcome(self, within: float) -> Result[T] | None:
         """Return a call's value or error, or added news; None if nothing arrived in that many seconds."""
         try:
-            outcome, was_called = self._outcomes.get(timeout=max(0.0, within))
+            outcome, was_called = self._outcomes.get(timeout=within)
         except Empty:
             return None
         self.busy -= was_called

@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Protocol, TypeVar
 
 from noxcli.fixed import fixed
 from noxcli.outputs.download import Transfer
 from noxcli.retry import Patience
-from noxcli.threads import Result, result_of, share_out
+from noxcli.threads import Inbox, Result, result_of, share_out
 
 DOWNLOADS_AT_ONCE = 4
 SHOW_EVERY = 0.1  # seconds
@@ -50,7 +50,7 @@ def run_transfers(
 
     Raises what the command's limit raises; then, and after a signal, the downloads are canceled.
     """
-    told: SimpleQueue[Message] = SimpleQueue()
+    told: Inbox[Message] = Inbox()
     quiet = patience.saying(told.put)  # written by the main thread, between two pictures
 
     def work(place: int) -> None:
@@ -69,7 +69,7 @@ def run_transfers(
 
 
 def _collect(
-    told: SimpleQueue[Message], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
+    told: Inbox[Message], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
 ) -> list[Result[T]]:
     results: dict[int, Result[T]] = {}
     limit, shown = patience.limit(), time.monotonic()
