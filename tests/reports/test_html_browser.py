@@ -21,8 +21,8 @@ from tests.reports.test_html import hostile_page, many
 
 pytestmark = pytest.mark.engine("chromium")
 
-# All elements that can have the focus; of several radio buttons, Tab reaches the chosen one.
 TIMES = {"Plan": {"started_s": 0.1, "duration_s": 0.15}, "Write": {"started_s": 0.25, "duration_s": 0.01}}
+# All elements that can have the focus; of several radio buttons, Tab reaches the chosen one.
 REACHABLE = "summary, a[href], button, input:not([type=radio]), input:checked, [tabindex='0']"
 CONTRAST = """
 (() => {
