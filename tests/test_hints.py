@@ -19,6 +19,7 @@ from noxcli.app import VERBS
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails
+from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, piped
 from tests.process import HUNG, NOXCLI, needs, running
 from tests.sample import one_in
@@ -104,6 +105,12 @@ def lost_batch(noxcli: Noxcli, plays: Any, _: pytest.MonkeyPatch) -> Result:
 
 def unstopped(noxcli: Noxcli, plays: Any, _: pytest.MonkeyPatch) -> Result:
     return noxcli("stop", detached(noxcli, plays(script=FOREVER, switches=STUBBORN)))
+
+
+def unanswered_stop(noxcli: Noxcli, plays: Any, _: pytest.MonkeyPatch) -> Result:
+    noxcli.clock = Clock()
+    run = detached(noxcli, plays(script=FOREVER, faults={"stop": [LostAnswer("hold")]}))
+    return noxcli("stop", run, "--timeout", "0.3s")
 
 
 def too_many(noxcli: Noxcli, _: Any, monkeypatch: pytest.MonkeyPatch) -> Result:
@@ -208,6 +215,7 @@ SITUATIONS: dict[str, tuple[Situation, set[str]]] = {
         {"cli/follow.py stop"},
     ),
     "a run will not stop": (unstopped, {"runs/stop.py stop"}),
+    "a stop has no answer": (unanswered_stop, {"commands/stop.py stop"}),
     "a run is interrupted": (
         lambda noxcli, plays, _: noxcli.cut_off(
             *("run", plays(script=FOREVER), "--on-interrupt", "detach", "--format", "ndjson"), when=started(noxcli)

@@ -95,7 +95,7 @@ def _trouble_with(call: Invocation, text: str, outcome: Outcome) -> NoxError | N
     try:
         _stop_one(call, text, outcome)
     except Unavailable as error:
-        return LostContact(error.message, error.hint, **error.facts())
+        return LostContact(error.message, error.hint or f"try again with: noxcli stop {text}", **error.facts())
     except NoxError as error:
         return error
     return None

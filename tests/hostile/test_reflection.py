@@ -56,7 +56,7 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     ("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS): ("record", "file"),
     ("inspect", f"{WORKFLOW}/{RUN}", *REPORTS): ("definition", "record"),
     ("wait", RUN, "--assert", "output.A == run", "--junit", "junit.xml", *REPORTS): ("record",),
-    ("stop", RUN, *REPORTS[:-2], "--timeout", "0.2"): ("stop", "record"),
+    ("stop", RUN, *REPORTS[:-2], "--timeout", "1"): ("stop", "record"),
     ("runs", *REPORTS): ("runs",),
     ("workflows", *REPORTS): ("workflows",),
     ("inputs", WORKFLOW, *REPORTS): ("definition",),
