@@ -82,7 +82,7 @@ class EventReader:
         self._limits = limits
         self._over = record.over
         self._idle_timeout = idle_timeout
-        self._grace = LAST_EVENTS_GRACE if every_event else SHORT_GRACE
+        self._every_event = every_event
         self._clock, self._deadline = limits.clock, limits.deadline
         self._resumes = cursor is not None
         self._replayed: int | None = None  # the number of events of the last replay that closed before the cursor
@@ -192,6 +192,8 @@ class EventReader:
             return
         yield from self._record.read()
         if self._over():
+            if self._every_event:  # the last ones may have arrived while the record was read
+                yield from self._read_to_the_end(feed)
             return
         if quiet.passed and feed.silent_for() >= self._idle_timeout:
             raise Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
@@ -205,7 +207,7 @@ class EventReader:
 
     def _read_to_the_end(self, feed: Feed) -> Generator[Burst, None, None]:
         """Read the events in transit when the record has the verdict."""
-        yield from self._drain(feed, self._grace)
+        yield from self._drain(feed, LAST_EVENTS_GRACE if self._every_event else SHORT_GRACE)
         # If the end will be announced, a connection that fell silent does not settle it.
         if self.ending is Ending.QUIET and self._record.run.status in ANNOUNCED_ENDINGS:
             self.ending = Ending.BROKEN

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,20 @@ import pytest
 from noxcli.sandbox.steps import Emit
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.otherside import RUN, STREAM, WORKFLOW, Streams, by_turns, end, other_side, piece, record, sends
+from tests.otherside import (
+    RUN,
+    STREAM,
+    WORKFLOW,
+    Streams,
+    by_turns,
+    end,
+    falls_silent,
+    other_side,
+    piece,
+    record,
+    sends,
+)
+from tests.process import HUNG
 from tests.rawserver import answer
 
 START = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "ndjson")
@@ -188,6 +202,32 @@ def test_a_stream_that_goes_on_for_ever_does_not_hold_the_verdict_back(
 
     result = followed(stream, noxcli, "stream", RUN, "--format", "ndjson", reads=0)
     assert (result.code, result.own[-1], label(result)) == (0, "result", "broken")
+
+
+def test_what_arrives_while_the_record_is_read_after_a_silence_is_shown(noxcli: Noxcli) -> None:
+    """Without a replay after the end, what the open stream has is all there is."""
+    log, silent, looked, sent = log_of("good"), threading.Event(), threading.Event(), threading.Event()
+
+    def stream(number: int, peer: socket.socket) -> None:
+        peer.sendall(STREAM)
+        if number == 1:
+            peer.sendall(b"".join(log[:5]))
+            silent.set()
+            looked.wait(HUNG)
+            peer.sendall(b"".join(log[5:]))
+            sent.set()
+        falls_silent()(number, peer)
+
+    def reads(_number: int) -> bytes:
+        if not silent.is_set():
+            return record("running")
+        looked.set()
+        sent.wait(HUNG)
+        return record("completed")
+
+    with other_side(reads=reads, events=stream) as (_, environ):
+        result = noxcli(*START, "--idle-timeout", "1s", environ=environ)
+    assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
 
 
 # What a cursor is worth.
