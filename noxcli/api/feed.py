@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty, Full, Queue
+from contextlib import suppress
+from queue import Empty
 
 import requests
 
@@ -12,6 +13,7 @@ from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import RunEvent
 from noxcli.redaction import Mask
+from noxcli.threads import Inbox
 
 READ_SIZE = 32 * 1024
 # Pieces that may queue for a slow reader of our stdout before the server has to wait.
@@ -44,7 +46,9 @@ class EventFeed:
         self._mask = mask
         self.last_heard = time.monotonic()
         self.opened = False  # the server has accepted the stream
-        self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
+        self._pieces: Inbox[list[RunEvent] | Exception] = Inbox()
+        self._taken: Inbox[None] = Inbox()  # one for each piece that was taken
+        self._ahead = 0
         self._closing = threading.Event()
         self._response: requests.Response | None = None
         threading.Thread(target=self._pump, args=(connect,), daemon=True).start()
@@ -56,9 +60,10 @@ class EventFeed:
         Raises StreamUnsupported or CursorRefused if the server gives no stream.
         """
         try:
-            piece = self._pieces.get(timeout=seconds) if seconds > 0 else self._pieces.get_nowait()
+            piece = self._pieces.get(timeout=seconds)
         except Empty:
             return []
+        self._taken.put(None)
         if isinstance(piece, Exception):
             raise piece
         return piece
@@ -112,9 +117,9 @@ class EventFeed:
     def _put(self, piece: list[RunEvent] | Exception) -> None:
         if isinstance(piece, NoxError):
             piece.hide(self._mask)
-        while not self._closing.is_set():
-            try:
-                self._pieces.put(piece, timeout=0.5)
-            except Full:
-                continue
-            return
+        while self._ahead >= PIECES_AHEAD and not self._closing.is_set():
+            with suppress(Empty):
+                self._taken.get(timeout=0.5)
+                self._ahead -= 1
+        self._pieces.put(piece)
+        self._ahead += 1
