@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from noxcli.errors import Unavailable
+from noxcli.errors import NoxError, Unavailable
 
 HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SHOW_CURSOR = "\x1b[?25h"
@@ -61,6 +61,21 @@ class Signals:
             if self.pending is not None and not self._holds:
                 number, self.pending = self.pending, None
                 raise Interrupted(number)
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Raise Interrupted for an unexpected error after a signal: Python may have replaced the signal's exception.
+
+        It does so where a lock is released that the signal kept from being taken, or in a failed import.
+        """
+        try:
+            yield
+        except NoxError:
+            raise
+        except Exception as error:
+            if self.first is None:
+                raise
+            raise Interrupted(self.first) from error
 
     def hold_on(self) -> None:
         """Defer signals permanently, since little is left to do. A second one still exits at once."""

@@ -291,18 +291,19 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
         show_request(context, start.found, start.request(start.inputs.shown()))
         return
     try:
-        run, fresh = start.begin(asked.state_file)
-        if asked.starting.detach:
-            context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
-            if context.writes_text:
-                context.terminal.write(f"{run.id}\n")
-            return
-        if not fresh and following.on_interrupt is None:
-            following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
-        finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
-        finished = replace(finished, part=start.part or finished.part)  # the record may not tell
-        judge(call, finished)
-        deliver(call, finished, asked.delivering, into, workflow=start.known)
+        with context.signals.restored():
+            run, fresh = start.begin(asked.state_file)
+            if asked.starting.detach:
+                context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+                if context.writes_text:
+                    context.terminal.write(f"{run.id}\n")
+                return
+            if not fresh and following.on_interrupt is None:
+                following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
+            finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
+            finished = replace(finished, part=start.part or finished.part)  # the record may not tell
+            judge(call, finished)
+            deliver(call, finished, asked.delivering, into, workflow=start.known)
     except Interrupted as signal:  # during the start, it was held until the run's id was saved
         if asked.starting.detach or not _may_stop(context, following.on_interrupt):
             raise
