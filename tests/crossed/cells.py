@@ -42,7 +42,8 @@ class Judge:
         seen = self.seen
         self.expect(seen.result.code == code, f"exit {seen.result.code} instead of {code}: {seen.result.err.strip()}")
         self.expect("Traceback" not in seen.result.err, seen.result.err)
-        self.expect(len(seen.runs) == runs, f"{len(seen.runs)} runs instead of {runs}")
+        asked = f"{self.stage.sandbox.url} was asked {seen.requests}"
+        self.expect(len(seen.runs) == runs, f"{len(seen.runs)} runs instead of {runs}; {asked}")
         most = oracle.requests_at_most(self.stage.switches, max(1, runs))
         self.expect(len(seen.requests) <= most, f"{len(seen.requests)} requests, at most {most}: {seen.requests}")
         self.expect(seen.seconds < SLOWEST, f"{seen.seconds:.1f} s until the verdict")
