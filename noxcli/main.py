@@ -25,7 +25,8 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
 def _run(argv: Sequence[str], context: Context) -> int:
     try:
         context.argv, context.format = argv, format_in(argv)
-        returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
+        with context.signals.restored():
+            returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
         return conclude(context, expected(error, context, argv))
     except SystemExit as ending:
@@ -36,11 +37,7 @@ def _run(argv: Sequence[str], context: Context) -> int:
         raise
     except Exception as error:
         # The last resort: a bug must not look like a failed run (exit code 1).
-        unexpected: NoxError = context.unexpected(error)
-        if context.signals.first is not None:
-            # Python replaces the exception of a signal in some places, such as the message of a failed import.
-            unexpected = expected(Interrupted(context.signals.first), context, argv)
-        return conclude(context, unexpected)
+        return conclude(context, context.unexpected(error))
     if returned is not None:
         return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
     return conclude(context, None)
@@ -119,6 +116,8 @@ def expected(
         case NoxError():
             return error
         case Interrupted():
+            if error.__cause__ is not None:
+                context.unexpected(error.__cause__)  # with --verbose, it prints what had replaced the signal
             return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
         case typer.TyperException():
             verb = argv[0] if argv and argv[0] in VERBS else ""

@@ -72,7 +72,7 @@ class Signals:
             yield
         except NoxError:
             raise
-        except Exception as error:
+        except Exception as error:  # nothing ends here: it becomes the signal, or goes on
             if self.first is None:
                 raise
             raise Interrupted(self.first) from error
