@@ -14,10 +14,8 @@ from noxcli.threads import Inbox
 def test_a_limit_holds_though_a_signal_outlasts_it() -> None:
     inbox: Inbox[str] = Inbox()
     before = signal.signal(signal.SIGUSR1, lambda *_: time.sleep(0.3))
-    kill, rescue = (
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)),
-        threading.Timer(5, inbox.put, ["late"]),
-    )
+    kill = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+    rescue = threading.Timer(5, inbox.put, ["late"])
     kill.start()
     rescue.start()
     try:

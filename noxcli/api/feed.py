@@ -47,7 +47,8 @@ class EventFeed:
         self.last_heard = time.monotonic()
         self.opened = False  # the server has accepted the stream
         self._pieces: Inbox[list[RunEvent] | Exception] = Inbox()
-        self._taken: Inbox[None] = Inbox()  # one for each piece that was taken
+        # One for each piece that was taken; a signal can't leave it locked, as it can a semaphore.
+        self._taken: Inbox[None] = Inbox()
         self._ahead = 0
         self._closing = threading.Event()
         self._response: requests.Response | None = None
