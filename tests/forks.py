@@ -28,7 +28,9 @@ from noxcli.app import VERBS, verb_named
 
 ROOT = Path(__file__).parent.parent
 # The `noxcli` on PATH: it passes on its arguments, streams and signals, and exits as the command did.
-CLIENT = r"""#!PYTHON -IS
+CLIENT = r"""#!/bin/sh
+'''exec' "PYTHON" -IS "$0" "$@"
+''' # a path with a blank can't stand after #!
 import _signal, _socket, posix, sys # neither os nor struct: loading them would take half as long as Python's start
 def is_open(fd):
     try: posix.fstat(fd)
@@ -61,6 +63,7 @@ if status & 127:
 posix._exit(status >> 8)
 """
 SIGNALS = [int(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)]
+LIBRARIES = ["jmespath", "pathvalidate", "platformdirs", "requests_toolbelt.multipart.encoder", "rich", "sseclient"]
 SHARED = "TESTS_FORKS"  # the variable with the directory of a process that another one has started
 MOST_DESCRIPTORS, ABOVE_ALL = 64, 500
 
@@ -100,8 +103,8 @@ def share() -> None:
 
 def serve(listener: socket.socket) -> None:
     """Load everything, then fork for each client until stdin ends; then remove the directory."""
-    for name in (ROOT / "tests" / "golden" / "loaded.txt").read_text().splitlines():
-        import_module(name.partition(":")[0])
+    for name in LIBRARIES:
+        import_module(name)
     for module in walk_packages([str(ROOT / "noxcli")], "noxcli."):
         if module.name != "noxcli.__main__":
             import_module(module.name)

@@ -1,4 +1,4 @@
-"""Which modules a command loads, its own and others'. `python -m tests.loaded` records them again."""
+"""Which modules a command loads, its own and others'."""
 
 import re
 import subprocess
@@ -10,7 +10,6 @@ from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.process import NOXCLI, environment
 
-GOLDEN = Path(__file__).parent / "golden" / "loaded.txt"
 QUICK = Scenario("quick", nodes=[input_node("Q")], output={"A": "x"})
 # Each runs next to a file with one row of inputs.
 COMMANDS = {
@@ -50,17 +49,10 @@ def loaded(argv: list[str], env: Mapping[str, str], directory: Path) -> set[str]
     return {name for name in names if name in WATCHED or name.partition(".")[0] == "noxcli"}
 
 
-def table() -> str:
-    """Return a line for each module: its name, and the commands that load it."""
+def loaded_by_command() -> dict[str, set[str]]:
+    """Return the modules that each of COMMANDS loads."""
     with Sandbox([QUICK]) as sandbox, tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         (directory / "rows.jsonl").write_text('{"Q": "hi"}\n')
         env = {**environment(sandbox.url, sandbox.key), "HOME": place, "PYTHONPATH": str(Path(__file__).parents[1])}
-        modules = {name: loaded(argv, env, directory) for name, argv in COMMANDS.items()}
-    every = sorted({module for each in modules.values() for module in each})
-    loading = {module: [name for name, each in modules.items() if module in each] for module in every}
-    return "".join(f"{module}: {', '.join(names)}\n" for module, names in loading.items())
-
-
-if __name__ == "__main__":
-    GOLDEN.write_text(table())
+        return {name: loaded(argv, env, directory) for name, argv in COMMANDS.items()}
