@@ -92,15 +92,15 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--once' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--record' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--once' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'rerun:--inputs' 'rerun:--secret' 'rerun:--version-id' 'rerun:--callback-url' 'rerun:--once' 'rerun:--node' 'rerun:--only-node' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--name' 'rerun:--state-file' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--record' 'rerun:--ci' 'rerun:--timeout' 'rerun:--stall-timeout' 'rerun:--idle-timeout' 'rerun:--retry-for' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--connect-timeout' 'rerun:--color' 'rerun:--log-file' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile'
+        case 'rerun:--inputs' 'rerun:--secret' 'rerun:--version-id' 'rerun:--callback-url' 'rerun:--once' 'rerun:--node' 'rerun:--only-node' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--name' 'rerun:--state-file' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--ci' 'rerun:--timeout' 'rerun:--stall-timeout' 'rerun:--idle-timeout' 'rerun:--retry-for' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--connect-timeout' 'rerun:--color' 'rerun:--log-file' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--record' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--record' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--record' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
         case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
@@ -122,7 +122,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
-        case 'doctor:--run' 'doctor:--check-recording' 'doctor:--query' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
+        case 'doctor:--run' 'doctor:--query' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
             return 0
         case 'probe:--inputs' 'probe:--secret' 'probe:--run' 'probe:--start' 'probe:--max-requests' 'probe:--watch' 'probe:--write' 'probe:--query' 'probe:--timeout' 'probe:--retry-for' 'probe:--connect-timeout' 'probe:--color' 'probe:--log-file' 'probe:--base-url' 'probe:--api-key-file' 'probe:--profile'
             return 0
@@ -259,8 +259,6 @@ complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l 
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch merge-batch' -l report -r -F -d 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch merge-batch' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'
-complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l record -r -F -d 'Record requests and answers, without key, secrets and values'
-complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l record-values -d 'Record inputs and outputs too; key and secrets stay out'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
@@ -320,7 +318,6 @@ complete -c noxcli -n '__noxcli_in batch' -l expect -r -F -d 'Compare outputs wi
 complete -c noxcli -n '__noxcli_in batch' -l expect-as -x -a 'exact subset text' -d 'Compare the whole output, only the expected keys, or these as text, ignoring spaces'
 complete -c noxcli -n '__noxcli_in merge-batch' -l results -r -F -d 'Write every finished row\'s result, with its output'
 complete -c noxcli -n '__noxcli_in doctor' -l run -x -k -a '(__noxcli_known run)' -d 'Check the event stream of this run, best while it is running'
-complete -c noxcli -n '__noxcli_in doctor' -l check-recording -r -F -d 'Check only which facts about the API a recording (run --record) confirms'
 complete -c noxcli -n '__noxcli_in probe' -l run -x -k -a '(__noxcli_known run)' -d 'Learn from this run. [default: the newest completed one]'
 complete -c noxcli -n '__noxcli_in probe' -l start -x -d 'Start up to N runs: one to watch, a second one to stop'
 complete -c noxcli -n '__noxcli_in probe' -l max-requests -x -d 'Send at most N requests'
@@ -331,7 +328,7 @@ complete -c noxcli -n '__noxcli_in sandbox' -l port -x -d 'Listen on this port. 
 complete -c noxcli -n '__noxcli_in sandbox' -l key -x -a '(__noxcli_known output)' -d 'Accept this API key. [default: a new one for each start]'
 complete -c noxcli -n '__noxcli_in sandbox' -l speed -x -d 'Make time pass this many times faster'
 complete -c noxcli -n '__noxcli_in sandbox' -l scenario -r -F -d 'Add workflows (TOML)'
-complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run recorded with --record or --format ndjson'
+complete -c noxcli -n '__noxcli_in sandbox' -l replay -r -F -d 'Serve a run saved with --format ndjson'
 complete -c noxcli -n '__noxcli_in sandbox' -l switches -r -F -d 'Set the switches in this file (probe --write makes one)'
 complete -c noxcli -n '__noxcli_in sandbox' -l switch -x -d 'Choose a behavior that the API\'s docs leave open; noxcli help switches lists them'
 complete -c noxcli -n '__noxcli_in help' -l man -d 'Print the manual page instead, as troff source'

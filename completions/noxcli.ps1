@@ -124,8 +124,6 @@ function __noxcli_verbs {
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
@@ -178,8 +176,6 @@ function __noxcli_verbs {
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
@@ -222,8 +218,6 @@ function __noxcli_verbs {
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--stall-timeout'); Help = 'Give up after this long without progress'; Kind = 'other'; Words = @() }
@@ -257,8 +251,6 @@ function __noxcli_verbs {
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--any'); Help = 'Exit when the first run has ended' }
@@ -301,8 +293,6 @@ function __noxcli_verbs {
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--dotenv'); Help = 'Write ids, status and exit code as variables for later jobs'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record'); Help = 'Record requests and answers, without key, secrets and values'; Kind = 'file'; Words = @() }
-                @{ Names = @('--record-values'); Help = 'Record inputs and outputs too; key and secrets stay out' }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
                 @{ Names = @('--timeout'); Help = 'Give up after this long (90, 30s, 10m, 2h); the run continues'; Kind = 'other'; Words = @() }
                 @{ Names = @('--retry-for'); Help = 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'; Kind = 'other'; Words = @() }
@@ -554,7 +544,6 @@ function __noxcli_verbs {
             )
             Options = @(
                 @{ Names = @('--run'); Help = 'Check the event stream of this run, best while it is running'; Kind = 'run'; Words = @() }
-                @{ Names = @('--check-recording'); Help = 'Check only which facts about the API a recording (run --record) confirms'; Kind = 'file'; Words = @() }
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds; implies --json'; Kind = 'other'; Words = @() }
                 @{ Names = @('--connect-timeout'); Help = 'Limit each connection attempt to this long'; Kind = 'other'; Words = @() }
@@ -626,7 +615,7 @@ function __noxcli_verbs {
                 @{ Names = @('--key'); Help = 'Accept this API key. [default: a new one for each start]'; Kind = 'output'; Words = @() }
                 @{ Names = @('--speed'); Help = 'Make time pass this many times faster'; Kind = 'other'; Words = @() }
                 @{ Names = @('--scenario'); Help = 'Add workflows (TOML)'; Kind = 'file'; Words = @() }
-                @{ Names = @('--replay'); Help = 'Serve a run recorded with --record or --format ndjson'; Kind = 'file'; Words = @() }
+                @{ Names = @('--replay'); Help = 'Serve a run saved with --format ndjson'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switches'); Help = 'Set the switches in this file (probe --write makes one)'; Kind = 'file'; Words = @() }
                 @{ Names = @('--switch'); Help = 'Choose a behavior that the API''s docs leave open; noxcli help switches lists them'; Kind = 'other'; Words = @() }
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }

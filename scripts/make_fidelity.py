@@ -10,7 +10,6 @@ from cells import code, escaped, table
 
 from noxcli.facts.fact import DOCS_ADDRESS, SDK_RELEASE, ApiFact
 from noxcli.facts.table import TOPICS
-from noxcli.probe.checking import CHECKS_OF_RECORDINGS
 from noxcli.probe.interview import QUESTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -31,8 +30,7 @@ says where it is from:
 Where the sources leave something open, noxcli works either way. A [switch](reference/switches.md) of the sandbox plays
 each alternative. The tests show that noxcli copes, and `tests/crossed` plays every pair of switches against every verb.
 
-The last column says how to find out about your own server: `probe` is [`noxcli probe`](probe.md), `recording` is
-`noxcli doctor --check-recording FILE`.
+The last column says whether [`noxcli probe`](probe.md) finds it out about your own server.
 """
 
 
@@ -57,9 +55,7 @@ def open_cell(fact: ApiFact) -> str:
 def ways_to_check(fact: ApiFact) -> str:
     """Return a cell with the ways to check a fact."""
     asked = {question.name for question in QUESTIONS}
-    ways = ["probe"] if asked & {fact.name, *fact.switches} else []
-    ways += ["recording"] if fact.name in CHECKS_OF_RECORDINGS else []
-    return ", ".join(ways) or "-"
+    return "probe" if asked & {fact.name, *fact.switches} else "-"
 
 
 def row_of(fact: ApiFact) -> list[str]:

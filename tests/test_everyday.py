@@ -214,7 +214,7 @@ def test_outputs_go_to_the_users_own_directory(noxcli: Noxcli, plays: Any) -> No
 @pytest.mark.parametrize(
     "line",
     [
-        "run qa --output-dir new/out --junit new/r.xml --dotenv new/d.env --record new/r.ndjson --state-file new/s",
+        "run qa --output-dir new/out --junit new/r.xml --dotenv new/d.env --state-file new/s",
         "run fails --output-dir new/out",
         "batch qa rows.jsonl --junit new/r.xml --report new/r.html",
         "run qa Question=a --output-dir new/out --dry-run",
@@ -224,10 +224,10 @@ def test_what_writes_nothing_makes_no_directory(noxcli: Noxcli, line: str) -> No
     Path("rows.jsonl").write_text('{"Qustion": "a"}\n')
     noxcli(*line.split())
     left = {str(path) for path in Path("new").rglob("*")}
-    assert left <= {"new/r.xml", "new/d.env", "new/r.ndjson"}, "the reports of a run that was not started"
+    assert left <= {"new/r.xml", "new/d.env"}, "the reports of a run that was not started"
 
 
-@pytest.mark.parametrize("option", ["--output-dir", "--junit", "--dotenv", "--record", "--state-file", "--report"])
+@pytest.mark.parametrize("option", ["--output-dir", "--junit", "--dotenv", "--state-file", "--report"])
 @pytest.mark.parametrize("place", ["file/below/r", "readonly/new/r", "n" * 300 + "/new/r", "broken/new/r"])
 def test_a_place_that_cannot_be_made_is_found_before_the_start(
     noxcli: Noxcli, sandbox: Sandbox, option: str, place: str

@@ -3,17 +3,11 @@
 import io
 import re
 import socket
-from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from noxcli.api.limit import CURRENT, AnswerLimit
 
-if TYPE_CHECKING:
-    from noxcli.api.tape import TapedExchange
-
-# The current exchange of this thread, None if nothing is recorded.
-TAPED: "ContextVar[TapedExchange | None]" = ContextVar("taped", default=None)
 HEAD_LIMIT = 256 * 1024  # bytes before the body, including all interim answers
 SWITCHING_PROTOCOLS = 101
 BUFFER = 64 * 1024  # bytes of one read from the socket
@@ -37,7 +31,6 @@ class Timed(io.RawIOBase):
         self._raw = raw
         self._limit = limit
         self._received = 0
-        self._taped = TAPED.get()
         self._by_record = hasattr(sock, "pending")  # an SSLSocket; a check of the type would load ssl for plain http
         self._next: OSError | int | None = None  # the known outcome of the next read: an error, or 0 for the end
 
@@ -52,8 +45,6 @@ class Timed(io.RawIOBase):
         count = self._read(memoryview(buffer))
         self._received += count or 0
         self._limit.took_in(count or 0)
-        if self._taped is not None and count is not None:
-            self._taped.took(bytes(buffer[:count]))
         return count
 
     def close(self) -> None:

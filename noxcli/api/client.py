@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
     from noxcli.api.line import ListenedStream
     from noxcli.api.raw import RawAnswer, RawRequest, RawStream
-    from noxcli.api.tape import Tape
 
 # No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
 # rejects that, noxcli asks for 50, and then for the server's default.
@@ -51,9 +50,8 @@ class NoxusApi:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
-        tape: "Tape | None" = None,
     ) -> None:
-        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask, tape=tape)
+        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
 
     def __enter__(self) -> Self:
         return self

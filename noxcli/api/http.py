@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import requests
 
-from noxcli.api.answer import TAPED
 from noxcli.api.decode import TooMuch, decode_json, json_text
 from noxcli.api.direct import NO_PROXY, Direct
 from noxcli.api.failures import (
@@ -30,9 +29,6 @@ from noxcli.fixed import fixed
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.urls import Url, follow, is_loopback, read_url
-
-if TYPE_CHECKING:
-    from noxcli.api.tape import Tape, TapedExchange
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -69,7 +65,6 @@ class Http:
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
         mask: Mask | None = None,
-        tape: "Tape | None" = None,
     ) -> None:
         self.settings = settings
         self._home = read_url(settings.url)
@@ -79,10 +74,7 @@ class Http:
         self.on_left: Callable[[int, float], None] | None = None  # requests that the server still allows, seconds
         self._connect_timeout = connect_timeout
         self._observe = observe
-        self._tape = tape
         self._session = new_session()
-        if tape is not None:
-            self._session.headers["Accept-Encoding"] = "identity"  # parts of compressed data can't be hidden
         self._direct = Direct(self._session)
 
     def close(self) -> None:
@@ -187,7 +179,7 @@ class Http:
         """Return the answer to one request; requests gets its `parts` (params, data, headers) unchanged."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
-        given, taped, before = CURRENT.set(limit), TAPED.set(self._taped(method, url, parts)), FRESH.set(fresh)
+        given, before = CURRENT.set(limit), FRESH.set(fresh)
         with ExitStack() as unless_returned:
             try:
                 response = unless_returned.enter_context(self._answer(method, url, limit, **parts))
@@ -201,7 +193,6 @@ class Http:
                 raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
             finally:
                 CURRENT.reset(given)
-                TAPED.reset(taped)
                 FRESH.reset(before)
                 if self._observe is not None:
                     took = time.monotonic() - began
@@ -225,15 +216,6 @@ class Http:
             stream=True,
             allow_redirects=False,
         )
-
-    def _taped(self, method: str, url: Url, parts: Mapping[str, Any]) -> "TapedExchange | None":
-        if self._tape is None:
-            return None
-        whole = requests.Request(method, str(url), params=parts.get("params")).prepare()
-        headers = {**self._session.headers, **(parts.get("headers") or {})}
-        body = parts.get("data")
-        content = body.getvalue() if isinstance(body, Body) else body if isinstance(body, bytes) else None
-        return self._tape.begin(method, whole.path_url, {key: str(value) for key, value in headers.items()}, content)
 
     def _redirect_target(self, method: str, url: Url, response: requests.Response, *, elsewhere: bool) -> Url:
         facts = _facts(response)

@@ -89,7 +89,6 @@ class Context:
             connect_timeout=connect_timeout,
             observe=self._log,
             mask=self.terminal.mask,
-            tape=self.reports.tape,
         )
 
     def hide(self, inputs: "Inputs") -> None:

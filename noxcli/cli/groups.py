@@ -93,8 +93,6 @@ class Reporting:
     report: options.Report = None
     junit: options.Junit = None
     dotenv: options.Dotenv = None
-    record: options.RecordFile = None
-    record_values: options.RecordValues = False
     ci: options.Ci = None
 
 

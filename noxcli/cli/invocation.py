@@ -137,13 +137,6 @@ def settle_reports(context: Context, reporting: Reporting, output_dir: str | Non
     if reporting.dotenv is not None:
         check_target(Path(reporting.dotenv), "--dotenv")
         reports.dotenv = Path(reporting.dotenv)
-    if reporting.record is not None:
-        check_target(Path(reporting.record), "--record")
-        from noxcli.api.tape import Tape  # loads the HTTP libraries, which are needed anyway
-
-        reports.recording, reports.tape = Path(reporting.record), Tape(values=reporting.record_values)
-    elif reporting.record_values:
-        raise UsageProblem("--record-values says what --record FILE keeps", "add --record FILE")
 
 
 def connected(context: Context, common: Common) -> "NoxusApi":

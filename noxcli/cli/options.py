@@ -226,13 +226,6 @@ Asserts = Annotated[
         help="Exit with 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
 ]
-RecordFile = Annotated[
-    str | None,
-    typer.Option("--record", metavar="FILE", help="Record requests and answers, without key, secrets and values."),
-]
-RecordValues = Annotated[
-    bool, typer.Option("--record-values", help="Record inputs and outputs too; key and secrets stay out.")
-]
 Dotenv = Annotated[
     str | None,
     typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),

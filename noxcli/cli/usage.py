@@ -45,8 +45,6 @@ HEADINGS = {
         "--report",
         "--junit",
         "--dotenv",
-        "--record",
-        "--record-values",
         "--ci",
     ),
     "Following": (

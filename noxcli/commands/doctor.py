@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,12 +53,6 @@ RunOption = Annotated[
 ]
 
 
-RecordingOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Check only which facts about the API a recording (run --record) confirms."),
-]
-
-
 @fixed
 class Examined(Common):
     """Options as in other verbs; but the output is the checks, and a wrong config file is one of their results."""
@@ -74,7 +67,6 @@ def doctor(
     ctx: typer.Context,
     *,
     run: RunOption = None,
-    check_recording: RecordingOption = None,
     as_json: options.DocumentOption = False,
     query: options.QueryOption = None,
     common: Examined,
@@ -86,18 +78,11 @@ def doctor(
         # Buffering of events can be detected only during a run.
         noxcli run slow --detach
         noxcli doctor --run @last
-        # What a recording says about the API.
-        noxcli run demo 'User Input=hello' --record run.jsonl
-        noxcli doctor --check-recording run.jsonl
     """
     context: Context = ctx.obj
     present(context, common, Delivering(as_json=as_json, query=query))
     checks: list[Check] = []
-    if check_recording is None:
-        found = chain(_checks(ctx, context, common, run), [_shell(context)])
-    else:
-        found = chain(_facts(check_recording))
-    for check in found:
+    for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
         checks.append(check)
         if context.writes_text:
             _say(context.terminal, check)
@@ -105,22 +90,6 @@ def doctor(
     if not context.writes_text:
         context.write_document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
-
-
-def _facts(recording: Path) -> Iterator[Check]:
-    """Yield a check for each fact that noxcli relies on: what the recording shows about it. Raises UsageProblem."""
-    from noxcli.probe.checking import checked_facts
-    from noxcli.probe.recorded import read_recording
-
-    for each in checked_facts(read_recording(recording)):
-        told = f"{each.fact.statement} ({each.fact.source.kind})"
-        if each.contradicted:
-            message = f"{told}; contradicted: {each.contradicted}, confirmed: {each.confirmed}"
-            yield Check(each.fact.name, CheckVerdict.WARNING, message, "please report it, with the recording")
-        elif each.confirmed:
-            yield Check(each.fact.name, CheckVerdict.OK, f"{told}; confirmed: {each.confirmed}")
-        else:
-            yield Check(each.fact.name, CheckVerdict.UNCHECKED, f"{told}; not in the recording")
 
 
 def _say(terminal: Terminal, check: Check) -> None:

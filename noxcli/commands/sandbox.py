@@ -40,7 +40,7 @@ Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Make time pass thi
 Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
 Replays = Annotated[
     list[Path] | None,
-    typer.Option("--replay", metavar="FILE", help="Serve a run recorded with --record or --format ndjson."),
+    typer.Option("--replay", metavar="FILE", help="Serve a run saved with --format ndjson."),
 ]
 Switches = Annotated[
     list[str] | None,
@@ -79,19 +79,14 @@ def sandbox(
 
     if missing := missing_packages():
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
-    from noxcli.sandbox.command import play_recording, port_of, run_command, serve_forever
-    from noxcli.sandbox.recordings import only_recording
+    from noxcli.sandbox.command import port_of, run_command, serve_forever
 
     context.signals.release()
     at = port_of(port, command)
-    replays = replay or []
     try:
-        if recording := only_recording(replays, scenario, switches, switch):
-            code = play_recording(command or [], recording, key=key, port=at, speed=speed)
-        else:
-            serve = partial(run_command, command) if command else serve_forever
-            added, decided = _scenarios(scenario or [], replays), _switches(switches or [], switch or [])
-            code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
+        serve = partial(run_command, command) if command else serve_forever
+        added, decided = _scenarios(scenario or [], replay or []), _switches(switches or [], switch or [])
+        code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
     except OSError as error:
         raise _not_started(error, at) from None
     except ValueError as error:

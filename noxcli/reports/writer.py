@@ -12,7 +12,6 @@ from noxcli.reports.result import Outcome, own_code
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from noxcli.api.tape import Tape
     from noxcli.models import Run
     from noxcli.query import Query
     from noxcli.reports.ci.ending import BatchEnded, Ended
@@ -28,8 +27,6 @@ class Reports:
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
     asserts: Sequence["Query"] = ()
-    recording: "Path | None" = None
-    tape: "Tape | None" = None  # its content
     batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
     def started(self, run: "Run", mask: Mask) -> None:
@@ -48,8 +45,6 @@ class Reports:
 
         A report that is written again replaces the first one.
         """
-        if self.recording is not None and self.tape is not None:
-            yield lambda _: self._write_recording(mask)
         if self.page is not None:
             yield lambda code: self._write_page(outcomes, code, mask)
         if self.junit is not None:
@@ -65,14 +60,6 @@ class Reports:
             return
         if self.ci.listens:
             self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
-
-    def _write_recording(self, mask: Mask) -> None:
-        assert self.recording is not None
-        assert self.tape is not None
-        from noxcli.files import replacing
-
-        with replacing(self.recording) as file:
-            file.writelines(self.tape.lines(mask))
 
     def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.page is not None

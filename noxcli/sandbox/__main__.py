@@ -8,7 +8,6 @@ from typing import Any
 
 from noxcli.sandbox import INSTALL_HINT, missing_packages
 from noxcli.sandbox.files import load_replay, load_scenarios
-from noxcli.sandbox.recordings import only_recording
 from noxcli.sandbox.switches import Switches, parsed, with_overrides
 from noxcli.sandbox.switchfile import load_switches
 
@@ -22,12 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing:
         print(f"the sandbox needs {', '.join(missing)}: {INSTALL_HINT}", file=sys.stderr)
         return 2
-    from noxcli.sandbox.command import play_recording, port_of, run_command, serve_forever
+    from noxcli.sandbox.command import port_of, run_command, serve_forever
 
     port = port_of(given.port, command)
     try:
-        if recording := only_recording(given.replay, given.scenario, given.switches, given.switch):
-            return play_recording(command, recording, key=given.key, port=port, speed=given.speed)
         common: dict[str, Any] = {
             "key": given.key,
             "port": port,
@@ -61,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", help="the API key to accept; a fresh one by default")
     parser.add_argument("--speed", type=float, default=1.0, help="time passes so many times faster")
     parser.add_argument("--scenario", type=Path, action="append", default=[], help="a TOML file of workflows")
-    parser.add_argument("--replay", type=Path, action="append", default=[], help="a recording, or a run in NDJSON")
+    parser.add_argument("--replay", type=Path, action="append", default=[], help="a run saved with --format ndjson")
     parser.add_argument("--switches", type=Path, action="append", default=[], help="a TOML file of switches")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="see switches.py")
     return parser

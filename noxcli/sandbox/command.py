@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.recordings import Played, load_recording, replies
 from noxcli.sandbox.scenario import Scenario
-from noxcli.sandbox.server import Sandbox, listening
+from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
@@ -65,13 +64,13 @@ def serve_forever(
     return serve(Sandbox(served, key=key, port=port, speed=speed, switches=switches), lines)
 
 
-def run_beside(argv: Sequence[str], server: Sandbox | Played) -> int:
+def run_beside(argv: Sequence[str], server: Sandbox) -> int:
     """Run a command against a server that ends with it; returns the command's exit code."""
     with server:
         return _run(argv, environment(server))
 
 
-def serve(server: Sandbox | Played, lines: Iterable[str]) -> int:
+def serve(server: Sandbox, lines: Iterable[str]) -> int:
     """Serve until Ctrl-C or SIGTERM; prints what to export, and these lines."""
     endings: list[int] = []
     with _signals_caught(endings), server:
@@ -86,19 +85,12 @@ def serve(server: Sandbox | Played, lines: Iterable[str]) -> int:
     return 0
 
 
-def play_recording(argv: Sequence[str], path: Path, *, key: str | None, port: int, speed: float) -> int:
-    """Serve a recording around a command, or without one until Ctrl-C. Raises ValueError for any other file."""
-    taken = load_recording(path)
-    played = Played(taken, key=fresh_key() if key is None else key, speed=speed, listener=listening(port))
-    return run_beside(argv, played) if argv else serve(played, replies(taken))
-
-
 def fresh_key() -> str:
     """An unguessable key: other users of this machine, and web pages, can also reach the port."""
     return f"sandbox-{secrets.token_urlsafe(24)}"
 
 
-def environment(sandbox: Sandbox | Played) -> dict[str, str]:
+def environment(sandbox: Sandbox) -> dict[str, str]:
     """This process's environment, pointed at the sandbox."""
     ours = {name: value for name, value in os.environ.items() if not _points_elsewhere(name)}
     scripts = str(Path(sys.executable).parent)

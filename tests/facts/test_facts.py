@@ -11,7 +11,6 @@ import pytest
 
 from noxcli.facts.fact import ApiFact
 from noxcli.facts.table import FACTS, TOPICS, fact_about
-from noxcli.probe.checking import CHECKS_OF_RECORDINGS
 from noxcli.probe.interview import QUESTIONS
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
@@ -114,10 +113,6 @@ def test_each_named_test_exists_and_its_file_plays_each_switch(fact: ApiFact) ->
         assert name in functions_of(TESTS / file), test
         played += (TESTS / file).read_text(encoding="utf-8")
     assert [switch for switch in fact.switches if not re.search(rf"\b{switch}\b", played)] == []
-
-
-def test_what_a_recording_is_held_against_are_facts() -> None:
-    assert CHECKS_OF_RECORDINGS.keys() <= FACTS.keys()
 
 
 def test_each_question_about_a_switch_belongs_to_a_fact(noxcli: Noxcli) -> None:
