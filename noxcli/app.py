@@ -12,6 +12,7 @@ from noxcli.cli.usage import HelpOnStdout, Verb, end_with, name_meant, write_def
 from noxcli.errors import UsageProblem
 from noxcli.nearest import suggestion
 
+UNLISTED = ""  # the heading of verbs that only `noxcli VERB --help` describes
 # Each verb's heading in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
@@ -30,7 +31,7 @@ VERBS = {
     "merge-batch": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
     "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
-    "probe": ("Set up", "Learn how a server behaves where the API's documentation is silent."),
+    "probe": (UNLISTED, "Learn how a server behaves where the API's documentation is silent."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell, or install it."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
@@ -73,7 +74,7 @@ class Verbs(HelpOnStdout, TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the verbs under their headings, from the table, without loading any."""
-        for heading in dict.fromkeys(heading for heading, _ in VERBS.values()):
+        for heading in dict.fromkeys(heading for heading, _ in VERBS.values() if heading != UNLISTED):
             rows = [(name, does) for name, (under, does) in VERBS.items() if under == heading]
             with formatter.section(heading):
                 write_definitions(formatter, rows, max(map(len, VERBS)))

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "noxcli"
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN = "<!-- Written by scripts/make_architecture.py; changes are lost. -->\n"
 END = "<!-- The picture ends here. -->\n"
-APART = {"__init__", "sandbox"}  # just the version; and the server, which shares no code with the client
+APART = {"__init__", "probe", "sandbox"}  # just the version, and what stands beside the client
 
 Arrows = Mapping[str, frozenset[str]]
 

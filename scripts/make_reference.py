@@ -1,7 +1,6 @@
 """Write docs/reference/ and the generated parts of other pages, from the app, the exit codes and the sandbox."""
 
 import argparse
-import ast
 import inspect
 import re
 import sys
@@ -15,11 +14,11 @@ import typer
 from cells import code, escaped, table
 from schema_fields import documents_page
 
-from noxcli.app import VERBS, app
+from noxcli.app import UNLISTED, VERBS, app
 from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
-from noxcli.facts.table import fact_about
+from noxcli.probe.facts import fact_about
 from noxcli.sandbox import faults, files, switches, switchfile
 from noxcli.sandbox.builtin import BUILT_IN
 
@@ -41,6 +40,8 @@ def verbs_table() -> str:
     """Return the verbs and what each does, for README."""
     rows = []
     for name, verb, context in verbs():
+        if VERBS[name][0] == UNLISTED:
+            continue
         words = [piece for piece in verb.collect_usage_pieces(context) if piece != "[OPTIONS]"]
         rows.append([code(" ".join(["noxcli", name, *words])), escaped(VERBS[name][1])])
     return table(["command", "what it does"], rows)
@@ -176,21 +177,12 @@ def kinds_table() -> str:
 
 
 def switch_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield the headings of the switches with names and meanings, from the comments and docstrings of the source."""
-    source = inspect.getsource(switches.Switches)
-    lines = source.splitlines()
-    # A comment after a blank line is a heading.
-    headings = [
-        (n, line.strip("# ")) for n, line in enumerate(lines, 1) if "    # " in line and not lines[n - 2].strip()
-    ]
-    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
-    meant = {}
-    for node, after in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.AnnAssign):
-            assert isinstance(after, ast.Expr), f"{ast.unparse(node.target)} has no docstring"
-            meant[ast.unparse(node.target)] = (node.lineno, ast.literal_eval(after.value))
-    for (line, heading), (end, _) in zip(headings, [*headings[1:], (len(source), "")], strict=True):
-        yield heading, [(name, text) for name, (number, text) in meant.items() if line < number < end]
+    """Yield the headings of the switches with names and meanings: a comment after a blank line is a heading."""
+    source, meant = inspect.getsource(switches.Switches), switches.meanings()
+    for part in re.split(r"\n\n {4}# ", source)[1:]:
+        heading, _, rest = part.partition("\n")
+        names = re.findall(r"^ {4}(\w+): ", rest, re.MULTILINE)
+        yield heading, [(name, meant[name]) for name in names]
 
 
 def fact_link(switch: str) -> str:
@@ -212,7 +204,6 @@ def switches_page() -> str:
         '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n\n',
         "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n\n",
         "The last column names the [fact](../fidelity.md) that a switch varies: what the API's sources say there.\n",
-        "`noxcli help switches` prints both together.\n",
     ]
     for heading, group in switch_groups():
         rows = [

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
     {"fixed"},
-    {"errors", "facts", "models", "encode", "nearest", "schemas", "spelling"},
+    {"errors", "models", "encode", "nearest", "schemas", "spelling"},
     {"query", "redaction", "timing", "place", "urls"},
     {"files", "formats", "threads"},
     {"config"},
@@ -95,6 +95,8 @@ def may_import(part: str, name: str) -> bool:
 def may_see(part: str, seen: str) -> bool:
     if part == "sandbox" or (seen == "sandbox" and part != "commands"):
         return part == seen == "sandbox"  # the sandbox shares no code with the client
+    if seen == "probe":
+        return part in {"probe", "commands"}
     return seen in {part, "sandbox"} or RANKS[seen] < RANKS[part]
 
 
@@ -104,6 +106,15 @@ def test_an_import_that_points_up_or_is_of_another_room_is_found() -> None:
     assert forbidden("runs", ["noxcli.sandbox.run", "requests"]) == ["noxcli.sandbox.run", "requests"]
     assert forbidden("sandbox", ["noxcli.errors"]) == ["noxcli.errors"]
     assert forbidden("__init__", ["json"]) == ["json"]
+
+
+def test_only_its_verb_loads_probe() -> None:
+    callers = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if part_of(path) != "probe" and any(name.startswith("noxcli.probe") for name in imports_of(path))
+    }
+    assert callers == {"commands/probe.py"}
 
 
 def test_every_room_has_its_place() -> None:

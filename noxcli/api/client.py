@@ -26,7 +26,6 @@ from noxcli.timing import READ_TIMEOUT
 if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
     from noxcli.api.line import ListenedStream
-    from noxcli.api.raw import RawAnswer, RawRequest, RawStream
 
 # No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
 # rejects that, noxcli asks for 50, and then for the server's default.
@@ -60,6 +59,11 @@ class NoxusApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._http.close()
+
+    @property
+    def http(self) -> Http:
+        """The connection itself, for requests of any form."""
+        return self._http
 
     def heed_limit(self, on_left: Callable[[int, float], None]) -> None:
         """Report how many requests remain, and in how many seconds there are more, when an answer says so."""
@@ -181,18 +185,6 @@ class NoxusApi:
         from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
         return look_at_connection(self._http, "/v1/admin/me")
-
-    def ask_raw(self, request: "RawRequest") -> "RawAnswer":
-        """Return the answer to any request, with any status. Raises Unavailable if there is none."""
-        from noxcli.api.raw import raw_answer  # loaded by `probe`
-
-        return raw_answer(self._http, request)
-
-    def watch_raw(self, request: "RawRequest") -> "RawStream":
-        """Open any stream; a separate thread reads its bytes as they arrive."""
-        from noxcli.api.raw import RawStream
-
-        return RawStream(self._http, request)
 
     def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for at most that long."""

@@ -80,21 +80,15 @@ def _show_exit_codes(context: Context) -> None:
 
 
 def _show_switches(context: Context) -> None:
-    """Print each switch of the sandbox with its values, and what the API's sources say about it."""
-    from noxcli.facts.table import fact_about  # only for this topic
-    from noxcli.sandbox.switches import Switches, choices, names
+    """Print each switch of the sandbox with its values and its meaning."""
+    from noxcli.sandbox.switches import Switches, choices, meanings  # only for this topic
 
     defaults = Switches()
-    for name in names():
+    for name, meaning in meanings().items():
         default = str(getattr(defaults, name))
         default = default.lower() if default in ("True", "False") else default
-        told = [f"{name}={'|'.join(choices(name))}  [default: {default}]"]
-        if fact := fact_about(name):
-            source = fact.source
-            place = source.place if not source.first else f"{source.place}:{source.first}"
-            said = f"{fact.statement} ({source.kind}, {place}); open: {fact.left_open}"
-            told.append(indent(fill(said, width=76, break_on_hyphens=False, break_long_words=False), "    "))
-        context.terminal.write("\n".join(told) + "\n\n")
+        context.terminal.write(f"{name}={'|'.join(choices(name))}  [default: {default}]\n")
+        context.terminal.write(indent(fill(meaning.replace("`", ""), width=76), "    ") + "\n\n")
 
 
 def engines_view() -> str:

@@ -111,7 +111,7 @@ def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:
             raise UsageProblem("the run in --run does not belong to this workflow", "name a run of the workflow")
         run_id = run.id
     call.context.enter(Phase.FOLLOW)
-    asker = Asker(call.api, max(0, asking.max_requests - call.context.log.requests))
+    asker = Asker(call.api.http, max(0, asking.max_requests - call.context.log.requests))
     return Evidence(asker, workflow.id, workflow.definition, asking.watch, run_id)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 
-from noxcli.api.raw import RawAnswer, RawRequest, RawStream
+from noxcli.api.http import Http
 from noxcli.errors import NoxError
+from noxcli.probe.raw import RawAnswer, RawRequest, RawStream, raw_answer
 
 APART = 0.1  # minimum seconds between two requests
 LONGEST_REFUSAL = 30.0  # maximum seconds to wait after a 429
@@ -21,22 +22,15 @@ class RequestsSpent(Exception):
     """All allowed requests have been sent."""
 
 
-class RawApi(Protocol):
-    """The part of the API that asking needs."""
-
-    def ask_raw(self, request: RawRequest) -> RawAnswer: ...
-    def watch_raw(self, request: RawRequest) -> RawStream: ...
-
-
 class Asker:
     """Sends each request once, and again only after a 429; each one counts. Raises RequestsSpent, Unavailable."""
 
-    def __init__(self, api: RawApi, most: int) -> None:
+    def __init__(self, http: Http, most: int) -> None:
         self.sent = 0
         self.refusals: list[RawAnswer] = []
         self.answers: list[RawAnswer] = []
         self.errors: list[RawAnswer] = []  # of those whose bodies were read
-        self._api = api
+        self._http = http
         self._most = most
         self._last = float("-inf")
 
@@ -55,13 +49,13 @@ class Asker:
     def let_go(self, run_id: str) -> None:
         """Stop one of the probe's own runs, even beyond the allowed requests: it must not run on unattended."""
         with suppress(NoxError):
-            self._api.ask_raw(RawRequest("POST", ("v1", "runs", run_id, "stop")))
+            raw_answer(self._http, RawRequest("POST", ("v1", "runs", run_id, "stop")))
 
     def send(self, request: RawRequest) -> RawAnswer:
         """Send any request."""
         for _ in range(MOST_REFUSALS):
             self._count()
-            answer = self._api.ask_raw(request)
+            answer = raw_answer(self._http, request)
             if request.reads:
                 self.answers.append(answer)
             if request.reads and answer.status >= 400:
@@ -77,7 +71,7 @@ class Asker:
         request = RawRequest("GET", ("v1", "runs", run_id, "events"), params, EVENT_HEADERS)
         for _ in range(MOST_REFUSALS):
             self._count()
-            stream = self._api.watch_raw(request)
+            stream = RawStream(self._http, request)
             while stream.head is None and stream.ended is None:
                 stream.wait(1.0)
             if stream.head is None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from noxcli.api.raw import RawAnswer, RawRequest
 from noxcli.inputs.definition import InputNode, OutputNode, inputs_of, outputs_of
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
+from noxcli.probe.raw import RawAnswer, RawRequest
 from noxcli.probe.trial import ENDED_STATUSES, Trial
 
 MOST_LAGGING = 8  # reads of a record that lags

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from noxcli.api.raw import RawPiece, RawStream
 from noxcli.fixed import fixed
+from noxcli.probe.raw import RawPiece, RawStream
 
 LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
 LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are read

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from noxcli.api.raw import RawAnswer
-from noxcli.facts.table import FACTS, fact_about
 from noxcli.fixed import fixed
+from noxcli.probe.facts import FACTS, fact_about
+from noxcli.probe.raw import RawAnswer
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 SwitchValue = str | bool | int | float

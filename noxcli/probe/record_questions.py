@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from noxcli.api.raw import RawAnswer
 from noxcli.probe.evidence import NEEDS_COMPLETED, NEEDS_ENDED, OUR_RECORD, THE_RECORD, EndedRun, Evidence, form_of
 from noxcli.probe.learned import Question, Seen, Sureness, refusal
+from noxcli.probe.raw import RawAnswer
 
 T = TypeVar("T", list[Any], dict[str, Any])
 _LIKELY = Sureness.LIKELY

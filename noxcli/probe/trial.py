@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from noxcli.api.raw import RawAnswer, RawStream
 from noxcli.errors import StartUnknown, Unavailable
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
+from noxcli.probe.raw import RawAnswer, RawStream
 
 MAY_EXIST = "a run may still have been started: check with noxcli runs"
 ENDED_STATUSES = tuple(FINAL_STATUSES)  # whether it is one of a tuple can be asked of any JSON value, a list too

@@ -3,9 +3,12 @@
 The defaults are what the Noxus docs state or suggest; Noxus SDK 0.6.0 works against them unmodified.
 """
 
+import ast
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Reaction = Literal["close", "end", "silent"]
@@ -210,9 +213,11 @@ def choices(name: str) -> list[str]:
     return ["true", "false"] if hint is bool else [{int: "N", float: "SECONDS"}[hint]]
 
 
-def names() -> list[str]:
-    """All switches by name, in the order of their declaration."""
-    return [each.name for each in fields(Switches)]
+def meanings() -> dict[str, str]:
+    """What each switch decides: the text below its field, which only the source has."""
+    body: list[Any] = ast.parse(inspect.getsource(Switches)).body[0].body  # type: ignore[attr-defined]
+    declared = ((each, text) for each, text in pairwise(body) if isinstance(each, ast.AnnAssign))
+    return {ast.unparse(each.target): ast.literal_eval(text.value) for each, text in declared}
 
 
 @cache

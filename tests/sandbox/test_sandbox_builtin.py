@@ -10,7 +10,7 @@ import pytest
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step, alongside, node_fails, node_runs, words
-from noxcli.sandbox.switches import Switches, names, parsed, with_overrides
+from noxcli.sandbox.switches import Switches, meanings, parsed, with_overrides
 
 from .api import Api
 
@@ -116,6 +116,6 @@ def test_switches_are_checked_by_name_and_value() -> None:
 
 
 def test_every_default_is_a_value_that_can_be_parsed_and_set() -> None:
-    for name in names():
+    for name in meanings():
         value = getattr(Switches(), name)
         assert with_overrides(Switches(), {name: parsed(name, str(value))}) == Switches()

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.facts.fact import SDK_RELEASE, ApiFact
-from noxcli.facts.table import FACTS
+from noxcli.probe.facts import FACTS, SDK_RELEASE, ApiFact
 from tests.sdk.conftest import SDK
 
-FROM_THE_SDK = {name: fact for name, fact in FACTS.items() if fact.source.kind == f"SDK {SDK_RELEASE}"}
+FROM_THE_SDK = {name: fact for name, fact in FACTS.items() if fact.source.kind == "sdk"}
 
 
 def test_the_facts_are_about_the_sdk_that_judges() -> None:

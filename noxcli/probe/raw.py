@@ -8,8 +8,6 @@ from queue import Empty
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
 from noxcli.api.decode import decode_json
 from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.feed import READ_SIZE
@@ -110,7 +108,7 @@ class RawStream:
         self.ended: float | None = None
         self.broken = False
         self._arrivals: Inbox[RawAnswer | RawPiece | NoxError | bool] = Inbox()
-        self._response: requests.Response | None = None
+        self._response: Any = None
         self._closing = False
         self._http, self._request = http, request
         threading.Thread(target=self._pump, daemon=True).start()
@@ -168,16 +166,15 @@ class RawStream:
             self._arrivals.put(True)
 
     def _read(self) -> bytes:
-        assert self._response is not None
         piece: bytes = self._response.raw.read1(READ_SIZE)
         return piece
 
 
-def _headers(response: requests.Response) -> dict[str, str]:
+def _headers(response: Any) -> dict[str, str]:
     return {name.lower(): response.headers[name] for name in response.headers}
 
 
-def _elsewhere(response: requests.Response) -> bool:
+def _elsewhere(response: Any) -> bool:
     location = response.headers.get("Location")
     if response.status_code not in REDIRECTS or not location:
         return False

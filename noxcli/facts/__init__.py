@@ -1,1 +1,0 @@
-"""What noxcli assumes about an API that its authors did not write: one table, without any logic."""
