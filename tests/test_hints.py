@@ -146,13 +146,6 @@ def full_disk(noxcli: Routed, *_: Any) -> Result:
     return Result(done.returncode, b"", done.stderr)
 
 
-def twice_once(noxcli: Noxcli, plays: Any, _: pytest.MonkeyPatch) -> Result:
-    workflow = plays(script=FOREVER, faults={"start": [LostAnswer()]})
-    noxcli("run", workflow, "--once", "k")
-    noxcli("run", workflow, "--detach", environ={"NOXCLI_STATE_DIR": "elsewhere"})  # with the same input
-    return noxcli("run", workflow, "--once", "k")
-
-
 def installed(noxcli: Noxcli, *_: Any) -> Result:
     checked = noxcli("doctor", environ={"SHELL": "/bin/bash"})
     return Result(checked.code, b"", checked.text)
@@ -280,7 +273,6 @@ SITUATIONS: dict[str, tuple[Situation, set[str]]] = {
         lambda noxcli, plays, _: noxcli("run", plays(script=FOREVER, faults={"start": [LostAnswer()]})),
         {"runs/start.py runs"},
     ),
-    "an answer to the start is lost, with --once": (twice_once, {"cli/once.py runs"}),
     "an answer to the start of a probe is lost": (
         lambda noxcli, plays, _: noxcli(
             "probe", plays(script=FOREVER, faults={"start": [LostAnswer()]}), "--start", "1"

@@ -59,7 +59,6 @@ class Starting(Checking):
 
     callback_url: options.CallbackUrl = None
     detach: options.Detach = False
-    once: options.OnceOption = None
 
 
 @fixed

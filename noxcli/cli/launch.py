@@ -38,7 +38,6 @@ from noxcli.signals import Interrupted
 from noxcli.timing import Deadline, parse_time
 
 if TYPE_CHECKING:
-    from noxcli.cli.once import Once
     from noxcli.runs.doubt import KnownStarts
 
 LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
@@ -130,8 +129,6 @@ def check_start(asked: Asked) -> None:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
     if asked.reporting.asserts and (starting.detach or starting.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    if starting.once is not None and not starting.once.strip():
-        raise UsageProblem("--once has an empty KEY", "name the run, as in --once nightly-2026-01-31, or write auto")
 
 
 def check_targets(asked: Asked, into: Destination | None) -> None:
@@ -158,35 +155,11 @@ class Start:
         """Return the body that starts the run."""
         return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.part)
 
-    def begin(self, state_file: str | None) -> tuple[Run, bool]:
-        """Return the run, started now or, with --once, by an earlier call; and whether it was started now."""
-        key = self.starting.once
-        if key is None:
-            return self._send(state_file, None), True
-        from noxcli.cli.once import open_once  # loaded only with --once
-
-        with open_once(self.call, key, self.inputs, self._comparison(), (self.found.id, self._what())) as once:
-            once.wait_for_turn()
-            earlier = once.earlier(self._comparison(), self._recall, self.patience)
-            if earlier is None:
-                return self._send(state_file, once), True
-        context = self.call.context
-        context.outcome.run, context.outcome.confirmed = earlier, True
-        context.log.note_run(earlier)
-        self._note(state_file, earlier)
-        return earlier, False
-
-    def _what(self) -> str | None:
-        """Return what to run of the workflow: its version, and the nodes."""
-        if self.part is None:
-            return self.version_id
-        return "/".join([self.version_id or "", *self.part.node_ids, self.part.single_node_id or ""])
-
     def _comparison(self) -> Comparison:
         nodes = None if self.starting.no_check else inputs_of(self.known.definition)
         return Comparison(nodes, self.inputs.secret)
 
-    def _send(self, state_file: str | None, once: "Once | None") -> Run:
+    def begin(self, state_file: str | None) -> Run:
         """Store the files and start the run, once."""
         call, context, api = self.call, self.call.context, self.call.api
         payload = stored(call, self.inputs, self.patience)
@@ -210,8 +183,6 @@ class Start:
                     call.deadline.left(LONGEST_START),
                 )
                 context.outcome.run, context.outcome.inputs = started, self.inputs.shown()
-                if once is not None:
-                    once.started(started)
                 context.log.note_run(started)
                 digest, shown = wanted.input.digest, context.outcome.inputs
                 secret = None if self.inputs.veiled else self.inputs.secret
@@ -221,15 +192,7 @@ class Start:
                 context.terminal.note(f"started run {started.id}")
             return started
 
-        if once is not None:
-            once.intend(wanted)
-        try:
-            return start_run(api, send, wanted, patience=self.patience, deadline=call.deadline)
-        except (NoxError, Interrupted) as error:
-            in_doubt = isinstance(error, NoxError) and error.leaves_doubt
-            if once is not None and context.outcome.run is None and not in_doubt:
-                once.withdraw()
-            raise
+        return start_run(api, send, wanted, patience=self.patience, deadline=call.deadline)
 
     def _note(self, state_file: str | None, run: Run) -> None:
         """Announce the run, and how to continue with it."""
@@ -240,7 +203,7 @@ class Start:
 
     def _recall(self, _: Collection[str]) -> "KnownStarts":
         """Return what this user's history knows about earlier runs."""
-        from noxcli.runs.doubt import KnownStarts  # loaded only with --once, or for a doubt
+        from noxcli.runs.doubt import KnownStarts  # loaded only for a doubt
 
         known = KnownStarts()
         context = self.call.context
@@ -292,15 +255,13 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
         return
     try:
         with context.signals.restored():
-            run, fresh = start.begin(asked.state_file)
+            run = start.begin(asked.state_file)
             if asked.starting.detach:
                 context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
                 if context.writes_text:
                     context.terminal.write(f"{run.id}\n")
                 return
-            if not fresh and following.on_interrupt is None:
-                following = replace(following, on_interrupt=options.WhenInterrupted.DETACH)  # others may also follow it
-            finished = attend(call, run, policy_of(context, following), just_started=fresh, workflow=start.known)
+            finished = attend(call, run, policy_of(context, following), just_started=True, workflow=start.known)
             finished = replace(finished, part=start.part or finished.part)  # the record may not tell
             judge(call, finished)
             deliver(call, finished, asked.delivering, into, workflow=start.known)
@@ -311,9 +272,8 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
 
 
 def _may_stop(context: Context, on_interrupt: options.WhenInterrupted | None) -> bool:
-    """True if a signal is to stop the run: by default only one that this call has started."""
-    ours = context.outcome.inputs is not None or on_interrupt is not None
-    return context.outcome.run is not None and ours and context.stops_runs(on_interrupt)
+    """True if a signal is to stop the run, and there is one."""
+    return context.outcome.run is not None and context.stops_runs(on_interrupt)
 
 
 def _note_state(context: Context, state_file: str | None, started: Run) -> None:

@@ -92,15 +92,6 @@ CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")]
-OnceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--once",
-        metavar="KEY|auto",
-        help="If an earlier call on this machine started a run with this KEY, follow that run instead of starting "
-        "one; auto compares the version and the inputs.",
-    ),
-]
 Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]

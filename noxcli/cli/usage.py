@@ -21,7 +21,6 @@ HEADINGS = {
         "--version-id",
         "--callback-url",
         "--detach",
-        "--once",
         "--state-file",
         "--on-interrupt",
         "--run",

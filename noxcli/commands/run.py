@@ -30,8 +30,6 @@ def run(
         noxcli run fixed-inputs 'User Question=@answer.txt' Temperature:=0.5 --dry-run
         # Save every output as a file, and print one document about the run.
         noxcli run structured --output-dir out --json | jq .run.status
-        # Run at most once a day on this machine.
-        noxcli run demo 'User Input=news' --once "news $(date +%F)"
         # Start a run, and wait for it with a time limit.
         noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """

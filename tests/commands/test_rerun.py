@@ -81,8 +81,6 @@ def test_the_engine_of_run_does_the_rest(noxcli: Noxcli, plays: Any, tmp_path: P
     assert noxcli("rerun", "@last", "--format", "ndjson", "--junit", "j.xml", "--report", "r.html").own[0] == "started"
     assert (tmp_path / "j.xml").exists()
     assert (tmp_path / "r.html").exists()
-    once = [noxcli("rerun", started, "--once", "k", "--detach").text for _ in range(2)]
-    assert once[0] == once[1]
     assert noxcli("rerun", "@last", "--timeout", "0").code == 75
 
 
@@ -252,16 +250,6 @@ def test_a_part_without_an_output_is_whole_to_whoever_reads_it_later(noxcli: Nox
         assert noxcli(*argv).code == 0
     table = noxcli("inspect", run).text
     assert [row.split("\t")[0] for row in table.splitlines()] == ["Topic", "Token", "Draft"]
-
-
-def test_another_part_is_another_run_to_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(**FLOW)
-    noxcli("run", workflow, "Topic=cats")
-    first = sandbox.runs(workflow)[0].id
-    for _ in range(2):
-        for part in ([], ["--node", "Draft"], ["--only-node", "Draft"]):
-            assert noxcli("rerun", first, "--once", "auto", *part, "--detach").code == 0
-    assert len(sandbox.runs(workflow)) == 4
 
 
 def test_dry_run_prints_the_request(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

@@ -155,9 +155,8 @@ WRITERS = {
     "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
     "render/live.py": {"err"},  # its encoding
     "reports/ci/github.py": {"err"},  # whether it is a file
-    "state/logfile.py": {"os.write"},  # to its own file, and so do the next three
+    "state/logfile.py": {"os.write"},  # to its own file, and so do the next two
     "state/completion_cache.py": {"os.write"},
-    "state/once.py": {"os.write"},
     "batch/journal.py": {"os.write"},
     "batch/results.py": {"os.write"},  # what stdout has
     "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more
