@@ -18,18 +18,6 @@ PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @fixed
-class RunPart:
-    """Which nodes a run is about (Noxus docs: create-run-with-api-key): some with all that they need, or one alone."""
-
-    node_ids: tuple[str, ...] = ()
-    single_node_id: str | None = None
-
-    def has(self, node_id: str) -> bool:
-        """True for a node that was asked for."""
-        return node_id == self.single_node_id or node_id in self.node_ids
-
-
-@fixed
 class Run:
     """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
 
@@ -44,7 +32,6 @@ class Run:
     progress_details: Mapping[str, Any] = field(default_factory=dict)
     workflow: "Workflow | None" = None
     version_id: str | None = None  # the saved version that it runs; None for the current one
-    part: RunPart | None = None  # None if all nodes run
     with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
 
     @property

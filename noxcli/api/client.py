@@ -18,7 +18,7 @@ from noxcli.api.records import id_of, items_of, run_from, version_from, workflow
 from noxcli.api.session import Body
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, RunPart, Version, Workflow, is_uuid, same_id
+from noxcli.models import Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
@@ -80,13 +80,12 @@ class NoxusApi:
         *,
         version_id: str | None = None,
         callback_url: str | None = None,
-        part: RunPart | None = None,
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
         Raises Unavailable for a redirect that may mean that a run was started, such as 303.
         """
-        body = Body(json.dumps(self.run_request(input, version_id, callback_url, part)).encode())
+        body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
@@ -98,10 +97,7 @@ class NoxusApi:
 
     @staticmethod
     def run_request(
-        input: Mapping[str, Any],
-        version_id: str | None = None,
-        callback_url: str | None = None,
-        part: RunPart | None = None,
+        input: Mapping[str, Any], version_id: str | None = None, callback_url: str | None = None
     ) -> dict[str, Any]:
         """Return the body that starts a run."""
         request: dict[str, Any] = {"input": dict(input)}
@@ -109,10 +105,6 @@ class NoxusApi:
             request["workflow_version_id"] = version_id
         if callback_url is not None:
             request["callback_url"] = callback_url
-        if part is not None and part.node_ids:
-            request["node_ids"] = list(part.node_ids)
-        if part is not None and part.single_node_id is not None:
-            request["single_node_id"] = part.single_node_id
         return request
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from noxcli.errors import Unavailable
-from noxcli.models import PLAIN_ID, Run, RunPart, Version, Workflow
+from noxcli.models import PLAIN_ID, Run, Version, Workflow
 
 # No page of the docs says how the version in use is marked: these keys can hardly mean anything else.
 LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
@@ -37,15 +37,7 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         progress_details=details if isinstance(details, dict) else {},
         workflow=workflow_from(embedded) if isinstance(embedded, dict) and "id" in embedded else None,
         version_id=_text(record.get("workflow_version_id")),
-        part=_part_from(record),
     )
-
-
-def _part_from(record: Mapping[str, Any]) -> RunPart | None:
-    """Return the part of the workflow that the run is about; what `node_ids` means as an object is not documented."""
-    ids, single = record.get("node_ids"), _text(record.get("single_node_id"))
-    named = tuple(filter(None, map(_text, ids))) if isinstance(ids, list) else ()
-    return RunPart(named, single) if named or single else None
 
 
 def workflow_from(record: Any) -> Workflow:

@@ -1,6 +1,5 @@
-"""What `rerun` takes from an earlier run: its workflow, version, inputs and part, from its record."""
+"""What `rerun` takes from an earlier run: its workflow, version and inputs, from its record."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from shlex import quote
@@ -15,9 +14,9 @@ from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.recorded import secrets_among, with_recorded
-from noxcli.models import Run, RunPart, Workflow
+from noxcli.models import Run, Workflow
 from noxcli.retry import Patience
-from noxcli.runs.resolve import one_run, resolve_node
+from noxcli.runs.resolve import one_run
 
 
 def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
@@ -25,8 +24,6 @@ def relaunch(ctx: typer.Context, asked: Asked, restarting: Restarting) -> None:
 
     Raises the NoxError that the command ends with.
     """
-    if restarting.nodes and restarting.only_node is not None:
-        raise UsageProblem("--node and --only-node contradict each other", "remove one of them")
     launch(ctx, asked, partial(_earlier, text=asked.workflow, restarting=restarting))
 
 
@@ -78,30 +75,10 @@ class EarlierRun:
             )
         return inputs
 
-    def part(self, known: Workflow | None) -> RunPart | None:
-        """Return the nodes to run: those of the options, or else those of the earlier run.
-
-        Raises UsageProblem for a node that the workflow lacks.
-        """
-        only, names = self.restarting.only_node, known.nodes if known is not None else {}
-        if only is not None:
-            return RunPart(single_node_id=resolve_node(only, names))
-        if self.restarting.nodes:
-            return RunPart(tuple(resolve_node(text, names) for text in dict.fromkeys(self.restarting.nodes)))
-        if self.run.part is not None:
-            said = ", ".join(repr(names.get(each, each)) for each in _nodes_of(self.run.part))
-            self.call.context.terminal.note(f"runs a part of the workflow, as run {self.run.id} did: {said}")
-        return self.run.part
-
-
-def _nodes_of(part: RunPart) -> Sequence[str]:
-    return part.node_ids if part.single_node_id is None else (part.single_node_id,)
-
 
 def _earlier(call: Invocation, patience: Patience, *, text: str, restarting: Restarting) -> EarlierRun:
     found = call.run(one_run(text, call.context.sources), patience)
     if not found.with_output:
-        # Looked up by its id alone, a run has no `single_node_id`.
         own = patience.keep_trying(lambda: call.api.get_run(found.workflow_id, found.id))
         found = replace(own, workflow=found.workflow, input=found.input if own.input is None else own.input)
     entry = call.context.history.entry(found.id, call.context.base_url)

@@ -66,8 +66,6 @@ class Restarting(Starting):
     """How to start a run again."""
 
     version_id: options.OtherVersionId = None
-    nodes: options.Nodes = None
-    only_node: options.OnlyNode = None
 
 
 @fixed

@@ -28,7 +28,7 @@ from noxcli.files import check_target
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.models import Run, RunPart, Workflow
+from noxcli.models import Run, Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison
@@ -75,9 +75,6 @@ class Origin(Protocol):
     def inputs(self, given: Inputs, known: Workflow | None) -> Inputs:
         """Return its inputs, changed by those on the command line."""
 
-    def part(self, known: Workflow | None) -> RunPart | None:
-        """Return the nodes to run, None for all."""
-
 
 @fixed
 class NewRun:
@@ -98,9 +95,6 @@ class NewRun:
     def inputs(self, given: Inputs, _: Workflow | None) -> Inputs:
         """Return those on the command line."""
         return given
-
-    def part(self, _: Workflow | None) -> None:
-        """Run all nodes."""
 
 
 def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patience], Origin] | None" = None) -> None:
@@ -148,12 +142,11 @@ class Start:
     known: Workflow
     inputs: Inputs
     version_id: str | None
-    part: RunPart | None
     patience: Patience
 
     def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body that starts the run."""
-        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url, self.part)
+        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url)
 
     def _comparison(self) -> Comparison:
         nodes = None if self.starting.no_check else inputs_of(self.known.definition)
@@ -178,7 +171,6 @@ class Start:
                         payload,
                         version_id=self.version_id,
                         callback_url=self.starting.callback_url,
-                        part=self.part,
                     ),
                     call.deadline.left(LONGEST_START),
                 )
@@ -229,14 +221,13 @@ def prepared(
     known = found if found.nodes else None  # the list of workflows already had everything
     if not starting.no_check:
         known = read_workflow(call, found, patience, version)
-    inputs, part = origin.inputs(given, known), origin.part(known)
+    inputs = origin.inputs(given, known)
     if known is not None and not starting.no_check:
         if version is None:
             note_keys(context, known)
-        if part is None or part.single_node_id is None:
-            inputs = checked(call, known, inputs, named=origin.named, whole=part is None)
+        inputs = checked(call, known, inputs, named=origin.named)
         _warn_of_keys(context, asked.delivering.raw, known)
-    return Start(call, starting, found, known or found, inputs, version.id if version else None, part, patience)
+    return Start(call, starting, found, known or found, inputs, version.id if version else None, patience)
 
 
 def _warn_of_keys(context: Context, keys: Sequence[str] | None, workflow: Workflow) -> None:
@@ -262,7 +253,6 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
                     context.terminal.write(f"{run.id}\n")
                 return
             finished = attend(call, run, policy_of(context, following), just_started=True, workflow=start.known)
-            finished = replace(finished, part=start.part or finished.part)  # the record may not tell
             judge(call, finished)
             deliver(call, finished, asked.delivering, into, workflow=start.known)
     except Interrupted as signal:  # during the start, it was held until the run's id was saved

@@ -72,22 +72,6 @@ OtherVersionId = Annotated[
         help="Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]",
     ),
 ]
-Nodes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node",
-        metavar="NODE",
-        help="Run only this node, by name or id, and all that it depends on; repeatable. [default: the nodes of RUN]",
-    ),
-]
-OnlyNode = Annotated[
-    str | None,
-    typer.Option(
-        "--only-node",
-        metavar="NODE",
-        help="Run this node alone; its own inputs are NODE_ID::NAME=VALUE, and are not checked.",
-    ),
-]
 CallbackUrl = Annotated[
     str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
 ]

@@ -37,14 +37,11 @@ def given_inputs(context: Context, given: Given) -> Inputs:
     return inputs
 
 
-def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str, whole: bool = True) -> Inputs:
-    """Return the inputs as the workflow takes them; required ones may be missing unless the `whole` workflow runs.
-
-    Raises WrongInputs with all mistakes.
-    """
+def checked(call: Invocation, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
+    """Return the inputs as the workflow takes them. Raises WrongInputs with all mistakes."""
     from noxcli.inputs.preflight import check  # not with --no-check
 
-    result = check(inputs, inputs_of(workflow.definition), named, whole=whole)
+    result = check(inputs, inputs_of(workflow.definition), named)
     for line in result.notes:
         call.context.terminal.note(line)
     for line in result.warnings:

@@ -15,7 +15,7 @@ from noxcli.nearest import nearest
 OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Nodes": ("--node", "--only-node", "--iteration"),
+    "Nodes": ("--node", "--iteration"),
     "Run": (
         "--dry-run",
         "--version-id",

@@ -31,9 +31,6 @@ def rerun(
         noxcli rerun @last
         # Change one of the inputs, and preview the request.
         noxcli rerun @last 'Analysis Type=long' --dry-run
-        # A part of the workflow: a node and what it depends on, or a node alone.
-        noxcli rerun @last --node Research
-        noxcli rerun @last --only-node Write --detach
     """
     from noxcli.cli.again import relaunch  # loads everything that a run needs and the help does not
     from noxcli.cli.launch import Asked

@@ -44,8 +44,8 @@ class Checked:
     warnings: list[str] = field(default_factory=list)
 
 
-def check(inputs: Inputs, nodes: Sequence[InputNode] | None, workflow: str, *, whole: bool = True) -> Checked:
-    """Return the inputs with texts converted to the declared types; unless the `whole` workflow runs, none is required.
+def check(inputs: Inputs, nodes: Sequence[InputNode] | None, workflow: str) -> Checked:
+    """Return the inputs with texts converted to the declared types.
 
     `nodes` is what `inputs_of` the definition returned. Raises WrongInputs, naming every mistake.
     """
@@ -63,7 +63,7 @@ def check(inputs: Inputs, nodes: Sequence[InputNode] | None, workflow: str, *, w
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
     checked.inputs = _converted(inputs, values)
-    problems += _missing(nodes, given, values) if whole else []
+    problems += _missing(nodes, given, values)
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
         raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")

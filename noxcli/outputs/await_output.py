@@ -82,8 +82,6 @@ def is_empty(output: Any) -> bool:
 
 
 def _has_none(node: OutputNode, run: Run) -> bool:
-    """True for a node on a branch that the run did not take, or outside the part that was run."""
-    if run.part is not None and not run.part.has(node.id):
-        return True
+    """True for a node on a branch that the run did not take."""
     skipped = run.progress_details.get("skipped_nodes")
     return isinstance(skipped, list) and node.id in skipped

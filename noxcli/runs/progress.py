@@ -211,7 +211,7 @@ class Progress:
             case RunEvent(type="state", data=dict() as data):
                 return self._state(data)
             case Started(run) | Polled(run) | Paused(run) | Finished(run):
-                return self._record(run, final=isinstance(update, Finished))
+                return self._record(run)
             case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
@@ -230,14 +230,11 @@ class Progress:
         self._note_failure(data, self.names)
         return self._details(data.get("progress_details"), told=True)
 
-    def _record(self, run: Run, *, final: bool) -> list[Change]:
+    def _record(self, run: Run) -> list[Change]:
         self.run, self.status = run, run.status
         if run.progress is not None:
             self.percent = max(float(run.progress), self.percent or 0.0)
-        changed = self._details(run.progress_details, told=False)
-        if run.part is not None and final:
-            self.nodes = {node.id: node for node in self.nodes.values() if node.status != WAITING}
-        return changed
+        return self._details(run.progress_details, told=False)
 
     def _note_break(self, kind: BreakKind, reason: str) -> None:
         if len(self.breaks) < MOST_BREAKS:

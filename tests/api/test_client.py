@@ -31,7 +31,6 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
 )
-from noxcli.models import RunPart
 from tests.rawserver import (
     RawServer,
     Turn,
@@ -112,14 +111,10 @@ def test_a_start_carries_the_input_and_only_the_options_that_were_given() -> Non
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
         api.create_run("w", values)
         api.create_run("w", {}, version_id="v", callback_url="https://c")
-        api.create_run("w", {}, part=RunPart(("a", "b")))
-        api.create_run("w", {}, part=RunPart(single_node_id="a"))
-    first, second, third, fourth = server.requests
+    first, second = server.requests
     assert json.loads(first.body) == {"input": values}
     assert first.headers["content-type"] == "application/json"
     assert json.loads(second.body) == {"input": {}, "workflow_version_id": "v", "callback_url": "https://c"}
-    assert json.loads(third.body) == {"input": {}, "node_ids": ["a", "b"]}
-    assert json.loads(fourth.body) == {"input": {}, "single_node_id": "a"}
 
 
 def test_an_upload_is_one_part_named_file() -> None:
@@ -542,7 +537,6 @@ def test_an_answer_without_id_is_no_workflow_and_no_upload(body: Any) -> None:
         {"input": None},
         {"workflow": {"name": "no id"}},
         {"workflow": "text"},
-        {"node_ids": {}},
         {"created_at": 7},
         {"workflow": {"id": "w", "definition": {"nodes": [None, {"id": 7}, {"id": "n", "node_config": []}]}}},
     ],

@@ -97,8 +97,6 @@ def test_mistakes_are_found_before_the_start(noxcli: Noxcli, plays: Any, sandbox
     for argv, said in (
         (["Topik=dogs"], "unknown input 'Topik', did you mean 'Topic'?"),
         (["Count=many"], "'Count' takes an int"),
-        (["--node", "Reviw"], "did you mean 'Review'?"),
-        (["--node", "Draft", "--only-node", "Draft"], "--node and --only-node contradict each other"),
         (["--detach", "--assert", "ok"], "--assert needs a result"),
     ):
         result = noxcli("rerun", "@last", *argv)
@@ -221,44 +219,12 @@ def test_the_version_of_the_record_is_used_unless_another_is_named(
     assert noxcli("rerun", one.id, "--version-id", "third").code == 5
 
 
-def test_a_part_of_the_workflow(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(**FLOW)
-    noxcli("run", workflow, "Topic=cats")
-    known = node_ids(sandbox, workflow)
-    first = sandbox.runs(workflow)[0].id
-    part = noxcli("rerun", "@last", "--node", "Review", "--node", known["Text"], "--json")
-    assert sandbox.runs(workflow)[-1].body["node_ids"] == [known["Review"], known["Text"]]
-    assert (part.code, part.json["output"], part.json["complete"]) == (0, {"Text": "on cats"}, True)
-    assert [node["name"] for node in part.json["nodes"]] == ["Topic", "Token", "Draft", "Review", "Text"]
-    again = noxcli("rerun", "@last", "--detach")
-    assert "runs a part of the workflow, as run" in again.err
-    assert ": 'Review', 'Text'" in again.err
-    assert sandbox.runs(workflow)[-1].body["node_ids"] == [known["Review"], known["Text"]]
-    alone = noxcli("rerun", first, "--only-node", "Draft", f"{known['Draft']}::prompt=short", "--json")
-    assert sandbox.runs(workflow)[-1].body == {
-        "input": {"Topic": "cats", f"{known['Draft']}::prompt": "short"},
-        "single_node_id": known["Draft"],
-    }
-    assert (alone.code, alone.json["output"], [node["name"] for node in alone.json["nodes"]]) == (0, {}, ["Draft"])
-
-
-def test_a_part_without_an_output_is_whole_to_whoever_reads_it_later(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(**FLOW)
-    noxcli("run", workflow, "Topic=cats")
-    run = noxcli("rerun", "@last", "--node", "Draft", "--detach").text.strip()
-    for argv in (("stream", run), ("fetch-output", run), ("wait", run)):
-        assert noxcli(*argv).code == 0
-    table = noxcli("inspect", run).text
-    assert [row.split("\t")[0] for row in table.splitlines()] == ["Topic", "Token", "Draft"]
-
-
 def test_dry_run_prints_the_request(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(**FLOW)
     noxcli("run", workflow, "Topic=cats")
-    known = node_ids(sandbox, workflow)
-    request = noxcli("rerun", "@last", "--node", "Draft", "--dry-run", "--json").json["request"]
+    request = noxcli("rerun", "@last", "--dry-run", "--json").json["request"]
     assert request["path"] == f"/v1/workflows/{workflow}/runs"
-    assert request["body"] == {"input": {"Topic": "cats"}, "node_ids": [known["Draft"]]}
+    assert request["body"] == {"input": {"Topic": "cats"}}
     assert len(sandbox.runs(workflow)) == 1
 
 
