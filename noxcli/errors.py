@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
         return next(code for code in cls if code == number)
 
     OK = 0, "completed, and the output was delivered in full", "not needed"
-    RUN_FAILED = 1, "the run failed, or with `--fail-fast` one of its nodes", "up to you"
+    RUN_FAILED = 1, "the run failed", "up to you"
     USAGE = (
         2,
         "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
@@ -230,10 +230,6 @@ class RunFailed(NoxError):
 
     exit_code = ExitCode.RUN_FAILED
     phase = Phase.RUN
-
-
-class NodeFailed(RunFailed):
-    """A node failed and --fail-fast ended the command, though the run's record does not say failed."""
 
 
 class RunStopped(NoxError):

@@ -30,7 +30,6 @@ PASTED = re.compile(r"noxcli (?:[a-z-]+\b[^;()\n]*|--help)")
 SENTENCE = re.compile(r" (?:has them all|lists them|again|to )\b.*")
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 FOREVER = [Emit("Work", "hello"), Sleep(60_000)]
-GOES_ON = [*node_fails("Work", "no ink"), Emit("Other", "still here"), Sleep(60_000)]
 UNREACHABLE = Answer(502, "<html>bad gateway</html>", repeat=True)
 STUBBORN = {"stop_seconds": 60_000.0}
 # Exit codes of a command that could not be run as printed.
@@ -221,14 +220,6 @@ SITUATIONS: dict[str, tuple[Situation, set[str]]] = {
             when=started(noxcli),
         ),
         {"cli/launch.py stop"},
-    ),
-    "a node fails and the run goes on": (
-        lambda noxcli, plays, _: noxcli("run", plays(script=GOES_ON), "--fail-fast", "--on-interrupt", "detach"),
-        {"cli/failfast.py wait"},
-    ),
-    "a node fails and the run is stopped": (
-        lambda noxcli, plays, _: noxcli("run", plays(script=GOES_ON), "--fail-fast"),
-        {"cli/failfast.py inspect"},
     ),
     "a run is not finished": (
         lambda noxcli, plays, _: noxcli("stream", detached(noxcli, plays(script=FOREVER)), "--timeout", "0"),

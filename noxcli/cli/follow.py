@@ -37,8 +37,6 @@ def policy_of(context: Context, following: Following) -> Policy:
         stall_timeout=following.stall_timeout,
         retry_for=options.during(following.retry_for),
         stop_when_late=following.on_timeout is options.WhenInterrupted.STOP,
-        fail_fast=following.fail_fast,
-        stop_when_failed=following.fail_fast and context.stops_runs(following.on_interrupt),
     )
 
 
@@ -64,21 +62,11 @@ def attend(
     progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
     renderers = _renderers(context, run, progress)
-    bursts = _from_start(follower)
-    if policy.fail_fast:
-        from noxcli.cli.failfast import until_failed  # loaded only with --fail-fast
-
-        bursts = until_failed(bursts, progress, context.clock)
     try:
         with noted(outcome, follower):
-            play(bursts, progress, renderers, context.signals.held)
+            play(_from_start(follower), progress, renderers, context.signals.held)
     except TimedOut as late:
         return let_go(call, outcome, policy, late)
-    if policy.fail_fast and not policy.over(follower.run):
-        from noxcli.cli.failfast import failed_node, leave_failed
-
-        if failed_node(progress) is not None:
-            return leave_failed(call, follower.run, progress, stop=policy.stop_when_failed)
     return follower.run
 
 

@@ -103,7 +103,6 @@ class Following:
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH
     on_interrupt: options.WhenInterrupted | None = None  # an option only of verbs that start the run
-    fail_fast: bool = False  # an option only of verbs that show its nodes
     poll_interval: options.PollInterval = 2.0
     no_stream: options.NoStream = False
 
@@ -113,4 +112,3 @@ class FollowingOwn(Following):
     """How to follow a run that the command itself started."""
 
     on_interrupt: options.OnInterrupt = None
-    fail_fast: options.FailFastNode = False

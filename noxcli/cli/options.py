@@ -176,13 +176,6 @@ OnInterrupt = Annotated[
 OnTimeout = Annotated[
     WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
 ]
-FailFastNode = Annotated[
-    bool,
-    typer.Option("--fail-fast", help="Exit with 1 at the first failed node; --on-interrupt stop also stops the run."),
-]
-LeaveAtFailure = Annotated[
-    bool, typer.Option("--fail-fast", help="Exit with 1 at the first failed node; the run continues.")
-]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
 ]

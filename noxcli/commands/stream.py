@@ -19,7 +19,6 @@ class FollowingElsewhere(Following):
     """How to follow a run that another command started, and that is left running."""
 
     on_interrupt: options.WhenInterrupted | None = options.WhenInterrupted.DETACH
-    fail_fast: options.LeaveAtFailure = False
 
 
 @grouped

@@ -41,8 +41,6 @@ class Policy:
     stall_timeout: float | None = None
     retry_for: float = 300.0  # without any answer until contact counts as lost
     stop_when_late: bool = False  # True: stop a run that outlasts a limit
-    fail_fast: bool = False  # True: stop following at a failed node
-    stop_when_failed: bool = False  # True: then also stop the run
 
     def over(self, run: Run) -> bool:
         """True if there is nothing more to wait for."""
