@@ -284,12 +284,11 @@ def test_a_run_writes_nothing_outside_while_links_are_swapped(
     noxcli: Noxcli, workflow: str, outside: Path, precious: Path
 ) -> None:
     Path("out").mkdir()
-    targets = [(Path("out/A.txt"), precious), (Path("out/manifest.json"), precious), (Path("out/sub"), outside)]
+    targets = [(Path("out/A.txt"), precious), (Path("out/manifest.json"), precious)]
     with swapped(*targets):
-        for template in ("{key}{ext}", "sub/{key}{ext}"):
-            for _ in range(6):
-                result = noxcli("run", workflow, "Q=x", "--output-dir", "out", "--name", template, "--overwrite")
-                assert result.code in {0, 9}, result.err
+        for _ in range(12):
+            result = noxcli("run", workflow, "Q=x", "--output-dir", "out", "--overwrite")
+            assert result.code in {0, 9}, result.err
     assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)
 
 

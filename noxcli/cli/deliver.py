@@ -34,29 +34,20 @@ COPIED_AT_ONCE = 256 * 1024  # bytes
 
 @fixed
 class Destination:
-    """A directory for the outputs, and the names of files in it."""
+    """A directory for the outputs."""
 
     directory: Path
-    template: str
     overwrite: bool
 
 
 def destination(ctx: typer.Context, delivering: Delivering) -> Destination | None:
-    """Return the destination of files, None for stdout.
-
-    Raises UsageProblem for a template that can't be filled, and for options that need a directory.
-    """
-    name, overwrite, directory = delivering.name, delivering.overwrite, directory_of(ctx, delivering)
-    if directory is None:
-        given = [option for option, there in (("--name", name is not None), ("--overwrite", overwrite)) if there]
-        if given:
-            raise UsageProblem(f"{given[0]} needs a directory to write to", "add --output-dir DIR")
-        return None
-    from noxcli.outputs.filenames import TEMPLATE, check_template  # loaded only to write files
-
-    if name is not None:
-        check_template(name)
-    return Destination(Path(directory), TEMPLATE if name is None else name, overwrite)
+    """Return the destination of files, None for stdout. Raises UsageProblem for --overwrite without a directory."""
+    directory = directory_of(ctx, delivering)
+    if directory is not None:
+        return Destination(Path(directory), delivering.overwrite)
+    if delivering.overwrite:
+        raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
+    return None
 
 
 def check_directory(into: Destination | None) -> None:
@@ -65,7 +56,7 @@ def check_directory(into: Destination | None) -> None:
     Raises UsageProblem.
     """
     if into is not None:
-        from noxcli.outputs.manifest import read_manifest  # as in destination
+        from noxcli.outputs.manifest import read_manifest  # loaded only to write files
 
         try:
             check_writable(into.directory)
@@ -126,10 +117,10 @@ def _completed(call: Invocation, patience: Patience, output: Any) -> Delivered:
 
 
 def _to_files(context: Context, source: _Source, run: Run, into: Destination) -> Delivered:
-    from noxcli.outputs.save import Filing  # as in destination
+    from noxcli.outputs.save import Filing  # as in check_directory
 
     with prepare_directory(into.directory) as place:
-        filing = Filing(source.api, source.patience, place, into.template, into.overwrite, source.watch)
+        filing = Filing(source.api, source.patience, place, into.overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
     before = f", {right} of them already there" if right else ""

@@ -77,7 +77,6 @@ class Delivering:
     query: options.QueryOption = None
     raw: options.RawOption = None
     output_dir: options.OutputDirectory = None
-    name: options.NameTemplate = None
     overwrite: options.Overwrite = False
     no_expand: options.NoExpand = False
 

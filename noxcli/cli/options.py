@@ -98,14 +98,6 @@ OutputDirectory = Annotated[
     str | None,
     typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"),
 ]
-NameTemplate = Annotated[
-    str | None,
-    typer.Option(
-        "--name",
-        metavar="TEMPLATE",
-        help="Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]",
-    ),
-]
 Overwrite = Annotated[
     bool,
     typer.Option(

@@ -32,7 +32,6 @@ HEADINGS = {
         "--limit",
         "--raw",
         "--output-dir",
-        "--name",
         "--overwrite",
         "--no-expand",
         "--install",

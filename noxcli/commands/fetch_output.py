@@ -33,7 +33,7 @@ def fetch_output(
     Examples:
         noxcli run demo 'User Input=hello' --detach
         noxcli fetch-output @last --wait --raw Essay | wc -c
-        noxcli fetch-output @last --output-dir out --name '{run_id}/{key}{ext}'
+        noxcli fetch-output @last --output-dir out
     """
     call = begin(ctx, common, waiting, delivering, reporting, subject=run)
     context = call.context

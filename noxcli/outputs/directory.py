@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from io import BufferedReader
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from noxcli.errors import Undelivered
 from noxcli.files import Saved, reason_of, umask
@@ -140,13 +140,9 @@ class Folder:
         return in_the_way(self.target(name))
 
     def part(self, name: str) -> FolderPart:
-        """Begin a file under a name, and create its directories."""
-        try:
-            place = self._above(name, make=True)
-        except OSError as error:
-            raise Undelivered(f"can't write {self.target(name)}: {reason_of(error)}") from None
-        _sweep(place)
-        part = FolderPart(place, self.target(name), self._mode)
+        """Begin a file under a name."""
+        _sweep(self._place)
+        part = FolderPart(self._place, self.target(name), self._mode)
         self._parts.append(part)
         return part
 
@@ -170,8 +166,8 @@ class Folder:
             return copy.keep()
 
     def opened(self, name: str) -> BufferedReader:
-        """Open a file below the directory, without following links. Raises OSError."""
-        return os.fdopen(self._above(name).opened(PurePosixPath(name).name, os.O_RDONLY), "rb")
+        """Open a file in the directory, without following links. Raises OSError."""
+        return os.fdopen(self._place.opened(name, os.O_RDONLY), "rb")
 
     def abandon(self) -> None:
         """Remove everything incomplete."""
@@ -180,7 +176,7 @@ class Folder:
 
     def _look(self, name: str) -> os.stat_result | None:
         try:
-            return self._above(name).look(PurePosixPath(name).name)
+            return self._place.look(name)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -196,13 +192,6 @@ class Folder:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None
-
-    def _above(self, name: str, *, make: bool = False) -> Place:
-        """Return the directory that the name's last step is in. Raises OSError."""
-        place = self._place
-        for step in PurePosixPath(name).parts[:-1]:
-            place = place.below(step, make=make)
-        return place
 
 
 def in_the_way(path: Path) -> Undelivered:

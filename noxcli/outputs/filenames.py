@@ -2,16 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from string import Formatter
-from typing import Any
 
-from noxcli.errors import UsageProblem
-
-TEMPLATE = "{key}{ext}"
-FIELDS = ("run_id", "workflow_id", "key", "index", "ext")
-LONGEST_SEGMENT = 220  # bytes; most systems take 255
 LONGEST_STEM = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
 # `tar c *` would take a name that begins with a dash for an option.
@@ -22,51 +14,18 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 class Names:
     """Gives each output a unique name inside the directory, also on systems that ignore case."""
 
-    def __init__(self, template: str = TEMPLATE, **values: str) -> None:
-        self._segments = [list(Formatter().parse(segment)) for segment in template.split("/")]
-        self._values = values
+    def __init__(self) -> None:
         self._taken = {MANIFEST}
 
-    def claim(self, key: str, extension: str, index: int = 1) -> str:
-        """Return a safe name for the key, with as many path segments as the template has."""
-        values = {**self._values, "key": key, "index": str(index), "ext": extension}
-        *above, last = [self._fill(segment, values) for segment in self._segments]
-        stem, extension = (last.removesuffix(extension), extension) if last.endswith(extension) else (last, "")
-        directory = "".join(f"{safe_stem(segment, LONGEST_SEGMENT)}/" for segment in above)
-        if directory.partition("/")[0].casefold() == MANIFEST:
-            directory = f"_{directory}"
-        stem, number = safe_stem(stem, LONGEST_SEGMENT), 1
-        name = f"{directory}{stem}{extension}"
+    def claim(self, key: str, extension: str) -> str:
+        """Return a safe name for the key."""
+        stem, number = safe_stem(key), 1
+        name = f"{stem}{extension}"
         while name.casefold() in self._taken:
             number += 1
-            name = f"{directory}{stem}-{number}{extension}"
+            name = f"{stem}-{number}{extension}"
         self._taken.add(name.casefold())
         return name
-
-    @staticmethod
-    def _fill(segment: list[Any], values: Mapping[str, str]) -> str:
-        # The key is made safe first: it must not push the rest of the segment over the limit.
-        return "".join(
-            literal + (safe_stem(values[field]) if field == "key" else values[field] if field else "")
-            for literal, field, _, _ in segment
-        )
-
-
-def check_template(template: str) -> None:
-    """Check that the template can be filled, and stays inside the directory.
-
-    Raises UsageProblem.
-    """
-    known = f"use {', '.join(f'{{{field}}}' for field in FIELDS)}"
-    try:
-        parsed = list(Formatter().parse(template))
-    except ValueError as error:
-        raise UsageProblem(f"--name {template}: {error}", known) from None
-    for _, field, form, conversion in parsed:
-        if field is not None and (field not in FIELDS or form or conversion):
-            raise UsageProblem(f"--name {template}: {{{field}}} is not known", known)
-    if any(not segment.strip(". ") for segment in template.split("/")):
-        raise UsageProblem(f"--name {template} is not a path inside the directory", "write it like {run_id}/{key}{ext}")
 
 
 def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from pathlib import PurePosixPath
 from typing import Any
 
 from noxcli.encode import to_json
@@ -84,7 +83,7 @@ def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
         if not isinstance(entry, dict) or not all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
             continue
         # The manifest may have been planted: it must not lead out of its directory.
-        if "\0" not in entry["name"] and not {"..", "/"} & set(PurePosixPath(entry["name"]).parts):
+        if not {"\0", "/"} & set(entry["name"]) and entry["name"] not in {"", ".", ".."}:
             yield entry
 
 

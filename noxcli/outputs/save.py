@@ -15,7 +15,7 @@ from noxcli.outputs.delivered import Delivered, is_complete
 from noxcli.outputs.directory import Folder
 from noxcli.outputs.download import FileSource, Transfer, fetch
 from noxcli.outputs.expand import DELIVERABLE, problem, required_id
-from noxcli.outputs.filenames import MANIFEST, TEMPLATE, Names, safe_extension
+from noxcli.outputs.filenames import MANIFEST, Names, safe_extension
 from noxcli.outputs.manifest import Manifest, manifest_of, read_manifest
 from noxcli.outputs.partial import Part
 from noxcli.outputs.transfers import Watching, run_transfers, silent
@@ -58,7 +58,6 @@ class Filing:
     source: FileSource
     patience: Patience
     place: Place
-    template: str = TEMPLATE
     overwrite: bool = False
     watching: Watching = silent
     skipped: list[str] = field(default_factory=list)
@@ -68,8 +67,7 @@ class Filing:
         before = read_manifest(self.place, overwrite=self.overwrite)
         folder = Folder(self.place, before.written, overwrite=self.overwrite)
         output = run.output if isinstance(run.output, dict) else {"output": run.output}
-        names = Names(self.template, run_id=run.id, workflow_id=run.workflow_id)
-        items = list(plan(output, names))
+        items = list(plan(output))
         try:
             self._fetch_all(folder, [item for item in items if item.remote is not None])
             shown = with_paths(output, items)
@@ -173,18 +171,17 @@ class Inline(Part):
             self.write(piece.encode("utf-8", "surrogatepass"))
 
 
-def plan(output: Mapping[str, Any], names: Names) -> Iterator[Item]:
+def plan(output: Mapping[str, Any]) -> Iterator[Item]:
     """Yield a file for each output, in order, and for each remote value inside one."""
-    index = 0
+    names = Names()
     for key, value in output.items():
         own = [] if is_preview(value) or is_file(value) else [(".txt" if text_of(value) is not None else ".json", None)]
         found: list[tuple[str, Remote | None]] = [*own]
         for remote in outermost(find_remote({key: value})):
             found.append((".txt" if remote.is_text else safe_extension(remote.name, remote.content_type), remote))
         for extension, one in found:
-            index += 1
             keys: Keys = one.keys if one else (key,)
-            yield Item(keys, names.claim("-".join(map(str, keys)), extension, index), one)
+            yield Item(keys, names.claim("-".join(map(str, keys)), extension), one)
 
 
 def with_paths(output: Mapping[str, Any], items: Iterable[Item]) -> Any:
