@@ -92,15 +92,15 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--once' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--name' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'rerun:--inputs' 'rerun:--secret' 'rerun:--version-id' 'rerun:--callback-url' 'rerun:--once' 'rerun:--node' 'rerun:--only-node' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--name' 'rerun:--state-file' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--ci' 'rerun:--timeout' 'rerun:--stall-timeout' 'rerun:--idle-timeout' 'rerun:--retry-for' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--connect-timeout' 'rerun:--color' 'rerun:--log-file' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile'
+        case 'rerun:--inputs' 'rerun:--secret' 'rerun:--version-id' 'rerun:--callback-url' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--state-file' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--ci' 'rerun:--timeout' 'rerun:--stall-timeout' 'rerun:--idle-timeout' 'rerun:--retry-for' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--connect-timeout' 'rerun:--color' 'rerun:--log-file' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--name' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
         case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--name' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
         case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
@@ -245,15 +245,12 @@ complete -c noxcli -n '__noxcli_in run rerun batch' -l no-check -d 'Skip local i
 complete -c noxcli -n '__noxcli_in run inputs batch' -l version-id -x -d 'Use this saved version: its id or exact name'
 complete -c noxcli -n '__noxcli_in run rerun' -l callback-url -x -d 'Have the platform POST the result to this URL'
 complete -c noxcli -n '__noxcli_in run rerun' -l detach -d 'Start the run, print its id and exit'
-complete -c noxcli -n '__noxcli_in run rerun' -l once -x -a 'auto (__noxcli_known output)' -d 'If an earlier call on this machine started a run with this KEY, follow that run instead of starting one; auto compares the version and the inputs'
 complete -c noxcli -n '__noxcli_in run rerun stream fetch-output' -l format -x -a 'text content json ndjson' -d 'Choose what stdout carries'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop' -l json -d 'Same as --format json'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect workflows versions inputs runs config doctor probe schema' -l query -x -d 'Print only what this JMESPath expression finds; implies --json'
 complete -c noxcli -n '__noxcli_in run rerun stream fetch-output' -l raw -x -a '(__noxcli_known output)' -d 'Print one output exactly, by label or node id; repeatable'
 complete -c noxcli -n '__noxcli_in run rerun stream fetch-output' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]'
-complete -c noxcli -n '__noxcli_in run rerun stream fetch-output' -l name -x -d 'Name files in DIR with {run_id} {workflow_id} {key} {index} {ext}. [default: {key}{ext}]'
 complete -c noxcli -n '__noxcli_in run rerun stream fetch-output' -l overwrite -d 'Replace files in DIR even if noxcli did not write them; without this, exit with 9'
-complete -c noxcli -n '__noxcli_in run rerun stream fetch-output inspect' -l no-expand -d 'Do not download the full text of truncated outputs'
 complete -c noxcli -n '__noxcli_in run rerun' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l assert -x -d 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch merge-batch' -l report -r -F -d 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'
@@ -267,7 +264,6 @@ complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l 
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-pause -x -a 'exit wait' -d 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-timeout -x -a 'detach stop' -d 'At --timeout or --stall-timeout, stop the run or leave it'
 complete -c noxcli -n '__noxcli_in run rerun batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
-complete -c noxcli -n '__noxcli_in run rerun' -l fail-fast -d 'Exit with 1 at the first failed node; --on-interrupt stop also stops the run'
 complete -c noxcli -n '__noxcli_in run rerun stream wait batch' -l poll-interval -x -d 'Wait this long between polls'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l no-stream -d 'Poll instead of streaming events'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch doctor probe' -l connect-timeout -x -d 'Limit each connection attempt to this long'
@@ -279,11 +275,8 @@ complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspe
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch config doctor probe' -l api-key-file -r -F -d 'Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch config doctor probe' -l profile -x -a '(__noxcli_known profile)' -d 'Use this profile from the config file. [env: NOXCLI_PROFILE]'
 complete -c noxcli -n '__noxcli_in rerun' -l version-id -x -d 'Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]'
-complete -c noxcli -n '__noxcli_in rerun' -l node -x -d 'Run only this node, by name or id, and all that it depends on; repeatable. [default: the nodes of RUN]'
-complete -c noxcli -n '__noxcli_in rerun' -l only-node -x -d 'Run this node alone; its own inputs are NODE_ID::NAME=VALUE, and are not checked'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume after this event (its redis_id)'
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Resume after the last event read on this machine'
-complete -c noxcli -n '__noxcli_in stream' -l fail-fast -d 'Exit with 1 at the first failed node; the run continues'
 complete -c noxcli -n '__noxcli_in wait' -l any -d 'Exit when the first run has ended'
 complete -c noxcli -n '__noxcli_in wait' -l fail-fast -d 'Exit at the first run that did not complete'
 complete -c noxcli -n '__noxcli_in wait' -l for -x -d 'Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR (JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one'

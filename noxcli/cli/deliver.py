@@ -82,7 +82,7 @@ def deliver(
     if into is not None:
         delivered = _to_files(context, _source(call, patience), run, into)
     else:
-        delivered = _to_stdout(call, patience, run, keys, no_expand=delivering.no_expand)
+        delivered = _to_stdout(call, patience, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
     if context.reports.asserts:
@@ -131,14 +131,12 @@ def _to_files(context: Context, source: _Source, run: Run, into: Destination) ->
     return delivered
 
 
-def _to_stdout(call: Invocation, patience: Patience, run: Run, keys: Sequence[str], *, no_expand: bool) -> Delivered:
+def _to_stdout(call: Invocation, patience: Patience, run: Run, keys: Sequence[str]) -> Delivered:
     """Return the output, or its values under `keys`, and print it in --format text."""
     context = call.context
+    if context.format is Format.CONTENT:  # stdout was already written
+        return Delivered(run.output, complete=is_complete(run.output))
     output = {key: run.output[key] for key in keys} if keys else run.output
-    if no_expand or context.format is Format.CONTENT:  # stdout was already written
-        if context.format is Format.TEXT:
-            _print_plainly(context, output, keys)
-        return Delivered(output, complete=is_complete(output))
     if keys or (context.format is Format.TEXT and is_preview(_only(output))):
         return _print_exactly(call, patience, output, keys)
     delivered = _completed(call, patience, output)
@@ -211,24 +209,11 @@ def _print(context: Context, run: Run, output: Any) -> None:
         values = {key: as_text(value) for key, value in output.items()}
         terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
     else:
-        _print_plainly(context, output)
+        text = text_of(_only(output))
+        _copy(context, _exact(output if text is None else text), end_line=True)
 
 
-def _print_plainly(context: Context, output: Any, keys: Sequence[str] = ()) -> None:
-    text = text_of(_only(output))
-    alone = output if text is None else text
-    for value in [output[key] for key in keys] if keys else [alone]:
-        for piece in _exact(value, end_line=len(keys) != 1):
-            context.terminal.write(piece)
-
-
-def _exact(value: Any, *, end_line: bool = False) -> Iterator[bytes]:
+def _exact(value: Any) -> Iterator[bytes]:
     """Yield the bytes of a value, of a long one a little at a time."""
-    text = as_text(value)
-    last = ""
-    for piece in slices(text):
-        if last:
-            yield last.encode("utf-8", "surrogatepass")
-        last = piece
-    end = "\n" if end_line and not text.endswith("\n") else ""
-    yield f"{last}{end}".encode("utf-8", "surrogatepass")
+    for piece in slices(as_text(value)):
+        yield piece.encode("utf-8", "surrogatepass")

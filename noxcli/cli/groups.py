@@ -78,7 +78,6 @@ class Delivering:
     raw: options.RawOption = None
     output_dir: options.OutputDirectory = None
     overwrite: options.Overwrite = False
-    no_expand: options.NoExpand = False
 
 
 @fixed

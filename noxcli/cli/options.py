@@ -104,7 +104,6 @@ Overwrite = Annotated[
         "--overwrite", help="Replace files in DIR even if noxcli did not write them; without this, exit with 9."
     ),
 ]
-NoExpand = Annotated[bool, typer.Option("--no-expand", help="Do not download the full text of truncated outputs.")]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", parser=_duration, metavar="DUR", help="Give up after this long (90, 30s, 10m, 2h)."),

@@ -33,7 +33,6 @@ HEADINGS = {
         "--raw",
         "--output-dir",
         "--overwrite",
-        "--no-expand",
         "--install",
     ),
     "Reports": (

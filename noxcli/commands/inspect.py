@@ -16,7 +16,7 @@ from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.fixed import fixed
 from noxcli.models import Finished, Run
-from noxcli.outputs.delivered import is_complete, require_whole
+from noxcli.outputs.delivered import require_whole
 from noxcli.outputs.expand import complete_inline
 from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.render.terminal import Terminal
@@ -58,7 +58,6 @@ class Shown:
     node: NodeOption = None
     iteration: Iteration = None
     logs: Logs = False
-    no_expand: options.NoExpand = False
     as_json: options.DocumentOption = False
     query: options.QueryOption = None
 
@@ -226,8 +225,6 @@ def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience)
         error.hint = "the node may not have run, or had fewer iterations"
         raise
     told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
-    if shown.no_expand:
-        return {**told, "data": answer, "complete": is_complete(answer)}
     delivered = complete_inline(call.api, answer, patience)
     require_whole(delivered, inside.run)
     return {**told, "data": delivered.output, "complete": delivered.complete}

@@ -53,13 +53,6 @@ def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) ->
     assert all(file["bytes"] > 16_000 and len(file["sha256"]) == 64 for file in document["files"])
 
 
-def test_no_expand_leaves_previews_and_says_so(noxcli: Noxcli, plays: Any) -> None:
-    document = noxcli("run", plays(output={"Essay": ESSAY}), "--json", "--no-expand").json
-    assert document["output"]["Essay"]["has_preview"] is True
-    assert document["complete"] is False
-    assert document["ok"] is True
-
-
 def test_raw_prints_one_output_exactly(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": "no newline", "B": [1, 2]})
     assert noxcli("run", workflow, "--raw", "A").out == b"no newline"

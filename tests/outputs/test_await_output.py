@@ -102,7 +102,7 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
 
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
-@pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out"), ("--no-expand",)])
+@pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out")])
 def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tuple[str, ...], empty: Any) -> None:
     turns: list[Turn] = [record(empty), ANSWERS, record(empty)]
     result, _ = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", *options, turns=turns)

@@ -163,8 +163,7 @@ def test_one_is_printed_exactly_and_several_each_end_their_line(noxcli: Noxcli, 
     expected = b"line\nno newline\n" + ESSAY.encode() + b"\n\0\1\n\n[\n  1,\n  2\n]\n"
     assert (result.code, result.out) == (0, expected)
     assert noxcli("run", workflow, "--raw", "A", "--raw", "A").out == b"no newline\n" * 2
-    assert noxcli("run", workflow, "--raw", "A", "--raw", "F", "--no-expand").out == b"no newline\n\n"
-    assert noxcli("run", workflow, "--raw", "F", "--no-expand").out == b""
+    assert noxcli("run", workflow, "--raw", "A", "--raw", "F").out == b"no newline\n\n"
 
 
 def test_none_of_several_is_printed_where_one_is_not_whole(noxcli: Noxcli) -> None:

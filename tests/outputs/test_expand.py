@@ -284,7 +284,6 @@ def test_a_preview_inside_of_a_file_is_completed(noxcli: Noxcli) -> None:
     document = fetch_output(noxcli, "--json", turns=turns).json
     assert document["complete"] is True
     assert document["output"] == {"A": {**FILE, "source_metadata": {"summary": TEXT}}}
-    assert fetch_output(noxcli, "--json", "--no-expand", turns=turns).json["complete"] is False
     result = fetch_output(noxcli, "--json", "--retry-for", "0", turns=[turns[0], answer(500)])
     assert (result.code, result.json["complete"]) == (9, False)
     turns = [turns[0], answer(200, b"a,b\n")]

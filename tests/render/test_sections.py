@@ -62,7 +62,7 @@ def test_several_outputs_are_sections_that_fit_the_window(
     assert whole.stdout == LONG
 
 
-@pytest.mark.parametrize("asked", [["--format", "text"], ["--json"], ["--no-expand"]])
+@pytest.mark.parametrize("asked", [["--format", "text"], ["--json"]])
 def test_a_format_that_was_asked_for_is_json_on_a_terminal_as_well(
     env: dict[str, str], plays: Any, asked: list[str]
 ) -> None:

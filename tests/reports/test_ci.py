@@ -261,7 +261,7 @@ def test_outputs_and_page_are_appended_to_what_is_there(noxcli: Noxcli, plays: A
 
 def test_a_large_output_is_no_step_output(noxcli: Noxcli, plays: Any) -> None:
     for output in ({"A": "ä" * 40_000}, {"A": ["ä" * 9_000] * 4}):
-        for options in ((), ("--json",), ("--no-expand",)):
+        for options in ((), ("--json",)):
             OUT.unlink(missing_ok=True)
             assert noxcli("run", plays(output=output), *options, environ=GITHUB).code == 0
             assert "output" not in outputs(OUT), "neither cut nor too long for GitHub"
