@@ -1,114 +1,24 @@
 # bash completion for noxcli; bash 3.2 will do, and the bash-completion package is not needed.
 # Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
 
-# Sets `lines` to the lines of a file.
-__noxcli_lines() { # FILE
-    local line
-    lines=()
-    [[ -f $1 && -r $1 ]] || return 0
-    if type mapfile >/dev/null 2>&1; then
-        mapfile -t lines <"$1"
-    else # in bash 3.2
-        while IFS= read -r line; do
-            lines+=("$line")
-        done <"$1"
-    fi
-}
-
-# Sets `known` to the beginning of the cache paths for the server on the line, and `servers` to the lines that name it.
-# A server is named by its address, by a profile, or not at all; noxcli has stored what the last two mean.
-__noxcli_server() {
-    local directory server line lines
-    if [[ -n ${NOXCLI_CACHE_DIR-} ]]; then
-        directory=$NOXCLI_CACHE_DIR
-    elif [[ ${XDG_CACHE_HOME-} == /* ]]; then
-        directory=$XDG_CACHE_HOME/noxcli
-    elif [[ $OSTYPE == darwin* ]]; then
-        directory=$HOME/Library/Caches/noxcli
-    else
-        directory=$HOME/.cache/noxcli
-    fi
-    for server in \
-        "$(__noxcli_given --base-url)" \
-        "${NOXCLI_BASE_URL-}" \
-        "${NOXUS_BACKEND_URL-}" \
-        "$(__noxcli_given --profile)" \
-        "${NOXCLI_PROFILE-}" \
-        ''; do
-        [[ -z $server ]] || break
-    done
-    while [[ $server == */ ]]; do server=${server%/}; done
-    known=${server//[!a-zA-Z0-9.-]/_}
-    __noxcli_lines "$directory/servers"
-    servers=(${lines[@]+"${lines[@]}"})
-    for line in ${servers[@]+"${servers[@]}"}; do
-        [[ ${line#*$'\t'} != "$server" ]] || known=${line%%$'\t'*}
-    done
-    [[ $known != *[!a-zA-Z0-9._-]* ]] || known=
-    known=$directory/${known:-https___backend.noxus.ai}
-}
-
-# Sets `workflow` to the id for the first argument on the line: an alias, a name, a run or an id.
-__noxcli_workflow() {
-    local kind index line lines
-    workflow=$first
-    for kind in aliases workflows runs; do
-        __noxcli_lines "$known.$kind"
-        for ((index = ${#lines[@]} - 1; index >= 0; index--)); do # the newest run is the last
-            line=${lines[index]}
-            if [[ ${line%%$'\t'*} == "$workflow" || $kind:$workflow == runs:@last ]]; then
-                line=${line#*$'\t'}
-                workflow=${line%%$'\t'*}
-                break
-            fi
-        done
-    done
-}
-
-# Adds names from noxcli's cache to `offered`. They are data: they are only compared, and quoted before readline gets
+# Adds names that noxcli knows to `offered`. They are data: they are only compared, and quoted before readline gets
 # them.
 __noxcli_known() { # KIND
-    local known servers lines line index workflow ids=() count=0
-    local rest=${typed:${#prefix}}
-    __noxcli_server
-    case $1 in
-        profile)
-            for line in ${servers[@]+"${servers[@]}"}; do
-                line=${line#*$'\t'}
-                [[ -z $line ]] || offered+=("$line")
-            done
-            ;;
-        workflow)
-            __noxcli_lines "$known.workflows"
-            for line in ${lines[@]+"${lines[@]}"}; do
-                [[ $line != "$rest"* ]] || offered+=("${line%%$'\t'*}")
-                ids+=("${line##*$'\t'}")
-            done
-            __noxcli_lines "$known.aliases"
-            for line in ${lines[@]+"${lines[@]}"}; do
-                [[ $line != "$rest"* ]] || offered+=("${line%%$'\t'*}")
-            done
-            ((${#offered[@]})) || offered=(${ids[@]+"${ids[@]}"})
-            ;;
-        input | output)
-            __noxcli_workflow
-            [[ -n $workflow && $workflow != *[!a-zA-Z0-9._-]* ]] || return 0
-            __noxcli_lines "$known.$workflow.$1s"
-            offered=(${lines[@]+"${lines[@]}"})
-            [[ $1 != input ]] || compopt -o nospace 2>/dev/null
-            ;;
-        run)
-            offered=(@last)
-            __noxcli_lines "$known.runs"
-            for ((index = ${#lines[@]} - 1; index >= 0; index--)); do
-                line=${lines[index]%%$'\t'*}
-                [[ -n $line && $line == "$rest"* && $line != *[!a-zA-Z0-9._-]* ]] || continue
-                offered+=("$line")
-                ((++count < 20)) || [[ -n $rest ]] || break
-            done
-            compopt -o nosort 2>/dev/null
-            ;;
-    esac
+    local line word plain=()
+    for word in "${words[@]}"; do
+        __noxcli_plain "$word"
+    done
+    while IFS= read -r line; do
+        offered+=("${line%%$'\t'*}")
+    done < <("${plain[0]}" __complete "$1" "${plain[@]:1}" "${typed:${#prefix}}" 2>/dev/null)
+    compopt -o nosort 2>/dev/null
+    [[ $1 != input ]] || compopt -o nospace 2>/dev/null
+}
+
+__noxcli_plain() { # WORD: adds it to `plain`, without its quotes
+    local typed kept open
+    __noxcli_unquote "$1"
+    plain+=("$typed")
 }
 
 __noxcli_verbs() {
@@ -352,28 +262,8 @@ __noxcli_inner() { # INDEX: the command line that begins with that word
     __noxcli_files '' -f
 }
 
-# Prints the value that the line has for an option so far.
-__noxcli_given() { # OPTION
-    local index typed='' kept open word value=''
-    for ((index = 1; index < ${#words[@]}; index++)); do
-        word=${words[index]}
-        case $word in
-            "$1") value=${words[index + 1]-} ;;
-            "$1="*) value=${word#*=} ;;
-        esac
-    done
-    __noxcli_unquote "$value"
-    printf %s "$typed"
-}
-
-__noxcli_first() { # WORD
-    local typed kept open
-    __noxcli_unquote "$1"
-    first=$typed
-}
-
 __noxcli_complete() {
-    local verb='' number=0 pending='' closed='' index word kind=other offered=() first=''
+    local verb='' number=0 pending='' closed='' index word kind=other offered=()
     for ((index = 1; index < ${#words[@]}; index++)); do
         word=${words[index]}
         if [[ -n $pending ]]; then
@@ -386,7 +276,6 @@ __noxcli_complete() {
             verb=$word
         else
             number=$((number + 1))
-            ((number > 1)) || __noxcli_first "$word"
             __noxcli_argument "$verb" "$number"
             if [[ $kind == command ]]; then
                 __noxcli_inner "$index"

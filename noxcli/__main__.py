@@ -19,6 +19,11 @@ def main() -> None:
             pass
         else:
             os._exit(0)
+    if sys.argv[1:2] == ["__complete"]:
+        from noxcli.state.known_names import complete  # loads nothing else: it is run for each Tab
+
+        complete(sys.argv[2:])
+        os._exit(0)
     # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback, also while it loads the
     # module `signal`, which is made of this one.
     import _signal  # type: ignore[import-not-found]  # the type checker knows `signal` alone

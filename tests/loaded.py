@@ -14,6 +14,7 @@ QUICK = Scenario("quick", nodes=[input_node("Q")], output={"A": "x"})
 # Each runs next to a file with one row of inputs.
 COMMANDS = {
     "--version": ["--version"],
+    "__complete": ["__complete", "run", "wait", ""],
     "--help": ["--help"],
     "run --help": ["run", "--help"],
     "batch --help": ["batch", "--help"],

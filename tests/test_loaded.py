@@ -5,10 +5,20 @@ import pytest
 from tests.loaded import WATCHED, loaded_by_command
 
 HEAVY = WATCHED - {"typer", "platformdirs"}
-LIGHT = ["--version", "--help", "run --help", "batch --help", "run alone", "wait --nope", "completion", "schema"]
+LIGHT = [
+    "--version",
+    "__complete",
+    "--help",
+    "run --help",
+    "batch --help",
+    "run alone",
+    "wait --nope",
+    "completion",
+    "schema",
+]
 UNWANTED = {"rich", "starlette", "requests_toolbelt", "jmespath", "pydantic", "charset_normalizer.api"}
 # The number of noxcli's own modules that a command may load.
-MOST = {"--version": 1, "--help": 26, "run --help": 31, "run --json": 110, "batch": 140}
+MOST = {"--version": 1, "__complete": 3, "--help": 26, "run --help": 31, "run --json": 110, "batch": 140}
 
 
 @pytest.mark.long(8)

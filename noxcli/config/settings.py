@@ -6,7 +6,7 @@ from dataclasses import field
 
 from noxcli.config.credentials import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
 from noxcli.config.preferences import Sourced
-from noxcli.config.profiles import NAME_VARIABLE, Profile
+from noxcli.config.profiles import Profile
 from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem, Unauthorized
 from noxcli.fixed import fixed
@@ -15,8 +15,6 @@ from noxcli.urls import check_url, read_url, same_origin
 # noxus-sdk 0.6.0, client.py: the default host and both names.
 DEFAULT_URL = "https://backend.noxus.ai"
 URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
-# The settings that select a server, highest precedence first: an address, or a profile that has one.
-SERVER_NAMES = ("--base-url", *URL_VARIABLES, "--profile", NAME_VARIABLE)
 KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
 KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
 

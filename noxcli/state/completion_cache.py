@@ -1,22 +1,10 @@
-"""The words for completion: names and ids that commands see, saved for the shells; never a value.
+"""The words for completion: names and ids that commands see, saved for `state/known_names.py`; never a value.
 
-Plain text files in the cache directory, which a shell can read without a process or a request. A word is an argument
-of noxcli; each shell quotes it in its own way. KEY is a server's address in a form for file names.
-
-| file | a line |
-|---|---|
-| servers | KEY<TAB>PROFILE, and KEY<TAB> alone for the default server |
-| KEY.aliases | ALIAS<TAB>WORKFLOW |
-| KEY.workflows | NAME<TAB>WORKFLOW_ID |
-| KEY.runs | RUN_ID<TAB>WORKFLOW_ID<TAB>DESCRIPTION, the newest last |
-| KEY.WORKFLOW_ID.inputs | LABEL=, LABEL:= or LABEL@ |
-| KEY.WORKFLOW_ID.outputs | LABEL |
-
-As in the history, an error here never fails a command.
+A word is an argument of noxcli; each shell quotes it in its own way. As in the history, an error here never fails a
+command.
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -27,11 +15,10 @@ from noxcli.inputs.parse import item_start
 from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.place import Place
 from noxcli.redaction import Mask
+from noxcli.state.known_names import LARGEST_WORDS_FILE, cache_directory, server_key
 
-CACHE_VARIABLE = "NOXCLI_CACHE_DIR"
 LONGEST_WORD = 200  # characters of a word
 MOST_WORDS = 2000  # words in a file
-LARGEST_WORDS_FILE = 4 * 1024 * 1024  # bytes: more than that many of the longest words
 KEPT_FILES = 300
 PRUNE_FILES_AT = 350
 NOTED_RUNS = 250
@@ -42,18 +29,9 @@ class CompletionCache:
     """The words known about one server."""
 
     def __init__(self, environ: Mapping[str, str], base_url: str, mask: Mask | None = None) -> None:
-        self._environ = environ
+        self._directory = cache_directory(environ)
         self._mask = mask or Mask()
         self._key = server_key(base_url)
-
-    @property
-    def directory(self) -> Path:
-        """The directory of the files; platformdirs knows each system's place."""
-        if self._environ.get(CACHE_VARIABLE):
-            return Path(self._environ[CACHE_VARIABLE])
-        from platformdirs import user_cache_path  # loaded only when there is something to write, not by --help
-
-        return user_cache_path("noxcli", appauthor=False)
 
     def servers(self, addresses: Mapping[str, str]) -> None:
         """Save the address of each profile; the empty name has that of the default server."""
@@ -94,7 +72,7 @@ class CompletionCache:
         if not all(map(PLAIN_ID.fullmatch, (run.id, run.workflow_id))) or self._mask(line) != line:
             return
         name = f"{self._key}.runs"
-        with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
+        with suppress(OSError), self._opened() as place:
             file = place.opened(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 os.write(file, line.encode())
@@ -107,20 +85,21 @@ class CompletionCache:
                     written.writelines(kept)
             _prune(place)
 
+    def _opened(self) -> Place:
+        """Open the directory. Raises OSError, also where the user has no place for it."""
+        if self._directory is None:
+            raise FileNotFoundError
+        return Place.named(Path(self._directory), make=True, mode=0o700)
+
     def _note(self, name: str, lines: Iterable[str]) -> None:
         told = (line for line in lines if self._mask(line) == line)
         text = "".join(f"{line}\n" for line, _ in zip(told, range(MOST_WORDS), strict=False)).encode()
-        with suppress(OSError), Place.named(self.directory, make=True, mode=0o700) as place:
+        with suppress(OSError), self._opened() as place:
             if _content(place, name) == text:
                 return
             with place.replacing(name, 0o600, durable=False) as written:
                 written.write(text)
             _prune(place)
-
-
-def server_key(base_url: str) -> str:
-    """Return the prefix of file names for a server. The shells derive the same from an address."""
-    return re.sub(r"[^A-Za-z0-9.-]", "_", base_url.rstrip("/"))
 
 
 def typable(word: str) -> bool:

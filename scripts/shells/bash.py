@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from shlex import quote
 
-from shells.template import fill, server_names
+from shells.template import fill
 from shells.values import Value
 from shells.vocabulary import Program
 
@@ -12,7 +12,6 @@ def render(program: Program) -> str:
     """Return completions/noxcli.bash."""
     return fill(
         "noxcli.bash",
-        server=[f"{name} \\" for name in server_names('"$(__noxcli_given {})"', '"${{{}-}}"')],
         verbs=[f"offered=({_words(verb.name for verb in program.verbs)})"],
         options=_options(program),
         values=_values(program),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shells.template import fill, server_names
+from shells.template import fill
 from shells.values import Kind, Value
 from shells.vocabulary import Option, Program, Verb
 
@@ -20,8 +20,7 @@ SOURCES = {
 
 def render(program: Program) -> str:
     """Return completions/noxcli.fish."""
-    server = [f"{name} \\" for name in server_names("(__noxcli_given {})", "${}")]
-    return fill("noxcli.fish", server=server, valued=_valued(program), completions=_completions(program))
+    return fill("noxcli.fish", valued=_valued(program), completions=_completions(program))
 
 
 def _valued(program: Program) -> Iterator[str]:

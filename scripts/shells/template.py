@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from noxcli.config.settings import DEFAULT_URL, SERVER_NAMES
-from noxcli.state.completion_cache import server_key
+from noxcli.state.known_names import DEFAULT_URL, SERVER_NAMES, server_key
 
 CONSTANTS = {
     "@MADE_BY@": "Made by scripts/make_completions.py from the options that the commands declare: edit those instead.",

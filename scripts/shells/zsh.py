@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from shells.template import fill, server_names
+from shells.template import fill
 from shells.values import Kind, Value
 from shells.vocabulary import Argument, Option, Program, Verb
 
@@ -24,7 +24,6 @@ def render(program: Program) -> str:
     """Return completions/_noxcli."""
     return fill(
         "_noxcli",
-        server=[f"{name} \\" for name in server_names('"${{(Q)opt_args[{}]}}"', '"${}"')],
         verbs=[_quote(f"{_escape(verb.name, ':')}:{_escape(verb.help)}") for verb in program.verbs],
         root_options=[f"{_quote(spec)} \\" for spec in _options(program.root)],
         arguments=_cases(program),

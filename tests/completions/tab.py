@@ -11,6 +11,7 @@ from tests.process import HUNG, needs
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "completions"
+REAL = Path(sys.executable).parent / "noxcli"
 
 # A pipe on our side, a terminal on the shell's; in its own child, since forking a process with threads is unsafe.
 AT_A_TERMINAL = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
@@ -66,7 +67,7 @@ class Typed:
 
     def __init__(self, command: list[str], home: Path, environ: dict[str, str]) -> None:
         self.name = command[0]
-        self.started = home / "bin" / "started"
+        self.asked = home / "bin" / "asked"
         self.answer, self.argv, self.screen = home / "answer", home / "argv", home / "screen"
         with self.screen.open("wb") as screen:
             self.process = subprocess.Popen(
@@ -173,11 +174,10 @@ def start(
 
 
 def pretend_programs(directory: Path) -> Path:
-    """Make a noxcli that writes down its arguments, and Pythons that leave a trace next to it."""
+    """Make a noxcli that writes down its arguments and answers for Tab, with a trace next to it."""
     directory.mkdir()
     noxcli = '#!/bin/sh\n{ printf "%s\\n" "$@"; echo END; } >"$ARGV.part"\nmv "$ARGV.part" "$ARGV"\n'
-    trap = f"#!/bin/sh\necho started >>{directory}/started\n"
-    for name, text in {"noxcli": noxcli, "python": trap, "python3": trap}.items():
-        (directory / name).write_text(text)
-        (directory / name).chmod(0o755)
+    asked = f'[ "$1" != __complete ] || {{ echo asked >>"{directory}/asked"; exec "{REAL}" "$@"; }}\n'
+    (directory / "noxcli").write_text(noxcli.replace("\n", f"\n{asked}", 1))
+    (directory / "noxcli").chmod(0o755)
     return directory

@@ -185,4 +185,4 @@ def test_what_the_scripts_have_no_place_for_is_refused() -> None:
 
 def test_a_template_without_the_place_is_refused() -> None:
     with pytest.raises(ValueError, match="no place for nowhere"):
-        fill("noxcli.bash", server=[], verbs=[], options=[], values=[], arguments=[], nowhere=[])
+        fill("noxcli.bash", verbs=[], options=[], values=[], arguments=[], nowhere=[])

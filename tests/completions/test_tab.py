@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from noxcli.app import app
+from noxcli.models import KNOWN_STATUSES
 from noxcli.schemas import schema_names
 from tests.completions.tab import ROOT, SCRIPTS, Typed, start
 from tests.process import needs
@@ -84,6 +85,8 @@ def test_options_of_each_verb(shell: Typed) -> None:
         ("noxcli run --timeout ", set()),
         ("noxcli run --format=zzz", set()),
         ("noxcli schema resul", {name for name in schema_names() if name.startswith("resul")}),
+        ("noxcli runs --status ", {*KNOWN_STATUSES, "paused"}),
+        ("noxcli runs --status f", {"failed"}),
         ("noxcli nonsense --", set()),
     ],
 )
@@ -151,14 +154,14 @@ def as_one(argv: list[str]) -> str:
     return re.sub(r"(--format|--api-key-file)=", r"\1 ", " ".join(argv)).replace("//", "/")
 
 
-def test_tab_starts_no_python_and_no_noxcli(shell: Typed) -> None:
-    shell.argv.unlink()
+def test_noxcli_is_asked_for_names_alone(shell: Typed) -> None:
+    shell.asked.unlink(missing_ok=True)
     lines = ["", "ru", "run --", "run --format ", "run --output-dir ", "run WORKFLOW key=@", "sandbox -- noxcli run -"]
-    for line in lines:
-        shell.offers(f"noxcli {line}")
+    shell.offers_each([f"noxcli {line}" for line in lines])
+    assert not shell.asked.exists()
 
-    assert not shell.argv.exists()
-    assert not shell.started.exists()
+    shell.offers("noxcli wait ")
+    assert shell.asked.exists()
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])

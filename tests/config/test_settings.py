@@ -6,8 +6,9 @@ import pytest
 
 from noxcli.config.preferences import Sourced
 from noxcli.config.profiles import Profile
-from noxcli.config.settings import DEFAULT_URL, SERVER_NAMES, find_key, find_url, load_settings
+from noxcli.config.settings import DEFAULT_URL, find_key, find_url, load_settings
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
+from noxcli.state.known_names import SERVER_NAMES
 from noxcli.urls import check_url, is_loopback
 
 KEY = {"NOXUS_API_KEY": "sdk-key"}
@@ -38,7 +39,7 @@ def test_the_server_comes_from_flag_own_variable_sdk_variable_default(
 
 
 def test_what_may_name_a_server_is_listed_strongest_first() -> None:
-    """The completion scripts are made from the list."""
+    """Completion looks for the server in the order of the list."""
     given = {name: f"https://{number}.example" for number, name in enumerate(SERVER_NAMES)}
     for name in SERVER_NAMES:
         flag, variables = given.get("--base-url"), {key: value for key, value in given.items() if key.startswith("NO")}

@@ -1,0 +1,162 @@
+"""What noxcli answers for Tab, from the files that its commands wrote."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noxcli.config.settings import DEFAULT_URL
+from noxcli.inputs.definition import InputNode, OutputNode
+from noxcli.models import Run, Workflow
+from noxcli.state.completion_cache import CompletionCache
+from noxcli.state.known_names import Names, cache_directory
+from tests.conftest import Noxcli
+from tests.process import call, environment
+
+OTHER_URL = "https://noxus.example:8443/api"
+LAST = "@last"
+
+
+def known(cache: Path, url: str = DEFAULT_URL) -> CompletionCache:
+    return CompletionCache({"NOXCLI_CACHE_DIR": str(cache)}, url)
+
+
+def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = DEFAULT_URL) -> None:
+    for run_id in run_ids:
+        known(cache, url).run(Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z"), "daily report")
+
+
+def offered(cache: Path, kind: str, *words: str, **environ: str) -> list[str]:
+    names = Names(list(words), {"NOXCLI_CACHE_DIR": str(cache), **environ})
+    return [word for word, _, _ in names.offered(kind)]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Path]:
+    """A cache of three workflows, the keys of one, and its aliases."""
+    known(tmp_path).workflows([Workflow("w-1", "daily report"), Workflow("w-2", "demo"), Workflow("22", "two\nlines")])
+    known(tmp_path).aliases({"day": "daily report", "direct": "w-1"})
+    known(tmp_path).inputs("w-1", [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")])
+    known(tmp_path).outputs("w-1", [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    yield tmp_path
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_workflows_by_name_and_alias_or_by_id_if_none_begins_so(cache: Path) -> None:
+    names = ["daily report", "demo", "22", "day", "direct"]
+    assert offered(cache, "workflow", "run", "") == offered(cache, "workflow", "run", "da") == names
+    assert offered(cache, "workflow", "run", "w") == [*names, "w-1", "w-2", "22"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "daily report"],
+        ["run", "w-1", "Limit:=1"],
+        ["run", "--raw", "x", "day", "--json"],
+        ["fetch-output", "direct"],
+        ["stream", "r-1"],
+        ["stream", "@last"],
+    ],
+)
+def test_keys_are_those_of_the_workflow_on_the_line(cache: Path, words: list[str]) -> None:
+    started(cache, "r-0", workflow_id="w-2")
+    started(cache, "r-1")
+    assert offered(cache, "input", *words, "") == ["Question=", "Limit:="]
+    assert offered(cache, "output", *words, "--raw", "") == ["Answer", "n-9"]
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "demo"], ["stream", "r-0"], ["run", "other"], ["run", "../w-1"]])
+def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> None:
+    started(cache, "r-0", workflow_id="w-2")
+    assert offered(cache, "input", *words, "") == offered(cache, "output", *words, "") == []
+
+
+def test_runs_are_newest_first_and_the_older_ones_only_by_what_is_typed(tmp_path: Path) -> None:
+    started(tmp_path, *(f"r-{number:02}" for number in range(30)))
+    started(tmp_path, "r-elsewhere", url=OTHER_URL)
+
+    assert offered(tmp_path, "run", "wait", "") == [LAST, *(f"r-{number:02}" for number in range(29, 9, -1))]
+    assert offered(tmp_path, "run", "wait", "r-0") == [LAST, *(f"r-{number:02}" for number in range(9, -1, -1))]
+    assert offered(tmp_path, "run", "wait", "--base-url", f"{OTHER_URL}/", "") == [LAST, "r-elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "server"),
+    [
+        ([], {}, "default"),
+        (["--base-url", OTHER_URL], {}, "other"),
+        ([f"--base-url={OTHER_URL}//"], {"NOXUS_BACKEND_URL": DEFAULT_URL}, "other"),
+        ([], {"NOXCLI_BASE_URL": OTHER_URL, "NOXUS_BACKEND_URL": DEFAULT_URL, "NOXCLI_PROFILE": "mine"}, "other"),
+        (["--profile", "mine"], {"NOXUS_BACKEND_URL": OTHER_URL}, "other"),
+        (["--profile", "mine"], {}, "mine"),
+        ([], {"NOXCLI_PROFILE": "mine"}, "mine"),
+        (["--profile=unknown"], {}, None),
+    ],
+)
+def test_names_are_those_of_the_server_that_the_command_would_ask(
+    tmp_path: Path, words: list[str], environ: dict[str, str], server: str | None
+) -> None:
+    known(tmp_path).servers({"": DEFAULT_URL, "mine": "https://mine.example"})
+    for name, url in {"default": DEFAULT_URL, "other": OTHER_URL, "mine": "https://mine.example"}.items():
+        known(tmp_path, url).workflows([Workflow("w-1", name)])
+
+    assert offered(tmp_path, "workflow", "run", *words, "d", **environ)[:1] == ([server] if server else [])
+
+
+def test_profiles_are_those_that_a_command_found_in_the_config_file(noxcli: Noxcli, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        f'default_profile = "b"\n[profile.a]\n[profile.b]\nbase_url = "{OTHER_URL}"\n'
+    )
+    assert noxcli("config", environ={"NOXCLI_CONFIG": str(tmp_path / "config.toml")}).code == 0
+    cache = Path(noxcli.environ["NOXCLI_CACHE_DIR"])
+    known(cache, OTHER_URL).workflows([Workflow("w-1", "by default")])
+
+    assert offered(cache, "profile", "run", "--profile", "") == ["a", "b"]
+    assert offered(cache, "workflow", "run", "b") == ["by default"]
+
+
+def test_a_file_that_noxcli_did_not_write_leads_nowhere(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (tmp_path / "elsewhere.workflows").write_text("stolen\tw-1\n")
+    (cache / "servers").write_text("../elsewhere\t\n../elsewhere\tp\nno tab\n\n")
+    (cache / "https___backend.noxus.ai.runs").write_bytes(b"r\x1b[31m\tw\n\t\n\n\xff\xfe\n")
+
+    assert offered(cache, "workflow", "run", "") == offered(cache, "workflow", "run", "--profile", "p", "") == []
+    assert offered(cache, "profile", "run", "") == ["p"]
+    assert "\x1b" not in "".join(offered(cache, "run", "wait", ""))
+
+
+@pytest.mark.parametrize(
+    ("environ", "system", "directory"),
+    [
+        ({"NOXCLI_CACHE_DIR": "/c", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "linux", "/c"),
+        ({"XDG_CACHE_HOME": "/x", "HOME": "/h"}, "linux", "/x/noxcli"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "linux", "/h/.cache/noxcli"),
+        ({"HOME": "/h"}, "darwin", "/h/Library/Caches/noxcli"),
+    ],
+)
+def test_the_users_own_directory(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], system: str, directory: str
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    assert cache_directory(environ) == directory
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a uid that nobody has
+    assert cache_directory({}) is None
+    assert [word for word, _, _ in Names([""], {}).offered("run")] == [LAST]
+    CompletionCache({}, DEFAULT_URL).workflows([Workflow("w-1", "demo")])
+
+
+def test_the_process_prints_words_with_what_they_are(cache: Path) -> None:
+    env = {**environment("http://127.0.0.1:9"), "NOXUS_BACKEND_URL": "", "NOXCLI_CACHE_DIR": str(cache)}
+    result = call("__complete", "workflow", "run", "d", env=env)
+
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.decode().splitlines()[:2] == ["daily report\tw-1", "demo\tw-2"]
+    assert call("__complete", "input", "run", "demo", "", env=env).stdout == b""
+    assert call("__complete", env=env).returncode == 0
