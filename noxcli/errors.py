@@ -168,8 +168,8 @@ class NotFound(NoxError):
 class Unavailable(NoxError):
     """Unreachable, overloaded or disconnected: the same request may work later.
 
-    `sent` is false only if the server can't have seen the whole request, `declined` true only if the answer says that
-    it did not accept the request; `retry_after` is in seconds.
+    `sent` is false only if no byte of the request can have left this machine, `declined` true only if the answer says
+    that the server did not accept the request; `retry_after` is in seconds.
     """
 
     exit_code = ExitCode.TEMPORARY

@@ -73,6 +73,12 @@ class Version:
     live: bool | None = None
 
 
+class Attempt:
+    """One sending of a start. Whoever sends it keeps it, and knows how far it got whatever exception ends the call."""
+
+    left = False  # a byte of the request may have left this machine
+
+
 @dataclass(slots=True)  # not frozen: building a frozen one takes three times as long
 class RunEvent:
     """One server event, `data` untouched (Noxus docs: running-workflows, RunEvent).

@@ -15,10 +15,10 @@ from noxcli.api.files import Download
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
-from noxcli.api.session import Body
+from noxcli.api.session import body_of
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
-from noxcli.models import Run, Version, Workflow, is_uuid, same_id
+from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
 from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
@@ -80,12 +80,14 @@ class NoxusApi:
         *,
         version_id: str | None = None,
         callback_url: str | None = None,
+        attempt: Attempt | None = None,
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
-        Raises Unavailable for a redirect that may mean that a run was started, such as 303.
+        `attempt.left` says from the first byte on that the request may have left, whatever is raised. Raises
+        Unavailable for a redirect that may mean that a run was started, such as 303.
         """
-        body = Body(json.dumps(self.run_request(input, version_id, callback_url)).encode())
+        body = body_of(json.dumps(self.run_request(input, version_id, callback_url)).encode(), attempt)
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)

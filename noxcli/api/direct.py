@@ -59,7 +59,7 @@ class Direct:
         forwarded = pool.proxy is not None and url.scheme == "http"
         sent = {**self._headers, **headers}
         if method == "POST":
-            sent["Content-Length"] = str(body.size if body is not None else 0)
+            sent["Content-Length"] = str(len(body or b""))
         raw = pool.urlopen(
             method,
             str(url) if forwarded else url.target,

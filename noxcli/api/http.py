@@ -32,6 +32,7 @@ from noxcli.urls import Url, follow, is_loopback, read_url
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
 MOST_REDIRECTS = 5
 JSON_LIMIT = 256 * 1024 * 1024
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
@@ -114,7 +115,7 @@ class Http:
         """Return the JSON answer to a POST, which is sent once.
 
         With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
-        like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether the body was sent.
+        like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
         """
         return self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh))
 
@@ -149,7 +150,10 @@ class Http:
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
-            url, params = self._redirect_target(method, url, response, elsewhere=elsewhere), None
+            again = response.status_code in NOTHING_TAKEN and isinstance(body, Body | None)
+            url, params = self._redirect_target(method, url, response, again=again, elsewhere=elsewhere), None
+            if isinstance(body, Body):
+                body.attempt.left = False
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
         if not 200 <= response.status_code < 300:
@@ -217,14 +221,20 @@ class Http:
             allow_redirects=False,
         )
 
-    def _redirect_target(self, method: str, url: Url, response: requests.Response, *, elsewhere: bool) -> Url:
+    def _redirect_target(
+        self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool
+    ) -> Url:
+        """Return where to send the request now: a GET, or one that may be sent `again` to the same server.
+
+        Raises Refused for any other target.
+        """
         facts = _facts(response)
         try:
             target = follow(url, response.headers["Location"])
         except ValueError:
             raise Refused(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
         host = self.mask.torn(target.netloc)  # a secret may contain a slash
-        if method != "GET":
+        if method != "GET" and (not again or target.origin != self._home.origin):
             raise Refused(f"{method} was redirected to {host}", "set the base URL to where the API really is", **facts)
         plain = target.scheme == "http" and not is_loopback(target.host)
         if plain and self._home.scheme == "https":
@@ -274,5 +284,5 @@ def _facts(response: requests.Response) -> dict[str, Any]:
 
 
 def _may_have_left(body: Any, error: BaseException) -> bool:
-    """True if the server may have seen the whole request."""
-    return body.touched if isinstance(body, Body) else not never_connected(error)
+    """True if a byte of the request may have left this machine."""
+    return body.attempt.left if isinstance(body, Body) else not never_connected(error)

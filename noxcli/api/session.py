@@ -1,6 +1,5 @@
-"""How connections are made: their settings, the key on them, and a body that knows whether it was sent."""
+"""How connections are made: their settings, the key on them, and what they note about a body."""
 
-import io
 import socket
 from contextvars import ContextVar
 from queue import Empty, LifoQueue
@@ -15,6 +14,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from noxcli import __version__
 from noxcli.api.answer import Answer
 from noxcli.errors import ConfigProblem
+from noxcli.models import Attempt
 from noxcli.urls import Url, check_proxy, is_loopback, read_url, same_origin
 
 # True while sending a request that must not reuse a connection.
@@ -22,22 +22,17 @@ FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
 MOST_KEPT = 32  # idle connections to one server
 
 
-class Body(io.BytesIO):
-    """A request body that knows whether any of it was passed to the connection.
+class Body(bytes):
+    """A request body with the attempt that sends it; the connection notes there when the first byte may leave."""
 
-    If not, the server cannot have seen a whole request, regardless of the connection error.
-    """
+    attempt: Attempt
 
-    touched = False
 
-    @property
-    def size(self) -> int:
-        """Its number of bytes."""
-        return self.getbuffer().nbytes
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.touched = True
-        return super().read(size)
+def body_of(content: bytes, attempt: Attempt | None = None) -> Body:
+    """Return a body for one attempt."""
+    body = Body(content)
+    body.attempt = attempt or Attempt()
+    return body
 
 
 class KeyHeader(AuthBase):
@@ -60,7 +55,18 @@ class KeyHeader(AuthBase):
         return {"X-API-Key": self._key} if url.origin == self._home.origin else {}
 
 
-class PlainConnection(urllib3.connection.HTTPConnection):
+class NotingConnection(urllib3.connection.HTTPConnection):
+    """Notes that a body may have left, after the connection is made and before its first byte is sent."""
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if isinstance(body, Body):
+            body.attempt.left = True
+        super().request(method, url, body, *args, **options)
+
+
+class PlainConnection(NotingConnection):
     """Plain http; a request to this machine goes to an address of this machine, whatever the name resolves to."""
 
     response_class = Answer
@@ -78,7 +84,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
             )
 
 
-class TlsConnection(urllib3.connection.HTTPSConnection):
+class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
     """https."""
 
     response_class = Answer

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,9 +16,9 @@ from noxcli.api.decode import DEEPEST_JSON, LONGEST_INT, decode_json
 from noxcli.api.limit import AnswerLimit
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError, Refused, Unavailable
-from noxcli.models import Run
+from noxcli.models import Attempt, Run
 from tests.conftest import Noxcli
-from tests.rawserver import RawServer, Turn, answer, json_answer, raw_server
+from tests.rawserver import RawServer, Turn, answer, hang_up, json_answer, raw_server, reset
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
 EVENT = b'data: {"type": "state", "data": {}, "redisId": "1-0"}\n\n'
@@ -111,11 +112,53 @@ def test_a_redirect_after_a_start_leaves_doubt(status: int, location: bytes) -> 
     assert (type(error), error.sent, error.http_status) == (Unavailable, True, status)
 
 
-@pytest.mark.parametrize("location", [b"Location: /v1/runs/x\r\n", b"Location: https://api.example/\r\n", b""])
+@pytest.mark.parametrize("location", [b"Location: http://127.0.0.1:9/\r\n", b"Location: https://api.example/\r\n", b""])
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_start_that_is_to_be_sent_elsewhere_was_not_taken(status: int, location: bytes) -> None:
     error = outcome(b"HTTP/1.1 %d On\r\nContent-Length: 0\r\n%s\r\n" % (status, location), start)
     assert (type(error), error.http_status) == (Refused, status)
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_start_follows_to_another_path_of_its_server(status: int) -> None:
+    moved = answer(status, Location="/v1/workflows/w/runs/")
+    with raw_server(moved, json_answer(RECORD)) as server, connect(server) as api:
+        assert start(api).id == "x"
+    first, second = server.requests
+    assert (first.target + "/", first.body, "POST") == (second.target, second.body, second.method)
+
+
+def test_a_stop_follows_to_another_path_of_its_server() -> None:
+    with raw_server(answer(307, Location="/v1/elsewhere"), json_answer(RECORD)) as server, connect(server) as api:
+        assert api.stop_run("x").id == "x"
+    assert [(request.method, request.target) for request in server.requests][1:] == [("POST", "/v1/elsewhere")]
+
+
+# What is known of a start: whether a byte of it may have left.
+
+
+def left_after(turn: Turn | None, **options: Any) -> bool:
+    """Return `left` of a start that fails; without a turn, nothing listens."""
+    attempt = Attempt()
+    with raw_server(turn or hang_up, **options) as server:
+        url = server.url if turn is not None else "http://127.0.0.1:9"
+        with NoxusApi(Settings(url, "key")) as api, pytest.raises((NoxError, ZeroDivisionError)):
+            api.create_run("w", {}, attempt=attempt)
+    return attempt.left
+
+
+def test_a_start_knows_whether_a_byte_of_it_left(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [left_after(None), left_after(hang_up), left_after(reset), left_after(answer(422))] == [False, *[True] * 3]
+    assert left_after(answer(200, b"no JSON"))
+    assert left_after(answer(307, Location="http://127.0.0.1:9/"))
+    assert left_after(hang_up, tls=tls)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    assert not left_after(hang_up, tls=tls)
+
+
+def test_a_bug_after_the_first_byte_does_not_forget_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.api.client.run_from", lambda *_: 1 / 0)
+    assert left_after(json_answer(RECORD))
 
 
 # Odd heads and bodies.

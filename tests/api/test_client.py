@@ -724,7 +724,7 @@ def test_a_read_follows_a_redirect(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", [start, lambda api: api.stop_run("r")], ids=["start", "stop"])
-def test_a_post_is_never_redirected(call: Call, status: int) -> None:
+def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -> None:
     with raw_server(redirect("https://api.example/v1", status)) as server:
         error = failure_at(server, call)
     doubt = call is start and status not in {307, 308}
