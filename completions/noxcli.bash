@@ -22,7 +22,7 @@ __noxcli_plain() { # WORD: adds it to `plain`, without its quotes
 }
 
 __noxcli_verbs() {
-    offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help)
+    offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch results config doctor probe schema completion sandbox help)
 }
 
 __noxcli_options() { # VERB
@@ -40,8 +40,8 @@ __noxcli_options() { # VERB
         versions) offered=(--limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         runs) offered=(--status --since --limit --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --changed-input --max-failures --fail-fast --ordered --query --shard --assert --expect --expect-as --report --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        merge-batch) offered=(--results --query --report --junit --quiet -q --verbose -v --color --help -h) ;;
+        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --allow-changed-input --max-failures --ordered --query --shard --assert --expect --report --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        results) offered=(--results --query --report --junit --quiet -q --verbose -v --color --help -h) ;;
         config) offered=(--json --query --base-url --api-key-file --profile --help -h) ;;
         doctor) offered=(--run --json --query --connect-timeout --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
         probe) offered=(--inputs --secret --run --start --max-requests --watch --write --json --query --timeout --retry-for --connect-timeout --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
@@ -57,7 +57,7 @@ __noxcli_value() { # VERB OPTION
     case $1:$2 in
         run:--inputs | rerun:--inputs | probe:--inputs)
             kind=at-file offered=() ;;
-        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | rerun:--secret | rerun:--version-id | rerun:--callback-url | rerun:--query | rerun:--assert | rerun:--timeout | rerun:--stall-timeout | rerun:--idle-timeout | rerun:--retry-for | rerun:--poll-interval | rerun:--connect-timeout | rerun:--base-url | stream:--etag | stream:--query | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--for | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | report:--timeout | report:--retry-for | report:--connect-timeout | report:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--query | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | merge-batch:--query | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | probe:--secret | probe:--start | probe:--max-requests | probe:--watch | probe:--query | probe:--timeout | probe:--retry-for | probe:--connect-timeout | probe:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
+        run:--secret | run:--version-id | run:--callback-url | run:--query | run:--assert | run:--timeout | run:--stall-timeout | run:--idle-timeout | run:--retry-for | run:--poll-interval | run:--connect-timeout | run:--base-url | rerun:--secret | rerun:--version-id | rerun:--callback-url | rerun:--query | rerun:--assert | rerun:--timeout | rerun:--stall-timeout | rerun:--idle-timeout | rerun:--retry-for | rerun:--poll-interval | rerun:--connect-timeout | rerun:--base-url | stream:--etag | stream:--query | stream:--assert | stream:--timeout | stream:--stall-timeout | stream:--idle-timeout | stream:--retry-for | stream:--poll-interval | stream:--connect-timeout | stream:--base-url | wait:--query | wait:--assert | wait:--timeout | wait:--for | wait:--stall-timeout | wait:--idle-timeout | wait:--retry-for | wait:--poll-interval | wait:--connect-timeout | wait:--base-url | fetch-output:--query | fetch-output:--assert | fetch-output:--timeout | fetch-output:--retry-for | fetch-output:--connect-timeout | fetch-output:--base-url | stop:--query | stop:--timeout | stop:--connect-timeout | stop:--base-url | inspect:--node | inspect:--iteration | inspect:--query | inspect:--timeout | inspect:--retry-for | inspect:--connect-timeout | inspect:--base-url | report:--timeout | report:--retry-for | report:--connect-timeout | report:--base-url | workflows:--limit | workflows:--query | workflows:--timeout | workflows:--retry-for | workflows:--connect-timeout | workflows:--base-url | versions:--limit | versions:--query | versions:--timeout | versions:--retry-for | versions:--connect-timeout | versions:--base-url | inputs:--version-id | inputs:--query | inputs:--timeout | inputs:--retry-for | inputs:--connect-timeout | inputs:--base-url | runs:--since | runs:--limit | runs:--query | runs:--timeout | runs:--retry-for | runs:--connect-timeout | runs:--base-url | batch:--secret | batch:--column | batch:--max-parallel | batch:--max-failures | batch:--query | batch:--assert | batch:--version-id | batch:--timeout | batch:--retry-for | batch:--poll-interval | batch:--connect-timeout | batch:--base-url | results:--query | config:--query | config:--base-url | doctor:--query | doctor:--connect-timeout | doctor:--base-url | probe:--secret | probe:--start | probe:--max-requests | probe:--watch | probe:--query | probe:--timeout | probe:--retry-for | probe:--connect-timeout | probe:--base-url | schema:--query | sandbox:--port | sandbox:--speed | sandbox:--switch)
             kind=other offered=() ;;
         run:--format | rerun:--format | stream:--format | fetch-output:--format)
             kind=other offered=(text content json ndjson) ;;
@@ -65,7 +65,7 @@ __noxcli_value() { # VERB OPTION
             kind=output offered=() ;;
         run:--output-dir | rerun:--output-dir | stream:--output-dir | fetch-output:--output-dir | batch:--output-dir)
             kind=directory offered=() ;;
-        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | rerun:--state-file | rerun:--report | rerun:--junit | rerun:--dotenv | rerun:--log-file | rerun:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | merge-batch:--results | merge-batch:--report | merge-batch:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | probe:--write | probe:--log-file | probe:--api-key-file | sandbox:--scenario | sandbox:--replay | sandbox:--switches)
+        run:--state-file | run:--report | run:--junit | run:--dotenv | run:--log-file | run:--api-key-file | rerun:--state-file | rerun:--report | rerun:--junit | rerun:--dotenv | rerun:--log-file | rerun:--api-key-file | stream:--report | stream:--junit | stream:--dotenv | stream:--log-file | stream:--api-key-file | wait:--report | wait:--junit | wait:--dotenv | wait:--log-file | wait:--api-key-file | fetch-output:--report | fetch-output:--junit | fetch-output:--dotenv | fetch-output:--log-file | fetch-output:--api-key-file | stop:--state-file | stop:--log-file | stop:--api-key-file | inspect:--log-file | inspect:--api-key-file | report:--output | report:-o | report:--log-file | report:--api-key-file | workflows:--log-file | workflows:--api-key-file | versions:--log-file | versions:--api-key-file | inputs:--log-file | inputs:--api-key-file | runs:--log-file | runs:--api-key-file | batch:--expect | batch:--report | batch:--junit | batch:--log-file | batch:--api-key-file | results:--results | results:--report | results:--junit | config:--api-key-file | doctor:--log-file | doctor:--api-key-file | probe:--write | probe:--log-file | probe:--api-key-file | sandbox:--scenario | sandbox:--replay | sandbox:--switches)
             kind=file offered=() ;;
         run:--ci | rerun:--ci | stream:--ci | wait:--ci | fetch-output:--ci | batch:--ci)
             kind=other offered=(auto github gitlab off) ;;
@@ -73,7 +73,7 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(exit wait) ;;
         run:--on-timeout | run:--on-interrupt | rerun:--on-timeout | rerun:--on-interrupt | stream:--on-timeout | wait:--on-timeout | batch:--on-interrupt)
             kind=other offered=(detach stop) ;;
-        run:--color | rerun:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | report:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | merge-batch:--color | probe:--color)
+        run:--color | rerun:--color | stream:--color | wait:--color | fetch-output:--color | stop:--color | inspect:--color | report:--color | workflows:--color | versions:--color | inputs:--color | runs:--color | batch:--color | results:--color | probe:--color)
             kind=other offered=(auto always never) ;;
         run:--profile | rerun:--profile | stream:--profile | wait:--profile | fetch-output:--profile | stop:--profile | inspect:--profile | report:--profile | workflows:--profile | versions:--profile | inputs:--profile | runs:--profile | batch:--profile | config:--profile | doctor:--profile | probe:--profile)
             kind=profile offered=() ;;
@@ -83,8 +83,6 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(jsonl csv tsv) ;;
         batch:--shard)
             kind=other offered=(auto) ;;
-        batch:--expect-as)
-            kind=other offered=(exact subset text) ;;
         doctor:--run | probe:--run)
             kind=run offered=() ;;
         *) return 1 ;;
@@ -109,13 +107,13 @@ __noxcli_argument() { # VERB NUMBER
         batch:1) kind=workflow offered=() ;;
         batch:2) kind=file offered=() ;;
         batch:*) kind=input offered=() ;;
-        merge-batch:*) kind=directory offered=() ;;
+        results:*) kind=directory offered=() ;;
         probe:1) kind=workflow offered=() ;;
         probe:*) kind=input offered=() ;;
-        schema:1) kind=other offered=(batch-line config doctor event inspect manifest merge-line probe result results runs schemas state versions workflows) ;;
+        schema:1) kind=other offered=(batch-line config doctor event inspect manifest probe result results results-line runs schemas state versions workflows) ;;
         completion:1) kind=other offered=(bash zsh fish powershell) ;;
         sandbox:*) kind=command offered=() ;;
-        help:1) kind=other offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch merge-batch config doctor probe schema completion sandbox help exit-codes) ;;
+        help:1) kind=other offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch results config doctor probe schema completion sandbox help exit-codes) ;;
         *) kind=other offered=() ;;
     esac
 }

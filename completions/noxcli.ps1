@@ -463,15 +463,13 @@ function __noxcli_verbs {
                 @{ Names = @('--adopt'); Help = 'For rows whose start is uncertain, adopt the matching run, or start one if there is none' }
                 @{ Names = @('--retry-in-doubt'); Help = 'Start uncertain rows again, even if that runs them twice' }
                 @{ Names = @('--retry-failed'); Help = 'Like --resume, and start rows again if their run failed or was stopped' }
-                @{ Names = @('--changed-input'); Help = 'Resume even though FILE has changed' }
+                @{ Names = @('--allow-changed-input'); Help = 'Resume even though FILE has changed' }
                 @{ Names = @('--max-failures'); Help = 'Start no more rows after N have failed'; Kind = 'other'; Words = @() }
-                @{ Names = @('--fail-fast'); Help = 'Same as --max-failures 1' }
                 @{ Names = @('--ordered'); Help = 'Print results in the order of the rows' }
                 @{ Names = @('--query'); Help = 'Print only what this JMESPath expression finds in each line'; Kind = 'other'; Words = @() }
-                @{ Names = @('--shard'); Help = 'Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
+                @{ Names = @('--shard'); Help = 'Run only shard I of N (1/8 is the first of eight), or the shard of this engine''s task. [env: NOXCLI_SHARD]'; Kind = 'other'; Words = @('auto') }
                 @{ Names = @('--assert'); Help = 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'; Kind = 'other'; Words = @() }
                 @{ Names = @('--expect'); Help = 'Compare outputs with these, by the rows'' $id (JSON lines, CSV or TSV)'; Kind = 'file'; Words = @() }
-                @{ Names = @('--expect-as'); Help = 'Compare the whole output, only the expected keys, or these as text, ignoring spaces'; Kind = 'other'; Words = @('exact', 'subset', 'text') }
                 @{ Names = @('--report'); Help = 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'; Kind = 'file'; Words = @() }
                 @{ Names = @('--junit'); Help = 'Write the results as JUnit XML'; Kind = 'file'; Words = @() }
                 @{ Names = @('--ci'); Help = 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'; Kind = 'other'; Words = @('auto', 'github', 'gitlab', 'off') }
@@ -493,7 +491,7 @@ function __noxcli_verbs {
                 @{ Names = @('--help', '-h'); Help = 'Show this message and exit' }
             )
         }
-        'merge-batch' = @{
+        'results' = @{
             Help = 'Join the journals of a batch''s shards, and print one JSON line for each row'
             Arguments = @(
                 @{ Kind = 'directory'; Words = @(); Repeated = $true }
@@ -571,7 +569,7 @@ function __noxcli_verbs {
         'schema' = @{
             Help = 'Print the JSON Schemas of the documents that noxcli prints'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('batch-line', 'config', 'doctor', 'event', 'inspect', 'manifest', 'merge-line', 'probe', 'result', 'results', 'runs', 'schemas', 'state', 'versions', 'workflows'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('batch-line', 'config', 'doctor', 'event', 'inspect', 'manifest', 'probe', 'result', 'results', 'results-line', 'runs', 'schemas', 'state', 'versions', 'workflows'); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--json'); Help = 'Print one JSON document' }
@@ -608,7 +606,7 @@ function __noxcli_verbs {
         'help' = @{
             Help = 'Print the help of a command, the exit codes, the sandbox''s switches, or the manual'
             Arguments = @(
-                @{ Kind = 'other'; Words = @('run', 'rerun', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'merge-batch', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
+                @{ Kind = 'other'; Words = @('run', 'rerun', 'stream', 'wait', 'fetch-output', 'stop', 'inspect', 'report', 'workflows', 'versions', 'inputs', 'runs', 'batch', 'results', 'config', 'doctor', 'probe', 'schema', 'completion', 'sandbox', 'help', 'exit-codes'); Repeated = $false }
             )
             Options = @(
                 @{ Names = @('--man'); Help = 'Print the manual page instead, as troff source' }

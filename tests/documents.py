@@ -59,7 +59,7 @@ def _name_of(document: Any) -> str | None:
         return "event"
     if keys >= {"row", "result"}:
         return "batch-line"
-    return "merge-line" if keys >= {"row", "run_id", "directory"} else None
+    return "results-line" if keys >= {"row", "run_id", "directory"} else None
 
 
 @cache

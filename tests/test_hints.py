@@ -322,7 +322,7 @@ NO_LINES = {
     "commands/sandbox.py help": "a sentence of the help: noxcli help switches",
     "api/checkup.py doctor": "RUN",
     "commands/doctor.py doctor": "RUN",
-    "commands/merge_batch.py fetch-output": "RUN",
+    "commands/results.py fetch-output": "RUN",
     "batch/engine.py wait": "the same line as in batch/shift.py",
     "cli/again.py run": "INPUT...",
     "inputs/recorded.py run": "WORKFLOW",
@@ -332,7 +332,7 @@ NO_LINES = {
     "state/statefile.py run": "FILE",
     "commands/help.py batch": "a sentence about engines",
     "reports/ci/github.py batch": "the title of an annotation",
-    "reports/html/rows.py merge-batch": "a sentence of the page: without DIR",
+    "reports/html/rows.py results": "a sentence of the page: without DIR",
 }
 
 

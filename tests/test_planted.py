@@ -128,8 +128,8 @@ def test_a_journal_that_is_merged_is_a_file(noxcli: Noxcli, precious: Path) -> N
     Path("two").mkdir()
     fifo(Path("one/batch.jsonl"))
     Path("two/batch.jsonl").symlink_to(precious)
-    assert "it is not a regular file" in noxcli("merge-batch", "one").err
-    assert "is a symbolic link" in noxcli("merge-batch", "two").err
+    assert "it is not a regular file" in noxcli("results", "one").err
+    assert "is a symbolic link" in noxcli("results", "two").err
 
 
 # A row's directory, and its content.

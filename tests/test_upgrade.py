@@ -46,7 +46,7 @@ def test_a_batch_of_0_1_0_is_resumed_and_merged(noxcli: Noxcli, sandbox: Sandbox
     assert done.code == 0, done.err
     assert [line["row"] for line in done.lines] == [3, 4]
     assert [run.input for run in sandbox.runs(WORKFLOW)] == [{"Q": "three"}, {"Q": "four"}]
-    merged = noxcli("merge-batch", "batch")
+    merged = noxcli("results", "batch")
     assert [(line["row"], line["exit_code"]) for line in merged.lines] == [(1, 0), (2, 0), (3, 0), (4, 0)]
 
 
@@ -68,7 +68,7 @@ def test_a_run_that_0_1_0_noted_is_found(noxcli: Noxcli, kept: Path, line: str) 
     [
         ("noxcli.batch", f"batch {WORKFLOW} rows.jsonl --output-dir batch --resume"),
         ("noxcli.batch", f"batch {WORKFLOW} rows.jsonl --output-dir batch"),
-        ("noxcli.batch", "merge-batch batch"),
+        ("noxcli.batch", "results batch"),
         ("noxcli.state", "stop --state-file run.state"),
         ("noxcli.entry", "wait @last"),
         ("noxcli.manifest", f"run {WORKFLOW} Q=x --output-dir out"),

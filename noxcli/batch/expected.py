@@ -2,14 +2,13 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, Self
 
 from noxcli.batch.rows import Columns, Row, RowFile
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.inputs.parse import Inputs
-from noxcli.outputs.values import as_text, pointer_to
+from noxcli.outputs.values import as_text, pointer_to, text_of
 from noxcli.query import Query
 from noxcli.redaction import Mask
 from noxcli.render.text import amount
@@ -23,23 +22,14 @@ MOST_LINES = 1000  # of each side of a diff
 Steps = tuple[str | int, ...]
 
 
-class ExpectAs(StrEnum):
-    """How to compare an output: all of it, only the expected keys, or these as texts, ignoring spaces."""
-
-    EXACT = "exact"
-    SUBSET = "subset"
-    TEXT = "text"
-
-
 class Expected:
-    """The expected outputs, all held in memory."""
+    """The expected outputs, all held in memory. Only keys that an expected output names count."""
 
-    def __init__(self, by_id: Mapping[str, Mapping[str, Any]], how: ExpectAs) -> None:
+    def __init__(self, by_id: Mapping[str, Inputs]) -> None:
         self._by_id = by_id
-        self._how = how
 
     @classmethod
-    def read(cls, path: str, how: ExpectAs) -> Self:
+    def read(cls, path: str) -> Self:
         """Read a file in the format of the rows: a line has a row's $id, or its number, and the outputs.
 
         Raises UsageProblem for a file that can't be read, and for an id that appears twice.
@@ -47,14 +37,14 @@ class Expected:
         source = RowFile(path, None, Columns({}, Inputs()), None)
         if source.is_stream:
             raise UsageProblem(f"{EXPECT} {path} is not a file", "give a JSON lines, CSV or TSV file")
-        by_id: dict[str, Mapping[str, Any]] = {}
+        by_id: dict[str, Inputs] = {}
         for row in source.rows():
             if row.problem is not None:
                 raise UsageProblem(f"{EXPECT} {path}, {row.place}: {row.problem}")
             if _key(row) in by_id:
                 raise UsageProblem(f"{EXPECT} {path}, {row.place}: {_key(row)!r} appears twice")
-            by_id[_key(row)] = row.inputs.values
-        return cls(by_id, how)
+            by_id[_key(row)] = row.inputs
+        return cls(by_id)
 
     def require_rows(self, rows: RowFile) -> int:
         """Return how many rows have no expected output. Raises UsageProblem for expected outputs without a row."""
@@ -69,24 +59,25 @@ class Expected:
 
     def held_against(self, row: Row, output: Any) -> Iterator[Assertion]:
         """Yield the comparison of the row's output, if one is expected."""
-        wanted = self._by_id.get(_key(row))
-        if wanted is None:
+        expected = self._by_id.get(_key(row))
+        if expected is None:
             return
-        found = {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else output
-        found = output if self._how is ExpectAs.EXACT else found
+        wanted = dict(expected.values)
+        found = {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
+        # Cells are texts: an output is compared with them as its text, without surrounding blanks.
+        for key in expected.texts & found.keys():
+            wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
         try:
-            place = _difference(wanted, found, (), self._how)
+            place = _difference(wanted, found, ())
         except RecursionError:
             yield Assertion(EXPECT, False, "the output is nested too deeply to compare")
             return
-        if place is None:
-            yield Assertion(EXPECT, True)
-        else:
-            yield Assertion(EXPECT, False, place, self._diff(wanted, found))
-
-    def _diff(self, wanted: Any, found: Any) -> str:
-        one, other = (_lines(side, self._how) for side in (wanted, found))
-        return "\n".join(difflib.unified_diff(one, other, "expected", "found", lineterm=""))
+        diff = (
+            None
+            if place is None
+            else "\n".join(difflib.unified_diff(_lines(wanted), _lines(found), "expected", "found", lineterm=""))
+        )
+        yield Assertion(EXPECT, place is None, place, diff)
 
 
 def judge_row(queries: Sequence[Query], expected: Expected | None, mask: Mask, row: Row, outcome: Outcome) -> None:
@@ -107,43 +98,21 @@ def _key(row: Row) -> str:
     return str(row.number) if row.id is None else row.id
 
 
-def _difference(wanted: Any, found: Any, keys: Steps, how: ExpectAs) -> str | None:
-    """Return the first difference, in words."""
-    if isinstance(wanted, dict) and isinstance(found, dict) and (how is not ExpectAs.TEXT or not keys):
-        return _difference_of_objects(wanted, found, keys, how)
-    if how is not ExpectAs.TEXT and _are_of_one_length(wanted, found):
-        pairs = enumerate(zip(wanted, found, strict=True))
-        inner = (_difference(one, other, (*keys, place), how) for place, (one, other) in pairs)
+def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
+    """Return the first difference, in words. Only keys that `wanted` names count."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        if missing := [key for key in wanted if key not in found]:
+            return f"{pointer_to((*keys, missing[0]))} is missing"
+        inner = (_difference(value, found[key], (*keys, key)) for key, value in wanted.items())
         return next(filter(None, inner), None)
-    if _is_same(wanted, found, how):
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        inner = (_difference(one, found[place], (*keys, place)) for place, one in enumerate(wanted))
+        return next(filter(None, inner), None)
+    if isinstance(wanted, str) and (text := text_of(found)) is not None:
+        found = text  # the API has two forms of one text
+    if wanted == found and isinstance(wanted, bool) == isinstance(found, bool):  # 1 == True in Python
         return None
-    return f"{pointer_to(keys) or 'the output'} is {_short(found)} and not {_short(wanted)}"
-
-
-def _difference_of_objects(
-    wanted: Mapping[str, Any], found: Mapping[str, Any], keys: Steps, how: ExpectAs
-) -> str | None:
-    if missing := [key for key in wanted if key not in found]:
-        return f"{pointer_to((*keys, missing[0]))} is missing"
-    if how is ExpectAs.EXACT and (extra := [key for key in found if key not in wanted]):
-        return f"{pointer_to((*keys, extra[0]))} is not expected"
-    inner = (_difference(value, found[key], (*keys, key), how) for key, value in wanted.items())
-    return next(filter(None, inner), None)
-
-
-def _are_of_one_length(wanted: Any, found: Any) -> bool:
-    """True for two lists whose values can be compared one by one."""
-    return isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found)
-
-
-def _is_same(wanted: Any, found: Any, how: ExpectAs) -> bool:
-    if how is ExpectAs.TEXT:
-        return _plain(wanted) == _plain(found)
-    return bool(wanted == found) and isinstance(wanted, bool) == isinstance(found, bool)  # 1 == True in Python
-
-
-def _plain(value: Any) -> str:
-    return " ".join(as_text(value).split())
+    return f"{pointer_to(keys)} is {_short(found)} and not {_short(wanted)}"
 
 
 def _short(value: Any) -> str:
@@ -151,10 +120,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST_SIDE else f"{text[: LONGEST_SIDE - 1]}…"
 
 
-def _lines(value: Any, how: ExpectAs) -> list[str]:
-    if how is ExpectAs.TEXT and isinstance(value, dict):
-        lines = [f"{key}: {line}" for key in sorted(value) for line in as_text(value[key]).splitlines() or [""]]
-    else:
-        ordered = {key: value[key] for key in sorted(value)} if isinstance(value, dict) else value
-        lines = to_json(ordered, indent=2).splitlines()
+def _lines(value: Mapping[str, Any]) -> list[str]:
+    lines = to_json({key: value[key] for key in sorted(value)}, indent=2).splitlines()
     return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"({len(lines) - MOST_LINES} more lines)"]

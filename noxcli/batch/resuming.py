@@ -32,7 +32,7 @@ class Share:
         if then is not None and then.digest not in {None, seen.digest} and not self.changed:
             raise UsageProblem(
                 f"{then.source} has changed since the batch began: it had {then.rows} rows, and now has {seen.rows}",
-                "restore the old file, or match rows by number with --changed-input",
+                "restore the old file, or match rows by number with --allow-changed-input",
             )
         return seen
 

@@ -8,9 +8,8 @@ from noxcli.errors import UsageProblem
 from noxcli.fixed import fixed
 
 SHARD_VARIABLE = "NOXCLI_SHARD"
-FROM_ZERO = re.compile(r"([0-9]{1,6})of([0-9]{1,6})")
 AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,5}))?")
-FORMS = "write 1/8 or 0of8 for the first of eight, or auto"
+FORMS = "write I/N from 1, as in 1/8 for the first of eight, or auto"
 
 
 @fixed
@@ -29,10 +28,6 @@ class Shard:
         index, slash, of = text.partition("/")
         if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
             return cls(int(index), int(of))
-        if slash and index == "0":
-            raise UsageProblem(
-                f"--shard {text} is not a valid shard: I/N counts from 1", f"write 0of{of} for the first"
-            )
         raise UsageProblem(f"--shard {text} is not a valid shard", FORMS)
 
     def has(self, number: int) -> bool:
@@ -74,7 +69,7 @@ ENGINES = (
 
 
 def shard_asked(option: str | None, environ: Mapping[str, str]) -> Shard:
-    """Return the shard in --shard or NOXCLI_SHARD: `2/8`, `1of8`, `auto` or `auto/8`; all rows without one.
+    """Return the shard in --shard or NOXCLI_SHARD: `2/8`, `auto` or `auto/8`; all rows without one.
 
     Raises UsageProblem.
     """
@@ -85,20 +80,11 @@ def shard_asked(option: str | None, environ: Mapping[str, str]) -> Shard:
     try:
         if (auto := AUTO.fullmatch(text)) is not None:
             return _of_engine(environ, int(auto[1]) if auto[1] else None)
-        if (counted := FROM_ZERO.fullmatch(text)) is not None:
-            return _from_zero(int(counted[1]), int(counted[2]))
         return Shard.parse(text)
     except UsageProblem as problem:
         if option is None:
             raise UsageProblem(f"{SHARD_VARIABLE}: {problem.message}", problem.hint) from None
         raise
-
-
-def _from_zero(index: int, of: int) -> Shard:
-    if index < of:
-        return Shard(index + 1, of)
-    last = f"; the last one is {of - 1}of{of}" if of else ""
-    raise UsageProblem(f"--shard {index}of{of} is out of range: it counts from 0{last}", FORMS)
 
 
 def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:

@@ -124,5 +124,5 @@ def require_same(row: Row, past: Past) -> None:
     """Raise UsageProblem if a row that was started has changed in the file."""
     if past.state(row.number) and past.digest(row.number) != row.digest:
         raise UsageProblem(
-            f"{row.place} differs from the row that was started", "give the same rows again, or --changed-input"
+            f"{row.place} differs from the row that was started", "give the same rows again, or --allow-changed-input"
         )

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from noxcli.batch.expected import ExpectAs
 from noxcli.cli import options
 from noxcli.fixed import fixed
 
@@ -43,18 +42,17 @@ RetryInDoubt = Annotated[
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Like --resume, and start rows again if their run failed or was stopped.")
 ]
-ChangedInput = Annotated[bool, typer.Option("--changed-input", help="Resume even though FILE has changed.")]
+ChangedInput = Annotated[bool, typer.Option("--allow-changed-input", help="Resume even though FILE has changed.")]
 MaxFailures = Annotated[
     int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
 ]
-FailFastOption = Annotated[bool, typer.Option("--fail-fast", help="Same as --max-failures 1.")]
 Ordered = Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")]
 ShardOption = Annotated[
     str | None,
     typer.Option(
         "--shard",
-        metavar="I/N|KofN|auto",
-        help="Run only shard I of N (1/8 and 0of8 are the first of eight), or the shard of this engine's task. "
+        metavar="I/N|auto",
+        help="Run only shard I of N (1/8 is the first of eight), or the shard of this engine's task. "
         "[env: NOXCLI_SHARD]",
     ),
 ]
@@ -62,12 +60,6 @@ ExpectOption = Annotated[
     str | None,
     typer.Option(
         "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
-    ),
-]
-ExpectAsOption = Annotated[
-    ExpectAs,
-    typer.Option(
-        "--expect-as", help="Compare the whole output, only the expected keys, or these as text, ignoring spaces."
     ),
 ]
 
@@ -107,13 +99,11 @@ class RowResults:
     """Which rows to run, when to stop, and where their results go."""
 
     max_failures: MaxFailures = None
-    fail_fast: FailFastOption = False
     ordered: Ordered = False
     query: options.LineQueryOption = None
     shard: ShardOption = None
     asserts: options.Asserts = None
     expect: ExpectOption = None
-    expect_as: ExpectAsOption = ExpectAs.EXACT
     report: options.Report = None
     junit: options.Junit = None
     ci: options.Ci = None

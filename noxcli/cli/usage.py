@@ -38,7 +38,6 @@ HEADINGS = {
     "Reports": (
         "--assert",
         "--expect",
-        "--expect-as",
         "--report",
         "--junit",
         "--dotenv",

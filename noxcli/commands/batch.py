@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from noxcli.batch.engine import Engine
-from noxcli.batch.expected import ExpectAs, Expected, judge_row
+from noxcli.batch.expected import Expected, judge_row
 from noxcli.batch.journal import JOURNAL_NAME, Header, Journal, Past
 from noxcli.batch.pace import Gated, Pace
 from noxcli.batch.plan import FINAL, Counts, Plan, RowResult
@@ -99,7 +99,7 @@ def batch(
         plan = replace(
             _plan(call, material, target, begun),
             max_parallel=at_work.max_parallel,
-            max_failures=1 if results.fail_fast else results.max_failures,
+            max_failures=results.max_failures,
             ordered=results.ordered,
             adopt=resuming.adopt,
             retry_in_doubt=resuming.retry_in_doubt,
@@ -145,10 +145,8 @@ def _material(context: Context, source: RowSource, output_dir: str | None, shard
 def _expected(context: Context, material: _Material, results: RowResults) -> Expected | None:
     """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
     if results.expect is None:
-        if results.expect_as is not ExpectAs.EXACT:
-            raise UsageProblem(f"--expect-as {results.expect_as} needs expected outputs", "add --expect FILE")
         return None
-    expected = Expected.read(results.expect, results.expect_as)
+    expected = Expected.read(results.expect)
     if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
         context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {results.expect}")
     return expected

@@ -160,10 +160,10 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     assert f"is for workflow {workflow}" in noxcli("batch", other, rows, "--resume").err
     write("b")
     changed = noxcli("batch", workflow, rows, "--resume")
-    assert (changed.code, "--changed-input" in changed.err) == (2, True)
+    assert (changed.code, "--allow-changed-input" in changed.err) == (2, True)
     assert len(sandbox.runs(workflow)) == 1
     write("a", "b", "c")
-    assert codes(noxcli("batch", workflow, rows, "--resume", "--changed-input")) == {2: 0, 3: 0}
+    assert codes(noxcli("batch", workflow, rows, "--resume", "--allow-changed-input")) == {2: 0, 3: 0}
     assert codes(noxcli("batch", workflow, rows, "--resume")) == {}, "the file as it was last accepted"
 
 
@@ -217,7 +217,7 @@ def test_rows_that_are_finished_may_share_an_id(noxcli: Noxcli, echoes: Any, wri
     workflow = echoes()
     noxcli("batch", workflow, write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}))
     twice = write({"$id": "a", "Q": "1"}, {"$id": "a", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
-    result = noxcli("batch", workflow, twice, "--resume", "--changed-input")
+    result = noxcli("batch", workflow, twice, "--resume", "--allow-changed-input")
     assert (result.code, "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in result.err) == (
         2,
         True,
@@ -321,7 +321,7 @@ def test_ordered_results_come_in_the_order_of_the_rows(noxcli: Noxcli, plays: An
 def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
     workflow = echoes()
     rows = write("bad", *["a"] * 30)
-    result = noxcli("batch", workflow, rows, "--fail-fast", "--max-parallel", "2")
+    result = noxcli("batch", workflow, rows, "--max-failures", "1", "--max-parallel", "2")
     assert result.code == 1
     assert len(sandbox.runs(workflow)) < 10
     assert "not started" in result.err

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
-from noxcli.batch.expected import ExpectAs, Expected
+from noxcli.batch.expected import Expected
 from noxcli.batch.rows import Row
 from noxcli.inputs.parse import Inputs
 from noxcli.sandbox.scenario import input_node
@@ -47,7 +47,7 @@ def test_sixty_rows_with_expected_outputs_and_three_assertions_each(
     ]
     argv = [word for text in asserts for word in ("--assert", text)]
     result = noxcli(
-        *("batch", squares, rows, "--expect", expected, "--expect-as", "subset", "--max-parallel", "32", *argv),
+        *("batch", squares, rows, "--expect", expected, "--max-parallel", "32", *argv),
         *("--junit", str(tmp_path / "report.xml")),
     )
     assert result.code == 11
@@ -66,7 +66,7 @@ def test_sixty_rows_with_expected_outputs_and_three_assertions_each(
     assert failed["row 13 (case-13): --expect"].message == "/Square is 170 and not 169"
     assert failed["row 7 (case-7): --assert output.Square != `49`"].message == "output.Square is 49"
 
-    merged = noxcli("merge-batch", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
+    merged = noxcli("results", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
     assert merged.code == 11
     (again,) = JUnitXml.fromfile(str(tmp_path / "merged.xml"))
     assert (again.tests, again.failures) == (300, 4)
@@ -79,7 +79,7 @@ def test_a_row_whose_run_failed_has_its_assertions_as_skipped_cases(noxcli: Noxc
     workflow = plays(nodes=[input_node("N")], script=script, output={"A": "a"})
     rows = written(tmp_path / "rows.jsonl", [{"N": "1"}, {"N": "2"}])
     told = noxcli("batch", workflow, rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
-    merged = noxcli("merge-batch", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
+    merged = noxcli("results", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
     assert (told.code, merged.code) == (1, 1)
     for report in ("batch.xml", "merged.xml"):
         (suite,) = JUnitXml.fromfile(str(tmp_path / report))
@@ -114,9 +114,9 @@ def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
 ) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}, {"N": 3}])
     expected = tmp_path / "expected.csv"
-    expected.write_text("Words\nIt is 1.\n It is   4. \n")
-    result = noxcli("batch", squares, rows, "--expect", str(expected), "--expect-as", "text", "--ordered")
-    assert result.code == 0
+    expected.write_text('Words,Square\n"It  is\n1. ", 1\n,4\n')
+    result = noxcli("batch", squares, rows, "--expect", str(expected), "--ordered")
+    assert result.code == 0, result.err
     assert "warning: no expected output for 1 row in " in result.err
     assert ["assertions" in line["result"] for line in result.lines] == [True, True, False]
 
@@ -156,38 +156,45 @@ def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays
 def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"N": 1}])
     assert "nowhere.jsonl: no such file" in noxcli("batch", squares, rows, "--expect", "nowhere.jsonl").err
-    assert "add --expect FILE" in noxcli("batch", squares, rows, "--expect-as", "text").err
 
 
 @pytest.mark.parametrize(
-    ("how", "wanted", "found", "place"),
+    ("wanted", "found", "place"),
     [
-        ("exact", {"A": 1}, {"A": 1.0}, None),
-        ("exact", {"A": 1}, {"A": True}, "/A is true and not 1"),
-        ("exact", {"A": 1}, {"A": 1, "B": 2}, "/B is not expected"),
-        ("exact", {"A": "x y"}, {"A": "x  y"}, '/A is "x  y" and not "x y"'),
-        ("exact", {"A": [1, 2]}, {"A": [1]}, "/A is [1] and not [1,2]"),
-        ("exact", {"A": 1}, {}, "/A is missing"),
-        ("exact", {"A": 1}, None, 'the output is null and not {"A":1}'),
-        ("subset", {"A": {"b": 1}}, {"A": {"b": 1, "c": 2}, "D": 3}, None),
-        ("subset", {"A": [{"b": 1}]}, {"A": [{"b": 1, "c": 2}]}, None),
-        ("subset", {"A": [{"b": 1}]}, {"A": [{"b": 2}]}, "/A/0/b is 2 and not 1"),
-        ("subset", {"A/b": None}, {}, "/A~1b is missing"),
-        ("text", {"A": " x y"}, {"A": "x\n\ty ", "B": 1}, None),
-        ("text", {"A": "1"}, {"A": 1}, None),
-        ("text", {"A": "x"}, {"A": {"text": "x"}}, None),
-        ("text", {"A": "x y"}, {"A": "xy"}, '/A is "xy" and not "x y"'),
+        ({"A": 1}, {"A": 1.0, "B": 2}, None),
+        ({"A": 1}, {"A": True}, "/A is true and not 1"),
+        ({"A": "x y"}, {"A": "x  y"}, '/A is "x  y" and not "x y"'),
+        ({"A": "x y"}, {"A": "x y "}, '/A is "x y " and not "x y"'),
+        ({"A": "x"}, {"A": {"text": "x"}}, None),
+        ({"A": "1"}, {"A": 1}, '/A is 1 and not "1"'),
+        ({"A": [1, 2]}, {"A": [1]}, "/A is [1] and not [1,2]"),
+        ({"A": 1}, {}, "/A is missing"),
+        ({"A": 1}, None, "/A is missing"),
+        ({"A": {"b": 1}}, {"A": {"b": 1, "c": 2}, "D": 3}, None),
+        ({"A": [{"b": 1}]}, {"A": [{"b": 1, "c": 2}]}, None),
+        ({"A": [{"b": 1}]}, {"A": [{"b": 2}]}, "/A/0/b is 2 and not 1"),
+        ({"A/b": None}, {}, "/A~1b is missing"),
     ],
 )
-def test_how_outputs_compare(how: str, wanted: Any, found: Any, place: str | None) -> None:
-    (told,) = Expected({"1": wanted}, ExpectAs(how)).held_against(Row(1, 1, 0), found)
+def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None) -> None:
+    (told,) = Expected({"1": Inputs(wanted)}).held_against(Row(1, 1, 0), found)
     assert (told.holds, told.message) == (place is None, place)
     assert (told.diff is None) == told.holds
+
+
+@pytest.mark.parametrize(
+    ("cell", "found", "holds"),
+    [(" x y", "x y\n", True), ("1", 1, True), ("x y", "x  y", False), ("x", {"text": " x"}, True)],
+)
+def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, holds: bool) -> None:
+    expected = Expected({"1": Inputs({"A": cell}, frozenset({"A"}))})
+    (told,) = expected.held_against(Row(1, 1, 0), {"A": found})
+    assert told.holds == holds
 
 
 def test_an_output_nested_without_end_is_told() -> None:
     deep: Any = 1
     for _ in range(10_000):
         deep = [deep]
-    (told,) = Expected({"1": {"A": deep}}, ExpectAs.EXACT).held_against(Row(1, 1, 0, None, Inputs()), {"A": deep})
+    (told,) = Expected({"1": Inputs({"A": deep})}).held_against(Row(1, 1, 0, None, Inputs()), {"A": deep})
     assert told.message == "the output is nested too deeply to compare"

@@ -129,7 +129,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
         out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
     assert {result["error"]["hint"] for result in answered(out).values()} == {"--resume starts the row again"}
-    merged = call("merge-batch", "rows.jsonl.batch", env=environment(sandbox.url))
+    merged = call("results", "rows.jsonl.batch", env=environment(sandbox.url))
     told = [json.loads(line) for line in merged.stdout.splitlines()]
     assert (merged.returncode, [line["exit_code"] for line in told]) == (8, [8] * 6)
     assert "--resume starts the row again" in told[0]["message"]

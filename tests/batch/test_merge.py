@@ -1,4 +1,4 @@
-"""`noxcli merge-batch`: one report from many journals, and `--junit` from one."""
+"""`noxcli results`: one report from many journals, and `--junit` from one."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def run_shards(noxcli: Noxcli, workflow: str, *indexes: int) -> list[str]:
 
 
 def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> None:
-    result = noxcli("merge-batch", *run_shards(noxcli, workflow, 3, 1, 2), "--junit", "report.xml")
+    result = noxcli("results", *run_shards(noxcli, workflow, 3, 1, 2), "--junit", "report.xml")
     assert result.code == 1
     assert [(line["row"], line["id"], line["exit_code"], line["directory"]) for line in result.lines][:3] == [
         (1, "id a", 0, "s1"),
@@ -51,7 +51,7 @@ def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> No
 
 
 def test_a_shard_that_is_not_there_is_named_and_its_rows_are_missing(noxcli: Noxcli, workflow: str) -> None:
-    result = noxcli("merge-batch", *run_shards(noxcli, workflow, 1, 3))
+    result = noxcli("results", *run_shards(noxcli, workflow, 1, 3))
     assert result.code == 1
     assert "missing the journals of shards 2/3" in result.err
     missing = [line for line in result.lines if line["exit_code"] == 8]
@@ -62,14 +62,14 @@ def test_a_shard_that_is_not_there_is_named_and_its_rows_are_missing(noxcli: Nox
 def test_rows_that_were_never_started_are_told(noxcli: Noxcli, plays: Any) -> None:
     refusing = plays(nodes=[input_node("Q")], faults={"start": [Answer(401, {}, repeat=True)]})
     noxcli("batch", refusing, "rows.jsonl", "--max-parallel", "1")
-    result = noxcli("merge-batch", "rows.jsonl.batch")
+    result = noxcli("results", "rows.jsonl.batch")
     assert (result.code, [line["exit_code"] for line in result.lines]) == (4, [4, 8, 8, 8, 8, 8, 8])
 
 
 def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: str) -> None:
     noxcli("batch", workflow, "rows.jsonl", "--output-dir", "one")
     noxcli("batch", workflow, "rows.jsonl", "--output-dir", "two")
-    result = noxcli("merge-batch", "one", "two")
+    result = noxcli("results", "one", "two")
     assert result.code == 2
     assert "7 rows have a run in several directories: 1, 2, 3" in result.err
     assert len(result.lines) == 7
@@ -78,7 +78,7 @@ def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: 
 
 def test_a_directory_given_twice_is_one(noxcli: Noxcli, workflow: str) -> None:
     noxcli("batch", workflow, "rows.jsonl", "--output-dir", "one")
-    assert noxcli("merge-batch", "one", "./one").code == 1
+    assert noxcli("results", "one", "./one").code == 1
 
 
 def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None:
@@ -88,7 +88,7 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
     kept = [line for line in lines if '"row":1,' not in line or '"intent"' in line]
     kept = [line for line in kept if '"row":2,' not in line or '"finished"' not in line]
     journal.write_text("".join(kept) + '{"row":7,"step":"fin')
-    told = {line["row"]: line for line in noxcli("merge-batch", "one").lines}
+    told = {line["row"]: line for line in noxcli("results", "one").lines}
     assert (told[1]["exit_code"], told[1]["message"]) == (7, "the batch was interrupted while starting it")
     assert (told[2]["exit_code"], told[2]["message"]) == (8, "the batch was interrupted while it was running")
     assert told[2]["run_id"]
@@ -99,16 +99,16 @@ def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str
     run_shards(noxcli, workflow, 1)
     Path("rows.jsonl").write_text('{"Q": "other"}\n')
     noxcli("batch", workflow, "rows.jsonl", "--shard", "2/3", "--output-dir", "s2")
-    result = noxcli("merge-batch", "s1", "s2")
+    result = noxcli("results", "s1", "s2")
     assert (result.code, result.text) == (2, "")
     assert "s1 and s2 are not from one batch: the number of rows differs" in result.err
 
 
 def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
     Path("empty").mkdir()
-    assert "can't read the journal empty/batch.jsonl: no such file" in noxcli("merge-batch", "empty").err
+    assert "can't read the journal empty/batch.jsonl: no such file" in noxcli("results", "empty").err
     Path("empty/batch.jsonl").write_text("junk\n")
-    result = noxcli("merge-batch", "empty")
+    result = noxcli("results", "empty")
     assert (result.code, "empty contains no batch" in result.err) == (2, True)
 
 

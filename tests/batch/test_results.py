@@ -164,7 +164,7 @@ def test_merging_joins_the_results_of_all_shards(noxcli: Noxcli, workflow: str) 
     rows = write_rows("a", "b", "bad", "d", "e")
     for shard in ("1/2", "2/2"):
         noxcli("batch", workflow, rows, "--shard", shard, "--output-dir", f"s{shard[0]}")
-    merged = noxcli("merge-batch", "s1", "s2", "--results", "all.jsonl")
+    merged = noxcli("results", "s1", "s2", "--results", "all.jsonl")
     assert merged.code == 1
     lines = [json.loads(line) for line in Path("all.jsonl").read_text().splitlines()]
     assert [(line["row"], (line["result"]["output"] or {}).get("A")) for line in lines] == [
@@ -174,20 +174,20 @@ def test_merging_joins_the_results_of_all_shards(noxcli: Noxcli, workflow: str) 
         (4, "d"),
         (5, "e"),
     ]
-    absent = noxcli("merge-batch", "s1", "--results", "all.jsonl")
+    absent = noxcli("results", "s1", "--results", "all.jsonl")
     assert "all.jsonl has no results for rows 2, 4" in absent.err
     assert len(Path("all.jsonl").read_text().splitlines()) == 3
     Path("s2/results.jsonl").unlink()
-    lost = noxcli("merge-batch", "s2", "--results", "all.jsonl")
+    lost = noxcli("results", "s2", "--results", "all.jsonl")
     assert "all.jsonl has no results for rows 1, 2, 3, 4, 5" in lost.err
-    own = noxcli("merge-batch", "s1", "s2", "--results", "s1/results.jsonl")
+    own = noxcli("results", "s1", "s2", "--results", "s1/results.jsonl")
     assert (own.code, "choose another file" in own.err) == (2, True)
 
 
 def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: str) -> None:
     noxcli("batch", workflow, write_rows("a", "b"))
     (BATCH / "results.jsonl").write_text("")
-    result = noxcli("merge-batch", str(BATCH), "--results", "all.jsonl")
+    result = noxcli("results", str(BATCH), "--results", "all.jsonl")
     assert result.code == 9
     assert "rows 1, 2 completed, but their results are not in results.jsonl; noxcli fetch-output RUN" in result.err
 

@@ -45,8 +45,8 @@ def test_each_line_of_a_batch_is_asked_and_its_results_are_kept_whole(
     assert (done.code, done.text) == (0, '[1,"a","ONE"]\n[2,null,"TWO"]\n'), done.err
     results = [json.loads(line)["result"]["output"]["A"] for line in (kept / "results.jsonl").read_text().splitlines()]
     assert results == ["ONE", "TWO"]
-    assert noxcli("merge-batch", str(kept), "--query", "id").text == "a\n", "null prints nothing"
-    assert noxcli("merge-batch", str(kept), "--query", "starts_with(id, 'a')").text == "true\n", "nor what does not fit"
+    assert noxcli("results", str(kept), "--query", "id").text == "a\n", "null prints nothing"
+    assert noxcli("results", str(kept), "--query", "starts_with(id, 'a')").text == "true\n", "nor what does not fit"
 
 
 @pytest.mark.parametrize(

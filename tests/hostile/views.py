@@ -455,8 +455,8 @@ def batches(theatre: Theatre) -> Iterator[View]:
     yield View("batch, stdout on a terminal", out, "bf")
     yield View("batch, summary", err, "bf")
     yield View("HTML report of a batch", text_of_page(page), "bf", form="\n")
-    _, out, err = theatre.call("merge-batch", f"{rows}.batch")
-    yield View("merge-batch on a terminal", out, "bf")
+    _, out, err = theatre.call("results", f"{rows}.batch")
+    yield View("results on a terminal", out, "bf")
     rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in theatre.marked("n")))
     with patch("noxcli.batch.survey.MISTAKES_KEPT", len(said)):
         _, out, err = theatre.call("batch", workflow, str(rows), "--output-dir", str(theatre.directory / "other"))

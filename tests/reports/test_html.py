@@ -297,7 +297,7 @@ def test_rows_that_completed_and_failed_an_assertion_did_not_pass(noxcli: Noxcli
 def test_the_directory_and_the_lines_of_a_batch_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
     told = noxcli("batch", rows, "rows.jsonl", "--report", "live.html")
     Path("lines.ndjson").write_bytes(told.out)
-    Path("merged.ndjson").write_bytes(noxcli("merge-batch", "rows.jsonl.batch", "--report", "merged.html").out)
+    Path("merged.ndjson").write_bytes(noxcli("results", "rows.jsonl.batch", "--report", "merged.html").out)
     for source in ("rows.jsonl.batch", "lines.ndjson", "merged.ndjson"):
         assert noxcli("report", source, "-o", f"{source}.html").code == 0
     pages = [
@@ -327,7 +327,7 @@ def test_shards_are_joined_and_each_gets_its_line(noxcli: Noxcli, rows: str) -> 
             f"{index}.html",
         )
     assert "of 3 rows completed" in read("1.html").text, "a shard's own page has its own rows"
-    noxcli("merge-batch", "s1", "s3", "--report", "all.html")
+    noxcli("results", "s1", "s3", "--report", "all.html")
     page = read("all.html")
     assert "4 of 7 rows completed" in page.text
     assert "missing the journals of shards 2/3" in page.text

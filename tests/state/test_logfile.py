@@ -160,7 +160,7 @@ def test_a_log_without_an_end_is_that_of_a_killed_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS if verb not in {"sandbox", "help", "config", "completion", "merge-batch", "schema"}]
+    "verb", [verb for verb in VERBS if verb not in {"sandbox", "help", "config", "completion", "results", "schema"}]
 )
 def test_every_verb_that_connects_keeps_a_log(verb: str) -> None:
     assert "--log-file FILE" in page_of(verb)

@@ -82,7 +82,7 @@ class _Count:
 def rows_page(
     about: BatchAbout, rows: Callable[[], Iterable[Mapping[str, Any]]], mask: Mask, base: Path
 ) -> Iterator[bytes]:
-    """Yield the page; `rows` yields the lines of merge-batch, and is called twice.
+    """Yield the page; `rows` yields the lines of results, and is called twice.
 
     A row may have a `folder` with its files, as a path. Links to files start from the directory `base`.
     """
@@ -208,7 +208,7 @@ def _table(rows: Callable[[], Iterable[Mapping[str, Any]]], count: _Count, ink: 
     yield "</tbody></table>"
     if shown < count.rows:
         left_out = f"{count.rows - shown:,} more rows are not on this page"
-        yield f'<p class="dim">{left_out}; noxcli merge-batch lists them all.</p>'
+        yield f'<p class="dim">{left_out}; noxcli results lists them all.</p>'
 
 
 def _row(row: Mapping[str, Any], width: int, ink: Ink) -> str:

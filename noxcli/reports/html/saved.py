@@ -20,7 +20,7 @@ WHAT_FITS = "give a run, a file of --format ndjson or --json, or the directory o
 
 @dataclass(slots=True)
 class SavedStory:
-    """The content of a file: runs, or else rows of a batch in the form of merge-batch."""
+    """The content of a file: runs, or else rows of a batch in the form of results."""
 
     runs: list[Told] = field(default_factory=list)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
@@ -76,7 +76,7 @@ def _runs(document: Mapping[str, Any], inputs: Mapping[str, Any] | None) -> list
 
 
 def _row(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a line of batch, or of merge-batch, as one of merge-batch."""
+    """Return a line of batch, or of results, as one of results."""
     if "result" not in line:
         return line
     result = mapping(line["result"])

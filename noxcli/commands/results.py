@@ -1,4 +1,4 @@
-"""`noxcli merge-batch`: one report of a batch's shards, which names missing and repeated rows."""
+"""`noxcli results`: one report of a batch's shards, which names missing and repeated rows."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ ResultsFile = Annotated[
 Directories = Annotated[list[str], typer.Argument(metavar="DIR...", help="Each shard's --output-dir.")]
 
 
-def merge_batch(
+def results(
     ctx: typer.Context,
     directories: Directories,
     results: ResultsFile = None,
@@ -48,9 +48,9 @@ def merge_batch(
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
         noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1 > one.jsonl
         noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2 > two.jsonl
-        noxcli merge-batch s1 s2 --junit report.xml --report report.html
+        noxcli results s1 s2 --junit report.xml --report report.html
         # Every row's result with its output, even if stdout was lost.
-        noxcli merge-batch s1 s2 --results results.jsonl > report.jsonl
+        noxcli results s1 s2 --results results.jsonl > report.jsonl
     """
     context: Context = ctx.obj
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
