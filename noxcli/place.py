@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from noxcli.waiting import run_apart
+
 # Windows can't open relative to a directory or refuse to follow links: there, noxcli uses paths.
 HANDLES = os.open in os.supports_dir_fd
 DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognize, not to write to
@@ -175,7 +177,8 @@ def read_named(path: Path, most: int) -> bytes:
     Raises OSError, also for more than `most` bytes.
     """
     if is_device(path):
-        return _read(os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)), most)
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
+        return run_apart(lambda: _read(os.open(path, flags), most))
     return _read(open_regular(path, os.O_RDONLY, follow=True), most)
 
 

@@ -5,8 +5,8 @@ from copy import copy
 from typing import Self, TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
-from noxcli.threads import run_within
 from noxcli.timing import Backoff, Clock, Deadline, show_seconds
+from noxcli.waiting import run_apart, run_within
 
 ONE_LOOK = 30.0  # seconds
 T = TypeVar("T")
@@ -77,9 +77,9 @@ class Patience:
         given = Deadline(self._clock, self._retry_for)
         while True:
             try:
-                if not bounded or self._deadline.seconds is None:
+                if not bounded:
                     return call()
-                return run_within(self.limit().left(), call)
+                return run_apart(call) if self._deadline.seconds is None else run_within(self.limit().left(), call)
             except Unavailable as error:
                 if not worth(error):
                     raise

@@ -94,7 +94,7 @@ class Signals:
         """
         from queue import Empty
 
-        from noxcli.threads import in_background, value_of
+        from noxcli.waiting import in_background, value_of
 
         began = time.monotonic()
         answers = in_background(call)

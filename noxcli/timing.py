@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from noxcli.errors import UsageProblem
+from noxcli.waiting import sleep
 
 DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
@@ -22,7 +23,7 @@ class Clock:
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        sleep(seconds)
 
 
 class Deadline:

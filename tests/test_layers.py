@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 ORDER = [
     {"fixed"},
     {"errors", "models", "encode", "nearest", "schemas", "spelling"},
+    {"waiting"},
     {"query", "redaction", "timing", "place", "urls"},
-    {"files", "formats", "threads"},
+    {"files", "formats"},
     {"config"},
     {"retry", "signals"},
     {"inputs"},

@@ -20,8 +20,8 @@ from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.redaction import Mask
-from noxcli.threads import run_within
 from noxcli.timing import READ_TIMEOUT
+from noxcli.waiting import run_apart, run_within
 
 if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
@@ -178,7 +178,7 @@ class NoxusApi:
         """Send the request of `me` to examine the connection; any answer will do. Raises Unavailable without one."""
         from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
-        return look_at_connection(self._http, "/v1/admin/me")
+        return run_apart(lambda: look_at_connection(self._http, "/v1/admin/me"))
 
     def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for at most that long."""

@@ -1,12 +1,11 @@
 """Facts about a connection: TLS, clock, latency, the proxy, and whether events arrive without delay."""
 
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from queue import Empty
+from queue import Empty, Queue
 
 import requests
 
@@ -15,8 +14,8 @@ from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http, read_at_most
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
-from noxcli.threads import Inbox
 from noxcli.urls import shown_url
+from noxcli.waiting import start_thread, take
 
 MOST_BODY = 1024 * 1024
 STAYS_OPEN = 0.5  # seconds that a stream must stay open after its first bytes
@@ -78,7 +77,7 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
 
     Raises what `connect` raises.
     """
-    arrivals: Inbox[tuple[float, bytes] | NoxError | None] = Inbox()
+    arrivals: Queue[tuple[float, bytes] | NoxError | None] = Queue()
     opened: list[requests.Response] = []
 
     def listen() -> None:
@@ -94,13 +93,13 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
             arrivals.put(None)
 
     began = time.monotonic()
-    threading.Thread(target=listen, daemon=True).start()
+    start_thread(listen)
     first = ended = None
     last, tail = began, b""
     until = began + seconds
     try:
         while ended is None and (left := until - time.monotonic()) > 0:
-            arrival = arrivals.get(timeout=left)
+            arrival = take(arrivals, left)
             if isinstance(arrival, NoxError):
                 raise arrival
             if arrival is None:

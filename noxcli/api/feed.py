@@ -3,8 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty
+from queue import Empty, Full, Queue
 
 import requests
 
@@ -13,11 +12,12 @@ from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import RunEvent
 from noxcli.redaction import Mask
-from noxcli.threads import Inbox
+from noxcli.waiting import start_thread, take
 
 READ_SIZE = 32 * 1024
 # Pieces that may queue for a slow reader of our stdout before the server has to wait.
 PIECES_AHEAD = 2
+CLOSED_SEEN_EVERY = 0.5  # seconds
 # After this many small pieces in a row, less than twice this time (seconds) apart, events are batched for this
 # time: passing on each one alone costs more than all other work.
 QUICK_PIECES, SMALL, GATHER = 4, READ_SIZE // 4, 0.002
@@ -46,13 +46,10 @@ class EventFeed:
         self._mask = mask
         self.last_heard = time.monotonic()
         self.opened = False  # the server has accepted the stream
-        self._pieces: Inbox[list[RunEvent] | Exception] = Inbox()
-        # One for each piece that was taken; a signal can't leave it locked, as it can a semaphore.
-        self._taken: Inbox[None] = Inbox()
-        self._ahead = 0
+        self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
         self._closing = threading.Event()
         self._response: requests.Response | None = None
-        threading.Thread(target=self._pump, args=(connect,), daemon=True).start()
+        start_thread(lambda: self._pump(connect))
 
     def take(self, seconds: float) -> list[RunEvent]:
         """Return what arrived together, or nothing if nothing arrives in that time.
@@ -61,10 +58,9 @@ class EventFeed:
         Raises StreamUnsupported or CursorRefused if the server gives no stream.
         """
         try:
-            piece = self._pieces.get(timeout=seconds)
+            piece = take(self._pieces, seconds)
         except Empty:
             return []
-        self._taken.put(None)
         if isinstance(piece, Exception):
             raise piece
         return piece
@@ -118,9 +114,9 @@ class EventFeed:
     def _put(self, piece: list[RunEvent] | Exception) -> None:
         if isinstance(piece, NoxError):
             piece.hide(self._mask)
-        while self._ahead >= PIECES_AHEAD and not self._closing.is_set():
-            with suppress(Empty):
-                self._taken.get(timeout=0.5)
-                self._ahead -= 1
-        self._pieces.put(piece)
-        self._ahead += 1
+        while not self._closing.is_set():
+            try:
+                self._pieces.put(piece, timeout=CLOSED_SEEN_EVERY)
+            except Full:
+                continue
+            return

@@ -27,8 +27,8 @@ from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
 from noxcli.fixed import fixed
 from noxcli.redaction import Mask
-from noxcli.threads import run_within
 from noxcli.urls import Url, follow, is_loopback, read_url
+from noxcli.waiting import run_apart, run_within
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -95,7 +95,7 @@ class Http:
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
         if within is None:
-            return self._json(self.send("GET", path, params=params), largest)
+            return run_apart(lambda: self._json(self.send("GET", path, params=params), largest))
         end = time.monotonic() + within
 
         def read() -> Any:
@@ -117,14 +117,15 @@ class Http:
         With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
         like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
         """
-        return self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh))
+        return run_apart(lambda: self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh)))
 
     def upload(self, path: str, name: str, content: Readable, content_type: str) -> Any:
         """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
         from requests_toolbelt.multipart.encoder import MultipartEncoder  # only this call needs it
 
         body = MultipartEncoder({"file": (name, content, content_type)})
-        return self._json(self.send("POST", path, body=body, headers={"Content-Type": body.content_type}))
+        headers = {"Content-Type": body.content_type}
+        return run_apart(lambda: self._json(self.send("POST", path, body=body, headers=headers)))
 
     @masked
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default

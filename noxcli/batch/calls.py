@@ -19,7 +19,7 @@ from noxcli.outputs.delivered import require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.record import JUST_STARTED
 from noxcli.runs.start import ServerTime, surely_nothing_started
-from noxcli.threads import result_of
+from noxcli.waiting import result_of
 
 
 class CallsApi(ServerTime, Protocol):

@@ -49,8 +49,8 @@ from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.doubt import SETTLING, Finding
 from noxcli.runs.start import brief, lost_by_gateway
-from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, parse_time
+from noxcli.waiting import run_all_within
 
 MOST_THREADS = 32
 IDLE = 0.25  # the share of threads that are busy, at most, while streams are opened

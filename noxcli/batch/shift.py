@@ -11,8 +11,8 @@ from noxcli.runs.limits import still_running
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
 from noxcli.signals import Interrupted, Signals
-from noxcli.threads import run_all_within
 from noxcli.timing import Deadline, show_seconds
+from noxcli.waiting import run_all_within
 
 ANSWER_WITHIN = 5.0  # seconds
 

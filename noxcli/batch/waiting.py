@@ -17,7 +17,7 @@ from noxcli.batch.watch import Listening, Rang, StreamWatch
 from noxcli.batch.workers import Workers
 from noxcli.fixed import fixed
 from noxcli.models import Run
-from noxcli.threads import Result, result_of
+from noxcli.waiting import Result, result_of
 
 # Connections: one for each stream, at most two for each thread (it reads the reason of a failure from a stream).
 MOST_HEARD, LOOKERS = 31, 16

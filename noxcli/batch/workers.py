@@ -1,11 +1,11 @@
 """A limited number of threads for calls that wait on the network; their results arrive in one queue."""
 
-import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Generic, TypeVar
 
-from noxcli.threads import Inbox, Result, result_of
+from noxcli.errors import Unavailable
+from noxcli.waiting import Result, result_of, start_thread, take
 
 T = TypeVar("T")
 
@@ -16,8 +16,8 @@ class Workers(Generic[T]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._started = self.busy = 0
-        self._calls: SimpleQueue[Callable[[], T]] = SimpleQueue()
-        self._outcomes: Inbox[tuple[Result[T], bool]] = Inbox()  # and whether it came from a call
+        self._calls: Queue[Callable[[], T]] = Queue()
+        self._outcomes: Queue[tuple[Result[T], bool]] = Queue()  # and whether it came from a call
 
     def bring(self, news: T) -> None:
         """Add news that did not come from a call; from any thread."""
@@ -28,17 +28,25 @@ class Workers(Generic[T]):
         self._calls.put(work)
         self.busy += 1
         if self._started < min(self.busy, self._most):
-            self._started += 1
-            threading.Thread(target=self._work, daemon=True).start()
+            self._start_one()
 
     def next_outcome(self, within: float) -> Result[T] | None:
         """Return a call's value or error, or added news; None if nothing arrived in that many seconds."""
         try:
-            outcome, was_called = self._outcomes.get(timeout=within)
+            outcome, was_called = take(self._outcomes, within)
         except Empty:
             return None
         self.busy -= was_called
         return outcome
+
+    def _start_one(self) -> None:
+        try:
+            start_thread(self._work)
+        except Unavailable:
+            if not self._started:
+                raise  # otherwise, the others do its work
+        else:
+            self._started += 1
 
     def _work(self) -> None:
         while True:

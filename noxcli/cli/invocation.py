@@ -147,7 +147,12 @@ def connected(context: Context, common: Common) -> "NoxusApi":
     flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
     context.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
     settings = load_settings(
-        base_url, api_key_file, environ, profile, lambda line: context.terminal.complain(f"warning: {line}")
+        base_url,
+        api_key_file,
+        environ,
+        profile,
+        lambda line: context.terminal.complain(f"warning: {line}"),
+        lambda read: context.sources.in_time(read, "the API key was not read"),
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
         context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")

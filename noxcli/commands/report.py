@@ -3,10 +3,9 @@
 import io
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,9 +17,13 @@ from noxcli.cli.invocation import Invocation, begin
 from noxcli.commands.inspect import Inside, inside_of
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, reason_of, save
+from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.resolve import one_run
 from noxcli.timing import seconds_between
+
+if TYPE_CHECKING:
+    from noxcli.reports.html.saved import SavedStory
 
 DASH = "-"  # stdin, or stdout
 Source = Annotated[
@@ -88,12 +91,10 @@ def _pieces(call: Invocation, source: str, base: Path) -> Iterator[bytes]:
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
     from noxcli.reports.html.rows import BatchAbout, rows_page
     from noxcli.reports.html.run import run_page
-    from noxcli.reports.html.saved import read_saved
 
     mask = context.terminal.mask
     try:
-        with _opened(source, path) as file:
-            saved = read_saved(file, "stdin" if source == DASH else source, mask)
+        saved = context.sources.in_time(lambda: _saved(source, path, mask))
     except OSError as error:
         raise UsageProblem(f"can't read {source}: {reason_of(error)}") from None
     if saved.runs:
@@ -103,10 +104,13 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
     return rows_page(BatchAbout(source, workflow), lambda: saved.rows, mask, base)
 
 
-def _opened(source: str, path: Path) -> AbstractContextManager[IO[bytes]]:
+def _saved(source: str, path: Path, mask: Mask) -> "SavedStory":
+    from noxcli.reports.html.saved import read_saved
+
     if source != DASH:
-        return path.open("rb")
-    return nullcontext(sys.stdin.buffer if sys.stdin is not None else io.BytesIO())
+        with path.open("rb") as file:
+            return read_saved(file, source, mask)
+    return read_saved(sys.stdin.buffer if sys.stdin is not None else io.BytesIO(), "stdin", mask)
 
 
 def _document(call: Invocation, text: str) -> dict[str, Any]:

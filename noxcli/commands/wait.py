@@ -51,8 +51,8 @@ from noxcli.runs.limits import still_running
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.resolve import read_runs
-from noxcli.threads import Result, run_all_within
 from noxcli.timing import Deadline
+from noxcli.waiting import Result, run_all_within
 
 LONGEST_READ = 30.0
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit

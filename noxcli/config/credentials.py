@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import Protocol
 from noxcli.errors import Unauthorized, Unavailable
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
-from noxcli.threads import run_within
+from noxcli.waiting import run_apart, run_within
 
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
 MOST_OUTPUT = 64 * 1024
 Warn = Callable[[str], None]
+InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 
 
 class KeySource(Protocol):
-    """Where a key is; nothing is read before `read`, which raises Unauthorized."""
+    """Where a key is; nothing is read before `read`, which raises Unauthorized, and what `in_time` raises."""
 
     @property
     def source(self) -> str:
@@ -29,7 +29,7 @@ class KeySource(Protocol):
     def server(self) -> str | None:
         """The only server that the key is for, or None if the user decides."""
 
-    def read(self, warn: Warn) -> str: ...
+    def read(self, warn: Warn, in_time: InTime = run_apart) -> str: ...
 
 
 @fixed
@@ -44,7 +44,7 @@ class KeyVariable:
     def source(self) -> str:
         return f"env {self.name}"
 
-    def read(self, warn: Warn) -> str:  # noqa: ARG002 - there is nothing to warn about
+    def read(self, warn: Warn, in_time: InTime = run_apart) -> str:  # noqa: ARG002 - there is nothing to read
         return usable(self.value, self.name)
 
 
@@ -57,21 +57,24 @@ class KeyFile:
     hint: str
     server: str | None = None
 
-    def read(self, warn: Warn) -> str:
+    def read(self, warn: Warn, in_time: InTime = run_apart) -> str:
         try:
-            # Wait for a pipe: a shell's <(...) and some password managers use one.
-            with Path(self.path).expanduser().open("rb") as file:
-                content = file.read(MOST_OUTPUT + 1)
-                shared = open_to_others(file.fileno())
+            content = in_time(lambda: self._content(warn))
             if len(content) > MOST_OUTPUT:
                 raise Unauthorized(f"the key file {self.path} contains more than a key", f"check {self.hint}")
             text = content.decode("utf-8-sig")
-            if shared:
-                warn(f"others on this machine can read the key file {self.path}; chmod 600 {self.path}")
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
             reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
             raise Unauthorized(f"can't read the key file {self.path}: {reason}", f"check {self.hint}") from None
         return usable(text, f"the key file {self.path}")
+
+    def _content(self, warn: Warn) -> bytes:
+        # Wait for a pipe: a shell's <(...) and some password managers use one.
+        with Path(self.path).expanduser().open("rb") as file:
+            content = file.read(MOST_OUTPUT + 1)
+            if open_to_others(file.fileno()):
+                warn(f"others on this machine can read the key file {self.path}; chmod 600 {self.path}")
+        return content
 
 
 @fixed
@@ -83,12 +86,12 @@ class KeyCommand:
     source: str
     server: str | None = None
 
-    def read(self, warn: Warn) -> str:  # noqa: ARG002 - there is nothing to warn about
+    def read(self, warn: Warn, in_time: InTime = run_apart) -> str:  # noqa: ARG002 - there is nothing to warn about
         what = f"the command {self.argv[0]} ({self.source})"
-        lines = self._output(what).splitlines()
+        lines = self._output(what, in_time).decode("utf-8", "replace").splitlines()
         return usable(lines[0] if lines else "", what)
 
-    def _output(self, what: str) -> str:
+    def _output(self, what: str, in_time: InTime) -> bytes:
         """Return its output. It shares our stderr, since it may prompt the user; its stdin is empty."""
         import subprocess  # only where there is a command
 
@@ -103,23 +106,28 @@ class KeyCommand:
         def read() -> bytes:
             assert process.stdout is not None
             with process.stdout as printed:  # closed here: elsewhere, closing would wait for the read
-                return printed.read(MOST_OUTPUT + 1)
+                output = printed.read(MOST_OUTPUT + 1)
+            if len(output) <= MOST_OUTPUT:
+                process.wait()
+            return output
 
-        end = time.monotonic() + COMMAND_LIMIT
+        def read_in_time() -> bytes:
+            try:
+                return run_within(COMMAND_LIMIT, read)
+            except Unavailable:
+                raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
+
         try:
-            output = run_within(COMMAND_LIMIT, read)
-            if len(output) > MOST_OUTPUT:
-                raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
-            code = process.wait(max(0.1, end - time.monotonic()))
-        except (Unavailable, subprocess.TimeoutExpired):
-            raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
+            output = in_time(read_in_time)
         finally:
             process.kill()
             process.wait()
-        if code:
+        if len(output) > MOST_OUTPUT:
+            raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
+        if code := process.returncode:
             told = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
             raise Unauthorized(f"{what} {told}", "run it by hand to see why")
-        return output.decode("utf-8", "replace")
+        return output
 
 
 def usable(text: str, what: str) -> str:

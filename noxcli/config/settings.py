@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import field
 
-from noxcli.config.credentials import KeyCommand, KeyFile, KeySource, KeyVariable, Warn
+from noxcli.config.credentials import InTime, KeyCommand, KeyFile, KeySource, KeyVariable, Warn
 from noxcli.config.preferences import Sourced
 from noxcli.config.profiles import Profile
 from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem, Unauthorized
 from noxcli.fixed import fixed
 from noxcli.urls import check_url, read_url, same_origin
+from noxcli.waiting import run_apart
 
 # noxus-sdk 0.6.0, client.py: the default host and both names.
 DEFAULT_URL = "https://backend.noxus.ai"
@@ -34,8 +35,9 @@ def load_settings(
     environ: Mapping[str, str] = os.environ,
     profile: Profile | None = None,
     warn: Warn = lambda _: None,
+    in_time: InTime = run_apart,
 ) -> Settings:
-    """Return the current settings; warn about a key file that others can read.
+    """Return the current settings; warn about a key file that others can read. `in_time` reads it.
 
     Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
     """
@@ -43,7 +45,7 @@ def load_settings(
     address = check_url(url.value, allow_http=allows_http(environ))
     source = find_key(api_key_file, environ, profile)
     check_server(source, address)
-    return Settings(address, source.read(warn), source.source.removeprefix("env "))
+    return Settings(address, source.read(warn, in_time), source.source.removeprefix("env "))
 
 
 def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:

@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeVar
 
 from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
+from noxcli.waiting import run_apart, run_within
 
 LARGEST_TEXT_INPUT = 256 * 1024 * 1024  # bytes of a file or pipe that is held in memory, as of a text in an output
 READ_AT_ONCE = 1024 * 1024  # bytes of one read
@@ -82,18 +83,17 @@ class Sources:
 
             raise UsageProblem(f"can't read {what}: {reason_of(error)}") from None
 
-    def in_time(self, work: Callable[[], T]) -> T:
-        """Return the result of the read. Raises TimedOutBeforeStart if it takes longer than the command may."""
-        if self.deadline is None or not self.deadline.seconds:  # a single check may take as long as it needs
-            return work()
-        from noxcli.threads import run_within
+    def in_time(self, work: Callable[[], T], what: str = "the inputs were not read to their end") -> T:
+        """Return the result of an open or a read, which may block; `what` says that it did not end.
 
+        Raises TimedOutBeforeStart if it takes longer than the command may.
+        """
+        if self.deadline is None or not self.deadline.seconds:  # a single check may take as long as it needs
+            return run_apart(work)
         try:
             return run_within(self.deadline.left(), work)
         except Unavailable:
-            raise TimedOutBeforeStart(
-                "out of time before the start: the inputs were not read to their end", "increase --timeout"
-            ) from None
+            raise TimedOutBeforeStart(f"out of time before the start: {what}", "increase --timeout") from None
 
     def _content(self, name: str, reader: str) -> bytes:
         content = bytearray()

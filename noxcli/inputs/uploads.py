@@ -94,12 +94,16 @@ def _size(path: str, key: str, sources: Sources) -> int | None:
         if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             return None  # opening a pipe would wait for its writer
         if stat.S_ISREG(status.st_mode):
-            with sources.open(path) as file:
-                file.read(1)
+            sources.in_time(lambda: _read_one_byte(path, sources))
             return status.st_size
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
         raise UsageProblem(f"{what}: {reason_of(error)}") from None
     raise UsageProblem(f"{what}: it is a directory", f"pack it: tar c DIR | noxcli run ... '{key}@-;name=DIR.tar'")
+
+
+def _read_one_byte(path: str, sources: Sources) -> None:
+    with sources.open(path) as file:
+        file.read(1)
 
 
 class Uploader:
@@ -145,7 +149,7 @@ def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
     Its length must be announced, and a pipe can't be read again for a retry. Raises UsageProblem.
     """
     try:
-        file = sources.open(upload.path)
+        file = sources.in_time(lambda: sources.open(upload.path))
     except OSError as error:
         raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
     with file:

@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from queue import Empty
+from queue import Empty, Queue
 from typing import Protocol, TypeVar
 
 from noxcli.fixed import fixed
 from noxcli.outputs.download import Transfer
 from noxcli.retry import Patience
-from noxcli.threads import Inbox, Result, result_of, share_out
+from noxcli.waiting import Result, result_of, share_out, take
 
 DOWNLOADS_AT_ONCE = 4
 SHOW_EVERY = 0.1  # seconds
@@ -50,7 +50,7 @@ def run_transfers(
 
     Raises what the command's limit raises; then, and after a signal, the downloads are canceled.
     """
-    told: Inbox[Message] = Inbox()
+    told: Queue[Message] = Queue()
     quiet = patience.saying(told.put)  # written by the main thread, between two pictures
 
     def work(place: int) -> None:
@@ -69,14 +69,14 @@ def run_transfers(
 
 
 def _collect(
-    told: Inbox[Message], count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
+    told: "Queue[Message]", count: int, patience: Patience, transfers: Sequence[Transfer], watch: Watch
 ) -> list[Result[T]]:
     results: dict[int, Result[T]] = {}
     limit, shown = patience.limit(), time.monotonic()
     while len(results) < count:
         news: Message | None = None
         with suppress(Empty):
-            news = told.get(timeout=SHOW_EVERY)
+            news = take(told, SHOW_EVERY)
         if isinstance(news, str):
             watch.say(news)
         elif news is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from noxcli.api.http import Http
 from noxcli.errors import NoxError
 from noxcli.probe.raw import RawAnswer, RawRequest, RawStream, raw_answer
+from noxcli.waiting import sleep
 
 APART = 0.1  # minimum seconds between two requests
 LONGEST_REFUSAL = 30.0  # maximum seconds to wait after a 429
@@ -87,12 +88,12 @@ class Asker:
         if self.sent >= self._most:
             raise RequestsSpent
         self.sent += 1
-        time.sleep(max(0.0, self._last + APART - time.monotonic()))
+        sleep(max(0.0, self._last + APART - time.monotonic()))
         self._last = time.monotonic()
 
     def _wait_out(self, answer: RawAnswer) -> None:
         self.refusals.append(answer)
-        time.sleep(min(LONGEST_REFUSAL, _retry_after(answer.headers.get("retry-after", ""))))
+        sleep(min(LONGEST_REFUSAL, _retry_after(answer.headers.get("retry-after", ""))))
 
 
 def _retry_after(text: str) -> float:

@@ -1,10 +1,9 @@
 """Raw answers with any status, to find out how a server behaves."""
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import field
-from queue import Empty
+from queue import Empty, Queue
 from typing import Any
 from urllib.parse import quote
 
@@ -15,8 +14,8 @@ from noxcli.api.http import REDIRECTS, Http
 from noxcli.api.limit import AnswerLimit
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
-from noxcli.threads import Inbox
 from noxcli.urls import follow, read_url
+from noxcli.waiting import run_apart, start_thread, take
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
 LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one arrives in parts
@@ -71,6 +70,10 @@ class RawAnswer:
 
 def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
     """Send a request once. Raises Unavailable without a complete answer."""
+    return run_apart(lambda: _answer(http, request))
+
+
+def _answer(http: Http, request: RawRequest) -> RawAnswer:
     limit = AnswerLimit.of_json()
     parts = {"method": request.method, "params": request.params, "headers": request.headers, "body": request.body}
     if not request.follows:
@@ -107,11 +110,11 @@ class RawStream:
         self.size = 0
         self.ended: float | None = None
         self.broken = False
-        self._arrivals: Inbox[RawAnswer | RawPiece | NoxError | bool] = Inbox()
+        self._arrivals: Queue[RawAnswer | RawPiece | NoxError | bool] = Queue()
         self._response: Any = None
         self._closing = False
         self._http, self._request = http, request
-        threading.Thread(target=self._pump, daemon=True).start()
+        start_thread(self._pump)
 
     @property
     def chunked(self) -> bool:
@@ -121,7 +124,7 @@ class RawStream:
     def wait(self, seconds: float) -> bool:
         """Read what arrives within that time; true if anything did. Raises Unavailable without an answer."""
         try:
-            arrival = self._arrivals.get(timeout=seconds)
+            arrival = take(self._arrivals, seconds)
         except Empty:
             return False
         if isinstance(arrival, NoxError):

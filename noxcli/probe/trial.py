@@ -11,6 +11,7 @@ from noxcli.models import FINAL_STATUSES, PAUSED_STATUS
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import Watched, taken_apart, watch_out
 from noxcli.probe.raw import RawAnswer, RawStream
+from noxcli.waiting import sleep
 
 MAY_EXIST = "a run may still have been started: check with noxcli runs"
 ENDED_STATUSES = tuple(FINAL_STATUSES)  # whether it is one of a tuple can be asked of any JSON value, a list too
@@ -153,7 +154,7 @@ class Trier:
                 if len(self.asker.refusals) == refused:  # otherwise the time includes waiting for the rate limit
                     trial.stopped_after = time.monotonic() - asked
                 return
-            time.sleep(READ_APART)
+            sleep(READ_APART)
             record = self._read(run_id)
 
     def _read_to_the_end(self, trial: Trial, run_id: str, *, counted: bool) -> None:
@@ -169,7 +170,7 @@ class Trier:
             else:
                 trial.final = record
                 break
-            time.sleep(READ_APART)
+            sleep(READ_APART)
         if counted and trial.early is not None and not trial.stops and trial.has_ended:
             trial.stale_reads = stale
         if trial.status == "completed" and trial.has_output:

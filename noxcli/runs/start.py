@@ -11,8 +11,8 @@ from noxcli.models import Run
 from noxcli.retry import Patience
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.signals import Interrupted
-from noxcli.threads import run_within
 from noxcli.timing import Clock, Deadline
+from noxcli.waiting import run_within
 
 if TYPE_CHECKING:
     from noxcli.runs.doubt import Doubt, Finding, KnownStarts

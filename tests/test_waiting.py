@@ -1,0 +1,85 @@
+"""Waiting for other threads, for time and for reads that may block."""
+
+import threading
+import time
+from queue import Empty, Queue
+
+import pytest
+
+from noxcli import waiting
+from noxcli.errors import Unavailable
+from noxcli.waiting import run_all_within, run_apart, run_within, share_out, take
+
+
+def test_nothing_is_lost_or_overtaken() -> None:
+    queue: Queue[tuple[int, int]] = Queue()
+
+    def send(sender: int) -> None:
+        for number in range(2000):
+            queue.put((sender, number))
+
+    threads = [threading.Thread(target=send, args=[sender]) for sender in range(4)]
+    for thread in threads:
+        thread.start()
+    received = [take(queue, 5) for _ in range(4 * 2000)]
+    for sender in range(4):
+        assert [number for one, number in received if one == sender] == list(range(2000))
+    with pytest.raises(Empty):
+        take(queue, -1)
+
+
+def test_an_item_ends_the_wait_at_once() -> None:
+    queue: Queue[str] = Queue()
+    queue.put("first")
+    assert take(queue, 0) == "first"
+    threading.Timer(0.3, queue.put, ["second"]).start()
+    began = time.monotonic()
+    assert take(queue, 60) == "second"
+    assert time.monotonic() - began < 10
+
+
+def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(Empty):
+        take(Queue(), 0.25)
+    assert not waiting.wait_for(threading.Event(), 0.25)
+    waiting.sleep(0.25)
+    assert 0.75 <= time.monotonic() - began < 5
+
+
+def test_a_call_of_the_main_thread_is_made_by_another_one() -> None:
+    main = threading.current_thread()
+    assert run_apart(threading.current_thread) is not main
+    assert run_within(5, threading.current_thread) is not main
+    with pytest.raises(ValueError, match="bad"):
+        run_apart(lambda: int("bad"))
+
+
+def test_a_call_that_takes_too_long_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        run_within(0.1, lambda: time.sleep(1))
+    with pytest.raises(Unavailable):
+        run_within(0, lambda: None)
+
+
+def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    start, left = threading.Thread.start, iter(range(after))
+
+    def refuse(thread: threading.Thread) -> None:
+        if next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_a_system_without_threads_is_temporary_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_threads(monkeypatch, after=0)
+    for call in (lambda: run_apart(int), lambda: run_within(1, int), lambda: share_out(1, 1, print)):
+        with pytest.raises(Unavailable, match="can't start a thread"):
+            call()
+
+
+def test_one_thread_does_the_work_of_those_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_threads(monkeypatch, after=1)
+    assert run_all_within(5, [lambda: 1, lambda: 2, lambda: 3]) == [(1, None), (2, None), (3, None)]
