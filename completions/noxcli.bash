@@ -1,5 +1,5 @@
 # bash completion for noxcli; bash 3.2 will do, and the bash-completion package is not needed.
-# Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
+# Made by scripts/regenerate.py from the options that the commands declare: edit those instead.
 
 # Adds names that noxcli knows to `offered`. They are data: they are only compared, and quoted before readline gets
 # them.

@@ -1,5 +1,5 @@
 # fish completion for noxcli.
-# Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
+# Made by scripts/regenerate.py from the options that the commands declare: edit those instead.
 
 # Prints names that noxcli knows, one per line, WORD<TAB>DESCRIPTION. They are data: fish quotes them.
 function __noxcli_known --argument-names kind

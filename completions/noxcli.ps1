@@ -1,5 +1,5 @@
 # PowerShell completion for noxcli. Where this has nothing to offer, PowerShell itself offers file names.
-# Made by scripts/make_completions.py from the options that the commands declare: edit those instead.
+# Made by scripts/regenerate.py from the options that the commands declare: edit those instead.
 
 function __noxcli_lines([string] $Path) {
     if (Test-Path -LiteralPath $Path -PathType Leaf) { [System.IO.File]::ReadAllLines($Path) | Where-Object { $_ } }

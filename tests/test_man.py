@@ -2,21 +2,18 @@
 
 import re
 import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
+from generated import man
 
 from noxcli.app import VERBS
 from noxcli.errors import ExitCode
 from tests.commands.test_help import page_of
 from tests.process import needs
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-import make_man
-
-OVERVIEW = make_man.DIRECTORY / "noxcli.1"
+DIRECTORY = man.ROOT / "man"
+OVERVIEW = DIRECTORY / "noxcli.1"
 MOST_LINES = 500  # of the overview
 
 
@@ -31,29 +28,11 @@ def typeset(source: str) -> str:
 
 
 def page(verb: str) -> str:
-    return (make_man.DIRECTORY / f"noxcli-{verb}.1").read_text()
-
-
-def test_the_pages_are_fresh() -> None:
-    assert make_man.main(["--check"]) == 0, "run python scripts/make_man.py"
-
-
-def test_stale_pages_are_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(make_man, "DIRECTORY", tmp_path / "man")
-    assert make_man.main(["--check"]) == 1
-    assert "noxcli-run.1 is stale: run python scripts/make_man.py" in capsys.readouterr().err
-    assert make_man.main([]) == make_man.main(["--check"]) == 0
-
-    (tmp_path / "man" / "noxcli-gone.1").touch()
-    assert make_man.main(["--check"]) == 1
-    assert make_man.main([]) == make_man.main(["--check"]) == 0
-    assert not (tmp_path / "man" / "noxcli-gone.1").exists()
+    return (DIRECTORY / f"noxcli-{verb}.1").read_text()
 
 
 def test_there_is_a_page_for_each_verb_and_one_for_all() -> None:
-    assert {path.name for path in make_man.DIRECTORY.iterdir()} == {"noxcli.1", *(f"noxcli-{verb}.1" for verb in VERBS)}
+    assert {path.name for path in DIRECTORY.iterdir()} == {"noxcli.1", *(f"noxcli-{verb}.1" for verb in VERBS)}
 
 
 def test_the_overview_is_short_and_has_the_usual_parts() -> None:
@@ -88,7 +67,7 @@ def test_what_help_says_stands_there(verb: str) -> None:
         assert " ".join(line.split()) in shown, "an example can be copied from the page"
     for option in re.findall(r"^  ((?:-\w, )?--[a-z-]+)", help_page, re.MULTILINE):
         assert option in shown
-        assert option.split()[-1] not in make_man.COMMON or option in typeset(OVERVIEW.read_text())
+        assert option.split()[-1] not in man.COMMON or option in typeset(OVERVIEW.read_text())
 
 
 def test_what_all_share_is_explained_once() -> None:
@@ -108,4 +87,4 @@ def test_codes_variables_and_files_stand_there() -> None:
 
 def test_text_is_text_to_roff() -> None:
     nasty = ".TH x 'y' `z` \\fBb\\fR ^~ \"q\" -- \u4e16 it's"
-    assert typeset(f".TH A 1\n.SH B\n{make_man.plain(nasty)}\n").count(nasty) == 1
+    assert typeset(f".TH A 1\n.SH B\n{man.plain(nasty)}\n").count(nasty) == 1

@@ -1,23 +1,19 @@
 """The generated reference: current, and complete in its handwritten parts."""
 
 import re
-import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from generated import cells, reference
 
 from noxcli.config.preferences import DEFAULTS
 from noxcli.config.profiles import SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, files, switches
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-import cells
-import make_reference
-
-ROOT = make_reference.ROOT
-REFERENCE = ROOT / make_reference.REFERENCE
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / reference.REFERENCE
 
 
 def keys_in(page: str, heading: str) -> set[str]:
@@ -26,27 +22,10 @@ def keys_in(page: str, heading: str) -> set[str]:
     return set(re.findall(r"^\| `(\S+)` \|", section, re.MULTILINE))
 
 
-def test_the_reference_is_fresh() -> None:
-    assert make_reference.main(["--check"]) == 0, "run python scripts/make_reference.py"
-
-
-def test_a_stale_page_is_named_and_written_anew(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for path, text in make_reference.everything().items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text.replace("| `demo` |", "| `gone` |"))
-    monkeypatch.setattr(make_reference, "ROOT", tmp_path)
-    assert make_reference.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/rehearsing.md is stale: run python scripts/make_reference.py\n"
-    assert make_reference.main([]) == make_reference.main(["--check"]) == 0
-
-
 def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = {"nowhere": (Path("README.md"), make_reference.codes_table)}
-    monkeypatch.setattr(make_reference, "PARTS", parts)
+    monkeypatch.setattr(reference, "PARTS", {"nowhere": ("README.md", reference.codes_table)})
     with pytest.raises(AssertionError, match=r"README\.md has lost the lines around its nowhere"):
-        make_reference.everything()
+        list(reference.files(ROOT))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +41,7 @@ def test_a_cell_shows_its_text(text: str, cell: str) -> None:
 
 
 def test_every_switch_stands_there_once_with_a_meaning() -> None:
-    groups = list(make_reference.switch_groups())
+    groups = list(reference.switch_groups())
     named = [name for _, group in groups for name, _ in group]
     assert named == list(switches.meanings())
     assert len(groups) >= 8

@@ -3,13 +3,10 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import make_site
+import pytest
 
 ROOT = make_site.ROOT
 AT_THE_ROOT = ("README.md", *make_site.ROOT_PAGES)

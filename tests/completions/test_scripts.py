@@ -1,8 +1,5 @@
 """The scripts as files: current, and true to every character that a help text may contain."""
 
-import os
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -10,16 +7,14 @@ from typing import Annotated
 import pytest
 import tree_sitter_powershell
 import typer
+from generated import completions
+from generated.shells.template import fill
+from generated.shells.values import Kind, value_of
+from generated.shells.vocabulary import read_program
 from tree_sitter import Language, Node, Parser
 
-from tests.completions.tab import ROOT, SCRIPTS, start
+from tests.completions.tab import SCRIPTS, start
 from tests.conftest import Noxcli
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import make_completions
-from shells.template import fill
-from shells.values import Kind, value_of
-from shells.vocabulary import read_program
 
 QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"  # PowerShell reads it as a quote, too
 NASTY = rf"""It's "so" $HOME $(touch pwned) `touch pwned` [a] {{b}} c:d \e %F ~ *? {QUOTE}q{QUOTE}; #h & (i) <j> | !k"""
@@ -57,8 +52,8 @@ def nasty_app() -> typer.Typer:
 def nasty_scripts(tmp_path: Path) -> Path:
     directory = tmp_path / "scripts"
     directory.mkdir()
-    for path, text in make_completions.stale(read_program(nasty_app()), directory):
-        path.write_bytes(text)
+    for name, text in completions.scripts(read_program(nasty_app())).items():
+        (directory / name).write_text(text, encoding="utf-8")
     return directory
 
 
@@ -70,10 +65,6 @@ def errors(node: Node) -> list[str]:
 def powershell_errors(script: Path) -> list[str]:
     tree = Parser(Language(tree_sitter_powershell.language())).parse(script.read_bytes())
     return errors(tree.root_node)
-
-
-def test_the_scripts_are_fresh() -> None:
-    assert make_completions.main(["--check"]) == 0, "run python scripts/make_completions.py"
 
 
 @pytest.mark.parametrize(
@@ -89,26 +80,6 @@ def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
 
     assert result.code == 2
     assert all(shell in result.err for shell in ["bash", "zsh", "fish", "powershell"])
-
-
-@pytest.mark.parametrize("seed", ["0", "1", *(pytest.param(seed, marks=pytest.mark.wide) for seed in "23")])
-def test_the_same_app_makes_the_same_scripts(seed: str) -> None:
-    script = ROOT / "scripts" / "make_completions.py"
-    done = subprocess.run([sys.executable, script, "--check"], env={**os.environ, "PYTHONHASHSEED": seed}, check=False)
-
-    assert done.returncode == 0
-
-
-def test_check_only_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    directory = ["--directory", str(tmp_path)]
-
-    assert make_completions.main(["--check", *directory]) == 1
-    assert "_noxcli is stale" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-    assert make_completions.main(directory) == 0
-    assert make_completions.main(["--check", *directory]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"noxcli.bash", "_noxcli", "noxcli.fish", "noxcli.ps1"}
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

@@ -2,21 +2,18 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from generated.shells.vocabulary import read_program
 
 from noxcli.app import app
 from noxcli.models import KNOWN_STATUSES
 from noxcli.schemas import schema_names
-from tests.completions.tab import ROOT, SCRIPTS, Typed, start
+from tests.completions.tab import SCRIPTS, Typed, start
 from tests.process import needs
-
-sys.path.insert(0, str(ROOT / "scripts"))
-from shells.vocabulary import read_program
 
 SHELLS = ["bash", "zsh", "fish"]
 VERBS = read_program(app).verbs

@@ -1,16 +1,13 @@
 """What blocks the release of a tag, each mistake by itself."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import check_release
 import pytest
 
 from tests.release.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import check_release
 
 CHANGELOG = """\
 # Changelog

@@ -7,18 +7,15 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
+import make_pex
+import make_sbom
 import pytest
 
 from noxcli import __version__
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests.release.conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import make_pex
-import make_sbom
-
 from tests.process import HUNG_INSTALLING
+from tests.release.conftest import ROOT
 
 
 @pytest.mark.wide

@@ -4,16 +4,13 @@ import hashlib
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import make_formula
 import pytest
 
 from tests.engines.farm import SEARCHED, needs_engine
 from tests.release.conftest import ROOT, build
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import make_formula
 
 CONTAINERFILE = ROOT / "Containerfile"
 ADDRESS = "https://example.com/noxcli-0.1.0.tar.gz"

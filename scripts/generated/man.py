@@ -1,9 +1,7 @@
-"""Write man/*.1 from the declared options, the exit codes, README, and the tables of settings."""
+"""The manual pages, from the declared options, the exit codes, README, and the tables of settings."""
 
-import argparse
 import re
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,7 @@ from noxcli.cli.shipped import page_name
 from noxcli.config.project import PROJECT_FILE
 from noxcli.errors import ExitCode
 
-ROOT = Path(__file__).parents[1]
-DIRECTORY = ROOT / "man"
+ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 COMMON = {"--help", *(f"--{field.name.replace('_', '-')}" for field in fields(Common))}
 FILES = {
@@ -45,6 +42,14 @@ def marked(text: str) -> str:
     """Return the text as roff, with Markdown's `code` in bold."""
     pieces = re.split(r"`([^`]*)`", text)
     return "".join(bold(piece) if place % 2 else plain(piece) for place, piece in enumerate(pieces))
+
+
+def files(root: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield each page, and None for a page of a command that is gone."""
+    wanted = pages()
+    there = {path.name for path in (root / "man").glob("*.1")}
+    for name in sorted(there | wanted.keys()):
+        yield f"man/{name}", wanted.get(name)
 
 
 def pages() -> dict[str, str]:
@@ -106,7 +111,7 @@ def verb_page(name: str, verb: Any, context: Any) -> Iterator[str]:
 
 def head(name: str, does: str) -> Iterator[str]:
     """Yield the first lines of a page."""
-    yield '.\\" Written by scripts/make_man.py; changes are lost.'
+    yield '.\\" Written by scripts/regenerate.py; changes are lost.'
     yield f'.TH {plain(name.upper())} 1 "" "noxcli {__version__}" "User Commands"'
     yield from (".SH NAME", f"{plain(name)} \\- {plain(does.rstrip('.'))}")
 
@@ -148,33 +153,3 @@ def rows_under(head: str) -> Iterator[list[str]]:
     for row in table.splitlines()[2:]:
         if row.startswith("|"):
             yield row.strip("| ").split(" | ")
-
-
-def stale() -> dict[Path, bytes | None]:
-    """Return each stale file with its correct content; None for a file that must not exist."""
-    wanted = {DIRECTORY / name: text.encode() for name, text in pages().items()}
-    there = {path: path.read_bytes() for path in DIRECTORY.glob("*.1")}
-    return {path: wanted.get(path) for path in {**there, **wanted} if there.get(path) != wanted.get(path)}
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the pages, or with --check only list the stale ones; return 1 if there were any."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
-    arguments = parser.parse_args(argv)
-    found = stale()
-    for path, content in found.items():
-        if arguments.check:
-            print(f"{path.name} is stale: run python scripts/make_man.py", file=sys.stderr)
-        elif content is None:
-            path.unlink()
-            print(f"removed {path.name}")
-        else:
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
-            print(f"wrote {path.name}")
-    return 1 if arguments.check and found else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

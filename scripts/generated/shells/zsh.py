@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Iterator
 
-from shells.template import fill
-from shells.values import Kind, Value
-from shells.vocabulary import Argument, Option, Program, Verb
+from generated.shells.template import fill
+from generated.shells.values import Kind, Value
+from generated.shells.vocabulary import Argument, Option, Program, Verb
 
 ACTIONS = {
     Kind.FILE: "_files",

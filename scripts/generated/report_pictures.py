@@ -1,7 +1,4 @@
-"""Take the pictures of docs/report.md: HTML reports of a run and of a batch, in Chromium, light and dark.
-
-Usage: python scripts/make_report_pictures.py
-"""
+"""The pictures of docs/report.md: HTML reports of a run and of a batch, in Chromium, light and dark."""
 
 import json
 import os
@@ -9,7 +6,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,6 @@ from noxcli.sandbox.scenario import Node, Scenario, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import State, Step, alongside, node_fails, node_runs, node_skipped, words
 
-DOCS = Path(__file__).parent.parent / "docs"
 NOXCLI = [sys.executable, "-m", "noxcli"]
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -72,29 +68,27 @@ def call(*argv: str, env: Mapping[str, str]) -> None:
     subprocess.run([*NOXCLI, *argv], env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
-def shoot(page: Path, name: str, height: int) -> None:
-    """Take a screenshot of a page in both color schemes."""
+def shoot(page: Path, name: str, height: int) -> Iterator[tuple[str, bytes]]:
+    """Yield a screenshot of a page in each color scheme."""
     for scheme, number in SCHEMES.items():
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            target = DOCS / f"{name}-{scheme}.png"
+            target = Path(profile) / "page.png"
             look = f"--blink-settings=preferredColorScheme={number}"
             where = [f"--user-data-dir={profile}", f"--window-size=1000,{height}", f"--screenshot={target}"]
             command = ["chromium", *FLAGS, look, *where, page.as_uri()]
             subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            yield f"docs/{name}-{scheme}.png", target.read_bytes()
 
 
-def main() -> None:
+def files(_root: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield each picture."""
     with tempfile.TemporaryDirectory() as directory, Sandbox([BRIEFING, REVIEW], speed=SPEED) as sandbox:
-        os.chdir(directory)
         env = {**os.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
         env |= {"NOXCLI_STATE_DIR": directory, "NOXCLI_CACHE_DIR": directory}
-        call("run", "morning briefing", "Topic=the price of copper", "--report", "run.html", env=env)
+        run, batch, table = (Path(directory) / name for name in ("run.html", "batch.html", "tickets.jsonl"))
+        call("run", "morning briefing", "Topic=the price of copper", "--report", str(run), env=env)
         rows = [json.dumps({"$id": f"ticket-{number}", "Ticket": str(number)}) for number in range(1000, 1200)]
-        Path("tickets.jsonl").write_text("\n".join(rows))
-        call("batch", "review", "tickets.jsonl", "--max-parallel", "32", "--report", "batch.html", env=env)
-        shoot(Path("run.html").absolute(), "report-run", 760)
-        shoot(Path("batch.html").absolute(), "report-batch", 1000)
-
-
-if __name__ == "__main__":
-    main()
+        table.write_text("\n".join(rows))
+        call("batch", "review", str(table), "--max-parallel", "32", "--report", str(batch), env=env)
+        yield from shoot(run, "report-run", 760)
+        yield from shoot(batch, "report-batch", 1000)

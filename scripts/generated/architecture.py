@@ -1,16 +1,13 @@
-"""Draw the rooms in docs/architecture.md, from the imports in noxcli/."""
+"""The picture of the rooms in docs/architecture.md, from the imports in noxcli/."""
 
-import argparse
 import ast
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "noxcli"
-PAGE = ROOT / "docs" / "architecture.md"
-BEGIN = "<!-- Written by scripts/make_architecture.py; changes are lost. -->\n"
+PACKAGE = Path(__file__).parents[2] / "noxcli"
+PAGE = "docs/architecture.md"
+BEGIN = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n"
 END = "<!-- The picture ends here. -->\n"
 APART = {"__init__", "probe", "sandbox"}  # just the version, and what stands beside the client
 
@@ -82,31 +79,11 @@ def picture() -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(now: str) -> str:
-    """Return the page with a new picture."""
+def files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the page with a new picture."""
+    now = (root / PAGE).read_text(encoding="utf-8")
     before, begin, rest = now.partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin, f"{PAGE.name} has lost the line before its picture"
-    assert end, f"{PAGE.name} has lost the line after its picture"
-    return f"{before}{begin}{picture()}{end}{after}"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Update the picture, or with --check only report whether it is stale; return 1 if it was."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the picture is stale")
-    arguments = parser.parse_args(argv)
-    now = PAGE.read_text(encoding="utf-8")
-    wanted = page(now)
-    if now == wanted:
-        return 0
-    if arguments.check:
-        print(f"{PAGE.name} is stale: run python scripts/make_architecture.py", file=sys.stderr)
-        return 1
-    PAGE.write_text(wanted, encoding="utf-8")
-    print(f"wrote {PAGE.name}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    assert begin, f"{PAGE} has lost the line before its picture"
+    assert end, f"{PAGE} has lost the line after its picture"
+    yield PAGE, f"{before}{begin}{picture()}{end}{after}"

@@ -1,19 +1,17 @@
-"""Draw the pictures of README and docs/live-view.md: runs on a real pseudo-terminal, as SVG.
-
-Usage: python scripts/make_screenshot.py [NAME]... (all by default). `live` is the demo, which is animated.
-"""
+"""The pictures of README and docs/live-view.md: commands on a real pseudo-terminal, as SVG for light and dark pages."""
 
 import fcntl
 import os
 import pty
 import re
 import select
+import shlex
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,62 +22,48 @@ import pyte
 from pyte.screens import Char
 from rich.cells import cell_len
 
-DOCS = Path(__file__).parent.parent / "docs"
 NOXCLI = [sys.executable, "-m", "noxcli"]
-SMALL, LARGE = (80, 24), (120, 40)
+COLUMNS, ROWS = 80, 24
 CELL, LINE, MARGIN = 8.4, 19, 12  # pixels
 FRAME = 0.25  # seconds of the demo that one picture covers
 LAST_FRAME = 6.0  # seconds
 BEFORE = 0.8  # seconds of the demo before the first output, however long the start of Python takes
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-# What two common themes use for the sixteen color names, and for text, dim text and background.
-DARK = {
-    "fg": "#d4d7dd",
-    "dim": "#868c98",
-    "bg": "#16181d",
-    "red": "#f47067",
-    "green": "#6bc46d",
-    "brown": "#c69026",
-    "blue": "#6cb6ff",
-    "magenta": "#d2a8ff",
-    "cyan": "#56d4dd",
-    "black": "#545d68",
-    "white": "#cdd9e5",
+# What two common themes use for text, dim text, the background and the sixteen color names: on light, on dark.
+COLORS = {
+    "fg": ("#1f2328", "#d4d7dd"),
+    "dim": ("#6e7781", "#868c98"),
+    "bg": ("#ffffff", "#16181d"),
+    "red": ("#cf222e", "#f47067"),
+    "green": ("#116329", "#6bc46d"),
+    "brown": ("#7d4e00", "#c69026"),
+    "blue": ("#0969da", "#6cb6ff"),
+    "magenta": ("#8250df", "#d2a8ff"),
+    "cyan": ("#1b7c83", "#56d4dd"),
+    "black": ("#24292f", "#545d68"),
+    "white": ("#6e7781", "#cdd9e5"),
 }
-LIGHT = {
-    "fg": "#1f2328",
-    "dim": "#6e7781",
-    "bg": "#ffffff",
-    "red": "#cf222e",
-    "green": "#116329",
-    "brown": "#7d4e00",
-    "blue": "#0969da",
-    "magenta": "#8250df",
-    "cyan": "#1b7c83",
-    "black": "#24292f",
-    "white": "#6e7781",
-}
+LIGHT, DARK = ("".join(f".{name}{{fill:{pair[turn]}}}" for name, pair in COLORS.items()) for turn in (0, 1))
+STYLE = f"text{{font-family:{FONT};font-size:14px;white-space:pre}}{LIGHT}@media(prefers-color-scheme:dark){{{DARK}}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A command line, its size, and the text on the screen at which to take the picture ("": at its end)."""
+    """A command line, and the text on the screen at which to take the picture ("": at its end)."""
 
     argv: Sequence[str]
     until: str = ""  # a regular expression: a time would show another picture on a busy machine
-    sizes: Sequence[tuple[int, int]] = (SMALL,)
-    shown: str = ""  # what a user would type, unless it is just noxcli and `argv`
     moving: bool = False
     prepare: Sequence[Sequence[str]] = ()  # commands that run before
 
     @property
     def line(self) -> str:
-        return self.shown or " ".join(["noxcli", *self.argv])
+        return shlex.join(["noxcli", *self.argv])
 
-    def take(self, size: tuple[int, int]) -> Generator[tuple[float, bytes]]:
+    def take(self) -> Generator[tuple[float, bytes]]:
         """Yield what the terminal received, with the seconds since the first output."""
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         quiet = "; ".join(f"noxcli {' '.join(line)} >/dev/null 2>&1" for line in self.prepare)
         argv = ["sh", "-c", f'{quiet or ":"}; printf "\\033[H\\033[2J"; exec "$@"', "sh", *NOXCLI, *self.argv]
         process = subprocess.Popen(
@@ -106,23 +90,12 @@ class Shot:
             os.close(ours)
 
 
-TEXT = "'User Input=hello'"
+DEMO = ["run", "demo", "User Input=hello", "--raw", "Answer"]
 SHOTS = {
-    "live": Shot(
-        ["run", "demo", "User Input=hello", "--raw", "Answer"],
-        shown=f"noxcli run demo {TEXT} --raw Answer",
-        moving=True,
-    ),
-    "live-midway": Shot(
-        ["run", "demo", "User Input=hello"], r"Write +1\.\ds", (SMALL, LARGE), f"noxcli run demo {TEXT}"
-    ),
-    "live-end": Shot(
-        ["run", "demo", "User Input=hello", "--raw", "Answer"],
-        sizes=(SMALL, LARGE),
-        shown=f"noxcli run demo {TEXT} --raw Answer",
-    ),
+    "live": Shot(DEMO, moving=True),
+    "live-end": Shot(DEMO),
     "live-failure": Shot(["run", "fails"]),
-    "live-many-nodes": Shot(["run", "many-nodes"], r" 5\d%", (SMALL, LARGE)),
+    "live-many-nodes": Shot(["run", "many-nodes"], r" 5\d%"),
     "outputs": Shot(["fetch-output", "@last"], prepare=[["run", "demo", "'User Input=hello'"]]),
     "runs": Shot(
         ["runs"],
@@ -152,9 +125,9 @@ def look_of(cell: Char) -> tuple[str, bool, bool]:
     return "dim" if cell.strikethrough and cell.fg == "default" else cell.fg, cell.bold, wide
 
 
-def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
+def drawn(screen: Screen, first: str) -> str:
     """Return the rows of a screen as SVG, below the command line."""
-    parts = [text(0, 0, f"$ {first}", theme["fg"], bold=False)]
+    parts = [text(0, 0, f"$ {first}", "fg", bold=False)]
     for row in range(screen.lines):
         cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
         for (color, bold, _), run in groupby(cells, key=lambda cell: look_of(cell[1])):
@@ -162,22 +135,22 @@ def drawn(screen: Screen, theme: Mapping[str, str], first: str) -> str:
             words = "".join(cell.data for _, cell in placed)
             if words.strip():
                 lead = len(words) - len(words.lstrip())
-                fill = theme.get(color, theme["fg"])
-                parts.append(text(placed[0][0] + lead, row + 1, words.strip(), fill, bold=bold))
+                named = color if color in COLORS else "fg"
+                parts.append(text(placed[0][0] + lead, row + 1, words.strip(), named, bold=bold))
     return "".join(parts)
 
 
-def text(column: int, row: int, words: str, fill: str, *, bold: bool) -> str:
+def text(column: int, row: int, words: str, color: str, *, bold: bool) -> str:
     """Return one piece of text, as wide as its cells in any font."""
     wide = cell_len(words) * CELL
     weight = ' font-weight="bold"' if bold else ""
     place = f'x="{MARGIN + column * CELL:.1f}" y="{MARGIN + (row + 0.75) * LINE:.1f}"'
-    return f'<text {place} fill="{fill}"{weight} textLength="{wide:.1f}">{escape(words)}</text>'
+    return f'<text {place} class="{color}"{weight} textLength="{wide:.1f}">{escape(words)}</text>'
 
 
-def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mapping[str, str]) -> str:
+def svg(frames: Sequence[tuple[float, str]], rows: int) -> str:
     """Return a picture; several frames, each with its start in seconds, repeat forever."""
-    width, height = 2 * MARGIN + size[0] * CELL, 2 * MARGIN + size[1] * LINE
+    width, height = 2 * MARGIN + COLUMNS * CELL, 2 * MARGIN + rows * LINE
     total = frames[-1][0] + LAST_FRAME
     style, groups = "", ""
     ends = [*(start for start, _ in frames[1:]), total]
@@ -191,23 +164,22 @@ def svg(frames: Sequence[tuple[float, str]], size: tuple[int, int], theme: Mappi
         groups += f'<g class="f{number}">{frame}</g>\n'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'height="{height:.0f}">\n<style>text{{font-family:{FONT};font-size:14px;white-space:pre}}{style}</style>\n'
-        f'<rect width="100%" height="100%" rx="8" fill="{theme["bg"]}"/>\n{groups}</svg>\n'
+        f'height="{height:.0f}">\n<style>{STYLE}{style}</style>\n'
+        f'<rect width="100%" height="100%" rx="8" class="bg"/>\n{groups}</svg>\n'
     )
 
 
-def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
-    """Take one picture, in both themes unless it is animated."""
-    screen = Screen(size[0], size[1] - 1)
+def draw(shot: Shot) -> str:
+    """Take one picture."""
+    screen = Screen(COLUMNS, ROWS - 1)
     stream = pyte.ByteStream(screen)
-    themes = {"": DARK} if shot.moving else {"-dark": DARK, "-light": LIGHT}
-    frames: dict[str, list[tuple[float, str]]] = {theme: [] for theme in themes}
+    frames: list[tuple[float, str]] = []
     due, seen, start = 0.0, 0.0, 0.0
-    with closing(shot.take(size)) as pieces:
+    with closing(shot.take()) as pieces:
         for seconds, piece in pieces:
             if shot.moving and seconds >= due:
                 due = seconds + FRAME
-                frames[""].append((seen, drawn(screen, DARK, shot.line)))
+                frames.append((seen, drawn(screen, shot.line)))
             stream.feed(piece)
             if not "".join(screen.display).strip():
                 start = max(0.0, seconds - BEFORE)
@@ -215,23 +187,13 @@ def draw(name: str, shot: Shot, size: tuple[int, int]) -> None:
             # Between two pictures nothing arrives.
             if not piece and shot.until and re.search(shot.until, "\n".join(screen.display)):
                 break
-    for theme, colors in themes.items():
-        frames[theme].append((seen if shot.moving else 0.0, drawn(screen, colors, shot.line)))
-        changes = [next(same) for _, same in groupby(frames[theme], key=lambda frame: frame[1])]
-        rows = max(row for row in range(screen.lines) if screen.display[row].strip()) + 2
-        shown = (size[0], min(size[1], rows + 2 if shot.moving else rows))
-        kind = "" if shot.moving else f"-{size[0]}x{size[1]}{theme}"
-        target = DOCS / f"{name}{kind}.svg"
-        target.write_text(svg([(0.0, changes[0][1]), *changes[1:]], shown, colors))
-        print(f"{target}: {len(changes)} frames, {target.stat().st_size / 1000:.0f} kB")
+    frames.append((seen if shot.moving else 0.0, drawn(screen, shot.line)))
+    changes = [next(same) for _, same in groupby(frames, key=lambda frame: frame[1])]
+    rows = max(row for row in range(screen.lines) if screen.display[row].strip()) + 2
+    return svg([(0.0, changes[0][1]), *changes[1:]], min(ROWS, rows + 2 if shot.moving else rows))
 
 
-def main() -> None:
-    """Take the requested pictures."""
-    for name in sys.argv[1:] or SHOTS:
-        for size in SHOTS[name].sizes:
-            draw(name, SHOTS[name], size)
-
-
-if __name__ == "__main__":
-    main()
+def files(_root: Path) -> Iterator[tuple[str, str]]:
+    """Yield each picture."""
+    for name, shot in SHOTS.items():
+        yield f"docs/{name}.svg", draw(shot)

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cells import code, escaped, table
+from generated.cells import code, escaped, table
 
-SCHEMAS = Path(__file__).parents[1] / "noxcli" / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "noxcli" / "schemas"
 Schema = Mapping[str, Any]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from noxcli.state.known_names import DEFAULT_URL, SERVER_NAMES, server_key
 
 CONSTANTS = {
-    "@MADE_BY@": "Made by scripts/make_completions.py from the options that the commands declare: edit those instead.",
+    "@MADE_BY@": "Made by scripts/regenerate.py from the options that the commands declare: edit those instead.",
     "@DEFAULT_KEY@": server_key(DEFAULT_URL),
     "@RECENT@": "20",  # runs to offer before anything is typed; the others are offered after that
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from shells.values import Value, value_of
+from generated.shells.values import Value, value_of
 
 
 @dataclass(frozen=True, slots=True)

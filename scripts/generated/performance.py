@@ -1,23 +1,17 @@
-"""Write the tables and the plot of docs/performance.md; with --check, only say whether they are stale.
+"""The tables and the plot of docs/performance.md, from the figures in docs/performance.json."""
 
-The figures are in docs/performance.json, where scripts/bench.py puts them with `--json docs/performance.json`.
-"""
-
-import argparse
 import json
 import math
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cells import escaped, table
+from generated.cells import escaped, table
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGE, FIGURES, PLOT = "performance.md", "performance.json", "performance.svg"
+PAGE, FIGURES, PLOT = "docs/performance.md", "docs/performance.json", "docs/performance.svg"
 TABLE = re.compile(
-    r"(?<=<!-- The table `)([a-z ]+)(?:` is written by scripts/make_performance\.py\. -->\n)(.*?)(?=<!-- end -->)", re.S
+    r"(?<=<!-- The table `)([a-z ]+)(?:` is written by scripts/regenerate\.py\. -->\n)(.*?)(?=<!-- end -->)", re.S
 )
 NOT_MEASURED = "not measured"
 # One panel for each: its table, its title, its axes, and the columns that are lines.
@@ -31,6 +25,13 @@ STYLE = """
 text { font: 12px sans-serif; fill: #1f2937; } .title { font-weight: bold; } .grid { stroke: #d1d5db; }
 @media (prefers-color-scheme: dark) { text { fill: #e5e7eb; } .grid { stroke: #4b5563; } }
 """
+
+
+def files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the page and its plot."""
+    parts = json.loads((root / FIGURES).read_text(encoding="utf-8"))["parts"]
+    yield PAGE, page_of((root / PAGE).read_text(encoding="utf-8"), tables_of(parts))
+    yield PLOT, plot_of({one["name"]: one for part in parts.values() for one in part["tables"]})
 
 
 def tables_of(parts: Mapping[str, Any]) -> Mapping[str, str]:
@@ -131,28 +132,3 @@ class Scale:
         """Return the place of a value, in pixels."""
         share = (math.log10(value) - self._low) / (self._high - self._low)
         return round(self._start + share * (self._end - self._start), 1)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write page and plot if they are stale, or with --check only report it; return 1 if they were."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if page or plot is stale")
-    check = parser.parse_args(argv).check
-    parts = json.loads((DOCS / FIGURES).read_text(encoding="utf-8"))["parts"]
-    by_name = {one["name"]: one for part in parts.values() for one in part["tables"]}
-    page = page_of((DOCS / PAGE).read_text(encoding="utf-8"), tables_of(parts))
-    stale = False
-    for path, text in ((DOCS / PAGE, page), (DOCS / PLOT, plot_of(by_name))):
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale = True
-        if check:
-            print(f"{path.name} is stale: run python scripts/make_performance.py", file=sys.stderr)
-        else:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.name}")
-    return int(check and stale)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

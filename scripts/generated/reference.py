@@ -1,30 +1,27 @@
-"""Write docs/reference/ and the generated parts of other pages, from the app, the exit codes and the sandbox."""
+"""docs/reference/ and the generated parts of other pages, from the app, the exit codes and the sandbox."""
 
-import argparse
 import inspect
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import make_man
 import typer
-from cells import code, escaped, table
-from schema_fields import documents_page
 
+from generated.cells import code, escaped, table
+from generated.schema_fields import documents_page
 from noxcli.app import UNLISTED, VERBS, app
 from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
 from noxcli.probe.facts import fact_about
-from noxcli.sandbox import faults, files, switches, switchfile
+from noxcli.sandbox import faults, switches, switchfile
 from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.files import FAULTS
 
-ROOT = make_man.ROOT
-REFERENCE = Path("docs/reference")
-GENERATED = "<!-- Written by scripts/make_reference.py; changes are lost. -->\n\n"
+REFERENCE = "docs/reference"
+GENERATED = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n\n"
 
 
 def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
@@ -163,7 +160,7 @@ def default_of(each: Field[Any]) -> Any:
 def faults_tables() -> str:
     """Return what each fault does, and its keys."""
     parts = []
-    for name, kind in files.FAULTS.items():
+    for name, kind in FAULTS.items():
         parts.append(f"### {name}\n\n{inspect.getdoc(kind)}\n\n")
         hints = get_type_hints(kind)
         rows = [[code(each.name), values_of(hints[each.name]), written(default_of(each))] for each in fields(kind)]
@@ -222,46 +219,23 @@ PAGES = {
 }
 # Generated parts of handwritten pages: the page, and the content between the two lines that name it.
 PARTS = {
-    "commands": (Path("README.md"), verbs_table),
-    "exit codes": (Path("README.md"), codes_table),
-    "built-in workflows": (Path("docs/rehearsing.md"), built_in_table),
-    "defaults": (REFERENCE / "settings.md", settings_table),
-    "requests": (REFERENCE / "scenarios.md", kinds_table),
-    "faults": (REFERENCE / "scenarios.md", faults_tables),
+    "commands": ("README.md", verbs_table),
+    "exit codes": ("README.md", codes_table),
+    "built-in workflows": ("docs/rehearsing.md", built_in_table),
+    "defaults": (f"{REFERENCE}/settings.md", settings_table),
+    "requests": (f"{REFERENCE}/scenarios.md", kinds_table),
+    "faults": (f"{REFERENCE}/scenarios.md", faults_tables),
 }
 
 
-def everything() -> Mapping[Path, str]:
-    """Return each page that has a generated part with its correct content, by its path in the repository."""
-    made = {REFERENCE / name: GENERATED + page() for name, page in PAGES.items()}
+def files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield each page that has a generated part."""
+    made = {f"{REFERENCE}/{name}": GENERATED + page() for name, page in PAGES.items()}
     for name, (path, part) in PARTS.items():
-        now = made.get(path) or (ROOT / path).read_text(encoding="utf-8")
-        begin, end = f"<!-- Written by scripts/make_reference.py: {name}. -->\n", f"<!-- End of {name}. -->\n"
+        now = made.get(path) or (root / path).read_text(encoding="utf-8")
+        begin, end = f"<!-- Written by scripts/regenerate.py: {name}. -->\n", f"<!-- End of {name}. -->\n"
         before, _, rest = now.partition(begin)
         _, found, after = rest.partition(end)
         assert found, f"{path} has lost the lines around its {name}"
         made[path] = f"{before}{begin}\n{part()}\n{end}{after}"
-    return made
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the stale pages, or with --check only list them; return 1 if there were any."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is stale")
-    check = parser.parse_args(argv).check
-    stale = {
-        path: text
-        for path, text in everything().items()
-        if not (ROOT / path).is_file() or (ROOT / path).read_text(encoding="utf-8") != text
-    }
-    for path, text in stale.items():
-        if check:
-            print(f"{path} is stale: run python scripts/make_reference.py", file=sys.stderr)
-        else:
-            (ROOT / path).write_text(text, encoding="utf-8")
-            print(f"wrote {path}")
-    return 1 if check and stale else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    yield from made.items()

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from shells.template import fill
-from shells.values import Kind, Value
-from shells.vocabulary import Option, Program, Verb
+from generated.shells.template import fill
+from generated.shells.values import Kind, Value
+from generated.shells.vocabulary import Option, Program, Verb
 
 SOURCES = {
     Kind.AT_FILE: "(__noxcli_at_files)",

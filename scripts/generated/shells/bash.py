@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from shlex import quote
 
-from shells.template import fill
-from shells.values import Value
-from shells.vocabulary import Program
+from generated.shells.template import fill
+from generated.shells.values import Value
+from generated.shells.vocabulary import Program
 
 
 def render(program: Program) -> str:

@@ -1,19 +1,15 @@
-"""Write docs/fidelity.md, the table of facts; with --check, only report whether it is stale."""
+"""docs/fidelity.md, the table of facts."""
 
-import argparse
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from cells import code, escaped, table
-
+from generated.cells import code, escaped, table
 from noxcli.probe.facts import DOCS_ADDRESS, SDK_RELEASE, TOPICS, ApiFact
 from noxcli.probe.interview import QUESTIONS
 
-ROOT = Path(__file__).parents[1]
-PAGE, JUDGED = Path("docs/fidelity.md"), Path("tests/golden/sdk.json")
-HEAD = f"""<!-- Written by scripts/make_fidelity.py; changes are lost. -->
+JUDGED = "tests/golden/sdk.json"
+HEAD = f"""<!-- Written by scripts/regenerate.py; changes are lost. -->
 
 # What noxcli relies on
 
@@ -62,9 +58,9 @@ def row_of(fact: ApiFact) -> list[str]:
     return [told, source_cell(fact), open_cell(fact), "yes" if asked else "-"]
 
 
-def sdk_section() -> str:
+def sdk_section(root: Path) -> str:
     """Return the section about what breaks the official SDK, as recorded by `tests.sdk.judged`."""
-    judged = json.loads((ROOT / JUDGED).read_text(encoding="utf-8"))
+    judged = json.loads((root / JUDGED).read_text(encoding="utf-8"))
     settings = ", ".join(map(code, judged["broken"]))
     return f"""
 ## What breaks the official SDK
@@ -77,27 +73,8 @@ defaults. These settings break something that a program with the SDK relies on, 
 """
 
 
-def fidelity_page() -> str:
-    """Return the whole page."""
+def files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the whole page."""
     head = ["fact", "source", "left open", "probe"]
     parts = [f"\n## {topic}\n\n{table(head, map(row_of, facts))}" for topic, facts in TOPICS.items()]
-    return "".join([HEAD, *parts, sdk_section()])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the page if it is stale, or with --check only report it; return 1 if it was."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is stale")
-    check, text, path = parser.parse_args(argv).check, fidelity_page(), ROOT / PAGE
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return 0
-    if check:
-        print(f"{PAGE} is stale: run python scripts/make_fidelity.py", file=sys.stderr)
-        return 1
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {PAGE}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    yield "docs/fidelity.md", "".join([HEAD, *parts, sdk_section(root)])

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from shells.template import fill, server_names
-from shells.values import Value
-from shells.vocabulary import Option, Program
+from generated.shells.template import fill, server_names
+from generated.shells.values import Value
+from generated.shells.vocabulary import Option, Program
 
 
 def render(program: Program) -> str:

@@ -1,0 +1,1 @@
+"""Everything that `scripts/regenerate.py` writes: a module for each kind."""

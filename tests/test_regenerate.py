@@ -1,0 +1,63 @@
+"""What is generated is current, and `scripts/regenerate.py` says what is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+import regenerate
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts" / "regenerate.py"
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The files that are generated, and those with generated parts."""
+    for name in ("completions", "docs", "man"):
+        copytree(ROOT / name, tmp_path / name)
+    for name in ("README.md", "tests/golden/sdk.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    return tmp_path
+
+
+# Sets of words have another order in each process.
+@pytest.mark.parametrize("seed", ["0", "1", *(pytest.param(seed, marks=pytest.mark.wide) for seed in "23")])
+def test_all_that_is_generated_is_fresh(seed: str) -> None:
+    env = {**os.environ, "PYTHONHASHSEED": seed}
+    done = subprocess.run([sys.executable, SCRIPT, "--check"], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = copied / "docs" / "rehearsing.md"
+    page.write_text(page.read_text().replace("| `demo` |", "| `gone` |"))
+    (copied / "docs" / "fidelity.md").unlink()
+    (copied / "completions" / "_noxcli").write_text("")
+    (copied / "man" / "noxcli-gone.1").touch()
+    before = page.read_bytes()
+
+    assert regenerate.main(["--check"], copied) == 1
+    stale = {
+        line.partition(" is stale: run python scripts/regenerate.py")[0]
+        for line in capsys.readouterr().err.splitlines()
+    }
+    assert stale == {"_noxcli", "rehearsing.md", "noxcli-gone.1", "fidelity.md"}
+    assert page.read_bytes() == before
+    assert regenerate.main([], copied) == regenerate.main(["--check"], copied) == 0
+    assert not (copied / "man" / "noxcli-gone.1").exists()
+
+
+def test_one_kind_alone(copied: Path) -> None:
+    (copied / "docs" / "fidelity.md").unlink()
+    assert regenerate.main(["--check", "man", "completions"], copied) == 0
+    assert regenerate.main(["--check", "fidelity"], copied) == 1
+
+
+def test_a_kind_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        regenerate.main(["nonsense"])
+    assert "there is no nonsense" in capsys.readouterr().err
