@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from bench_events import DEFINITION, NAMES, at_once
 
 from noxcli.api.answer import Answer
-from noxcli.api.feed import PIECES_AHEAD, READ_SIZE
+from noxcli.api.feed import READ_SIZE
 from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.sse import Framer, parse_events
 from noxcli.models import Run, RunEvent, Workflow
@@ -34,6 +34,7 @@ from noxcli.state.history import CursorKeeper
 from noxcli.timing import Clock
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+PIECES_AHEAD = 2
 T = TypeVar("T")
 
 

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from queue import Empty, Full, Queue
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import requests
 
@@ -12,58 +12,45 @@ from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import RunEvent
 from noxcli.redaction import Mask
-from noxcli.waiting import start_thread, take
+from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024
-# Pieces that may queue for a slow reader of our stdout before the server has to wait.
-PIECES_AHEAD = 2
+AHEAD = 128 * 1024  # bytes that may wait for a slow reader of our stdout before the server has to wait
 CLOSED_SEEN_EVERY = 0.5  # seconds
-# After this many small pieces in a row, less than twice this time (seconds) apart, events are batched for this
-# time: passing on each one alone costs more than all other work.
-QUICK_PIECES, SMALL, GATHER = 4, READ_SIZE // 4, 0.002
-
-
-class Pause:
-    """Batches the events of a fast stream, unless they already arrive in batches; never delays slow streams."""
-
-    def __init__(self) -> None:
-        self._last = float("-inf")
-        self._quick = 0
-
-    def after(self, size: int) -> None:
-        """Wait, if useful, after passing on a piece of that many bytes."""
-        now = time.monotonic()
-        self._quick = self._quick + 1 if size < SMALL and now - self._last < 2 * GATHER else 0
-        if self._quick >= QUICK_PIECES:
-            time.sleep(GATHER)
-        self._last = now
 
 
 class EventFeed:
-    """Events of one connection, in order of arrival."""
+    """Events of one connection, in order of arrival: a thread collects bytes, and `take` makes events of them."""
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
         self.last_heard = time.monotonic()
         self.opened = False  # the server has accepted the stream
-        self._pieces: Queue[list[RunEvent] | Exception] = Queue(PIECES_AHEAD)
-        self._closing = threading.Event()
+        self._framer = Framer()
+        self._pieces: deque[bytes] = deque()
+        self._ended: Exception | None = None  # why the thread reads no more
+        self._stopped: Exception | None = None  # why the events end, though more bytes may have arrived
+        self._news, self._room, self._closing = threading.Event(), threading.Event(), threading.Event()
+        self._received = self._taken = 0  # bytes; each count belongs to one thread
         self._response: requests.Response | None = None
         start_thread(lambda: self._pump(connect))
 
     def take(self, seconds: float) -> list[RunEvent]:
-        """Return what arrived together, or nothing if nothing arrives in that time.
+        """Return what arrived together, or nothing if no event arrives in that time.
 
         Raises Unavailable when the connection ends for any reason: a clean close proves nothing.
         Raises StreamUnsupported or CursorRefused if the server gives no stream.
         """
-        try:
-            piece = take(self._pieces, seconds)
-        except Empty:
-            return []
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
+        until = time.monotonic() + seconds
+        while True:
+            self._news.clear()
+            ended = self._ended  # looked at before the bytes, so that none came between them and the end
+            if events := self._events():
+                return events
+            if self._stopped is not None or ended is not None:
+                raise self._stopped or ended  # type: ignore[misc]  # not both are None
+            if not wait_for(self._news, until - time.monotonic()):
+                return []
 
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
@@ -79,44 +66,59 @@ class EventFeed:
             except (ValueError, RuntimeError, *BROKEN):
                 pass  # it had already ended
 
+    def _events(self) -> list[RunEvent]:
+        """Return the events in the bytes that have arrived, unless an earlier one has ended the stream."""
+        pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
+        if not pieces or self._stopped is not None:
+            return []
+        arrived = b"".join(pieces)
+        self._taken += len(arrived)
+        self._room.set()
+        events, self._stopped = parse_events(self._framer.feed(arrived), self._mask)
+        return events
+
     def _pump(self, connect: Callable[[], requests.Response]) -> None:
         try:
             response = self._response = connect()
             self.opened = True
             with response:
-                self._read(response)
+                self._collect(response)
+            ended: Exception = StreamClosed("the stream closed before the end of the run")
         except BROKEN as error:
-            self._put(Unavailable(f"the stream broke: {cause_of(error, self._mask)}"))
+            ended = Unavailable(f"the stream broke: {cause_of(error, self._mask)}")
         except Exception as error:
             # A bug in this thread must end the command, not leave it waiting for events.
-            self._put(error)
+            ended = error
+        if isinstance(ended, NoxError):
+            ended.hide(self._mask)
+        self._ended = ended
+        self._news.set()
 
-    def _read(self, response: requests.Response) -> None:
-        framer, pause = Framer(), Pause()
-        while not self._closing.is_set():
+    def _collect(self, response: requests.Response) -> None:
+        self.last_heard = time.monotonic()
+        for piece in _pieces_of(response):
             self.last_heard = time.monotonic()
-            # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
-            piece = response.raw.read1(READ_SIZE, decode_content=True)
-            if not piece:
-                self._put(StreamClosed("the stream closed before the end of the run"))
+            self._pieces.append(piece)
+            self._received += len(piece)
+            self._news.set()
+            if self._received - self._taken > AHEAD:
+                self._wait_for_room()
+            if self._closing.is_set():
                 return
-            frames = framer.feed(piece)
-            if not frames:
-                continue
-            events, ending = parse_events(frames, self._mask)
-            if events:
-                self._put(events)
-            if ending is not None:
-                self._put(ending)
-                return
-            pause.after(len(frames))
 
-    def _put(self, piece: list[RunEvent] | Exception) -> None:
-        if isinstance(piece, NoxError):
-            piece.hide(self._mask)
+    def _wait_for_room(self) -> None:
         while not self._closing.is_set():
-            try:
-                self._pieces.put(piece, timeout=CLOSED_SEEN_EVERY)
-            except Full:
-                continue
-            return
+            self._room.clear()
+            if self._received - self._taken <= AHEAD:
+                return
+            self._room.wait(CLOSED_SEEN_EVERY)
+
+
+def _pieces_of(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body's bytes as they arrive. Raises what the libraries raise for a body that was cut."""
+    if response.raw.chunked:
+        yield from response.raw.read_chunked(READ_SIZE, decode_content=True)
+        return
+    # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
+    while piece := response.raw.read1(READ_SIZE, decode_content=True):
+        yield piece
