@@ -35,7 +35,7 @@ VERBS = {
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell, or install it."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
-    "help": ("Set up", "Print the help of a command, the exit codes, the sandbox's switches, or the manual."),
+    "help": ("Set up", "Print the help of a command, the exit codes, or the sandbox's switches."),
 }
 EPILOG = (
     "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"

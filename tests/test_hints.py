@@ -281,12 +281,11 @@ SITUATIONS: dict[str, tuple[Situation, set[str]]] = {
     "a batch is interrupted": (interrupted_batch, {"commands/batch.py {}"}),
     "a wait for several is interrupted": (interrupted_waiting, {"commands/wait.py wait"}),
     "stdin names many": (too_many, {"runs/resolve.py wait"}),
-    "something is not installed": (installed, {"commands/doctor.py completion", "commands/doctor.py help"}),
+    "something is not installed": (installed, {"commands/doctor.py completion"}),
     "an option is unknown": (lambda noxcli, *_: noxcli("run", "--foo"), {"main.py {}"}),
     "an argument is missing": (lambda noxcli, *_: noxcli("wait"), {"main.py {}"}),
     "a verb is unknown": (lambda noxcli, *_: noxcli("frobnicate"), {"app.py --help"}),
     "a topic is unknown": (lambda noxcli, *_: noxcli("help", "zzz"), {"commands/help.py --help"}),
-    "pages are to be installed": (lambda noxcli, *_: noxcli("help", "--install"), {"commands/help.py help"}),
     "a schema is unknown": (lambda noxcli, *_: noxcli("schema", "zzz"), {"commands/schema.py schema"}),
 }
 

@@ -1,4 +1,4 @@
-"""The completion scripts and manual pages of noxcli, and where a user's shell and `man` look for them."""
+"""The completion scripts of noxcli, and where a user's shell looks for them."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -62,17 +62,10 @@ class Target:
 
 
 def script(shell: Shell) -> bytes:
-    """Return the completion script of a shell."""
-    return _shipped("completions", SCRIPTS[shell])
-
-
-def manual_page(verb: str | None) -> bytes:
-    """Return a verb's manual page, or that of noxcli itself."""
-    return _shipped("man", page_name(verb))
-
-
-def page_name(verb: str | None) -> str:
-    return f"noxcli-{verb}.1" if verb else "noxcli.1"
+    """Return the completion script of a shell: inside an installed package, or next to it in a checkout."""
+    package = files("noxcli")
+    inside = package / "completions" / SCRIPTS[shell]
+    return (inside if inside.is_file() else Path(str(package)).parent / "completions" / SCRIPTS[shell]).read_bytes()
 
 
 def script_target(shell: Shell, environ: Mapping[str, str]) -> Target:
@@ -89,11 +82,6 @@ def script_target(shell: Shell, environ: Mapping[str, str]) -> Target:
         case Shell.POWERSHELL:  # as with zsh, its profile must name the file
             local = environ.get("LOCALAPPDATA")
             return Target(Path(local) if local else _data(environ), ("noxcli",), SCRIPTS[shell])
-
-
-def page_target(verb: str | None, environ: Mapping[str, str]) -> Target:
-    """Return where `man` looks for a user's own pages: manpath(1) finds it next to ~/.local/bin."""
-    return Target(_home(environ) / ".local" / "share", ("man", "man1"), page_name(verb))
 
 
 def user_shell(environ: Mapping[str, str]) -> Shell | None:
@@ -114,20 +102,6 @@ def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
     if shell in for_all:
         places += [directory / for_all[shell] for directory in _system(environ)]
     return any(_is_there(place) for place in places)
-
-
-def finds_page(environ: Mapping[str, str]) -> bool:
-    """True if the manual page is in one of the usual directories of `man`."""
-    manuals = [directory / "man" / "man1" for directory in _system(environ)]
-    places = [page_target(None, environ).path, *(manual / page_name(None) for manual in manuals)]
-    return any(_is_there(place) or _is_there(place.with_name(f"{place.name}.gz")) for place in places)
-
-
-def _shipped(directory: str, name: str) -> bytes:
-    """The files are inside an installed package, or next to it in a checkout."""
-    package = files("noxcli")
-    inside = package / directory / name
-    return (inside if inside.is_file() else Path(str(package)).parent / directory / name).read_bytes()
 
 
 def _system(environ: Mapping[str, str]) -> Iterator[Path]:

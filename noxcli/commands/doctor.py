@@ -21,7 +21,7 @@ from noxcli.cli.defaults import check_defaults
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
-from noxcli.cli.shipped import finds_page, finds_script, user_shell
+from noxcli.cli.shipped import finds_script, user_shell
 from noxcli.config.settings import (
     Settings,
     allows_http,
@@ -145,20 +145,15 @@ def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:
 
 
 def _shell(context: Context) -> Check:
-    """Check whether the user's shell and `man` find noxcli's files, which some installations do not ensure."""
+    """Check whether the user's shell finds the completion script, which some installations do not ensure."""
     environ = context.terminal.environ
     shell = user_shell(environ)
     if shell is None:
         return Check("shell", CheckVerdict.UNCHECKED, "no completion script for the shell in $SHELL")
-    missing = []
-    if not finds_script(shell, environ):
-        missing.append((f"completion for {shell}", f"noxcli completion {shell} --install"))
-    if not finds_page(environ):
-        missing.append(("manual pages", "noxcli help --man --install"))
-    if not missing:
-        return Check("shell", CheckVerdict.OK, f"completion for {shell} and manual pages are installed")
-    whats, commands = zip(*missing, strict=True)
-    return Check("shell", CheckVerdict.NOTE, f"not installed: {', '.join(whats)}", f"run {'; '.join(commands)}")
+    if finds_script(shell, environ):
+        return Check("shell", CheckVerdict.OK, f"completion for {shell} is installed")
+    hint = f"run noxcli completion {shell} --install"
+    return Check("shell", CheckVerdict.NOTE, f"completion for {shell} is not installed", hint)
 
 
 def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:

@@ -1,13 +1,11 @@
-"""`noxcli help`: the help of any command, the topics that all verbs share, and the manual."""
+"""`noxcli help`: the help of any command, and the topics that all verbs share."""
 
-import shlex
 from textwrap import fill, indent
 from typing import Annotated, Any
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.shipped import manual_page, page_target
 from noxcli.cli.usage import end_with, name_meant
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 from noxcli.nearest import suggestion
@@ -16,38 +14,24 @@ EXIT_CODES, SWITCHES = "exit-codes", "switches"
 TopicArgument = Annotated[
     str | None, typer.Argument(metavar="[TOPIC]", help="A command, exit-codes or switches.", show_default=False)
 ]
-ManOption = Annotated[bool, typer.Option("--man", help="Print the manual page instead, as troff source.")]
-InstallPages = Annotated[
-    bool, typer.Option("--install", help="With --man, install all manual pages where `man` finds your own.")
-]
 
 
-def help(
-    ctx: typer.Context, topic: TopicArgument = None, man: ManOption = False, install: InstallPages = False
-) -> None:
-    """Print the help of a command, the exit codes, the sandbox's switches, or the manual.
+def help(ctx: typer.Context, topic: TopicArgument = None) -> None:
+    """Print the help of a command, the exit codes, or the sandbox's switches.
 
     Examples:
         noxcli help run
         noxcli help exit-codes
         noxcli help switches
-        # Read a page of the manual without installing it.
-        noxcli help --man run | man -l -
-        noxcli help --man --install
     """
     context: Context = ctx.obj
     group: Any = ctx.find_root().command
     verbs = group.list_commands(ctx)
-    topics = verbs if man else [*verbs, EXIT_CODES, SWITCHES]
+    topics = [*verbs, EXIT_CODES, SWITCHES]
     if topic is not None and topic not in topics:
-        what = "manual page" if man else "help"
         hint = suggestion(name_meant(topic, topics), "see noxcli --help")
-        raise UsageProblem(f"there is no {what} on {topic!r}", hint)
-    if install:
-        _install(context, [None, *verbs], man, topic)
-    elif man:
-        context.terminal.write(manual_page(topic).decode())
-    elif topic == EXIT_CODES:
+        raise UsageProblem(f"there is no help on {topic!r}", hint)
+    if topic == EXIT_CODES:
         _show_exit_codes(context)
     elif topic == SWITCHES:
         _show_switches(context)
@@ -56,19 +40,6 @@ def help(
     else:
         verb = group.get_command(ctx, topic)
         end_with(ctx, typer.Context(verb, info_name=topic, parent=ctx.parent, **verb.context_settings).get_help())
-
-
-def _install(context: Context, pages: list[str | None], man: bool, topic: str | None) -> None:
-    if not man:
-        raise UsageProblem("--install goes with --man", "noxcli help --man --install")
-    if topic is not None:
-        raise UsageProblem("--install writes the whole manual, not one page", f"remove {topic}")
-    targets = {page: page_target(page, context.terminal.environ) for page in pages}
-    written = [target.put(manual_page(page)) for page, target in targets.items()]
-    directory = targets[None].directory
-    state = f"wrote {sum(written)} pages to" if any(written) else "up to date:"
-    context.terminal.write(f"{state} {directory}\n")
-    context.terminal.write(f"if man noxcli does not find them: export MANPATH={shlex.quote(f'{directory.parent}:')}\n")
 
 
 def _show_exit_codes(context: Context) -> None:

@@ -11,7 +11,6 @@ import typer
 from noxcli import __version__
 from noxcli.app import app
 from noxcli.cli.groups import Common
-from noxcli.cli.shipped import page_name
 from noxcli.config.project import PROJECT_FILE
 from noxcli.errors import ExitCode
 
@@ -25,6 +24,11 @@ FILES = {
     "~/.cache/noxcli/": "The cache for completion: names and ids (`NOXCLI_CACHE_DIR`).",
 }
 ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq"}
+
+
+def page_name(verb: str | None) -> str:
+    """Return the file name of a verb's page, or of noxcli's own."""
+    return f"noxcli-{verb}.1" if verb else "noxcli.1"
 
 
 def plain(text: str) -> str:

@@ -60,23 +60,15 @@ def test_nothing_is_started_or_changed(noxcli: Noxcli, sandbox: Sandbox) -> None
 # The user's shell.
 
 
-def test_what_shell_and_man_lack_is_a_note_with_the_commands_that_bring_it(noxcli: Noxcli, tmp_path: Path) -> None:
+def test_what_the_shell_lacks_is_a_note_with_its_command(noxcli: Noxcli, tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "SHELL": "/usr/bin/zsh", "XDG_DATA_DIRS": str(tmp_path / "system")}
 
     lacking = noxcli("doctor", environ=environ)
     assert lacking.code == 0
     assert lacking.text.splitlines()[-1] == (
-        "note       shell    not installed: completion for zsh, manual pages;"
-        " run noxcli completion zsh --install; noxcli help --man --install"
+        "note       shell    completion for zsh is not installed; run noxcli completion zsh --install"
     )
     assert noxcli("completion", "zsh", "--install", environ=environ).code == 0
-    assert checks(noxcli("doctor", "--json", environ=environ))["shell"] == {
-        "name": "shell",
-        "verdict": "note",
-        "message": "not installed: manual pages",
-        "hint": "run noxcli help --man --install",
-    }
-    assert noxcli("help", "--man", "--install", environ=environ).code == 0
     assert checks(noxcli("doctor", "--json", environ=environ))["shell"]["verdict"] == "ok"
 
 
@@ -89,9 +81,8 @@ def test_what_shell_and_man_lack_is_a_note_with_the_commands_that_bring_it(noxcl
     ],
 )
 def test_what_a_package_brought_counts(noxcli: Noxcli, tmp_path: Path, shell: str, script: str) -> None:
-    for name in [script, "man/man1/noxcli.1.gz"]:
-        (tmp_path / "system" / name).parent.mkdir(parents=True)
-        (tmp_path / "system" / name).touch()
+    (tmp_path / "system" / script).parent.mkdir(parents=True)
+    (tmp_path / "system" / script).touch()
     environ = {"HOME": str(tmp_path), "SHELL": shell, "XDG_DATA_DIRS": f"/nowhere:{tmp_path / 'system'}"}
 
     assert checks(noxcli("doctor", "--json", environ=environ))["shell"]["verdict"] == "ok"

@@ -219,13 +219,6 @@ def test_help_on_what_there_is_not_names_what_was_meant(noxcli: Noxcli, topic: s
     assert hint in result.err
 
 
-@pytest.mark.parametrize("argv", [["--man"], ["--man", "run"]])
-def test_help_prints_a_page_of_the_manual(noxcli: Noxcli, argv: list[str]) -> None:
-    page = Path(__file__).parents[2] / "man" / "-".join(["noxcli", *argv[1:]])
-
-    assert noxcli("help", *argv).out == page.with_name(f"{page.name}.1").read_bytes()
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_a_usage_line_has_no_braces(page: str, pages: dict[str, str]) -> None:
     assert not {"{", "}", ":<"} & {*re.findall("[{}]|:<", pages[page].splitlines()[0].replace("Usage: ", ""))}

@@ -1,14 +1,12 @@
-"""`--install`: the files are where real shells and `man` find them, and nothing else is touched."""
+"""`--install`: the files are where real shells find them, and nothing else is touched."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from noxcli.app import VERBS
-from tests.completions.tab import ROOT, SCRIPTS, pretend_programs
+from tests.completions.tab import SCRIPTS, pretend_programs
 from tests.conftest import Noxcli, Result
 from tests.process import needs
 
@@ -107,21 +105,6 @@ def test_powershell_is_given_the_line_for_its_profile(noxcli: Noxcli, home: Path
     assert line == f"add to the file that $PROFILE names: . '{home / PLACES['powershell']}'"
 
 
-def test_man_finds_the_pages(noxcli: Noxcli, home: Path) -> None:
-    result = install(noxcli, home, "help", "--man")
-    pages = home / ".local" / "share" / "man" / "man1"
-
-    assert (result.code, result.text.splitlines()[0]) == (0, f"wrote {len(VERBS) + 1} pages to {pages}")
-    assert {path.name: path.read_bytes() for path in pages.iterdir()} == {
-        path.name: path.read_bytes() for path in (ROOT / "man").iterdir()
-    }
-    assert install(noxcli, home, "help", "--man").text.splitlines()[0] == f"up to date: {pages}"
-    if shutil.which("man") and shutil.which("manpath"):
-        (home / ".local" / "bin").mkdir()
-        path = f"{home / '.local' / 'bin'}:{os.environ['PATH']}"
-        assert said_by(["man", "-w", "noxcli-run"], home, PATH=path).strip() == str(pages / "noxcli-run.1")
-
-
 @pytest.mark.parametrize("planted", ["file", "directory", "above it", "a directory instead of the file"])
 def test_no_link_is_written_through(noxcli: Noxcli, home: Path, tmp_path: Path, planted: str) -> None:
     mine = tmp_path / "mine"
@@ -152,22 +135,6 @@ def test_no_link_is_written_through(noxcli: Noxcli, home: Path, tmp_path: Path, 
 def test_a_home_that_cannot_be_written_is_one_line(noxcli: Noxcli, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    for argv in [["completion", "bash"], ["help", "--man"]]:
-        result = install(noxcli, tmp_path / "file", *argv)
-        assert (result.code, result.err.count("\n")) == (9, 1)
-        assert "not a directory" in result.err
-
-
-@pytest.mark.parametrize(
-    ("argv", "hint"),
-    [
-        (["help", "--install"], "noxcli help --man --install"),
-        (["help", "run", "--man", "--install"], "remove run"),
-        (["help", "exit-codes", "--man"], "there is no manual page on 'exit-codes'"),
-    ],
-)
-def test_what_does_not_go_together(noxcli: Noxcli, argv: list[str], hint: str) -> None:
-    result = noxcli(*argv)
-
-    assert (result.code, result.out) == (2, b"")
-    assert hint in result.err
+    result = install(noxcli, tmp_path / "file", "completion", "bash")
+    assert (result.code, result.err.count("\n")) == (9, 1)
+    assert "not a directory" in result.err

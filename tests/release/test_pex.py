@@ -55,7 +55,6 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
         answer,
     )
     assert call("completion", "zsh") == (0, (ROOT / "completions/_noxcli").read_text())
-    assert call("help", "--man", "run") == (0, (ROOT / "man/noxcli-run.1").read_text())
     assert bill_of_materials(file) == packages_in(file)
     assert call("schema", "result") == (0, (ROOT / "noxcli/schemas/result.json").read_text())
 
