@@ -48,7 +48,7 @@ __noxcli_options() { # VERB
         schema) offered=(--json --query --help -h) ;;
         completion) offered=(--install --help -h) ;;
         sandbox) offered=(--port --key --speed --scenario --replay --switches --switch --help -h) ;;
-        help) offered=(--man --install --help -h) ;;
+        help) offered=(--help -h) ;;
     esac
 }
 
@@ -111,7 +111,7 @@ __noxcli_argument() { # VERB NUMBER
         probe:1) kind=workflow offered=() ;;
         probe:*) kind=input offered=() ;;
         schema:1) kind=other offered=(batch-line config doctor event inspect manifest probe result results results-line runs schemas state versions workflows) ;;
-        completion:1) kind=other offered=(bash zsh fish powershell) ;;
+        completion:1) kind=other offered=(bash zsh fish) ;;
         sandbox:*) kind=command offered=() ;;
         help:1) kind=other offered=(run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch results config doctor probe schema completion sandbox help exit-codes) ;;
         *) kind=other offered=() ;;

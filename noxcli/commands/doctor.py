@@ -21,7 +21,7 @@ from noxcli.cli.defaults import check_defaults
 from noxcli.cli.grouped import grouped
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
-from noxcli.cli.shipped import finds_script, user_shell
+from noxcli.commands.completion import finds_script, user_shell
 from noxcli.config.settings import (
     Settings,
     allows_http,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from generated.shells import bash, fish, powershell, zsh
+from generated.shells import bash, fish, zsh
 from generated.shells.vocabulary import Program, read_program
 from noxcli.app import app
 
@@ -11,7 +11,6 @@ RENDERERS = {
     "noxcli.bash": bash.render,
     "_noxcli": zsh.render,
     "noxcli.fish": fish.render,
-    "noxcli.ps1": powershell.render,
 }
 
 

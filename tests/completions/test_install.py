@@ -14,9 +14,8 @@ PLACES = {
     "bash": ".local/share/bash-completion/completions/noxcli",
     "zsh": ".local/share/zsh/site-functions/_noxcli",
     "fish": ".config/fish/completions/noxcli.fish",
-    "powershell": ".local/share/noxcli/noxcli.ps1",
 }
-SOURCES = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish", "powershell": "noxcli.ps1"}
+SOURCES = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
 PACKAGE = "/usr/share/bash-completion/bash_completion"
 
 
@@ -97,12 +96,6 @@ def test_fish_loads_it_by_itself(noxcli: Noxcli, home: Path) -> None:
 
     path = f"{pretend_programs(home / 'bin')}:{os.environ['PATH']}"  # fish completes only commands that exist
     assert "fetch-output" in said_by(["fish", "-c", "complete -C 'noxcli fetch'"], home, PATH=path)
-
-
-def test_powershell_is_given_the_line_for_its_profile(noxcli: Noxcli, home: Path) -> None:
-    line = install(noxcli, home, "completion", "powershell").text.splitlines()[1]
-
-    assert line == f"add to the file that $PROFILE names: . '{home / PLACES['powershell']}'"
 
 
 @pytest.mark.parametrize("planted", ["file", "directory", "above it", "a directory instead of the file"])

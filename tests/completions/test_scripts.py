@@ -5,18 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-import tree_sitter_powershell
 import typer
 from generated import completions
 from generated.shells.template import fill
 from generated.shells.values import Kind, value_of
 from generated.shells.vocabulary import read_program
-from tree_sitter import Language, Node, Parser
 
 from tests.completions.tab import SCRIPTS, start
 from tests.conftest import Noxcli
 
-QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"  # PowerShell reads it as a quote, too
+QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
 NASTY = rf"""It's "so" $HOME $(touch pwned) `touch pwned` [a] {{b}} c:d \e %F ~ *? {QUOTE}q{QUOTE}; #h & (i) <j> | !k"""
 
 
@@ -57,19 +55,9 @@ def nasty_scripts(tmp_path: Path) -> Path:
     return directory
 
 
-def errors(node: Node) -> list[str]:
-    found = [f"line {node.start_point.row + 1}: {node.type}"] if node.is_error or node.is_missing else []
-    return found + [error for child in node.children for error in errors(child)]
-
-
-def powershell_errors(script: Path) -> list[str]:
-    tree = Parser(Language(tree_sitter_powershell.language())).parse(script.read_bytes())
-    return errors(tree.root_node)
-
-
 @pytest.mark.parametrize(
     ("shell", "script"),
-    [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish"), ("powershell", "noxcli.ps1")],
+    [("bash", "noxcli.bash"), ("zsh", "_noxcli"), ("fish", "noxcli.fish")],
 )
 def test_a_command_prints_them(noxcli: Noxcli, shell: str, script: str) -> None:
     assert noxcli("completion", shell).out == (SCRIPTS / script).read_bytes()
@@ -79,7 +67,7 @@ def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
     result = noxcli("completion", "tcsh")
 
     assert result.code == 2
-    assert all(shell in result.err for shell in ["bash", "zsh", "fish", "powershell"])
+    assert all(shell in result.err for shell in ["bash", "zsh", "fish"])
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
@@ -102,25 +90,6 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_scr
         assert set(shell.offers("noxcli plain ")) == {"bash", "zsh"}
         assert set(shell.offers("noxcli plain bash n")) == {"needed.txt", "none"}
         assert {word.rpartition("=")[2] for word in shell.offers("noxcli plain --log=n")} == {"needed.txt", "none"}
-
-
-@pytest.mark.parametrize("nasty", [False, True], ids=["ours", "nasty help"])
-def test_powershell_parses(nasty: bool, nasty_scripts: Path) -> None:
-    script = (nasty_scripts if nasty else SCRIPTS) / "noxcli.ps1"
-
-    assert powershell_errors(script) == []
-
-
-def test_powershell_errors_would_be_seen(tmp_path: Path) -> None:
-    (tmp_path / "broken.ps1").write_text("function f { if ( }")
-
-    assert powershell_errors(tmp_path / "broken.ps1")
-
-
-def test_powershell_quotes(nasty_scripts: Path) -> None:
-    doubled = NASTY.replace("'", "''").replace(QUOTE, QUOTE * 2)
-
-    assert f"Help = '{doubled}'" in (nasty_scripts / "noxcli.ps1").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,7 @@ def test_a_wheel_has_them_in_the_package_and_where_shells_and_man_look(built: di
         for name in SHIPPED:
             shared = SHARED.get(name) or f"share/man/man1/{PurePosixPath(name).name}"
             places = [f"noxcli/{name}"] if name.startswith("completions/") else []
-            if not name.endswith(".ps1"):
-                places.append(f"{data}/data/{shared}")
+            places.append(f"{data}/data/{shared}")
             for place in places:
                 assert wheel.read(place) == (ROOT / name).read_bytes(), place
 
