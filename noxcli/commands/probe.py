@@ -22,7 +22,6 @@ from noxcli.render.table import Layout, for_eyes, with_tabs
 
 PROBE_SCHEMA = "noxcli.probe/1"
 PROBE_COLUMNS = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
-LONGEST_TRIAL = 600.0  # seconds
 
 
 @fixed
@@ -64,7 +63,7 @@ def probe(
     """Learn how a server behaves where the API's documentation is silent.
 
     It reads a run that has ended. With --start it also starts runs, and stops those that are still running at its
-    end. Nothing that it prints or writes contains an id or a text from the server.
+    end; it exits with 1 if one could not be stopped. What it prints and writes has no id and no text from the server.
 
     Examples:
         noxcli run demo 'User Input=hello' --quiet
@@ -88,16 +87,17 @@ def probe(
         evidence = _evidence(call, known, asking)
         if asking.start:
             note_keys(context, known)
-            inputs = checked(call, known, inputs, named=workflow)
-            payload = stored(call, inputs, patience)
-            longest, note = call.deadline.left(LONGEST_TRIAL), context.terminal.note
-            trier = Trier(evidence.asker, found.id, asking.watch, longest, note, context.signals.held)
-            try_runs(evidence, trier, payload, asking.start)
+            payload = stored(call, checked(call, known, inputs, named=workflow), patience)
+            trier = Trier(evidence.asker, found.id, asking.watch, context.terminal.note, context.signals.held)
+            evidence.trials = trier.trials
+            try_runs(trier, payload, asking.start)
         learned = list(interview(evidence, context.terminal.note))
-    _show(context, learned, sum(trial.run_id is not None for trial in evidence.trials))
+    code = ExitCode.RUN_FAILED if any(trial.left_running for trial in evidence.trials) else ExitCode.OK
+    _show(context, learned, sum(trial.run_id is not None for trial in evidence.trials), code)
     if asking.write is not None:
         save(Path(asking.write), (line.encode() for line in switches_text(learned)))
         context.terminal.note(f"serve this behavior with: noxcli sandbox --switches {shlex.quote(asking.write)}")
+    raise typer.Exit(code)
 
 
 def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:
@@ -111,18 +111,19 @@ def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:
             raise UsageProblem("the run in --run does not belong to this workflow", "name a run of the workflow")
         run_id = run.id
     call.context.enter(Phase.FOLLOW)
-    asker = Asker(call.api.http, max(0, asking.max_requests - call.context.log.requests))
+    log = call.context.log
+    asker = Asker(call.api.http, call.deadline, asking.max_requests, lambda: log.requests)
     return Evidence(asker, workflow.id, workflow.definition, asking.watch, run_id)
 
 
-def _show(context: Context, learned: Sequence[Learned], started: int) -> None:
+def _show(context: Context, learned: Sequence[Learned], started: int, code: ExitCode) -> None:
     terminal = context.terminal
     if not context.writes_text:
         context.write_document(
             {
                 "schema": PROBE_SCHEMA,
-                "ok": True,
-                "exit_code": int(ExitCode.OK),
+                "ok": code is ExitCode.OK,
+                "exit_code": int(code),
                 "requests": context.log.requests,
                 "runs_started": started,
                 "findings": [
@@ -132,7 +133,7 @@ def _show(context: Context, learned: Sequence[Learned], started: int) -> None:
                         "seen": None if each.seen.sure is Sureness.NOT_SEEN else each.seen.text,
                         "sure": str(each.seen.sure),
                         "how": each.seen.how,
-                        "switch": each.name if each.switch else None,
+                        "switch": each.name,
                         "value": each.value,
                         "fact": each.fact,
                     }

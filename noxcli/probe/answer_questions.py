@@ -1,24 +1,14 @@
-"""Questions about lists, redirects and rate limits."""
+"""Questions about lists, errors and rate limits."""
 
 import re
+from typing import Any
 
-from noxcli.api.http import REDIRECTS
-from noxcli.probe.evidence import Evidence, items_on
-from noxcli.probe.learned import Question, Seen, refusal
+from noxcli.probe.evidence import Evidence
+from noxcli.probe.learned import Question, Seen, Sureness, refusal
+from noxcli.probe.raw import items_on
 
 _HIGHEST_PAGE = 100  # the limit that the docs give for some lists
 _LIMIT_IN_WORDS = re.compile(r"less than or equal to (\d{1,6})")
-_RATE_HEADERS = ("ratelimit", "ratelimit-limit", "ratelimit-policy", "x-ratelimit-limit", "x-rate-limit-limit")
-
-
-def _page_size(e: Evidence) -> Seen | None:
-    """Find the default number of items on a page."""
-    size = e.page.object.get("size")
-    limit = _page_limit(e)
-    if not isinstance(size, int) or limit is None:
-        return None
-    # A server may return fewer than its default if its limit is lower.
-    return Seen(str(size), size if limit.value is not None and size < int(limit.value) else None, "a list of runs")
 
 
 def _page_limit(e: Evidence) -> Seen | None:
@@ -35,7 +25,7 @@ def _page_limit(e: Evidence) -> Seen | None:
 
 def _list_order(e: Evidence) -> Seen | None:
     """Find which run comes first in a list."""
-    times = [str(item.get("created_at")) for item in items_on(e.page)]
+    times = [str(item.get("created_at")) for item in items_on(e.page.object)]
     if len(set(times)) < 2:
         return None
     order = "newest" if times == sorted(times, reverse=True) else "oldest" if times == sorted(times) else None
@@ -50,12 +40,6 @@ def _versions(e: Evidence) -> Seen | None:
     if isinstance(e.versions.json, list):
         return Seen("a bare list", "list", how)
     return Seen("in pages", "paged", how) if isinstance(e.versions.object.get("items"), list) else None
-
-
-def _api_redirects(e: Evidence) -> Seen | None:
-    """Find whether the API itself redirects."""
-    found = sum(answer.status in REDIRECTS for answer in e.asker.answers)
-    return Seen(f"{found} of {len(e.asker.answers)} answers", None, "all answers") if e.asker.answers else None
 
 
 def _retry_after(e: Evidence) -> Seen | None:
@@ -76,23 +60,28 @@ def _retry_after_seconds(e: Evidence) -> Seen | None:
     return None
 
 
-def _rate_limit_headers(e: Evidence) -> Seen | None:
-    """Find which headers describe a rate limit; only their numbers are shown."""
-    for answer in e.asker.answers:
-        for name in _RATE_HEADERS:
-            if name in answer.headers:
-                numbers = ", ".join(re.findall(r"\d{1,9}", answer.headers[name])[:4])
-                return Seen(f"{name}: {numbers}", None, "all answers")
-    return Seen("none", None, "all answers") if e.asker.answers else None
+def _error_body(e: Evidence) -> Seen | None:
+    """Find the form of an error. An error about a request's form is always a list, which shows nothing."""
+    for answer in e.asker.errors:
+        form = _form_of(answer.json, answer.body, listed=answer.status == 422)
+        if form:
+            return Seen(form, form, "an error of the server", Sureness.LIKELY)
+    return None
+
+
+def _form_of(value: Any, body: bytes, *, listed: bool) -> str:
+    if isinstance(value, dict):
+        if isinstance(value.get("detail"), list):
+            return "" if listed else "list"
+        return next((key for key in ("detail", "message", "error") if isinstance(value.get(key), str)), "")
+    return "empty" if not body else "html" if body.lstrip().startswith(b"<") else ""
 
 
 ANSWER_QUESTIONS = (
-    Question("page_size", "items of a page", _page_size, "needs a list that has a limit above that"),
     Question("page_limit", "largest page", _page_limit, "needs a list that names its limit"),
     Question("list_order", "first in a list", _list_order, "needs two runs"),
     Question("versions", "list of versions", _versions, "needs an answer"),
-    Question("redirects", "redirects of the API", _api_redirects, "needs an answer", switch=False),
     Question("retry_after", "Retry-After", _retry_after, "needs a 429"),
     Question("retry_after_seconds", "time in Retry-After", _retry_after_seconds, "needs a 429 with seconds"),
-    Question("rate_limit_headers", "rate limits in headers", _rate_limit_headers, "needs an answer", switch=False),
+    Question("error_body", "form of an error", _error_body, "needs an error that is not about a request's form"),
 )

@@ -275,6 +275,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "the data of a message is JSON",
             assumed("all samples are; noxcli passes on anything else as an unknown event"),
             left_open="empty data, ping or [DONE]",
+            switches=("odd_messages",),
         ),
         ApiFact(
             "event_types",
@@ -308,6 +309,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "workflow_status is that of the run itself",
             assumed("the docs name no other; the record decides"),
             left_open="whether a sub-workflow's end, or that of a repeated node, is announced on the same stream",
+            switches=("nested_ends",),
         ),
         ApiFact(
             "end_of_a_stop",
@@ -441,6 +443,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "a run is in the list of runs when its start has been answered",
             assumed("no page says so; no list is taken as proof that there is no run"),
             left_open="whether lists lag, or show other inputs than were sent",
+            switches=("list_delay_seconds",),
         ),
         ApiFact(
             "reason",

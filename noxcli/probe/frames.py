@@ -1,33 +1,33 @@
-"""A watched event stream, parsed: each frame with the form in which it arrived."""
+"""A watched event stream: its frames with the form in which they arrived, and how it ended."""
 
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from noxcli.errors import NoxError
 from noxcli.fixed import fixed
-from noxcli.probe.raw import RawPiece, RawStream
+from noxcli.probe.raw import RawAnswer, RawPiece, RawStream
 
-LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
+LINE_END = re.compile(rb"\r\n|\n|\r")
 LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are read
-LINE_END_NAMES = {b"\n": "lf", b"\r\n": "crlf", b"\r": "cr"}
-LOOK_APART, ASK_APART = (
-    0.2,
-    0.02,
-)  # seconds after which `enough` is checked without new data, and between two checks
+LOOK_APART = 0.1  # seconds between two checks of whether there is time left
+ENDED_STATUSES = ("completed", "failed", "stopped")
 
 
 @fixed
 class RawFrame:
-    """One frame; `piece` is the number of the piece that ends it, `at` the time of that, `fields` its lines."""
+    """One frame; `piece` is the number of the piece that ends it, `at` the time of that, `fields` its lines.
+
+    `envelope` is the event of the run in it, None for a keep-alive and anything else.
+    """
 
     at: float
     piece: int
     fields: tuple[tuple[str, str], ...]
     line_ends: frozenset[bytes]
-    content: bytes
+    envelope: dict[str, Any] | None
 
     @property
     def name(self) -> str | None:
@@ -35,14 +35,14 @@ class RawFrame:
         return next((value for key, value in self.fields if key == "event"), None)
 
     @property
-    def envelope(self) -> dict[str, Any] | None:
-        """The Noxus envelope in it, None for a keep-alive and anything else."""
-        text = "\n".join(value for key, value in self.fields if key == "data")
-        try:
-            value = json.loads(text) if text else None
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+    def data(self) -> str | None:
+        """The text of its `data:` lines, None if it has none."""
+        return _data(self.fields)
+
+    @property
+    def is_message(self) -> bool:
+        """True if it has the name of the run's events."""
+        return not self.comment and self.name in (None, "message")
 
     @property
     def comment(self) -> bool:
@@ -50,105 +50,168 @@ class RawFrame:
         return all(key == "" for key, _ in self.fields)
 
 
-@fixed
-class Watched:
-    """What a stream has sent so far. `alive` is true if all of a run's events were watched as they happened."""
+class Lines:
+    """Bytes, cut into lines with their ends, however they arrive."""
 
-    how: str
-    alive: bool
-    status: int
-    frames: tuple[RawFrame, ...]
-    pieces: int
-    closed: bool
-    broken: bool
-    chunked: bool
-    silent_for: float  # seconds since its last byte
-    headers: tuple[tuple[str, str], ...] = ()
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []  # of the line that has not ended
+        self._lone_cr = False
+
+    def cut(self, content: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the lines that are complete now."""
+        if not LINE_END.search(content) and not (self._parts and self._parts[-1].endswith(b"\r")):
+            self._parts.append(content)  # searched once only: a line may be megabytes long
+            return
+        text, start = b"".join([*self._parts, content]), 0
+        for end in LINE_END.finditer(text):
+            if end.end() == len(text) and end[0] == b"\r" and not self._lone_cr:
+                break  # a line feed may follow
+            self._lone_cr = self._lone_cr or end[0] == b"\r"
+            yield text[start : end.start()], end[0]
+            start = end.end()
+        self._parts = [text[start:]]
+
+
+class Watched:
+    """An event stream, as far as it has been watched; `left` says how many seconds there are in all."""
+
+    def __init__(self, stream: RawStream, how: str, left: Callable[[], float]) -> None:
+        self.how = how
+        self.head: RawAnswer | None = None
+        self.error: NoxError | None = None  # there was no answer
+        self.frames: list[RawFrame] = []
+        self.events: list[RawFrame] = []  # those frames that are events of the run
+        self.closed = self.broken = False
+        self._stream, self._left, self._lines = stream, left, Lines()
+        self._fields: list[tuple[str, str]] = []
+        self._line_ends: set[bytes] = set()
+        self._size = self._pieces = 0
+        self._last = time.monotonic()
+        self._told: dict[tuple[str, bool], float] = {}
 
     @property
-    def events(self) -> list[RawFrame]:
-        """The frames that are events of the run."""
-        return [frame for frame in self.frames if frame.envelope is not None]
+    def status(self) -> int:
+        """The status of the answer, 0 without one."""
+        return self.head.status if self.head else 0
+
+    @property
+    def ended(self) -> bool:
+        """True if nothing more will come."""
+        return self.closed or self.broken or self.error is not None
+
+    @property
+    def chunked(self) -> bool:
+        """True if the pieces are the chunks of the server, or of a proxy."""
+        return self.head is not None and self.head.headers.get("transfer-encoding", "").lower() == "chunked"
 
     @property
     def envelopes(self) -> list[dict[str, Any]]:
-        """The content of these events."""
-        return [found for frame in self.frames if (found := frame.envelope) is not None]
+        """The content of the events."""
+        return [frame.envelope for frame in self.events if frame.envelope is not None]
 
     @property
     def keepalives(self) -> list[RawFrame]:
-        """The frames without content: comments, and named events without an envelope before the last event."""
-        rest = [frame for frame in self.frames if frame.envelope is None]
+        """The frames without content: comments, and events of other names before the last frame of a closed stream."""
         last = self.frames[-1] if self.frames and self.closed else None
-        return [frame for frame in rest if frame.comment or frame is not last]
+        return [frame for frame in self.frames if frame.comment or not (frame.is_message or frame is last)]
 
-    def told(self, *statuses: str, announced: bool = False) -> bool:
-        """True if an event gives the run one of these statuses; `announced` requires `workflow_status`."""
-        return self.told_at(*statuses, announced=announced) is not None
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last byte of an open stream."""
+        return 0.0 if self.ended else time.monotonic() - self._last
 
     def told_at(self, *statuses: str, announced: bool = False) -> float | None:
-        """Return the monotonic time at which the first such event came, None if none did."""
-        for frame in self.frames:
-            data = each.get("data") if (each := frame.envelope) is not None else None
-            if each is None or not isinstance(data, dict):
-                continue
-            by_state = not announced and each["type"] == "state" and data.get("status") in statuses
-            if by_state or data.get("workflow_status") in statuses:
-                return frame.at
-        return None
+        """Return when an event first gave the run one of these statuses; `announced` requires `workflow_status`."""
+        times = [self._told[status, announced] for status in statuses if (status, announced) in self._told]
+        return min(times, default=None)
 
+    def told(self, *statuses: str, announced: bool = False) -> bool:
+        """True if an event did."""
+        return self.told_at(*statuses, announced=announced) is not None
 
-def _frames_of(pieces: Sequence[RawPiece]) -> tuple[RawFrame, ...]:
-    """Return the frames that these pieces have in full."""
-    ends = list(accumulate(len(piece.content) for piece in pieces))
-    content = b"".join(piece.content for piece in pieces)
-    frames, fields, line_ends, start, number = [], [], set(), 0, 0
-    for line in LINE.finditer(content.removeprefix(b"\xef\xbb\xbf")):
-        line_ends.add(line[2])
-        if line[1]:
-            key, _, value = line[1].decode("utf-8", "replace").partition(":")
-            fields.append((key, value.removeprefix(" ")))
-            continue
-        while ends[number] < line.end():
-            number += 1
-        if fields:
-            whole = content[start : line.end()]
-            frames.append(RawFrame(pieces[number].at, number, tuple(fields), frozenset(line_ends), whole))
-        fields, line_ends, start = [], set(), line.end()
-    return tuple(frames)
+    @property
+    def ends_last(self) -> bool:
+        """True if nothing but the end came after the first event that tells an end."""
+        ends = [bool(_statuses(frame) & {*ENDED_STATUSES}) for frame in self.events]
+        return True in ends and all(ends[ends.index(True) :])
 
+    def follow(self, quiet: float, *statuses: str, most: float = float("inf"), events: int | None = None) -> None:
+        """Read until the stream ends, an event tells one of these statuses, or there have been so many events.
 
-def taken_apart(stream: RawStream, how: str, *, alive: bool = False) -> Watched:
-    """Return what a stream has sent so far."""
-    frames = _frames_of(stream.pieces)
-    last = stream.pieces[-1].at if stream.pieces else None
-    return Watched(
-        how,
-        alive,
-        stream.head.status if stream.head else 0,
-        frames,
-        len(stream.pieces),
-        stream.ended is not None and not stream.broken,
-        stream.broken,
-        stream.chunked,
-        0.0 if last is None else (stream.ended or time.monotonic()) - last,
-        tuple(stream.head.headers.items()) if stream.head else (),
-    )
-
-
-def watch_out(stream: RawStream, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
-    """Read a stream until it ends, has no event for that long, reaches the maximum size, or is `enough`."""
-    until, asked = time.monotonic() + seconds, float("-inf")
-    while stream.ended is None and stream.size < LARGEST_STREAM:
-        # The check is expensive if a stream is long, and it arrives in many pieces.
-        if time.monotonic() - asked > ASK_APART:
-            if enough():
+        It ends earlier after `quiet` seconds without an event, after `most` seconds, or if the stream is too long.
+        """
+        end = time.monotonic() + most
+        until = time.monotonic() + quiet
+        while not self.ended and self._size < LARGEST_STREAM and not self.told(*statuses):
+            wait = min(until - time.monotonic(), end - time.monotonic(), self._left(), LOOK_APART)
+            before = len(self.events)
+            if wait <= 0 or (events is not None and before >= events):
                 break
-            asked = time.monotonic()
-        if (left := until - time.monotonic()) <= 0:
-            break
-        before = len(stream.pieces)
-        stream.wait(min(left, LOOK_APART))
-        # Keep-alives do not extend the wait.
-        if any(b'"type"' in piece.content for piece in stream.pieces[before:]):
-            until = time.monotonic() + seconds
+            self.look(wait)
+            if len(self.events) > before:  # keep-alives do not extend the wait
+                until = time.monotonic() + quiet
+
+    def look(self, seconds: float) -> None:
+        """Take what arrives next within that time."""
+        match self._stream.arrival(seconds):
+            case RawAnswer() as head:
+                self.head = head
+            case RawPiece() as piece:
+                self._take(piece)
+            case NoxError() as error:
+                self.error = error
+            case bool(broken):
+                self.broken, self.closed = broken, not broken
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stream.close()
+
+    def _take(self, piece: RawPiece) -> None:
+        self._last = piece.at
+        self._size += len(piece.content)
+        for line, end in self._lines.cut(piece.content):
+            self._line_ends.add(end)
+            if line:
+                key, _, value = line.decode("utf-8", "replace").partition(":")
+                self._fields.append((key.removeprefix("\ufeff"), value.removeprefix(" ")))
+                continue
+            if self._fields:
+                fields, line_ends = tuple(self._fields), frozenset(self._line_ends)
+                self._add(RawFrame(piece.at, self._pieces, fields, line_ends, _envelope(_data(fields))))
+            self._fields, self._line_ends = [], set()
+        self._pieces += 1
+
+    def _add(self, frame: RawFrame) -> None:
+        self.frames.append(frame)
+        if frame.envelope is None:
+            return
+        self.events.append(frame)
+        data = frame.envelope.get("data")
+        for status in _statuses(frame):
+            self._told.setdefault((status, False), frame.at)
+            if isinstance(data, dict) and data.get("workflow_status") == status:
+                self._told.setdefault((status, True), frame.at)
+
+
+def _data(fields: Sequence[tuple[str, str]]) -> str | None:
+    lines = [value for key, value in fields if key == "data"]
+    return "\n".join(lines) if lines else None
+
+
+def _envelope(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+
+
+def _statuses(frame: RawFrame) -> set[str]:
+    """Return the statuses that an event gives its run."""
+    envelope = frame.envelope or {}
+    data = envelope.get("data")
+    if not isinstance(data, dict):
+        return set()
+    told = [data.get("workflow_status"), data.get("status") if envelope["type"] == "state" else None]
+    return {status for status in told if isinstance(status, str)}

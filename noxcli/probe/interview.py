@@ -4,46 +4,32 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from noxcli.errors import NoxError
-from noxcli.inputs.definition import keys_of
 from noxcli.probe.answer_questions import ANSWER_QUESTIONS
-from noxcli.probe.asking import RequestsSpent
+from noxcli.probe.asking import Spent
 from noxcli.probe.evidence import Evidence
 from noxcli.probe.learned import Learned, Question, not_seen
 from noxcli.probe.output_questions import OUTPUT_QUESTIONS
 from noxcli.probe.record_questions import RECORD_QUESTIONS
 from noxcli.probe.stream_questions import STREAM_QUESTIONS
-from noxcli.probe.trial import Trial, Trier
-from noxcli.probe.wording_questions import WORDING_QUESTIONS
+from noxcli.probe.trial import Trier
 
-QUESTIONS: tuple[Question[Evidence], ...] = (
-    *STREAM_QUESTIONS,
-    *RECORD_QUESTIONS,
-    *OUTPUT_QUESTIONS,
-    *ANSWER_QUESTIONS,
-    *WORDING_QUESTIONS,
-)
+QUESTIONS: tuple[Question, ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS, *OUTPUT_QUESTIONS, *ANSWER_QUESTIONS)
 
 
-def try_runs(evidence: Evidence, trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:
-    """Start that many runs: the first to see it end, the second, with inputs by node id, to stop it.
+def try_runs(trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:
+    """Start that many runs: the first to see it end, the second to stop it.
 
     Raises Unavailable or StartUnknown if there is no answer; all runs that were started have been stopped by then.
     """
-    trials: list[Trial] = []
-    evidence.trials = trials
+    purposes = ("one to watch to its end", "one to stop")[:starts]
+    trier.note(f"starting {starts} run{'s' if starts > 1 else ''} of this workflow: {', '.join(purposes)}")
     try:
         for number in range(starts):
-            given = inputs if number == 0 else _by_id(evidence, inputs)
-            trials.append(trier.run(given, stops=number > 0))
-            if trials[-1].run_id is None:
+            trier.run(inputs, stops=number > 0)
+            if trier.trials[-1].run_id is None:
                 break
-    except RequestsSpent:
-        pass  # the questions say so
-
-
-def _by_id(evidence: Evidence, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    ids = {key: node.id for key, node in keys_of(evidence.inputs).items()}
-    return {ids.get(key, key): value for key, value in inputs.items()}
+    except Spent as spent:
+        trier.note(f"warning: not all was tried: it {spent}")
 
 
 def interview(evidence: Evidence, note: Callable[[str], None]) -> Iterator[Learned]:
@@ -51,9 +37,9 @@ def interview(evidence: Evidence, note: Callable[[str], None]) -> Iterator[Learn
     for question in QUESTIONS:
         try:
             seen = question.ask(evidence) or not_seen(question.needs)
-        except RequestsSpent:
-            seen = not_seen("needs more requests: raise --max-requests")
+        except Spent as spent:
+            seen = not_seen(str(spent))
         except NoxError as error:
             note(f"{question.what}: {error.message}")
             seen = not_seen("there was no usable answer")
-        yield Learned(question.name, question.what, seen, question.switch)
+        yield Learned(question.name, question.what, seen)

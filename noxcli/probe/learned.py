@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import Generic, TypeVar
 
 from noxcli.fixed import fixed
-from noxcli.probe.facts import FACTS, fact_about
+from noxcli.probe.evidence import Evidence
+from noxcli.probe.facts import fact_about
 from noxcli.probe.raw import RawAnswer
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 SwitchValue = str | bool | int | float
-W = TypeVar("W")
 
 
 class Sureness(StrEnum):
@@ -32,14 +31,13 @@ class Seen:
 
 
 @fixed
-class Question(Generic[W]):
-    """One thing to learn. `name` is that of a switch if `switch` is true; `needs` says what an answer requires."""
+class Question:
+    """One thing to learn. `name` is that of the sandbox's switch; `needs` says what an answer requires."""
 
     name: str
     what: str
-    ask: Callable[[W], Seen | None]
+    ask: Callable[[Evidence], Seen | None]
     needs: str
-    switch: bool = True
 
 
 @fixed
@@ -49,23 +47,27 @@ class Learned:
     name: str
     what: str
     seen: Seen
-    switch: bool
 
     @property
     def value(self) -> SwitchValue | None:
         """The switch's value, if there is one."""
-        return self.seen.value if self.switch and self.seen.sure is not Sureness.NOT_SEEN else None
+        return None if self.seen.sure is Sureness.NOT_SEEN else self.seen.value
 
     @property
     def fact(self) -> str | None:
-        """The name of the fact that the answer is about, None if it is about the connection to the server."""
-        found = fact_about(self.name) or FACTS.get(self.name)
+        """The name of the fact that the answer is about."""
+        found = fact_about(self.name)
         return found.name if found else None
 
 
 def refusal(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
     """Return a rejection as an observation; `values` are the statuses that a switch has."""
     return None if answer is None else Seen(str(answer.status), values.get(f"s{answer.status}"), how)
+
+
+def yes_or_no(found: bool, how: str) -> Seen:
+    """Return whether something was found as an observation."""
+    return Seen("yes" if found else "no", found, how)
 
 
 def not_seen(why: str) -> Seen:
@@ -75,7 +77,7 @@ def not_seen(why: str) -> Seen:
 
 def switches_text(learned: Iterable[Learned]) -> Iterator[str]:
     """Yield the lines of a switches file: what was learned, and as comments what was not seen."""
-    learned = [each for each in learned if each.switch]
+    learned = list(learned)
     yield f'format = "{SWITCHES_FORMAT}"\n\n[switches]\n'
     for each in learned:
         if each.value is not None:

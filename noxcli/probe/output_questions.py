@@ -1,64 +1,31 @@
 """Questions about outputs and files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from noxcli.api.http import REDIRECTS
 from noxcli.inputs.definition import OutputNode
-from noxcli.probe.evidence import NEEDS_COMPLETED, NEEDS_ENDED, THE_RECORD, Evidence, form_of
+from noxcli.probe.evidence import NEEDS_COMPLETED, THE_RECORD, Evidence
 from noxcli.probe.learned import Question, Seen, Sureness, refusal
 
-_LIKELY = Sureness.LIKELY
 _DEEPEST = 20  # levels of an output to search
 
 
 def _output_keys(e: Evidence) -> Seen | None:
     """Find the keys of the output."""
-    return _keys_seen(e, e.ended.output if e.ended else {}, ("label", "node_id", "node_id::name"))
+    forms = {form for key in (e.ended.output if e.ended else {}) if (form := _form_of(key, e.outputs))}
+    form = forms.pop() if len(forms) == 1 else None
+    return Seen(f"by {form.replace('_', ' ')}", form, THE_RECORD) if form else None
 
 
-def _output_ids(e: Evidence) -> Seen | None:
-    """Find the keys of the output with ids."""
-    return _keys_seen(e, e.ended.by_id if e.ended and e.ended.output else {}, ("node_id", "node_id::name"))
-
-
-def _keys_seen(e: Evidence, output: Mapping[str, Any], possible: tuple[str, ...]) -> Seen | None:
-    forms = {form_of(key, e.outputs, "output") for key in output} - {None}
-    if len(forms) != 1:
-        return None
-    form = str(forms.pop())
-    return Seen(f"by {form.replace('_', ' ')}", form if form in possible else None, THE_RECORD)
-
-
-def _duplicate_labels(e: Evidence) -> Seen | None:
-    """Find how outputs with the same label are returned."""
-    run = e.ended
-    label = _shared_label(e.outputs)
-    if run is None or label is None or label not in run.output:
-        return None
-    values = [_by_node(run.by_id, node.id) for node in e.outputs if node.label == label]
-    if any(key.startswith(f"{label} (") for key in run.output):
-        return Seen("numbered", "number", THE_RECORD)
-    if len(run.by_id) < len(e.outputs) or not _are_distinct(values):
-        return None
-    if run.output[label] in (values[0], values[-1]):
-        found = "first" if run.output[label] == values[0] else "last"
-        return Seen(f"the {found} is kept", found, THE_RECORD)
-    return None
-
-
-def _shared_label(nodes: Sequence[OutputNode]) -> str | None:
-    labels = [node.label for node in nodes]
-    return next((each for each in labels if each and labels.count(each) > 1), None)
-
-
-def _are_distinct(values: Sequence[Any]) -> bool:
-    return all(values.count(each) == 1 for each in values)
-
-
-def _by_node(output: Mapping[str, Any], node_id: str) -> Any:
-    return next((value for key, value in output.items() if key.split("::")[0] == node_id), None)
+def _form_of(key: str, nodes: list[OutputNode]) -> str | None:
+    """Return how a key names a node; None if two ways give the same key, or it names none."""
+    forms = set()
+    for node in nodes:
+        names = {"label": node.label, "node_id": node.id, "node_id::name": f"{node.id}::output"}
+        forms |= {form for form, name in names.items() if key == name}
+    return forms.pop() if len(forms) == 1 else None
 
 
 def _inline_text(e: Evidence) -> Seen | None:
@@ -67,20 +34,22 @@ def _inline_text(e: Evidence) -> Seen | None:
     if any(isinstance(value, str) for value in values):
         return Seen("the text itself", "string", THE_RECORD)
     if any(isinstance(value, dict) and value.keys() == {"text"} for value in values):
-        return Seen('{"text": ...}', "container", THE_RECORD, _LIKELY)
+        return Seen('{"text": ...}', "container", THE_RECORD, Sureness.LIKELY)
     return None
 
 
-def _previews(value: Any, depth: int = 0) -> list[tuple[int, Mapping[str, Any]]]:
+def _previews(value: Any, depth: int = 0) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if isinstance(value, dict) and value.get("has_preview") and isinstance(value.get("text"), str):
-        return [(depth, value)]
+        yield depth, value
+        return
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [found for each in inner if depth < _DEEPEST for found in _previews(each, depth + 1)]
+    for each in inner if depth < _DEEPEST else ():
+        yield from _previews(each, depth + 1)
 
 
 def _preview_characters(e: Evidence) -> Seen | None:
     """Find how much of a truncated text remains, compared with the length of its file."""
-    for _, value in _previews(dict(e.ended.output)) if e.ended else []:
+    for _, value in _previews(dict(e.ended.output)) if e.ended else ():
         if value.get("file") == e.file_value and e.file is not None:
             length, text = e.file.headers.get("content-length", ""), value["text"]
             cut = length.isdecimal() and int(length) > len(text.encode("utf-8", "surrogatepass"))
@@ -107,20 +76,6 @@ def _texts_inside(value: Any, depth: int = 0) -> Iterator[str]:
         yield from _texts_inside(each, depth + 1)
 
 
-def _output_only_form(e: Evidence) -> Seen | None:
-    """Find the form of an answer that has only the output."""
-    run = e.ended
-    if run is None or run.record is None or not run.output_only.ok:
-        return None
-    answer, how = run.output_only.json, "the output alone of an ended run"
-    if answer == run.record.get("output"):
-        return Seen("the output itself", "bare", how)
-    keys = set(answer) if isinstance(answer, dict) else set()
-    form = {frozenset({"id", "output", "status"}): "with_status", frozenset({"id", "output"}): "pair"}
-    found = form.get(frozenset(keys))
-    return Seen({"with_status": "id, output and status", "pair": "id and output"}.get(found or "", "other"), found, how)
-
-
 def _download(e: Evidence) -> Seen | None:
     """Find how a file is served."""
     answer, how = e.file, "the download of a file of an ended run"
@@ -136,8 +91,8 @@ def _download(e: Evidence) -> Seen | None:
 
 
 def _ranges(e: Evidence) -> Seen | None:
-    """Find the answer to a request for a part of a file."""
-    answer = e.file_part if e.file and (e.file.ok or e.file.status in REDIRECTS) else None
+    """Find the answer to a request for a part of a file that is served without a redirect."""
+    answer = e.file_part if e.file and e.file.ok else None
     found = {206: "honoured", 200: "ignored", 403: "refused"}.get(answer.status) if answer else None
     how = "the first byte of a file of an ended run"
     return Seen(found, found, how) if found else refusal(answer, how)
@@ -155,23 +110,13 @@ def _file_uri(e: Evidence) -> Seen | None:
     return Seen("https", "https", THE_RECORD) if scheme == "https" else Seen("another form", None, THE_RECORD)
 
 
-_FILE = "needs an ended run with a file or a long text"
+_FILE, _LONG = "needs a completed run with a file or a long text", "needs a truncated text, and its file's length"
 OUTPUT_QUESTIONS = (
-    Question("output_only_form", "output_only=true", _output_only_form, NEEDS_ENDED),
     Question("output_keys", "keys of the output", _output_keys, NEEDS_COMPLETED),
-    Question("output_ids", "keys under use_output_ids=true", _output_ids, NEEDS_COMPLETED),
-    Question("duplicate_labels", "outputs with the same label", _duplicate_labels, "needs two of them"),
     Question("inline_text", "form of a text", _inline_text, "needs a short text output"),
-    Question(
-        "preview_characters",
-        "length of a truncated text",
-        _preview_characters,
-        "needs a truncated text, and its file's length",
-    ),
-    Question(
-        "nested_previews", "truncated texts inside values", _nested_previews, "needs a long text in a list or object"
-    ),
+    Question("preview_characters", "length of a truncated text", _preview_characters, _LONG),
+    Question("nested_previews", "truncated texts inside values", _nested_previews, _LONG),
     Question("download", "download of a file", _download, _FILE),
-    Question("ranges", "part of a file", _ranges, _FILE),
+    Question("ranges", "part of a file", _ranges, f"{_FILE}, served without a redirect"),
     Question("file_uri", "address of a file", _file_uri, _FILE),
 )

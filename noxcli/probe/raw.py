@@ -1,4 +1,4 @@
-"""Raw answers with any status, to find out how a server behaves."""
+"""Raw answers with any status, and streams piece by piece, to find out how a server behaves."""
 
 import time
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from noxcli.api.limit import AnswerLimit
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url
-from noxcli.waiting import run_apart, start_thread, take
+from noxcli.waiting import run_within, start_thread, take
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
 LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one arrives in parts
@@ -23,7 +23,7 @@ LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one arrives in parts
 
 @fixed
 class RawRequest:
-    """One request: the unquoted parts of its path, whether to read its body, and whether to follow a redirect."""
+    """One request: the unquoted parts of its path, and whether to read the body of its answer."""
 
     method: str
     parts: tuple[str, ...]
@@ -31,12 +31,11 @@ class RawRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     reads: bool = True
-    follows: bool = False
 
-    @property
-    def path(self) -> str:
-        """The path, each part quoted."""
-        return "".join(f"/{quote(part, safe='')}" for part in self.parts)
+    def sent(self, http: Http, limit: AnswerLimit) -> Any:
+        """Return the answer of requests, whatever its status, without following a redirect."""
+        path = "".join(f"/{quote(part, safe='')}" for part in self.parts)
+        return http.ask(path, method=self.method, params=self.params, headers=self.headers, body=self.body, limit=limit)
 
 
 @fixed
@@ -68,76 +67,47 @@ class RawAnswer:
         return value if isinstance(value, dict) else {}
 
 
-def raw_answer(http: Http, request: RawRequest) -> RawAnswer:
-    """Send a request once. Raises Unavailable without a complete answer."""
-    return run_apart(lambda: _answer(http, request))
+def raw_answer(http: Http, request: RawRequest, within: float) -> RawAnswer:
+    """Send a request once. Raises Unavailable without a complete answer within so many seconds."""
 
-
-def _answer(http: Http, request: RawRequest) -> RawAnswer:
-    limit = AnswerLimit.of_json()
-    parts = {"method": request.method, "params": request.params, "headers": request.headers, "body": request.body}
-    if not request.follows:
-        response = http.ask(request.path, limit=limit, **parts)  # type: ignore[arg-type]
-    else:
+    def exchange() -> RawAnswer:
+        response = request.sent(http, AnswerLimit.of_json())
         try:
-            response = http.send(path=request.path, limit=limit, elsewhere=True, **parts)  # type: ignore[arg-type]
-        except NoxError as error:
-            if error.http_status is None:
-                raise
-            return RawAnswer(error.http_status)
-    try:
-        with response:
-            body = response.raw.read(LARGEST_RAW, decode_content=True) if request.reads else b""
-    except BROKEN as error:
-        raise unavailable(error, response.url, http.mask) from error
-    return RawAnswer(response.status_code, _headers(response), body, _elsewhere(response))
+            with response:
+                body = response.raw.read(LARGEST_RAW, decode_content=True) if request.reads else b""
+        except BROKEN as error:
+            raise unavailable(error, response.url, http.mask) from error
+        return RawAnswer(response.status_code, _headers(response), body, _elsewhere(response))
+
+    return run_within(within, exchange)
 
 
 @fixed
 class RawPiece:
-    """Bytes that arrived together, and when; one chunk of a chunked body."""
+    """Bytes that arrived together, and when by the monotonic clock; one chunk of a chunked body."""
 
     at: float
     content: bytes
 
 
 class RawStream:
-    """A body that is read as it arrives. `wait` adds to `pieces`; times are monotonic."""
+    """A body that a thread reads as it arrives."""
 
     def __init__(self, http: Http, request: RawRequest) -> None:
-        self.head: RawAnswer | None = None
-        self.pieces: list[RawPiece] = []
-        self.size = 0
-        self.ended: float | None = None
-        self.broken = False
         self._arrivals: Queue[RawAnswer | RawPiece | NoxError | bool] = Queue()
         self._response: Any = None
         self._closing = False
-        self._http, self._request = http, request
-        start_thread(self._pump)
+        start_thread(lambda: self._pump(http, request))
 
-    @property
-    def chunked(self) -> bool:
-        """True if the pieces are the chunks of the server, or of a proxy."""
-        return self.head is not None and self.head.headers.get("transfer-encoding", "").lower() == "chunked"
+    def arrival(self, seconds: float) -> RawAnswer | RawPiece | NoxError | bool | None:
+        """Return what arrives next: the head, a piece, the lack of an answer, or the end, true for a broken one.
 
-    def wait(self, seconds: float) -> bool:
-        """Read what arrives within that time; true if anything did. Raises Unavailable without an answer."""
+        None if nothing arrives within that time.
+        """
         try:
-            arrival = take(self._arrivals, seconds)
+            return take(self._arrivals, seconds)
         except Empty:
-            return False
-        if isinstance(arrival, NoxError):
-            self.ended = time.monotonic()
-            raise arrival
-        if isinstance(arrival, RawAnswer):
-            self.head = arrival
-        elif isinstance(arrival, RawPiece):
-            self.pieces.append(arrival)
-            self.size += len(arrival.content)
-        else:
-            self.ended, self.broken = time.monotonic(), arrival
-        return True
+            return None
 
     def close(self) -> None:
         """Close the connection without waiting for the server."""
@@ -148,17 +118,14 @@ class RawStream:
             except (ValueError, RuntimeError, *BROKEN):
                 pass  # it had already ended
 
-    def _pump(self) -> None:
-        request = self._request
+    def _pump(self, http: Http, request: RawRequest) -> None:
         try:
-            response = self._response = self._http.ask(
-                request.path, params=request.params, headers=request.headers, limit=AnswerLimit.of_stream()
-            )
+            response = self._response = request.sent(http, AnswerLimit.of_stream())
             with response:
                 self._arrivals.put(RawAnswer(response.status_code, _headers(response)))
                 chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
-                source = response.raw.read_chunked(LARGEST_CHUNK) if chunked else iter(self._read, b"")
-                for content in source:
+                pieces = response.raw.read_chunked(LARGEST_CHUNK) if chunked else iter(self._read, b"")
+                for content in pieces:
                     self._arrivals.put(RawPiece(time.monotonic(), content))
                     if self._closing:
                         break
@@ -171,6 +138,12 @@ class RawStream:
     def _read(self) -> bytes:
         piece: bytes = self._response.raw.read1(READ_SIZE)
         return piece
+
+
+def items_on(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records on a page of a list, in the server's order."""
+    items = page.get("items")
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _headers(response: Any) -> dict[str, str]:

@@ -3,35 +3,34 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.errors import StartUnknown, Unavailable
-from noxcli.models import FINAL_STATUSES, PAUSED_STATUS
+from noxcli.models import PAUSED_STATUS
 from noxcli.probe.asking import Asker
-from noxcli.probe.frames import Watched, taken_apart, watch_out
-from noxcli.probe.raw import RawAnswer, RawStream
-from noxcli.waiting import sleep
+from noxcli.probe.frames import ENDED_STATUSES, Watched
+from noxcli.probe.raw import RawAnswer, items_on
 
 MAY_EXIST = "a run may still have been started: check with noxcli runs"
-ENDED_STATUSES = tuple(FINAL_STATUSES)  # whether it is one of a tuple can be asked of any JSON value, a list too
 SETTLED_STATUSES = (*ENDED_STATUSES, PAUSED_STATUS)
+LONGEST_TRIAL = 600.0  # seconds
 READ_APART = 0.25  # seconds between two reads of a record that is not final yet
 MOST_READS = 8
+MOST_STREAMS = 5  # of one run, if they break
 END_TOLD = 0.1  # seconds: an end that was announced by then had happened when the record was read
 STOP_AFTER = 0.5  # maximum seconds that a run to be stopped may run
 
 
 @dataclass
 class Trial:
-    """What was seen of the run. `lagging` counts the reads of its record after its end that did not have it yet."""
+    """What was seen of the run."""
 
     stops: bool
-    given: tuple[str, ...]  # the keys of its inputs
     start: RawAnswer | None = None
-    started_at: float | None = None  # by the monotonic clock
     run_id: str | None = None
-    stream: Watched | None = None
+    listed: bool | None = None  # whether a list that was read after the start has it
+    stream: Watched | None = None  # the last one, if an earlier one broke
     early: Mapping[str, Any] | None = None  # the record while the run was running
     final: Mapping[str, Any] | None = None
     stale_reads: int | None = None  # of those after an event had announced the end
@@ -39,6 +38,7 @@ class Trial:
     asked_to_stop: float | None = None  # by the monotonic clock; None if its stream had ended by then
     stopped_after: float | None = None  # seconds from the request to a record that says so
     again: RawAnswer | None = None  # the answer to a stop after the run had ended
+    left_running: bool = False  # its stop was not accepted
 
     @property
     def status(self) -> str | None:
@@ -50,39 +50,37 @@ class Trial:
         """True if its record says so."""
         return self.status in ENDED_STATUSES
 
-    @property
-    def has_output(self) -> bool:
-        """True if its record has an output."""
-        return bool(self.final and self.final.get("output"))
-
 
 @dataclass
 class Trier:
-    """Starts runs and watches them: a silent one for `watch` seconds, any for `longest` in total."""
+    """Starts runs and watches them: a silent one for `watch` seconds, any for LONGEST_TRIAL in total."""
 
     asker: Asker
     workflow_id: str
     watch: float
-    longest: float
     note: Callable[[str], None]
     held: Callable[[], AbstractContextManager[None]]
+    trials: list[Trial] = field(default_factory=list)
 
-    def run(self, inputs: Mapping[str, Any], *, stops: bool) -> Trial:
-        """Start one run and follow it to its end, or stop it on the way. In any case, it does not keep running."""
-        trial = Trial(stops, tuple(inputs))
-        try:
-            # A signal waits for the answer: otherwise the run would be lost.
-            with self.held():
-                self._start(trial, inputs)
-            if trial.run_id is None:
-                return trial
-            self._watch(trial, trial.run_id)
-        finally:
-            if trial.run_id is not None and not trial.has_ended:
-                self.asker.let_go(trial.run_id)
-        if trial.has_ended and not stops:
+    def run(self, inputs: Mapping[str, Any], *, stops: bool) -> None:
+        """Start one run and follow it to its end, or stop it on the way; note it if it may keep running.
+
+        Raises Spent; Unavailable and StartUnknown if there is no answer.
+        """
+        with self.asker.kept_for_stop():
+            trial = Trial(stops)
+            self.trials.append(trial)
+            try:
+                # A signal waits for the answer: otherwise the run would be lost.
+                with self.held():
+                    self._start(trial, inputs)
+                if trial.run_id is not None:
+                    self._watch(trial, trial.run_id)
+            finally:
+                if trial.run_id is not None and not trial.has_ended:
+                    self._let_go(trial, trial.run_id)
+        if trial.run_id is not None and trial.has_ended and not stops:
             trial.again = self.asker.post("runs", trial.run_id, "stop")
-        return trial
 
     def _start(self, trial: Trial, inputs: Mapping[str, Any]) -> None:
         try:
@@ -91,7 +89,7 @@ class Trier:
             if not error.sent:
                 raise
             raise StartUnknown(f"the start had no answer: {error.message}", MAY_EXIST) from error
-        trial.start, trial.started_at = answer, time.monotonic()
+        trial.start = answer
         record = answer.json if answer.ok else None
         if isinstance(record, dict) and isinstance(record.get("id"), str):
             trial.run_id = record["id"]
@@ -101,45 +99,76 @@ class Trier:
         else:
             self.note(f"warning: the server rejected the start with {answer.status}")
 
+    def _let_go(self, trial: Trial, run_id: str) -> None:
+        trial.left_running = not self.asker.stop(run_id)
+        if trial.left_running:
+            self.note(f"warning: run {run_id} could not be stopped; try again with: noxcli stop {run_id}")
+
     def _watch(self, trial: Trial, run_id: str) -> None:
-        stream = self.asker.watch(run_id)
-        how = "a run that probe started and stopped" if trial.stops else "a run that probe started"
+        watched = self._opened(trial, run_id)
         try:
-            self._until_working(stream)
+            trial.listed = self._is_listed(run_id)
+            watched.follow(STOP_AFTER, "running", *ENDED_STATUSES)
             trial.early = self._going_on(run_id)
-            soon = time.monotonic() + END_TOLD
-            watch_out(stream, END_TOLD, lambda: time.monotonic() > soon)
-            going_on = not self._over(stream)
+            watched.follow(END_TOLD, most=END_TOLD)
+            counted = trial.early is not None and not watched.told(*SETTLED_STATUSES)
             if trial.stops:
                 # What ends a stream before that is not the stop.
-                trial.asked_to_stop = time.monotonic() if stream.ended is None else None
+                trial.asked_to_stop = None if watched.ended else time.monotonic()
                 self._stop(trial, run_id)
-            end = time.monotonic() + self.longest
-            watch_out(stream, self.watch, lambda: self._over(stream) or time.monotonic() > end)
-            while not trial.stops and stream.ended is None and time.monotonic() < end and not self._over(stream):
-                if self._going_on(run_id) is None:
-                    break
-                watch_out(stream, self.watch, lambda: self._over(stream) or time.monotonic() > end)
-            told = taken_apart(stream, how).told(*ENDED_STATUSES)
-            self._read_to_the_end(trial, run_id, counted=told and going_on)
-            watch_out(stream, self.watch)
-            trial.stream = taken_apart(stream, how, alive=True)
+            watched, stale = self._to_the_end(trial, run_id, watched)
+            watched.follow(self.watch)
+            trial.stream = watched
+            if counted and trial.has_ended and not trial.stops and watched.ends_last:
+                trial.stale_reads = stale
         finally:
-            stream.close()
+            watched.close()
 
-    @staticmethod
-    def _until_working(stream: RawStream) -> None:
-        until = time.monotonic() + STOP_AFTER
+    def _opened(self, trial: Trial, run_id: str) -> Watched:
+        return self.asker.watch(run_id, "a run that probe started" + (" and stopped" if trial.stops else ""))
 
-        def enough() -> bool:
-            seen = taken_apart(stream, "")
-            return time.monotonic() > until or seen.told("running") or seen.told(*ENDED_STATUSES)
+    def _to_the_end(self, trial: Trial, run_id: str, watched: Watched) -> tuple[Watched, int]:
+        """Read events, and the record where they tell an end, until the record is final.
 
-        watch_out(stream, STOP_AFTER, enough)
+        Return the last stream, and how many reads of the record did not have the end that an event had told.
+        """
+        end, stale, streams = time.monotonic() + LONGEST_TRIAL, 0, 1
+        while time.monotonic() < end:
+            # An end that the record does not know after so many reads is the end of something else.
+            ends = SETTLED_STATUSES if stale < MOST_READS else ()
+            watched.follow(self.watch, *ends)
+            record = self._read(run_id) or {}
+            if record.get("status") in SETTLED_STATUSES:
+                trial.final = record
+                self._until_output(trial, run_id)
+                break
+            if watched.told(*ends):
+                stale += 1
+                self.asker.pause(READ_APART)
+            elif watched.ended:
+                if trial.stops or streams == MOST_STREAMS:
+                    break
+                watched.close()
+                streams += 1
+                watched = self._opened(trial, run_id)
+        return watched, stale
 
-    @staticmethod
-    def _over(stream: RawStream) -> bool:
-        return taken_apart(stream, "").told(*SETTLED_STATUSES)
+    def _until_output(self, trial: Trial, run_id: str) -> None:
+        """Read a completed run's record again until it has an output."""
+        for late in range(MOST_READS):
+            if trial.status != "completed":
+                break
+            if trial.final and trial.final.get("output"):
+                trial.late_reads = late
+                break
+            self.asker.pause(READ_APART)
+            trial.final = self._read(run_id) or trial.final
+
+    def _is_listed(self, run_id: str) -> bool | None:
+        """Return whether the first page of the workflow's runs has it, None if it may be on another one."""
+        page = self.asker.get("workflows", self.workflow_id, "runs").object
+        found = any(item.get("id") == run_id for item in items_on(page))
+        return True if found else False if page.get("pages") == 1 else None
 
     def _going_on(self, run_id: str) -> Mapping[str, Any] | None:
         """Return the record if the run is still running."""
@@ -154,27 +183,8 @@ class Trier:
                 if len(self.asker.refusals) == refused:  # otherwise the time includes waiting for the rate limit
                     trial.stopped_after = time.monotonic() - asked
                 return
-            sleep(READ_APART)
+            self.asker.pause(READ_APART)
             record = self._read(run_id)
-
-    def _read_to_the_end(self, trial: Trial, run_id: str, *, counted: bool) -> None:
-        stale = late = 0
-        for _ in range(MOST_READS):
-            record = self._read(run_id) or {}
-            status = record.get("status")
-            if status not in SETTLED_STATUSES:
-                stale += 1
-            elif status == "completed" and not record.get("output"):
-                late += 1
-                trial.final = record
-            else:
-                trial.final = record
-                break
-            sleep(READ_APART)
-        if counted and trial.early is not None and not trial.stops and trial.has_ended:
-            trial.stale_reads = stale
-        if trial.status == "completed" and trial.has_output:
-            trial.late_reads = late
 
     def _read(self, run_id: str) -> Mapping[str, Any] | None:
         answer = self.asker.get("workflows", self.workflow_id, "runs", run_id)

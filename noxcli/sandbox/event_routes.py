@@ -100,12 +100,19 @@ async def _broken(run: Run, position: int, cut: Cut, frame: Frame, pace: float) 
 _KEEPALIVE_CUT = 0.2  # seconds between comments if the switches set none
 
 
+_ODD_MESSAGES = {"empty": b"", "ping": b"ping", "done": b"[DONE]"}
+
+
 def _framing(switches: Switches) -> Frame:
     end = _LINE_ENDS[switches.line_end]
     head = (b"event: message" + end if switches.event_lines else b"") + b"data: "
-    if not switches.id_lines:
-        return lambda log, at: head + log.payloads[at] + end + end
-    return lambda log, at: b"id: " + log.cursors[at].encode() + end + head + log.payloads[at] + end + end
+    odd = b"" if switches.odd_messages == "none" else head + _ODD_MESSAGES[switches.odd_messages] + end + end
+
+    def frame(log: EventLog, at: int) -> bytes:
+        line = b"id: " + log.cursors[at].encode() + end if switches.id_lines else b""
+        return line + head + log.payloads[at] + end + end + odd
+
+    return frame
 
 
 def _named(name: str, data: bytes, switches: Switches) -> bytes:

@@ -91,7 +91,8 @@ def _emit(run: Run, step: Emit) -> None:
             content = None
     if changed and step.status not in DONE:
         run.emit_state()
-    run.emit_content(node_id, step.status, content, **step.extra)
+    nested = {"workflow_status": "completed"} if step.status == "completed" and run.switches.nested_ends else {}
+    run.emit_content(node_id, step.status, content, **nested, **step.extra)
     if changed and step.status in DONE:
         run.emit_state()
 

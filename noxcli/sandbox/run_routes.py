@@ -1,6 +1,7 @@
 """The endpoints that start, read, list and stop runs."""
 
 import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import PAUSED, Run
 from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.workspace import Workspace
 
 
 async def start(request: Request) -> Response:
@@ -69,7 +71,7 @@ async def list_of_workflow(request: Request) -> Response:
     """GET /v1/workflows/{workflow_id}/runs"""
     workspace = workspace_of(request)
     workflow = workspace.workflow(request.path_params["workflow_id"])
-    every = _ordered(workspace.runs_of(workflow), workflow.switches)
+    every = _listed(workspace, workspace.runs_of(workflow), workflow.switches)
     runs, envelope = params.page(request, every, workflow.switches)
     return Json({"items": [records.full(run) for run in runs], **envelope})
 
@@ -77,7 +79,7 @@ async def list_of_workflow(request: Request) -> Response:
 async def list_all(request: Request) -> Response:
     """GET /v1/runs"""
     workspace = workspace_of(request)
-    everything = _ordered(list(workspace.runs.values()), workspace.switches)
+    everything = _listed(workspace, list(workspace.runs.values()), workspace.switches)
     runs, envelope = params.page(request, everything, workspace.switches)
     return Json({"items": [records.without_io(run, len(workspace.runs_of(run.workflow))) for run in runs], **envelope})
 
@@ -140,7 +142,9 @@ async def delete(request: Request) -> Response:
     return Json({"succeeded": 1, "failed": 0, "errors": {}, "matched": 1})
 
 
-def _ordered(runs: list[Run], switches: Switches) -> list[Run]:
+def _listed(workspace: Workspace, runs: list[Run], switches: Switches) -> list[Run]:
+    known = Run.now() - timedelta(seconds=switches.list_delay_seconds / workspace.speed)
+    runs = [run for run in runs if run.created_at <= known]
     return runs[::-1] if switches.list_order == "newest" else runs
 
 

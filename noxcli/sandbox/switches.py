@@ -33,6 +33,8 @@ class Switches:
     """The answer to a stream that is opened after the run has ended."""
     end_announced_by: Literal["content", "state", "none"] = "content"
     """The type of the event that announces the end."""
+    nested_ends: bool = False
+    """Whether each node that completes is announced as the end of a run, as a sub-workflow's end might be."""
     after_end: Literal["close", "silent"] = "close"
     """What the stream does after that event."""
     closing_event: Literal["none", "done", "timeout", "error"] = "none"
@@ -64,6 +66,9 @@ class Switches:
     """How lines end."""
     chunk_per_event: bool = True
     """Whether each event has its own HTTP chunk; otherwise, available events share one."""
+
+    odd_messages: Literal["none", "empty", "ping", "done"] = "none"
+    """The message that is sent after each event, and is not JSON: no data, `ping` or `[DONE]`."""
 
     # The content of events
     content: Literal["delta", "cumulative"] = "delta"
@@ -110,6 +115,8 @@ class Switches:
     """The largest `size` that a list accepts; more is a 422."""
     versions: Literal["list", "paged", "404"] = "list"
     """The form of the list of saved versions."""
+    list_delay_seconds: float = 0.0
+    """Seconds until a new run is in a list."""
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 

@@ -13,7 +13,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
 WATCH = 0.6  # seconds
-MEASURED = {"keepalive_seconds": 0.1, "queue_seconds": 0.35, "stop_seconds": 0.35}  # and how exactly, in seconds
+MEASURED = {"keepalive_seconds": 0.1, "stop_seconds": 0.35}  # and how exactly, in seconds
 
 INPUTS = [input_node("Question"), input_node("Tone", default="dry")]
 WORKS = Scenario(
@@ -79,6 +79,7 @@ OTHER_NUMBERS: dict[str, list[Any]] = {
     "preview_characters": [100],
     "stop_seconds": [0.8],
     "retry_after_seconds": [2],
+    "list_delay_seconds": [5.0],
     "gateway_refusals": [1],
 }
 

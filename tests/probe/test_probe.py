@@ -1,5 +1,8 @@
 """`noxcli probe`: what it may do to a server, what it says, and what it never says."""
 
+import socket
+import threading
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -7,10 +10,10 @@ from typing import Any
 import pytest
 
 from noxcli.probe import asking
-from noxcli.sandbox.faults import Answer, LostAnswer
+from noxcli.sandbox.faults import BAD_GATEWAY, Answer, Cut, Drop, Fault, LostAnswer
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, node_runs
+from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
@@ -20,6 +23,19 @@ from .servers import WORKS
 
 SECRET_TEXT = "text-of-the-server"
 IDLE = ("--watch", "0.2")
+WORKFLOW, RUN = "8f14e45f-ceea-467f-a0e6-1d2c3b4a5968", "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+
+
+def ended_run(request: Request) -> bytes:
+    """The answers of a server with one workflow that has one completed run; 404 for anything else."""
+    run = {"id": RUN, "workflow_id": WORKFLOW, "status": "completed", "created_at": "2026-01-01T00:00:00Z"}
+    workflow = {"id": WORKFLOW, "name": "w", "definition": {"nodes": [{"id": "o", "type": "OutputNode"}]}}
+    known: dict[str, Any] = {
+        f"/v1/workflows/{WORKFLOW}": workflow,
+        f"/v1/workflows/{WORKFLOW}/runs": {"items": [run], "pages": 1},
+        f"/v1/workflows/{WORKFLOW}/runs/{RUN}": {**run, "output": {"o": "x"}},
+    }
+    return json_answer(known[request.target]) if request.target in known else json_answer({"detail": "none"}, 404)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +47,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def workflow(sandbox: Sandbox) -> str:
     """A workflow that has run once."""
     return sandbox.add(Scenario("probed", script=node_runs("Think", [SECRET_TEXT]), output={"Answer": SECRET_TEXT}))
+
+
+def wait_for(event: threading.Event) -> None:
+    event.wait(30)
 
 
 def methods(sandbox: Sandbox) -> set[str]:
@@ -74,7 +94,7 @@ def test_no_id_and_no_text_of_the_server_is_shown_or_written(
 
 def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp_path: Path) -> None:
     """A server with many unusual switches, and the sandbox with the switches that were learned from it."""
-    odd = {"cursor_inclusive": True, "line_end": "crlf", "versions": "paged", "output_keys": "node_id", "page_size": 7}
+    odd = {"cursor_inclusive": True, "line_end": "crlf", "versions": "paged", "output_keys": "node_id", "page_limit": 7}
     files = [tmp_path / "first.toml", tmp_path / "second.toml"]
     settings: dict[str, Any] = odd
     for path in files:
@@ -91,7 +111,7 @@ def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp
     assert first.keys() ^ second.keys() <= {"stale_reads", "late_output_reads", "early_output"}
 
 
-@pytest.mark.parametrize("most", [1, 2, 6, 10])
+@pytest.mark.parametrize("most", [1, 2, 6, 9])
 def test_it_sends_no_more_requests_than_allowed(noxcli: Noxcli, sandbox: Sandbox, workflow: str, most: int) -> None:
     noxcli("run", workflow)
     before = len(sandbox.requests)
@@ -112,6 +132,104 @@ def test_so_it_is_when_the_requests_are_spent(noxcli: Noxcli, plays: Any, sandbo
     workflow = plays(script=[Sleep(100_000)])
     noxcli("probe", workflow, "--start", "1", "--max-requests", "3", *IDLE)
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
+
+
+@pytest.mark.parametrize("most", range(3, 12))
+def test_with_a_start_it_keeps_a_request_for_the_stop(noxcli: Noxcli, plays: Any, sandbox: Sandbox, most: int) -> None:
+    workflow = plays(script=[Sleep(100_000)])
+    before = len(sandbox.requests)
+    done = noxcli("probe", workflow, "--start", "1", "--max-requests", str(most), "--json", *IDLE)
+    runs = sandbox.runs(workflow)
+    assert (done.code, done.json["requests"]) == (0, len(sandbox.requests) - before)
+    assert done.json["requests"] <= most
+    assert done.json["runs_started"] == len(runs)
+    assert {run.status for run in runs} <= {"stopped"}
+
+
+@pytest.mark.parametrize("watch", ["20s", "0.2s"])
+def test_it_ends_at_its_limit(noxcli: Noxcli, plays: Any, sandbox: Sandbox, watch: str) -> None:
+    workflow = plays(script=[Sleep(100_000)])
+    began = time.monotonic()
+    call = Noxcli(noxcli.environ, Clock())
+    done = call("probe", workflow, "--start", "2", "--timeout", "1.5s", "--watch", watch, "--json")
+    assert time.monotonic() - began < 2.5
+    assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
+    assert "warning: not all was tried: it needs more time: raise --timeout" in done.err
+
+
+def test_it_ends_at_its_limit_where_nothing_answers(noxcli: Noxcli) -> None:
+    over = threading.Event()
+
+    def turn(request: Request) -> Turn:
+        return ended_run(request) if request.target == f"/v1/workflows/{WORKFLOW}" else lambda _: wait_for(over)
+
+    with raw_server(by_request=turn) as server:
+        began = time.monotonic()
+        call = Noxcli(noxcli.environ, Clock())
+        done = call("probe", WORKFLOW, "--base-url", server.url, "--timeout", "1.5s", "--json")
+        over.set()
+    assert done.code == 0
+    assert time.monotonic() - began < 2.5
+
+
+def test_it_says_first_how_many_runs_it_will_start(noxcli: Noxcli, plays: Any) -> None:
+    done = noxcli("probe", plays(), "--start", "2", *IDLE)
+    said = [line for line in done.err.splitlines() if "start" in line]
+    assert said[0] == "starting 2 runs of this workflow: one to watch to its end, one to stop"
+    assert said[1].startswith("started run ")
+
+
+@pytest.mark.parametrize("fault", [Answer(403, repeat=True), Answer(503, repeat=True), Drop(repeat=True)])
+def test_a_run_that_cannot_be_stopped_is_named(noxcli: Noxcli, plays: Any, sandbox: Sandbox, fault: Fault) -> None:
+    workflow = plays(script=[Sleep(100_000)], faults={"stop": [fault]})
+    done = noxcli("probe", workflow, "--start", "1", "--timeout", "1s", "--json", *IDLE)
+    (run,) = sandbox.runs(workflow)
+    assert (done.code, done.json["ok"], done.json["exit_code"]) == (1, False, 1)
+    assert f"run {run.id} could not be stopped; try again with: noxcli stop {run.id}" in done.err
+
+
+@pytest.mark.parametrize("cut", [Cut(1, "abort"), Cut(2, "torn"), Cut(3, "clean"), BAD_GATEWAY])
+def test_a_stream_that_breaks_is_opened_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox, cut: Fault) -> None:
+    steps = [step for piece in "abcdef" for step in (Sleep(0.15), Emit("Think", piece))]
+    workflow = plays(script=steps, output={"Answer": "x"}, faults={"events": [cut]})
+    call = Noxcli(noxcli.environ, Clock())
+    done = call("probe", workflow, "--start", "1", "--json", *IDLE)
+    seen = {each["name"]: each["value"] for each in done.json["findings"]}
+    assert [run.status for run in sandbox.runs(workflow)] == ["completed"]
+    assert (seen["on_ended"], seen["end_announced_by"], seen["after_end"]) == ("replay", "content", "close")
+
+
+def test_a_replay_that_is_cut_once_says_nothing_about_ends(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(faults={"events": [Cut(2, "clean"), Cut(2, "clean")]})
+    noxcli("run", workflow, "--no-stream")
+    done = noxcli("probe", workflow, "--json", *IDLE)
+    seen = {each["name"]: each["value"] for each in done.json["findings"]}
+    assert (seen["end_announced_by"], seen["after_end"], seen["closing_event"]) == (None, None, None)
+
+
+def test_a_stopped_run_shows_nothing_about_others(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=[Sleep(100_000)])
+    noxcli("run", workflow, "--detach")
+    noxcli("stop", "@last")
+    done = noxcli("probe", workflow, "--json", *IDLE)
+    needs = {each["name"]: each["how"] for each in done.json["findings"]}
+    assert needs["on_ended"] == "needs a run that completed or failed"
+
+
+def test_a_line_of_megabytes_costs_no_time(noxcli: Noxcli) -> None:
+    def endless(peer: socket.socket) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ")
+        for _ in range(64):
+            peer.sendall(b"x" * 65536)
+
+    def turn(request: Request) -> Turn:
+        return endless if "/events" in request.target else ended_run(request)
+
+    with raw_server(by_request=turn) as server:
+        began = time.monotonic()
+        done = noxcli("probe", WORKFLOW, "--base-url", server.url, "--json", *IDLE)
+    assert done.code == 0
+    assert time.monotonic() - began < 5
 
 
 def test_a_start_that_may_have_been_taken_is_not_repeated(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -157,7 +275,6 @@ def test_a_run_of_another_workflow_is_refused(noxcli: Noxcli, workflow: str, pla
     assert (done.code, "does not belong to this workflow" in done.err) == (2, True)
 
 
-WORKFLOW, RUN = "8f14e45f-ceea-467f-a0e6-1d2c3b4a5968", "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 NONSENSE = [
     b"[]", b"{}", b"null", b'"x"', b"[[1], 2, null]", b"<html>", b"\xff\xfe", b"", b'{"items": 3, "pages": 9}',
     b'{"items": [3, {"id": 4, "status": "completed", "created_at": []}], "pages": true, "size": "x"}',

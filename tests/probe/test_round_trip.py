@@ -23,10 +23,13 @@ from tests.crossed import plan
 from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 
 # Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
-# a start that gets lost, or they have no effect that can be seen from outside.
+# a start that gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
 NOT_ASKED = {
-    "callback_body", "fixed_input", "gateway_refusals", "key_refusal", "missing_input", "preview_limit", "rate_limit",
-    "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input", "wrong_type",
+    "callback_body", "duplicate_labels", "early_output", "failed_nodes", "fixed_input", "gateway_refusals",
+    "key_refusal", "look_up_output", "missing_input", "node_io", "node_progress", "node_times", "node_words",
+    "output_ids", "output_only_form", "page_size", "preview_limit", "queue_seconds", "rate_limit", "record_inputs",
+    "run_logs", "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input",
+    "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
 BESIDE: dict[str, dict[str, Any]] = {
@@ -37,11 +40,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "closing_event": {"after_end": "close"},
     "error_body": {"on_stop_finished": "409"},
 }
-WORKFLOW_OF = {"on_paused": "pauses", "failed_nodes": "fails", "failure_detail": "fails", "run_logs": "fails"}
+WORKFLOW_OF = {"on_paused": "pauses", "failure_detail": "fails"}
 # Values that look like silence, and numbers too large to count.
 UNSEEN = {
-    ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("queue_seconds", 0.0),
-    ("node_words", "foreign"),
+    ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("list_delay_seconds", 5.0),
+
 }  # fmt: skip
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
 BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
@@ -56,7 +59,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def singles() -> list[tuple[Settings, str, str]]:
     """Each value of each switch that has a question, with what else must be set, and the workflow that shows it."""
-    asked = [question.name for question in QUESTIONS if question.switch]
+    asked = [question.name for question in QUESTIONS]
     return [
         ({**BESIDE.get(name, {}), name: value}, WORKFLOW_OF.get(name, "works"), name)
         for name in asked
@@ -99,7 +102,7 @@ def probe_all(noxcli: Noxcli, sets: list[tuple[Settings, str]]) -> list[dict[str
 
 def test_every_question_is_about_a_switch_or_has_none() -> None:
     switches = {each.name for each in fields(Switches)}
-    asked = {question.name for question in QUESTIONS if question.switch}
+    asked = {question.name for question in QUESTIONS}
     assert asked | NOT_ASKED == switches
     assert not asked & NOT_ASKED
 
@@ -128,6 +131,7 @@ MISLEADING: list[tuple[str, Settings, set[str]]] = [
     ("pauses", {"null_data": True, "end_announced_by": "state", "on_paused": "end"}, set()),
     ("works", {"stop_seconds": 0.8, "stale_reads": 2}, {"stop_seconds"}),
     ("fails", {"retained_events": 1, "failure_detail": "content"}, {"failure_detail"}),
+    ("works", {"nested_ends": True, "stale_reads": 2}, {"nested_ends"}),
     ("pauses", {"queue_seconds": 3.0, "retained_events": 1, "stream_start": "new", "null_data": True}, set()),
 ]
 
