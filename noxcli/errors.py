@@ -89,7 +89,6 @@ class NoxError(Exception):
 
     exit_code: ExitCode
     phase: Phase | None = None
-    leaves_doubt = False  # True: a run with an unknown id may exist
     said = False  # already written to stderr
 
     def __init__(
@@ -222,7 +221,6 @@ class StartUnknown(NoxError):
 
     exit_code = ExitCode.START_UNKNOWN
     phase = Phase.START
-    leaves_doubt = True
 
 
 class RunFailed(NoxError):
@@ -311,13 +309,11 @@ class Interruption(NoxError):
         hint: str | None = None,
         *,
         number: int,
-        leaves_doubt: bool = False,
         candidates: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__(message, hint, candidates=candidates)
         self.number = number
         self.exit_code = ExitCode.of(128 + number)
-        self.leaves_doubt = leaves_doubt
 
 
 class Bug(NoxError):

@@ -78,6 +78,10 @@ class Attempt:
 
     left = False  # a byte of the request may have left this machine
 
+    def leave(self) -> None:
+        """Note that its first byte is about to leave; an error raised here keeps it back."""
+        self.left = True
+
 
 @dataclass(slots=True)  # not frozen: building a frozen one takes three times as long
 class RunEvent:

@@ -42,7 +42,7 @@ TESTS = {
     "runs.ledger": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py", "tests/runs/test_follow.py"],
     "runs.marks": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py"],
     "runs.start": ["tests/faults/test_start.py", "tests/faults/test_gateway.py"],
-    "runs.doubt": ["tests/runs/test_doubt.py", "tests/faults/test_start.py", "tests/faults/test_gateway.py"],
+    "runs.candidates": ["tests/faults/test_start.py", "tests/faults/test_gateway.py"],
     "outputs.expand": [
         f"tests/outputs/test_{name}.py" for name in ("expand", "await_output", "downloads", "exact_bytes")
     ],
@@ -85,7 +85,7 @@ WAIVED: dict[tuple[str, str], str] = {
     ("runs.events", "LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25"): SIZE,
     ("runs.events", "yield self.end_search()"): "the follower also ends a search that remains",
     ("runs.events", "self.ending = Ending.BROKEN  # until more is known"): "so since the connection was opened",
-    ("runs.start", "LONGEST_LOOK, LAST_LOOK = 10.0, 0.5"): SIZE,
+    ("runs.candidates", "LONGEST_LOOK, LAST_LOOK = 10.0, 0.5"): SIZE,
     ("retry", "ONE_LOOK = 30.0  # seconds"): SIZE,
     ("retry", "if delay >= given.left():"): NEVER,
     ("retry", "if delay >= self._deadline.left():"): NEVER,

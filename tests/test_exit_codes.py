@@ -80,10 +80,10 @@ def test_the_code_of_a_reader_that_left(plays: Any, sandbox: Sandbox) -> None:
 def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
     argv = ["noxcli", "run", plays(output={"A": "x"}), "--json", *(["--verbose"] if verbose else [])]
     breaking = (
-        "import sys, noxcli.runs.start\n"
+        "import sys\n"
         "def broken(*a, **k): raise ZeroDivisionError('boom')\n"
-        "import noxcli.cli.launch as launch\n"
-        "launch.start_run = broken\n"
+        "import noxcli.cli.start as start\n"
+        "start.start_run = broken\n"
         f"sys.argv = {argv!r}\n"
         "from noxcli.__main__ import main; main()\n"
     )

@@ -95,6 +95,9 @@ class NoxusApi:
             if error.http_status in MAY_HAVE_STARTED:
                 raise Unavailable(error.message, error.hint, **error.facts()) from error
             raise
+        # An id alone is a start; the docs' first status of a run is the one to assume.
+        if isinstance(answer, dict) and not isinstance(answer.get("status"), str):
+            answer = {**answer, "status": "queued"}
         return run_from(answer, workflow_id, dict(input))
 
     @staticmethod

@@ -62,7 +62,7 @@ class NotingConnection(urllib3.connection.HTTPConnection):
         if self.sock is None:
             self.connect()
         if isinstance(body, Body):
-            body.attempt.left = True
+            body.attempt.leave()
         super().request(method, url, body, *args, **options)
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from noxcli.batch.bell import Audible
@@ -11,6 +12,7 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.pace import Closed, Pace
 from noxcli.batch.plan import Plan
 from noxcli.batch.rows import Row
+from noxcli.batch.search import surely_nothing_started
 from noxcli.batch.watch import Listening, Rang
 from noxcli.errors import Bug, NotFound, NoxError, Phase, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.fixed import fixed
@@ -18,13 +20,13 @@ from noxcli.models import Run
 from noxcli.outputs.delivered import require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.record import JUST_STARTED
-from noxcli.runs.start import ServerTime, surely_nothing_started
 from noxcli.waiting import result_of
 
 
-class CallsApi(ServerTime, Protocol):
+class CallsApi(Protocol):
     """The part of the API that starting and reading need."""
 
+    def server_now(self) -> datetime | None: ...
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
     def listen(self, run_id: str) -> Audible: ...
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from noxcli.batch.journal import Pending, lines_of
+from noxcli.batch.search import Doubt, Finding, KnownStarts, Search
 from noxcli.models import Run
-from noxcli.runs.doubt import Doubt, Finding, KnownStarts, Search
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.timing import parse_time
 

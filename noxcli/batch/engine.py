@@ -30,6 +30,7 @@ from noxcli.batch.lookout import Lookout
 from noxcli.batch.pace import Pace
 from noxcli.batch.plan import Counts, Plan, RowResult
 from noxcli.batch.rows import Row
+from noxcli.batch.search import SETTLING, Finding, brief, lost_by_gateway
 from noxcli.batch.telling import Teller, Telling
 from noxcli.batch.watch import Listening, Rang, StreamWatch
 from noxcli.batch.workers import Workers
@@ -47,8 +48,6 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.doubt import SETTLING, Finding
-from noxcli.runs.start import brief, lost_by_gateway
 from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_all_within
 

@@ -1,9 +1,9 @@
 """One run from its inputs to its output, for `run` and `rerun`."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import typer
 
@@ -19,28 +19,19 @@ from noxcli.cli.prepare import (
     given_inputs,
     note_keys,
     read_workflow,
-    require_time,
     show_request,
-    stored,
 )
+from noxcli.cli.start import RunSpec, start_once
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target
 from noxcli.fixed import fixed
-from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.models import Run, Workflow
+from noxcli.models import Workflow
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
-from noxcli.runs.likeness import Comparison
-from noxcli.runs.start import Moment, Wanted, start_run
 from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.signals import Interrupted
-from noxcli.timing import Deadline, parse_time
-
-if TYPE_CHECKING:
-    from noxcli.runs.doubt import KnownStarts
-
-LONGEST_START = 60.0  # seconds for the answer to the start; the server's own limit is not documented
+from noxcli.timing import Deadline
 
 
 @fixed
@@ -109,8 +100,7 @@ def launch(ctx: typer.Context, asked: Asked, find: "Callable[[Invocation, Patien
     inputs = given_inputs(call.context, asked.given)
     with call.connect():
         check_targets(asked, into)
-        start = prepared(call, asked, inputs, find)
-        see_through(start, asked, into)
+        see_through(call, *prepared(call, asked, inputs, find), asked, into)
 
 
 def check_start(asked: Asked) -> None:
@@ -132,85 +122,13 @@ def check_targets(asked: Asked, into: Destination | None) -> None:
         check_target(Path(asked.state_file), "--state-file")
 
 
-@fixed
-class Start:
-    """One start and everything it needs; `known` is the workflow as far as it was read."""
-
-    call: Invocation
-    starting: Starting
-    found: Workflow
-    known: Workflow
-    inputs: Inputs
-    version_id: str | None
-    patience: Patience
-
-    def request(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body that starts the run."""
-        return self.call.api.run_request(inputs, self.version_id, self.starting.callback_url)
-
-    def _comparison(self) -> Comparison:
-        nodes = None if self.starting.no_check else inputs_of(self.known.definition)
-        return Comparison(nodes, self.inputs.secret)
-
-    def begin(self, state_file: str | None) -> Run:
-        """Store the files and start the run, once."""
-        call, context, api = self.call, self.call.context, self.call.api
-        payload = stored(call, self.inputs, self.patience)
-        require_time(call.deadline)
-        context.enter(Phase.START)
-        comparison = self._comparison()
-        wanted = Wanted(self.found.id, comparison.of(payload), comparison, self._recall)
-
-        def send() -> Run:
-            moment = Moment(api, context.clock)
-            # A signal waits from the request until the id is saved: the id must not be lost.
-            with context.signals.held():
-                started = context.signals.finish_first(
-                    lambda: api.create_run(
-                        self.found.id,
-                        payload,
-                        version_id=self.version_id,
-                        callback_url=self.starting.callback_url,
-                    ),
-                    call.deadline.left(LONGEST_START),
-                )
-                context.outcome.run, context.outcome.inputs = started, self.inputs.shown()
-                context.log.note_run(started)
-                digest, shown = wanted.input.digest, context.outcome.inputs
-                secret = None if self.inputs.veiled else self.inputs.secret
-                context.history.begin(started, context.base_url, shown, digest, moment.by_server(), secret)
-                context.cache.run(started, self.known.name or self.found.name)
-                self._note(state_file, started)
-                context.terminal.note(f"started run {started.id}")
-            return started
-
-        return start_run(api, send, wanted, patience=self.patience, deadline=call.deadline)
-
-    def _note(self, state_file: str | None, run: Run) -> None:
-        """Announce the run, and how to continue with it."""
-        context = self.call.context
-        _note_state(context, state_file, run)
-        _note_for_others(context, run)
-        context.way_back = context.line_to_stream(run.id)
-
-    def _recall(self, _: Collection[str]) -> "KnownStarts":
-        """Return what this user's history knows about earlier runs."""
-        from noxcli.runs.doubt import KnownStarts  # loaded only for a doubt
-
-        known = KnownStarts()
-        context = self.call.context
-        for run in context.history.earlier(context.base_url, self.found.id):
-            known.digests[run.run_id] = run.input_digest
-            known.note(run.run_id, run.created_at, parse_time(run.sent_at), None)
-        return known
-
-
 def prepared(
     call: Invocation, asked: Asked, given: Inputs, find: "Callable[[Invocation, Patience], Origin] | None" = None
-) -> Start:
-    """Return the start, its inputs checked against the workflow.
+) -> tuple[RunSpec, Patience]:
+    """Return the run to start, its inputs checked against the workflow.
 
-    Raises as `checked`, `chosen_version`, and if there is one, as `find` and what it finds.
+    And how long to keep retrying. Raises as `checked`, `chosen_version`, and if there is one, as `find` and what it
+    finds.
     """
     context = call.context
     context.enter(Phase.PREFLIGHT)
@@ -227,7 +145,9 @@ def prepared(
             note_keys(context, known)
         inputs = checked(call, known, inputs, named=origin.named)
         _warn_of_keys(context, asked.delivering.raw, known)
-    return Start(call, starting, found, known or found, inputs, version.id if version else None, patience)
+    version_id = version.id if version else None
+    spec = RunSpec(found, known or found, inputs, version_id, starting.callback_url, keys_known=not starting.no_check)
+    return spec, patience
 
 
 def _warn_of_keys(context: Context, keys: Sequence[str] | None, workflow: Workflow) -> None:
@@ -235,26 +155,26 @@ def _warn_of_keys(context: Context, keys: Sequence[str] | None, workflow: Workfl
         context.terminal.note(f"warning: {line}")
 
 
-def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
+def see_through(call: Invocation, spec: RunSpec, patience: Patience, asked: Asked, into: Destination | None) -> None:
     """Start the run and follow it to its output, as far as the options require.
 
     Raises as the steps do; if a signal should stop the run, Interruption with the outcome of the stop.
     """
-    call, context, following = start.call, start.call.context, asked.following
+    context, following = call.context, asked.following
     if asked.starting.dry_run:
-        show_request(context, start.found, start.request(start.inputs.shown()))
+        show_request(context, spec.found, spec.request(call.api, spec.inputs.shown()))
         return
     try:
         with context.signals.restored():
-            run = start.begin(asked.state_file)
+            run = start_once(call, spec, patience, asked.state_file)
             if asked.starting.detach:
                 context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
                 if context.writes_text:
                     context.terminal.write(f"{run.id}\n")
                 return
-            finished = attend(call, run, policy_of(context, following), just_started=True, workflow=start.known)
+            finished = attend(call, run, policy_of(context, following), just_started=True, workflow=spec.known)
             judge(call, finished)
-            deliver(call, finished, asked.delivering, into, workflow=start.known)
+            deliver(call, finished, asked.delivering, into, workflow=spec.known)
     except Interrupted as signal:  # during the start, it was held until the run's id was saved
         if asked.starting.detach or not _may_stop(context, following.on_interrupt):
             raise
@@ -264,24 +184,6 @@ def see_through(start: Start, asked: Asked, into: Destination | None) -> None:
 def _may_stop(context: Context, on_interrupt: options.WhenInterrupted | None) -> bool:
     """True if a signal is to stop the run, and there is one."""
     return context.outcome.run is not None and context.stops_runs(on_interrupt)
-
-
-def _note_state(context: Context, state_file: str | None, started: Run) -> None:
-    if state_file is not None:
-        from noxcli.state.statefile import State, write_state  # loaded only with --state-file
-
-        try:
-            mask = context.terminal.mask
-            write_state(Path(state_file), State(mask(started.id), mask(started.workflow_id), context.base_url))
-        except NoxError as error:
-            context.terminal.complain(f"noxcli: {error.line()}")  # the run is running, and its id is on stderr
-
-
-def _note_for_others(context: Context, started: Run) -> None:
-    try:
-        context.reports.started(started, context.terminal.mask)
-    except NoxError as error:
-        context.terminal.complain(f"noxcli: {error.line()}")  # like the state file
 
 
 def _stopped(call: Invocation, signal: Interrupted) -> Interruption:

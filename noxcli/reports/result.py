@@ -10,7 +10,7 @@ from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:
     # Every command has an outcome, but only commands about runs fill it.
-    from noxcli.models import Run
+    from noxcli.models import Attempt, Run
     from noxcli.outputs.delivered import Delivered
     from noxcli.runs.ledger import Ledger
     from noxcli.runs.progress import Progress
@@ -27,6 +27,7 @@ class Outcome:
     run: "Run | None" = None
     confirmed: bool = False
     may_exist: bool = False
+    attempt: "Attempt | None" = None  # of the run that this command starts
     phase: Phase = Phase.USAGE
     delivered: "Delivered | None" = None
     progress: "Progress | None" = None
@@ -56,8 +57,8 @@ class Outcome:
     @property
     def _retry_safe(self) -> bool:
         """True if the same command again cannot start a second run."""
-        in_doubt = self.may_exist or (self.error is not None and self.error.leaves_doubt)
-        return self.run is None and not in_doubt
+        left = self.attempt is not None and self.attempt.left
+        return self.run is None and not self.may_exist and not left
 
     def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
         """Return the inputs that this command sent, without secrets; None if it sent none, or too deep ones."""

@@ -1,213 +1,207 @@
-"""Starting a run exactly once on an API without idempotency keys."""
+"""Starting a run: the request is sent once, and whether a byte of it left decides everything else."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime, timedelta
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from queue import Empty
+from typing import Any, Protocol
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.fixed import fixed
-from noxcli.models import Run
+from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
-from noxcli.runs.likeness import Comparison, Likeness
-from noxcli.signals import Interrupted
-from noxcli.timing import Clock, Deadline
-from noxcli.waiting import run_within
+from noxcli.runs.candidates import Candidates, RunList, find_candidates
+from noxcli.runs.likeness import Comparison
+from noxcli.signals import Interrupted, Signals
+from noxcli.timing import Deadline, parse_time
+from noxcli.waiting import in_background, value_of
 
-if TYPE_CHECKING:
-    from noxcli.runs.doubt import Doubt, Finding, KnownStarts
-
-# A gateway answers with these when it could not reach the server, or lost it. With others (500, 504), or without
-# any answer, the server may still be processing the request, and the run may appear in the list much later.
-LOST_BY_GATEWAY = frozenset({502, 503})
-MOST_CANDIDATES = 200
-# Seconds to check the run list: at most, and if the command's own time is up.
-LONGEST_LOOK, LAST_LOOK = 10.0, 0.5
-MOST_LOOKS = 3  # if the list itself is unreachable
+LONGEST_ANSWER = 60.0  # seconds; the server's own limit is not documented
+LONGEST_HOLD = 5.0  # seconds that a signal waits for the answer
+LOOK_EVERY = 0.1
+A_DAY = timedelta(days=1)
+PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
 
 
-class ServerTime(Protocol):
-    """The part of the API that the time needs."""
+class RunStarter(Protocol):
+    """The part of the API that a start needs."""
 
+    def create_run(
+        self,
+        workflow_id: str,
+        input: Mapping[str, Any],
+        *,
+        version_id: str | None = None,
+        callback_url: str | None = None,
+        attempt: Attempt | None = None,
+    ) -> Run: ...
     def server_now(self) -> datetime | None: ...
 
 
-class RunStarter(ServerTime, Protocol):
-    """The part of the API that starting needs."""
-
-    def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
-
-
-class Moment:
-    """The present moment, by the server's clock; if that is not known yet, a later answer tells it."""
-
-    def __init__(self, api: ServerTime, clock: Clock) -> None:
-        self.by_us = clock.now()
-        self._api, self._clock = api, clock
-        self._at, self._known = clock.monotonic(), api.server_now()
-
-    def by_server(self) -> datetime | None:
-        """Return the time, None if no answer had it."""
-        if self._known is None and (now := self._api.server_now()) is not None:
-            self._known = now - timedelta(seconds=self._clock.monotonic() - self._at)
-        return self._known
-
-
 @fixed
-class Wanted:
-    """What to start. `recall` returns what is known about earlier runs of this workflow."""
+class StartRequest:
+    """One run to start; `comparison` tells which other inputs are the same."""
 
     workflow_id: str
-    input: Likeness
+    input: Mapping[str, Any]
     comparison: Comparison
-    recall: "Callable[[Collection[str]], KnownStarts]"
+    version_id: str | None = None
+    callback_url: str | None = None
 
 
-class _Attempt:
-    """One start whose request may have been accepted, and what the run list says about it."""
+class StartAttempt(Attempt):
+    """One start, from before its first byte until its answer is judged.
 
-    def __init__(self, api: RunStarter, wanted: Wanted, deadline: Deadline) -> None:
-        self.found: Sequence[Run] = ()  # runs that may be ours
-        self.listed = False  # the run list was read far enough to decide
+    `left` is true once a byte of it may have left, until an answer says that nothing was started: `retry_safe` is its
+    opposite, however the command ends. `run` is the run once the answer names it.
+    """
+
+    def __init__(
+        self, api: RunStarter, request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`is_known` tells whether a run id belongs to another start."""
+        self.request = request
+        self._is_known = is_known
+        self.run: Run | None = None
         self._api = api
-        self._wanted = wanted
-        self._clock = deadline.clock
-        self._deadline = deadline
-        self._began = Moment(api, deadline.clock)
-        self._doubt: Unavailable | None = None
-        self._cleared: Unavailable | None = None
+        self._called_off = False
 
-    def may_send_again(self, error: Unavailable) -> bool:
-        """True if nothing was started: the answer says so, or the run list proves it."""
-        if surely_nothing_started(error):
-            return True
-        self._doubt = error
-        if not lost_by_gateway(error):
-            self.look(self._within)
-        elif self._is_absent():
-            self._doubt, self._cleared = None, error
-        return self._doubt is None
+    def leave(self) -> None:
+        """Note that the first byte is about to leave. Raises Unavailable if the start was called off."""
+        super().leave()
+        if self._called_off:
+            self.left = False
+            raise Unavailable("the start was called off", sent=False)
 
-    def left_in_doubt(self, error: BaseException | None) -> bool:
-        """True if a run may exist after this error."""
-        if self._doubt is not None:
-            return True
-        return isinstance(error, Unavailable) and not surely_nothing_started(error) and error is not self._cleared
+    def call_off(self) -> bool:
+        """Keep the request from leaving; return False if a byte may have left already."""
+        self._called_off = True
+        return not self.left
 
-    def look(self, within: float) -> "Finding | None":
-        """Search the run list for at most that many seconds; None if it could not be read."""
-        from noxcli.runs.doubt import Search  # loaded with the first doubt
+    def send(self) -> Run:
+        """Send the request once, and judge its answer; from any thread, also again after an error without `left`.
 
-        searches: list[Search] = []
-
-        def read() -> None:
-            listed = iter(self._api.list_runs(self._wanted.workflow_id))
-            first = list(islice(listed, 1))  # whose answer has the server's time
-            searches.append(Search([self._as_doubt()], self._wanted.comparison, self._wanted.recall))
-            searches[-1].read(chain(first, listed))
-
-        def read_twice_if_lost() -> None:
-            try:
-                read()
-            except Unavailable:  # the connection that was kept after the start may be closed already
-                read()
-
-        whole = True
+        Raises what the API raises, and Unavailable for an answer that is about another start.
+        """
+        request = self.request
         try:
-            run_within(within, read_twice_if_lost)
-        except NoxError:
-            whole = False
-        if not searches:
-            return None
-        finding = searches[-1].finding()
-        self.found = finding.candidates[0][:MOST_CANDIDATES]
-        self.listed = whole
-        return finding if whole else None
-
-    def _is_absent(self) -> bool:
-        from noxcli.runs.doubt import SETTLING  # as in look
-
-        for looks in range(MOST_LOOKS):
-            finding = self.look(self._within)
-            if self.found or (finding is not None and not finding.absent):
-                return False
-            if finding is not None and looks > 0:
-                return True
-            if self._deadline.left(SETTLING) < SETTLING:
-                return False
-            self._clock.sleep(SETTLING)
-        return False
+            run = self._api.create_run(
+                request.workflow_id,
+                request.input,
+                version_id=request.version_id,
+                callback_url=request.callback_url,
+                attempt=self,
+            )
+        except NoxError as error:
+            if not isinstance(error, Unavailable) or error.declined:
+                self.left = False
+            raise
+        self._require_own(run)
+        self.run = run
+        return run
 
     @property
-    def _within(self) -> float:
-        return max(LAST_LOOK, self._deadline.left(LONGEST_LOOK))
+    def may_be_repeated(self) -> bool:
+        """True if the server can't have seen the request, or answered that it did nothing."""
+        return not self.left and not self._called_off
 
-    def _as_doubt(self) -> "Doubt":
-        from noxcli.runs.doubt import Doubt  # as in look
+    def may_be(self, run: Run) -> bool:
+        """True if a run in the list has this start's input, and belongs to no other start."""
+        return self.request.comparison.of(run.input).digest == self._digest and not self._is_known(run.id)
 
-        by_server = self._began.by_server()
-        return Doubt(0, self._wanted.input, by_server or self._began.by_us, by_server is not None)
+    @cached_property
+    def _digest(self) -> str:
+        return self.request.comparison.of(self.request.input).digest
+
+    def _require_own(self, run: Run) -> None:
+        """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""
+        created, now = parse_time(run.created_at), self._api.server_now()
+        if not same_id(run.workflow_id, self.request.workflow_id):
+            what = f"a run of workflow {run.workflow_id}"
+        elif self._is_known(run.id):
+            what = f"run {run.id}, which another start has begun"
+        elif created is not None and now is not None and PLAUSIBLE < created < now - A_DAY:
+            what = f"run {run.id}, which began {run.created_at}"
+        else:
+            return
+        raise Unavailable(f"the server answered with {what}")
 
 
 def start_run(
-    api: RunStarter,
-    send: Callable[[], Run],
-    wanted: Wanted,
+    api: RunList,
+    attempt: StartAttempt,
     *,
     patience: Patience,
     deadline: Deadline,
+    signals: Signals,
+    note: Callable[[Run], None],
 ) -> Run:
-    """Start the run with `send`, which is called again only if nothing was started.
+    """Start one run, for a command that waits for it in the main thread; `note` saves its id at once.
 
-    If the request was sent and a run may exist, raises StartUnknown, or Interruption for a signal that could not
-    wait, with the runs that may be ours. Raises Unavailable if the server was unreachable or declined for too long;
-    Refused, Unauthorized and NotFound as answered.
+    The request is sent again only while nothing can have been started: no connection, 429, or the API's own 503. A
+    batch calls `attempt.send` from its threads instead, at its own pace, and looks at `attempt.left`.
+
+    Raises StartUnknown, or Interruption for a signal, with the candidates if a run may exist; Unavailable or
+    TimedOutBeforeStart if the server was unreachable or declined for too long; Refused, Unauthorized and NotFound as
+    answered.
     """
-    attempt = _Attempt(api, wanted, deadline)
+    began, request = deadline.clock.monotonic(), attempt.request
+    look_first = f"check before you start again: noxcli runs {request.workflow_id}"
+
+    def send_and_note() -> Run:
+        # A signal waits from the request until the id is saved: the id must not be lost.
+        with signals.held():
+            run = _answer_to(attempt, signals, deadline.left(LONGEST_ANSWER))
+            note(run)
+            return run
+
+    def candidates(*, hurry: bool) -> Candidates:
+        return find_candidates(api, request.workflow_id, attempt.may_be, deadline, began, hurry=hurry)
+
+    def send_until_answered() -> Run:
+        try:
+            return patience.keep_trying(send_and_note, worth=lambda _: attempt.may_be_repeated, bounded=False)
+        except Unavailable as error:
+            if not attempt.left:
+                raise
+            found = candidates(hurry=deadline.passed)
+            what = f"the start was sent, but its outcome is unknown: {error.message}; {found.told(request.comparison)}"
+            raise StartUnknown(what, look_first, **error.facts(), candidates=found.brief()) from error
+
     try:
-        return patience.keep_trying(send, worth=attempt.may_send_again, bounded=False)
-    except Unavailable as error:
-        if not attempt.left_in_doubt(error):
-            raise
-        raise StartUnknown(
-            f"the start was sent, but its outcome is unknown: {error.message}",
-            _look_first(wanted, attempt),
-            **error.facts(),
-            candidates=brief(attempt.found),
-        ) from error
+        return send_until_answered()
     except Interrupted as signal:
-        if not signal.unanswered and not attempt.left_in_doubt(signal.__context__):
+        if attempt.run is not None or not attempt.left:
             raise
-        attempt.look(LAST_LOOK)
-        raise Interruption(
-            f"interrupted by {signal} during the start, whose outcome is unknown",
-            _look_first(wanted, attempt),
-            number=signal.number,
-            leaves_doubt=True,
-            candidates=brief(attempt.found),
-        ) from None
+        found = candidates(hurry=True)
+        what = f"interrupted by {signal} during the start, whose outcome is unknown; {found.told(request.comparison)}"
+        raise Interruption(what, look_first, number=signal.number, candidates=found.brief()) from None
 
 
-def _look_first(wanted: Wanted, attempt: _Attempt) -> str:
-    found = ", ".join(f"{run.id} ({run.status}) has the same input" for run in attempt.found)
-    if not found and not attempt.listed:
-        found = "the run list can't be read at the moment"
-    elif not found and not wanted.comparison.knows_keys:
-        found = "found no run with these input keys, but the server may list other keys for the same inputs"
-    found = found or "found no run with this input"
-    return f"check the runs before you start again (noxcli runs {wanted.workflow_id}): {found}"
+def _answer_to(attempt: StartAttempt, signals: Signals, within: float) -> Run:
+    """Send the start, and return its run; for use while signals are held.
 
-
-def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return the runs in the form of `error.candidates`."""
-    return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found]
-
-
-def surely_nothing_started(error: Unavailable) -> bool:
-    """True if the server can't have seen the whole request, or said that it did not accept it."""
-    return not error.sent or error.declined
-
-
-def lost_by_gateway(error: Unavailable) -> bool:
-    """True if the request is no longer being processed, accepted or not: then the run list can resolve the doubt."""
-    return error.http_status in LOST_BY_GATEWAY
+    Raises Unavailable if there is none within that many seconds, Interrupted for a signal: at once if no byte has
+    left, else if the answer takes longer than LONGEST_HOLD. What `attempt.send` raises otherwise.
+    """
+    if within <= 0:
+        raise Unavailable("out of time before the request", sent=False)
+    answers, end = in_background(attempt.send), time.monotonic() + within
+    held_until = None
+    while True:
+        try:
+            outcome = answers.get(timeout=min(LOOK_EVERY, max(0.0, end - time.monotonic())))
+        except Empty:
+            pass
+        else:
+            return value_of(outcome)
+        now = time.monotonic()
+        if signals.pending is not None:
+            held_until = held_until or min(end, now + LONGEST_HOLD)
+            if attempt.call_off() or now >= held_until:
+                number, signals.pending = signals.pending, None
+                raise Interrupted(number)
+        elif now >= end:
+            what = "no connection" if attempt.call_off() else "no answer"
+            raise Unavailable(f"{what} within {within:.1f} s", sent=attempt.left)

@@ -9,9 +9,8 @@ warning. Only @last rejects the file of a newer noxcli.
 import json
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,19 +42,6 @@ class Entry:
     secret_inputs: frozenset[str] | None = None
 
 
-@fixed
-class Earlier:
-    """A run of one workflow, with what helps to find another one in the server's list.
-
-    `sent_at` is when its start was sent, by the server's clock.
-    """
-
-    run_id: str
-    created_at: str | None
-    sent_at: str | None
-    input_digest: str
-
-
 class History:
     """The history of runs in the state directory; several noxcli may use it at once, since no two write one file."""
 
@@ -76,27 +62,14 @@ class History:
 
         return user_state_path("noxcli", appauthor=False)
 
-    def begin(
-        self,
-        run: Run,
-        host: str,
-        input: Mapping[str, Any],
-        input_digest: str | None = None,
-        sent_at: datetime | None = None,
-        secret_inputs: Collection[str] | None = None,
-    ) -> None:
-        """Save a run that was just started; `sent_at` is the server's time then, `secret_inputs` are keys."""
-        from hashlib import sha256  # loads OpenSSL, which only commands that start a run need
-
+    def begin(self, run: Run, host: str, secret_inputs: Collection[str] | None = None) -> None:
+        """Save a run that was just started; `secret_inputs` are keys."""
         entry = {
             "schema": ENTRY_SCHEMA,
             "run_id": run.id,
             "workflow_id": run.workflow_id,
             "host": host,
             "created_at": run.created_at,
-            "input_sha256": sha256(json.dumps(input, sort_keys=True).encode()).hexdigest(),
-            "input_digest": input_digest,
-            "sent_at": sent_at.isoformat() if sent_at is not None else None,
             "secret_inputs": sorted(secret_inputs) if secret_inputs is not None else None,
         }
         if not PLAIN_ID.fullmatch(self._mask(run.id)):
@@ -134,18 +107,6 @@ class History:
             with suppress(OSError, UsageProblem), self._opened() as place:
                 return _entry_in(place, f"{run_id}{ENTRY}", host)
         return None
-
-    def earlier(self, host: str, workflow_id: str) -> Iterator[Earlier]:
-        """Yield the runs of a workflow whose inputs can be compared."""
-        with suppress(OSError), self._opened() as place:
-            for name in _newest_first(place):
-                noted: dict[str, Any] = {}
-                with suppress(UsageProblem):
-                    noted = _noted(place, name, host) or {}
-                if noted.get("workflow_id") == workflow_id and noted.get("input_digest") and "created_at" in noted:
-                    yield Earlier(
-                        str(noted["run_id"]), noted["created_at"], noted.get("sent_at"), str(noted["input_digest"])
-                    )
 
     def cursor(self, run_id: str) -> str | None:
         """Return the position up to which the run's events were delivered, if known."""

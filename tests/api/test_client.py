@@ -516,8 +516,16 @@ def test_a_200_without_json_is_trouble_not_an_answer(body: bytes) -> None:
     [None, [], "text", 7, {}, {"id": "x"}, {"status": "queued"}, {"id": 7, "status": "x"}, {"id": "", "status": "x"}],
 )
 def test_a_record_without_id_or_status_is_no_run(body: Any) -> None:
-    for call in (find, start, lambda api: api.get_run("w", "r"), lambda api: api.stop_run("r")):
+    calls: list[Call] = [find, lambda api: api.get_run("w", "r"), lambda api: api.stop_run("r")]
+    for call in calls if body == {"id": "x"} else [*calls, start]:
         assert "the answer is not a run" in failure(json_answer(body), call=call).message
+
+
+def test_an_id_alone_is_a_start() -> None:
+    for body in ({"id": "x"}, {"id": "x", "status": None, "input": 7}):
+        with raw_server(json_answer(body, 201)) as server, connect(server) as api:
+            run = start(api)
+        assert (run.id, run.workflow_id, run.status) == ("x", "w", "queued")
 
 
 @pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])

@@ -1,19 +1,19 @@
 """Starting once: when the request is sent again, and what noxcli says if it is unknown whether a run exists."""
 
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
-from noxcli.models import Run
+from noxcli.models import Attempt, Run
 from noxcli.retry import Patience
-from noxcli.runs.doubt import SETTLING, KnownStarts
+from noxcli.runs.candidates import MOST, OLD_ENOUGH
 from noxcli.runs.likeness import Comparison
-from noxcli.runs.start import MOST_CANDIDATES, Wanted, start_run
-from noxcli.signals import Interrupted
+from noxcli.runs.start import StartAttempt, StartRequest, start_run
+from noxcli.signals import Interrupted, Signals
 from noxcli.timing import Deadline
 from tests.faults.fake import FakeClock
 
@@ -22,6 +22,7 @@ INPUT = {"Question": "why"}
 LOST = Unavailable("connection reset", http_status=502, request_id="req-1")
 COMPARISON = Comparison([])
 UNSENT = Unavailable("connection refused", sent=False)
+DECLINED = [Unavailable("x", declined=True, http_status=status) for status in (429, 503)]
 
 
 class StillClock(FakeClock):
@@ -41,15 +42,24 @@ class Server:
 
     answers: list[Run | BaseException]
     runs: list[Run] | NoxError = field(default_factory=list)
-    known: KnownStarts = field(default_factory=KnownStarts)
     now: datetime | None = None
     sent: int = 0
-    threads: set[threading.Thread] = field(default_factory=set)
 
-    def send(self) -> Run:
+    def create_run(
+        self,
+        workflow_id: str,
+        input: Mapping[str, Any],
+        *,
+        version_id: str | None = None,
+        callback_url: str | None = None,
+        attempt: Attempt | None = None,
+    ) -> Run:
+        assert (workflow_id, input, version_id, callback_url) == ("w", INPUT, None, None)
         self.sent += 1
-        self.threads.add(threading.current_thread())
         answer = self.answers.pop(0)
+        if not isinstance(answer, Unavailable) or answer.sent:
+            assert attempt is not None
+            attempt.leave()
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -63,195 +73,239 @@ class Server:
             raise self.runs
         return self.runs
 
+    def attempt(self, known: str = "") -> StartAttempt:
+        return StartAttempt(self, StartRequest("w", INPUT, COMPARISON), known.split().__contains__)
+
 
 def started(
-    server: Server, *, timeout: float | None = None, retry_for: float = 60, clock: FakeClock | None = None
+    server: Server,
+    attempt: StartAttempt | None = None,
+    *,
+    timeout: float | None = None,
+    retry_for: float = 60,
+    clock: FakeClock | None = None,
 ) -> Run:
-    clock = clock or StillClock()
+    clock, noted = clock or StillClock(), list[Run]()
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
-    wanted = Wanted("w", COMPARISON.of(INPUT), COMPARISON, lambda _: server.known)
-    return start_run(server, server.send, wanted, patience=patience, deadline=deadline)
+    mine = start_run(
+        server,
+        attempt or server.attempt(),
+        patience=patience,
+        deadline=deadline,
+        signals=Signals(),
+        note=noted.append,
+    )
+    assert noted == [mine]
+    return mine
 
 
 @pytest.mark.parametrize("timeout", [None, 100])
-def test_it_is_sent_once_and_by_the_thread_that_signals_reach(timeout: float | None) -> None:
+def test_a_start_is_sent_once_and_noted(timeout: float | None) -> None:
     mine = run("mine")
     server = Server([mine])
-    assert started(server, timeout=timeout) is mine
-    assert (server.sent, server.threads) == (1, {threading.current_thread()})
+    attempt = server.attempt()
+    assert started(server, attempt, timeout=timeout) is mine
+    assert (server.sent, attempt.left, attempt.run) == (1, True, mine)
 
 
-@pytest.mark.parametrize("harmless", [UNSENT, Unavailable("x", declined=True, http_status=503)])
-def test_it_is_sent_again_where_nothing_can_have_been_started(harmless: Unavailable) -> None:
+@pytest.mark.parametrize("harmless", [UNSENT, *DECLINED])
+def test_it_is_sent_again_where_nothing_can_have_started(harmless: Unavailable) -> None:
     mine = run("mine")
     server = Server([harmless, harmless, mine])
     assert started(server) is mine
     assert server.sent == 3
+    server = Server([harmless] * 99)
+    attempt = server.attempt()
     with pytest.raises(Unavailable) as caught:
-        started(Server([harmless] * 99), retry_for=2)
+        started(server, attempt, retry_for=2)
     assert caught.value is harmless
+    assert not attempt.left
 
 
 @pytest.mark.parametrize("status", [None, 200, 408, 500, 502, 503, 504])
 def test_anything_else_leaves_doubt_and_is_never_sent_again(status: int | None) -> None:
     server = Server([Unavailable("odd", http_status=status, request_id="req-1"), run("mine")])
+    attempt = server.attempt()
     with pytest.raises(StartUnknown) as caught:
-        started(server)
-    assert server.sent == 1
+        started(server, attempt)
+    assert (server.sent, attempt.left) == (1, True)
     assert (caught.value.http_status, caught.value.request_id) == (status, "req-1")
-    assert caught.value.message == "the start was sent, but its outcome is unknown: odd"
-    assert caught.value.hint == "check the runs before you start again (noxcli runs w): found no run with this input"
+    what = "the start was sent, but its outcome is unknown: odd; found no run with this input"
+    assert caught.value.message == what
+    assert caught.value.hint == "check before you start again: noxcli runs w"
     assert caught.value.candidates == []
 
 
 def test_doubt_after_a_harmless_failure_is_doubt() -> None:
-    server = Server([UNSENT, LOST, run("mine")])
+    server = Server([UNSENT, DECLINED[0], LOST, run("mine")])
     with pytest.raises(StartUnknown):
         started(server)
-    assert server.sent == 2
+    assert server.sent == 3
 
 
-def test_a_refusal_is_passed_on() -> None:
-    refusal = Refused("422")
+def test_a_refusal_is_passed_on_and_nothing_was_started() -> None:
+    refusal = Refused("422", http_status=422)
+    server = Server([refusal])
+    attempt = server.attempt()
     with pytest.raises(Refused) as caught:
-        started(Server([refusal]))
-    assert caught.value is refusal
+        started(server, attempt)
+    assert (caught.value, attempt.left) == (refusal, False)
 
 
-def test_candidates_have_the_same_input_and_are_no_older_than_the_start() -> None:
-    seconds = timedelta(seconds=1)
+@pytest.mark.parametrize("error", [OverflowError("year 0"), MemoryError(), RecursionError()])
+def test_an_unexpected_error_after_the_first_byte_leaves_doubt(error: Exception) -> None:
+    server = Server([error])
+    attempt = server.attempt()
+    with pytest.raises(type(error)):
+        started(server, attempt)
+    assert attempt.left
+
+
+# Answers that contradict themselves.
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubtful"),
+    [
+        (Run("mine", "another", "queued"), True),
+        (Run("mine", "W", "queued"), False),
+        (run("old"), True),
+        (run("mine", timedelta(hours=-25)), True),
+        (run("mine", timedelta(hours=-23)), False),
+        (run("mine", timedelta(days=400)), False),
+        (run("mine", "2026-04-30T12:00:00"), True),  # without a zone
+        (run("mine", "2026-05-01T01:00:00"), False),
+        *((run("mine", odd), False) for odd in (None, "", "soon", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00")),
+        (run("mine", input={"Question": "something else"}), False),
+        (run("mine", input=None), False),
+    ],
+)
+def test_an_answer_about_another_start_is_not_taken(answer: Run, doubtful: bool) -> None:
+    server = Server([answer], now=NOW)
+    attempt = server.attempt(known="old older")
+    if doubtful:
+        with pytest.raises(StartUnknown, match="the server answered with"):
+            started(server, attempt)
+        assert (attempt.left, attempt.run, server.sent) == (True, None, 1)
+    else:
+        assert started(server, attempt) is answer
+
+
+def test_without_the_servers_date_no_run_is_too_old() -> None:
+    assert started(Server([run("mine", timedelta(days=-9))])).id == "mine"
+
+
+# Candidates.
+
+
+def test_candidates_have_the_same_input_and_are_no_older() -> None:
+    minute, moment = timedelta(seconds=60), timedelta(microseconds=1)
     runs = [
         run("now"),
-        run("later", 5 * seconds),
-        run("whole seconds", -2 * seconds),
-        run("too old", -2 * seconds - timedelta(microseconds=1)),
+        run("later", 5 * minute),
+        run("slow clock", -minute),
+        run("too old", -minute - moment),
         run("other", input={"Question": "what"}),
-        run("old and other", -9 * seconds, input=None),
+        run("old and other", -9 * minute, input=None),
+        run("another start"),
         run("untimed", None),
         run("oddly timed", "yesterday"),
+        run("never", "0001-01-01T00:00:00Z"),
     ]
+    server = Server([LOST], runs)
     with pytest.raises(StartUnknown) as caught:
-        started(Server([LOST], runs))
-    expected = ["later", "now", "whole seconds", "untimed", "oddly timed"]
+        started(server, StartAttempt(server, StartRequest("w", INPUT, COMPARISON), lambda id: id == "another start"))
+    expected = ["now", "later", "slow clock", "untimed", "oddly timed"]
     assert [candidate["id"] for candidate in caught.value.candidates] == expected
-    assert caught.value.candidates[1] == {"id": "now", "status": "running", "created_at": NOW.isoformat()}
-    assert "later (running) has the same input, now (running)" in str(caught.value.hint)
+    assert caught.value.candidates[0] == {"id": "now", "status": "running", "created_at": NOW.isoformat()}
+    assert "runs with the same input: now (running), later (running)" in caught.value.message
 
 
-def test_only_so_many_runs_are_looked_at() -> None:
+def test_only_so_many_candidates_are_listed_and_fewer_named() -> None:
     with pytest.raises(StartUnknown) as caught:
-        started(Server([LOST], [run(f"run {n}") for n in range(MOST_CANDIDATES + 50)]))
-    assert len(caught.value.candidates) == MOST_CANDIDATES == 200
+        started(Server([LOST], [run(f"run-{n}") for n in range(MOST + 50)]))
+    assert len(caught.value.candidates) == MOST
+    assert caught.value.message.endswith(f"run-4 (running) and {MOST - 5} more")
 
 
-def test_a_list_that_can_not_be_had_changes_nothing() -> None:
-    with pytest.raises(StartUnknown) as caught:
-        started(Server([LOST], Unavailable("busy")))
+def test_the_list_is_read_back_to_the_start_in_either_order() -> None:
+    read: list[str] = []
+
+    class Read(list[Run]):
+        def __iter__(self) -> Iterator[Run]:
+            for one in super().__iter__():
+                read.append(one.id)
+                yield one
+
+    old = [run(f"old-{n}", timedelta(seconds=-100 - n)) for n in range(OLD_ENOUGH + 50)]
+    for listed, count in ((Read([run("mine"), *old]), OLD_ENOUGH + 1), (Read([*reversed(old), run("mine")]), 251)):
+        read.clear()
+        with pytest.raises(StartUnknown) as caught:
+            started(Server([LOST], listed))
+        assert ([one["id"] for one in caught.value.candidates], len(read)) == (["mine"], count)
+
+
+@pytest.mark.parametrize("timeout", [None, 0.1])
+def test_a_list_that_can_not_be_read_changes_nothing(timeout: float | None) -> None:
+    with pytest.raises(StartUnknown, match="the run list can't be read") as caught:
+        started(Server([LOST], Unavailable("busy")), timeout=timeout)
     assert caught.value.candidates == []
 
 
-def test_there_is_time_for_a_look_even_where_there_is_none() -> None:
+def test_the_list_is_read_although_the_time_is_up() -> None:
+    server, clock = Server([LOST], [run("mine")]), StillClock()
+    attempt = server.attempt()
+
+    def leave_late() -> None:
+        StartAttempt.leave(attempt)
+        clock.sleep(5)
+
+    attempt.leave = leave_late  # type: ignore[method-assign]
     with pytest.raises(StartUnknown) as caught:
-        started(Server([LOST], [run("mine")]), timeout=0)
+        started(server, attempt, timeout=5, clock=clock)
     assert [candidate["id"] for candidate in caught.value.candidates] == ["mine"]
-
-
-# A gateway's answer, and a list that proves something.
-
-LOST_BY_GATEWAY = Unavailable("503", http_status=503)
-BEFORE = run("before", timedelta(seconds=-90), input={"Question": "what"})
-
-
-def proving(*answers: Run | BaseException) -> Server:
-    """A server whose list has none of our runs, and one that we know."""
-    known = KnownStarts(digests={"before": COMPARISON.of(BEFORE.input).digest})
-    known.note("before", BEFORE.created_at, NOW - timedelta(seconds=91), None)
-    return Server(list(answers), [BEFORE], known, NOW)
-
-
-def test_after_proof_it_is_sent_again() -> None:
-    mine, clock = run("mine"), StillClock()
-    assert started(proving(LOST_BY_GATEWAY, LOST_BY_GATEWAY, mine), clock=clock) is mine
-    assert clock.time >= 2 * SETTLING, "each time the list was given time"
-
-
-def test_without_the_time_to_settle_there_is_no_proof() -> None:
-    server = proving(LOST_BY_GATEWAY, run("mine"))
-    with pytest.raises(StartUnknown):
-        started(server, timeout=SETTLING - 0.5)
-    assert server.sent == 1
-
-
-def test_where_all_was_proven_the_trouble_is_temporary() -> None:
-    with pytest.raises(Unavailable) as caught:
-        started(proving(*[LOST_BY_GATEWAY] * 99), retry_for=2)
-    assert caught.value is LOST_BY_GATEWAY
-
-
-def test_a_lost_answer_after_proof_is_doubt() -> None:
-    with pytest.raises(StartUnknown):
-        started(proving(LOST_BY_GATEWAY, Unavailable("reset"), run("mine")))
-
-
-class InterruptingClock(StillClock):
-    """A signal arrives in one of the waits."""
-
-    def __init__(self, wait: int) -> None:
-        super().__init__()
-        self._waits = wait
-
-    def sleep(self, seconds: float) -> None:
-        self._waits -= 1
-        if not self._waits:
-            raise Interrupted(2)
-        super().sleep(seconds)
-
-
-def test_a_signal_before_the_proof_leaves_doubt_and_none_after_it() -> None:
-    with pytest.raises(Interruption):
-        started(proving(LOST_BY_GATEWAY), clock=InterruptingClock(1))
-    with pytest.raises(Interrupted):
-        started(proving(LOST_BY_GATEWAY), clock=InterruptingClock(2))
 
 
 # Signals.
 
 
-def test_a_signal_that_cut_the_answer_off_leaves_doubt() -> None:
-    with pytest.raises(Interruption) as caught:
-        started(Server([Interrupted(15, unanswered=True)], [run("mine")]))
-    error = caught.value
-    assert (int(error.exit_code), error.leaves_doubt) == (143, True)
-    assert error.message == "interrupted by SIGTERM during the start, whose outcome is unknown"
-    assert [candidate["id"] for candidate in error.candidates] == ["mine"]
-    assert "mine (running) has the same input" in str(error.hint)
+class InterruptingClock(StillClock):
+    """A signal arrives in the first wait."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        raise Interrupted(2)
 
 
-def test_a_signal_between_tries_leaves_none() -> None:
-    signal = Interrupted(2)
-    with pytest.raises(Interrupted) as caught:
-        started(Server([signal]))
-    assert caught.value is signal
-
-
-def interrupted_by(error: BaseException) -> Interrupted:
-    """A signal that arrived while the first was handled."""
-    try:
-        try:
-            raise error
-        finally:
-            raise Interrupted(2)
-    except Interrupted as signal:
-        return signal
-
-
-def test_a_signal_on_top_of_a_lost_answer_leaves_doubt() -> None:
-    with pytest.raises(Interruption):
-        started(Server([interrupted_by(LOST)]))
-
-
-@pytest.mark.parametrize("harmless", [UNSENT, Unavailable("x", declined=True), ValueError("no answer at all")])
-def test_a_signal_on_top_of_a_harmless_failure_leaves_none(harmless: BaseException) -> None:
+@pytest.mark.parametrize("harmless", [UNSENT, *DECLINED])
+def test_a_signal_between_tries_leaves_no_doubt(harmless: Unavailable) -> None:
+    server = Server([harmless])
+    attempt = server.attempt()
     with pytest.raises(Interrupted):
-        started(Server([interrupted_by(harmless)]))
+        started(server, attempt, clock=InterruptingClock())
+    assert not attempt.left
+
+
+def test_a_signal_while_candidates_are_read_leaves_doubt() -> None:
+    class Interrupting(Server):
+        def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]:
+            if signals:
+                raise signals.pop()
+            return super().list_runs(workflow_id)
+
+    signals = [Interrupted(15)]
+    with pytest.raises(Interruption) as caught:
+        started(Interrupting([LOST], [run("mine")]))
+    assert [candidate["id"] for candidate in caught.value.candidates] == ["mine"]
+    assert int(caught.value.exit_code) == 143
+    assert caught.value.message.startswith("interrupted by SIGTERM during the start, whose outcome is unknown; ")
+
+
+def test_a_start_that_was_called_off_never_leaves() -> None:
+    server = Server([run("mine")])
+    attempt = server.attempt()
+    assert attempt.call_off()
+    with pytest.raises(NoxError, match="called off"):
+        attempt.send()
+    assert (attempt.left, attempt.may_be_repeated) == (False, False)

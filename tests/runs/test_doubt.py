@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from noxcli.batch.search import OLD_ENOUGH, Doubt, Finding, KnownStarts, Search
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
-from noxcli.runs.doubt import OLD_ENOUGH, Doubt, Finding, KnownStarts, Search
 from noxcli.runs.likeness import Comparison
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)

@@ -7,13 +7,17 @@ its end, and it shows a run that we know, with the input that we sent for it, of
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from noxcli.errors import Unavailable
 from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.runs.likeness import Comparison, Likeness
 from noxcli.runs.newest import moment_of
 from noxcli.timing import parse_time
 
+# A gateway answers with these when it could not reach the server, or lost it.
+LOST_BY_GATEWAY = frozenset({502, 503})
 SETTLING = 3.0  # seconds until an interrupted start appears in the list
 CLOCK_SLACK = timedelta(seconds=2)  # servers write whole seconds
 WIDE_SLACK = timedelta(seconds=60)  # servers that share one address may have different clocks
@@ -168,3 +172,18 @@ def created_since(run: Run, since: datetime, slack: timedelta = CLOCK_SLACK) -> 
     """True if the run may have been created at that time, by the server's clock, or later."""
     created = parse_time(run.created_at)
     return created is None or created >= since - slack
+
+
+def brief(found: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the runs in the form of `error.candidates`."""
+    return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found]
+
+
+def surely_nothing_started(error: Unavailable) -> bool:
+    """True if the server can't have seen the whole request, or said that it did not accept it."""
+    return not error.sent or error.declined
+
+
+def lost_by_gateway(error: Unavailable) -> bool:
+    """True if the request is no longer being processed, accepted or not: then the run list can resolve the doubt."""
+    return error.http_status in LOST_BY_GATEWAY

@@ -1,0 +1,307 @@
+"""One start over raw sockets: what was sent decides whether it is safe to repeat the command, in every ending."""
+
+import json
+import re
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.api import records
+from tests.conftest import Noxcli, Result
+from tests.process import HUNG, call, environment, running
+from tests.rawserver import RawServer, Request, Turn, answer, hang_up, json_answer, raw_server, redirect, stay_silent
+
+WORKFLOW, OTHER = "11111111-2222-4333-8444-555555555555", "11111111-2222-4333-8444-666666666666"
+RUN, OLD = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555"
+STARTS = re.compile(rf"/v1/workflows/{WORKFLOW}/(runs|moved)$")
+NGINX_502 = answer(502, b"<html><center><h1>502 Bad Gateway</h1></center></html>", content_type="text/html")
+NGINX_503 = NGINX_502.replace(b"502", b"503")
+OWN_503 = json_answer({"detail": "shutting down"}, 503)
+
+
+def record(run_id: str = RUN, **fields: Any) -> dict[str, Any]:
+    created = datetime.now(UTC).isoformat()
+    known = {"id": run_id, "workflow_id": WORKFLOW, "status": "completed", "output": {"A": "x"}, "created_at": created}
+    return known | fields
+
+
+def http_date(later: timedelta = timedelta()) -> str:
+    return format_datetime(datetime.now(UTC) + later, usegmt=True)
+
+
+def listing(*runs: dict[str, Any]) -> dict[str, Any]:
+    return {"items": list(runs), "total": len(runs), "page": 1, "size": 100, "pages": 1}
+
+
+@contextmanager
+def serving(*starts: Turn, listed: Any = None, before: dict[str, Any] | None = None) -> Iterator[RawServer]:
+    """Answers each start in turn, the list of runs with `listed`, and the record of our run."""
+    left = list(starts)
+
+    def by_request(request: Request) -> Turn:
+        if request.method == "POST":
+            assert STARTS.match(request.target)
+            return left.pop(0) if len(left) > 1 else left[0]
+        if "/events" in request.target:
+            return answer(404)
+        if re.search(r"/runs(\?|$)", request.target):
+            return json_answer(listing() if listed is None else listed)
+        return json_answer(record() if before is None else before)
+
+    with raw_server(by_request=by_request) as server:
+        yield server
+
+
+def run_at(noxcli: Noxcli, url: str, *options: str) -> Result:
+    return noxcli("run", WORKFLOW, "Question=why", "--no-check", *options, environ={"NOXUS_BACKEND_URL": url})
+
+
+def posts(server: RawServer) -> int:
+    return sum(request.method == "POST" for request in server.requests)
+
+
+def assert_in_doubt(result: Result, *candidates: str) -> None:
+    assert (result.code, result.json["retry_safe"], result.json["run"]) == (7, False, None), result.err
+    assert [one["id"] for one in result.json["error"]["candidates"]] == list(candidates)
+    assert all(run_id in result.json["error"]["message"] for run_id in candidates)
+
+
+# A gateway answers, and the run was created: the list never shows that it was not.
+
+
+@pytest.mark.parametrize("lost", [NGINX_502, NGINX_503, hang_up, answer(504), answer(500), answer(200, b"<html>")])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        None,
+        {"Question": "wh"},
+        {"Question": "why\n"},
+        {"question": "why"},
+        {"Question": "why", "Tone": "kind"},
+    ],
+    ids=["later", "cut", "other blanks", "other keys", "filled"],
+)
+def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn, shown: dict[str, str] | None) -> None:
+    with serving(json_answer(record(OLD)), before=record(OLD)) as first:
+        run_at(noxcli, first.url)
+    listed = listing(record(OLD, input={"Question": "why"}), *([record(input=shown)] if shown else []))
+    with serving(lost, json_answer(record()), listed=listed) as server:
+        result = run_at(noxcli, server.url, "--json")
+        assert posts(server) == 1
+    assert result.code == 7
+    assert result.json["retry_safe"] is False
+
+
+def test_the_candidates_are_in_the_message(noxcli: Noxcli) -> None:
+    with serving(NGINX_502, listed=listing(record(input={"Question": "why"}), record(OLD, input={}))) as server:
+        result = run_at(noxcli, server.url, "--json")
+    assert_in_doubt(result, RUN)
+    assert f"{RUN} (completed)" in result.err
+
+
+@pytest.mark.parametrize("declined", [OWN_503, answer(429), json_answer({"detail": "slow"}, 429, Retry_After="1")])
+def test_what_was_declined_is_sent_again(noxcli: Noxcli, declined: bytes) -> None:
+    with serving(declined, declined, json_answer(record())) as server:
+        assert run_at(noxcli, server.url).code == 0
+        assert posts(server) == 3
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_wait_of_more_than_a_minute_is_temporary_trouble(noxcli: Noxcli, form: str) -> None:
+    wait = "61" if form == "seconds" else http_date(timedelta(hours=1))
+    with serving(json_answer({"detail": "slow"}, 429, Retry_After=wait)) as server:
+        result = run_at(noxcli, server.url, "--json")
+        assert posts(server) == 1
+    assert (result.code, result.json["retry_safe"]) == (75, True)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 2), (401, 4), (403, 4), (404, 5), (409, 2), (418, 2), (422, 2)])
+def test_a_refused_start_is_safe_to_repeat(noxcli: Noxcli, status: int, code: int) -> None:
+    with serving(json_answer({"detail": "no"}, status)) as server:
+        result = run_at(noxcli, server.url, "--json")
+        assert posts(server) == 1
+    assert (result.code, result.json["retry_safe"]) == (code, True)
+
+
+def test_doubt_stays_doubt_after_a_refusal_of_another_try(noxcli: Noxcli) -> None:
+    with serving(OWN_503, NGINX_502, json_answer(record())) as server:
+        assert_in_doubt(run_at(noxcli, server.url, "--json"))
+        assert posts(server) == 2
+
+
+# Unexpected errors after the first byte.
+
+
+@pytest.mark.parametrize(
+    "odd", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", 0, [], "x"]
+)
+def test_odd_times_in_the_list_change_nothing(noxcli: Noxcli, odd: Any) -> None:
+    with serving(NGINX_502, listed=listing(record(created_at=odd, input={"Question": "why"}))) as server:
+        result = run_at(noxcli, server.url, "--json")
+    assert (result.code, result.json["retry_safe"]) == (7, False), result.err
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OverflowError("date value out of range")])
+def test_a_bug_while_the_answer_is_read_is_not_safe_to_repeat(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(records, "_text", fail)
+    with serving(json_answer(record())) as server:
+        result = run_at(noxcli, server.url, "--json")
+        assert posts(server) == 1
+    assert (result.code, result.json["retry_safe"]) == (70, False)
+
+
+# Answers to the start.
+
+
+def test_an_id_alone_is_a_start(noxcli: Noxcli) -> None:
+    with serving(json_answer({"id": RUN})) as server:
+        result = run_at(noxcli, server.url, "--json")
+    assert (result.code, result.json["run"]["id"], result.json["output"]) == (0, RUN, {"A": "x"})
+    with serving(json_answer({"id": RUN}, 201)) as server:
+        assert run_at(noxcli, server.url, "--detach").text == f"{RUN}\n"
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_start_follows_a_redirect_on_its_server(noxcli: Noxcli, status: int) -> None:
+    with serving(redirect(f"/v1/workflows/{WORKFLOW}/moved", status), json_answer(record())) as server:
+        assert run_at(noxcli, server.url).code == 0
+        first, second = (request for request in server.requests if request.method == "POST")
+    assert json.loads(second.body) == json.loads(first.body) == {"input": {"Question": "why"}}
+
+
+def test_a_redirect_to_another_server_started_nothing(noxcli: Noxcli) -> None:
+    with serving(redirect("https://api.example/", 307)) as server:
+        result = run_at(noxcli, server.url, "--json")
+    assert (result.code, result.json["retry_safe"]) == (2, True)
+
+
+def test_after_a_redirect_that_is_followed_there_may_be_doubt(noxcli: Noxcli) -> None:
+    with serving(redirect(f"/v1/workflows/{WORKFLOW}/moved", 307), NGINX_502) as server:
+        assert_in_doubt(run_at(noxcli, server.url, "--json"))
+        assert posts(server) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"workflow_id": OTHER},
+        {"id": OLD},
+        {"created_at": "2025-11-27T00:00:00+02:00"},
+        {"created_at": "2024-01-01T00:00:00"},
+    ],
+    ids=["workflow", "earlier run", "a year", "years"],
+)
+def test_an_answer_about_another_start_is_not_taken(noxcli: Noxcli, fields: dict[str, Any]) -> None:
+    date = http_date()
+    with serving(json_answer(record(OLD)), json_answer(record() | fields, Date=date), before=record(OLD)) as server:
+        assert run_at(noxcli, server.url).code == 0
+        result = run_at(noxcli, server.url, "--json")
+        assert posts(server) == 2
+    assert_in_doubt(result)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"input": {"Question": "something else"}},
+        {"input": None},
+        {"created_at": "1970-01-01T00:00:00Z"},
+        {"created_at": "0001-01-01T00:00:00Z"},
+        {"created_at": None},
+        {"workflow_id": None},
+        {"workflow_id": WORKFLOW.upper()},
+        {"status": "preparing"},
+    ],
+    ids=str,
+)
+def test_no_other_sign_counts(noxcli: Noxcli, fields: dict[str, Any]) -> None:
+    date = http_date()
+    with serving(json_answer(record() | fields, Date=date)) as server:
+        assert run_at(noxcli, server.url).code == 0
+
+
+# The connection is still being made: not a byte has left.
+
+
+@contextmanager
+def full_queue() -> Iterator[str]:
+    """A port whose queue of connections is full: the next handshake hangs."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def mute_tls() -> Iterator[str]:
+    """A port that takes connections, and never shakes hands."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("stuck", [full_queue, mute_tls])
+def test_the_limit_before_the_first_byte_is_safe_to_repeat(stuck: Callable[[], Any]) -> None:
+    with stuck() as url:
+        began = time.monotonic()
+        argv = ["run", WORKFLOW, "k=v", "--no-check", "--json", "--timeout", "1s"]
+        done = call(*argv, env=environment(url), limit=HUNG)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit_code"], document["retry_safe"]) == (75, 75, True), done.stderr
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("stuck", [full_queue, mute_tls])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_first_byte_is_safe_to_repeat(
+    stuck: Callable[[], Any], number: int, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with (
+        stuck() as url,
+        running(
+            "run", WORKFLOW, "k=v", "--no-check", "--json", "--log-file", str(log), env=environment(url)
+        ) as process,
+    ):
+        while not log.exists() or "connect" not in log.read_text():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        began = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=HUNG)
+    document = json.loads(out)
+    assert (process.returncode, document["retry_safe"]) == (128 + number, True), err
+    assert "candidates" not in err.decode()
+    assert time.monotonic() - began < 3
+
+
+def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
+    with serving(stay_silent) as server:
+        assert_in_doubt(run_at(noxcli, server.url, "--json", "--timeout", "300ms"))
+
+
+def test_a_certificate_that_is_not_trusted_is_temporary_trouble(noxcli: Noxcli, certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with raw_server(json_answer(record()), tls=context) as server:
+        result = run_at(noxcli, server.url, "--json")
+        assert server.requests == []
+    assert (result.code, result.json["retry_safe"]) == (75, True)
