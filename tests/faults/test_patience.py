@@ -17,8 +17,8 @@ def patience(clock: Clock, timeout: float | None = None, retry_for: float = 60.0
     return Patience(clock, Deadline(clock, timeout), retry_for, lambda _: None)
 
 
-@pytest.mark.parametrize(("timeout", "bounded", "here"), [(None, True, True), (9, False, True), (9, True, False)])
-def test_only_a_call_that_needs_a_limit_leaves_its_thread(timeout: float | None, bounded: bool, here: bool) -> None:
+@pytest.mark.parametrize(("timeout", "bounded", "here"), [(None, True, False), (9, False, True), (9, True, False)])
+def test_only_a_call_that_limits_itself_stays_in_its_thread(timeout: float | None, bounded: bool, here: bool) -> None:
     thread = patience(FakeClock(), timeout).keep_trying(threading.current_thread, bounded=bounded)
     assert (thread is threading.current_thread()) is here
 
