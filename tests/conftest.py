@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import ssl
 import subprocess
 import sys
@@ -184,6 +185,8 @@ def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let each worker begin with another file: one rewrites a test module, and the others use its bytecode."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     worker = getattr(config, "workerinput", None)

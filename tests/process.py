@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shlex
 import shutil
 import signal
 import struct
@@ -21,6 +22,7 @@ from tests import forks
 from tests.documents import check_stdout
 
 NOXCLI = [sys.executable, "-m", "noxcli"]
+IN_SHELL = shlex.join(NOXCLI)  # the project may be in a directory with a blank
 HUNG = 100.0  # seconds after which a process hangs, however much else a machine has to do
 HUNG_INSTALLING = 400.0  # the same where it downloads packages and installs them
 

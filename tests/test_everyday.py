@@ -13,7 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import HUNG, NOXCLI, environment, on_terminal, running
+from tests.process import HUNG, IN_SHELL, NOXCLI, environment, on_terminal, running
 from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
@@ -270,7 +270,7 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> No
     line = page.splitlines()[-1].strip()
     assert line.startswith("noxcli sandbox -- noxcli run ")
     program = tmp_path / "noxcli"
-    program.write_text(f'#!/bin/sh\nexec {" ".join(NOXCLI)} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {IN_SHELL} "$@"\n')
     program.chmod(0o755)
     quick = line.replace("sandbox --", "sandbox --speed 100 --")
     done = subprocess.run(

@@ -16,7 +16,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import process
-from tests.process import HUNG, NOXCLI, environment, on_terminal
+from tests.process import HUNG, IN_SHELL, NOXCLI, environment, on_terminal
 
 # Nothing here is forked: this is how a shell starts it.
 call, running = partial(process.call, program=NOXCLI), partial(process.running, program=NOXCLI)
@@ -43,7 +43,7 @@ def test_json_into_jq(env: dict[str, str], plays: Any) -> None:
 
 def test_a_reader_that_goes_away(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=[Emit("Write", "x" * 1000) for _ in range(2000)], output={"A": "x"})
-    pipeline = f"{' '.join(NOXCLI)} run {workflow} --format ndjson | head -1; echo ${{PIPESTATUS[0]}}"
+    pipeline = f"{IN_SHELL} run {workflow} --format ndjson | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", pipeline], capture_output=True, env=env, timeout=HUNG, check=True)
     first, code = done.stdout.splitlines()
     assert json.loads(first)["type"] == "noxcli.started"

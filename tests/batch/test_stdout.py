@@ -1,6 +1,7 @@
 """A batch whose stdout accepts no more lines: `--resume` prints finished but unprinted rows, and none runs twice."""
 
 import json
+import shlex
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -34,7 +35,7 @@ def workflow(plays: Any) -> str:
 
 def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess[str]:
     program = NOXCLI if "ulimit" in rest else forked()  # a limit is for the process itself
-    command = rest.replace("NOXCLI", " ".join([*program, "batch", line, "--quiet"]))
+    command = rest.replace("NOXCLI", f"{shlex.join(program)} batch {line} --quiet")
     return subprocess.run(
         ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,

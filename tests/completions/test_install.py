@@ -42,7 +42,8 @@ def test_it_is_written_once_and_kept_up_to_date(noxcli: Noxcli, home: Path, shel
     assert (first.code, first.err) == (0, "")
     assert first.text.splitlines()[0] == f"wrote {place}"
     assert place.read_bytes() == (SCRIPTS / SOURCES[shell]).read_bytes()
-    assert place.stat().st_mode & 0o777 == 0o644
+    (home.parent / "made").touch()
+    assert place.stat().st_mode == (home.parent / "made").stat().st_mode, "as the umask says"
     assert [path for path in home.rglob("*") if path.is_file()] == [place]
 
     os.utime(place, (1, 1))

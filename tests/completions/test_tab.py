@@ -192,7 +192,7 @@ def test_bash_hands_the_inner_command_to_the_bash_completion_package(bash: Calla
 
 def test_the_bash_function_needs_nothing_but_comp_variables() -> None:
     script = f"""
-        source {SCRIPTS}/noxcli.bash
+        source "{SCRIPTS}/noxcli.bash"
         COMP_WORDS=(noxcli run --format = js) COMP_CWORD=4 COMP_LINE='noxcli run --format=js' COMP_POINT=22
         COMP_WORDBREAKS=$' \\t\\n"'"'"'@><=;|&(:'
         _noxcli noxcli js =

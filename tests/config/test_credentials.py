@@ -16,7 +16,7 @@ from noxcli.config import credentials as keys
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import call
+from tests.process import IN_SHELL, call
 
 SECRET = "noxus_K3Y-nobody-may-see"
 
@@ -65,7 +65,10 @@ def test_the_first_line_that_a_command_prints_is_the_key(noxcli: Noxcli, sandbox
         ("['echo', '*']", "answered 401"),
     ],
 )
-def test_a_command_that_gives_no_key_is_told(noxcli: Noxcli, sandbox: Sandbox, command: str, told: str) -> None:
+def test_a_command_that_gives_no_key_is_told(
+    noxcli: Noxcli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, command: str, told: str
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # a directory that may not be read would be another reason
     result = asks(noxcli, sandbox, command)
     place = f"{Path.home()}/config.toml:profile.p.api_key_command"
     assert (result.code, result.out) == (4, b"")
@@ -172,7 +175,7 @@ def test_a_key_file_that_is_not_ours_to_change_is_not_warned_of(noxcli: Noxcli, 
 
 
 def test_a_key_from_a_pipe_is_taken_without_a_word(sandbox: Sandbox, tmp_path: Path) -> None:
-    line = f"exec {sys.executable} -m noxcli inputs demo --api-key-file <(echo {sandbox.key})"
+    line = f"exec {IN_SHELL} inputs demo --api-key-file <(echo {sandbox.key})"
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NOXUS_BACKEND_URL": sandbox.url}
     done = subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0

@@ -17,7 +17,7 @@ from noxcli.config.table import MOST_DOTS, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import environment
+from tests.process import IN_SHELL, environment
 from tests.texts import any_text
 
 DOTS = ".".join("a" * MOST_DOTS)
@@ -117,7 +117,7 @@ def test_a_config_file_that_is_no_file_is_refused(noxcli: Noxcli, device: str) -
 
 def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
     text = f'[profile.p]\\nbase_url = "{sandbox.url}"\\n'
-    command = f"{sys.executable} -m noxcli config --json --profile p"
+    command = f"{IN_SHELL} config --json --profile p"
     done = subprocess.run(
         ["bash", "-c", f"f() {{ NOXCLI_CONFIG=$1 {command}; }}; f <(printf '{text}')"],
         env=environment(sandbox.url),

@@ -163,7 +163,7 @@ def test_a_json_file_is_parsed(tmp_path: Path) -> None:
         ("{", "line 1, column 2"),
         ("hello", "line 1, column 1"),
         ("1 2", "line 1, column 3"),
-        ('{\n  "a": 1,\n}', "line 3, column 1"),
+        ('{\n  "a": 1\n  "b"', "line 3, column 3"),
         ("'x'", "line 1, column 1"),
         ("NaN", "NaN is not part of JSON"),
         ("[-Infinity]", "-Infinity is not part of JSON"),

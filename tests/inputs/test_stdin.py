@@ -16,7 +16,7 @@ import pytest
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from tests import forks
-from tests.process import HUNG, NOXCLI, environment
+from tests.process import HUNG, IN_SHELL, NOXCLI, environment
 
 TEXT = Node("t", "InputNode", {"label": "T", "type": "str"})
 DOC = Node("d", "FileInputNode", {"label": "Doc"})
@@ -222,7 +222,7 @@ def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
 def test_a_full_disk_under_the_copy_is_told(shell: Shell, plays: Any, sandbox: Sandbox, size: int) -> None:
     workflow = plays(nodes=[DOC])
     # bash counts in blocks of 1024 bytes; Python ignores the signal for exceeding the limit.
-    done = shell(f"ulimit -f 100; head -c {size} /dev/zero | {' '.join(NOXCLI)} run {workflow} Doc@-")
+    done = shell(f"ulimit -f 100; head -c {size} /dev/zero | {IN_SHELL} run {workflow} Doc@-")
     assert (done.returncode, sandbox.runs(workflow)) == (2, []), done.stderr
     assert "stdin, for 'Doc', was not uploaded, and nothing was started: it can't be copied to" in done.stderr
 

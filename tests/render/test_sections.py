@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def test_several_outputs_are_sections_that_fit_the_window(
     assert told == f"… {500 - kept} more lines: noxcli fetch-output @last --raw 'Report 2'"
     assert kept == 3, "so many values leave each the least"
     whole = subprocess.run(
-        ["sh", "-c", told.partition(": ")[2].replace("noxcli", " ".join(forked()), 1)],
+        ["sh", "-c", told.partition(": ")[2].replace("noxcli", shlex.join(forked()), 1)],
         env=env,
         capture_output=True,
         text=True,

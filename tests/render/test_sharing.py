@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -14,10 +15,10 @@ import pytest
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
-from tests.process import NOXCLI, Seen, environment, forked, needs, on_terminal
+from tests.process import IN_SHELL, NOXCLI, Seen, environment, forked, needs, on_terminal
 
 PICTURE = b"\x1b[?7l"  # what each drawing begins with
-CHILD, FORKED = " ".join(NOXCLI), *forked()
+CHILD, FORKED = IN_SHELL, *forked()
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_of_several_on_one_terminal_one_draws_and_no_answer_is_lost(env: dict[st
     workflow = plays(  # so long that the last has begun before the first ends
         nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=4000), output={"A": "the answer"}
     )
-    line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I {{}} sh -c '{CHILD} run {workflow}; echo {{}} ended with $?'"
+    each = shlex.quote(f"{CHILD} run {workflow}; echo {{}} ended with $?")
+    line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I {{}} sh -c {each}"
     with on_terminal(["sh", "-c", line], env) as seen:
         pass
     lines = scrolled(seen)
