@@ -157,6 +157,7 @@ WRITERS = {
     "reports/ci/github.py": {"err"},  # whether it is a file
     "state/logfile.py": {"os.write"},  # to its own file, and so do the next two
     "state/completion_cache.py": {"os.write"},
+    "state/known_names.py": {"os.write"},  # printable words, for a shell to quote
     "batch/journal.py": {"os.write"},
     "batch/results.py": {"os.write"},  # what stdout has
     "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more

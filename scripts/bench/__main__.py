@@ -1,0 +1,61 @@
+"""Measure the performance goals: `python scripts/bench [--quick] [--json FILE] [KIND]...`, in 15 minutes."""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import events
+import files
+import startup
+from measure import Goal, Point
+
+KINDS: Mapping[str, Callable[[bool], Iterator[Goal | Point]]] = {
+    "startup": startup.goals,
+    "events": events.goals,
+    "files": files.goals,
+}
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures are measured on; `load` is the load of the last minute before."""
+    return {
+        "system": f"{platform.system()}, {platform.machine()}",
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def main() -> None:
+    """Print each goal as soon as it is measured, and write all figures to FILE."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)} [default: all]")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller sizes")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures of these kinds into this file")
+    wanted = parser.parse_args()
+    if unknown := set(wanted.kinds) - set(KINDS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    figures = json.loads(wanted.json.read_text()) if wanted.json and wanted.json.exists() else {}
+    print(*(f"{name} {value}" for name, value in machine().items()), sep=", ", flush=True)
+    for kind in wanted.kinds or KINDS:
+        about, began, found = machine(), time.monotonic(), []
+        for one in KINDS[kind](wanted.quick):
+            found.append(one)
+            if isinstance(one, Goal):
+                bound, verdict = "at least" if one.at_least else "at most", "met" if one.met else "MISSED"
+                print(f"{one.what:76}{one.figure:8.2f} {one.unit:5}{bound} {one.goal:<6g}{verdict}", flush=True)
+        about["seconds"] = round(time.monotonic() - began)
+        measured = [{**one._asdict(), "met": one.met} for one in found if isinstance(one, Goal)]
+        points = [one._asdict() for one in found if isinstance(one, Point)]
+        figures[kind] = {"machine": about, "goals": measured, "points": points}
+    if wanted.json:
+        kept = {kind: figures[kind] for kind in KINDS if kind in figures}
+        wanted.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""A file, from the server's disk cache to this disk, against `curl -o`."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from measure import NOXCLI, Goal, Taken, measure, serving, take_turns
+from one_run_server import WORKFLOW
+
+SIZE, BLOCK = 2_000_000_000, bytes(range(250)) * 4_000
+CURL = 'exec curl -sf -H "X-API-Key: $NOXUS_API_KEY" -o "$0" "$NOXUS_BACKEND_URL/v1/file/f"'
+
+
+def goals(quick: bool) -> Iterator[Goal]:
+    """Yield the speed of a download, and its memory."""
+    size = SIZE // 4 if quick else SIZE
+    with tempfile.TemporaryDirectory() as place:
+        sent, received = Path(place) / "sent.bin", Path(place) / "received"
+        received.mkdir()
+        with sent.open("wb") as file:
+            for _ in range(size // len(BLOCK)):
+                file.write(BLOCK)
+        run = [NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"]
+        with serving("one_run_server.py", 2, 0, sent) as (env, _):
+
+            def download(argv: list[str]) -> Taken:
+                taken = measure(argv, env)
+                [found] = [path for path in received.iterdir() if path.name != "manifest.json"]
+                assert found.stat().st_size == size, f"{argv}: {found.stat().st_size} bytes instead of {size}"
+                for path in received.iterdir():
+                    path.unlink()
+                return taken
+
+            middle = take_turns(
+                {
+                    "nothing": lambda: measure(run, env),
+                    "curl": lambda: download(["sh", "-c", CURL, str(received / "a.bin")]),
+                    "noxcli": lambda: download([*run, "--output-dir", str(received)]),
+                },
+                1 if quick else 3,
+            )
+    # The time of a run without a download is not part of it.
+    speed = middle["curl"].seconds / (middle["noxcli"].seconds - middle["nothing"].seconds)
+    what = f"a file of {size // 10**6:,} MB"
+    yield Goal(f"{what}, speed compared with `curl -o`", speed, 0.6, at_least=True)
+    yield Goal(f"{what}, memory", middle["noxcli"].mib, 50, "MiB")

@@ -1,0 +1,47 @@
+"""Start-up: version and help against Python and Typer, and a run of nine events against a bare script."""
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+from measure import NOXCLI, Goal, measure, serving, take_turns
+from one_run_server import WORKFLOW
+
+EVENTS = 9
+BARE_RUN = f"""
+import json, os, requests, sseclient
+session = requests.Session()
+session.headers["X-API-Key"] = os.environ["NOXUS_API_KEY"]
+url = os.environ["NOXUS_BACKEND_URL"] + "/v1"
+run = session.post(url + "/workflows/{WORKFLOW}/runs", json={{"input": {{"Q": "x"}}}}).json()["id"]
+answer = session.get(url + "/runs/" + run + "/events", headers={{"Accept": "text/event-stream"}}, stream=True)
+for event in sseclient.SSEClient(answer).events():
+    json.loads(event.data)
+print(session.get(url + "/workflows/{WORKFLOW}/runs/" + run).json()["output"]["A"])
+"""
+PYTHON, TYPER, SCRIPT = "python", "import typer", "a bare script"
+CONTENDERS = {
+    PYTHON: [sys.executable, "-c", "pass"],
+    "noxcli --version": [NOXCLI, "--version"],
+    TYPER: [sys.executable, "-c", "import typer"],
+    "noxcli --help": [NOXCLI, "--help"],
+    "noxcli run --help": [NOXCLI, "run", "--help"],
+    SCRIPT: [sys.executable, "-c", BARE_RUN],
+    "noxcli run": [NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"],
+}
+# What each is compared with, and how many times as long it may take.
+GOALS = {
+    "noxcli --version": (PYTHON, 1.6),
+    "noxcli --help": (TYPER, 1.3),
+    "noxcli run --help": (TYPER, 1.3),
+    "noxcli run": (SCRIPT, 1.4),
+}
+
+
+def goals(quick: bool) -> Iterator[Goal]:
+    """Yield the time of each command."""
+    with serving("one_run_server.py", EVENTS, 0) as (env, _):
+        contenders = {name: partial(measure, argv, env) for name, argv in CONTENDERS.items()}
+        middle = take_turns(contenders, 5 if quick else 25)
+    for name, (other, goal) in GOALS.items():
+        yield Goal(f"`{name}`, time compared with {other}", middle[name].seconds / middle[other].seconds, goal)
