@@ -11,39 +11,39 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--idle-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--connect-timeout' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
+        case 'run:--inputs' 'run:--secret' 'run:--version-id' 'run:--callback-url' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--state-file' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--timeout' 'run:--stall-timeout' 'run:--retry-for' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--color' 'run:--log-file' 'run:--base-url' 'run:--api-key-file' 'run:--profile'
             return 0
-        case 'rerun:--inputs' 'rerun:--secret' 'rerun:--version-id' 'rerun:--callback-url' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--state-file' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--ci' 'rerun:--timeout' 'rerun:--stall-timeout' 'rerun:--idle-timeout' 'rerun:--retry-for' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--connect-timeout' 'rerun:--color' 'rerun:--log-file' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile'
+        case 'rerun:--inputs' 'rerun:--secret' 'rerun:--version-id' 'rerun:--callback-url' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--state-file' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--ci' 'rerun:--timeout' 'rerun:--stall-timeout' 'rerun:--retry-for' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--color' 'rerun:--log-file' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile'
             return 0
-        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--idle-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--connect-timeout' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
+        case 'stream:--etag' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--timeout' 'stream:--stall-timeout' 'stream:--retry-for' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--color' 'stream:--log-file' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile'
             return 0
-        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--idle-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--connect-timeout' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
+        case 'wait:--query' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--timeout' 'wait:--for' 'wait:--stall-timeout' 'wait:--retry-for' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--color' 'wait:--log-file' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile'
             return 0
-        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--connect-timeout' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
+        case 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile'
             return 0
-        case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--connect-timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
+        case 'stop:--state-file' 'stop:--query' 'stop:--timeout' 'stop:--color' 'stop:--log-file' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile'
             return 0
-        case 'inspect:--node' 'inspect:--iteration' 'inspect:--query' 'inspect:--timeout' 'inspect:--retry-for' 'inspect:--connect-timeout' 'inspect:--color' 'inspect:--log-file' 'inspect:--base-url' 'inspect:--api-key-file' 'inspect:--profile'
+        case 'inspect:--node' 'inspect:--iteration' 'inspect:--query' 'inspect:--timeout' 'inspect:--retry-for' 'inspect:--color' 'inspect:--log-file' 'inspect:--base-url' 'inspect:--api-key-file' 'inspect:--profile'
             return 0
-        case 'report:--output' 'report:-o' 'report:--timeout' 'report:--retry-for' 'report:--connect-timeout' 'report:--color' 'report:--log-file' 'report:--base-url' 'report:--api-key-file' 'report:--profile'
+        case 'report:--output' 'report:-o' 'report:--timeout' 'report:--retry-for' 'report:--color' 'report:--log-file' 'report:--base-url' 'report:--api-key-file' 'report:--profile'
             return 0
-        case 'workflows:--limit' 'workflows:--query' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--connect-timeout' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
+        case 'workflows:--limit' 'workflows:--query' 'workflows:--timeout' 'workflows:--retry-for' 'workflows:--color' 'workflows:--log-file' 'workflows:--base-url' 'workflows:--api-key-file' 'workflows:--profile'
             return 0
-        case 'versions:--limit' 'versions:--query' 'versions:--timeout' 'versions:--retry-for' 'versions:--connect-timeout' 'versions:--color' 'versions:--log-file' 'versions:--base-url' 'versions:--api-key-file' 'versions:--profile'
+        case 'versions:--limit' 'versions:--query' 'versions:--timeout' 'versions:--retry-for' 'versions:--color' 'versions:--log-file' 'versions:--base-url' 'versions:--api-key-file' 'versions:--profile'
             return 0
-        case 'inputs:--version-id' 'inputs:--query' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--connect-timeout' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
+        case 'inputs:--version-id' 'inputs:--query' 'inputs:--timeout' 'inputs:--retry-for' 'inputs:--color' 'inputs:--log-file' 'inputs:--base-url' 'inputs:--api-key-file' 'inputs:--profile'
             return 0
-        case 'runs:--status' 'runs:--since' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--connect-timeout' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
+        case 'runs:--status' 'runs:--since' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--connect-timeout' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
         case 'results:--results' 'results:--query' 'results:--report' 'results:--junit' 'results:--color'
             return 0
         case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
-        case 'doctor:--run' 'doctor:--query' 'doctor:--connect-timeout' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
+        case 'doctor:--run' 'doctor:--query' 'doctor:--log-file' 'doctor:--base-url' 'doctor:--api-key-file' 'doctor:--profile'
             return 0
-        case 'probe:--inputs' 'probe:--secret' 'probe:--run' 'probe:--start' 'probe:--max-requests' 'probe:--watch' 'probe:--write' 'probe:--query' 'probe:--timeout' 'probe:--retry-for' 'probe:--connect-timeout' 'probe:--color' 'probe:--log-file' 'probe:--base-url' 'probe:--api-key-file' 'probe:--profile'
+        case 'probe:--inputs' 'probe:--secret' 'probe:--run' 'probe:--start' 'probe:--max-requests' 'probe:--watch' 'probe:--write' 'probe:--query' 'probe:--timeout' 'probe:--retry-for' 'probe:--color' 'probe:--log-file' 'probe:--base-url' 'probe:--api-key-file' 'probe:--profile'
             return 0
         case 'schema:--query'
             return 0
@@ -178,14 +178,12 @@ complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l dotenv
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l timeout -x -d 'Give up after this long (90, 30s, 10m, 2h); the run continues'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
-complete -c noxcli -n '__noxcli_in run rerun stream wait' -l idle-timeout -x -d 'Poll the run\'s status after this long without events'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l retry-for -x -d 'Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-pause -x -a 'exit wait' -d 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-timeout -x -a 'detach stop' -d 'At --timeout or --stall-timeout, stop the run or leave it'
 complete -c noxcli -n '__noxcli_in run rerun batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait batch' -l poll-interval -x -d 'Wait this long between polls'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l no-stream -d 'Poll instead of streaming events'
-complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch doctor probe' -l connect-timeout -x -d 'Limit each connection attempt to this long'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch results probe' -l quiet -s q -d 'Hide progress; errors still show'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch results doctor probe' -l verbose -s v -d 'Also show requests, retries and timings; never keys or values'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output stop inspect report workflows versions inputs runs batch results probe' -l color -x -a 'auto always never' -d 'Color stderr'

@@ -88,8 +88,8 @@ CASES = [
     Case("no argument", ("run",), 2, "usage", ("WORKFLOW", "noxcli run --help")),
     Case("no value", (*RUN, "--timeout"), 2, "usage", ("--timeout", "--help")),
     Case("bad duration", (*RUN, "--timeout", "soon"), 2, "usage", ("--timeout", "'soon'", "30s")),
-    Case("negative duration", (*RUN, "--idle-timeout", "-5"), 2, "usage", ("--idle-timeout", "'-5'", "30s")),
-    Case("no time to connect", (*RUN, "--connect-timeout", "0"), 2, "usage", ("--connect-timeout",)),
+    Case("negative duration", (*RUN, "--stall-timeout", "-5"), 2, "usage", ("--stall-timeout", "'-5'", "30s")),
+    Case("no time to wait", (*RUN, "--poll-interval", "0"), 2, "usage", ("--poll-interval",)),
     Case("bad colour", (*RUN, "--color", "pink"), 2, "usage", ("pink", "always")),
 ]  # fmt: skip
 BY_NAME = [pytest.param(case, id=case.name) for case in CASES]

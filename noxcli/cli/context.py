@@ -76,7 +76,7 @@ class Context:
         """True if stdout is for people and simple pipes, not for parsers."""
         return self.format in {Format.TEXT, Format.CONTENT}
 
-    def open(self, settings: "Settings", connect_timeout: float) -> "NoxusApi":
+    def open(self, settings: "Settings") -> "NoxusApi":
         """Return the API for these settings. Loads the HTTP libraries, which `--help` does not need."""
         self._hide_key(settings.key)
         self.base_url = settings.url
@@ -86,7 +86,7 @@ class Context:
 
         return NoxusApi(
             settings,
-            connect_timeout=connect_timeout,
+            connect_timeout=self.configured.preferences.limit("connect_timeout"),
             observe=self._log,
             mask=self.terminal.mask,
         )

@@ -29,8 +29,9 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, Any]:
     """Return the values by the names of the verb's options.
 
-    Raises ConfigProblem if an option would reject one.
+    Raises ConfigProblem if an option would reject one, or a limit is not valid.
     """
+    preferences.check_limits()
     values: dict[str, Any] = {}
     for param in ctx.command.params:
         name = param.name or ""

@@ -33,7 +33,7 @@ def policy_of(context: Context, following: Following) -> Policy:
         every_event=context.format in {Format.CONTENT, Format.NDJSON},
         leave_when_paused=not context.terminal.interactive if when is None else when == "exit",
         poll_interval=following.poll_interval,
-        idle_timeout=following.idle_timeout,
+        idle_timeout=context.configured.preferences.limit("idle_timeout"),
         stall_timeout=following.stall_timeout,
         retry_for=options.during(following.retry_for),
         stop_when_late=following.on_timeout is options.WhenInterrupted.STOP,

@@ -9,7 +9,6 @@ from noxcli.render import Format
 class Common:
     """Where to connect, and what to show: options of every verb that calls the server."""
 
-    connect_timeout: options.ConnectTimeout = 10.0
     quiet: options.Quiet = False
     verbose: options.Verbose = False
     color: options.Color = "auto"
@@ -96,7 +95,6 @@ class Following:
     """How to follow a run; times in seconds."""
 
     stall_timeout: options.StallTimeout = None
-    idle_timeout: options.IdleTimeout = 30.0
     retry_for: options.RunRetryFor = None
     on_pause: options.OnPause = None
     on_timeout: options.OnTimeout = options.WhenInterrupted.DETACH

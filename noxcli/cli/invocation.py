@@ -156,4 +156,4 @@ def connected(context: Context, common: Common) -> "NoxusApi":
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
         context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
-    return context.open(settings, common.connect_timeout)
+    return context.open(settings)

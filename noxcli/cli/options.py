@@ -120,12 +120,6 @@ RunTimeout = Annotated[
 PollInterval = Annotated[
     float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
-IdleTimeout = Annotated[
-    float,
-    typer.Option(
-        "--idle-timeout", parser=some_time, metavar="DUR", help="Poll the run's status after this long without events."
-    ),
-]
 RetryFor = Annotated[
     float | None,
     typer.Option(
@@ -227,12 +221,6 @@ ProfileOption = Annotated[
         # Parsed before all others, since it decides their defaults. The verbs get it as `_profile`, and do not use it.
         callback=apply_profile,
         is_eager=True,
-    ),
-]
-ConnectTimeout = Annotated[
-    float,
-    typer.Option(
-        "--connect-timeout", parser=some_time, metavar="DUR", help="Limit each connection attempt to this long."
     ),
 ]
 

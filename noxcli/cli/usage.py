@@ -49,11 +49,10 @@ HEADINGS = {
         "--on-pause",
         "--no-stream",
         "--poll-interval",
-        "--idle-timeout",
         "--fail-fast",
     ),
     "Time": ("--timeout", "--stall-timeout", "--on-timeout", "--retry-for"),
-    "Connection": ("--profile", "--base-url", "--api-key-file", "--connect-timeout"),
+    "Connection": ("--profile", "--base-url", "--api-key-file"),
     "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
 }
 WIDEST = 28  # the longest option, in characters, that has its help on the same line

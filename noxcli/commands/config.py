@@ -10,7 +10,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.defaults import check_defaults, run_command
 from noxcli.cli.groups import Common, Delivering
 from noxcli.cli.invocation import present
-from noxcli.config.preferences import DEFAULTS
+from noxcli.config.preferences import DEFAULTS, LIMITS
 from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.errors import Unauthorized
 from noxcli.fixed import fixed
@@ -96,5 +96,5 @@ def _defaults(ctx: typer.Context, context: Context) -> Iterator[Setting]:
         if chosen is not None:
             yield Setting(name, chosen.value, chosen.source)
         else:
-            seconds = built_in[name]
+            seconds = LIMITS.get(name) or built_in[name]
             yield Setting(name, f"{seconds:g}" if isinstance(seconds, float) else None, "default")

@@ -131,7 +131,7 @@ def _checks(ctx: typer.Context, context: Context, common: Common, run: str | Non
     except NoxError as error:
         yield Check.failed(name, error)
         return
-    with context.open(settings, common.connect_timeout) as api:
+    with context.open(settings) as api:
         yield from _connection(context, api, address, run)
 
 

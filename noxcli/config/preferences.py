@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from noxcli.config.table import Table
-from noxcli.errors import ConfigProblem
+from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.fixed import fixed
 from noxcli.models import is_uuid
+from noxcli.timing import parse_duration
 
-# Options that users may give a default. Only output_dir changes what stdout looks like, since scripts rely on that.
+# Options and limits that users may give a default. Scripts rely on stdout: only output_dir changes how that looks.
 DEFAULTS = (
     "timeout",
     "stall_timeout",
@@ -21,6 +22,8 @@ DEFAULTS = (
     "on_timeout",
     "output_dir",
 )
+# Limits that are no options of any verb, in seconds.
+LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0}
 # Only the user decides where files are written, never a repository.
 USERS_DEFAULTS = frozenset({"output_dir"})
 TABLES = ("aliases", "defaults")
@@ -44,6 +47,24 @@ class Preferences:
     def over(self, other: "Preferences") -> "Preferences":
         """Return both; these override the others."""
         return Preferences({**other.aliases, **self.aliases}, {**other.defaults, **self.defaults})
+
+    def check_limits(self) -> None:
+        """Raise ConfigProblem if one of LIMITS is not valid."""
+        for name in LIMITS:
+            self.limit(name)
+
+    def limit(self, name: str) -> float:
+        """Return one of LIMITS in seconds. Raises ConfigProblem if it is not a duration, or none at all."""
+        chosen = self.defaults.get(name)
+        if chosen is None:
+            return LIMITS[name]
+        try:
+            seconds = parse_duration(chosen.value)
+        except UsageProblem as problem:
+            raise ConfigProblem(f"{chosen.source}, for {name}: {problem.message}", problem.hint) from None
+        if seconds <= 0:
+            raise ConfigProblem(f"{chosen.source}, for {name}: must be more than zero", "write 10s")
+        return seconds
 
 
 def read_preferences(table: Table) -> Preferences:

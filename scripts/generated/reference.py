@@ -13,7 +13,7 @@ from generated.cells import code, escaped, table
 from generated.schema_fields import documents_page
 from noxcli.app import UNLISTED, VERBS, app
 from noxcli.commands.help import engines_view
-from noxcli.config.preferences import DEFAULTS
+from noxcli.config.preferences import DEFAULTS, LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
 from noxcli.probe.facts import fact_about
 from noxcli.sandbox import faults, switches, switchfile
@@ -22,6 +22,12 @@ from noxcli.sandbox.files import FAULTS
 
 REFERENCE = "docs/reference"
 GENERATED = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n\n"
+
+
+LIMITS_MEAN = {
+    "idle_timeout": "Poll a run's status after this long without events.",
+    "connect_timeout": "Limit each connection attempt to this long.",
+}
 
 
 def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
@@ -126,8 +132,11 @@ def settings_table() -> str:
     rows = []
     for key in DEFAULTS:
         flag = f"--{key.replace('_', '-')}"
-        meaning = re.sub(r"\s*\[default: [^]]*\]", "", helps[flag])
-        rows.append([code(key), code(f"NOXCLI_{key.upper()}"), code(flag), escaped(meaning)])
+        if key in LIMITS:
+            option, meaning = "-", f"{LIMITS_MEAN[key]} [default: {LIMITS[key]:g}s]"
+        else:
+            option, meaning = code(flag), re.sub(r"\s*\[default: [^]]*\]", "", helps[flag])
+        rows.append([code(key), code(f"NOXCLI_{key.upper()}"), option, escaped(meaning)])
     return table(["key", "variable", "option", "meaning"], rows)
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "wait": ("wait", ID),
     "wait for several": ("wait", ID, f"w/{ID}"),
     "fetch-output": ("fetch-output", f"w/{ID}"),
-    "stream": ("stream", f"w/{ID}", "--format", "ndjson", "--idle-timeout", "1"),
+    "stream": ("stream", f"w/{ID}", "--format", "ndjson"),
     "stop": ("stop", f"w/{ID}"),
     "run": ("run", ID, "--no-check", "q=x", "--json"),
     "run by name": ("run", "a name", "q=x"),
@@ -49,7 +49,8 @@ def test_no_odd_answer_is_a_bug_in_a_command(name: str, verb: str, noxcli: Noxcl
         peer.sendall(ODD_ANSWERS[name])
 
     with raw_server(turn) as server:
-        result = noxcli(*command, "--base-url", server.url, *(() if command[0] == "doctor" else ("--timeout", "3")))
+        limit = () if command[0] == "doctor" else ("--timeout", "3")
+        result = noxcli(*command, "--base-url", server.url, *limit, environ={"NOXCLI_IDLE_TIMEOUT": "1"})
     assert result.code in {int(code) for code in ExitCode} - {ExitCode.BUG}, result.err
     assert "Traceback" not in result.err
 

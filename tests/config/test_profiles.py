@@ -181,6 +181,11 @@ def test_a_key_from_the_environment_may_go_to_a_profiles_server(bare: Noxcli, sa
         ("[profile.p.defaults]\nformat = 'json'", "defaults.format: there is no such setting; these may have defaults"),
         ("[profile.p.defaults]\ntimeout = true", "config.toml:profile.p.defaults.timeout must be a string or a number"),
         ("[profile.p.defaults]\ntimeout = 'S3CRE'", "config.toml:profile.p.defaults.timeout, for --timeout: "),
+        (
+            "[profile.p.defaults]\nidle_timeout = 'S3CRE'",
+            "config.toml:profile.p.defaults.idle_timeout, for idle_timeout: ",
+        ),
+        ("[profile.p.defaults]\nconnect_timeout = 0", "for connect_timeout: must be more than zero; write 10s"),
         ("[profile.p.aliases]\na = ''", "config.toml:profile.p.aliases.a must be a non-empty string"),
         ("[profile.p]\nbase_url = 'http://h'\napi_key_command = 'a'", "plain http to h"),
         ("[profile.p]\nbase_url = 'h'\napi_key_command = 'a'", "base URL 'h' is not a valid http(s) address"),
@@ -370,6 +375,14 @@ def test_a_bad_default_in_the_environment_is_told(noxcli: Noxcli) -> None:
     result = noxcli("run", "demo", environ={"NOXCLI_ON_PAUSE": "perhaps"})
     assert result.code == 2
     assert "env NOXCLI_ON_PAUSE, for --on-pause: 'perhaps' is not one of" in result.err
+
+
+def test_limits_that_are_no_options_are_settings(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("run", "demo", "User Input=x", environ={"NOXCLI_IDLE_TIMEOUT": "-5"})
+    assert (result.code, sandbox.requests) == (2, [])
+    assert "env NOXCLI_IDLE_TIMEOUT, for idle_timeout: '-5' is not a valid duration; write 90, 30s" in result.err
+    assert noxcli("run", "demo", "User Input=x", environ={"NOXCLI_IDLE_TIMEOUT": "50ms"}).code == 0
+    assert noxcli("run", "demo", "--idle-timeout", "5").code == 2
 
 
 def test_json_is_json_whatever_the_files_say(noxcli: Noxcli, tmp_path: Path) -> None:

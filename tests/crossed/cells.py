@@ -18,7 +18,7 @@ CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting_human_feedback": 1
 PAUSED = "awaiting_human_feedback"
 SLOWEST = 40.0  # seconds, including slept ones, that an honest verdict may take
 LIMITS = ("--timeout", "120s", "--retry-for", "60s")
-FOLLOWING = (*LIMITS, "--idle-timeout", "0.2s")
+PATIENT = "1s"  # without events, until the record is read
 WHY = "Question=why"
 ROWS = 5
 NEVER_KNOWN = "99999999999-0"
@@ -123,14 +123,14 @@ def _refused(judge: Judge, *, checked: bool = True) -> bool:
 def _run(stage: Stage, name: str, *argv: str, ending: str = "completed", cuts: tuple[Cut, ...] = ()) -> Judge:
     workflow = stage.add(name, ending, watched="--no-stream" not in argv, cuts=cuts)
     # What is not replayed must not be missed on a busy machine.
-    patient = () if stage.switches.on_ended == "replay" else ("--idle-timeout", "1s")
-    return Judge(stage, stage.call(workflow, "run", workflow, WHY, *argv, *FOLLOWING, *patient))
+    idle = None if stage.switches.on_ended == "replay" else PATIENT
+    return Judge(stage, stage.call(workflow, "run", workflow, WHY, *argv, *LIMITS, idle=idle))
 
 
 @cell
 def run_text(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", name, WHY, "--raw", "Answer", *FOLLOWING))
+    judge = Judge(stage, stage.call(workflow, "run", name, WHY, "--raw", "Answer", *LIMITS))
     if not _refused(judge) and judge.ends(0):
         judge.expect(judge.seen.result.text == "Answer to: why", judge.seen.result.text)
     return judge
@@ -228,7 +228,7 @@ def _named(stage: Stage, workflow: str, run: Run, *argv: str) -> Judge:
 @cell
 def stream_live(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
-    judge = _named(stage, workflow, stage.start(workflow), "stream", "--format", "ndjson", *FOLLOWING)
+    judge = _named(stage, workflow, stage.start(workflow), "stream", "--format", "ndjson", *LIMITS)
     if judge.ends(0):
         judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
         judge.events(oracle.live_events(stage.switches), "completed")
@@ -238,7 +238,7 @@ def stream_live(stage: Stage, name: str) -> Judge:
 @cell
 def stream_ended(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name)
-    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--format", "ndjson", *FOLLOWING)
+    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--format", "ndjson", *LIMITS)
     if judge.ends(0):
         judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
         judge.events(oracle.ended_events(stage.switches, len(judge.seen.truth)), "completed")
@@ -251,7 +251,7 @@ def stream_from_a_position(stage: Stage, name: str) -> Judge:
     run = stage.ended(workflow)
     # If events have no cursor, the user has it from elsewhere.
     cursor = run.log.cursors[4]
-    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", cursor, *FOLLOWING)
+    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", cursor, *LIMITS)
     if judge.ends(0):
         promise = oracle.ended_events(stage.switches, len(judge.seen.truth), after=5)
         if stage.switches.cursor_inclusive and stage.switches.redis_ids == "none" and promise.first == 5:
@@ -264,7 +264,7 @@ def stream_from_a_position(stage: Stage, name: str) -> Judge:
 def stream_from_nowhere(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name)
     run = stage.ended(workflow)
-    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", NEVER_KNOWN, *FOLLOWING)
+    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", NEVER_KNOWN, *LIMITS)
     if judge.ends(0):
         judge.events(oracle.ended_events(stage.switches, len(judge.seen.truth), known=False), "completed")
     return judge
@@ -273,7 +273,7 @@ def stream_from_nowhere(stage: Stage, name: str) -> Judge:
 @cell
 def stream_failed(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, "failed")
-    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--json", *FOLLOWING)
+    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--json", *LIMITS)
     if judge.ends(1):
         judge.document(judge.seen.result.json, judge.seen.run, "failed")
         judge.reason(judge.seen.result.json["error"]["message"], live=False)
@@ -284,7 +284,7 @@ def stream_failed(stage: Stage, name: str) -> Judge:
 def wait(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
     run = stage.start(workflow)
-    judge = Judge(stage, stage.call(workflow, "wait", run.id, "--json", *FOLLOWING))
+    judge = Judge(stage, stage.call(workflow, "wait", run.id, "--json", *LIMITS))
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "completed", delivers=False)
     return judge
@@ -293,7 +293,7 @@ def wait(stage: Stage, name: str) -> Judge:
 @cell
 def wait_failed(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, "failed")
-    judge = _named(stage, workflow, stage.ended(workflow), "wait", "--json", *FOLLOWING)
+    judge = _named(stage, workflow, stage.ended(workflow), "wait", "--json", *LIMITS)
     if judge.ends(1):
         judge.document(judge.seen.result.json, judge.seen.run, "failed")
         judge.reason(judge.seen.result.json["error"]["message"], live=False)
@@ -403,7 +403,7 @@ def batch(stage: Stage, name: str) -> Judge:
 
 def _odd_input(stage: Stage, name: str, refused: bool, *inputs: str) -> Judge:
     workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, *inputs, "--no-check", "--json", *FOLLOWING))
+    judge = Judge(stage, stage.call(workflow, "run", workflow, *inputs, "--no-check", "--json", *LIMITS))
     if refused:
         judge.ends(2, runs=0)
         judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
@@ -431,7 +431,7 @@ def missing_input(stage: Stage, name: str) -> Judge:
 def unlabelled_input(stage: Stage, name: str) -> Judge:
     key = {"name": "bare", "numbered": "Input 3", "input": "input"}[stage.switches.unlabelled_input]
     workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, f"{key}=hi", "--json", *FOLLOWING))
+    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, f"{key}=hi", "--json", *LIMITS))
     if not _refused(judge) and judge.ends(0):
         judge.expect(judge.seen.run.values["bare"] == "hi", judge.seen.run.values)
     return judge
@@ -440,7 +440,7 @@ def unlabelled_input(stage: Stage, name: str) -> Judge:
 @cell
 def value_for_a_fixed_input(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, "Tone=dry", "--json", *FOLLOWING))
+    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, "Tone=dry", "--json", *LIMITS))
     judge.expect("'Tone' is fixed" in judge.seen.result.err, judge.seen.result.err)
     if stage.switches.fixed_input == "422":
         judge.ends(2, runs=0)
@@ -473,7 +473,7 @@ def run_that_there_is_not(stage: Stage, name: str) -> Judge:
 @cell
 def version_by_name(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
-    argv = ("run", workflow, WHY, "--version-id", VERSION, "--json", *FOLLOWING)
+    argv = ("run", workflow, WHY, "--version-id", VERSION, "--json", *LIMITS)
     judge = Judge(stage, stage.call(workflow, *argv))
     if stage.switches.versions == "404":
         judge.ends(2, runs=0)

@@ -128,8 +128,10 @@ class Stage:
             threading.Event().wait(0.002)
         return run
 
-    def call(self, workflow: str, *argv: str, target: Run | None = None, key: str | None = None) -> Seen:
-        """Call noxcli, and return its result and its requests."""
+    def call(
+        self, workflow: str, *argv: str, target: Run | None = None, key: str | None = None, idle: str | None = None
+    ) -> Seen:
+        """Call noxcli, and return its result and its requests; `idle` is how long it waits for an event."""
         self.calls += 1
         before = len(self.sandbox.requests)
         clock = CrossedClock(limited=bool(self.switches.rate_limit))
@@ -139,6 +141,7 @@ class Stage:
                 "NOXUS_API_KEY": key or self.sandbox.key,
                 "NOXCLI_STATE_DIR": str(self.directory / "state"),
                 "NOXCLI_CACHE_DIR": str(self.directory / "cache"),
+                "NOXCLI_IDLE_TIMEOUT": idle or "0.2s",
                 "TERM": "dumb",
             },
             clock,

@@ -109,8 +109,7 @@ def test_a_wrong_answer_is_noticed(cell: str, says: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(oracle, "reason_is_known", lambda *_, **__: False)
     monkeypatch.setattr("tests.crossed.stage.Seen.truth", property(lambda self: [*self.run.events, *self.run.events]))
     if says == "exit":
-        monkeypatch.setattr("tests.crossed.cells.LIMITS", ())
-        monkeypatch.setattr("tests.crossed.cells.FOLLOWING", ("--no-such-option",))
+        monkeypatch.setattr("tests.crossed.cells.LIMITS", ("--no-such-option",))
     (failure,) = played({}, [cell])
     assert any(says in line for line in failure.wrong), failure.wrong
 

@@ -168,7 +168,7 @@ def play(plan: Plan, sandbox: Sandbox, noxcli: Noxcli) -> tuple[Result, list[dic
             switches=plan.switches,
         )
     )
-    result = noxcli("run", workflow, "--format", "ndjson", "--idle-timeout", IDLE_TIMEOUT, "--quiet")
+    result = noxcli("run", workflow, "--format", "ndjson", "--quiet", environ={"NOXCLI_IDLE_TIMEOUT": IDLE_TIMEOUT})
     runs = sandbox.runs(workflow)
     assert len(runs) == 1, (plan.seed, result.code, result.err)
     (run,) = runs

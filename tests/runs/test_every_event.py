@@ -226,7 +226,7 @@ def test_what_arrives_while_the_record_is_read_after_a_silence_is_shown(noxcli: 
         return record("completed")
 
     with other_side(reads=reads, events=stream) as (_, environ):
-        result = noxcli(*START, "--idle-timeout", "1s", environ=environ)
+        result = noxcli(*START, environ=environ | {"NOXCLI_IDLE_TIMEOUT": "1s"})
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
 
 
