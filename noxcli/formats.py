@@ -1,4 +1,4 @@
-"""Versions of noxcli's own files: it reads those of an older noxcli, and rejects those of a newer one."""
+"""Versions of noxcli's own files: those of a newer noxcli are rejected."""
 
 import re
 from pathlib import Path

@@ -25,7 +25,7 @@ from noxcli.redaction import Mask
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
-ENTRY_SCHEMA = "noxcli.entry/1"  # the first version of noxcli wrote none
+ENTRY_SCHEMA = "noxcli.entry/1"
 CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 KEPT_RUNS = 500
@@ -167,28 +167,17 @@ class CursorKeeper:
 
 
 def _entry_in(place: Place, name: str, host: str) -> Entry | None:
-    noted = _noted(place, name, host)
-    if not noted:
-        return None
-    secret = noted.get("secret_inputs")
-    return Entry(
-        str(noted["run_id"]),
-        str(noted["workflow_id"]),
-        host,
-        frozenset(map(str, secret)) if isinstance(secret, list) else None,
-    )
-
-
-def _noted(place: Place, name: str, host: str) -> dict[str, Any] | None:
     """Return a file's run if it was started at this host; a damaged file counts as none.
 
     Raises UsageProblem for a file that a newer noxcli has written.
     """
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
         noted = json.loads(place.read(name, LARGEST_ENTRY))
-        if isinstance(noted, dict) and noted.get("host") == host:
-            require_readable(place.path / name, noted.get("schema"), ENTRY_SCHEMA)
-            return noted if {"run_id", "workflow_id"} <= noted.keys() else None
+        if noted["host"] == host:
+            require_readable(place.path / name, noted["schema"], ENTRY_SCHEMA)
+            secret = noted["secret_inputs"]
+            known = None if secret is None else frozenset(map(str, secret))
+            return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host, known)
     return None
 
 
