@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import check_release
 import pytest
+import release
 
 from tests.release.conftest import ROOT
 
@@ -55,7 +55,7 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
     ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = tmp_path / "notes.md"
-    assert check_release.main(["v1.2.3", "--root", str(ready), "--notes", str(notes)]) == 0
+    assert release.main(["check", "v1.2.3", "--root", str(ready), "--notes", str(notes)]) == 0
     assert notes.read_text() == "### Added\n\n- A thing.\n"
     assert capsys.readouterr().err == ""
 
@@ -78,14 +78,14 @@ def test_a_mistake_is_told_in_a_line(
 ) -> None:
     if spoil:
         spoil(ready)
-    assert check_release.main(["--root", str(ready), tag, "--notes", str(ready / "notes.md")]) == 1
+    assert release.main(["check", "--root", str(ready), tag, "--notes", str(ready / "notes.md")]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert all(line.startswith("check_release: ") for line in lines)
+    assert all(line.startswith("release: ") for line in lines)
     assert any(told in line for line in lines), lines
     assert not (ready / "notes.md").exists()
 
 
 def test_this_checkout_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     """There may be nothing to release; then the script says so."""
-    check_release.main(["v0.0.0"])
+    release.main(["check", "v0.0.0"])
     assert "the tag 'v0.0.0' is not for version" in capsys.readouterr().err

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-import make_pex
-import make_sbom
 import pytest
+import release
 
 from noxcli import __version__
 from noxcli.sandbox.builtin import BUILT_IN
@@ -25,7 +24,7 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
     file, home = tmp_path / "noxcli", tmp_path / "home"
     home.mkdir()
     cache = Path(os.environ.get("PEX_ROOT", tmp_path / "pex"))
-    line = [sys.executable, "scripts/make_pex.py", str(built["wheel"]), "--output", str(file)]
+    line = [sys.executable, "scripts/release.py", "pex", str(built["wheel"]), "--output", str(file)]
     subprocess.run(line, cwd=ROOT, check=True, env={**os.environ, "PEX_ROOT": str(cache)})
     with ZipFile(file) as archive:
         compiled = [name for name in archive.namelist() if name.endswith((".so", ".pyd"))]
@@ -62,7 +61,7 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
 def bill_of_materials(file: Path) -> set[str]:
     """Return the packages in the bill of materials, each as NAME-VERSION."""
     bill = file.with_name("bill.json")
-    assert make_sbom.main([str(file), "--output", str(bill)]) == 0
+    assert release.main(["sbom", str(file), "--output", str(bill)]) == 0
     document = json.loads(bill.read_text())
     assert document["bomFormat"] == "CycloneDX"
     named = {normal(f"{each['name']}-{each['version']}"): each for each in document["components"]}
@@ -80,13 +79,11 @@ def normal(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def test_a_file_without_packages_has_no_bill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("line", "failed"), [("sbom noxcli", "pex.tools"), ("pex no.whl", "pex")])
+def test_what_cannot_be_made_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str, failed: str) -> None:
     (tmp_path / "noxcli").write_text("echo\n")
-    assert make_sbom.main([str(tmp_path / "noxcli"), "--output", str(tmp_path / "bill.json")]) == 1
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("make_sbom: pex.tools failed: ")
-
-
-def test_a_wheel_that_is_not_there_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert make_pex.main([str(tmp_path / "no.whl"), "--output", str(tmp_path / "noxcli")]) == 1
-    assert capfd.readouterr().err.splitlines()[-1] == "make_pex: pex failed with exit code 1; its message is above"
+    verb, name = line.split()
+    assert release.main([verb, str(tmp_path / name), "--output", str(tmp_path / "made")]) == 1
+    told = capfd.readouterr().err.splitlines()
+    assert told[-1].startswith(f"release: {failed} failed with exit code ")
+    assert len(told) > 1

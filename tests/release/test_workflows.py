@@ -138,5 +138,5 @@ def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
     lines = [step["run"] for step in jobs["build"]["steps"] if "run" in step]
     for script in re.findall(r"scripts/\w+\.py", "\n".join(lines)):
         assert (ROOT / script).is_file()
-    assert 'check_release.py "$GITHUB_REF_NAME"' in "".join(lines)
+    assert 'release.py check "$GITHUB_REF_NAME"' in "".join(lines)
     assert "password" not in str(jobs["publish"])
