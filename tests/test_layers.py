@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
     {"fixed"},
-    {"errors", "models", "encode", "nearest", "schemas", "spelling"},
+    {"errors", "models", "encode", "nearest", "schemas"},
     {"waiting"},
-    {"query", "redaction", "timing", "place", "urls"},
+    {"query", "masking", "timing", "place", "urls"},
     {"files", "formats"},
     {"config"},
     {"retry", "signals"},

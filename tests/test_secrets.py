@@ -1,13 +1,15 @@
 """Secrets: their values reach the server, and nothing else."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import assume, given
 
-from noxcli.redaction import Mask, can_hide
+from noxcli.masking import Mask, can_hide
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -190,6 +192,21 @@ def test_secrets_in_each_other_and_side_by_side_are_all_hidden() -> None:
 def test_each_line_of_a_secret_is_hidden_by_itself() -> None:
     mask = Mask(["-----BEGIN-----\nMIIEvQIBADANBg\n}\n"])
     assert mask("line 2, MIIEvQIBADANBg, is bad }") == "line 2, ***, is bad }"
+
+
+@pytest.mark.parametrize("shown", [str.upper, str.lower, str.title, str.casefold])
+def test_a_secret_in_other_case_is_hidden(shown: Callable[[str], str]) -> None:
+    secret = "straße-ÄÖÜ-λόγος"
+    assert Mask([secret])(f"bad {shown(secret)}") == "bad ***"
+    assert Mask([secret])(f"bad {json.dumps(shown(secret))}") == 'bad "***"'
+    assert Mask([secret.title()])(f"bad {quote(secret.upper())}, {quote(secret.lower())}") == "bad ***, ***"
+
+
+@given(any_text(min_size=6))
+def test_any_secret_is_hidden_in_upper_and_lower_case(secret: str) -> None:
+    assume(can_hide(secret))
+    mask = Mask([secret])
+    assert ("***" in mask(secret.upper()), "***" in mask(secret.lower())) == (True, True)
 
 
 def test_a_server_that_cuts_a_key_tells_no_part_of_it() -> None:

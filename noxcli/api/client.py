@@ -18,8 +18,8 @@ from noxcli.api.records import id_of, items_of, run_from, version_from, workflow
 from noxcli.api.session import body_of
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
+from noxcli.masking import Mask
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
-from noxcli.redaction import Mask
 from noxcli.timing import READ_TIMEOUT
 from noxcli.waiting import run_apart, run_within
 

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from noxcli.api.decode import decode_json
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 
 LONGEST_DETAIL = 300
 PAGE_START = 4096  # the reason is at the top, and the patterns below must not see a megabyte of `<`

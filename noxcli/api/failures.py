@@ -13,7 +13,7 @@ import urllib3
 
 from noxcli.api.detail import describe, is_own_form
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 
 # No connection, so nothing was sent. An unknown name is also a NewConnectionError.
 NO_CONNECTION = (

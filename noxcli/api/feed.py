@@ -10,8 +10,8 @@ import requests
 from noxcli.api.failures import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import NoxError, StreamClosed, Unavailable
+from noxcli.masking import Mask
 from noxcli.models import RunEvent
-from noxcli.redaction import Mask
 from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024

@@ -11,7 +11,7 @@ from noxcli.api.answer import Answer
 from noxcli.api.bodies import BODY_PIECE, codings_of, decompressed
 from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
 from noxcli.errors import Unavailable
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 
 CARRIES_A_FILE = frozenset({200, 206})
 RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"

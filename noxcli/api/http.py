@@ -26,7 +26,7 @@ from noxcli.api.session import FRESH, Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
 from noxcli.fixed import fixed
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url
 from noxcli.waiting import run_apart, run_within
 

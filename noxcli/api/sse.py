@@ -10,8 +10,8 @@ from sseclient import SSEClient
 from noxcli.api.decode import SHALLOW, decode_json
 from noxcli.api.detail import describe
 from noxcli.errors import StreamUnsupported, Unavailable
+from noxcli.masking import Mask
 from noxcli.models import RunEvent
-from noxcli.redaction import Mask
 
 FRAME_LIMIT = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"

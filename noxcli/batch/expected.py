@@ -8,9 +8,9 @@ from noxcli.batch.rows import Columns, Row, RowFile
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.inputs.parse import Inputs
+from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, text_of
 from noxcli.query import Query
-from noxcli.redaction import Mask
 from noxcli.render.text import amount
 from noxcli.reports.assertions import Assertion, check_assertion, require_as_asserted
 from noxcli.reports.result import Outcome

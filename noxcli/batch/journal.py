@@ -24,9 +24,9 @@ from noxcli.errors import ExitCode, NoxError, UsageProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
 from noxcli.formats import require_readable
+from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.place import Place, open_regular
-from noxcli.redaction import Mask
 from noxcli.runs.likeness import Likeness
 from noxcli.timing import Clock
 

@@ -12,7 +12,7 @@ from noxcli.batch.report import Joined
 from noxcli.batch.resuming import flags_to_continue
 from noxcli.batch.row_work import row_folder
 from noxcli.batch.shards import Shard
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.reports.html.rows import BatchAbout, rows_page
 
 MOST_COMMANDS = 20

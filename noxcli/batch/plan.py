@@ -10,9 +10,9 @@ from noxcli.batch.rows import Row
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
+from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.outputs.delivered import Delivered
-from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.progress import Progress

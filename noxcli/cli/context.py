@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import Bug, ExitCode, NoxError, Phase, Unavailable, Unfitting
 from noxcli.inputs.sources import Sources
-from noxcli.redaction import LEAST, can_hide
+from noxcli.masking import LEAST, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible

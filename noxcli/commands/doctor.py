@@ -31,8 +31,8 @@ from noxcli.config.settings import (
 )
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
 from noxcli.fixed import fixed
+from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.redaction import Mask
 from noxcli.render.table import Layout, for_eyes
 from noxcli.render.terminal import Terminal
 from noxcli.runs.resolve import resolve_run

@@ -17,7 +17,7 @@ from noxcli.cli.invocation import Invocation, begin
 from noxcli.commands.inspect import Inside, inside_of
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, reason_of, save
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.resolve import one_run
 from noxcli.timing import seconds_between

@@ -12,7 +12,7 @@ from noxcli.fixed import fixed
 from noxcli.inputs.secrets import read_secret
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
-from noxcli.redaction import HIDDEN
+from noxcli.masking import HIDDEN
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")

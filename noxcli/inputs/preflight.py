@@ -11,8 +11,8 @@ from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
+from noxcli.masking import HIDDEN
 from noxcli.nearest import nearest_in_any_case, suggestion
-from noxcli.redaction import HIDDEN
 
 KIND_WORDS = {
     "text": "text",

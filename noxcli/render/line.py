@@ -8,7 +8,7 @@ from rich.color import ColorSystem
 from rich.style import Style
 
 from noxcli.fixed import fixed
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 

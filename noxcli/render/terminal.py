@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
 from noxcli.errors import ReaderGone, Unwritten
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.render.sharing import Claim, may_reach
 from noxcli.render.text import Screen, visible
 

@@ -7,8 +7,8 @@ from typing import Any
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NotAsAsserted, Unfitting
 from noxcli.fixed import fixed
+from noxcli.masking import Mask
 from noxcli.query import Query
-from noxcli.redaction import Mask
 from noxcli.reports.result import Outcome
 
 LONGEST_SEEN = 300  # characters of a value that was found instead of true

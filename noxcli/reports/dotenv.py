@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from noxcli.files import save
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 
 NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.:/@+-]")
 LONGEST_VALUE = 200  # characters of a value

@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of, replacing
 from noxcli.fixed import fixed
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

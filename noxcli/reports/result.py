@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:

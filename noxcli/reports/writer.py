@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from noxcli.errors import ExitCode
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.reports.ci.base import CiSystem
 from noxcli.reports.result import Outcome, own_code
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from noxcli.inputs.definition import InputNode, OutputNode, keys_of
 from noxcli.inputs.parse import item_start
+from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.place import Place
-from noxcli.redaction import Mask
 from noxcli.state.known_names import LARGEST_WORDS_FILE, cache_directory, server_key
 
 LONGEST_WORD = 200  # characters of a word

@@ -19,9 +19,9 @@ from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import prepare_directory, put_privately, reason_of
 from noxcli.fixed import fixed
 from noxcli.formats import require_readable
+from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, RunEvent
 from noxcli.place import Place
-from noxcli.redaction import Mask
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli import __version__
 from noxcli.errors import UsageProblem
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 
 if TYPE_CHECKING:
     from noxcli.models import Run

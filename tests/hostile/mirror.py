@@ -28,26 +28,20 @@ PIECE = 6  # consecutive characters that must not appear
 
 
 def spelled(value: str) -> list[str]:
-    """Return the value as servers and libraries quote it."""
+    """Return the value as servers and libraries quote it: escaped once, for JSON or a URL, or in base64."""
     raw = value.encode()
     return [
         value,
         value.lower(),
+        value.upper(),
         json.dumps(value),
-        json.dumps(value, ensure_ascii=False),
-        json.dumps(json.dumps(value)),
+        json.dumps(value, ensure_ascii=False).replace("/", "\\/"),
         re.sub("(....)", r"\\u\1", value.encode("utf-16-be").hex().upper()),
-        repr(value),
-        ascii(value),
         repr(raw),
-        html.escape(value),
-        "".join(f"&#{ord(letter)};" for letter in value),
         quote(value),
-        quote(value, safe="").lower(),
+        quote(value.upper(), safe="").lower(),
         quote_plus(value),
-        quote(quote(value, safe=""), safe=""),
         "".join(f"%{byte:02X}" for byte in raw),
-        raw.decode("latin-1"),
         *(base64.b64encode(b"~" * before + raw + b"~").decode() for before in range(3)),
         *(base64.urlsafe_b64encode(b"~" * before + raw + b"~").decode() for before in range(3)),
         "\n".join(value[at : at + 5] for at in range(0, len(value), 5)),
@@ -148,7 +142,7 @@ ANSWERS: dict[str, Bend] = {
     "json text": detail(422, REFLECTED),
     "json text, not ascii": detail(400, REFLECTED, ensure_ascii=False),
     "json list": detail(422, [{"loc": ["body", KEY, SECRET], "msg": REFLECTED, "input": SECRET}, {KEY: SECRET}]),
-    "json object": detail(503, {KEY: [SECRET, {"x": REFLECTED}]}),
+    "json object": detail(503, {KEY: [SECRET, {"x": f"{KEY} {SECRET}"}]}),
     "json message": body(500, json.dumps({"error": {"message": REFLECTED}})),
     "unauthorized": detail(401, f"key {KEY} is unknown: {REFLECTED}"),
     "forbidden": detail(403, REFLECTED),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from tests.conftest import Noxcli, Result
 from tests.hostile.mirror import (
     ANSWERS,

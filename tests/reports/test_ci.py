@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, RunFailed
+from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.redaction import Mask
 from noxcli.reports.ci.ending import Ended
 from noxcli.reports.ci.summary import LARGEST_SUMMARY, summary_page
 from noxcli.reports.result import Outcome

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import Told, run_page
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut

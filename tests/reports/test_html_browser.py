@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node

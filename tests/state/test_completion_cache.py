@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from noxcli.inputs.definition import InputNode
+from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, Workflow
-from noxcli.redaction import Mask
 from noxcli.sandbox.scenario import Node, Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.state.completion_cache import KEPT_FILES, MOST_WORDS, NOTED_RUNS, PRUNE_FILES_AT, CompletionCache

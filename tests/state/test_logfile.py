@@ -10,7 +10,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.app import VERBS
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.server import Sandbox

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from noxcli.masking import Mask
 from noxcli.outputs.values import as_text
-from noxcli.redaction import Mask
 from noxcli.render.text import shorten, visible
 from noxcli.reports.ci.ending import BatchEnded, Ended
 from noxcli.timing import show_seconds

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from noxcli.fixed import fixed
+from noxcli.masking import Mask
 from noxcli.outputs.values import as_text
-from noxcli.redaction import Mask
 from noxcli.render.text import shorten, visible
 from noxcli.timing import show_seconds
 

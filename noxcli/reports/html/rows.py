@@ -11,7 +11,7 @@ from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
-from noxcli.redaction import Mask
+from noxcli.masking import Mask
 from noxcli.render.text import amount
 from noxcli.reports.endings import BECAME
 from noxcli.reports.html.page import Ink, number, page, show_short

@@ -8,9 +8,9 @@ from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
+from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import as_text, find_remote
-from noxcli.redaction import Mask
 from noxcli.reports.endings import BECAME
 from noxcli.reports.html.page import (
     LARGEST_TEXT,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from noxcli.errors import ExitCode, LostContact, Phase, UsageProblem
+from noxcli.masking import Mask
 from noxcli.models import Gap, Paused, Reconnecting, Run, RunEvent, Update
-from noxcli.redaction import Mask
 from noxcli.reports.html.page import mapping, number, objects
 from noxcli.reports.html.run import Told
 from noxcli.reports.result import RESULT_SCHEMA, RESULTS_SCHEMA, Outcome
