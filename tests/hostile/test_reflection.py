@@ -37,7 +37,7 @@ FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env"
 POLLS = ("--poll-interval", "0.1")
 START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
 ROWS = ("rows.jsonl", "--output-dir", "rows")
-BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "1", *POLLS, *REPORTS, *FILES[:4])
+BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "4", *POLLS, *REPORTS, *FILES[:4])
 # A command line, and the kinds of its requests that may be answered in that way.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
@@ -227,7 +227,7 @@ def test_a_traceback_has_none_of_them(caller: Caller, monkeypatch: pytest.Monkey
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(REFLECTED) from ValueError(SECRET)
 
-    monkeypatch.setattr("noxcli.cli.launch.start_run", broken)
+    monkeypatch.setattr("noxcli.cli.launch.start_once", broken)
     result = caller(*START)
     assert result.code == 70
     assert "Traceback" in result.err

@@ -170,15 +170,14 @@ def test_a_hostile_output_stays_data(noxcli: Noxcli, plays: Any, hostile: str) -
     assert names(result.err) == ["group", "stop-commands", "resume", "endgroup"]
 
 
-def test_a_hostile_workflow_id_sets_one_output(noxcli: Noxcli, plays: Any) -> None:
+def test_a_hostile_status_sets_one_output(noxcli: Noxcli, plays: Any) -> None:
     hostile = "a\nstatus<<x\nevil\nx\n::error::x $(id)"
-    started = Answer(200, {"id": "r", "workflow_id": hostile, "status": "queued"})
-    workflow = plays(faults={"start": [started]})
+    workflow = plays(faults={"start": [Answer(200, {"id": "r", "status": hostile})]})
     result = noxcli("run", workflow, "--detach", "--quiet", "--dotenv", "d.env", environ=GITHUB)
     assert result.code == 0
-    assert outputs(OUT) == {"run_id": "r", "workflow_id": hostile, "status": "queued", "exit_code": "0"}
+    assert outputs(OUT) == {"run_id": "r", "workflow_id": workflow, "status": hostile, "exit_code": "0"}
     assert names(result.err) == []
-    assert Path("d.env").read_text().splitlines()[1] == "NOXCLI_WORKFLOW_ID=a_status__x_evil_x_::error::x___id_"
+    assert Path("d.env").read_text().splitlines()[2] == "NOXCLI_STATUS=a_status__x_evil_x_::error::x___id_"
 
 
 def test_secrets_are_masked_line_by_line_before_anything_is_said(noxcli: Noxcli, plays: Any) -> None:
