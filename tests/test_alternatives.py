@@ -182,11 +182,8 @@ def test_a_file_is_fetched_whatever_its_address(noxcli: Noxcli, plays: Any, form
     assert (tmp_path / "out" / "Table.csv").read_bytes() == b"1,2\n"
 
 
-@pytest.mark.parametrize("form", ["summary", "record"])
-def test_either_form_of_a_callback_leaves_the_verdict_to_the_record(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
-) -> None:
-    workflow = plays(output={"A": "x"}, switches={"callback_body": form})
+def test_a_callback_leaves_the_verdict_to_the_record(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"A": "x"})
     assert noxcli("run", workflow, "--callback-url", f"{sandbox.url}/nowhere", "--quiet").code == 0
     (run,) = sandbox.runs(workflow)
     assert run.body["callback_url"] == f"{sandbox.url}/nowhere"
@@ -201,10 +198,10 @@ def asked(noxcli: Noxcli, plays: Any, sandbox: Sandbox, **switches: Any) -> list
 
 
 def test_no_run_is_started_by_the_call_that_blocks(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    switches = {"sync_limit_seconds": 0.0, "sync_limit_status": 504, "sync_failure_status": 400}
+    switches = {"sync_limit_seconds": 0.0, "sync_limit_status": 504}
     assert not [each for each in asked(noxcli, plays, sandbox, **switches) if "/sync" in each]
 
 
 def test_no_record_is_asked_for_in_part(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    found = asked(noxcli, plays, sandbox, output_ids="node_id::name", output_only_form="bare")
+    found = asked(noxcli, plays, sandbox)
     assert not [each for each in found if "output_only" in each or "use_output_ids" in each]

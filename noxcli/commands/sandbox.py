@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,14 +78,17 @@ def sandbox(
 
     if missing := missing_packages():
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
-    from noxcli.sandbox.command import port_of, run_command, serve_forever
+    from noxcli.sandbox.builtin import BUILT_IN
+    from noxcli.sandbox.command import DEFAULT_PORT, fresh_key, run_command, serve_forever
+    from noxcli.sandbox.server import Sandbox
 
     context.signals.release()
-    at = port_of(port, command)
+    at = port if port is not None else 0 if command else DEFAULT_PORT
     try:
-        serve = partial(run_command, command) if command else serve_forever
-        added, decided = _scenarios(scenario or [], replay or []), _switches(switches or [], switch or [])
-        code = serve(key=key, port=at, speed=speed, scenarios=added, switches=decided)
+        scenarios = [*BUILT_IN, *_scenarios(scenario or [], replay or [])]
+        decided = _switches(switches or [], switch or [])
+        server = Sandbox(scenarios, key=fresh_key() if key is None else key, port=at, speed=speed, switches=decided)
+        code = run_command(command, server) if command else serve_forever(server)
     except OSError as error:
         raise _not_started(error, at) from None
     except ValueError as error:
@@ -103,8 +105,7 @@ def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario
 def _switches(files: Sequence[Path], given: Sequence[str]) -> "ServerSwitches":
     """Return the switches; those on the command line override those in files."""
     from noxcli.sandbox.switches import Switches as Defaults
-    from noxcli.sandbox.switches import parsed, with_overrides
-    from noxcli.sandbox.switchfile import load_switches
+    from noxcli.sandbox.switches import load_switches, parsed, with_overrides
 
     settings = {name: value for path in files for name, value in load_switches(path).items()}
     pairs = [text.partition("=") for text in given]

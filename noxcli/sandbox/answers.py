@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from noxcli.sandbox.eventlog import encoded
+from noxcli.sandbox.documents import encoded
 
 Close = Callable[[], None]
 

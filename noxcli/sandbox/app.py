@@ -16,7 +16,7 @@ from noxcli.sandbox.connections import Connections
 from noxcli.sandbox.door import Door
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import RateLimit, guarded, switches_for
-from noxcli.sandbox.recording import Recording
+from noxcli.sandbox.request_log import RequestLog
 from noxcli.sandbox.wording import error_body
 from noxcli.sandbox.workspace import Workspace
 
@@ -51,7 +51,7 @@ def build(workspace: Workspace, connections: Connections) -> ASGIApp:
     app.state.workspace = workspace
     app.state.connections = connections
     app.state.limit = RateLimit()
-    return Recording(Door(app), workspace.requests)
+    return RequestLog(Door(app), workspace.requests)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
+from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.errors import Invalid
-from noxcli.sandbox.eventlog import encoded
 
 _log = logging.getLogger("noxcli.sandbox")
 _SECONDS = 5.0

@@ -8,15 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.switches import Switches
 
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
 DEFAULT_PORT = 8765
@@ -26,59 +23,22 @@ _GLANCE = 0.1  # seconds between two checks for a signal
 Reaction = Callable[[int, FrameType | None], None]
 
 
-def port_of(asked: int | None, command: Sequence[str] | None) -> int:
-    """Return the port to listen on: the one that was asked for, or any free one (0) for a command's own sandbox."""
-    if asked is not None:
-        return asked
-    return 0 if command else DEFAULT_PORT
+def run_command(argv: Sequence[str], sandbox: Sandbox) -> int:
+    """Run a command against a sandbox that ends with it; returns the command's exit code, as a shell would see it."""
+    with sandbox:
+        return _run(argv, environment(sandbox))
 
 
-def run_command(
-    argv: Sequence[str],
-    *,
-    key: str | None = None,
-    port: int = 0,
-    speed: float = 1.0,
-    scenarios: Iterable[Scenario] = (),
-    switches: Switches | None = None,
-) -> int:
-    """Run a command against its own sandbox; returns the command's exit code, as a shell would see it."""
-    served = [*BUILT_IN, *scenarios]
-    key = fresh_key() if key is None else key
-    return run_beside(argv, Sandbox(served, key=key, port=port, speed=speed, switches=switches))
-
-
-def serve_forever(
-    *,
-    key: str | None = None,
-    port: int = DEFAULT_PORT,
-    speed: float = 1.0,
-    scenarios: Iterable[Scenario] = (),
-    switches: Switches | None = None,
-) -> int:
+def serve_forever(sandbox: Sandbox) -> int:
     """Serve until Ctrl-C or SIGTERM; prints what to export and what can be run."""
-    served = [*BUILT_IN, *scenarios]
-    key = fresh_key() if key is None else key
-    width = max(len(scenario.name) for scenario in served)
-    lines = [f"{scenario.name:{width}}  {scenario.description}" for scenario in served]
-    return serve(Sandbox(served, key=key, port=port, speed=speed, switches=switches), lines)
-
-
-def run_beside(argv: Sequence[str], server: Sandbox) -> int:
-    """Run a command against a server that ends with it; returns the command's exit code."""
-    with server:
-        return _run(argv, environment(server))
-
-
-def serve(server: Sandbox, lines: Iterable[str]) -> int:
-    """Serve until Ctrl-C or SIGTERM; prints what to export, and these lines."""
+    width = max((len(scenario.name) for scenario in sandbox.scenarios), default=0)
     endings: list[int] = []
-    with _signals_caught(endings), server:
-        print(f"export NOXUS_BACKEND_URL={server.url}")
-        print(f"export NOXUS_API_KEY={shlex.quote(server.key)}")
+    with _signals_caught(endings), sandbox:
+        print(f"export NOXUS_BACKEND_URL={sandbox.url}")
+        print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}")
         print()
-        for line in lines:
-            print(f"# {line}")
+        for scenario in sandbox.scenarios:
+            print(f"# {scenario.name:{width}}  {scenario.description}")
         sys.stdout.flush()
         while not endings:
             time.sleep(_GLANCE)

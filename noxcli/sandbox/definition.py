@@ -6,8 +6,8 @@ Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and wor
 import hashlib
 from typing import Any
 
-from noxcli.sandbox.graph import Graph
 from noxcli.sandbox.scenario import Node, Scenario, id_of
+from noxcli.sandbox.workflow import Graph
 
 GROUP_ID = id_of("workspace")
 CREATED_AT = "2026-01-01T09:00:00Z"

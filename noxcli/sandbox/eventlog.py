@@ -6,8 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
+from noxcli.sandbox.documents import encoded
 
 
 class EventLog:
@@ -58,11 +57,3 @@ class EventLog:
         last, number = self._last
         self._last = (now, 0) if now > last else (last, number + 1)
         return f"{self._last[0]}-{self._last[1]}"
-
-
-def encoded(value: Any) -> bytes:
-    """JSON in UTF-8; text that UTF-8 cannot carry (a lone surrogate) is escaped instead."""
-    try:
-        return _encode(value).encode()
-    except UnicodeEncodeError:
-        return _encode_ascii(value).encode()

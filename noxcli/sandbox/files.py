@@ -1,13 +1,12 @@
 """Scenarios from TOML files; docs/reference/scenarios.md has the format."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from noxcli.sandbox import faults
-from noxcli.sandbox.filling import filled, filled_step
+from noxcli.sandbox.documents import read_toml
 from noxcli.sandbox.replay import load_replay
 from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
@@ -34,10 +33,7 @@ STEP_KEYS = {"node", "content", "status", "pieces", "seconds", "sleep", "state",
 def load_scenarios(path: Path | str) -> list[Scenario]:
     """All scenarios of a file; ValueError says where the file is wrong and how to fix it."""
     path = Path(path)
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a TOML file: {error}; check that line") from None
+    document = read_toml(path)
     tables = document.get("scenario")
     if not isinstance(tables, list) or set(document) != {"scenario"}:
         raise ValueError(f"{path}: at the top: only [[scenario]] tables are known; begin each with [[scenario]]")
@@ -77,9 +73,9 @@ def _scenario(place: _Place, table: Any) -> Scenario:
             *(Node(each) for each in dict.fromkeys([*table.get("nodes", []), *mentioned]) if each not in output),
             *(output_node(label) for label in output),
         ],
-        script=(lambda inputs: [filled_step(step, inputs) for step in steps]) if steps else None,
+        script=(lambda inputs: [_filled_step(step, inputs) for step in steps]) if steps else None,
         status=table.get("status", "completed"),
-        output=lambda inputs: {label: filled(value, inputs) for label, value in output.items()},
+        output=lambda inputs: {label: _filled(value, inputs) for label, value in output.items()},
         faults=_fault_lists(place, table.get("faults", {})),
         switches=table.get("switches", {}),
         flow_version=table.get("flow_version", "v1"),
@@ -171,3 +167,23 @@ def _field(place: _Place, table: dict[str, Any], name: str, *types: type) -> Any
         expected = " or ".join(each.__name__ for each in types)
         raise place.wrong(f"{name!r} is missing or not of type {expected}", f"set {name}")
     return value
+
+
+def _filled(value: Any, inputs: Mapping[str, Any]) -> Any:
+    """The value with `{{Label}}` replaced everywhere by the run's input of that label."""
+    if isinstance(value, str):
+        for label, given in inputs.items():
+            value = value.replace("{{" + label + "}}", str(given))
+        return value
+    if isinstance(value, list):
+        return [_filled(each, inputs) for each in value]
+    if isinstance(value, dict):
+        return {key: _filled(each, inputs) for key, each in value.items()}
+    return value
+
+
+def _filled_step(step: Step, inputs: Mapping[str, Any]) -> Step:
+    """The step with its content filled in."""
+    if isinstance(step, Emit):
+        return Emit(step.node, _filled(step.content, inputs), step.status)
+    return step

@@ -3,9 +3,9 @@
 from typing import Any
 
 from noxcli.sandbox.errors import Invalid
-from noxcli.sandbox.graph import Graph
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.workflow import Graph
 
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,
@@ -19,28 +19,25 @@ _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def resolved(given: dict[str, Any], graph: Graph, switches: Switches, part: frozenset[str]) -> dict[str, Any]:
-    """The inputs by label, from any of the three key forms, completed with the workflow's own values.
-
-    Inputs of nodes outside `part` are not required. A key may name an input of a node in it, `node id::name`.
-    """
-    values = _by_label(given, graph, switches, part)
+def resolved(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:
+    """The inputs by label, from any of the three key forms, completed with the workflow's own values."""
+    values = _by_label(given, graph, switches)
     for node in graph.inputs:
         if node.label in values:
             continue
         if "value" in node.config:
             values[node.label] = node.config["value"]
-        elif node.id in part and switches.missing_input == "422":
+        elif switches.missing_input == "422":
             raise Invalid(["body", "input", node.label], f"Missing required input: {node.label}", "missing")
     return values
 
 
-def _by_label(given: dict[str, Any], graph: Graph, switches: Switches, part: frozenset[str]) -> dict[str, Any]:
+def _by_label(given: dict[str, Any], graph: Graph, switches: Switches) -> dict[str, Any]:
     """The checked inputs by label, without those that the workflow keeps fixed."""
     values: dict[str, Any] = {}
     for key, value in given.items():
         node = _meant(key, graph, switches)
-        if node is None and key.partition("::")[0] not in part and switches.unknown_input == "422":
+        if node is None and switches.unknown_input == "422":
             raise Invalid(["body", "input", key], f"Unknown input: {key}", "extra_forbidden")
         if node is not None:
             _check(key, value, node, switches)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from noxcli.sandbox.graph import Graph
 from noxcli.sandbox.scenario import File, Node
 from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.workflow import Graph
 
 Store = Callable[[File], Mapping[str, Any]]
 """Stores a file and returns its value."""

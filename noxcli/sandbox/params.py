@@ -1,17 +1,16 @@
 """Query parameters and JSON bodies, checked as FastAPI checks them."""
 
-import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 
+from noxcli.sandbox.documents import decoded
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.switches import Switches
 
 MOST_JSON = 16 * 1024 * 1024  # bytes; as objects it takes many times as much
-MOST_DEPTH = 500
 
 _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
@@ -55,30 +54,14 @@ async def body(request: Request) -> dict[str, Any]:
     if len(raw) > MOST_JSON:
         raise ApiError(413, f"The JSON is larger than {MOST_JSON} bytes")
     try:
-        value = json.loads(raw or b"null")
-    except (ValueError, RecursionError):
+        value = decoded(raw or b"null")
+    except ValueError:
         raise Invalid(["body"], "JSON decode error", "json_invalid") from None
     if value is None:
         raise Invalid(["body"], "Field required", "missing")
     if not isinstance(value, dict):
         raise Invalid(["body"], "Input should be a valid dictionary", "model_attributes_type")
-    if _deeper_than(MOST_DEPTH, value):
-        raise Invalid(["body"], f"Input is nested deeper than {MOST_DEPTH} levels", "json_invalid")
     return value
-
-
-def _deeper_than(most: int, value: Any) -> bool:
-    """Input nested almost to the recursion limit could not be written again inside a record."""
-    level = [value]
-    for _ in range(most):
-        level = [below for each in level if isinstance(each, dict | list) for below in _children(each)]
-        if not level:
-            return False
-    return True
-
-
-def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
 
 
 async def run_body(request: Request) -> dict[str, Any]:
@@ -88,9 +71,4 @@ async def run_body(request: Request) -> dict[str, Any]:
         raise Invalid(["body", "input"], "Field required", "missing")
     if not isinstance(value["input"], dict):
         raise Invalid(["body", "input"], "Input should be a valid dictionary", "dict_type")
-    ids = value.get("node_ids")
-    if ids is not None and not (isinstance(ids, list) and all(isinstance(each, str) for each in ids)):
-        raise Invalid(["body", "node_ids"], "Input should be a valid list", "list_type")
-    if not isinstance(value.get("single_node_id"), str | None):
-        raise Invalid(["body", "single_node_id"], "Input should be a valid string", "string_type")
     return value

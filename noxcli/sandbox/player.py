@@ -23,8 +23,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
         await pause(run.switches.queue_seconds)
     run.status = "running"
     for node in run.workflow.graph.inputs:
-        if node.id in run.part:
-            run.progress.note(node.id, "completed")
+        run.progress.note(node.id, "completed")
     run.emit_state()
     try:
         for number, step in enumerate(_script(run), 1):
@@ -55,8 +54,6 @@ def _script(run: Run) -> Iterable[Step]:
 
 
 def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
-    if _is_left_out(run, step):
-        return
     match step:
         case Emit():
             _emit(run, step)
@@ -66,17 +63,6 @@ def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
         case Raw(type, data, cursor):
             _follow(run, data, store)
             run.log.append(type, data, cursor)
-
-
-def _is_left_out(run: Run, step: Emit | State | Raw) -> bool:
-    """Whether a step is one of a node outside the part that is to run."""
-    if run.is_whole:
-        return False
-    graph = run.workflow.graph
-    if isinstance(step, Raw):
-        node_id = step.data.get("id") if isinstance(step.data, dict) else None
-        return node_id in {node.id for node in graph.nodes} - run.part
-    return isinstance(step, Emit) and graph.node(step.node).id not in run.part
 
 
 def _emit(run: Run, step: Emit) -> None:
@@ -113,9 +99,7 @@ def _follow(run: Run, data: Any, store: Store) -> None:
 
 def _finish(run: Run, store: Store) -> None:
     status = run.workflow.scenario.status
-    if status == "failed" and run.failure is None and not run.is_whole:
-        status = "completed"  # the node that fails is not in the part
-    outputs = [node for node in run.workflow.graph.outputs if node.id in run.part] if status == "completed" else []
+    outputs = run.workflow.graph.outputs if status == "completed" else []
     for node in outputs[:-1]:
         if run.progress.note(node.id, "completed"):
             run.emit_content(node.id, "completed")
@@ -136,7 +120,7 @@ def _publish_early(run: Run, store: Store) -> None:
         return
     done = {node.name for node in run.workflow.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
     if len(done) > len(run.output):
-        output = _of_part(run, {name: value for name, value in _output(run).items() if name in done})
+        output = {name: value for name, value in _output(run).items() if name in done}
         run.output = published(output, run.workflow.graph, store, run.switches)
 
 
@@ -145,19 +129,12 @@ def _output(run: Run) -> Mapping[str, Any]:
     return output(run.values) if callable(output) else output
 
 
-def _of_part(run: Run, output: Mapping[str, Any]) -> Mapping[str, Any]:
-    if run.is_whole:
-        return output
-    return {name: value for name, value in output.items() if run.workflow.graph.output(name).id in run.part}
-
-
 def _publish(run: Run, store: Store, status: str) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
     if status != "completed":
         return
     graph = run.workflow.graph
-    outputs = {node.id for node in graph.outputs} & run.part
-    if outputs or run.is_whole:
-        run.output = published(_of_part(run, _output(run)), graph, store, run.switches)
+    outputs = {node.id for node in graph.outputs}
+    run.output = published(_output(run), graph, store, run.switches)
     for node_id in run.progress.unfinished():
         run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

@@ -24,7 +24,6 @@ class Progress:
     """The status of every node of one run."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        """`nodes` are the ones to run, in order."""
         self._order = [node.id for node in nodes]
         self._names = {node.id: node.name for node in nodes}
         self.statuses: dict[str, str] = {}

@@ -22,7 +22,7 @@ def output(run: Run, *, use_ids: bool = False) -> dict[str, Any] | None:
     """A run's output under labels or ids; before the end it is empty or null."""
     if run.status != "completed" and not run.output:
         return _early(run)
-    form = run.switches.output_ids if use_ids else run.switches.output_keys
+    form = "node_id" if use_ids else run.switches.output_keys
     return keyed(run.output, form, run.switches.duplicate_labels)
 
 
@@ -59,12 +59,7 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
     elif run.status == "completed" and run.late_output_reads > 0:
         run.late_output_reads -= 1
         record |= {"output": _early(run)}
-    if not output_only:
-        return record
-    if run.switches.output_only_form == "bare":
-        return record["output"]
-    kept = ("id", "output", "status") if run.switches.output_only_form == "with_status" else ("id", "output")
-    return {key: record[key] for key in kept}
+    return {key: record[key] for key in ("id", "output", "status")} if output_only else record
 
 
 def without_io(run: Run, siblings: int) -> dict[str, Any]:
@@ -117,7 +112,5 @@ def _times(run: Run, node_id: str, iteration: int) -> dict[str, Any]:
 def callback(run: Run) -> dict[str, Any]:
     """The body of a callback. The field names are a guess: the docs do not list them."""
     record = full(run)
-    if run.switches.callback_body == "record":
-        return record
     kept = ("id", "workflow_id", "status", "output", "finished_at")
     return {"run_id": run.id, **{key: record[key] for key in kept}}

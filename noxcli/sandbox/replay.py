@@ -4,13 +4,13 @@ Each line is an object with `seq`, `ts`, `run_id`, `type`, `data`, `redis_id` an
 begins with `noxcli.` are the recorder's own; the last one, `noxcli.result`, has the output and the verdict.
 """
 
-import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from noxcli.sandbox.documents import decoded
 from noxcli.sandbox.scenario import Node, Scenario
 from noxcli.sandbox.steps import Raw, Sleep, Step
 
@@ -50,9 +50,9 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _line(path: Path, number: int, text: str) -> dict[str, Any]:
     try:
-        line = json.loads(text)
-    except ValueError:
-        raise ValueError(f"{path}: line {number}: not JSON; remove it, or record the run again") from None
+        line = decoded(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: line {number}: not JSON ({error}); remove it, or record the run again") from None
     if not isinstance(line, dict) or not isinstance(line.get("type"), str) or "data" not in line:
         raise ValueError(f"{path}: line {number}: no recorded event (type, data); remove it, or record the run again")
     return line

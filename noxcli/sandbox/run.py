@@ -18,19 +18,17 @@ PAUSED = "awaiting_human_feedback"
 class Run:
     """A run of a workflow. Tests read `id`, `status`, `input` and `events`."""
 
-    def __init__(self, workflow: Workflow, body: dict[str, Any], values: dict[str, Any], part: frozenset[str]) -> None:
-        """`part` has the ids of the nodes that are to run."""
+    def __init__(self, workflow: Workflow, body: dict[str, Any], values: dict[str, Any]) -> None:
         self.id = str(uuid.uuid4())
         self.workflow = workflow
         self.switches = workflow.switches
         self.input: dict[str, Any] = body["input"]
         self.body = body
         self.values = values
-        self.part = part
         self.status = "queued"
         self.created_at = self.now()
         self.finished_at: datetime | None = None
-        self.progress = Progress([node for node in workflow.graph.nodes if node.id in part])
+        self.progress = Progress(workflow.graph.nodes)
         self.log = EventLog(self.switches.redis_ids)
         self.output: list[tuple[Node, Any]] = []
         self.failure: tuple[str, str] | None = None
@@ -50,11 +48,6 @@ class Run:
     def events(self) -> list[dict[str, Any]]:
         """The exact envelopes of all events so far, in order."""
         return self.log.envelopes()
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all nodes run."""
-        return len(self.part) == len(self.workflow.graph.nodes)
 
     @property
     def ended(self) -> bool:
@@ -130,8 +123,7 @@ class Run:
             self.emit_state(workflow_status=status)
             return
         graph = self.workflow.graph
-        mine = [node for node in graph.nodes if node.id in self.part]
-        nodes = [node for node in mine if node.is_output] or mine
+        nodes = graph.outputs or graph.nodes
         node_id = nodes[-1].id if nodes else self.workflow.scenario.id
         if status == "failed" and self.failure:
             node_id = self.failure[0]

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from noxcli.sandbox import params, records
 from noxcli.sandbox.answers import Json
+from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.errors import ApiError, Invalid
-from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import PAUSED, Run
 from noxcli.sandbox.switches import Switches
@@ -40,12 +40,9 @@ async def sync(request: Request) -> Response:
     await asyncio.wait({over, limit}, return_when=asyncio.FIRST_COMPLETED)
     over.cancel()
     limit.cancel()
-    status = run.switches.sync_failure_status if run.status == "failed" else 200
-    if not run.over.is_set():
-        status = run.switches.sync_limit_status
-        if status != 200:
-            raise ApiError(status, "The run did not finish in time")
-    return Json(records.read(run, output_only=output_only, use_ids=use_ids), status)
+    if not run.over.is_set() and run.switches.sync_limit_status != 200:
+        raise ApiError(run.switches.sync_limit_status, "The run did not finish in time")
+    return Json(records.read(run, output_only=output_only, use_ids=use_ids))
 
 
 async def read(request: Request) -> Response:

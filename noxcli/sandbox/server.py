@@ -13,7 +13,7 @@ import uvicorn
 from noxcli.sandbox.app import build
 from noxcli.sandbox.connections import Connections
 from noxcli.sandbox.faults import FaultPlan
-from noxcli.sandbox.recording import Received
+from noxcli.sandbox.request_log import Received
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.switches import Switches
@@ -47,7 +47,8 @@ class Sandbox:
     ) -> None:
         self._workspace = Workspace(key=key, speed=speed, switches=switches, faults=faults)
         self.key, self.limited_key = key, self._workspace.limited_key
-        for scenario in scenarios:
+        self.scenarios = list(scenarios)
+        for scenario in self.scenarios:
             self._workspace.add(scenario)
         self._connections = Connections()
         self._port = port

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from noxcli.sandbox.documents import read_toml
+
+SWITCHES_FORMAT = "noxcli.switches/1"
 
 Reaction = Literal["close", "end", "silent"]
 
@@ -105,8 +110,6 @@ class Switches:
     """How times are written: with `Z`, without a time zone, or with an offset."""
     failure_detail: Literal["everywhere", "content", "run_logs", "data", "none"] = "everywhere"
     """Where the reason of a failure can be read."""
-    output_only_form: Literal["with_status", "pair", "bare"] = "with_status"
-    """The form of an answer that has only the output."""
     queue_seconds: float = 0.0
     """Seconds that a run is queued before it starts."""
     page_size: int = 50
@@ -144,8 +147,6 @@ class Switches:
     # Outputs
     output_keys: Literal["label", "node_id", "node_id::name"] = "label"
     """The keys of the output."""
-    output_ids: Literal["node_id", "node_id::name"] = "node_id"
-    """The keys of the output with `use_output_ids=true`."""
     duplicate_labels: Literal["number", "last", "first"] = "number"
     """How outputs with the same label are returned: numbered, or only one of them."""
     inline_text: Literal["string", "container"] = "string"
@@ -157,19 +158,15 @@ class Switches:
     nested_previews: bool = True
     """Whether texts inside lists and objects are truncated, too."""
 
-    # Synchronous runs, stopping and callbacks
+    # Synchronous runs, and stopping
     sync_limit_seconds: float = 120.0
     """Seconds that a synchronous run may take."""
     sync_limit_status: Literal[408, 504, 200] = 408
     """The status of the answer when it takes longer."""
-    sync_failure_status: int = 200
-    """The status of the answer when a synchronous run fails."""
     stop_seconds: float = 0.0
     """Seconds between the request to stop a run and its new status."""
     on_stop_finished: Literal["unchanged", "409"] = "unchanged"
     """The answer to a request to stop a run that has ended."""
-    callback_body: Literal["summary", "record"] = "summary"
-    """What a callback sends."""
 
     # Files
     download: Literal["direct", "chunked", "redirect"] = "direct"
@@ -244,3 +241,21 @@ def _described(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return ", ".join(repr(choice) for choice in get_args(hint))
     return f"a value of type {getattr(hint, '__name__', hint)}"
+
+
+def load_switches(path: Path | str) -> dict[str, Any]:
+    """The switches that a TOML file sets, by name; ValueError says where the file is wrong and how to fix it."""
+    path = Path(path)
+    document = read_toml(path)
+    if document.get("format") != SWITCHES_FORMAT:
+        raise ValueError(f'{path}: not a switches file of this version; begin it with format = "{SWITCHES_FORMAT}"')
+    if unknown := sorted(document.keys() - {"format", "switches"}):
+        raise ValueError(f"{path}: {unknown[0]!r} is not known here; put switches under [switches]")
+    table = document.get("switches", {})
+    if not isinstance(table, dict):
+        raise ValueError(f"{path}: switches is not a table; begin it with [switches]")  # noqa: TRY004 - a wrong file
+    try:
+        with_overrides(Switches(), table)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; correct or remove that line") from None
+    return table

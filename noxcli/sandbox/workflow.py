@@ -1,9 +1,68 @@
-"""A workflow in service."""
+"""A workflow in service: its nodes with ids and edges, its switches, and its remaining faults."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
 
 from noxcli.sandbox.faults import FaultQueue
-from noxcli.sandbox.graph import Graph
-from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.scenario import Node, Scenario, id_of, output_node
+from noxcli.sandbox.steps import Emit
 from noxcli.sandbox.switches import Switches, with_overrides
+
+
+class Graph:
+    """A workflow's nodes in workflow order, including those that only its script or output mentions."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        nodes = [*scenario.nodes, *_implied(scenario)]
+        self.nodes = [node if node.id else replace(node, id=_id(scenario, node, nodes)) for node in nodes]
+        self.inputs = [node for node in self.nodes if node.is_input]
+        self.outputs = [node for node in self.nodes if node.is_output]
+        self.work = [node for node in self.nodes if not node.is_input and not node.is_output]
+        self._by_name = {node.name: node for node in reversed(self.nodes)}
+        self._outputs_by_name = {node.name: node for node in reversed(self.outputs)}
+        self.edges = self._edges(scenario)
+
+    def node(self, name: str) -> Node:
+        """The node of that name or id; an unknown name becomes a node, so that odd scripts still run."""
+        return self._by_name.get(name) or Node(name, id=name)
+
+    def output(self, name: str) -> Node:
+        """The output node of that name, even where a step has the same name."""
+        return self._outputs_by_name.get(name) or output_node(name)
+
+    def _edges(self, scenario: Scenario) -> list[tuple[Node, Node]]:
+        if scenario.edges is not None:
+            return [(self.node(source), self.node(target)) for source, target in scenario.edges]
+        if not self.work:
+            return [(source, target) for source in self.inputs for target in self.outputs]
+        steps = pairwise(self.work)
+        entry = [(source, self.work[0]) for source in self.inputs]
+        leave = [(self.work[-1], target) for target in self.outputs]
+        return [*entry, *steps, *leave]
+
+
+def _implied(scenario: Scenario) -> list[Node]:
+    """Nodes that the script or the output mentions and the list does not."""
+    known = {node.name for node in scenario.nodes}
+    outputs = {node.name for node in scenario.nodes if node.is_output}
+    written = scenario.output if isinstance(scenario.output, Mapping) else {}
+    implied = {name: output_node(name) for name in written if name not in outputs}
+    steps = {name: Node(name) for name in _emitting(scenario) if name not in known and name not in implied}
+    return [*steps.values(), *implied.values()]
+
+
+def _emitting(scenario: Scenario) -> list[str]:
+    """The names of the nodes in the script; none if only a run's inputs decide them."""
+    if callable(scenario.script):
+        return []
+    return [step.node for step in scenario.script or () if isinstance(step, Emit)]
+
+
+def _id(scenario: Scenario, node: Node, nodes: list[Node]) -> str:
+    """An id that follows from the names, also where a step and an output share one."""
+    place = sum(other.name == node.name for other in nodes[: nodes.index(node)])
+    return id_of(f"{scenario.id}/{node.name}/{place}/{node.type}")
 
 
 class Workflow:

@@ -7,20 +7,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from noxcli.sandbox import callbacks, records
-from noxcli.sandbox.bounds import MOST_CONTENT, MOST_FILES, MOST_INPUT, MOST_RUNS
 from noxcli.sandbox.definition import version_records
+from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.errors import ApiError, Invalid
-from noxcli.sandbox.eventlog import encoded
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.inputs import resolved
 from noxcli.sandbox.player import play
-from noxcli.sandbox.recording import Requests
+from noxcli.sandbox.request_log import Requests
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.workflow import Workflow
 
+# Limits on what is kept; the oldest is dropped first.
+MOST_RUNS = MOST_FILES = 10_000
+MOST_INPUT = 256 * 1024 * 1024  # bytes of JSON, of all runs together
+MOST_CONTENT = 512 * 1024 * 1024  # bytes, of all files together
 # For tests in one process; a sandbox for others gets its own key.
 KEY = "sandbox-key"
 _LIMITED = "-without-flows-run"
@@ -109,8 +112,7 @@ class Workspace:
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check the body of a start, create the run and start its player."""
-        part = workflow.graph.part_of(body)
-        values = resolved(body["input"], workflow.graph, workflow.switches, part)
+        values = resolved(body["input"], workflow.graph, workflow.switches)
         callbacks.checked(body.get("callback_url"))
         version = body.get("workflow_version_id")
         if version is not None:
@@ -119,7 +121,7 @@ class Workspace:
             if version not in [record["id"] for record in known]:
                 raise ApiError(404, "Workflow version not found")
         self._make_room()
-        run = Run(workflow, body, values, part)
+        run = Run(workflow, body, values)
         self.runs[run.id] = run
         self._sizes[run.id] = len(encoded(body["input"]))
         self._input += self._sizes[run.id]

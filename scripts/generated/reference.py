@@ -16,7 +16,7 @@ from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS, LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
 from noxcli.probe.facts import fact_about
-from noxcli.sandbox import faults, switches, switchfile
+from noxcli.sandbox import faults, switches
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.files import FAULTS
 
@@ -206,7 +206,7 @@ def switches_page() -> str:
         "A switch chooses a behavior of the [sandbox](../rehearsing.md) that the API's documentation leaves open.\n",
         "Set it with `noxcli sandbox --switch NAME=VALUE`, or under `[scenario.switches]` for one workflow.\n\n",
         "`noxcli sandbox --switches FILE` sets those of a file, and `--switch` is stronger. The file is TOML:\n\n",
-        f'```toml\nformat = "{switchfile.SWITCHES_FORMAT}"\n\n',
+        f'```toml\nformat = "{switches.SWITCHES_FORMAT}"\n\n',
         '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n\n',
         "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n\n",
         "The last column names the [fact](../fidelity.md) that a switch varies: what the API's sources say there.\n",

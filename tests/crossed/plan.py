@@ -27,7 +27,6 @@ NUMBERS: Mapping[str, Sequence[float]] = {
     "preview_limit": (16_000, 100),
     "preview_characters": (16_000, 40),
     "sync_limit_seconds": (120.0, 0.0),
-    "sync_failure_status": (200, 400),
     "stop_seconds": (0.0, 100.0),
     "rate_limit": (0, 100),
     "retry_after_seconds": (1, 2),

@@ -84,7 +84,6 @@ OPEN_QUESTIONS = {
     "how long a stop takes, and a stop of an ended run": "stop",
     "the output before the end": "output",
     "ids as keys, and the same label twice": "output_keys",
-    "the form of use_output_ids and output_only": "output_by_id",
     "the form of a text": "texts",
     "the length of a truncated text": "previews",
     "truncated texts inside values": "nested_previews",

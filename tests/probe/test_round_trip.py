@@ -25,10 +25,10 @@ from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 # Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
 # a start that gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
 NOT_ASKED = {
-    "callback_body", "duplicate_labels", "early_output", "failed_nodes", "fixed_input", "gateway_refusals",
+    "duplicate_labels", "early_output", "failed_nodes", "fixed_input", "gateway_refusals",
     "key_refusal", "look_up_output", "missing_input", "node_io", "node_progress", "node_times", "node_words",
-    "output_ids", "output_only_form", "page_size", "preview_limit", "queue_seconds", "rate_limit", "record_inputs",
-    "run_logs", "sync_failure_status", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input",
+    "page_size", "preview_limit", "queue_seconds", "rate_limit", "record_inputs",
+    "run_logs", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input",
     "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.recording import Received, Requests
+from noxcli.sandbox.request_log import Received, Requests
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.process import HUNG
@@ -178,8 +178,8 @@ def test_the_oldest_files_are_forgotten(api: Api, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_was_asked_first_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.sandbox.recording.MOST_REQUESTS", 10)
-    monkeypatch.setattr("noxcli.sandbox.recording.MOST_NOTED", 1000)
+    monkeypatch.setattr("noxcli.sandbox.request_log.MOST_REQUESTS", 10)
+    monkeypatch.setattr("noxcli.sandbox.request_log.MOST_NOTED", 1000)
     kept = Requests()
     for number in range(25):
         kept.note(Received("GET", f"/{number}", {}))

@@ -63,6 +63,8 @@ def test_texts_are_filled_in_at_any_depth(api: Api, tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("name = ", "not a TOML file"),
+        (f"[[scenario]]\nname = 'x'\noutput = {{ A = {'[' * 600}{']' * 600} }}", "nested deeper than 500 levels"),
+        ("[[scenario]]\nname = " + "[" * 20_000, "nested deeper than 500 levels"),
         ("name = 'x'", "only \\[\\[scenario\\]\\] tables"),
         ("[[scenario]]\ndescription = 'x'", "scenario 1: 'name' is missing or not of type str; set name"),
         ("[[scenario]]\nname = 'x'\nnotes = 1", "scenario 1: 'notes' is not known here; use description"),
@@ -161,6 +163,8 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
         (b"{}", "line 1: no recorded event"),
         (b"{", "line 1: not JSON"),
         (b"\xff", "not UTF-8"),
+        (b'{"type": "state", "data": ' + b"[" * 600 + b"]" * 600 + b"}", "nested deeper than 500 levels"),
+        (b'{"type": "state", "data": ' + b"[" * 20_000, "nested deeper than 500 levels"),
         (b'{"type": "state", "data": {}}', "the recording is not complete"),
         (
             b'{"type": "state", "data": {}, "ts": "noon"}\n' + json.dumps(RESULT).encode(),

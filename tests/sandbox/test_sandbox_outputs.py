@@ -71,15 +71,13 @@ def test_keys(api: Api, form: str) -> None:
     assert list(record["output"]) == [{"label": "A", "node_id": node.id}.get(form, f"{node.id}::output")]
 
 
-@pytest.mark.parametrize("form", ["node_id", "node_id::name"])
-def test_ids_on_demand(api: Api, form: str) -> None:
-    workflow = api.plays(output={"A": "x"}, switches={"output_ids": form})
+def test_ids_on_demand(api: Api) -> None:
+    workflow = api.plays(output={"A": "x"})
     run = api.start(workflow)
     api.finished(run)
     (node,) = api.sandbox.runs(workflow)[0].workflow.graph.outputs
 
-    expected = node.id if form == "node_id" else f"{node.id}::output"
-    assert api.record(run, use_output_ids="true")["output"] == {expected: "x"}
+    assert api.record(run, use_output_ids="true")["output"] == {node.id: "x"}
     assert api.record(run, use_output_ids="maybe")["detail"][0]["loc"] == ["query", "use_output_ids"]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.sandbox.switchfile import MOST_OF_SWITCHES, load_switches
+from noxcli.sandbox.documents import MOST_TOML
+from noxcli.sandbox.switches import load_switches
 from tests.conftest import Noxcli
 from tests.process import HUNG
 
@@ -41,9 +42,10 @@ def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
         (HEAD + "[switches]\nlook_up = 404", "switch 'look_up' cannot be 404"),
         (HEAD + "[switches]\npage_size = true", "switch 'page_size' cannot be True"),
         (HEAD + "[switches]\nlook_up = {a = 1}", "switch 'look_up' cannot be {'a': 1}"),
-        ("a = " + "[" * 5000, "not a TOML file"),
+        ("a = " + "[" * 5000, "nested deeper than 500 levels"),
+        ("a = " + "[" * 501 + "]" * 501, "nested deeper than 500 levels"),
         ("\udcff", "not a TOML file"),
-        ("#" * (MOST_OF_SWITCHES + 1), "larger than"),
+        ("#" * (MOST_TOML + 1), "larger than"),
         (None, "No such file"),
     ],
 )

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from noxcli.sandbox.bounds import MOST_NOTED, MOST_REQUESTS
-
+MOST_REQUESTS = 50_000
+MOST_NOTED = 64 * 1024 * 1024  # bytes of headers and bodies, of all requests together
 _BODY_KEPT = 64 * 1024
 
 
@@ -49,7 +49,7 @@ class Requests(list[Received]):
         self._noted = 0
 
 
-class Recording:
+class RequestLog:
     """Gives each answer a request id and keeps a record of each request, in order of arrival."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:
