@@ -76,7 +76,8 @@ class Asker:
                 return True
             # It may have ended by itself in the meantime.
             self._allow()
-            return raw_answer(self._http, read, self._seconds_to_stop()).object.get("status") in ENDED_STATUSES
+            record = raw_answer(self._http, read, self._seconds_to_stop()).object
+            return record.get("status") in ENDED_STATUSES or bool(record.get("finished_at"))
         except (NoxError, Spent):
             return False
 

@@ -81,6 +81,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "the API is also at https://app.noxus.ai/api/backend, below the web app",
             seen_in("vitoriaborba/cv-parser-app, backend/server.js", "2025-10-24"),
             left_open="which keys belong there; the web app's own address is not the API's",
+            switches=("web_app",),
         ),
         ApiFact(
             "key_header",
@@ -134,13 +135,14 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "a 503 without the API's own JSON proves nothing about a start",
             assumed("gateways such as Envoy send it after they have forwarded a request"),
             left_open="whether the gateways before the API do",
-            switches=("gateway_refusals",),
+            switches=("gateway_refusals", "gateway_status"),
         ),
         ApiFact(
             "redirects",
             "the API may redirect reads; no redirect may take the key to another origin",
             from_sdk("client.py", 63, 66, "follow_redirects=True", inferred="the SDK follows redirects"),
-            left_open="whether it ever does",
+            left_open="whether it ever does, for example to add a slash to a path",
+            switches=("trailing_slash",),
         ),
         ApiFact(
             "who_am_i",
@@ -207,6 +209,8 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "start_fields",
             "a start answers with ids, status and created_at",
             from_docs("api-reference/v1/runs/create-run-with-api-key"),
+            left_open="an id alone, or one that contradicts itself: another workflow, an older run or time",
+            switches=("start_answer",),
         ),
         ApiFact(
             "start_status",
@@ -375,7 +379,8 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "statuses",
             "a run has one of the six known statuses",
             from_docs("api-reference/v1/runs/public-get-run-by-id-and-workflow"),
-            left_open="statuses added later: they count as still running",
+            left_open="statuses added later: they count as still running, unless the record has finished_at",
+            switches=("run_words",),
         ),
         ApiFact(
             "queue",
@@ -442,7 +447,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "a run is in the list of runs when its start has been answered",
             assumed("no page says so; no list is taken as proof that there is no run"),
             left_open="whether lists lag, or show other inputs than were sent",
-            switches=("list_delay_seconds",),
+            switches=("list_delay_seconds", "listed_inputs"),
         ),
         ApiFact(
             "reason",
@@ -484,8 +489,8 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "output",
             "a completed run's output is an object",
             from_sdk("resources/runs.py", 72, 72, "output: dict | None = None"),
-            left_open="the output before the end, and whether it lags the status",
-            switches=("early_output", "late_output_reads"),
+            left_open="the output before the end, whether it lags the status, and whether it may be a value itself",
+            switches=("early_output", "late_output_reads", "bare_output"),
         ),
         ApiFact(
             "output_keys",

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from noxcli.sandbox import event_routes, file_routes, run_routes, workflow_routes
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.connections import Connections
-from noxcli.sandbox.door import Door
+from noxcli.sandbox.door import Door, Paths
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import RateLimit, guarded, switches_for
 from noxcli.sandbox.request_log import RequestLog
@@ -51,7 +51,7 @@ def build(workspace: Workspace, connections: Connections) -> ASGIApp:
     app.state.workspace = workspace
     app.state.connections = connections
     app.state.limit = RateLimit()
-    return RequestLog(Door(app), workspace.requests)
+    return RequestLog(Door(Paths(app, workspace.switches)), workspace.requests)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

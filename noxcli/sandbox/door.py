@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterable
 
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from noxcli.sandbox.answers import Json
+from noxcli.sandbox.switches import Switches
 
+BELOW = "/api/backend"
+_WEB_APP = "<!doctype html><html><head><title>Noxus</title></head><body><div id='app'></div></body></html>"
 MOST_BODY = 256 * 1024 * 1024  # bytes
 # Any port: a relay or a forwarded port on this machine has its own. A page whose own name points here by DNS still
 # sends that name.
@@ -28,6 +32,27 @@ class Door:
         else:
             status, detail = refusal
             await Json({"detail": detail}, status)(scope, receive, send)
+
+
+class Paths:
+    """The API below another path, or with a slash at the end of each path, if the switches say so."""
+
+    def __init__(self, app: ASGIApp, switches: Switches) -> None:
+        self._app, self._switches = app, switches
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if self._switches.web_app != "none":
+            path = path.removeprefix(BELOW)
+            if path == scope["path"]:
+                await HTMLResponse(_WEB_APP, int(self._switches.web_app))(scope, receive, send)
+                return
+        if self._switches.trailing_slash:
+            if not path.endswith("/"):
+                await RedirectResponse(f"{scope['path']}/", 307)(scope, receive, send)
+                return
+            path = path.removesuffix("/")
+        await self._app({**scope, "path": path}, receive, send)
 
 
 def _refusal(scope: Scope) -> tuple[int, str] | None:

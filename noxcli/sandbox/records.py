@@ -1,13 +1,16 @@
 """The forms of a run in the API: with and without input and output, in parts, and for a callback."""
 
-from datetime import datetime
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from noxcli.sandbox.definition import GROUP_ID, workflow_record
 from noxcli.sandbox.inputs import keyed_input
 from noxcli.sandbox.outputs import keyed
 from noxcli.sandbox.run import Run
-from noxcli.sandbox.wording import node_word
+from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.wording import node_word, run_word
 
 
 def stamp(moment: datetime | None, form: str) -> str | None:
@@ -18,11 +21,13 @@ def stamp(moment: datetime | None, form: str) -> str | None:
     return {"z": text.replace("+00:00", "Z"), "naive": text.removesuffix("+00:00")}.get(form, text)
 
 
-def output(run: Run, *, use_ids: bool = False) -> dict[str, Any] | None:
+def output(run: Run, *, use_ids: bool = False) -> Any:
     """A run's output under labels or ids; before the end it is empty or null."""
     if run.status != "completed" and not run.output:
         return _early(run)
     form = "node_id" if use_ids else run.switches.output_keys
+    if run.switches.bare_output and len(run.workflow.graph.outputs) == len(run.output) == 1:
+        return run.output[0][1]
     return keyed(run.output, form, run.switches.duplicate_labels)
 
 
@@ -39,7 +44,7 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "workflow_version_id": run.body.get("workflow_version_id"),
         "node_ids": run.body.get("node_ids"),
         "single_node_id": run.body.get("single_node_id"),
-        "status": run.status,
+        "status": run_word(run.status, run.switches),
         "progress": run.percent,
         "progress_details": run.details(),
         "input": keyed_input(run.input, run.workflow.graph, run.switches),
@@ -47,6 +52,37 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "created_at": stamp(run.created_at, run.switches.timestamps),
         "finished_at": stamp(run.finished_at, run.switches.timestamps),
     }
+
+
+def started(run: Run, siblings: Sequence[Run]) -> dict[str, Any]:
+    """The answer to the start of a run; it may contradict itself if the switch says so."""
+    match run.switches.start_answer:
+        case "id":
+            return {"id": run.id}
+        case "other_workflow":
+            return {**full(run), "workflow_id": GROUP_ID}
+        case "old_run":
+            return full(siblings[0])
+        case "old_time":
+            return {**full(run), "created_at": stamp(run.created_at - timedelta(days=3), run.switches.timestamps)}
+    return full(run)
+
+
+def listed(run: Run) -> dict[str, Any]:
+    """A run in a list, whose texts may differ from those that were sent."""
+    record = full(run)
+    return {**record, "input": {key: _listed(value, run.switches) for key, value in record["input"].items()}}
+
+
+def _listed(value: Any, switches: Switches) -> Any:
+    if not isinstance(value, str):
+        return value
+    return {
+        "stripped": value.strip(),
+        "nfc": unicodedata.normalize("NFC", value),
+        "lf": value.replace("\r\n", "\n"),
+        "cut": value[:16_000],
+    }.get(switches.listed_inputs, value)
 
 
 def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
@@ -80,7 +116,7 @@ def data(run: Run) -> dict[str, Any]:
     """Inputs, outputs and errors per node. The shape is a guess: no source shows one."""
     entries = {node.id: node_io(run, node.id) for node in run.workflow.graph.nodes}
     nodes = entries if run.switches.run_data == "by_id" else list(entries.values())
-    return {"run_id": run.id, "status": run.status, "nodes": nodes}
+    return {"run_id": run.id, "status": run_word(run.status, run.switches), "nodes": nodes}
 
 
 def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:

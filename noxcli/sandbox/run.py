@@ -8,7 +8,7 @@ from typing import Any, Literal
 from noxcli.sandbox.eventlog import EventLog
 from noxcli.sandbox.progress import Progress
 from noxcli.sandbox.scenario import Node
-from noxcli.sandbox.wording import node_word
+from noxcli.sandbox.wording import node_word, run_word
 from noxcli.sandbox.workflow import Workflow
 
 TERMINAL = ("completed", "failed", "stopped")
@@ -75,7 +75,7 @@ class Run:
     def emit_state(self, **more: Any) -> None:
         """Append a state event with the run's current state."""
         self.told_status = self.status
-        data = {"status": self.status, "progress_details": self.details(), **more}
+        data = {"status": run_word(self.status, self.switches), "progress_details": self.details(), **more}
         self.log.append("state", None if self.switches.null_data else data)
 
     def emit_content(self, node_id: str, status: str, content: Any = None, **more: Any) -> None:
@@ -120,7 +120,7 @@ class Run:
     def _announce(self, status: str) -> None:
         """Noxus docs: Stream run events: a content event with `workflow_status` ends the stream."""
         if self.switches.end_announced_by == "state":
-            self.emit_state(workflow_status=status)
+            self.emit_state(workflow_status=run_word(status, self.switches))
             return
         graph = self.workflow.graph
         nodes = graph.outputs or graph.nodes
@@ -128,7 +128,7 @@ class Run:
         if status == "failed" and self.failure:
             node_id = self.failure[0]
         node_status = self.progress.statuses.get(node_id, status)
-        self.emit_content(node_id, node_status, workflow_status=status)
+        self.emit_content(node_id, node_status, workflow_status=run_word(status, self.switches))
 
     def _piece(self, node_id: str, content: Any) -> Any:
         if self.switches.content == "delta" or not isinstance(content, str):

@@ -25,8 +25,9 @@ async def start(request: Request) -> Response:
     run = workspace.start(workflow, await params.run_body(request))
     if workflow.refusals_left > 0:
         workflow.refusals_left -= 1
-        return PlainTextResponse("upstream connect error or disconnect/reset before headers", 503)
-    return Json(records.full(run), workflow.switches.create_status)
+        text = "upstream connect error or disconnect/reset before headers"
+        return PlainTextResponse(text, workflow.switches.gateway_status)
+    return Json(records.started(run, workspace.runs_of(workflow)), workflow.switches.create_status)
 
 
 async def sync(request: Request) -> Response:
@@ -70,7 +71,7 @@ async def list_of_workflow(request: Request) -> Response:
     workflow = workspace.workflow(request.path_params["workflow_id"])
     every = _listed(workspace, workspace.runs_of(workflow), workflow.switches)
     runs, envelope = params.page(request, every, workflow.switches)
-    return Json({"items": [records.full(run) for run in runs], **envelope})
+    return Json({"items": [records.listed(run) for run in runs], **envelope})
 
 
 async def list_all(request: Request) -> Response:

@@ -29,6 +29,11 @@ class Switches:
     error_body: Literal["detail", "list", "message", "error", "empty", "html"] = "detail"
     """The body of an error: `detail` as text or always as a list, `message` or `error`, nothing, or a web page."""
 
+    web_app: Literal["none", "200", "404"] = "none"
+    """Whether the API is below `/api/backend`, and each other address is a web page with that status."""
+    trailing_slash: bool = False
+    """Whether a path without a slash at its end is answered with a 307 to one that has it."""
+
     # The end of the event stream
     on_stopped: Reaction = "close"
     """When a run is stopped: close the stream, announce the end first, or leave the stream open."""
@@ -86,8 +91,12 @@ class Switches:
     # Run records
     create_status: int = 200
     """The status of the answer to a start."""
+    start_answer: Literal["record", "id", "other_workflow", "old_run", "old_time"] = "record"
+    """The answer to a start: the record, its id alone, or one that names another workflow, an older run or time."""
     gateway_refusals: int = 0
-    """How many starts of a workflow take effect, but get a 503, as from a gateway that had forwarded them."""
+    """How many starts of a workflow take effect, but get an error, as from a gateway that had forwarded them."""
+    gateway_status: Literal[502, 503] = 503
+    """The status of that error."""
     early_output: Literal["empty", "null", "partial"] = "empty"
     """The output of a run that has not ended; `partial` has what its output nodes have given so far."""
     stale_reads: int = 0
@@ -98,6 +107,8 @@ class Switches:
     """The answer to `GET /v1/runs/{id}`."""
     look_up_output: Literal["absent", "null", "empty", "whole"] = "absent"
     """The output in that answer."""
+    run_words: Literal["plain", "synonym", "foreign"] = "plain"
+    """The words for a run's end: `completed`, synonyms such as `success`, or words that no client can know."""
     record_inputs: Literal["as_given", "label", "node_id", "node_id::name"] = "as_given"
     """The keys of the inputs in a record."""
     failed_nodes: Literal["executed", "left_out"] = "executed"
@@ -120,6 +131,8 @@ class Switches:
     """The form of the list of saved versions."""
     list_delay_seconds: float = 0.0
     """Seconds until a new run is in a list."""
+    listed_inputs: Literal["whole", "stripped", "nfc", "lf", "cut"] = "whole"
+    """What a list has of texts in inputs: all, without outer blanks, in NFC, with LF for CRLF, or 16,000 characters."""
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 
@@ -149,6 +162,8 @@ class Switches:
     """The keys of the output."""
     duplicate_labels: Literal["number", "last", "first"] = "number"
     """How outputs with the same label are returned: numbered, or only one of them."""
+    bare_output: bool = False
+    """Whether the output of a workflow with one output node is that node's value itself."""
     inline_text: Literal["string", "container"] = "string"
     """The form of a text: itself, or `{"text": ...}`."""
     preview_limit: int = 16_000
@@ -169,8 +184,8 @@ class Switches:
     """The answer to a request to stop a run that has ended."""
 
     # Files
-    download: Literal["direct", "chunked", "redirect"] = "direct"
-    """How files are served; `redirect` leads to another origin with a signed address."""
+    download: Literal["direct", "chunked", "redirect", "address"] = "direct"
+    """How files are served; `redirect` leads to another origin with a signed address, `address` is JSON with one."""
     ranges: Literal["ignored", "honoured", "refused"] = "ignored"
     """What the server does with a `Range` header."""
     file_uri: Literal["spot", "spot_path", "https"] = "spot"

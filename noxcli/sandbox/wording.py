@@ -22,6 +22,17 @@ def node_word(status: str, switches: Switches) -> str:
     return _WORDS.get(switches.node_words, {}).get(status, status)
 
 
+_RUN_WORDS = {
+    "synonym": {"completed": "success", "failed": "error", "stopped": "cancelled"},
+    "foreign": {"completed": "through", "failed": "broken", "stopped": "called off"},
+}
+
+
+def run_word(status: str, switches: Switches) -> str:
+    """A run's status in the words of this server."""
+    return _RUN_WORDS.get(switches.run_words, {}).get(status, status)
+
+
 def node_progress(statuses: Mapping[str, str], names: Mapping[str, str], switches: Switches) -> dict[str, Any]:
     """The object `per_node_progress`."""
     match switches.node_progress:

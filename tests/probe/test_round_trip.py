@@ -25,6 +25,7 @@ from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 # Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
 # a start that gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
 NOT_ASKED = {
+    "bare_output", "gateway_status", "listed_inputs", "run_words", "start_answer", "trailing_slash", "web_app",
     "duplicate_labels", "early_output", "failed_nodes", "fixed_input", "gateway_refusals",
     "key_refusal", "look_up_output", "missing_input", "node_io", "node_progress", "node_times", "node_words",
     "page_size", "preview_limit", "queue_seconds", "rate_limit", "record_inputs",
@@ -43,6 +44,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 WORKFLOW_OF = {"on_paused": "pauses", "failure_detail": "fails"}
 # Values that look like silence, and numbers too large to count.
 UNSEEN = {
+    ("download", "address"),
     ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("list_delay_seconds", 5.0),
 
 }  # fmt: skip
