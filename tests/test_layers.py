@@ -51,6 +51,7 @@ CROSSING = {
     "fuzz",
     "hostile",
     "release",
+    "research",
     "sdk",
 }  # test folders that are not about one room
 

@@ -1,9 +1,7 @@
-"""Change the engine in small ways, one at a time, and check whether the fast tests notice.
+"""Change the engine in small ways, one at a time, and print each change that its fast tests do not notice.
 
-python scripts/mutate.py [--limit N] [--seconds S] [--only MODULE ...] [--skip N]
-
-Works in a copy. Prints each surviving mutant with its line; WAIVED lists those that change nothing a test could or
-should check.
+`python -m tests.research.mutate [--limit N] [--seconds S] [--only MODULE ...]` works in copies of the project. A person
+judges whether a survivor changes anything that a test could or should check.
 """
 
 import argparse
@@ -31,7 +29,7 @@ import starlette.applications  # noqa: F401
 import typer  # noqa: F401
 import uvicorn  # noqa: F401
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ENGINE = ["tests/runs/test_follow.py", "tests/runs/test_verdict.py"]
 # The fast tests for each module.
 TESTS = {
@@ -48,6 +46,7 @@ TESTS = {
     ],
     "retry": ["tests/test_timing.py", "tests/faults/test_patience.py"],
 }
+JOBS = 2
 SLOWEST = 60  # seconds for one mutant; one that takes longer hangs, and counts as noticed
 FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -62,36 +61,6 @@ FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 SWAPS: dict[type[ast.AST], Any] = {ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add}
-OPENED = "opened() sets it before anything is accepted"
-SIZE = "a size or a default, not a promise"
-NEVER = "would need two equal floats, or a limit that is not set: never happens"
-SOON = "the next iteration finds the same a moment later"
-# (module, line of code with its comment): why its mutants may survive.
-WAIVED: dict[tuple[str, str], str] = {
-    ("runs.ledger", "HELD_AT_MOST = 20_000"): SIZE,
-    ("runs.ledger", "self._resuming = False"): OPENED,
-    ("runs.ledger", "self._replaying = False"): OPENED,
-    ("runs.follow", '__all__ = ["Burst", "Follower", "Policy"]'): "for star imports, which the project does not use",
-    ("runs.follow", "LONGEST_DELAY = 60.0  # regardless of Retry-After, since the record must still be read"): SIZE,
-    ("runs.follow", "retry_for: float = 300.0  # without any answer until contact counts as lost"): SIZE,
-    (
-        "runs.follow",
-        "asked_for = min(self._record.retry_after or 0.0, LONGEST_DELAY)",
-    ): "less than the poll interval makes no difference",
-    ("runs.follow", "if backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():"): NEVER,
-    ("runs.limits", "limit = show_seconds(self.deadline.seconds or 0)"): NEVER,
-    ("runs.limits", 'still = f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"'): NEVER,
-    ("runs.limits", "self.check(run)"): SOON,
-    ("runs.events", "LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25"): SIZE,
-    ("runs.events", "yield self.end_search()"): "the follower also ends a search that remains",
-    ("runs.events", "self.ending = Ending.BROKEN  # until more is known"): "so since the connection was opened",
-    ("runs.candidates", "LONGEST_LOOK, LAST_LOOK = 10.0, 0.5"): SIZE,
-    ("retry", "ONE_LOOK = 30.0  # seconds"): SIZE,
-    ("retry", "if delay >= given.left():"): NEVER,
-    ("retry", "if delay >= self._deadline.left():"): NEVER,
-    ("runs.record", "self._young = Deadline(limits.clock, JUST_STARTED if just_started else 0.0)"): NEVER,
-    ("runs.record", "self._limits.check(self.now)"): SOON,
-}
 
 
 @dataclass(frozen=True)
@@ -100,7 +69,6 @@ class Mutant:
 
     module: str
     line: int
-    code: str  # the original line
     before: str
     after: str
     source: str
@@ -112,13 +80,6 @@ class Mutant:
 def path_of(root: Path, module: str) -> Path:
     """Return a module's path."""
     return root / "noxcli" / Path(*module.split(".")).with_suffix(".py")
-
-
-def stale_waivers() -> Iterator[str]:
-    """Yield each waiver whose line is not in its module any more."""
-    for module, code in WAIVED:
-        if code not in map(str.strip, path_of(ROOT, module).read_text().splitlines()):
-            yield f"{module}: {code}"
 
 
 def mutants_of(module: str) -> Iterator[Mutant]:
@@ -133,9 +94,8 @@ def mutants_of(module: str) -> Iterator[Mutant]:
             replacement = list(changes(target))[number]
             replace(changed, target, replacement)
             line = getattr(node, "lineno", 0)
-            code = text.splitlines()[line - 1].strip()
             source = ast.unparse(ast.fix_missing_locations(changed))
-            yield Mutant(module, line, code, told(node), told(replacement), source)
+            yield Mutant(module, line, told(node), told(replacement), source)
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
@@ -207,6 +167,8 @@ def passes(tests: Sequence[str], directory: Path) -> bool:
             os.dup2(silence, stream)
         os.chdir(directory)
         sys.path.insert(0, str(directory))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]  # those of the project itself
         sys.dont_write_bytecode = True
         os._exit(int(pytest.main(options)))
     end = time.monotonic() + SLOWEST
@@ -232,22 +194,18 @@ def copied(parent: Path, number: int) -> Path:
 
 def main() -> int:
     """Print each survivor, and the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--limit", type=int, help="try this many mutants, chosen at random")
     parser.add_argument("--seconds", type=float, default=900, help="start none after this long")
     parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS), help="modules")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--skip", type=int, default=0, help="skip this many of the shuffled mutants")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--deselect", nargs="+", default=[], help="tests that fail without any change")
     options = parser.parse_args()
     mutants = [mutant for module in options.only for mutant in mutants_of(module)]
     random.Random(options.seed).shuffle(mutants)
     end = time.monotonic() + options.seconds
-    with tempfile.TemporaryDirectory() as parent, ThreadPoolExecutor(options.jobs) as pool:
-        copies = [copied(Path(parent), number) for number in range(options.jobs)]
+    with tempfile.TemporaryDirectory() as parent, ThreadPoolExecutor(JOBS) as pool:
+        copies = [copied(Path(parent), number) for number in range(JOBS)]
         for module in options.only:
-            TESTS[module] = [*TESTS[module], *(f"--deselect={test}" for test in options.deselect)]
             if not passes(TESTS[module], copies[0]):
                 print(f"the tests of {module} fail, or take more than {SLOWEST} s, without any change")
                 return 2
@@ -257,19 +215,13 @@ def main() -> int:
                 return None
             lives = survives(mutant, copies)
             if lives:
-                reason = WAIVED.get((mutant.module, mutant.code))
-                print(f"waived: {mutant}  ({reason})" if reason else f"SURVIVED: {mutant}", flush=True)
+                print(f"SURVIVED: {mutant}", flush=True)
             return lives
 
-        chosen = mutants[options.skip :][: options.limit]
-        results = list(zip(chosen, pool.map(tried, chosen), strict=True))
-    left = [mutant for mutant, lives in results if lives]
-    waived = [mutant for mutant in left if (mutant.module, mutant.code) in WAIVED]
-    done = sum(lives is not None for _, lives in results)
-    print(
-        f"{len(mutants)} mutants, {done} tried, {done - len(left)} killed, {len(left)} survived, {len(waived)} waived"
-    )
-    return 1 if len(left) > len(waived) else 0
+        results = list(pool.map(tried, mutants[: options.limit]))
+    done, left = len(results) - results.count(None), results.count(True)
+    print(f"{len(mutants)} mutants, {done} tried, {done - left} killed, {left} survived")
+    return 1 if left else 0
 
 
 if __name__ == "__main__":
