@@ -1,6 +1,7 @@
 """One server under one combination of switches, and how noxcli is called against it."""
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,9 @@ class Stage:
             clock,
         )
         result = noxcli(*argv)
-        asked = [f"{request.method} {request.path}" for request in self.sandbox.requests[before:]]
+        key = key or self.sandbox.key
+        own = [each for each in self.sandbox.requests[before:] if each.headers.get("x-api-key", key) == key]
+        asked = [f"{request.method} {request.path}" for request in own]
         return Seen(result, self.sandbox.runs(workflow), asked, clock.passed, target, self.directory)
 
 
@@ -175,4 +178,5 @@ def script(ending: str, asked: Callable[[], bool] | None) -> Iterator[Step]:
 def staged(combination: Combination) -> tuple[Sandbox, Switches]:
     """Return the server of a combination, to be entered."""
     switches = with_overrides(Switches(), combination)
-    return Sandbox(speed=SPEED, switches=switches), switches
+    # Each has a key of its own: the ids of workflows are the same in all, and a port may be used again.
+    return Sandbox(speed=SPEED, switches=switches, key=f"key-{uuid.uuid4()}"), switches
