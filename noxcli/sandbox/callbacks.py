@@ -3,9 +3,9 @@
 import asyncio
 import ipaddress
 import logging
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.errors import Invalid
@@ -29,30 +29,26 @@ def checked(url: Any) -> str | None:
 
 
 async def deliver(url: str, body: dict[str, Any]) -> str:
-    """Post once and return the result. Nothing ever leaves this machine."""
+    """Post once and return the result. Nothing ever leaves this machine: no proxy, no redirect, no TLS."""
     if not _is_loopback(urlsplit(url).hostname or ""):
         _log.warning("callback not sent: the sandbox posts to loopback addresses only")
         return "skipped"
     try:
         return str(await asyncio.to_thread(_post, url, encoded(body)))
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         _log.warning("callback not delivered: %s", error)
         return "failed"
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """A redirect could lead off this machine."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def _post(url: str, body: bytes) -> int:
-    # A proxy from the environment must not see requests to this machine.
-    opener = build_opener(ProxyHandler({}), _NoRedirect())
-    request = Request(url, body, {"Content-Type": "application/json"}, method="POST")  # noqa: S310 - checked: http(s)
-    with opener.open(request, timeout=_SECONDS) as answer:
-        return int(answer.status)
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_SECONDS)
+    try:
+        target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+        connection.request("POST", target, body, {"Content-Type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def _is_loopback(host: str) -> bool:

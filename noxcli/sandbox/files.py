@@ -37,7 +37,14 @@ def load_scenarios(path: Path | str) -> list[Scenario]:
     tables = document.get("scenario")
     if not isinstance(tables, list) or set(document) != {"scenario"}:
         raise ValueError(f"{path}: at the top: only [[scenario]] tables are known; begin each with [[scenario]]")
-    return [_scenario(_Place(f"{path}: scenario {number}"), table) for number, table in enumerate(tables, 1)]
+    scenarios = []
+    for number, table in enumerate(tables, 1):
+        place = _Place(f"{path}: scenario {number}")
+        try:
+            scenarios.append(_scenario(place, table))
+        except (TypeError, AttributeError) as error:
+            raise place.wrong(f"a value of another kind: {error}", "compare it with the reference") from None
+    return scenarios
 
 
 class _Place(str):

@@ -1,14 +1,14 @@
-"""The record of every request, and the id of every answer."""
+"""The record of the newest requests, and the id of every answer."""
 
 import time
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_REQUESTS = 50_000
-MOST_NOTED = 64 * 1024 * 1024  # bytes of headers and bodies, of all requests together
-_BODY_KEPT = 64 * 1024
+_BODY_KEPT = 4 * 1024  # bytes of each
 
 
 @dataclass(slots=True)
@@ -24,49 +24,22 @@ class Received:
     body_bytes: int = 0
 
 
-class Requests(list[Received]):
-    """The requests so far, in order of arrival; the oldest are dropped if they take too much memory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._noted = 0
-
-    def note(self, received: Received) -> None:
-        """Add a request that has just begun."""
-        self.append(received)
-        self.grown(len(received.path) + sum(len(name) + len(value) for name, value in received.headers.items()))
-
-    def grown(self, size: int) -> None:
-        """Count a request's bytes, and make room for them."""
-        self._noted += size
-        if len(self) > MOST_REQUESTS or self._noted > MOST_NOTED:
-            # Half of them at once: one by one, each removal would move all others. Their size is only estimated.
-            del self[: max(1, len(self) // 2)]
-            self._noted //= 2
-
-    def clear(self) -> None:
-        super().clear()
-        self._noted = 0
-
-
 class RequestLog:
     """Gives each answer a request id and keeps a record of each request, in order of arrival."""
 
-    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+    def __init__(self, app: ASGIApp, requests: deque[Received]) -> None:
         self._app = app
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = Received(scope["method"], _path(scope), _headers(scope))
-        self._requests.note(received)
+        self._requests.append(received)
 
         async def receive_noted() -> Message:
             message = await receive()
             body: bytes = message.get("body", b"")
             received.body_bytes += len(body)
-            kept = body[: _BODY_KEPT - len(received.body)]
-            received.body += kept
-            self._requests.grown(len(kept))
+            received.body += body[: _BODY_KEPT - len(received.body)]
             return message
 
         async def send_noted(message: Message) -> None:

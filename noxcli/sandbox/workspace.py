@@ -3,18 +3,18 @@
 import asyncio
 import math
 import uuid
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from noxcli.sandbox import callbacks, records
 from noxcli.sandbox.definition import version_records
-from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.inputs import resolved
 from noxcli.sandbox.player import play
-from noxcli.sandbox.request_log import Requests
+from noxcli.sandbox.request_log import MOST_REQUESTS, Received
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.switches import Switches
@@ -22,7 +22,6 @@ from noxcli.sandbox.workflow import Workflow
 
 # Limits on what is kept; the oldest is dropped first.
 MOST_RUNS = MOST_FILES = 10_000
-MOST_INPUT = 256 * 1024 * 1024  # bytes of JSON, of all runs together
 MOST_CONTENT = 512 * 1024 * 1024  # bytes, of all files together
 # For tests in one process; a sandbox for others gets its own key.
 KEY = "sandbox-key"
@@ -55,11 +54,9 @@ class Workspace:
         self.runs: dict[str, Run] = {}
         self._runs_of: dict[Workflow, list[Run]] = {}
         self.files: dict[str, StoredFile] = {}
-        self.requests = Requests()
+        self.requests: deque[Received] = deque(maxlen=MOST_REQUESTS)
         self.callbacks: list[tuple[str, str]] = []
         self._content = 0  # bytes of all files that are in memory
-        self._sizes: dict[str, int] = {}  # of runs' inputs, in bytes
-        self._input = 0  # their sum
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -123,8 +120,6 @@ class Workspace:
         self._make_room()
         run = Run(workflow, body, values)
         self.runs[run.id] = run
-        self._sizes[run.id] = len(encoded(body["input"]))
-        self._input += self._sizes[run.id]
         self._runs_of.setdefault(workflow, []).append(run)
         self._tasks[run.id] = asyncio.create_task(self._live(run))
         return run
@@ -143,11 +138,10 @@ class Workspace:
         del self.runs[run.id]
         self._runs_of[run.workflow].remove(run)
         self._tasks.pop(run.id, None)
-        self._input -= self._sizes.pop(run.id, 0)
 
     def _make_room(self) -> None:
         """Forget the runs that ended longest ago; 503 if too many have not ended."""
-        while len(self.runs) >= MOST_RUNS or self._input > MOST_INPUT:
+        while len(self.runs) >= MOST_RUNS:
             oldest = next((run for run in self.runs.values() if run.over.is_set()), None)
             if oldest is None:
                 raise ApiError(503, "The sandbox has too many runs that have not ended")
@@ -160,8 +154,6 @@ class Workspace:
         self._runs_of.clear()
         self.files.clear()
         self._content = 0
-        self._sizes.clear()
-        self._input = 0
         self.requests.clear()
         self.callbacks.clear()
         self.faults = FaultQueue(self._fault_source)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.request_log import Received, Requests
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.process import HUNG
@@ -163,29 +162,7 @@ def test_where_no_run_has_ended_no_other_starts(api: Api, monkeypatch: pytest.Mo
     assert (answer.status_code, "too many runs" in answer.json()["detail"]) == (503, True)
 
 
-def test_large_inputs_count_more(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_INPUT", 10_000)
-    workflow = api.plays()
-    for _ in range(5):
-        api.finished(api.start(workflow, {"a": "x" * 4_000}))
-    assert len(api.sandbox.runs(workflow)) == 3
-
-
 def test_the_oldest_files_are_forgotten(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.sandbox.workspace.MOST_CONTENT", 30_000)
     ids = [api.session.post(f"{api.sandbox.url}/v1/file", files={"file": b"x" * 10_000}).json()["id"] for _ in range(4)]
     assert [api.get(f"/v1/file/{each}").status_code for each in ids] == [404, 404, 200, 200]
-
-
-def test_what_was_asked_first_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.sandbox.request_log.MOST_REQUESTS", 10)
-    monkeypatch.setattr("noxcli.sandbox.request_log.MOST_NOTED", 1000)
-    kept = Requests()
-    for number in range(25):
-        kept.note(Received("GET", f"/{number}", {}))
-    assert len(kept) <= 10
-    assert kept[-1].path == "/24"
-    kept.note(Received("GET", "/" + "x" * 2000, {}))
-    assert len(kept) <= 6
-    kept.clear()
-    assert kept == []

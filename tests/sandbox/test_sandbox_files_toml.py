@@ -67,6 +67,8 @@ def test_texts_are_filled_in_at_any_depth(api: Api, tmp_path: Path) -> None:
         ("[[scenario]]\nname = " + "[" * 20_000, "nested deeper than 500 levels"),
         ("name = 'x'", "only \\[\\[scenario\\]\\] tables"),
         ("[[scenario]]\ndescription = 'x'", "scenario 1: 'name' is missing or not of type str; set name"),
+        ("[[scenario]]\nname = 'x'\nscript = 3", "scenario 1: a value of another kind"),
+        ("[[scenario]]\nname = 'x'\noutput = [1]", "scenario 1: a value of another kind"),
         ("[[scenario]]\nname = 'x'\nnotes = 1", "scenario 1: 'notes' is not known here; use description"),
         ("[[scenario]]\nname = 'x'\nscript = ['a']", r"scenario 1 \(x\), step 1: a table is expected"),
         ("[[scenario]]\nname = 'x'\nscript = [{ sleep = 'a' }]", "step 1: 'sleep' is missing or not of type int"),

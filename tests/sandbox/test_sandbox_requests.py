@@ -275,7 +275,7 @@ class TestCallbacks:
         api.finished(run)
         _wait_for_callback(api)
 
-        assert (api.sandbox.callbacks[0][1], len(came)) == ("failed", 1)
+        assert (api.sandbox.callbacks[0][1], len(came)) == ("302", 1)
 
     def test_nobody_listening_does_no_harm(self, api: Api) -> None:
         run = api.start(api.plays(), callback_url="http://127.0.0.1:1/hook")
