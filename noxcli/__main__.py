@@ -40,15 +40,13 @@ def main() -> None:
     from noxcli.errors import ExitCode
     from noxcli.main import run_argv, tell_stray
     from noxcli.render.terminal import Terminal
-    from noxcli.signals import Interrupted
+    from noxcli.signals import SIGNALS
 
     context = Context(Terminal.of_process())
     threading.excepthook = lambda ended: tell_stray(context, ended.exc_value)
     try:
-        context.signals.install()
+        SIGNALS.install()
         code = run_argv(sys.argv[1:], context)
-    except Interrupted as signal:  # before the command began
-        code = 128 + signal.number
     except Exception as error:
         # Even reporting the error failed; Python's own exit code for that would mean that the run failed.
         tell_stray(context, error)

@@ -8,25 +8,27 @@ import typer
 from noxcli.app import VERBS, app
 from noxcli.cli.context import Context
 from noxcli.cli.usage import name_meant
-from noxcli.errors import ExitCode, Interruption, NoxError, ReaderGone, Undelivered, Unfitting, Unwritten, UsageProblem
+from noxcli.errors import (
+    ExitCode,
+    Interruption,
+    NoxError,
+    ReaderGone,
+    TimedOut,
+    Undelivered,
+    Unfitting,
+    Unwritten,
+    UsageProblem,
+)
 from noxcli.nearest import suggestion
 from noxcli.render import Format
-from noxcli.signals import Interrupted
+from noxcli.signals import SIGNALS, Interrupted
 
 
 def run_argv(argv: Sequence[str], context: Context) -> int:
     """Run one command line and return its exit code."""
+    context.argv, context.format = argv, format_in(argv)
     try:
-        return _run(argv, context)
-    except Interrupted as signal:  # just after the command ended, before it was reported
-        return conclude(context, expected(signal, context, argv))
-
-
-def _run(argv: Sequence[str], context: Context) -> int:
-    try:
-        context.argv, context.format = argv, format_in(argv)
-        with context.signals.restored():
-            returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
+        returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted, typer.TyperException, typer.Abort) as error:
         return conclude(context, expected(error, context, argv))
     except SystemExit as ending:
@@ -51,7 +53,7 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
 
 def conclude(context: Context, error: NoxError | None) -> int:
     """Report the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
-    context.signals.hold_on()  # a first signal is now too late
+    SIGNALS.disregard()  # a first signal is now too late
     if error is not None:
         say(context, error)
     code = error.exit_code if error else ExitCode.OK
@@ -67,9 +69,10 @@ def conclude(context: Context, error: NoxError | None) -> int:
 def tell(context: Context, code: ExitCode) -> ExitCode:
     """Write reports and result, and return the exit code; the reports also say if writing to stdout failed."""
     code = context.write_reports(code)
-    late = None if context.terminal.reader_gone else write_result(context, code)
+    unheard = context.terminal.reader_gone or context.terminal.unread is not None
+    late = None if unheard else write_result(context, code)
     if late is not None:
-        final = late.exit_code if isinstance(late, ReaderGone) else code or late.exit_code
+        final = late.exit_code if isinstance(late, ReaderGone | Interruption) else code or late.exit_code
         if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
             say(context, late)
         if final != code:
@@ -82,7 +85,7 @@ def write_result(context: Context, code: ExitCode) -> NoxError | None:
     """Write the result to stdout; return why it could not be written."""
     try:
         context.conclude(code)
-    except (ReaderGone, Unfitting, Unwritten) as late:
+    except (ReaderGone, Unfitting, Unwritten, TimedOut, Interrupted) as late:
         return expected(late, context, ())
     return None
 
@@ -116,8 +119,6 @@ def expected(
         case NoxError():
             return error
         case Interrupted():
-            if error.__cause__ is not None:
-                context.unexpected(error.__cause__)  # with --verbose, it prints what had replaced the signal
             return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
         case typer.TyperException():
             verb = argv[0] if argv and argv[0] in VERBS else ""

@@ -37,7 +37,6 @@ class Place:
         self.path = path
         self._handle = handle
         # Held during each system call: the number of a closed handle may belong to another directory a moment later.
-        # Only by `with` itself: a signal inside another context manager's `__enter__` would leave it locked.
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:

@@ -1,31 +1,43 @@
-"""Where the main thread waits: for other threads, for time, and for local reads; always in short slices."""
+"""Where the main thread waits: in slices, and between two of them a signal that has arrived is raised."""
 
+import os
+import select
+import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, Queue
-from typing import TypeVar
+from typing import IO, Any, BinaryIO, TypeVar
 
 from noxcli.errors import Unavailable
+from noxcli.signals import SIGNALS
 
-SLICE = 0.1  # seconds: how late a wait may notice that it is over
+SLICE = 0.1  # seconds: how late a wait may see a signal
+LONGEST_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
+PIECE = 4096  # bytes: a pipe that can be written to takes as many at once (PIPE_BUF of pipe(7))
 T = TypeVar("T")
 # A call's value, or the error that it raised.
 Result = tuple[T | None, BaseException | None]
 
 
 def sleep(seconds: float) -> None:
-    """Wait that long."""
+    """Wait that long. Raises Interrupted."""
     end = time.monotonic() + seconds
+    SIGNALS.check()
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(SLICE, left))
+        SIGNALS.check()
 
 
 def take(queue: "Queue[T]", seconds: float) -> T:
-    """Return the queue's next item, which another thread puts there. Raises Empty if none comes within `seconds`."""
+    """Return the queue's next item, which another thread puts there.
+
+    Raises Empty if none comes within `seconds`, and Interrupted.
+    """
     end = time.monotonic() + seconds
     while True:
+        SIGNALS.check()
         left = end - time.monotonic()
         try:
             return queue.get(timeout=max(0.0, min(SLICE, left)))
@@ -35,12 +47,68 @@ def take(queue: "Queue[T]", seconds: float) -> T:
 
 
 def wait_for(event: threading.Event, seconds: float) -> bool:
-    """Return whether the event is set, at the latest after `seconds`."""
+    """Return whether the event is set, at the latest after `seconds`. Raises Interrupted."""
     end = time.monotonic() + seconds
-    while not event.wait(max(0.0, min(SLICE, left := end - time.monotonic()))):
+    while True:
+        SIGNALS.check()
+        left = end - time.monotonic()
+        if event.wait(max(0.0, min(SLICE, left))):
+            return True
         if left <= SLICE:
             return False
-    return True
+
+
+def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable[[], bool] = lambda: False) -> T:
+    """Return or raise the outcome of `call`, made by a thread, which a signal must not lose.
+
+    A signal waits for it, at most LONGEST_HOLD, and is raised by the next wait. `call_off` keeps the call from having
+    an effect, and returns whether it still could: then nothing has to be waited for.
+
+    Raises Interrupted if the signal does not wait any more; Unavailable, `sent` unless it was called off, if the call
+    takes longer than `seconds`.
+    """
+    if seconds <= 0:
+        raise Unavailable("out of time before the request", sent=False)
+    outcomes, end, held_until = in_background(call), time.monotonic() + seconds, None
+    while True:
+        with suppress(Empty):
+            return value_of(outcomes.get(timeout=max(0.0, min(SLICE, end - time.monotonic()))))
+        now = time.monotonic()
+        if SIGNALS.pending is not None:
+            held_until = held_until or min(end, now + LONGEST_HOLD)
+            if call_off() or now >= held_until:
+                SIGNALS.check()
+        elif now >= end:
+            sent = not call_off()
+            raise Unavailable(f"no {'answer' if sent else 'connection'} within {seconds:.1f} s", sent=sent)
+
+
+def write(file: BinaryIO, data: bytes, stalled: Callable[[float], None]) -> None:
+    """Write and flush; `stalled` is called while a reader takes nothing, and may raise. Raises OSError."""
+    if not may_block(file):
+        file.write(data)
+        file.flush()
+        return
+    rest = memoryview(data)
+    while rest:
+        await_reader(file, stalled)
+        with suppress(BlockingIOError):  # another process was faster
+            rest = rest[os.write(file.fileno(), rest[:PIECE]) :]
+
+
+def await_reader(file: IO[Any], stalled: Callable[[float], None]) -> None:
+    """Wait until a write of a PIECE does not block; `stalled` gets the seconds so far, and may raise."""
+    began = time.monotonic()
+    while not select.select([], [file], [], SLICE)[1]:
+        stalled(time.monotonic() - began)
+
+
+def may_block(file: IO[Any]) -> bool:
+    """True for a pipe, a terminal or another thing with a reader that may not read."""
+    try:
+        return os.name == "posix" and not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False  # it is in memory, or closed
 
 
 def start_thread(work: Callable[[], object]) -> threading.Thread:

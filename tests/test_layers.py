@@ -9,13 +9,13 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
-    {"fixed"},
+    {"fixed", "signals"},
     {"errors", "models", "encode", "nearest", "schemas"},
     {"waiting"},
     {"query", "masking", "timing", "place", "urls"},
     {"files", "formats"},
     {"config"},
-    {"retry", "signals"},
+    {"retry"},
     {"inputs"},
     {"runs"},
     {"outputs"},

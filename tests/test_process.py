@@ -83,31 +83,6 @@ def test_a_signal_stops_the_run_and_ends_with_its_code_and_its_document(
         assert (document["run"]["status"], document["run"]["confirmed"]) == ("stopped", True)
 
 
-REPLACED = """
-import os, signal, time
-from noxcli.__main__ import main
-from noxcli.cli import launch
-def attend(*_, **__):
-    try:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(60)
-    finally:
-        raise RuntimeError("release unlocked lock")
-launch.attend = attend
-main()
-"""
-
-
-def test_a_signal_stops_the_run_though_python_raises_another_error(
-    env: dict[str, str], plays: Any, sandbox: Sandbox
-) -> None:
-    workflow = plays(script=FOREVER)
-    done = process.call("run", workflow, program=[sys.executable, "-c", REPLACED], env=env)
-    assert (done.returncode, b"Traceback" in done.stderr) == (130, False)
-    assert b"is stopped" in done.stderr
-    assert sandbox.runs(workflow)[0].status == "stopped"
-
-
 def test_a_live_view_on_a_real_terminal(env: dict[str, str], plays: Any) -> None:
     workflow = plays(
         script=[Emit("Write", "hello world "), Sleep(1500), Emit("Write", status="completed")], output={"Answer": "42"}

@@ -12,6 +12,7 @@ from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent
+from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024
@@ -39,10 +40,11 @@ class EventFeed:
         """Return what arrived together, or nothing if no event arrives in that time.
 
         Raises Unavailable when the connection ends for any reason: a clean close proves nothing.
-        Raises StreamUnsupported or CursorRefused if the server gives no stream.
+        Raises StreamUnsupported or CursorRefused if the server gives no stream; Interrupted.
         """
         until = time.monotonic() + seconds
         while True:
+            SIGNALS.check()  # also while events arrive faster than they are shown
             self._news.clear()
             ended = self._ended  # looked at before the bytes, so that none came between them and the end
             if events := self._events():

@@ -77,7 +77,7 @@ class Engine:
         counts: Counts,
         *,
         teller: Teller,
-        tick: Callable[[], bool],
+        tick: Callable[[], None],
     ) -> None:
         self.counts = counts
         self.trouble: NoxError | None = None  # why no more rows are started, apart from the user's request
@@ -112,7 +112,10 @@ class Engine:
         return self._telling.unprinted
 
     def work(self) -> None:
-        """Process every row to its result, or as far as `tick` and the limits allow; `leave` reports the rest."""
+        """Process every row to its result, or as far as the limits allow; `leave` reports the rest.
+
+        Raises Interrupted.
+        """
         while True:
             self._work_through()
             goes_on = not self._left and bool(self._doubts) and self._settle_doubts()
@@ -209,7 +212,8 @@ class Engine:
                 return
             self._take_news(self._longest_wait())
             silent = self._pace.silent_for > self._plan.retry_for
-            if not self._tick() or self._deadline.passed or silent or self.unprinted is not None:
+            self._tick()
+            if self._deadline.passed or silent or self.unprinted is not None:
                 self._left = True
                 return
 
@@ -451,7 +455,8 @@ class Engine:
         end = time.monotonic() + SETTLING - min(SETTLING, max(0.0, min(ages)))
         while time.monotonic() < end:
             self._take_news(TICK)
-            if not self._tick() or self._deadline.passed:
+            self._tick()
+            if self._deadline.passed:
                 self._left = True
                 return False
         return True
@@ -480,7 +485,8 @@ class Engine:
             outcome = findings.next_outcome(TICK)
             if outcome is not None:
                 return outcome[0] or Finding()  # without a readable list, nothing is known
-            if not self._tick() or self._deadline.passed:
+            self._tick()
+            if self._deadline.passed:
                 self._left = True
                 return Finding()
 

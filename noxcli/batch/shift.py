@@ -1,5 +1,6 @@
 """An engine under a command's signals and limits, and the handling of unfinished rows."""
 
+from contextlib import suppress
 from functools import partial
 
 from noxcli.batch.engine import Engine
@@ -10,7 +11,7 @@ from noxcli.models import Run
 from noxcli.runs.limits import still_running
 from noxcli.runs.record import LAST_READ
 from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
-from noxcli.signals import Interrupted, Signals
+from noxcli.signals import Interrupted
 from noxcli.timing import Deadline, show_seconds
 from noxcli.waiting import run_all_within
 
@@ -28,28 +29,30 @@ class Shift:
     retry_for: float
     stops: bool
 
-    def work_off(self, signals: Signals) -> NoxError | None:
+    def work_off(self) -> NoxError | None:
         """Run the engine, and handle unfinished rows; return what interrupted it."""
+        try:
+            return self._worked_off()
+        except Interrupted as signal:
+            return self._interrupted(signal)
+
+    def _worked_off(self) -> NoxError | None:
         engine, pace = self.engine, self.pace
-        # `tick` handles a signal: in between, nothing may be lost.
-        with signals.held():
+        with suppress(TimedOut):  # of a reader of stdout that does not read
             engine.work()
-            number = signals.take_pending()
-            if number is not None:
-                return self._interrupted(Interrupted(number))
-            if engine.unprinted is not None:
-                engine.await_starts(ANSWER_WITHIN)
-                return engine.unprinted
-            if self.deadline.passed:
-                engine.await_starts(ANSWER_WITHIN)
-                engine.look_once_more(LAST_READ)
-                done = engine.is_done()
-                engine.leave(still_running)
-                return engine.trouble if done else TimedOut("the timeout was reached")
-            if pace.silent_for > self.retry_for:
-                engine.await_starts(ANSWER_WITHIN)
-                engine.leave(_lost)
-                return Unavailable(f"the server did not answer for {show_seconds(pace.silent_for)}")
+        if engine.unprinted is not None and not self.deadline.passed:
+            engine.await_starts(ANSWER_WITHIN)
+            return engine.unprinted
+        if self.deadline.passed:
+            engine.await_starts(ANSWER_WITHIN)
+            engine.look_once_more(LAST_READ)
+            done = engine.is_done()
+            engine.leave(still_running)
+            return engine.trouble if done else TimedOut("the timeout was reached")
+        if pace.silent_for > self.retry_for:
+            engine.await_starts(ANSWER_WITHIN)
+            engine.leave(_lost)
+            return Unavailable(f"the server did not answer for {show_seconds(pace.silent_for)}")
         return engine.trouble
 
     def _interrupted(self, signal: Interrupted) -> Interruption:

@@ -13,6 +13,7 @@ from noxcli.files import new_digest
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Upload
+from noxcli.signals import SIGNALS
 
 MISTAKES_KEPT = 20
 
@@ -83,6 +84,7 @@ def survey(rows: Iterable[Row], checker: Checker, shard: Shard, past: Past) -> S
     """
     found, digest, ids = Survey(), new_digest(), OwnIds()
     for row in rows:
+        SIGNALS.check()
         found.rows += 1
         ids.add(row)
         digest.update(row.digest.to_bytes(8, "big"))

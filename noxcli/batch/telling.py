@@ -7,7 +7,8 @@ from typing import Protocol
 
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.plan import RowResult
-from noxcli.errors import NoxError, ReaderGone, Unwritten
+from noxcli.errors import NoxError, ReaderGone, TimedOut, Unwritten
+from noxcli.signals import Interrupted
 
 # Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.
 SAID_APART = 0.05
@@ -20,7 +21,7 @@ class Teller(Protocol):
         """Write results to disk before they are printed. Raises JournalTrouble if that fails."""
 
     def tell(self, told: Sequence[RowResult]) -> None:
-        """Print them. Raises ReaderGone and Unwritten."""
+        """Print them. Raises as Terminal.write."""
 
 
 class Telling:
@@ -95,6 +96,9 @@ class Telling:
             self._on_end(None)
         except JournalTrouble as error:
             self._on_end(error)
+        except (TimedOut, Interrupted):
+            self.unprinted = Unwritten("stdout was not read to its end")
+            raise
         self._said_at = time.monotonic()
 
     def _take_in_turn(self) -> None:

@@ -1,4 +1,4 @@
-"""The surroundings of a command: streams, clock, signals, and the outcome that it fills in."""
+"""The surroundings of a command: streams, clock, and the outcome that it fills in."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +14,6 @@ from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.reports.result import Outcome, document_of
 from noxcli.reports.writer import Reports
-from noxcli.signals import Signals
 from noxcli.state.logfile import Level, Logbook, own_words
 from noxcli.timing import Clock, Deadline, show_seconds
 
@@ -43,7 +42,6 @@ class Context:
 
     terminal: Terminal
     clock: Clock = field(default_factory=Clock)
-    signals: Signals = field(default_factory=Signals)
     argv: Sequence[str] = ()
     format: Format = Format.TEXT
     listed: bool = False  # True: report the runs as a list, even if there is only one or none
@@ -62,7 +60,6 @@ class Context:
     _configured: "Configured | None" = None
 
     def __post_init__(self) -> None:
-        self.terminal.hold = self.signals.held
         self.log.mask = self.terminal.mask
         self.began = self.clock.monotonic()
 

@@ -64,7 +64,7 @@ def attend(
     renderers = _renderers(context, run, progress)
     try:
         with noted(outcome, follower):
-            play(_from_start(follower), progress, renderers, context.signals.held)
+            play(_from_start(follower), progress, renderers)
     except TimedOut as late:
         return let_go(call, outcome, policy, late)
     return follower.run

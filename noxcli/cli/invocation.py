@@ -72,7 +72,7 @@ def begin(
     """
     context: Context = ctx.obj
     deadline = Deadline(context.clock, waiting.timeout)
-    context.sources.deadline = deadline
+    context.sources.deadline = context.terminal.deadline = deadline
     if subject is not None:
         context.outcome.subject = subject
     if reporting is not None:

@@ -165,17 +165,16 @@ def see_through(call: Invocation, spec: RunSpec, patience: Patience, asked: Aske
         show_request(context, spec.found, spec.request(call.api, spec.inputs.shown()))
         return
     try:
-        with context.signals.restored():
-            run = start_once(call, spec, patience, asked.state_file)
-            if asked.starting.detach:
-                context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
-                if context.writes_text:
-                    context.terminal.write(f"{run.id}\n")
-                return
-            finished = attend(call, run, policy_of(context, following), just_started=True, workflow=spec.known)
-            judge(call, finished)
-            deliver(call, finished, asked.delivering, into, workflow=spec.known)
-    except Interrupted as signal:  # during the start, it was held until the run's id was saved
+        run = start_once(call, spec, patience, asked.state_file)
+        if asked.starting.detach:
+            context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+            if context.writes_text:
+                context.terminal.write(f"{run.id}\n")
+            return
+        finished = attend(call, run, policy_of(context, following), just_started=True, workflow=spec.known)
+        judge(call, finished)
+        deliver(call, finished, asked.delivering, into, workflow=spec.known)
+    except Interrupted as signal:
         if asked.starting.detach or not _may_stop(context, following.on_interrupt):
             raise
         raise _stopped(call, signal) from None

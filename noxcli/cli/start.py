@@ -62,7 +62,7 @@ def start_once(call: Invocation, spec: RunSpec, patience: Patience, state_file: 
         _announce(context, state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return start_run(call.api, attempt, patience=patience, deadline=call.deadline, signals=context.signals, note=note)
+    return start_run(call.api, attempt, patience=patience, deadline=call.deadline, note=note)
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:

@@ -33,7 +33,7 @@ from noxcli.cli.groups import Checking, Common, Reporting, WaitingForRun
 from noxcli.cli.invocation import Invocation, begin
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target, save
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
@@ -301,9 +301,8 @@ def _worked(
     teller = _Teller(context, begun.kept, summary)
     with counting(context.terminal) as shown:
 
-        def tick() -> bool:
+        def tick() -> None:
             shown.show(counts, _news_of(pace))
-            return context.signals.pending is None
 
         to_do = begun.share.to_do(rows, begun.journal, counts)
         engine = Engine(
@@ -321,8 +320,8 @@ def _worked(
         stops = context.stops_runs(looking.on_interrupt)
         shift = Shift(call.api, engine, pace, call.deadline, plan.retry_for, stops)
         with closing(engine):
-            error = shift.work_off(context.signals)
-    if engine.unprinted is not None and not isinstance(error, Interruption):
+            error = shift.work_off()
+    if engine.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise engine.unprinted
     return error
 

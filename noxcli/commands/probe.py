@@ -88,7 +88,7 @@ def probe(
         if asking.start:
             note_keys(context, known)
             payload = stored(call, checked(call, known, inputs, named=workflow), patience)
-            trier = Trier(evidence.asker, found.id, asking.watch, context.terminal.note, context.signals.held)
+            trier = Trier(evidence.asker, found.id, asking.watch, context.terminal.note)
             evidence.trials = trier.trials
             try_runs(trier, payload, asking.start)
         learned = list(interview(evidence, context.terminal.note))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.files import reason_of
+from noxcli.signals import SIGNALS
 
 if TYPE_CHECKING:
     from noxcli.sandbox.scenario import Scenario
@@ -56,7 +56,6 @@ SwitchFiles = Annotated[
 
 
 def sandbox(
-    ctx: typer.Context,
     command: Command = None,
     port: Port = None,
     key: KeyOption = None,
@@ -73,7 +72,6 @@ def sandbox(
         # Rehearse a run that fails, ten times faster.
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
-    context: Context = ctx.obj
     from noxcli.sandbox import INSTALL_HINT, missing_packages
 
     if missing := missing_packages():
@@ -82,7 +80,7 @@ def sandbox(
     from noxcli.sandbox.command import DEFAULT_PORT, fresh_key, run_command, serve_forever
     from noxcli.sandbox.server import Sandbox
 
-    context.signals.release()
+    SIGNALS.release()
     at = port if port is not None else 0 if command else DEFAULT_PORT
     try:
         scenarios = [*BUILT_IN, *_scenarios(scenario or [], replay or [])]

@@ -6,8 +6,9 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.files import reason_of
@@ -148,29 +149,38 @@ def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
 
     Its length must be announced, and a pipe can't be read again for a retry. Raises UsageProblem.
     """
+    # A thread opens and closes a pipe: closing it waits for a read that another thread has begun.
+    read = partial(_copied if upload.size is None else _opened_again, upload, sources)
+    file = sources.in_time(read)
     try:
-        file = sources.in_time(lambda: sources.open(upload.path))
+        yield file, file.tell() if upload.size is None else upload.size
+    finally:
+        with suppress(OSError):  # closing tries again to write what a full disk has refused
+            file.close()
+
+
+def _opened_again(upload: Upload, sources: Sources) -> BinaryIO:
+    try:
+        return sources.open(upload.path)
     except OSError as error:
         raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
-    with file:
-        if upload.size is not None:
-            yield file, upload.size
-            return
-        import tempfile  # only a pipe needs it
 
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, in a way of its own
+
+def _copied(upload: Upload, sources: Sources) -> BinaryIO:
+    import tempfile  # only a pipe needs it
+
+    with _opened_again(upload, sources) as pipe:
+        copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
         try:
-            try:
-                sources.in_time(lambda: shutil.copyfileobj(file, copy, MEBIBYTE))
-                copy.flush()
-            except OSError as error:
-                raise UsageProblem(
-                    f"it can't be copied to {tempfile.gettempdir()}: {reason_of(error)}", "set TMPDIR to a larger disk"
-                ) from None
-            yield copy, copy.tell()
-        finally:
-            with suppress(OSError):  # closing tries again to write what a full disk has refused
+            shutil.copyfileobj(pipe, copy, MEBIBYTE)
+            copy.flush()
+        except OSError as error:
+            with suppress(OSError):
                 copy.close()
+            raise UsageProblem(
+                f"it can't be copied to {tempfile.gettempdir()}: {reason_of(error)}", "set TMPDIR to a larger disk"
+            ) from None
+        return copy
 
 
 class Reading:

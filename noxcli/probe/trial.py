@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +10,12 @@ from noxcli.models import PAUSED_STATUS
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import ENDED_STATUSES, Watched
 from noxcli.probe.raw import RawAnswer, items_on
+from noxcli.waiting import run_despite_signal
 
 MAY_EXIST = "a run may still have been started: check with noxcli runs"
 SETTLED_STATUSES = (*ENDED_STATUSES, PAUSED_STATUS)
 LONGEST_TRIAL = 600.0  # seconds
+LONGEST_START = 60.0  # seconds for the answer to a start
 READ_APART = 0.25  # seconds between two reads of a record that is not final yet
 MOST_READS = 8
 MOST_STREAMS = 5  # of one run, if they break
@@ -59,7 +60,6 @@ class Trier:
     workflow_id: str
     watch: float
     note: Callable[[str], None]
-    held: Callable[[], AbstractContextManager[None]]
     trials: list[Trial] = field(default_factory=list)
 
     def run(self, inputs: Mapping[str, Any], *, stops: bool) -> None:
@@ -71,9 +71,7 @@ class Trier:
             trial = Trial(stops)
             self.trials.append(trial)
             try:
-                # A signal waits for the answer: otherwise the run would be lost.
-                with self.held():
-                    self._start(trial, inputs)
+                self._start(trial, inputs)
                 if trial.run_id is not None:
                     self._watch(trial, trial.run_id)
             finally:
@@ -83,8 +81,9 @@ class Trier:
             trial.again = self.asker.post("runs", trial.run_id, "stop")
 
     def _start(self, trial: Trial, inputs: Mapping[str, Any]) -> None:
+        parts, body = ("workflows", self.workflow_id, "runs"), {"input": dict(inputs)}
         try:
-            answer = self.asker.post("workflows", self.workflow_id, "runs", body={"input": dict(inputs)})
+            answer = run_despite_signal(LONGEST_START, lambda: self.asker.post(*parts, body=body))
         except Unavailable as error:
             if not error.sent:
                 raise

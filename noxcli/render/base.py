@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FIRST_BAR = 0.5  # seconds: shorter tasks need no bar
 BAR_WIDTH = 20  # cells
+LONGEST_PAINTING = 1.0  # seconds that a picture may take to appear, on a terminal that is stopped with Ctrl-S
 
 
 def bar_fits(terminal: Terminal) -> bool:
@@ -48,8 +49,7 @@ class AtBottom:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._region is not None:
-            with self._terminal.hold():
-                self._region.__exit__(kind, error, trace)
+            self._region.__exit__(kind, error, trace)
 
     def _line(self) -> "Line":
         """Return an empty line."""

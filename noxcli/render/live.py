@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self, assert_never
 
 from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Silent, Started, Update
+from noxcli.render.base import LONGEST_PAINTING
 from noxcli.render.line import Look
 from noxcli.render.picture import Picture
 from noxcli.render.region import Region
@@ -38,12 +39,11 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._terminal.hold():
-            self._over.set()
-            self._painter.join()
-            self._region.__exit__(kind, error, trace)
-            lines = self._picture.summary(self._terminal.size().columns)
-            self._terminal.draw("".join(f"{line}\n" for line in lines))
+        self._over.set()
+        self._painter.join(LONGEST_PAINTING)
+        self._region.__exit__(kind, error, trace)
+        lines = self._picture.summary(self._terminal.size().columns)
+        self._terminal.draw("".join(f"{line}\n" for line in lines))
 
     def refresh(self) -> None:
         """Draw now."""

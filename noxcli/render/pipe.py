@@ -30,7 +30,7 @@ class Content(_Pipe):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._terminal.reader_gone:
+        if not self._terminal.reader_gone and self._terminal.unread is None:
             self._write([said.end() for said in self._nodes.values()])
 
     def show(self, burst: Sequence[Step]) -> None:

@@ -1,7 +1,7 @@
 """The choice of renderers for a run, and the loop that feeds them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -38,18 +38,12 @@ def progress_renderer(
     return Plain(terminal, progress)
 
 
-def play(
-    bursts: Iterable[Sequence[Update]],
-    progress: Progress,
-    renderers: Sequence[Renderer],
-    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> None:
+def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]) -> None:
     """Apply each burst to the progress as it arrives, and show it on every renderer, one whole burst at a time."""
     with ExitStack() as stack:
         for renderer in renderers:
             stack.enter_context(renderer)
         for burst in bursts:
-            with hold():
-                steps = progress.take(burst)
-                for renderer in renderers:
-                    renderer.show(steps)
+            steps = progress.take(burst)
+            for renderer in renderers:
+                renderer.show(steps)

@@ -33,7 +33,7 @@ class Region:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._lock = threading.RLock()  # a signal may arrive while its thread is drawing
+        self._lock = threading.RLock()  # Ctrl-Z may arrive while its thread is drawing
         self._drawn: list[str] = []
         self._seen = terminal.size()
         self._open = False

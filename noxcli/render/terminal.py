@@ -4,16 +4,19 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
-from noxcli.errors import ReaderGone, Unwritten
+from noxcli.errors import ReaderGone, TimedOut, Unwritten
 from noxcli.masking import Mask
 from noxcli.render.sharing import Claim, may_reach
 from noxcli.render.text import Screen, visible
+from noxcli.signals import SIGNALS, Interrupted
+from noxcli.timing import Deadline
+from noxcli.waiting import await_reader, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -21,6 +24,11 @@ OF_ENGINES = (
     *("AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"),
 )
 CLEAR_BELOW = "\x1b[J"
+PATIENCE_AT_THE_END = 0.5  # seconds for a reader that takes nothing, after a signal or the command's limit
+
+
+class _Ignored(Exception):
+    """Nobody reads stderr."""
 
 
 class Drawn(Protocol):
@@ -48,14 +56,15 @@ class Terminal:
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
+    unread: TimedOut | Interrupted | None = None  # why noxcli no longer waits for the reader of stdout
+    deadline: Deadline | None = None  # of the command
     # The mask, which hides secrets in all messages. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
     drawn: Drawn | None = None
-    # Defers signals during a write that must not be interrupted.
-    hold: Callable[[], AbstractContextManager[None]] = nullcontext
     claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
     _read_by_eyes: bool | None = None
+    _ignored: bool = False  # the command is over, and nobody reads stderr
     _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:
@@ -146,7 +155,8 @@ class Terminal:
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
 
-        Raises ReaderGone if the reader has closed it, Unwritten if writing fails.
+        Raises ReaderGone if the reader has closed it, Unwritten if writing fails. If the reader takes nothing, raises
+        Interrupted after a signal, and TimedOut at the command's limit.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         if self.read_by_eyes:
@@ -161,9 +171,10 @@ class Terminal:
         self._within_line = not text.endswith("\n") if text else self._within_line
 
     def _put(self, data: bytes) -> None:
+        if self.unread is not None:
+            raise self.unread
         try:
-            self.out.write(data)
-            self.out.flush()
+            write(self.out, data, self._stalled)
         except BrokenPipeError:
             self.reader_gone = True
             raise ReaderGone("the reader of stdout closed the pipe") from None
@@ -175,6 +186,21 @@ class Terminal:
 
             reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
             raise Unwritten(f"can't write to stdout: {reason}") from None
+
+    def _stalled(self, seconds: float) -> None:
+        """Give up on a reader of stdout when the command is over."""
+        if not self._is_over_after(seconds):
+            return
+        if SIGNALS.first is not None:
+            SIGNALS.disregard()
+            self.unread = Interrupted(SIGNALS.first)
+        else:
+            self.unread = TimedOut("out of time: stdout was not read to its end")
+        raise self.unread
+
+    def _is_over_after(self, seconds: float) -> bool:
+        late = self.deadline is not None and bool(self.deadline.seconds) and self.deadline.passed
+        return seconds >= PATIENCE_AT_THE_END and (late or SIGNALS.first is not None)
 
     def _room(self) -> str:
         """Return what separates a line from another process's picture: the cursor is where that begins."""
@@ -215,13 +241,23 @@ class Terminal:
 
     def draw(self, text: str) -> None:
         """Write to stderr unchanged, at once; first end a line on the screen that stdout left open."""
+        if self._ignored:
+            return
         newline = "\n" if self._within_line and self.interactive else ""
         self._within_line = False
         try:
+            if may_block(self.err):
+                await_reader(self.err, self._stalled_on_stderr)
             self.err.write(newline + text)
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message
+        except _Ignored:
+            self._ignored = True
+
+    def _stalled_on_stderr(self, seconds: float) -> None:
+        if self._is_over_after(seconds):
+            raise _Ignored
 
 
 def is_unattended(environ: Mapping[str, str]) -> bool:

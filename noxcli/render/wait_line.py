@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from noxcli.render.base import BAR_WIDTH, FIRST_BAR, bar_fits
+from noxcli.render.base import BAR_WIDTH, FIRST_BAR, LONGEST_PAINTING, bar_fits
 from noxcli.render.terminal import Terminal
 from noxcli.timing import show_seconds
 
@@ -44,10 +44,9 @@ class WaitLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._terminal.hold():
-            self._over.set()
-            self._painter.join()
-            self._region.__exit__(kind, error, trace)
+        self._over.set()
+        self._painter.join(LONGEST_PAINTING)
+        self._region.__exit__(kind, error, trace)
 
     def _paint(self) -> None:
         pause = FIRST_BAR

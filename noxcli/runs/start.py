@@ -1,10 +1,8 @@
 """Starting a run: the request is sent once, and whether a byte of it left decides everything else."""
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from queue import Empty
 from typing import Any, Protocol
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
@@ -13,13 +11,11 @@ from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
 from noxcli.runs.candidates import Candidates, RunList, find_candidates
 from noxcli.runs.likeness import Comparison
-from noxcli.signals import Interrupted, Signals
+from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
-from noxcli.waiting import in_background, value_of
+from noxcli.waiting import run_despite_signal
 
 LONGEST_ANSWER = 60.0  # seconds; the server's own limit is not documented
-LONGEST_HOLD = 5.0  # seconds that a signal waits for the answer
-LOOK_EVERY = 0.1
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
 
@@ -134,7 +130,6 @@ def start_run(
     *,
     patience: Patience,
     deadline: Deadline,
-    signals: Signals,
     note: Callable[[Run], None],
 ) -> Run:
     """Start one run, for a command that waits for it in the main thread; `note` saves its id at once.
@@ -150,11 +145,10 @@ def start_run(
     look_first = f"check before you start again: noxcli runs {request.workflow_id}"
 
     def send_and_note() -> Run:
-        # A signal waits from the request until the id is saved: the id must not be lost.
-        with signals.held():
-            run = _answer_to(attempt, signals, deadline.left(LONGEST_ANSWER))
-            note(run)
-            return run
+        run = run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off)
+        note(run)  # without a wait in between, at which a signal could lose the id
+        SIGNALS.check()
+        return run
 
     def candidates(*, hurry: bool) -> Candidates:
         return find_candidates(api, request.workflow_id, attempt.may_be, deadline, began, hurry=hurry)
@@ -177,31 +171,3 @@ def start_run(
         found = candidates(hurry=True)
         what = f"interrupted by {signal} during the start, whose outcome is unknown; {found.told(request.comparison)}"
         raise Interruption(what, look_first, number=signal.number, candidates=found.brief()) from None
-
-
-def _answer_to(attempt: StartAttempt, signals: Signals, within: float) -> Run:
-    """Send the start, and return its run; for use while signals are held.
-
-    Raises Unavailable if there is none within that many seconds, Interrupted for a signal: at once if no byte has
-    left, else if the answer takes longer than LONGEST_HOLD. What `attempt.send` raises otherwise.
-    """
-    if within <= 0:
-        raise Unavailable("out of time before the request", sent=False)
-    answers, end = in_background(attempt.send), time.monotonic() + within
-    held_until = None
-    while True:
-        try:
-            outcome = answers.get(timeout=min(LOOK_EVERY, max(0.0, end - time.monotonic())))
-        except Empty:
-            pass
-        else:
-            return value_of(outcome)
-        now = time.monotonic()
-        if signals.pending is not None:
-            held_until = held_until or min(end, now + LONGEST_HOLD)
-            if attempt.call_off() or now >= held_until:
-                number, signals.pending = signals.pending, None
-                raise Interrupted(number)
-        elif now >= end:
-            what = "no connection" if attempt.call_off() else "no answer"
-            raise Unavailable(f"{what} within {within:.1f} s", sent=attempt.left)

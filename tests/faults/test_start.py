@@ -13,7 +13,7 @@ from noxcli.retry import Patience
 from noxcli.runs.candidates import MOST, OLD_ENOUGH
 from noxcli.runs.likeness import Comparison
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
-from noxcli.signals import Interrupted, Signals
+from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
 from tests.faults.fake import FakeClock
 
@@ -93,7 +93,6 @@ def started(
         attempt or server.attempt(),
         patience=patience,
         deadline=deadline,
-        signals=Signals(),
         note=noted.append,
     )
     assert noted == [mine]

@@ -160,6 +160,7 @@ WRITERS = {
     "state/known_names.py": {"os.write"},  # printable words, for a shell to quote
     "batch/journal.py": {"os.write"},
     "batch/results.py": {"os.write"},  # what stdout has
+    "waiting.py": {"os.write"},  # what the terminal writes
     "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more
     "__main__.py": {"os.write"},  # the version
 }

@@ -140,9 +140,8 @@ class _Group(Fold):
 
     def __enter__(self) -> Self:
         if not self._terminal.quiet:
-            with self._terminal.hold():
-                self._github.group(self._title)
-                self._terminal.command(f"::stop-commands::{self._token}")
+            self._github.group(self._title)
+            self._terminal.command(f"::stop-commands::{self._token}")
         return self
 
     def show(self, burst: Sequence[Step]) -> None:
@@ -151,11 +150,10 @@ class _Group(Fold):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._terminal.hold():
-            if not self._terminal.quiet:
-                self._terminal.command(f"::{self._token}::")
-                self._terminal.command("::endgroup::")
-            self._github.annotate("warning", self._gaps)
+        if not self._terminal.quiet:
+            self._terminal.command(f"::{self._token}::")
+            self._terminal.command("::endgroup::")
+        self._github.annotate("warning", self._gaps)
 
 
 def _is_whole(one: Ended) -> bool:

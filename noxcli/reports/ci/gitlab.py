@@ -40,8 +40,7 @@ class _Section(Fold):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._terminal.hold():
-            self._mark("end", self._name, "")
+        self._mark("end", self._name, "")
 
     def _mark(self, what: str, name: str, header: str) -> None:
         moment = int(self._clock.now().timestamp())

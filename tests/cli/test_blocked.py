@@ -1,0 +1,224 @@
+"""What can keep a command waiting on this machine: the first signal and --timeout end each within a second."""
+
+import fcntl
+import json
+import os
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit, Sleep
+from tests.process import HUNG, call, environment, forked
+
+AT_MOST = 1.0  # seconds
+LIMIT = 2.0  # of --timeout
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+LINES = [Emit("Write", "x" * 1000) for _ in range(5000)]
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    return str(plays(nodes=[input_node("Q")], script=[Sleep(60_000)]))
+
+
+@pytest.fixture
+def _pipe() -> None:
+    os.mkfifo("pipe")
+
+
+def until_read(path: str) -> int:
+    """Return the writing end of a FIFO once noxcli has opened the other one."""
+    end = time.monotonic() + HUNG
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def until_full(end: int) -> None:
+    """Return once the pipe is full."""
+    before, since, limit = -1, time.monotonic(), time.monotonic() + HUNG
+    while before < 1 << 15 or time.monotonic() - since < 0.3:
+        assert time.monotonic() < limit, f"{before} bytes came"
+        (there,) = struct.unpack("i", fcntl.ioctl(end, termios.FIONREAD, b"\0" * 4))
+        if there != before:
+            before, since = there, time.monotonic()
+        time.sleep(0.01)
+
+
+@contextmanager
+def started(*argv: str, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start noxcli with an open stdin that never has anything, and a stdout that nobody reads until the end."""
+    process = subprocess.Popen(
+        [*forked(), *argv], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def require_end(process: subprocess.Popen[bytes], code: int, *, after: float) -> None:
+    """Check that the process ends that many seconds from now, and within AT_MOST more."""
+    began = time.monotonic()
+    process.wait(HUNG)
+    assert time.monotonic() - began < after + AT_MOST
+    assert process.returncode == code
+
+
+LOCAL = {
+    "an upload": ["run", "{workflow}", "Q@pipe", "--no-check"],
+    "an input": ["run", "{workflow}", "Q=@pipe"],
+    "--inputs": ["run", "{workflow}", "--inputs", "@pipe"],
+    "--inputs -": ["run", "{workflow}", "--inputs", "-"],
+    "the key": ["run", "{workflow}", "Q=x", "--api-key-file", "pipe"],
+    "a key command": ["run", "{workflow}", "Q=x"],
+    "rows": ["batch", "{workflow}", "pipe", "--output-dir", "out"],
+    "run ids": ["wait", "-"],
+    "a report": ["report", "-"],
+}
+
+
+@contextmanager
+def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start noxcli, and continue once it waits for something that does not come."""
+    env = environment(sandbox.url)
+    if what == "a key command":
+        command = f"api_key_command = ['cat', '{Path('pipe').absolute()}']"
+        Path("config.toml").write_text(f"[profile.p]\nbase_url = '{sandbox.url}'\n{command}\n")
+        env = {name: value for name, value in env.items() if not name.startswith("NOXUS_")}
+        env |= {"NOXCLI_CONFIG": "config.toml", "NOXCLI_PROFILE": "p"}
+    argv = [word.format(workflow=workflow) for word in LOCAL[what]]
+    with started(*argv, *options, env=env) as process:
+        if "-" in argv:
+            time.sleep(1)
+            yield process
+            return
+        writer = until_read("pipe")
+        yield process
+        os.close(writer)
+
+
+@pytest.mark.usefixtures("_pipe")
+@pytest.mark.parametrize("what", LOCAL)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_read(sandbox: Sandbox, workflow: str, what: str, number: int) -> None:
+    with blocked(what, sandbox, workflow) as process:
+        process.send_signal(number)
+        require_end(process, 128 + number, after=0)
+    assert not sandbox.runs(workflow)
+
+
+@pytest.mark.usefixtures("_pipe")
+@pytest.mark.parametrize("what", LOCAL)
+def test_the_timeout_ends_a_read(sandbox: Sandbox, workflow: str, what: str) -> None:
+    with blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s") as process:
+        require_end(process, 124 if what == "rows" else 75, after=LIMIT)
+    assert not sandbox.runs(workflow)
+
+
+@pytest.mark.usefixtures("_pipe")
+def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str) -> None:
+    with started("run", workflow, "Q@pipe", "--no-check", env=environment(sandbox.url)) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        require_end(process, 143, after=0)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "content", "text", "json"])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
+    workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
+    with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
+        assert process.stdout is not None
+        until_full(process.stdout.fileno())
+        process.send_signal(number)
+        require_end(process, 128 + number, after=0)
+
+
+@pytest.mark.parametrize("then", ["detach", "stop"])
+@pytest.mark.parametrize("form", ["ndjson", "content", "text", "json"])
+def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, then: str) -> None:
+    more = [Sleep(60_000)] if form in {"ndjson", "content"} else []
+    workflow = plays(script=[*LINES, *more], output={"A": "y" * 5_000_000})
+    options = ["--format", form, "--timeout", "4s", "--on-timeout", then]
+    began = time.monotonic()
+    with started("run", workflow, *options, env=environment(sandbox.url)) as process:
+        process.wait(HUNG)
+    assert process.returncode == 124
+    assert 4 < time.monotonic() - began < 4 + AT_MOST + 1  # the start of Python
+    (run,) = sandbox.runs(workflow)
+    assert run.status == ("completed" if not more else "stopped" if then == "stop" else "running")
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_a_slow_reader_gets_everything(sandbox: Sandbox, plays: Any, form: str) -> None:
+    workflow = plays(script=LINES[:500], output={"A": "y" * 500_000})
+    with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
+        assert process.stdout is not None
+        out = b""
+        while piece := os.read(process.stdout.fileno(), 30_000):
+            out += piece
+            time.sleep(0.02)
+        process.wait(HUNG)
+    last = json.loads(out.splitlines()[-1])
+    document = last if form == "json" else last["data"]
+    assert (process.returncode, document["output"]["A"]) == (0, "y" * 500_000)
+
+
+def test_a_signal_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(100)))
+    env = environment(sandbox.url)
+    with started("batch", workflow, "rows.jsonl", env=env) as process:
+        assert process.stdout is not None
+        until_full(process.stdout.fileno())
+        process.send_signal(signal.SIGTERM)
+        require_end(process, 143, after=0)
+    again = call("batch", workflow, "rows.jsonl", "--resume", env=env)
+    assert len(sandbox.runs(workflow)) == 100
+    assert {json.loads(line)["result"]["exit_code"] for line in again.stdout.splitlines()} == {0}
+
+
+def test_the_timeout_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(100)))
+    began = time.monotonic()
+    with started("batch", workflow, "rows.jsonl", "--timeout", "4s", env=environment(sandbox.url)) as process:
+        process.wait(HUNG)
+    assert process.returncode == 124
+    assert time.monotonic() - began < 4 + AT_MOST + 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (None, 124)])
+def test_messages_that_nobody_reads_outlast_nothing(
+    sandbox: Sandbox, plays: Any, number: int | None, code: int
+) -> None:
+    workflow = plays(script=[Sleep(60_000)])
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)
+    os.set_blocking(theirs, True)
+    argv = [*forked(), "run", workflow, *([] if number else ["--timeout", "3s"])]
+    with subprocess.Popen(argv, env=environment(sandbox.url), stdout=subprocess.PIPE, stderr=theirs) as process:
+        time.sleep(2)
+        if number is not None:
+            process.send_signal(number)
+        require_end(process, code, after=0 if number else 3)
+    os.close(ours)
+    os.close(theirs)
