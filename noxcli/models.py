@@ -13,6 +13,12 @@ FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
 PAUSED_WORD = "paused"  # what people read and may write for it
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
+# What the docs call otherwise: a run with an end and one of these has ended so.
+ENDED_AS = {
+    **dict.fromkeys(("cancelled", "canceled"), "stopped"),
+    **dict.fromkeys(("success", "succeeded"), "completed"),
+    **dict.fromkeys(("error", "timeout", "timed_out", "expired"), "failed"),
+}
 # Runs have UUIDs. Other ids must still be safe as names of history files and in commands to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -33,11 +39,13 @@ class Run:
     workflow: "Workflow | None" = None
     version_id: str | None = None  # the saved version that it runs; None for the current one
     with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
+    unknown_end: bool = False  # it has an end and an unknown status, which may be its last one
+    ended: bool = False  # that status has not changed for so long that it is
 
     @property
     def settled(self) -> bool:
         """True if the status can no longer change."""
-        return self.status in FINAL_STATUSES
+        return self.status in FINAL_STATUSES or self.ended
 
     @property
     def paused(self) -> bool:

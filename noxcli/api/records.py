@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from noxcli.errors import Unavailable
-from noxcli.models import PLAIN_ID, Run, Version, Workflow
+from noxcli.models import ENDED_AS, KNOWN_STATUSES, PLAIN_ID, Run, Version, Workflow
+from noxcli.timing import parse_time
 
 # No page of the docs says how the version in use is marked: these keys can hardly mean anything else.
 LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
@@ -23,6 +24,8 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     status = record.get("status")
     if not isinstance(status, str):
         raise Unavailable("the answer is not a run: it has no status")
+    has_end = status not in KNOWN_STATUSES and _has_end(record)
+    status = ENDED_AS.get(status.lower(), status) if has_end else status
     details = record.get("progress_details")
     embedded = record.get("workflow")
     return Run(
@@ -37,7 +40,14 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         progress_details=details if isinstance(details, dict) else {},
         workflow=workflow_from(embedded) if isinstance(embedded, dict) and "id" in embedded else None,
         version_id=_text(record.get("workflow_version_id")),
+        unknown_end=has_end and status not in KNOWN_STATUSES,
     )
+
+
+def _has_end(record: Mapping[str, Any]) -> bool:
+    """True if the record says when the run ended; a time before its creation does not count."""
+    created, finished = parse_time(record.get("created_at")), parse_time(record.get("finished_at"))
+    return finished is not None and (created is None or finished >= created)
 
 
 def workflow_from(record: Any) -> Workflow:

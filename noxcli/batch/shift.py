@@ -8,8 +8,7 @@ from noxcli.batch.pace import Pace
 from noxcli.errors import Interruption, LostContact, NoxError, TimedOut, Unavailable
 from noxcli.fixed import fixed
 from noxcli.models import Run
-from noxcli.runs.limits import still_running
-from noxcli.runs.record import LAST_READ
+from noxcli.runs.record import LAST_READ, still_running
 from noxcli.runs.stop import LONGEST_STOP, Stopper, stop_run
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline, show_seconds

@@ -85,6 +85,8 @@ def deliver(
         delivered = _to_stdout(call, patience, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
+    if context.format is Format.CONTENT and context.outcome.ledger is not None and context.outcome.ledger.has_gap:
+        raise Undelivered("the streamed text may lack a part", f"the whole: {context.line_to_fetch(run)}")
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 

@@ -47,9 +47,8 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
 from noxcli.runs.conditions import Condition
 from noxcli.runs.follow import Policy
-from noxcli.runs.limits import still_running
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
-from noxcli.runs.record import LAST_READ
+from noxcli.runs.record import LAST_READ, still_running
 from noxcli.runs.resolve import read_runs
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, run_all_within

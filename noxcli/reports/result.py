@@ -183,6 +183,10 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
             return RunStopped(f"run {run.id} was stopped")
         case "failed":
             return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
+        case _ if not run.paused:
+            return RunFailed(
+                f"run ended as {run.status!r}, which is not a known status", f"details: noxcli inspect {run.id}"
+            )
         case _:
             return RunPaused(
                 f"run {run.id} is paused for human input", f"after that, continue with: noxcli wait {run.id}"

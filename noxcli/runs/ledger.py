@@ -1,16 +1,20 @@
-"""Each event once, in order, across dropped connections; and what is known about its completeness."""
+"""Each event once and in order, across dropped connections; and what is known about its completeness."""
 
 from array import array
 from collections.abc import Sequence
 from enum import StrEnum
 
-from noxcli.models import RunEvent
-from noxcli.runs.marks import Marks, content_mark
+from noxcli.encode import to_json
+from noxcli.models import Gap, RunEvent, Update
 
-# Events that may wait until a replay reaches the cursor, or the events already shown.
-HELD_AT_MOST = 20_000
-# If the same position comes this often, it is not a repetition: the server gives all events one position.
-DOUBLES_AT_MOST = 1_000
+# What may wait until a replay shows whether it is new.
+HELD_EVENTS, HELD_BYTES = 20_000, 16 * 1024 * 1024
+RECENT = 10_000  # positions with direct access; older ones need a search
+SEARCHES = 50  # on one connection, since each scans everything
+MOST_AGAIN = 1_000  # positions that came again on one connection, with their contents
+MOST_PLACES = 100  # a replay begins at the start, or near the end
+WORTHLESS = "the server's positions don't tell its events apart; events may be missing or repeated"
+UNKNOWN_POSITION = "the server no longer knows the position, and its replay does not contain it"
 
 
 class Continuity(StrEnum):
@@ -23,103 +27,77 @@ class Continuity(StrEnum):
 
 
 class Ledger:
-    """Decides which events are new: by position if positions are usable, otherwise by content and place.
+    """Decides which events are new: by position, or by content where an event has none.
 
-    `redisId` is opaque: compared for equality, never ordered; an empty one is none. If one occurs twice on a connection
-    with different contents, positions are useless on this stream.
+    A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none. If one comes twice on
+    a connection with different contents, positions are not used any more.
+
+    A connection that resumes may stand at several places among the events that were shown. Each event leaves the places
+    where it comes next, and a known position leaves one. What comes after the end of the last place is new.
     """
 
     def __init__(self, cursor: str | None = None) -> None:
+        """`cursor` is where another reader stopped; what is before it was shown, and is not known here."""
         self.cursor = cursor
         self.label = Continuity.NONE
         self.accepted = 0
-        self.overflowed = False  # more events had to wait than the buffer holds
-        self.searched = 0  # events of a replay that was searched for the cursor
-        self._origin = cursor  # the position where another reader stopped: nothing before it is known
-        self._marks = Marks()
-        self._trusting = True  # positions distinguish events
-        self._cursor_place = -1
-        self._at: int | None = None  # the remembered event that is expected to repeat next
-        self._opened_at = 0
-        self._resuming = False
-        self._replaying = False
-        self.ended = False  # the run has, so that a connection without a cursor can only bring a replay
-        self._held: list[RunEvent] = []
-        self._pending: list[RunEvent] = []  # events without usable positions, which may be old or new
-        self._matched = 0  # the number of repeated events before them, from the start
-        self._pending_marks = array("q")
-        self._doubles: list[RunEvent] = []  # repetitions of the last event
-        self._again: dict[str, int] = {}  # positions that repeated on this connection, and their contents
+        self.has_gap = False  # a part may be missing, and was told to be
+        self._origin = cursor
+        self._positions = array("q")  # hashes, 0 for none
+        self._contents = array("q")
+        self._recent: dict[int, int] = {}  # the places of the last positions
+        self._cursor_place = -1  # -1: the origin
+        self._trusting = True
+        self.opened()
 
     def opened(self, *, replay: bool = False, ended: bool = False) -> None:
-        """A connection is being opened, from the cursor; with `replay`, from the start in spite of a cursor.
+        """A connection is opened from the cursor, with `replay` from the start in spite of it; `ended` the run has."""
+        self._opened_at = len(self._contents)
+        self._searches = SEARCHES
+        self._resuming = self._opened_at > 0 or self.cursor is not None
+        self._refused = replay and self.cursor is not None
+        self._waiting: list[RunEvent] = []
+        self._waiting_bytes = 0
+        self._again: dict[int, int] = {}
+        # The places where the next event may stand, None if it can only be new.
+        self._places: list[int] | None = None
+        self._at_end = False  # one of them was the end of what was shown
+        self._anywhere = False  # no event has narrowed them down yet
+        self._came = 0  # events since then
+        self._ended = ended
+        # Events before the first one that was shown may come, and wait until that is known.
+        self.seeking = False
+        if not self._resuming:
+            return
+        if self.cursor is None or self._refused:
+            self._places, self._anywhere = [0], True
+            self.seeking = self._origin is not None or (ended and self.cursor is None)
+        else:
+            self._places = [self._cursor_place + 1]
+            self._at_end = self._cursor_place + 1 == self._opened_at
 
-        `ended` says that the run has: what comes is a replay, and may begin before the first event that was shown.
-        """
-        self._held, self._pending, self._pending_marks, self._doubles = [], [], array("q"), []
-        self._again = {}
-        self.searched, self.overflowed = 0, False
-        self._opened_at = len(self._marks)
-        self._marks.search_anew()
-        self._resuming = self.cursor is not None or len(self._marks) > 0
-        self._replaying = replay and self.cursor is not None
-        self.ended = ended
-        self._at = None if self._replaying else self._cursor_place + 1
-
-    def wonders_at(self, event: RunEvent) -> bool:
-        """True if a connection begins with an event that is news, or is from before what was shown."""
-        begins = self._resuming and self.cursor is None and self._at == 0 and not self._pending
-        return begins and not self.ended and not event.redis_id and not self._comes_next(content_mark(event))
-
-    def accept(self, events: Sequence[RunEvent]) -> list[RunEvent]:
-        """Return the new ones, in order."""
+    def accept(self, events: Sequence[RunEvent]) -> list[Update]:
+        """Return the new ones, in order, and a Gap before the first one that may not be the next."""
         if self.label is Continuity.NONE and not self._resuming:
             self.label = Continuity.PROVEN
-        fresh = self._take_new(events)
-        for event in events[len(fresh) :]:
-            if self._replaying:
-                self._hold(event)
-            else:
-                self._take(event, fresh)
-        if self._pending and not (self._may_meet() or self._may_be_old()):
-            self._settle(fresh)
-        self.accepted += len(fresh)
-        return fresh
+        count = self._add_new(events) if self._places is None and self._trusting else 0
+        told: list[Update] = list(events[:count])
+        for event in events[count:]:
+            self._take(event, told)
+        self.accepted += sum(isinstance(update, RunEvent) for update in told)
+        return told
 
-    def settle(self) -> list[RunEvent]:
-        """Return the new ones of the waiting events, since no more events will arrive.
+    def settle(self) -> list[Update]:
+        """Return what was waiting to be placed, since nothing more will come on this connection."""
+        placed = self._at_end or self._anywhere or self._refused  # otherwise they are from before the end
+        told = self._give_out() if self.seeking and placed and (self._refused or self._waiting) else []
+        self.accepted += sum(isinstance(update, RunEvent) for update in told)
+        return told
 
-        If all waiting events may have been shown before, none is new: a later event, or another connection, decides.
-        """
-        fresh: list[RunEvent] = []
-        if not (self._pending and self._may_be_old()):
-            self._settle(fresh)
-        self.accepted += len(fresh)
-        return fresh
-
-    def release(self) -> list[RunEvent]:
-        """Give up on finding the cursor in a replay: return the held-back events that were not shown before.
-
-        From then on, the label is `broken`, and the caller must report a gap. If more events arrived than the buffer
-        holds, nothing is returned: the next connection must be read from the start, and all unknown events are new.
-        """
-        if not self._replaying:
-            return []
-        self.label = Continuity.BROKEN
-        self._replaying = self._resuming = False
-        held, self._held = self._held, []
-        if self.overflowed:
-            self.cursor = self._origin = None
-            self._cursor_place = -1
-            return []
-        self._at = self._cursor_place + 1
-        fresh: list[RunEvent] = []
-        for event in held:
-            self._take(event, fresh)
-        self._settle(fresh)
-        self._at = None
-        self.accepted += len(fresh)
-        return fresh
+    @property
+    def held(self) -> int:
+        """How many events wait to be placed."""
+        return len(self._waiting) if self.seeking else 0
 
     def ended_unannounced(self) -> None:
         """The stream is over, but nothing showed that it was read to its end."""
@@ -128,166 +106,173 @@ class Ledger:
 
     def lost(self) -> None:
         """Events are known to be lost."""
-        self.label = Continuity.BROKEN
+        self.label, self.has_gap = Continuity.BROKEN, True
 
-    @property
-    def held(self) -> int:
-        """The number of events that wait for others to show whether they are new."""
-        return len(self._held) + len(self._pending)
+    def _add_new(self, events: Sequence[RunEvent]) -> int:
+        """Remember events as long as each has a position of its own; return their number: the fast path of `_take`."""
+        recent, before = self._recent, len(self._contents)
+        place = before
+        for event in events:
+            position = event.redis_id
+            if not position or position == self._origin or (known_as := hash(position) or 1) in recent:
+                break
+            self._contents.append(content_mark(event))
+            self._positions.append(known_as)
+            recent[known_as] = place
+            place += 1
+        for old in range(max(0, before - RECENT), max(0, place - RECENT)):
+            self._forget(old)
+        if place > before:
+            self.cursor, self._cursor_place = events[place - before - 1].redis_id, place - 1
+        return place - before
 
-    @property
-    def searching(self) -> bool:
-        """True while a replay has not reached the cursor."""
-        return self._replaying
-
-    def _take_new(self, events: Sequence[RunEvent]) -> list[RunEvent]:
-        """Pass on the first of these events at once, usually all of them: the fast path of `_take`."""
-        if self._resuming or self._replaying or self._pending or self._at is not None or not self._trusting:
-            return []
-        fresh = list(events[: self._marks.add_new(events, self._origin)])
-        if fresh:
-            self._doubles = []
-            self.cursor, self._cursor_place = fresh[-1].redis_id, len(self._marks) - 1
-        return fresh
-
-    def _hold(self, event: RunEvent) -> None:
-        """Search for the cursor in a replay; events that are not known to be old wait."""
-        self.searched += 1
-        if event.redis_id and event.redis_id == self.cursor:
-            self._replaying = self.overflowed = False
-            self._held = []
-            self._at = self._cursor_place + 1
-            self._overlap()
-            return
-        place = self._place_of(event.redis_id) if event.redis_id else None
-        if place is not None:
-            self._at = place + 1
-        elif self._at is not None and not event.redis_id:
-            self._at += self._comes_next(content_mark(event))  # all events between shown events were shown
-        elif len(self._held) < HELD_AT_MOST and not self.overflowed:
-            self._at = None
-            self._held.append(event)
-        else:
-            self._held, self.overflowed = [], True
-
-    def _take(self, event: RunEvent, fresh: list[RunEvent]) -> None:
+    def _take(self, event: RunEvent, told: list[Update]) -> None:
         mark = content_mark(event)
-        if self._trusting and event.redis_id:
-            place = self._place_of(event.redis_id)
-            if place is None:
-                self._settle(fresh)
-                self._pass(event, mark, fresh)
-            elif self._contradicts(event.redis_id, place, mark):
-                self._distrust(fresh)
-                self._take_by_content(event, mark, fresh)
-            else:
-                self._came_again(event, place, mark, fresh)
+        position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
+        place = self._place_of(position, event.redis_id) if position else None
+        if place is not None:
+            here = self._contents[place] if place >= self._opened_at else self._again.get(position, mark)
+            if here == mark:
+                self._came_again(place, position, mark)
+                return
+            self._distrust(told)
+        if self._places is None:
+            self._pass(event, mark, told)
         else:
-            self._take_by_content(event, mark, fresh)
+            self._find(event, position, mark, told)
 
-    def _place_of(self, position: str) -> int | None:
-        """Return which remembered event has this position; -1 for the position where another reader stopped."""
-        if self._at is not None and self._marks.stands_at(self._at, position):
-            return self._at
-        place = self._marks.place_of(position)
-        if place is None and position == self._origin:
-            return -1
-        return self._marks.search(position) if place is None and (self._resuming or self._replaying) else place
+    def _find(self, event: RunEvent, position: int, mark: int, told: list[Update]) -> None:
+        """Place an event that a resumed connection brings, by its content unless it has a known position."""
+        places = self._next_places(position, mark)
+        if not places and self.seeking and not self._anywhere:
+            self._anywhere = True  # what came until here was from before what was shown
+            places = self._next_places(position, mark)
+        self._came += 1
+        if places:
+            self._anywhere = False
+            self._places = places if len(places) <= MOST_PLACES else [places[0], *places[1 - MOST_PLACES :]]
+            if places[-1] == len(self._contents):
+                self._at_end, self._waiting = True, []
+                whole = self._came == places[-1]  # a replay from the start
+                self.seeking = self.seeking and self._ended and not whole
+                if whole:
+                    self._overlap()
+            elif self._at_end or self.seeking:
+                self._wait(event, told)
+        elif self.seeking:
+            self._wait(event, told)
+        else:
+            waiting = self._waiting if self._at_end else []
+            self._begin_news(told)
+            for one in [*waiting, event]:
+                self._pass(one, content_mark(one), told)
 
-    def _contradicts(self, position: str, place: int, mark: int) -> bool:
-        """True if this connection had the position before, with other content."""
-        if place >= self._opened_at:
-            return self._marks.content_at(place) != mark
-        return self._again.get(position, mark) != mark
+    def _next_places(self, position: int, mark: int) -> list[int]:
+        end, begins = len(self._contents), self._places or []
+        if self._anywhere:
+            begins = list(range(end)) if mark in self._contents else []
+        return [one + 1 for one in begins if one < end and self._fits(one, position, mark)]
 
-    def _came_again(self, event: RunEvent, place: int, mark: int, fresh: list[RunEvent]) -> None:
-        position = event.redis_id or ""
-        if place >= self._opened_at:
-            if place == len(self._marks) - 1:
-                self._doubles.append(event)
-            if len(self._doubles) > DOUBLES_AT_MOST:
-                self._distrust(fresh)
-            return
-        if len(self._again) < DOUBLES_AT_MOST:
+    def _fits(self, place: int, position: int, mark: int) -> bool:
+        """True if the event at that place has this content, and not another position."""
+        return self._contents[place] == mark and not (position and self._positions[place])
+
+    def _begin_news(self, told: list[Update]) -> None:
+        """From here on, everything on this connection is new unless its position is known."""
+        self._places = None
+        if self._refused:
+            self.lost()
+            told.append(Gap(UNKNOWN_POSITION))
+        elif self._resuming and self.label is not Continuity.BROKEN:
+            self.label = Continuity.ASSUMED
+        self._resuming = self._refused = self.seeking = False
+        self._waiting = []
+
+    def _wait(self, event: RunEvent, told: list[Update]) -> None:
+        """Keep an event that may be old or new; too many of them are a gap."""
+        self._waiting.append(event)
+        self._waiting_bytes += len(event.raw) if event.raw is not None else len(to_json(event.data))
+        if len(self._waiting) > HELD_EVENTS or self._waiting_bytes > HELD_BYTES:
+            told += self._give_out()
+
+    def _give_out(self) -> list[Update]:
+        """Return the waiting events as new ones."""
+        told: list[Update] = []
+        waiting = self._waiting
+        self._begin_news(told)
+        for one in waiting:
+            self._take(one, told)
+        return told
+
+    def _came_again(self, place: int, position: int, mark: int) -> None:
+        """An event that was shown comes again: the connection stands behind it."""
+        if len(self._again) < MOST_AGAIN:
             self._again[position] = mark
-        if place >= 0 and self._marks.content_at(place) != mark:
+        if place >= 0 and self._contents[place] != mark:
             self.ended_unannounced()  # other content at a known position proves nothing
-        if position == self.cursor:
-            self._overlap()
-        if self._at is not None:
-            self._at = place + 1
-
-    def _distrust(self, fresh: list[RunEvent]) -> None:
-        """Go by contents from now on, and restore events that were dropped only because of their positions."""
-        self._trusting = False
-        self.cursor, self._cursor_place = self._origin, -1
-        if self._at is not None and self._at < len(self._marks):
-            self.ended_unannounced()
-        self._at = None
-        doubles, self._doubles = self._doubles, []
-        for event in doubles:
-            self._pass(event, content_mark(event), fresh)
-
-    def _take_by_content(self, event: RunEvent, mark: int, fresh: list[RunEvent]) -> None:
-        if self._pending:
-            self._wait(event, mark)
-        elif self._at is None or self._at >= len(self._marks):
-            self._pass(event, mark, fresh)
-        elif self._comes_next(mark):
-            self._at += 1
-            if self._at == len(self._marks) and self.cursor is None:
-                self._overlap()
-        elif self._cursor_place < 0:
-            self._matched = self._at
-            self._wait(event, mark)
-        elif self._at > self._cursor_place:
-            self._pass(event, mark, fresh)
-        # Otherwise the server went back further than requested: everything until the cursor is old.
-
-    def _comes_next(self, mark: int) -> bool:
-        return self._at is not None and self._at < len(self._marks) and self._marks.content_at(self._at) == mark
-
-    def _wait(self, event: RunEvent, mark: int) -> None:
-        self._pending.append(event)
-        self._pending_marks.append(mark)
-
-    def _may_meet(self) -> bool:
-        """True if what waits may lead up to what was shown: noxcli does not wait for news of a run that has ended."""
-        return self.ended and len(self._pending) <= HELD_AT_MOST
-
-    def _may_be_old(self) -> bool:
-        """True if the waiting events may be a part of those shown, and the next event can decide."""
-        return len(self._pending) <= HELD_AT_MOST and self._marks.overlap(self._matched, self._pending_marks)[1]
-
-    def _settle(self, fresh: list[RunEvent]) -> None:
-        """Split the waiting events into the end of those shown, replayed from a short memory, and new ones."""
-        if not self._pending:
+        if self._places is None:
             return
-        old, _ = self._marks.overlap(self._matched, self._pending_marks)
-        pending, self._pending, self._pending_marks = self._pending, [], array("q")
-        self._resumed_without_overlap()
-        self._at = None
-        for event in pending[max(0, old - self._matched) :]:
-            self._pass(event, content_mark(event), fresh)
+        self._places, self._anywhere, self._waiting = [place + 1], False, []
+        self._refused = self.seeking = False
+        if place + 1 == len(self._contents) or place == self._cursor_place:
+            self._at_end = place + 1 == len(self._contents)
+            self._overlap()
 
-    def _pass(self, event: RunEvent, mark: int, fresh: list[RunEvent]) -> None:
+    def _place_of(self, position: int, text: str | None) -> int | None:
+        """Return which event that was shown has this position; -1 for the origin."""
+        if self._places is not None and len(self._places) == 1:
+            (next_one,) = self._places
+            if next_one < len(self._positions) and self._positions[next_one] == position:
+                return next_one
+        place = self._recent.get(position)
+        if place is None and text == self._origin:
+            return -1
+        if place is None and self._places is not None and len(self._positions) > RECENT and self._searches:
+            self._searches -= 1
+            try:
+                return self._positions.index(position)
+            except ValueError:
+                return None
+        return place
+
+    def _distrust(self, told: list[Update]) -> None:
+        """Go by contents from now on."""
+        self._trusting = False
+        self.cursor, self._cursor_place = None, -1
+        self._origin = None
+        self._places, self._resuming, self._refused, self.seeking = None, False, False, False
+        self.ended_unannounced()
+        self.has_gap = True
+        told.append(Gap(WORTHLESS))
+
+    def _pass(self, event: RunEvent, mark: int, told: list[Update]) -> None:
         """Pass on a new event."""
-        if self._resuming:
-            self._resumed_without_overlap()
-        self._at = None
-        if self._doubles:
-            self._doubles = []
-        if event.redis_id and self._trusting:
-            self.cursor, self._cursor_place = event.redis_id, len(self._marks)
-        self._marks.add(event.redis_id, mark)
-        fresh.append(event)
+        place = len(self._contents)
+        position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
+        if position:
+            self.cursor, self._cursor_place = event.redis_id, place
+            self._recent[position] = place
+        self._contents.append(mark)
+        self._positions.append(position)
+        if place >= RECENT:
+            self._forget(place - RECENT)
+        told.append(event)
+
+    def _forget(self, place: int) -> None:
+        """Move that position out of the direct index."""
+        if self._recent.get(old := self._positions[place]) == place:
+            del self._recent[old]
 
     def _overlap(self) -> None:
         self._resuming = False
         if self.label is Continuity.NONE:
             self.label = Continuity.PROVEN
 
-    def _resumed_without_overlap(self) -> None:
-        self._resuming = False
-        if self.label is not Continuity.BROKEN:
-            self.label = Continuity.ASSUMED
+
+def content_mark(event: RunEvent) -> int:
+    """Return a hash of an event's content, without its position."""
+    data = event.data
+    try:
+        return hash((event.type, tuple(data), tuple(data.values())) if isinstance(data, dict) else (event.type, data))
+    except TypeError:
+        return hash((event.type, to_json(data)))

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from noxcli.errors import OVERLOADED, NoxError, Unavailable
 from noxcli.models import Finished, Polled, Run, Workflow
-from noxcli.runs.events import EventSource
 from noxcli.runs.failures import Fault, Rank, find_faults, worst_of
+from noxcli.runs.follow import EventSource
 from noxcli.runs.progress import Progress
 from noxcli.timing import Backoff, Clock, Deadline
 

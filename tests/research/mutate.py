@@ -34,12 +34,9 @@ ENGINE = ["tests/runs/test_follow.py", "tests/runs/test_verdict.py"]
 # The fast tests for each module.
 TESTS = {
     "runs.follow": ENGINE,
-    "runs.events": [*ENGINE, "tests/runs/test_every_event.py"],
     "runs.record": ENGINE,
-    "runs.limits": ENGINE,
     "runs.ledger": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py", "tests/runs/test_follow.py"],
-    "runs.marks": ["tests/runs/test_ledger.py", "tests/runs/test_every_event.py"],
-    "runs.start": ["tests/faults/test_start.py", "tests/faults/test_gateway.py"],
+    "runs.start": ["tests/faults/test_start.py", "tests/faults/test_sent_once.py"],
     "runs.candidates": ["tests/faults/test_start.py", "tests/faults/test_gateway.py"],
     "outputs.expand": [
         f"tests/outputs/test_{name}.py" for name in ("expand", "await_output", "downloads", "exact_bytes")

@@ -1,7 +1,6 @@
 """The engine against a scripted server on a scripted clock: what it shows, when it reads, and when it gives up."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -21,11 +20,9 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Update
-from noxcli.runs import events as reader
-from noxcli.runs import follow, record
+from noxcli.runs import follow
 from noxcli.runs import ledger as continuity
-from noxcli.runs.events import SHORT_GRACE
-from noxcli.runs.follow import Follower, Policy
+from noxcli.runs.follow import SHORT_GRACE, Follower, Policy
 from noxcli.runs.ledger import Continuity
 from noxcli.timing import Deadline
 from tests.faults.fake import (
@@ -142,9 +139,53 @@ def test_what_comes_together_is_shown_together() -> None:
     assert pieces(3) in [list(burst) for burst in follower.updates()]
 
 
-def test_nothing_behind_the_end_is_shown() -> None:
-    server = FakeServer([[(1, [piece(0), end(1), piece(2)])]], [COMPLETED])
-    assert followed(server, EVERY_EVENT).events == [piece(0), end(1)]
+@pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
+def test_what_the_server_had_already_sent_is_shown(policy: Policy) -> None:
+    for rest in ([(0.0, [piece(2), end(3)])], [(0.1, [piece(2), end(3)])], [(0.1, [piece(2)]), (0.1, [end(3)])]):
+        server = FakeServer([[(1, [piece(0), end(1)]), *rest]], [COMPLETED])
+        result = followed(server, policy)
+        assert result.events == [piece(0), end(1), piece(2), end(3)]
+        assert (result.label, len(server.openings)) == (Continuity.PROVEN, 1)
+
+
+@pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
+@pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
+def test_an_end_that_is_not_the_runs_changes_nothing(policy: Policy, status: str) -> None:
+    """A sub-workflow ends, or a node that is tried again: the stream goes on, on the same connection."""
+    log = [*pieces(3), end(3, status), *pieces(3, 4), end(7, status), piece(8), end(9)]
+    server = FakeServer([[(5.0, [event]) for event in log]], ends_at(50))
+    result = followed(server, policy)
+    assert (result.events, result.run.status) == (log, "completed")
+    assert (len(server.openings), result.label, result.of(Reconnecting)) == (1, Continuity.PROVEN, [])
+
+
+def test_a_stream_that_is_cut_behind_another_end_goes_on() -> None:
+    log = [*pieces(3), end(3), *pieces(3, 4), end(7)]
+    server = FakeServer([[(1, log[:4]), (0, CLOSED)], [(9, log[4:])]], ends_at(15))
+    result = followed(server, EVERY_EVENT)
+    assert (result.events, result.of(Gap)) == (log, [])
+    assert [cursor for _, cursor in server.openings] == [None, "3-0"]
+
+
+# Ends with an unknown word.
+
+
+def test_an_unknown_word_with_an_end_counts_once_it_stays() -> None:
+    odd = now("abandoned", unknown_end=True)
+    server = FakeServer([[]], lambda time: RUN if time < 10 else odd)
+    result = followed(server, Policy(stream=False))
+    assert (result.run.status, result.run.settled) == ("abandoned", True)
+    assert 40 <= server.clock.time <= 44
+
+
+def test_an_unknown_word_that_changes_is_waited_on() -> None:
+    server = FakeServer([[]], lambda time: now(f"step {time // 20:.0f}", unknown_end=True) if time < 90 else COMPLETED)
+    assert followed(server, Policy(stream=False)).run is COMPLETED
+
+
+def test_a_retry_after_a_word_with_an_end_is_waited_on() -> None:
+    server = FakeServer([[]], lambda time: now("rolled back", unknown_end=20 < time < 45) if time < 60 else COMPLETED)
+    assert followed(server, Policy(stream=False)).run is COMPLETED
 
 
 def test_a_run_that_is_over_is_not_read_again_and_its_events_only_where_they_are_wanted() -> None:
@@ -313,7 +354,8 @@ def test_a_stream_that_is_closed_after_each_event_costs_no_time() -> None:
     connections: list[Connection] = [[(0, [piece(n)]), (0, CLOSED)] for n in range(300)]
     server = FakeServer([*connections, [(0, [end(300)])]], [*[RUN] * 300, COMPLETED])
     result = followed(server)
-    assert (result.events, server.clock.time) == ([*pieces(300), end(300)], 0)
+    assert result.events == [*pieces(300), end(300)]
+    assert server.clock.time <= SHORT_GRACE
 
 
 def test_no_stream_means_no_stream() -> None:
@@ -585,7 +627,7 @@ def test_a_new_run_that_stays_unknown_is_not_found() -> None:
 def test_somebody_elses_run_that_is_unknown_is_not_found_at_once() -> None:
     server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
     assert isinstance(followed(server).error, NotFound)
-    assert server.reads == [0, record.SECOND_LOOK]
+    assert server.reads == [0, follow.SECOND_LOOK]
 
 
 # Ends that are announced late, wrongly or never.
@@ -600,10 +642,10 @@ def test_a_record_that_lags_behind_its_end_is_read_again_soon() -> None:
 
 def test_a_record_that_lags_for_long_is_polled_and_no_faster_than_was_asked_for() -> None:
     server = FakeServer([[(0, [end(0)])]], ends_at(300))
-    assert followed(server, Policy(poll_interval=10)).run.status == "completed"
+    assert followed(server, Policy(poll_interval=10, idle_timeout=500)).run.status == "completed"
     assert len(server.openings) == 1
     assert server.reads[:5] == pytest.approx([0, 0.2, 0.6, 1.4, 3.0])
-    pauses = [later - earlier for earlier, later in pairwise(server.reads[5:])]
+    pauses = [later - earlier for earlier, later in pairwise(server.reads[7:])]
     assert pauses == pytest.approx([10] * len(pauses))
 
 
@@ -620,13 +662,14 @@ def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
 def test_a_hint_that_the_record_does_not_bear_out_yet_is_looked_into_again() -> None:
     server = FakeServer([[(1, [state(0, "completed")])]], ends_at(1.5))
     assert followed(server).run.status == "completed"
-    assert server.reads == [1, 2]
+    assert server.reads == pytest.approx([1, 1.2, 1.6])
 
 
 def test_a_hint_that_stays_untrue_does_not_speed_up_the_reads() -> None:
     server = FakeServer([[(1, [state(0, "completed")]), *every(1, KeepAlive())]], ends_at(70))
     followed(server)
-    assert server.reads == [1, 2, 8, 20, 32, 62, 92]
+    assert server.reads[:8] == pytest.approx([1, 1.2, 1.6, 2.4, 4, 7.2, 13.6, 26.4])
+    assert len(server.reads) <= 12
 
 
 @pytest.mark.parametrize(
@@ -729,7 +772,7 @@ def test_the_rest_is_waited_for_two_seconds_after_the_last_event() -> None:
     server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(1.9, [piece(1)]), (1.9, [piece(2)])]], [COMPLETED])
     result = followed(server, EVERY_EVENT)
     assert result.events == pieces(3)
-    assert server.clock.time == pytest.approx(2 + 1.9 + 1.9 + reader.LAST_EVENTS_GRACE)
+    assert server.clock.time == pytest.approx(2 + 1.9 + 1.9 + follow.LAST_EVENTS_GRACE)
 
 
 # Pauses.
@@ -885,22 +928,41 @@ def test_a_replay_that_stops_short_of_the_position_is_given_up_soon(count: int) 
     assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
 
 
-def test_a_search_that_would_have_to_hold_too_much_reads_the_replay_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuity, "HELD_AT_MOST", 4)
-    replay: Connection = [(0, pieces(5, 9)), (0, pieces(5, 14))]
-    for ending in ([], [(0.0, [end(19)])]):
-        server = FakeServer(
-            [[(0, CursorRefused("expired"))], [*replay, *ending], [*replay, (0, [end(19)])]], ends_at(2)
-        )
-        result = followed(server, EVERY_EVENT, cursor="2-0")
-        assert result.events == [*pieces(10, 9), end(19)]
-        assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
-        assert [cursor for _, cursor in server.openings] == ["2-0", None, None]
+def test_a_replay_that_would_have_to_hold_too_much_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuity, "HELD_EVENTS", 4)
+    replay: Connection = [(0, pieces(5, 9)), (0, pieces(5, 14)), (0.0, [end(19)])]
+    server = FakeServer([[(0, CursorRefused("expired"))], replay], ends_at(2))
+    result = followed(server, EVERY_EVENT, cursor="2-0")
+    assert result.events == [*pieces(10, 9), end(19)]
+    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+    assert [cursor for _, cursor in server.openings] == ["2-0", None]
 
 
-def test_a_long_replay_that_has_the_position_is_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuity, "HELD_AT_MOST", 4)
-    found: Sequence[RunEvent] = [*pieces(30, 9), RunEvent("content", {}, "2-0"), piece(3), end(4)]
-    server = FakeServer([[(0, CursorRefused("expired"))], [(0, found[:4]), (0, found[4:])]], [RUN, COMPLETED])
-    result = followed(server, cursor="2-0")
-    assert (result.events, result.of(Gap), result.label) == ([piece(3), end(4)], [], Continuity.PROVEN)
+# Progress.
+
+
+def test_a_read_that_says_what_events_said_is_no_progress() -> None:
+    said = state(1, progress=40, progress_details={"running_nodes": ["A"]})
+    half = now("running", progress=40, progress_details={"running_nodes": ["A"], "executed_nodes": []})
+    server = FakeServer([[(1, [piece(0), said]), *every(1, KeepAlive())]], [half])
+    result = followed(server, Policy(stall_timeout=3), run=now("queued"), just_started=True)
+    assert isinstance(result.error, TimedOut)
+    assert 4 <= server.clock.time <= 4.5
+
+
+def test_a_record_that_goes_on_beside_a_silent_stream_is_progress() -> None:
+    going = lambda time: now("running", progress=int(time)) if time < 30 else COMPLETED  # noqa: E731
+    server = FakeServer([[(1, [piece(0)]), *every(1, KeepAlive())]], going)
+    for stall in (1.0, 3.0, 7.0):
+        assert followed(server, Policy(stall_timeout=stall)).run is COMPLETED
+
+
+def test_events_of_unknown_kinds_are_no_progress_and_hide_nothing() -> None:
+    ping = RunEvent("unknown", "ping")
+    server = FakeServer([[(1, [piece(0)]), *every(1, [ping])]])
+    result = followed(server, Policy(stall_timeout=5))
+    assert isinstance(result.error, TimedOut)
+    assert 6 <= server.clock.time <= 7
+    server = FakeServer([[(1, [piece(0)]), *every(1, [ping])]], ends_at(20))
+    assert followed(server).run.status == "completed"
+    assert server.clock.time <= 25

@@ -1,0 +1,154 @@
+"""What ends a run and its stream: the record's word, whatever events announce; each server here is raw bytes."""
+
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
+from tests.otherside import (
+    RUN,
+    STREAM,
+    WORKFLOW,
+    by_turns,
+    end,
+    event,
+    falls_silent,
+    other_side,
+    piece,
+    record,
+    sends,
+)
+from tests.process import HUNG
+from tests.rawserver import answer
+
+START = ("run", WORKFLOW, "--no-check", "Q=x")
+TIMES = {"created_at": "2026-05-01T10:00:00Z", "finished_at": "2026-05-01T10:00:09Z"}
+
+
+def nested(position: str, status: str = "completed", **more: Any) -> bytes:
+    """The end of a sub-workflow, with its own run's id, on the stream of the run that called it."""
+    return event({"id": "B", "run_id": "another", "workflow_status": status, **more}, position)
+
+
+@pytest.mark.parametrize(
+    "other", [nested("5-0"), nested("5-0", "failed"), event({"id": "A", "workflow_status": "failed"}, "5-0")]
+)
+@pytest.mark.parametrize("form", ["content", "ndjson", "json"])
+def test_the_end_of_something_else_closes_no_stream(noxcli: Noxcli, other: bytes, form: str) -> None:
+    log = [*(piece(n, f"{n}-0") for n in range(5)), other, *(piece(n, f"{n}-0") for n in range(6, 16)), end("16-0")]
+    looked = threading.Event()
+
+    def stream(_number: int, peer: socket.socket) -> None:
+        peer.sendall(STREAM + b"".join(log[:6]))
+        looked.wait(HUNG)  # the record was read because of the other end
+        time.sleep(0.3)
+        peer.sendall(b"".join(log[6:]))
+
+    def reads(_number: int) -> bytes:
+        over = looked.is_set() and time.monotonic() > until
+        looked.set()
+        return record("completed" if over else "running")
+
+    noxcli.clock, until = Clock(), time.monotonic() + 0.6
+    with other_side(reads=reads, events=stream) as (side, environ):
+        result = noxcli(*START, "--format", form, environ=environ)
+    assert (result.code, side.count("events")) == (0, 1), result.err
+    if form == "content":
+        assert result.text == "".join(f"piece {n} " for n in range(16) if n != 5)
+    if form == "ndjson":
+        assert (len(result.events), "gap" in result.own) == (17, False)
+        assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
+
+
+def test_a_stream_that_was_left_early_proves_nothing(noxcli: Noxcli) -> None:
+    with other_side(reads=by_turns(record("completed")), events=falls_silent(piece(0, "0-0"))) as (_, environ):
+        result = noxcli(*START, "--json", environ=environ)
+    assert (result.code, result.json["stream"]["continuity"]) == (0, "assumed")
+
+
+# Words that the docs do not have.
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "status"),
+    [
+        ("cancelled", 3, "stopped"),
+        ("canceled", 3, "stopped"),
+        ("success", 0, "completed"),
+        ("succeeded", 0, "completed"),
+        ("Succeeded", 0, "completed"),
+        *((word, 1, "failed") for word in ("error", "timeout", "timed_out", "expired")),
+    ],
+)
+@pytest.mark.parametrize("verb", [START, ("wait", RUN), ("fetch-output", RUN)], ids=["run", "wait", "fetch"])
+def test_a_word_with_an_end_is_an_end(noxcli: Noxcli, verb: tuple[str, ...], word: str, code: int, status: str) -> None:
+    done = record(word, output={"A": "x"}, **TIMES)
+    with other_side(reads=by_turns(done), events=sends([piece(0, "0-0")])) as (_, environ):
+        result = noxcli(*verb, "--json", environ=environ)
+    assert (result.code, result.json["run"]["status"]) == (code, status), result.err
+
+
+@pytest.mark.long(3)
+def test_any_other_word_with_an_end_is_a_failure_once_it_stays(noxcli: Noxcli) -> None:
+    with other_side(reads=by_turns(record("running"), record("evicted", **TIMES))) as (_, environ):
+        began = noxcli.clock.monotonic()
+        result = noxcli("wait", RUN, "--json", environ=environ)
+    assert (result.code, result.json["run"]["status"]) == (1, "evicted")
+    assert "run ended as 'evicted'" in result.err
+    assert 30 <= noxcli.clock.monotonic() - began <= 40
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {},
+        {"finished_at": "soon"},
+        {"finished_at": 1777629609},
+        {"created_at": "2026-05-01T10:00:00Z", "finished_at": "2026-05-01T09:59:59Z"},
+        {"created_at": "2026-05-01T10:00:00Z", "finished_at": "1970-01-01T00:00:00Z"},
+    ],
+    ids=["none", "text", "number", "before", "1970"],
+)
+@pytest.mark.parametrize("word", ["cancelled", "evicted"])
+def test_a_word_without_an_end_is_still_going(noxcli: Noxcli, word: str, times: dict[str, Any]) -> None:
+    odd = record(word, **times)
+    with other_side(reads=by_turns(*[odd] * 30, record("completed"))) as (_, environ):
+        result = noxcli("wait", RUN, environ=environ)
+    assert (result.code, result.text) == (0, f"{RUN}\tcompleted\n")
+
+
+# A known gap in the text on stdout.
+
+
+def test_text_with_a_known_gap_is_no_success(noxcli: Noxcli) -> None:
+    def stream(number: int, peer: socket.socket) -> None:
+        if number == 1:
+            peer.sendall(STREAM + b"".join(piece(n, f"{n}-0") for n in range(3)))
+        elif number == 2:
+            peer.sendall(answer(410))
+        else:
+            peer.sendall(STREAM + piece(7, "7-0") + end("8-0"))
+
+    with other_side(reads=by_turns(record("running"), record("running"), record("completed")), events=stream) as (
+        _,
+        environ,
+    ):
+        result = noxcli(*START, "--format", "content", environ=environ)
+    assert (result.code, result.text) == (9, "piece 0 piece 1 piece 2 piece 7 ")
+    assert "noxcli fetch-output" in result.err
+
+
+def test_a_torn_frame_is_read_again_from_the_cursor(noxcli: Noxcli) -> None:
+    log = [*(piece(n, f"{n}-0") for n in range(6)), end("6-0")]
+
+    def stream(number: int, peer: socket.socket) -> None:
+        peer.sendall(STREAM + (b"".join(log[:3]) + log[3][:-20] if number == 1 else b"".join(log[3:])))
+
+    with other_side(reads=by_turns(record("running"), record("completed")), events=stream) as (side, environ):
+        result = noxcli(*START, "--format", "content", environ=environ)
+    assert (result.code, result.text) == (0, "".join(f"piece {n} " for n in range(6)))
+    assert [target.partition("?")[2] for kind, target in side.asked if kind == "events"] == ["", "etag=2-0"]
