@@ -4,10 +4,9 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from noxcli.api.failures import parse_retry_after
 from noxcli.api.http import Http
 from noxcli.errors import NoxError
 from noxcli.probe.frames import ENDED_STATUSES, Watched
@@ -36,7 +35,6 @@ class Asker:
 
     def __init__(self, http: Http, deadline: Deadline, most: int, sent: Callable[[], int]) -> None:
         self.refusals: list[RawAnswer] = []
-        self.errors: list[RawAnswer] = []  # of those whose bodies were read
         self._http, self._deadline, self._most, self._sent = http, deadline, most, sent
         self._kept_requests, self._kept_seconds = 0, 0.0
         self._last = float("-inf")
@@ -86,8 +84,6 @@ class Asker:
         for _ in range(MOST_REFUSALS):
             self._allow()
             answer = raw_answer(self._http, request, min(LONGEST_ANSWER, self.left()))
-            if request.reads and answer.status >= 400:
-                self.errors.append(answer)
             if answer.status != 429:
                 break
             self._wait_out(answer)
@@ -127,13 +123,5 @@ class Asker:
 
     def _wait_out(self, answer: RawAnswer) -> None:
         self.refusals.append(answer)
-        self.pause(min(LONGEST_REFUSAL, _retry_after(answer.headers.get("retry-after", ""))))
-
-
-def _retry_after(text: str) -> float:
-    if text.isdecimal() and text.isascii():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return 1.0
+        asked = parse_retry_after(answer.headers.get("retry-after"))
+        self.pause(min(LONGEST_REFUSAL, 1.0 if asked is None else asked))

@@ -28,18 +28,13 @@ class FactSource:
 
 @dataclass(frozen=True, slots=True)
 class ApiFact:
-    """One statement about the API.
-
-    `left_open` is what no source settles about it, or empty: `switches` of the sandbox play that. `used` is false if
-    noxcli never depends on it.
-    """
+    """One statement about the API; `switches` of the sandbox play what no source settles about it."""
 
     name: str
     statement: str
     source: FactSource
     left_open: str = ""
     switches: tuple[str, ...] = ()
-    used: bool = True
 
 
 def from_docs(page: str) -> FactSource:
@@ -85,13 +80,8 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
         ),
         ApiFact(
             "key_header",
-            "each request has the key in X-API-Key",
+            "each request has the key, which may have any form, in X-API-Key",
             from_sdk("client.py", 101, 101, '{"X-API-Key": self.api_key}'),
-        ),
-        ApiFact(
-            "key_form",
-            "a key may have any form",
-            from_docs("sdk/concepts/authentication"),
         ),
         ApiFact(
             "bad_key",
@@ -242,7 +232,6 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             from_docs("api-reference/v1/runs/create-sync-run"),
             left_open="the answer to a failure and at the end of that time; noxcli never uses this call",
             switches=("sync_limit_seconds", "sync_limit_status"),
-            used=False,
         ),
     ),
     "The event stream": (
@@ -268,9 +257,9 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
         ),
         ApiFact(
             "envelope",
-            "an event has a type, and an object as data",
+            "an event has a type, content or state, and an object as data",
             from_docs("api-reference/v1/runs/public-run-events"),
-            left_open="data that is null, on which the SDK fails",
+            left_open="other types, which are passed on; data that is null, on which the SDK fails",
             switches=("null_data",),
         ),
         ApiFact(
@@ -279,12 +268,6 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             assumed("all samples are; noxcli passes on anything else as an unknown event"),
             left_open="empty data, ping or [DONE]",
             switches=("odd_messages",),
-        ),
-        ApiFact(
-            "event_types",
-            "an event's type is content or state",
-            from_docs("api-reference/v1/runs/public-run-events"),
-            left_open="other types, which are passed on",
         ),
         ApiFact(
             "content",
@@ -328,18 +311,11 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             switches=("on_stopped", "on_paused"),
         ),
         ApiFact(
-            "ended_runs",
-            "the events of a run that has ended can be read from the start",
+            "first_events",
+            "a stream without a cursor starts with the first event, also after the run has ended",
             assumed("the docs promise every event, and the stream is opened after the start"),
-            left_open="whether they are replayed, and how many are kept",
-            switches=("on_ended", "retained_events"),
-        ),
-        ApiFact(
-            "stream_start",
-            "a stream without a cursor starts with the first event",
-            assumed("the docs promise every event, and the stream is opened after the start"),
-            left_open="whether it starts with the next event instead, while the run is running",
-            switches=("stream_start",),
+            left_open="whether it starts with the next one, whether an ended run is replayed, and how many are kept",
+            switches=("stream_start", "on_ended", "retained_events"),
         ),
         ApiFact(
             "cursors",
@@ -395,11 +371,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             from_docs("building/automation/hitl"),
             left_open="how to answer: no call is known",
         ),
-        ApiFact(
-            "ids",
-            "ids are UUIDs",
-            from_docs("api-reference/v1/runs/public-get-run-by-id-and-workflow"),
-        ),
+        ApiFact("ids", "ids are UUIDs", from_docs("api-reference/v1/runs/public-get-run-by-id-and-workflow")),
         ApiFact(
             "times",
             "times are in ISO 8601",

@@ -1,4 +1,4 @@
-"""A watched event stream: its frames with the form in which they arrived, and how it ended."""
+"""A watched event stream: its frames, and how it ended."""
 
 import json
 import re
@@ -18,15 +18,10 @@ ENDED_STATUSES = ("completed", "failed", "stopped")
 
 @fixed
 class RawFrame:
-    """One frame; `piece` is the number of the piece that ends it, `at` the time of that, `fields` its lines.
-
-    `envelope` is the event of the run in it, None for a keep-alive and anything else.
-    """
+    """One frame: when it ended, its lines, and the event of the run in it, None for a keep-alive and anything else."""
 
     at: float
-    piece: int
     fields: tuple[tuple[str, str], ...]
-    line_ends: frozenset[bytes]
     envelope: dict[str, Any] | None
 
     @property
@@ -51,13 +46,13 @@ class RawFrame:
 
 
 class Lines:
-    """Bytes, cut into lines with their ends, however they arrive."""
+    """Bytes, cut into lines however they arrive, with any of the three line ends."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []  # of the line that has not ended
         self._lone_cr = False
 
-    def cut(self, content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def cut(self, content: bytes) -> Iterator[bytes]:
         """Yield the lines that are complete now."""
         if not LINE_END.search(content) and not (self._parts and self._parts[-1].endswith(b"\r")):
             self._parts.append(content)  # searched once only: a line may be megabytes long
@@ -67,7 +62,7 @@ class Lines:
             if end.end() == len(text) and end[0] == b"\r" and not self._lone_cr:
                 break  # a line feed may follow
             self._lone_cr = self._lone_cr or end[0] == b"\r"
-            yield text[start : end.start()], end[0]
+            yield text[start : end.start()]
             start = end.end()
         self._parts = [text[start:]]
 
@@ -84,8 +79,7 @@ class Watched:
         self.closed = self.broken = False
         self._stream, self._left, self._lines = stream, left, Lines()
         self._fields: list[tuple[str, str]] = []
-        self._line_ends: set[bytes] = set()
-        self._size = self._pieces = 0
+        self._size = 0
         self._last = time.monotonic()
         self._told: dict[tuple[str, bool], float] = {}
 
@@ -98,11 +92,6 @@ class Watched:
     def ended(self) -> bool:
         """True if nothing more will come."""
         return self.closed or self.broken or self.error is not None
-
-    @property
-    def chunked(self) -> bool:
-        """True if the pieces are the chunks of the server, or of a proxy."""
-        return self.head is not None and self.head.headers.get("transfer-encoding", "").lower() == "chunked"
 
     @property
     def envelopes(self) -> list[dict[str, Any]]:
@@ -170,17 +159,14 @@ class Watched:
     def _take(self, piece: RawPiece) -> None:
         self._last = piece.at
         self._size += len(piece.content)
-        for line, end in self._lines.cut(piece.content):
-            self._line_ends.add(end)
+        for line in self._lines.cut(piece.content):
             if line:
                 key, _, value = line.decode("utf-8", "replace").partition(":")
                 self._fields.append((key.removeprefix("\ufeff"), value.removeprefix(" ")))
                 continue
             if self._fields:
-                fields, line_ends = tuple(self._fields), frozenset(self._line_ends)
-                self._add(RawFrame(piece.at, self._pieces, fields, line_ends, _envelope(_data(fields))))
-            self._fields, self._line_ends = [], set()
-        self._pieces += 1
+                self._add(RawFrame(piece.at, tuple(self._fields), _envelope(_data(self._fields))))
+            self._fields = []
 
     def _add(self, frame: RawFrame) -> None:
         self.frames.append(frame)

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from noxcli.errors import NoxError
-from noxcli.probe.answer_questions import ANSWER_QUESTIONS
 from noxcli.probe.asking import Spent
 from noxcli.probe.evidence import Evidence
 from noxcli.probe.learned import Learned, Question, not_seen
-from noxcli.probe.output_questions import OUTPUT_QUESTIONS
 from noxcli.probe.record_questions import RECORD_QUESTIONS
 from noxcli.probe.stream_questions import STREAM_QUESTIONS
 from noxcli.probe.trial import Trier
 
-QUESTIONS: tuple[Question, ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS, *OUTPUT_QUESTIONS, *ANSWER_QUESTIONS)
+QUESTIONS: tuple[Question, ...] = (*STREAM_QUESTIONS, *RECORD_QUESTIONS)
 
 
 def try_runs(trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:

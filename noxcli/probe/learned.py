@@ -65,11 +65,6 @@ def refusal(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen |
     return None if answer is None else Seen(str(answer.status), values.get(f"s{answer.status}"), how)
 
 
-def yes_or_no(found: bool, how: str) -> Seen:
-    """Return whether something was found as an observation."""
-    return Seen("yes" if found else "no", found, how)
-
-
 def not_seen(why: str) -> Seen:
     """Return the placeholder for a missing answer."""
     return Seen("not seen", None, why, Sureness.NOT_SEEN)

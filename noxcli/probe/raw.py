@@ -18,7 +18,6 @@ from noxcli.urls import follow, read_url
 from noxcli.waiting import run_within, start_thread, take
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
-LARGEST_CHUNK = 1024 * 1024  # bytes; a longer one arrives in parts
 
 
 @fixed
@@ -84,7 +83,7 @@ def raw_answer(http: Http, request: RawRequest, within: float) -> RawAnswer:
 
 @fixed
 class RawPiece:
-    """Bytes that arrived together, and when by the monotonic clock; one chunk of a chunked body."""
+    """Bytes that arrived together, and when by the monotonic clock."""
 
     at: float
     content: bytes
@@ -123,21 +122,13 @@ class RawStream:
             response = self._response = request.sent(http, AnswerLimit.of_stream())
             with response:
                 self._arrivals.put(RawAnswer(response.status_code, _headers(response)))
-                chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
-                pieces = response.raw.read_chunked(LARGEST_CHUNK) if chunked else iter(self._read, b"")
-                for content in pieces:
+                while not self._closing and (content := response.raw.read1(READ_SIZE)):
                     self._arrivals.put(RawPiece(time.monotonic(), content))
-                    if self._closing:
-                        break
             self._arrivals.put(False)
         except NoxError as error:
             self._arrivals.put(error)
         except BROKEN:
             self._arrivals.put(True)
-
-    def _read(self) -> bytes:
-        piece: bytes = self._response.raw.read1(READ_SIZE)
-        return piece
 
 
 def items_on(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:

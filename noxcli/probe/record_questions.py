@@ -1,27 +1,18 @@
-"""Questions about records, and about the data of runs."""
+"""Questions about records, outputs, files and lists."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from noxcli.probe.evidence import NEEDS_ENDED, OUR_RECORD, THE_RECORD, EndedRun, Evidence
+from noxcli.api.http import REDIRECTS
+from noxcli.inputs.definition import OutputNode
+from noxcli.probe.evidence import NEEDS_COMPLETED, NEEDS_ENDED, OUR_RECORD, THE_RECORD, EndedRun, Evidence
 from noxcli.probe.learned import Question, Seen, Sureness, refusal
-from noxcli.probe.raw import RawAnswer
+from noxcli.probe.raw import RawAnswer, items_on
 
 _LIKELY = Sureness.LIKELY
-
-
-def _create_status(e: Evidence) -> Seen | None:
-    """Find the status of the answer to a start."""
-    started = next((trial.start for trial in e.trials if trial.start and trial.start.ok), None)
-    return Seen(str(started.status), started.status, "a start") if started else None
-
-
-def _list_delay(e: Evidence) -> Seen | None:
-    """Find whether a run is in the list as soon as its start has been answered."""
-    listed = next((trial.listed for trial in e.trials if trial.listed is not None), None)
-    how = "a list that was read after a start"
-    return None if listed is None else Seen("at once", 0.0, how, _LIKELY) if listed else Seen("later", None, how)
+_HIGHEST_PAGE = 100  # the limit that the docs give for some lists
+_LIMIT_IN_WORDS = re.compile(r"less than or equal to (\d{1,6})")
 
 
 def _stale_reads(e: Evidence) -> Seen | None:
@@ -140,10 +131,96 @@ def _on_stop_finished(e: Evidence) -> Seen | None:
     return None
 
 
-_OWN = "needs --start 1"
+def _output_keys(e: Evidence) -> Seen | None:
+    """Find the keys of the output."""
+    forms = {form for key in (e.ended.output if e.ended else {}) if (form := _form_of(key, e.outputs))}
+    form = forms.pop() if len(forms) == 1 else None
+    return Seen(f"by {form.replace('_', ' ')}", form, THE_RECORD) if form else None
+
+
+def _form_of(key: str, nodes: list[OutputNode]) -> str | None:
+    """Return how a key names a node; None if two ways give the same key, or it names none."""
+    forms = set()
+    for node in nodes:
+        names = {"label": node.label, "node_id": node.id, "node_id::name": f"{node.id}::output"}
+        forms |= {form for form, name in names.items() if key == name}
+    return forms.pop() if len(forms) == 1 else None
+
+
+def _inline_text(e: Evidence) -> Seen | None:
+    """Find the form of a text."""
+    values = list(e.ended.output.values()) if e.ended else []
+    if any(isinstance(value, str) for value in values):
+        return Seen("the text itself", "string", THE_RECORD)
+    if any(isinstance(value, dict) and value.keys() == {"text"} for value in values):
+        return Seen('{"text": ...}', "container", THE_RECORD, Sureness.LIKELY)
+    return None
+
+
+def _download(e: Evidence) -> Seen | None:
+    """Find how a file is served."""
+    answer, how = e.file, "the download of a file of an ended run"
+    if answer is None:
+        return None
+    if answer.status in REDIRECTS:
+        where = "another origin" if answer.elsewhere else "another address"
+        return Seen(f"redirected to {where}", "redirect" if answer.elsewhere else None, how)
+    if not answer.ok:
+        return refusal(answer, how)
+    direct = "content-length" in answer.headers
+    return Seen("with its length" if direct else "in chunks", "direct" if direct else "chunked", how)
+
+
+def _ranges(e: Evidence) -> Seen | None:
+    """Find the answer to a request for a part of a file that is served without a redirect."""
+    answer = e.file_part if e.file and e.file.ok else None
+    found = {206: "honoured", 200: "ignored", 403: "refused"}.get(answer.status) if answer else None
+    how = "the first byte of a file of an ended run"
+    return Seen(found, found, how) if found else refusal(answer, how)
+
+
+def _page_limit(e: Evidence) -> Seen | None:
+    """Find the largest page that a list accepts."""
+    above = e.page_above
+    if above.ok:
+        return Seen(f"more than {_HIGHEST_PAGE}", None, "a list of runs")
+    named = _LIMIT_IN_WORDS.search(above.body[:10_000].decode("utf-8", "replace"))
+    if above.status != 422 or named is None:
+        return None
+    limit = int(named[1])
+    return Seen(str(limit), limit, "the refusal of a larger page") if limit <= _HIGHEST_PAGE else None
+
+
+def _list_order(e: Evidence) -> Seen | None:
+    """Find which run comes first in a list."""
+    times = [str(item.get("created_at")) for item in items_on(e.page.object)]
+    if len(set(times)) < 2:
+        return None
+    order = "newest" if times == sorted(times, reverse=True) else "oldest" if times == sorted(times) else None
+    return Seen(f"the {order}" if order else "neither the newest nor the oldest", order, "a list of runs")
+
+
+def _versions(e: Evidence) -> Seen | None:
+    """Find the form of the list of saved versions."""
+    how = "a list of versions"
+    if not e.versions.ok:
+        return refusal(e.versions, how, s404="404")
+    if isinstance(e.versions.json, list):
+        return Seen("a bare list", "list", how)
+    return Seen("in pages", "paged", how) if isinstance(e.versions.object.get("items"), list) else None
+
+
+def _retry_after(e: Evidence) -> Seen | None:
+    """Find the form of Retry-After."""
+    for answer in e.asker.refusals:
+        text = answer.headers.get("retry-after")
+        form = "none" if text is None else "seconds" if text.isdecimal() else "date"
+        return Seen(form, form, "a 429")
+    return None
+
+
+_OWN, _FILE = "needs --start 1", "needs a completed run with a file or a long text"
 RECORD_QUESTIONS = (
-    Question("create_status", "status of the answer to a start", _create_status, _OWN),
-    Question("list_delay_seconds", "a started run in the list", _list_delay, f"{_OWN}, and a list of one page"),
     Question("stale_reads", "lag of the record", _stale_reads, _OWN),
     Question("late_output_reads", "lag of the output", _late_output_reads, _OWN),
     Question("look_up", "look-up by run id alone", _look_up, NEEDS_ENDED),
@@ -152,4 +229,12 @@ RECORD_QUESTIONS = (
     Question("run_data", "data of a run", _run_data, NEEDS_ENDED),
     Question("stop_seconds", "time that a stop takes", _stop_seconds, "needs --start 2"),
     Question("on_stop_finished", "stop of an ended run", _on_stop_finished, _OWN),
+    Question("output_keys", "keys of the output", _output_keys, NEEDS_COMPLETED),
+    Question("inline_text", "form of a text", _inline_text, "needs a short text output"),
+    Question("download", "download of a file", _download, _FILE),
+    Question("ranges", "part of a file", _ranges, f"{_FILE}, served without a redirect"),
+    Question("page_limit", "largest page", _page_limit, "needs a list that names its limit"),
+    Question("list_order", "first in a list", _list_order, "needs two runs"),
+    Question("versions", "list of versions", _versions, "needs an answer"),
+    Question("retry_after", "Retry-After", _retry_after, "needs a 429"),
 )

@@ -1,19 +1,17 @@
 """Questions about the event stream."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 from noxcli.models import PAUSED_STATUS
 from noxcli.probe.evidence import ENDED_BY_ITSELF, NEEDS_ENDED, Evidence
 from noxcli.probe.frames import Watched
-from noxcli.probe.learned import Question, Seen, Sureness, yes_or_no
+from noxcli.probe.learned import Question, Seen, Sureness
 
 _LIKELY = Sureness.LIKELY
 _CURSOR_STATUSES = (404, 410, 422)
-_LINE_END_NAMES = {b"\n": "lf", b"\r\n": "crlf", b"\r": "cr"}
 
 
 def _with_events(e: Evidence, least: int = 1) -> Iterator[Watched]:
@@ -90,21 +88,11 @@ def _after_end(e: Evidence) -> Seen | None:
     return None
 
 
-def _closing_event(e: Evidence) -> Seen | None:
-    """Find which event comes just before a stream closes."""
-    for stream in _whole_streams(e):
-        if stream.closed:
-            last = stream.frames[-1]
-            if last.is_message or last.comment:
-                return Seen("none", "none", stream.how)
-            known = last.name in ("done", "timeout", "error")
-            return Seen(str(last.name) if known else "another event", last.name if known else None, stream.how)
-    return None
-
-
 def _nested_ends(e: Evidence) -> Seen | None:
     """Find whether an end that is not the run's own is announced."""
-    return next((yes_or_no(not stream.ends_last, stream.how) for stream in _whole_streams(e)), None)
+    for stream in _whole_streams(e):
+        return Seen("no" if stream.ends_last else "yes", not stream.ends_last, stream.how)
+    return None
 
 
 def _odd_messages(e: Evidence) -> Seen | None:
@@ -158,36 +146,19 @@ def _on_unknown_cursor(e: Evidence) -> Seen | None:
     return Seen(str(lost.status) if lost.status != 200 else "not all events", None, lost.how)
 
 
-def _live_and_again(e: Evidence) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the events of one of the probe's own runs as it was watched, and those that a replay has."""
-    for trial in e.trials:
-        if trial.stream and trial.has_ended and e.ended and e.ended.id == trial.run_id:
-            return trial.stream.envelopes, e.ended.replay.envelopes
-    return [], []
-
-
-def _retained_events(e: Evidence) -> Seen | None:
-    """Find how many events can be replayed, if fewer than all."""
-    live, again = _live_and_again(e)
-    if not again or not e.ended:
-        return None
-    how = e.ended.replay.how
-    if len(again) < len(live) and live[-len(again) :] == again:
-        return Seen(f"the newest {len(again)} of {len(live)}", len(again), how)
-    return Seen(f"all {len(again)}", None, how) if again == live else None
-
-
 def _stream_start(e: Evidence) -> Seen | None:
     """Find whether a stream that is opened after the start has the earlier events."""
-    live, again = _live_and_again(e)
-    if not live or not again:
-        return None
-    first, how = live[0].get("data"), "a run that probe started"
-    # Only that event is there before any stream can be opened; others look alike where few are kept.
-    if live[0] == again[0] and isinstance(first, dict) and first.get("status") == "queued":
-        return Seen("with the first event", "first", how, _LIKELY)
-    late = len(live) < len(again) and again[-len(live) :] == live
-    return Seen("with the next event", "new", how, _LIKELY) if late else None
+    for trial in e.trials:
+        if not (trial.stream and trial.stream.events and e.ended and e.ended.id == trial.run_id):
+            continue
+        live, again, how = trial.stream.envelopes, e.ended.replay.envelopes, trial.stream.how
+        first = live[0].get("data")
+        # Only that event is there before any stream can be opened; others look alike where few are kept.
+        if live[:1] == again[:1] and isinstance(first, dict) and first.get("status") == "queued":
+            return Seen("with the first event", "first", how, _LIKELY)
+        late = len(live) < len(again) and again[-len(live) :] == live
+        return Seen("with the next event", "new", how, _LIKELY) if late else None
+    return None
 
 
 def _redis_ids(e: Evidence) -> Seen | None:
@@ -222,55 +193,20 @@ def _keepalive_seconds(e: Evidence) -> Seen | None:
     return None
 
 
-def _of_frames(tell: Callable[[Watched], Seen | None]) -> Callable[[Evidence], Seen | None]:
-    def ask(e: Evidence) -> Seen | None:
-        return next((seen for stream in _with_events(e) if (seen := tell(stream)) is not None), None)
-
-    return ask
-
-
-def _id_lines(stream: Watched) -> Seen:
-    return yes_or_no(any(key == "id" for frame in stream.events for key, _ in frame.fields), stream.how)
-
-
-def _event_lines(stream: Watched) -> Seen:
-    return yes_or_no(any(frame.name is not None for frame in stream.events), stream.how)
-
-
-def _line_end(stream: Watched) -> Seen:
-    ends = {end for frame in stream.events for end in frame.line_ends}
-    name = _LINE_END_NAMES[ends.pop()] if len(ends) == 1 else None
-    return Seen(name.upper() if name else "mixed", name, stream.how)
-
-
-def _null_data(stream: Watched) -> Seen | None:
-    """Find whether state events have no data."""
-    states = [each for each in stream.envelopes if each["type"] == "state"]
-    return yes_or_no(any(each.get("data", states) is None for each in states), stream.how) if states else None
-
-
-def _content(stream: Watched) -> Seen | None:
+def _content(e: Evidence) -> Seen | None:
     """Find whether a content event has the next piece of a text, or all of it so far."""
-    pieces: dict[str, list[str]] = {}
-    for each in stream.envelopes:
-        data = each.get("data")
-        if each["type"] == "content" and isinstance(data, dict) and isinstance(data.get("content"), str):
-            pieces.setdefault(str(data.get("id")), []).append(data["content"])
-    pairs = [pair for said in pieces.values() for pair in pairwise(said)]
-    if any(not after.startswith(before) for before, after in pairs):
-        return Seen("the next piece", "delta", stream.how)
-    return Seen("all of it so far", "cumulative", stream.how, _LIKELY) if len(pairs) >= 2 else None
-
-
-def _chunk_per_event(e: Evidence) -> Seen | None:
-    """Find whether available events share an HTTP chunk."""
-    stream = e.ended.replay if e.ended else None
-    if stream is None or not stream.chunked or len(stream.events) < 2:
-        return None
-    chunks = len({frame.piece for frame in stream.events})
-    if chunks == len(stream.events):
-        return Seen("yes", True, stream.how)
-    return Seen(f"no: {len(stream.events)} events in {chunks} chunks", False, stream.how)
+    for stream in _with_events(e):
+        pieces: dict[str, list[str]] = {}
+        for each in stream.envelopes:
+            data = each.get("data")
+            if each["type"] == "content" and isinstance(data, dict) and isinstance(data.get("content"), str):
+                pieces.setdefault(str(data.get("id")), []).append(data["content"])
+        pairs = [pair for said in pieces.values() for pair in pairwise(said)]
+        if any(not after.startswith(before) for before, after in pairs):
+            return Seen("the next piece", "delta", stream.how)
+        if len(pairs) >= 2:
+            return Seen("all of it so far", "cumulative", stream.how, _LIKELY)
+    return None
 
 
 _REPLAYED, _CURSORS = f"{NEEDS_ENDED}, or --start 1", f"{NEEDS_ENDED}, and its events with cursors"
@@ -282,19 +218,12 @@ STREAM_QUESTIONS = (
     Question("end_announced_by", "announcement of the end", _end_announced_by, _REPLAYED),
     Question("nested_ends", "ends of something else", _nested_ends, _REPLAYED),
     Question("after_end", "stream after the end", _after_end, _REPLAYED),
-    Question("closing_event", "event before the stream closes", _closing_event, "needs a stream that closes"),
     Question("cursor_inclusive", "cursor includes its event", _cursor_inclusive, _CURSORS),
     Question("on_unknown_cursor", "unknown cursor", _on_unknown_cursor, _CURSORS),
-    Question("retained_events", "events that can be replayed", _retained_events, _OWN),
     Question("stream_start", "start of a stream without a cursor", _stream_start, _OWN),
     Question("redis_ids", "events with a cursor", _redis_ids, _REPLAYED),
     Question("keepalive", "keep-alives", _keepalive, "needs a stream that is silent long enough: raise --watch"),
     Question("keepalive_seconds", "time between keep-alives", _keepalive_seconds, "needs two keep-alives"),
     Question("odd_messages", "messages that are not JSON", _odd_messages, _REPLAYED),
-    Question("id_lines", "id: lines", _of_frames(_id_lines), _REPLAYED),
-    Question("event_lines", "event: lines", _of_frames(_event_lines), _REPLAYED),
-    Question("line_end", "line ends", _of_frames(_line_end), _REPLAYED),
-    Question("chunk_per_event", "an HTTP chunk for each event", _chunk_per_event, NEEDS_ENDED),
-    Question("content", "content events", _of_frames(_content), "needs a run with streamed text"),
-    Question("null_data", "state events without data", _of_frames(_null_data), _REPLAYED),
+    Question("content", "content events", _content, "needs a run with streamed text"),
 )

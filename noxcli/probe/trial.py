@@ -9,7 +9,7 @@ from noxcli.errors import StartUnknown, Unavailable
 from noxcli.models import PAUSED_STATUS
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import ENDED_STATUSES, Watched
-from noxcli.probe.raw import RawAnswer, items_on
+from noxcli.probe.raw import RawAnswer
 from noxcli.waiting import run_despite_signal
 
 MAY_EXIST = "a run may still have been started: check with noxcli runs"
@@ -28,9 +28,7 @@ class Trial:
     """What was seen of the run."""
 
     stops: bool
-    start: RawAnswer | None = None
     run_id: str | None = None
-    listed: bool | None = None  # whether a list that was read after the start has it
     stream: Watched | None = None  # the last one, if an earlier one broke
     early: Mapping[str, Any] | None = None  # the record while the run was running
     final: Mapping[str, Any] | None = None
@@ -88,7 +86,6 @@ class Trier:
             if not error.sent:
                 raise
             raise StartUnknown(f"the start had no answer: {error.message}", MAY_EXIST) from error
-        trial.start = answer
         record = answer.json if answer.ok else None
         if isinstance(record, dict) and isinstance(record.get("id"), str):
             trial.run_id = record["id"]
@@ -106,7 +103,6 @@ class Trier:
     def _watch(self, trial: Trial, run_id: str) -> None:
         watched = self._opened(trial, run_id)
         try:
-            trial.listed = self._is_listed(run_id)
             watched.follow(STOP_AFTER, "running", *ENDED_STATUSES)
             trial.early = self._going_on(run_id)
             watched.follow(END_TOLD, most=END_TOLD)
@@ -162,12 +158,6 @@ class Trier:
                 break
             self.asker.pause(READ_APART)
             trial.final = self._read(run_id) or trial.final
-
-    def _is_listed(self, run_id: str) -> bool | None:
-        """Return whether the first page of the workflow's runs has it, None if it may be on another one."""
-        page = self.asker.get("workflows", self.workflow_id, "runs").object
-        found = any(item.get("id") == run_id for item in items_on(page))
-        return True if found else False if page.get("pages") == 1 else None
 
     def _going_on(self, run_id: str) -> Mapping[str, Any] | None:
         """Return the record if the run is still running."""

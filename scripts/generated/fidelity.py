@@ -53,7 +53,6 @@ def open_cell(fact: ApiFact) -> str:
 def row_of(fact: ApiFact) -> list[str]:
     """Return the table row of a fact."""
     told = f"{code(fact.name)}: {escaped(fact.statement)}"
-    told += "" if fact.used else " (not used)"
     asked = {question.name for question in QUESTIONS} & {fact.name, *fact.switches}
     return [told, source_cell(fact), open_cell(fact), "yes" if asked else "-"]
 

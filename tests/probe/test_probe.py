@@ -94,7 +94,13 @@ def test_no_id_and_no_text_of_the_server_is_shown_or_written(
 
 def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp_path: Path) -> None:
     """A server with many unusual switches, and the sandbox with the switches that were learned from it."""
-    odd = {"cursor_inclusive": True, "line_end": "crlf", "versions": "paged", "output_keys": "node_id", "page_limit": 7}
+    odd = {
+        "cursor_inclusive": True,
+        "timestamps": "naive",
+        "versions": "paged",
+        "output_keys": "node_id",
+        "page_limit": 7,
+    }
     files = [tmp_path / "first.toml", tmp_path / "second.toml"]
     settings: dict[str, Any] = odd
     for path in files:
@@ -204,7 +210,7 @@ def test_a_replay_that_is_cut_once_says_nothing_about_ends(noxcli: Noxcli, plays
     noxcli("run", workflow, "--no-stream")
     done = noxcli("probe", workflow, "--json", *IDLE)
     seen = {each["name"]: each["value"] for each in done.json["findings"]}
-    assert (seen["end_announced_by"], seen["after_end"], seen["closing_event"]) == (None, None, None)
+    assert (seen["end_announced_by"], seen["after_end"], seen["odd_messages"]) == (None, None, None)
 
 
 def test_a_stopped_run_shows_nothing_about_others(noxcli: Noxcli, plays: Any) -> None:

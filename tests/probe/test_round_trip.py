@@ -25,29 +25,28 @@ from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 # Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
 # a start that gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
 NOT_ASKED = {
-    "bare_output", "gateway_status", "listed_inputs", "run_words", "start_answer", "trailing_slash", "web_app",
-    "duplicate_labels", "early_output", "failed_nodes", "fixed_input", "gateway_refusals",
-    "key_refusal", "look_up_output", "missing_input", "node_io", "node_progress", "node_times", "node_words",
-    "page_size", "preview_limit", "queue_seconds", "rate_limit", "record_inputs",
-    "run_logs", "sync_limit_seconds", "sync_limit_status", "unknown_input", "unlabelled_input",
-    "wrong_type",
+    "bare_output", "chunk_per_event", "closing_event", "create_status", "duplicate_labels", "early_output",
+    "error_body", "event_lines", "failed_nodes", "file_uri", "fixed_input", "gateway_refusals", "gateway_status",
+    "id_lines", "key_refusal", "line_end", "list_delay_seconds", "listed_inputs", "look_up_output", "missing_input",
+    "nested_previews", "node_io", "node_progress", "node_times", "node_words", "null_data", "page_size",
+    "preview_characters", "preview_limit", "queue_seconds", "rate_limit", "record_inputs", "retained_events",
+    "retry_after_seconds", "run_logs", "run_words", "start_answer", "sync_limit_seconds", "sync_limit_status",
+    "trailing_slash", "unknown_input", "unlabelled_input", "web_app", "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
 BESIDE: dict[str, dict[str, Any]] = {
     "keepalive": {"after_end": "silent", "keepalive_seconds": 0.2},
     "keepalive_seconds": {"after_end": "silent", "keepalive": "comment"},
     "retry_after": {"rate_limit": 3},
-    "retry_after_seconds": {"rate_limit": 3},
-    "closing_event": {"after_end": "close"},
-    "error_body": {"on_stop_finished": "409"},
 }
 WORKFLOW_OF = {"on_paused": "pauses", "failure_detail": "fails"}
 # Values that look like silence, and numbers too large to count.
 UNSEEN = {
     ("download", "address"),
-    ("keepalive", "none"), ("keepalive_seconds", 15.0), ("retained_events", 0), ("list_delay_seconds", 5.0),
-
-}  # fmt: skip
+    ("keepalive", "none"),
+    ("keepalive_seconds", 15.0),
+    ("list_delay_seconds", 5.0),
+}
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
 BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
 SEED, PAIRS = 16, 12
