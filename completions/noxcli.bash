@@ -40,7 +40,7 @@ __noxcli_options() { # VERB
         versions) offered=(--limit --json --query --timeout --retry-for --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         inputs) offered=(--version-id --json --query --timeout --retry-for --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         runs) offered=(--status --since --limit --json --query --timeout --retry-for --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
-        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --adopt --retry-in-doubt --retry-failed --allow-changed-input --max-failures --ordered --query --shard --assert --expect --report --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
+        batch) offered=(--secret --input-format --column --output-dir --max-parallel --resume --again --allow-changed-input --max-failures --ordered --query --shard --assert --expect --report --junit --ci --dry-run --no-check --version-id --timeout --retry-for --on-interrupt --poll-interval --quiet -q --verbose -v --color --log-file --base-url --api-key-file --profile --help -h) ;;
         results) offered=(--results --query --report --junit --quiet -q --verbose -v --color --help -h) ;;
         config) offered=(--json --query --base-url --api-key-file --profile --help -h) ;;
         doctor) offered=(--run --json --query --verbose -v --log-file --base-url --api-key-file --profile --help -h) ;;
@@ -81,6 +81,8 @@ __noxcli_value() { # VERB OPTION
             kind=other offered=(awaiting_human_feedback completed failed paused queued running stopped) ;;
         batch:--input-format)
             kind=other offered=(jsonl csv tsv) ;;
+        batch:--again)
+            kind=other offered=(failed stopped doubtful) ;;
         batch:--shard)
             kind=other offered=(auto) ;;
         doctor:--run | probe:--run)

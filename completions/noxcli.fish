@@ -35,7 +35,7 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'runs:--status' 'runs:--since' 'runs:--limit' 'runs:--query' 'runs:--timeout' 'runs:--retry-for' 'runs:--color' 'runs:--log-file' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--again' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
             return 0
         case 'results:--results' 'results:--query' 'results:--report' 'results:--junit' 'results:--color'
             return 0
@@ -215,10 +215,8 @@ complete -c noxcli -n '__noxcli_in batch' -l column -x -d 'Read a column as file
 complete -c noxcli -n '__noxcli_in batch' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write each row\'s files and the journal to DIR. [default: FILE.batch for the journal]'
 complete -c noxcli -n '__noxcli_in batch' -l max-parallel -x -d 'Run at most N rows at a time'
 complete -c noxcli -n '__noxcli_in batch' -l resume -d 'Continue where an earlier call stopped'
-complete -c noxcli -n '__noxcli_in batch' -l adopt -d 'For rows whose start is uncertain, adopt the matching run, or start one if there is none'
-complete -c noxcli -n '__noxcli_in batch' -l retry-in-doubt -d 'Start uncertain rows again, even if that runs them twice'
-complete -c noxcli -n '__noxcli_in batch' -l retry-failed -d 'Like --resume, and start rows again if their run failed or was stopped'
-complete -c noxcli -n '__noxcli_in batch' -l allow-changed-input -d 'Resume even though FILE has changed'
+complete -c noxcli -n '__noxcli_in batch' -l again -x -a 'failed stopped doubtful' -d 'Resume, and start rows again whose run failed or was stopped, or whose start is in doubt, even if that runs them twice; repeatable'
+complete -c noxcli -n '__noxcli_in batch' -l allow-changed-input -d 'Resume even though FILE or the inputs have changed'
 complete -c noxcli -n '__noxcli_in batch' -l max-failures -x -d 'Start no more rows after N have failed'
 complete -c noxcli -n '__noxcli_in batch' -l ordered -d 'Print results in the order of the rows'
 complete -c noxcli -n '__noxcli_in batch results' -l query -x -d 'Print only what this JMESPath expression finds in each line'

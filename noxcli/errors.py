@@ -71,8 +71,8 @@ class Phase(StrEnum):
 
 # Statuses by which a server or gateway asks its clients to slow down.
 OVERLOADED = frozenset({429, 503})
-# What an engine that repeats a batch with --resume --adopt should do: retry, or give up. 137 is a kill -9.
-ENGINES_RETRY = (6, 7, 75, 124, 137, 143)
+# What an engine that repeats a batch with --resume should do: retry, or give up. 137 is a kill -9.
+ENGINES_RETRY = (6, 75, 124, 137, 143)
 ENGINES_FAIL = (2, 4, 5)
 # The order in which several runs' codes count, worst first.
 WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 12, 9, 8, 0)
@@ -193,6 +193,12 @@ class Unavailable(NoxError):
     def overloaded(self) -> bool:
         """True if every other request would get the same answer: slow down. Says nothing about the effect of a POST."""
         return not self.sent or self.http_status in OVERLOADED
+
+
+class GateClosed(NoxError):
+    """The command no longer sends this request; it was not sent."""
+
+    exit_code = ExitCode.TEMPORARY
 
 
 class StreamClosed(Unavailable):

@@ -274,7 +274,7 @@ def test_a_batch_writes_nothing_outside_while_links_are_swapped(
     Path("out").mkdir()
     targets = [(Path(f"out/{number:06}"), outside) for number in range(1, 41, 3)]
     with swapped(*targets, (Path("out/batch.jsonl"), precious)):
-        for options in ((), ("--resume",), ("--resume", "--adopt")):
+        for options in ((), ("--resume",), ("--again", "doubtful")):
             result = noxcli("batch", workflow, "rows.jsonl", "--output-dir", "out", *options)
             assert result.code in {0, 2, 7, 9}, result.err
     assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)

@@ -12,6 +12,7 @@ import requests
 
 from noxcli.api.feed import EventFeed
 from noxcli.api.files import Download
+from noxcli.api.gate import Gate
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.limit import AnswerLimit
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
@@ -25,7 +26,6 @@ from noxcli.waiting import run_apart, run_within
 
 if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
-    from noxcli.api.line import ListenedStream
 
 # No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
 # rejects that, noxcli asks for 50, and then for the server's default.
@@ -65,9 +65,10 @@ class NoxusApi:
         """The connection itself, for requests of any form."""
         return self._http
 
-    def heed_limit(self, on_left: Callable[[int, float], None]) -> None:
-        """Report how many requests remain, and in how many seconds there are more, when an answer says so."""
-        self._http.on_left = on_left
+    def paced(self) -> Gate:
+        """Let all requests pass one gate from now on, for a command with many of them; return the gate."""
+        self._http.gate = Gate()
+        return self._http.gate
 
     def server_now(self) -> datetime | None:
         """Return the time by the server's clock, None before its first answer."""
@@ -220,20 +221,6 @@ class NoxusApi:
         Returns at once; the feed raises any error.
         """
         return EventFeed(lambda: self._connect_events(run_id, cursor), self._http.mask)
-
-    def listen(self, run_id: str) -> "ListenedStream":
-        """Open the event stream only to learn when the run may have ended.
-
-        Raises StreamUnsupported if the server gives no stream.
-        """
-        from noxcli.api.line import ListenedStream  # of many runs at once
-
-        response = self._connect_events(run_id, None)
-        try:
-            return ListenedStream(response)
-        except OSError as error:
-            response.close()
-            raise Unavailable("the stream broke at once") from error
 
     def _connect_events(self, run_id: str, cursor: str | None) -> requests.Response:
         headers = {

@@ -90,7 +90,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
         return Unavailable(
             what,
             declined=_declines(response, body),
-            retry_after=parse_retry_after(headers.get("Retry-After"), parse_date(headers.get("Date"))),
+            retry_after=retry_after_of(headers),
             http_status=status,
             request_id=request_id,
         )
@@ -173,6 +173,11 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return float(text[:9])
     moment = parse_date(text)
     return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds an answer asks to wait."""
+    return parse_retry_after(headers.get("Retry-After"), parse_date(headers.get("Date")))
 
 
 def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:

@@ -18,8 +18,10 @@ from noxcli.api.failures import (
     never_connected,
     request_id_of,
     requests_left,
+    retry_after_of,
     unavailable,
 )
+from noxcli.api.gate import Gate, Kind
 from noxcli.api.limit import CURRENT, AnswerLimit
 from noxcli.api.serverclock import ServerClock
 from noxcli.api.session import FRESH, Body, KeyHeader, new_session, proxy_for
@@ -72,7 +74,7 @@ class Http:
         self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
         self.clock = ServerClock()
-        self.on_left: Callable[[int, float], None] | None = None  # requests that the server still allows, seconds
+        self.gate: Gate | None = None  # for a command with many requests
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -181,7 +183,22 @@ class Http:
     def _exchange(
         self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool = False, **parts: Any
     ) -> requests.Response:
-        """Return the answer to one request; requests gets its `parts` (params, data, headers) unchanged."""
+        """Return the answer to one request, once it is its turn; requests gets its `parts` unchanged."""
+        if self.gate is None or url.origin != self._home.origin:
+            return self._sent(method, url, limit, fresh=fresh, **parts)
+        with self.gate.turn(Kind.of(method, urlsplit(str(url)).path)) as turn:
+            limit.restart()
+            try:
+                response = self._sent(method, url, limit, fresh=fresh, **parts)
+            except Unavailable as error:
+                turn.unreachable = not error.sent
+                raise
+            turn.status, turn.left = response.status_code, requests_left(response.headers)
+            turn.retry_after = retry_after_of(response.headers) or 0.0
+            return response
+
+    def _sent(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
+        """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
         given, before = CURRENT.set(limit), FRESH.set(fresh)
@@ -190,8 +207,6 @@ class Http:
                 response = unless_returned.enter_context(self._answer(method, url, limit, **parts))
                 if url.origin == self._home.origin:
                     self.clock.note(response)
-                    if self.on_left is not None and (left := requests_left(response.headers)) is not None:
-                        self.on_left(*left)
                 outcome, request_id = str(response.status_code), request_id_of(response)
             except BROKEN as error:
                 cause = cause_of(error, self.mask)

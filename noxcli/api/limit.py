@@ -22,7 +22,7 @@ class AnswerLimit:
         self.each = min(each, seconds)
         self._seconds = seconds
         self._per_byte = per_byte
-        self._end = time.monotonic() + seconds
+        self.restart()
 
     @classmethod
     def of_json(cls) -> Self:
@@ -38,6 +38,10 @@ class AnswerLimit:
     def of_stream(cls) -> Self:
         """Return the limit of an event stream, which may be silent for minutes between two events."""
         return cls(STREAM_READ_TIMEOUT, per_byte=STREAM_READ_TIMEOUT, each=STREAM_READ_TIMEOUT)
+
+    def restart(self) -> None:
+        """Count from now: the request waited for its turn."""
+        self._end = time.monotonic() + self._seconds
 
     def for_a_read(self) -> float:
         """Return the seconds that the next read may take.

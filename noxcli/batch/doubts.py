@@ -1,15 +1,22 @@
-"""What a batch's journal knows about its rows' runs, for the search for the runs of rows in doubt."""
+"""The runs in the server's list that may be those of rows whose start has no usable answer: a help, never a proof."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
-from noxcli.batch.journal import Pending, lines_of
-from noxcli.batch.search import Doubt, Finding, KnownStarts, Search
+from noxcli.batch.past import Pending
+from noxcli.batch.row import FinishedRow
+from noxcli.batch.rows import Row
+from noxcli.errors import NoxError, Phase, StartUnknown
+from noxcli.fixed import fixed
+from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.runs.likeness import Comparison, Likeness
+from noxcli.reports.result import Outcome
+from noxcli.runs.candidates import MOST_TOLD, OLD_ENOUGH, SLACK
+from noxcli.runs.likeness import Comparison
 from noxcli.timing import parse_time
+from noxcli.waiting import run_within
 
 
 class RunList(Protocol):
@@ -18,40 +25,90 @@ class RunList(Protocol):
     def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
 
 
+@fixed
+class Finding:
+    """What the list shows: for each row, the runs with its input, created since, that no other row has."""
+
+    candidates: Mapping[int, list[Run]] = field(default_factory=dict)
+    listed: bool = False  # it could be read
+
+    def own(self, doubts: Sequence[Pending]) -> Iterator[tuple[Pending, Run]]:
+        """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows."""
+        for digest in {doubt.input_digest for doubt in doubts}:
+            group = [doubt for doubt in doubts if doubt.input_digest == digest]
+            runs = {run.id: run for doubt in group for run in self.candidates.get(doubt.number, ())}
+            if len(runs) > len(group):
+                continue  # some are somebody else's, and it is not known which
+            # The latest first: a run created since its start may also belong to an earlier one, but not the reverse.
+            for doubt in sorted(group, key=sent_at, reverse=True):
+                mine = next((run for run in self.candidates[doubt.number] if run.id in runs), None)
+                if mine is not None:
+                    del runs[mine.id]
+                    yield doubt, mine
+
+    def unresolved(self, row: Row, why: NoxError | None, mask: Mask) -> FinishedRow:
+        """Return the result of a row that stays in doubt."""
+        found = self.candidates.get(row.number, [])
+        told = f": {why.message}" if why is not None else ", since the batch was interrupted"
+        same = ", ".join(f"{run.id} ({run.status})" for run in found[:MOST_TOLD]) or "none was found"
+        if not self.listed:
+            same = "the list can't be read at the moment"
+        doubt = StartUnknown(
+            f"row {row.number}: its start was sent, but the outcome is unknown{told}",
+            f"runs with the same input: {same}; --resume takes the run if there is just one",
+            candidates=[{"id": run.id, "status": run.status, "created_at": run.created_at} for run in found],
+        )
+        return FinishedRow.of(row, Outcome(may_exist=True, phase=Phase.START, error=doubt), mask)
+
+
 def look_for(
-    api: RunList, workflow_id: str, journal: Path, doubts: Sequence[Pending], comparison: Comparison
+    api: RunList,
+    workflow_id: str,
+    comparison: Comparison,
+    doubts: Sequence[Pending],
+    is_taken: Callable[[str], bool],
+    within: float,
 ) -> Finding:
-    """Search for the runs of rows in doubt. Raises what the API raises."""
-    search = Search([doubt_about(row) for row in doubts], comparison, recall_from(journal))
-    search.read(api.list_runs(workflow_id))
-    return search.finding()
+    """Read the list of runs once, as far back as the doubts go, for at most that many seconds."""
+    begin = {doubt.number: sent_at(doubt) - SLACK for doubt in doubts}
+    first = min(begin.values(), default=0.0)
+    wanted = {doubt.input_digest for doubt in doubts}
+    found: list[tuple[str, Run]] = []
+
+    def read() -> None:
+        older, newest_first, before = 0, True, float("inf")
+        for run in api.list_runs(workflow_id):
+            created = _created(run)
+            if created is not None:
+                newest_first, before = newest_first and created <= before, created
+            older = older + 1 if created is not None and created < first else 0
+            digest = comparison.of(run.input).digest
+            if digest in wanted and not older and not is_taken(run.id):
+                found.append((digest, run))
+            if older >= OLD_ENOUGH and newest_first:
+                return
+
+    listed = True
+    try:
+        run_within(within, read)
+    except NoxError:
+        listed = False
+
+    def fits(doubt: Pending, digest: str, run: Run) -> bool:
+        created = _created(run)
+        return digest == doubt.input_digest and (created is None or created >= begin[doubt.number])
+
+    runs = list(found)
+    return Finding({one.number: [run for digest, run in runs if fits(one, digest, run)] for one in doubts}, listed)
 
 
-def doubt_about(row: Pending) -> Doubt:
-    """Return the doubt about a row; without the server's time, it has ours, which proves nothing."""
-    by_server = parse_time(row.server_at)
-    sent = by_server or datetime.fromisoformat(row.at)
-    return Doubt(row.number, Likeness(row.input_digest, row.input_shape), sent, by_server is not None)
+def sent_at(doubt: Pending) -> float:
+    """Return when the start was sent, in seconds since 1970, by the server's clock if that is known."""
+    by_server = parse_time(doubt.server_at)
+    return (by_server or datetime.fromisoformat(doubt.at)).timestamp()
 
 
-def recall_from(journal: Path) -> Callable[[Collection[str]], KnownStarts]:
-    """Return a function that reads the journal, and keeps only the requested runs."""
-
-    def recall(run_ids: Collection[str]) -> KnownStarts:
-        known = KnownStarts()
-        intents: dict[int, tuple[datetime | None, datetime | None, str]] = {}
-        for _, line in lines_of(journal):
-            match line.get("step"):
-                case "withdrawn":
-                    intents.pop(line["row"], None)
-                case "intent":
-                    times = parse_time(line.get("server_at")), parse_time(line["at"])
-                    intents[line["row"]] = *times, line["input_digest"]
-                case "started":
-                    by_server, by_us, digest = intents.pop(line["row"], (None, None, ""))
-                    known.note(line["run_id"], line["created_at"], by_server, by_us)
-                    if line["run_id"] in run_ids:
-                        known.digests[line["run_id"]] = digest
-        return known
-
-    return recall
+def _created(run: Run) -> float | None:
+    # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
+    created = parse_time(run.created_at)
+    return created.timestamp() if created is not None else None

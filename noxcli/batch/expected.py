@@ -1,19 +1,16 @@
 """`--expect FILE`: the rows' expected outputs, by the rows' ids, and the differences of an output."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from noxcli.batch.rows import Columns, Row, RowFile
+from noxcli.batch.rows import Columns, RowFile
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
-from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, text_of
-from noxcli.query import Query
 from noxcli.render.text import amount
-from noxcli.reports.assertions import Assertion, check_assertion, require_as_asserted
-from noxcli.reports.result import Outcome
+from noxcli.reports.assertions import Assertion
 
 EXPECT = "--expect"
 MOST_TOLD = 5  # ids in a message
@@ -41,25 +38,25 @@ class Expected:
         for row in source.rows():
             if row.problem is not None:
                 raise UsageProblem(f"{EXPECT} {path}, {row.place}: {row.problem}")
-            if _key(row) in by_id:
-                raise UsageProblem(f"{EXPECT} {path}, {row.place}: {_key(row)!r} appears twice")
-            by_id[_key(row)] = row.inputs
+            if _key(row.number, row.id) in by_id:
+                raise UsageProblem(f"{EXPECT} {path}, {row.place}: {_key(row.number, row.id)!r} appears twice")
+            by_id[_key(row.number, row.id)] = row.inputs
         return cls(by_id)
 
     def require_rows(self, rows: RowFile) -> int:
         """Return how many rows have no expected output. Raises UsageProblem for expected outputs without a row."""
         unmatched, without = dict.fromkeys(self._by_id), 0
         for row in rows.rows():
-            without += _key(row) not in self._by_id
-            unmatched.pop(_key(row), None)
+            without += _key(row.number, row.id) not in self._by_id
+            unmatched.pop(_key(row.number, row.id), None)
         if unmatched:
             told = ", ".join(map(repr, list(unmatched)[:MOST_TOLD]))
             raise UsageProblem(f"{EXPECT} has {amount(len(unmatched), 'output')} without a row: {told}")
         return without
 
-    def held_against(self, row: Row, output: Any) -> Iterator[Assertion]:
-        """Yield the comparison of the row's output, if one is expected."""
-        expected = self._by_id.get(_key(row))
+    def compared(self, row: int, own_id: str | None, output: Any) -> Iterator[Assertion]:
+        """Yield the comparison of a row's output, if one is expected."""
+        expected = self._by_id.get(_key(row, own_id))
         if expected is None:
             return
         wanted = dict(expected.values)
@@ -80,22 +77,8 @@ class Expected:
         yield Assertion(EXPECT, place is None, place, diff)
 
 
-def judge_row(queries: Sequence[Query], expected: Expected | None, mask: Mask, row: Row, outcome: Outcome) -> None:
-    """Check a completed row's assertions; --assert sees the row's own columns as `row`.
-
-    Raises NotAsAsserted.
-    """
-    if not queries and expected is None:
-        return
-    document = outcome.document(ExitCode.OK, mask)
-    found = list(expected.held_against(row, document["output"])) if expected is not None else []
-    columns = {"$id": row.id, **row.inputs.shown()}
-    found += [check_assertion(query, {**document, "row": columns}) for query in queries]
-    require_as_asserted(outcome, found)
-
-
-def _key(row: Row) -> str:
-    return str(row.number) if row.id is None else row.id
+def _key(number: int, own_id: str | None) -> str:
+    return str(number) if own_id is None else own_id
 
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:

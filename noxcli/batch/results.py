@@ -1,64 +1,96 @@
 """Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
+import json
 import os
-from array import array
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
-from noxcli.batch.journal import JournalTrouble, opened
-from noxcli.batch.sound import parsed_result
+from noxcli.batch.journal import JournalTrouble, move_torn_aside
+from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, opened
+from noxcli.batch.row import FinishedRow
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
+from noxcli.fixed import fixed
 from noxcli.place import Place
 
 RESULTS_NAME = "results.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
-NOWHERE = (1 << 64) - 1
+# The beginning of a line as noxcli writes it; the rest may be large, and need not be parsed.
+HEAD = re.compile(
+    rb'\{"row":(\d{1,9}),"id":(null|"(?:[^"\\]|\\.)*"),"result":\{"schema":"noxcli\.result/1",'
+    rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":("(?:[^"\\]|\\.)*"))'
+)
+
+
+@fixed
+class ResultLine:
+    """A line of results: whose it is, where, and its run."""
+
+    row: int
+    id: str | None
+    run_id: str | None
+    offset: int
+
+    @property
+    def key(self) -> int:
+        """What identifies its row: a digest of its own id, or its number."""
+        return key_of(self.row, digest_of_id(self.id))
+
+
+def key_of(number: int, own_id: int) -> int:
+    """Return what identifies a row in the results: the digest of its own id, or its number."""
+    return own_id or number
 
 
 class Results:
     """The results of one directory, written by one thread; the journal's lock keeps other processes out.
 
     A line is added before the journal records its row as finished, so a kill in between may add it twice. Of several
-    lines of a row, the last one counts, and the others are removed when the file is opened or closed.
+    lines of a row, the last one counts, and the others are removed when the file is opened or closed. Lines that
+    noxcli does not understand stay where they are.
     """
 
     def __init__(self, place: Place) -> None:
-        """Raises UsageProblem if the file can't be written."""
+        """Move an incomplete last line to another file. Raises UsageProblem if the file can't be written."""
         self.path = place.path / RESULTS_NAME
         self._place = place
-        self._seen = bytearray()
         self._doubled = False
         try:
             self._file = self._open()
-            self._tidy(self._survey())
+            move_torn_aside(place, RESULTS_NAME, self._file)
+            self._index = self._tidied()
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
 
+    def has(self, key: int) -> bool:
+        """True if the row had a line when the file was opened."""
+        return self._index.find(key) is not None
+
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
         try:
             if self._doubled:
-                self._tidy(self._survey())
+                self._tidied()
         except OSError as error:
             raise self._trouble(error) from None
         finally:
             os.close(self._file)
 
-    def add(self, lines: Sequence[tuple[int, str]]) -> None:
-        """Add rows' lines, each with a newline at its end; they are on disk when this returns.
+    def add(self, rows: Sequence[FinishedRow]) -> None:
+        """Add rows' lines; they are on disk when this returns.
 
         Raises JournalTrouble if they can't all be written; then none of them remains.
         """
-        if not lines:
+        if not rows:
             return
         begins = os.lseek(self._file, 0, os.SEEK_END)
         try:
-            content = "".join(line for _, line in lines).encode("utf-8", "surrogateescape")
+            content = "".join(one.line for one in rows).encode("utf-8", "surrogateescape")
             written = os.write(self._file, content)
             while written < len(content):
                 written += os.write(self._file, content[written:])
@@ -67,39 +99,26 @@ class Results:
             with suppress(OSError):
                 os.ftruncate(self._file, begins)
             raise self._trouble(error) from None
-        for number, _ in lines:
-            self._doubled = self._note(number) or self._doubled
+        self._doubled |= any(self.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
 
     def _open(self) -> int:
         return self._place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
-    def _note(self, number: int) -> bool:
-        """Record that a row has a line; True if it already had one."""
-        self._seen.extend(bytes(max(0, number + 1 - len(self._seen))))
-        before, self._seen[number] = self._seen[number], 1
-        return bool(before)
-
-    def _survey(self) -> tuple["array[int]", bool]:
-        """Return the position of each row's last line, and whether the file has anything else."""
-        places, other, size = array("Q"), False, 0
-        self._seen = bytearray()
-        for offset, number, _, line in result_lines(self.path):
-            other = self._note(number) or other or offset != size
-            size = offset + len(line)
-            places.extend([NOWHERE] * (number + 1 - len(places)))
-            places[number] = offset
-        return places, other or size != os.fstat(self._file).st_size
-
-    def _tidy(self, survey: tuple["array[int]", bool]) -> None:
-        places, other = survey
-        if other:
-            with self._place.replacing(RESULTS_NAME) as new, opened(self.path) as old:
-                for offset in sorted(place for place in places if place != NOWHERE):
-                    old.seek(offset)
-                    new.write(old.readline())
-            os.close(self._file)
-            self._file = self._open()
-        self._doubled = False
+    def _tidied(self) -> DigestIndex:
+        """Remove lines that were replaced, and return where the others are."""
+        index = _index(result_lines(self.path))
+        replaced = {offset for offset, _ in index.repeated()}
+        if not replaced:
+            return index
+        with self._place.replacing(RESULTS_NAME) as new, opened(self.path) as old:
+            offset = 0
+            while raw := old.readline(LONGEST_RESULT):
+                if offset not in replaced:
+                    new.write(raw)
+                offset += len(raw)
+        os.close(self._file)
+        self._file = self._open()
+        return _index(result_lines(self.path))
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
@@ -112,16 +131,11 @@ class KeptResults:
 
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
-        self._places: array[int] = array("Q")
         self._file: IO[bytes] | None = None
         path = directory / RESULTS_NAME
         with suppress(FileNotFoundError):
             self._file = opened(path)
-        if self._file is None:
-            return
-        for offset, number, _, _ in result_lines(path):
-            self._places.extend([NOWHERE] * (number + 1 - len(self._places)))
-            self._places[number] = offset
+        self._index = _index(result_lines(path) if self._file is not None else ())
 
     def __enter__(self) -> Self:
         return self
@@ -130,19 +144,31 @@ class KeptResults:
         if self._file is not None:
             self._file.close()
 
-    def line(self, number: int, run_id: str | None) -> bytes | None:
+    def line(self, row: int, own_id: str | None, run_id: str | None) -> bytes | None:
         """Return the row's line, None if it has none of this run."""
-        place = self._places[number] if number < len(self._places) else NOWHERE
-        if self._file is None or place == NOWHERE:
+        offset = self._index.find(key_of(row, digest_of_id(own_id)))
+        if self._file is None or offset is None:
             return None
-        self._file.seek(place)
+        self._file.seek(offset)
         raw = self._file.readline(LONGEST_RESULT)
-        found = parsed_result(raw)
-        return raw if found is not None and found[1] == run_id else None
+        found = read_line(raw, offset)
+        return raw if found is not None and found.run_id == run_id else None
+
+    def document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
+        """Return the content of the row's line."""
+        raw = self.line(row, own_id, run_id)
+        document: dict[str, Any] | None = None
+        with suppress(ValueError, RecursionError):
+            document = None if raw is None else json.loads(raw)
+        return document
 
 
-def result_lines(path: Path) -> Iterator[tuple[int, int, str | None, bytes]]:
-    """Yield offset, row, run id and text of each line that is a result, without incomplete and other lines.
+def _index(lines: Iterable[ResultLine]) -> DigestIndex:
+    return DigestIndex((line.key, line.offset) for line in lines)
+
+
+def result_lines(path: Path) -> Iterator[ResultLine]:
+    """Yield each line that is a result, without incomplete and other lines.
 
     Raises UsageProblem if the file can't be read.
     """
@@ -150,9 +176,24 @@ def result_lines(path: Path) -> Iterator[tuple[int, int, str | None, bytes]]:
         with opened(path) as file:
             offset = 0
             while raw := file.readline(LONGEST_RESULT):
-                found = parsed_result(raw) if raw.endswith(b"\n") else None
+                found = read_line(raw, offset) if raw.endswith(b"\n") else None
                 if found is not None:
-                    yield offset, *found, raw
+                    yield found
                 offset += len(raw)
     except OSError as error:
         raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
+
+
+def read_line(raw: bytes, offset: int) -> ResultLine | None:
+    """Return whose result a line is, in whatever form another program has written it again; None for another line."""
+    try:
+        head = HEAD.match(raw)
+        if head is not None and raw.endswith(b"}\n"):
+            row, own, run_id = int(head[1]), json.loads(head[2]), json.loads(head[3]) if head[3] else None
+        else:
+            document = json.loads(raw)
+            row, own, run_id = document["row"], document["id"], (document["result"]["run"] or {}).get("id")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    sound = type(row) is int and 0 < row <= MOST_ROWS and isinstance(own, str | None) and isinstance(run_id, str | None)
+    return ResultLine(row, own, run_id, offset) if sound else None

@@ -5,7 +5,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -108,6 +108,17 @@ class RowFile:
         if self._form not in FORMATS:
             raise UsageProblem(f"--input-format {form} is not known", f"write one of {', '.join(FORMATS)}")
 
+    def columns(self) -> list[str] | None:
+        """Return the names of the columns with how they are read, None for JSON lines that are read as they are.
+
+        Raises UsageProblem if the file can't be read.
+        """
+        operators = self._columns.operators
+        if self._form == "jsonl" or self.is_stream:
+            return [f"{name}{operator}" for name, operator in sorted(operators.items())] or None
+        with self._open() as file, self._csv_reader(file) as reader:
+            return [f"{name}{operators.get(name, '')}" for name in self._header(reader)]
+
     def again(self, columns: Columns) -> Self:
         """Return the same rows with other columns."""
         return type(self)(self.source, self._form, columns, self._stdin)
@@ -160,12 +171,16 @@ class RowFile:
             yield self._row(number, line, digest, own, fields, typed=True)
 
     def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
+        with self._csv_reader(file) as reader:
+            yield from self._records(reader, self._header(reader))
+
+    @contextmanager
+    def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
         csv.field_size_limit(sys.maxsize)
         # Bytes that are not UTF-8 are reported by row, below.
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         try:
-            reader = csv.reader(_without_nul(text), delimiter=DELIMITERS[self._form], strict=True)
-            yield from self._records(reader, self._header(reader))
+            yield csv.reader(_without_nul(text), delimiter=DELIMITERS[self._form], strict=True)
         finally:
             text.detach()
 
@@ -183,7 +198,7 @@ class RowFile:
             if not cells:
                 continue
             number += 1
-            digest = digest_of("\0".join(cells).encode("utf-8", "surrogateescape"))
+            digest = digest_of("\0".join([*header, *cells]).encode("utf-8", "surrogateescape"))
             problem = _cells_problem(cells, header)
             if problem is not None:
                 yield Row(number, line, digest, problem=problem)

@@ -17,11 +17,7 @@ class Workers(Generic[T]):
         self._most = most
         self._started = self.busy = 0
         self._calls: Queue[Callable[[], T]] = Queue()
-        self._outcomes: Queue[tuple[Result[T], bool]] = Queue()  # and whether it came from a call
-
-    def bring(self, news: T) -> None:
-        """Add news that did not come from a call; from any thread."""
-        self._outcomes.put(((news, None), False))
+        self._outcomes: Queue[Result[T]] = Queue()
 
     def call(self, work: Callable[[], T]) -> None:
         """Call it as soon as a thread is free."""
@@ -31,12 +27,12 @@ class Workers(Generic[T]):
             self._start_one()
 
     def next_outcome(self, within: float) -> Result[T] | None:
-        """Return a call's value or error, or added news; None if nothing arrived in that many seconds."""
+        """Return a call's value or error, None if nothing arrived in that many seconds."""
         try:
-            outcome, was_called = take(self._outcomes, within)
+            outcome = take(self._outcomes, within)
         except Empty:
             return None
-        self.busy -= was_called
+        self.busy -= 1
         return outcome
 
     def _start_one(self) -> None:
@@ -50,4 +46,4 @@ class Workers(Generic[T]):
 
     def _work(self) -> None:
         while True:
-            self._outcomes.put((result_of(self._calls.get()), True))
+            self._outcomes.put(result_of(self._calls.get()))

@@ -1,5 +1,6 @@
 """The options that only `batch` has, in groups."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -30,19 +31,28 @@ MaxParallel = Annotated[
     int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
 ]
 ResumeBatch = Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")]
-Adopt = Annotated[
-    bool,
+
+
+class Again(StrEnum):
+    """Rows to start again."""
+
+    FAILED = "failed"
+    STOPPED = "stopped"
+    DOUBTFUL = "doubtful"
+
+
+AgainOption = Annotated[
+    list[Again] | None,
     typer.Option(
-        "--adopt", help="For rows whose start is uncertain, adopt the matching run, or start one if there is none."
+        "--again",
+        help="Resume, and start rows again whose run failed or was stopped, or whose start is in doubt, even if that "
+        "runs them twice; repeatable.",
+        show_default=False,
     ),
 ]
-RetryInDoubt = Annotated[
-    bool, typer.Option("--retry-in-doubt", help="Start uncertain rows again, even if that runs them twice.")
+ChangedInput = Annotated[
+    bool, typer.Option("--allow-changed-input", help="Resume even though FILE or the inputs have changed.")
 ]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="Like --resume, and start rows again if their run failed or was stopped.")
-]
-ChangedInput = Annotated[bool, typer.Option("--allow-changed-input", help="Resume even though FILE has changed.")]
 MaxFailures = Annotated[
     int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
 ]
@@ -88,10 +98,8 @@ class Resuming:
     """What to do with the rows that an earlier call began."""
 
     resume: ResumeBatch = False
-    adopt: Adopt = False
-    retry_in_doubt: RetryInDoubt = False
-    retry_failed: RetryFailed = False
-    changed_input: ChangedInput = False
+    again: AgainOption = None
+    allow_changed_input: ChangedInput = False
 
 
 @fixed

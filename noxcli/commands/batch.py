@@ -2,30 +2,42 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from noxcli.batch.engine import Engine
-from noxcli.batch.expected import Expected, judge_row
-from noxcli.batch.journal import JOURNAL_NAME, Header, Journal, Past
-from noxcli.batch.pace import Gated, Pace
-from noxcli.batch.plan import FINAL, Counts, Plan, RowResult
+from noxcli.batch.doubts import Finding, look_for
+from noxcli.batch.engine import Bounds, Engine
+from noxcli.batch.expected import Expected
+from noxcli.batch.journal import Journal
+from noxcli.batch.judge import Judge
+from noxcli.batch.output import Output, Printer
+from noxcli.batch.past import FINISHED, JOURNAL_NAME, Header, Past
 from noxcli.batch.results import Results
-from noxcli.batch.resuming import Share, line_to_continue, require_resumable, require_right
-from noxcli.batch.row_work import RowWork
+from noxcli.batch.resume import (
+    Checker,
+    RemainingRows,
+    constants_of,
+    line_to_continue,
+    renumbered,
+    reopen_lost,
+    require_own_ids,
+    require_resumable,
+    require_right,
+)
+from noxcli.batch.row import FINAL
 from noxcli.batch.rows import Columns, RowFile
+from noxcli.batch.session import BatchSession
 from noxcli.batch.shards import Shard, shard_asked
-from noxcli.batch.shift import Shift
-from noxcli.batch.summary import Summary
-from noxcli.batch.survey import Checker
+from noxcli.batch.tally import Tally
+from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli import options
-from noxcli.cli.batch_groups import AtWork, Looking, Resuming, RowResults, RowSource
+from noxcli.cli.batch_groups import Again, AtWork, Looking, Resuming, RowResults, RowSource
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
 from noxcli.cli.grouped import grouped
@@ -40,13 +52,17 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
-from noxcli.query import Query, found_line
+from noxcli.query import Query
 from noxcli.render.batch_bar import counting
 from noxcli.render.text import amount
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
+from noxcli.runs.candidates import LONGEST_LOOK
 from noxcli.runs.likeness import Comparison
 from noxcli.timing import show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.api.gate import Gate
 
 
 @grouped
@@ -78,42 +94,40 @@ def batch(
     call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
     context = call.context
     context.query = None if results.query is None else Query.read(results.query, "--query")
-    material = _material(context, source, at_work.output_dir, results.shard)
+    table = _table(context, source, at_work.output_dir, results.shard)
     for option, file in (("--junit", results.junit), ("--report", results.report)):
         if file is not None:
             check_target(Path(file), option)
-    expected = _expected(context, material, results)
+    judge = Judge(context.reports.asserts, _expected(context, table, results.expect), context.terminal.mask)
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
     with ExitStack() as stack:
         stack.enter_context(call.connect())
-        target = _target(call, workflow, checking)
-        begun = _begun(stack, call, material, target, resuming)
+        begun = _begun(stack, call, table, _target(call, workflow, checking), resuming)
         if begun is None:
             return
         if results.junit is not None:
-            stack.callback(_write_junit, Path(results.junit), material.directory, context)
+            stack.callback(_write_junit, Path(results.junit), table.directory, context, judge)
         if results.report is not None:
-            stack.callback(_write_page, Path(results.report), material.directory, context)
-        rows = material.with_files(stored(call, material.common, target.patience))
-        plan = replace(
-            _plan(call, material, target, begun),
-            max_parallel=at_work.max_parallel,
-            max_failures=results.max_failures,
-            ordered=results.ordered,
-            adopt=resuming.adopt,
-            retry_in_doubt=resuming.retry_in_doubt,
-            poll_interval=looking.poll_interval,
-            judge=partial(judge_row, context.reports.asserts, expected, context.terminal.mask),
+            stack.callback(_write_page, Path(results.report), table.directory, context, judge)
+        rows = table.with_files(stored(call, table.common, begun.target.patience))
+        tally = _tally(begun, judge)
+        printer = Printer(judge, context.query, tally, context.terminal.write, context.to_paste)
+        bounds = Bounds(
+            at_work.max_parallel,
+            results.max_failures,
+            results.ordered,
+            Again.DOUBTFUL in (resuming.again or ()),
+            looking.poll_interval,
         )
-        summary, began = Summary(begun.share.past.codes), context.clock.monotonic()
-        with context.reports.ci.fold(f"{workflow}: {material.rows.name}"):
-            error = _worked(call, plan, rows, begun, summary, looking)
-    _conclude(call, begun, summary, context.clock.monotonic() - began, error)
+        began = context.clock.monotonic()
+        with context.reports.ci.fold(f"{workflow}: {rows.name}"):
+            error = _worked(call, begun, rows, printer, bounds, stops=context.stops_runs(looking.on_interrupt))
+    _conclude(call, tally, context.clock.monotonic() - began, error)
 
 
 @fixed
-class _Material:
+class _Table:
     """What the command line says about the rows, and where their journal is."""
 
     rows: RowFile
@@ -128,7 +142,7 @@ class _Material:
         return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
 
 
-def _material(context: Context, source: RowSource, output_dir: str | None, shard: str | None) -> _Material:
+def _table(context: Context, source: RowSource, output_dir: str | None, shard: str | None) -> _Table:
     part = shard_asked(shard, context.terminal.environ)
     if source.file in STDIN_NAMES:
         context.sources.claim(source.file, f"FILE {source.file}")
@@ -138,26 +152,20 @@ def _material(context: Context, source: RowSource, output_dir: str | None, shard
     context.hide(common)
     columns = Columns.parse(source.column or [], common)
     rows = RowFile(source.file, source.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
-    directory, named = _directory(source.file, rows, output_dir), output_dir is not None
-    return _Material(rows, columns, common, part, directory, named)
-
-
-def _expected(context: Context, material: _Material, results: RowResults) -> Expected | None:
-    """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
-    if results.expect is None:
-        return None
-    expected = Expected.read(results.expect)
-    if not material.rows.is_stream and (without := expected.require_rows(material.rows)):
-        context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {results.expect}")
-    return expected
-
-
-def _directory(file: str, rows: RowFile, output_dir: str | None) -> Path:
-    if output_dir is not None:
-        return Path(output_dir)
-    if rows.is_stream:
+    if output_dir is None and rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
-    return Path(f"{file}.batch").expanduser()
+    directory = Path(f"{source.file}.batch").expanduser() if output_dir is None else Path(output_dir)
+    return _Table(rows, columns, common, part, directory, output_dir is not None)
+
+
+def _expected(context: Context, table: _Table, expect: str | None) -> Expected | None:
+    """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
+    if expect is None:
+        return None
+    expected = Expected.read(expect)
+    if not table.rows.is_stream and (without := expected.require_rows(table.rows)):
+        context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {expect}")
+    return expected
 
 
 @fixed
@@ -171,204 +179,216 @@ class _Target:
     checking: Checking
     checker: Checker
     patience: Patience
-    pace: Pace
+    gate: "Gate"
 
 
 def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
     call.context.enter(Phase.PREFLIGHT)
-    pace, patience = Pace(), call.patience(out_of_time=TimedOutBeforeStart)
-    call.api.heed_limit(pace.note_left)
+    gate, patience = call.api.paced(), call.patience(out_of_time=TimedOutBeforeStart)
     found = call.workflow(workflow, patience)
     version = chosen_version(call, found, checking, patience)
-    # This request counts too if the server limits them.
-    known = None if checking.no_check else pace.send(lambda: read_workflow(call, found, patience, version))
+    known = None if checking.no_check else read_workflow(call, found, patience, version)
     checker = Checker(known.definition if known else None, workflow, call.context.terminal.note)
-    return _Target(workflow, found, known, version.id if version else None, checking, checker, patience, pace)
+    return _Target(workflow, found, known, version.id if version else None, checking, checker, patience, gate)
 
 
 @fixed
 class _Begun:
     """A batch whose journal and results are open, and the rest of its work."""
 
+    table: _Table
+    target: _Target
     journal: Journal
-    kept: Results
-    share: Share
-    counts: Counts
-    pace: Pace
+    results: Results
+    remaining: RemainingRows
+    total: int | None  # rows, None for a stream
+    comparison: Comparison
+    doubtful: Finding  # what the run list shows about rows that an earlier call left in doubt
 
 
-def _begun(
-    stack: ExitStack, call: Invocation, material: _Material, target: _Target, resuming: Resuming
-) -> _Begun | None:
+def _begun(stack: ExitStack, call: Invocation, table: _Table, target: _Target, resuming: Resuming) -> _Begun | None:
     """Begin the batch or continue it; None for a dry run, which prints the remaining work.
 
     Its files are closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
     """
-    context, rows, directory = call.context, material.rows, material.directory
-    header = Header(target.found.id, context.base_url, rows.name, str(material.shard))
-    journal, past = None, Past()
-    if (directory / JOURNAL_NAME).exists():
-        journal = stack.enter_context(_journal(context, material))
-        past = journal.past(retry_failed=resuming.retry_failed)
-        require_resumable(past, header, directory, resume=resuming.resume or resuming.retry_failed)
-    share = Share(target.checker, material.shard, past, resuming.changed_input)
-    counts = Counts(before=past.finished)
+    context, rows, dry_run = call.context, table.rows, target.checking.dry_run
+    header = Header(
+        target.found.id,
+        target.version_id,
+        context.base_url,
+        rows.name,
+        str(table.shard),
+        constants_of(table.common),
+        sorted(table.common.secret),
+        rows.columns(),
+    )
     if not rows.is_stream:
-        seen = share.survey(rows)
-        header = replace(header, rows=seen.rows, digest=seen.digest)
-        counts.total = seen.in_shard
+        require_own_ids(rows)
+    journal, past = None, Past()
+    if (table.directory / JOURNAL_NAME).exists():
+        journal = _journal(stack, context, table)
+        past = _past(journal, header, table, resuming)
+    remaining = RemainingRows(target.checker, table.shard, past, resuming.allow_changed_input)
+    total = None
+    if not rows.is_stream:
+        seen = remaining.survey(rows)
+        header, total = replace(header, rows=seen.rows, digest=seen.digest), seen.in_shard
         if not target.checking.no_check:
             require_right(seen, target.named, context.terminal.complain)
-        if target.checking.dry_run:
+        if dry_run:
             context.terminal.write(f"{to_json(seen.counts())}\n")
             return None
-    elif target.checking.dry_run:
+    elif dry_run:
         raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
-    if journal is None:
-        journal = stack.enter_context(_journal(context, material))
+    journal = journal or _journal(stack, context, table)
     if past.header != header:
         journal.begin(header)
-    return _Begun(journal, _kept(stack, journal, context), share, counts, target.pace)
+    results = _results(stack, journal, context)
+    reopen_lost(past, results, journal.path)
+    comparison = Comparison(inputs_of(target.known.definition) if target.known else None, table.common.secret)
+    doubtful = _adopted(call, target, journal, past, comparison)
+    return _Begun(table, target, journal, results, remaining, total, comparison, doubtful)
 
 
-def _kept(stack: ExitStack, journal: Journal, context: Context) -> Results:
+def _journal(stack: ExitStack, context: Context, table: _Table) -> Journal:
+    return stack.enter_context(Journal(table.directory, context.clock, context.terminal.mask, named=table.named))
+
+
+def _past(journal: Journal, header: Header, table: _Table, resuming: Resuming) -> Past:
+    """Return what the journal says, without rows that are to start again. Raises UsageProblem and ConfigProblem."""
+    again, changed, past = resuming.again or (), resuming.allow_changed_input, journal.past()
+    require_resumable(past, header, table.directory, resume=resuming.resume or bool(again), changed=changed)
+    if changed and not table.rows.is_stream:
+        past = renumbered(table.rows, past, journal, table.shard)
+    codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
+    past.forget_all({codes[each] for each in again if each in codes})
+    return past
+
+
+def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
     """Open the results. Raises UsageProblem."""
-    kept = Results(journal.place)
-    stack.callback(kept.close)
-    if context.terminal.writes_to(kept.path):
+    results = Results(journal.place)
+    stack.callback(results.close)
+    if context.terminal.writes_to(results.path):
         raise UsageProblem(
-            f"stdout is {kept.path}, a file that noxcli writes itself",
+            f"stdout is {results.path}, a file that noxcli writes itself",
             "redirect stdout to another file or to /dev/null",
         )
-    return kept
+    return results
 
 
-def _journal(context: Context, material: _Material) -> Journal:
-    return Journal(material.directory, context.clock, context.terminal.mask, named=material.named)
+def _adopted(call: Invocation, target: _Target, journal: Journal, past: Past, comparison: Comparison) -> Finding:
+    """Let rows in doubt take their runs, and return what the run list shows about them."""
+    doubts = [one for one in past.pending.values() if one.run_id is None]
+    if not doubts:
+        return Finding()
+    known = KnownRuns(past.runs.tobytes())
+    within = call.deadline.left(LONGEST_LOOK)
+    finding = look_for(call.api, target.found.id, comparison, doubts, known.__contains__, within)
+    for doubt, run in finding.own(doubts):
+        journal.adopted(doubt, run)
+        past.adopt(doubt.number, run)
+    return finding
 
 
-def _plan(call: Invocation, material: _Material, target: _Target, begun: _Begun) -> Plan:
-    """Return how to process the rows, from the options."""
-    context, api, retry_for = call.context, call.api, call.waiting.retry_for
+def _tally(begun: _Begun, judge: Judge) -> Tally:
+    """Return the count of the rows that an earlier call has finished, judged again."""
+    past, tally = begun.remaining.past, Tally(begun.total)
+    if not judge.has_questions:
+        tally.before.update(past.codes(FINAL))
+        return tally
+    from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-    def patience() -> Patience:
-        return Patience(context.clock, call.deadline, options.before(retry_for), lambda _: None)
-
-    place = begun.journal.place if material.named else None
-    work = RowWork(Gated(api, begun.pace), context.clock, patience, place, target.known)
-    explain = explainer(context, work.api).explain
-    return Plan(
-        target.found.id,
-        store=work.store,
-        start=lambda payload: api.create_run(target.found.id, payload, version_id=target.version_id),
-        deliver=work.deliver,
-        mask=context.terminal.mask,
-        explain=partial(explain, deadline=call.deadline, workflow=target.known or target.found),
-        comparison=Comparison(inputs_of(target.known.definition) if target.known else None, material.common.secret),
-        retry_for=options.during(retry_for),
-    )
-
-
-@fixed
-class _Teller:
-    """Puts each row's line into the results, into the summary, and on stdout."""
-
-    context: Context
-    kept: Results
-    summary: Summary
-
-    def keep(self, told: Sequence[RowResult]) -> None:
-        self.kept.add([(one.row.number, one.line) for one in told if one.final])
-
-    def tell(self, told: Sequence[RowResult]) -> None:
-        for one in told:
-            error = one.result["error"] or {}
-            hint = f"; {self.context.to_paste(error['hint'])}" if error.get("hint") else ""
-            self.summary.add(one.code, f"row {one.row.number}: {error.get('message')}{hint}")
-        query = self.context.query
-        lines = (one.line if query is None else found_line(query, one.document) for one in told)
-        self.context.terminal.write("".join(lines))
+    for row in Joined.read([begun.table.directory]).reports(judge):
+        if past.state(row.row) == FINISHED:
+            tally.add(row.exit_code, f"row {row.row}: {row.message}", before=True)
+    return tally
 
 
 def _worked(
-    call: Invocation, plan: Plan, rows: RowFile, begun: _Begun, summary: Summary, looking: Looking
+    call: Invocation, begun: _Begun, rows: RowFile, printer: Printer, bounds: Bounds, *, stops: bool
 ) -> NoxError | None:
     """Process the rows, and report each; return what interrupted that.
 
     Raises ReaderGone and Unwritten if stdout can't be written to any more.
     """
-    context, counts, pace = call.context, begun.counts, begun.pace
-    teller = _Teller(context, begun.kept, summary)
+    context, target, journal, tally = call.context, begun.target, begun.journal, printer.tally
+    retry_for = options.during(call.waiting.retry_for)
+
+    def patience() -> Patience:
+        return Patience(context.clock, call.deadline, options.before(call.waiting.retry_for), lambda _: None)
+
+    work = RowWork(
+        call.api,
+        context.clock,
+        journal,
+        KnownRuns(begun.remaining.past.runs.tobytes()),
+        target.found,
+        target.known,
+        target.version_id,
+        begun.comparison,
+        context.terminal.mask,
+        patience,
+        explainer(context, call.api),
+        call.deadline,
+        retry_for,
+        journal.place if begun.table.named else None,
+    )
+    to_do = begun.remaining.to_do(rows, journal, partial(setattr, tally, "total"))
+    output = Output(journal, begun.results, printer, ordered=bounds.ordered)
     with counting(context.terminal) as shown:
 
         def tick() -> None:
-            shown.show(counts, _news_of(pace))
+            shown.show(tally, _news_of(target.gate))
 
-        to_do = begun.share.to_do(rows, begun.journal, counts)
-        engine = Engine(
-            call.api,
-            plan,
-            to_do,
-            begun.journal,
-            begun.share.past,
-            pace,
-            call.deadline,
-            counts,
-            teller=teller,
-            tick=tick,
-        )
-        stops = context.stops_runs(looking.on_interrupt)
-        shift = Shift(call.api, engine, pace, call.deadline, plan.retry_for, stops)
-        with closing(engine):
-            error = shift.work_off()
-    if engine.unprinted is not None and not isinstance(error, Interruption | TimedOut):
-        raise engine.unprinted
+        past = begun.remaining.past
+        engine = Engine(work, target.gate, to_do, past, begun.doubtful, output, tally, bounds, tick)
+        error = BatchSession(call.api, engine, target.gate, call.deadline, retry_for, stops).run()
+    if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
+        raise output.unprinted
     return error
 
 
-def _news_of(pace: Pace) -> str:
-    if pace.silent_for > 1:
-        return f"no answer for {show_seconds(pace.silent_for)}"
-    return f"limited to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
+def _news_of(gate: "Gate") -> str:
+    if gate.silent_for > 1:
+        return f"no answer for {show_seconds(gate.silent_for)}"
+    return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
 
 
-def _conclude(call: Invocation, begun: _Begun, summary: Summary, seconds: float, error: NoxError | None) -> None:
+def _conclude(call: Invocation, tally: Tally, seconds: float, error: NoxError | None) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
-    context, counts, earlier = call.context, begun.counts, begun.counts.before
+    context, earlier = call.context, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
-    context.terminal.note(f"{amount(counts.done, 'row')} in {show_seconds(seconds)}{before}")
-    not_started = counts.total - counts.done if counts.total is not None else 0
-    summary.say(context.terminal, not_started)
-    completed, became = summary.codes[ExitCode.OK], summary.became(not_started)
+    context.terminal.note(f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
+    tally.say(context.terminal)
+    completed = tally.all_codes[ExitCode.OK]
     context.reports.batch = BatchEnded(
-        context.outcome.subject, completed, counts.done + not_started, became, summary.first
+        context.outcome.subject, completed, tally.done + tally.not_started, tally.became(), tally.first
     )
-    unfinished = sum(count for code, count in summary.codes.items() if code not in FINAL)
-    left = not_started + unfinished + counts.interrupted + (error is not None)
-    go_on = line_to_continue(context.argv, summary.codes, left)
+    had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
+    unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)
+    left = tally.not_started + unfinished + tally.interrupted + (error is not None)
+    go_on = line_to_continue(context.argv, tally.all_codes, left)
     if isinstance(error, Interruption):
         raise Interruption(error.message, go_on, number=error.number)
-    summary.raise_worst(counts.done, go_on, error)
+    tally.raise_worst(go_on, error)
 
 
-def _write_junit(target: Path, directory: Path, context: Context) -> None:
-    """Write the report from the journal, which includes earlier calls."""
-    from noxcli.batch.report import Joined  # loaded where a report is written
-    from noxcli.reports.assertions import assertion_name
+def _write_junit(target: Path, directory: Path, context: Context, judge: Judge) -> None:
+    """Write the report from the journal and the results, which include earlier calls."""
+    from noxcli.batch.joined import Joined  # loaded where a report is written
     from noxcli.reports.junit import JunitReport
 
     joined = Joined.read([directory])
-    asserted = dict.fromkeys([*map(assertion_name, context.reports.asserts), *joined.asserted])
     shard = Shard.parse(joined.header.shard)
     with JunitReport(target, joined.header.source, context.terminal.mask) as report:
-        for row in joined.reports():
+        for row in joined.reports(judge):
             if shard.has(row.row):
-                for case in row.cases(joined.header.workflow_id, asserted):
+                for case in row.cases(joined.header.workflow_id, judge.names):
                     report.add(case)
 
 
-def _write_page(target: Path, directory: Path, context: Context) -> None:
-    from noxcli.batch.page import page_of  # as above
-    from noxcli.batch.report import Joined
+def _write_page(target: Path, directory: Path, context: Context, judge: Judge) -> None:
+    from noxcli.batch.joined import Joined  # as above
 
-    save(target, page_of(Joined.read([directory]), context.terminal.mask, target.parent, context.argv))
+    save(target, Joined.read([directory]).page(judge, context.terminal.mask, target.parent, context.argv))

@@ -66,7 +66,7 @@ def engines_view() -> str:
     """Return what a workflow engine should do about the codes, as one paragraph."""
     retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
     return (
-        f"An engine that runs `noxcli batch` with `--resume --adopt` should retry {retried} (137 is a kill -9), "
+        f"An engine that runs `noxcli batch` with `--resume` should retry {retried} (137 is a kill -9), "
         f"and never {final}: they fail again until something is fixed. docs/engines.md shows how to configure each "
         "engine: Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
     )

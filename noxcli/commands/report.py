@@ -77,10 +77,9 @@ def _pieces(call: Invocation, source: str, base: Path) -> Iterator[bytes]:
     """Return the page, with links that start from the directory `base`."""
     path, mask = Path(source).expanduser(), call.context.terminal.mask
     if source != DASH and path.is_dir():
-        from noxcli.batch.page import page_of
-        from noxcli.batch.report import Joined
+        from noxcli.batch.joined import Joined
 
-        return page_of(Joined.read([path]), mask, base)
+        return Joined.read([path]).page(None, mask, base)
     if source == DASH or path.is_file():
         return _of_file(call.context, source, path, base)
     from noxcli.reports.html.run import Told, run_page

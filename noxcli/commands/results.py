@@ -7,9 +7,9 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.batch.report import Joined, RowReport
+from noxcli.batch.joined import Joined, RowReport
 from noxcli.batch.results import RESULTS_NAME, KeptResults
-from noxcli.batch.summary import Summary
+from noxcli.batch.tally import Tally
 from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.groups import Common
@@ -56,30 +56,30 @@ def results(
     present(context, Common(quiet=quiet, verbose=verbose, color=color))
     found = Query.read(query, "--query") if query is not None else None
     joined = Joined.read(list(map(Path, directories)))
-    summary, kept = Summary(), _Kept(joined.directories)
+    tally, kept = Tally(), _Kept(joined.directories)
     with ExitStack() as stack:
         cases = _opened(stack, junit, report, joined, context)
         if results is not None:
             kept.open(stack, Path(results))
         for row in joined.reports():
             context.terminal.write(found_line(found, row.document()))
-            summary.add(row.exit_code, f"row {row.row}: {row.message}")
+            tally.add(row.exit_code, f"row {row.row}: {row.message}")
             if cases is not None:
-                for case in row.cases(joined.header.workflow_id, joined.asserted):
+                for case in row.cases(joined.header.workflow_id, ()):
                     cases.add(case)
             kept.copy(row)
     if report is not None:
-        _write_page(Path(report), joined, context)
+        save(Path(report), joined.page(None, context.terminal.mask, Path(report).parent))
     places = len(joined.directories)
     context.terminal.note(f"{amount(joined.rows, 'row')} in {places} {'directory' if places == 1 else 'directories'}")
-    summary.say(context.terminal)
+    tally.say(context.terminal)
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")
     if kept.without:
         context.terminal.complain(f"noxcli: {results} has no results for {_named(kept.without)}")
     _require_one_run_each(joined)
-    summary.raise_worst(joined.rows, None)
+    tally.raise_worst(None)
     if kept.without:
         raise Undelivered(
             f"{_named(kept.without)} completed, but their results are not in {RESULTS_NAME}",
@@ -113,12 +113,6 @@ def _opened(
     return stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
 
 
-def _write_page(target: Path, joined: Joined, context: Context) -> None:
-    from noxcli.batch.page import page_of  # loaded only for a page
-
-    save(target, page_of(joined, context.terminal.mask, target.parent))
-
-
 class _Kept:
     """Copies the results of all directories into one file; without a file, it copies nothing."""
 
@@ -140,7 +134,7 @@ class _Kept:
         """Copy the row's result, or note that there is none."""
         if self._to is None:
             return
-        line = self._from[row.directory].line(row.row, row.run_id) if row.directory is not None else None
+        line = self._from[row.directory].line(row.row, row.id, row.run_id) if row.directory is not None else None
         if line is None:
             self.without.append(row.row)
         else:

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -51,12 +51,12 @@ from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ, still_running
 from noxcli.runs.resolve import read_runs
 from noxcli.timing import Deadline
-from noxcli.waiting import Result, run_all_within
+from noxcli.waiting import Result, result_of, run_all_within, value_of
 
 LONGEST_READ = 30.0
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
-if TYPE_CHECKING:
-    from noxcli.batch.bell import Audible
+# Reads of several runs: for all of them together, and by threads.
+READS_A_SECOND, LOOKERS = 20.0, 16
 
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
 AnyOne = Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")]
@@ -186,10 +186,11 @@ def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough:
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
-    explains = explainer(context, call.api)
+    explains, gate = explainer(context, call.api), call.api.paced()
     with waiting_line(context.terminal, partial(_how_many, waited)):
         # "Check once" needs one read, which a limit of 0 would not allow.
         is_enough = call.deadline.seconds != 0 and _watch_all(call, waited, policy, explains, enough)
+        gate.hurry()
         if not is_enough:
             _read_last(call, waited, policy, explains)
     for one in waited:
@@ -213,39 +214,42 @@ def _watch_all(
     enough: Callable[[Outcome], bool],
 ) -> bool:
     """Wait until all runs, or enough of them, are over, or for the time limit; true if they are."""
-    from noxcli.batch.waiting import ManyRuns, WaitSources  # loaded where there are many
+    from noxcli.batch.poll import Schedule  # loaded where there are many
+    from noxcli.batch.workers import Workers
 
-    api, deadline = call.api, call.deadline
+    deadline, interval = call.deadline, policy.poll_interval
 
-    def look(number: int) -> Run:
-        run = _read(call, waited[number])
-        if run.status == "failed":
-            waited[number].outcome.progress = explains.explain(run, deadline)
-        return _as_needed(call.context, run)
+    def look(number: int) -> tuple[int, Result[Run]]:
+        def read() -> Run:
+            run = _read(call, waited[number])
+            if run.status == "failed":
+                waited[number].outcome.progress = explains.explain(run, deadline)
+            return _as_needed(call.context, run)
 
-    def listen(number: int) -> "Audible":
-        run = waited[number].outcome.run
-        assert run is not None
-        return api.listen(run.id)
+        return number, result_of(read)
 
-    sources = WaitSources(look, listen if policy.stream else None, api.list_runs, policy.over)
     unread, going, satisfied = set(range(len(waited))), len(waited), False
-    with closing(ManyRuns(sources, policy.poll_interval)) as waiting:
-        for number in unread:
-            waiting.add(number)
-        while going and not deadline.passed:
-            for number, read in waiting.looks(deadline.left(LIMIT_SEEN_EVERY)):
-                one = waited[number]
-                _take_in(call, one, read, policy, last=False)
-                unread.discard(number)
-                if one.over:
-                    waiting.let_be(number)
-                    going, satisfied = going - 1, satisfied or enough(one.outcome)
-                else:
-                    waiting.go_on(number, one.outcome.run.id if one.outcome.run else None)
-            # Runs that had ended before the wait are all reported, even if one is enough.
-            if satisfied and not unread:
-                return True
+    schedule = Schedule(interval, shortest=interval, most_a_second=READS_A_SECOND)
+    workers: Workers[tuple[int, Result[Run]]] = Workers(LOOKERS)
+    for number in unread:
+        schedule.add(number)
+    while going and not deadline.passed:
+        for number in schedule.take_due():
+            workers.call(partial(look, number))
+        news = workers.next_outcome(schedule.until_due(deadline.left(LIMIT_SEEN_EVERY)))
+        while news is not None:
+            number, read = value_of(news)
+            one = waited[number]
+            _take_in(call, one, read, policy, last=False)
+            unread.discard(number)
+            if one.over:
+                going, satisfied = going - 1, satisfied or enough(one.outcome)
+            else:
+                schedule.add(number, interval)
+            news = workers.next_outcome(0)
+        # Runs that had ended before the wait are all reported, even if one is enough.
+        if satisfied and not unread:
+            return True
     return satisfied or not going
 
 

@@ -16,7 +16,6 @@ class Tally(Protocol):
     """The counters."""
 
     total: int | None
-    before: int
     running: int
     doubt: int
 

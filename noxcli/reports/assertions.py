@@ -48,11 +48,18 @@ def require_as_asserted(outcome: Outcome, found: Sequence[Assertion]) -> None:
     Raises NotAsAsserted for the first one that fails.
     """
     outcome.assertions = [asdict(each) for each in found]
+    if broken := broken_assertions(found, outcome.run.id if outcome.run is not None else None):
+        raise NotAsAsserted(broken)
+
+
+def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | None:
+    """Return the message about assertions that do not hold, None if all do."""
     broken = [each for each in found if not each.holds]
-    if broken:
-        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        run = f"run {outcome.run.id} " if outcome.run is not None else ""
-        raise NotAsAsserted(f"{run}completed, but {broken[0].name} does not hold: {broken[0].message}{more}")
+    if not broken:
+        return None
+    more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+    run = f"run {run_id} " if run_id is not None else ""
+    return f"{run}completed, but {broken[0].name} does not hold: {broken[0].message}{more}"
 
 
 def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> None:

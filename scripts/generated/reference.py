@@ -81,7 +81,7 @@ def engines_table() -> str:
         ("0", "done"),
         (
             numbers(ENGINES_RETRY),
-            "retry the same line, with `--resume --adopt`: it continues, and starts nothing twice",
+            "retry the same line, with `--resume`: it continues, and starts nothing twice",
         ),
         (
             numbers(ENGINES_FAIL),
@@ -89,7 +89,8 @@ def engines_table() -> str:
         ),
         (
             numbers(rest),
-            "stop and report; `--retry-failed` starts rows again whose run failed or was stopped",
+            "stop and report; `--again failed` and `--again stopped` start rows again; after 7, look first, then use "
+            "`--again doubtful`",
         ),
     ]
     return table(["code of `noxcli batch`", "what an engine should do"], rows)

@@ -50,12 +50,6 @@ def echoes(plays: Any) -> Callable[..., str]:
     return add
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox lists a run at once."""
-    monkeypatch.setattr("noxcli.batch.engine.SETTLING", 0.2)
-
-
 def numbers(result: Result) -> list[int]:
     return [line["row"] for line in result.lines]
 
@@ -82,7 +76,7 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["a", "b", "c"]
     assert told[1]["result"]["schema"] == "noxcli.result/1"
     assert "3 rows in" in result.err
-    assert sorted(step for row, step in steps() if row == 2) == ["finished", "intent", "started"]
+    assert sorted(step for row, step in steps() if row == 2) == ["finished", "intent", "sent", "started"]
 
 
 def test_one_row_is_one_row(noxcli: Noxcli, echoes: Any, write: Write) -> None:
@@ -124,8 +118,8 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(
     again = noxcli("batch", workflow, rows, "--resume")
     assert (again.code, again.text) == (1, "")
     assert len(sandbox.runs(workflow)) == 2
-    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --resume --retry-failed" in again.err
-    failed = noxcli("batch", workflow, rows, "--retry-failed")
+    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --resume --again failed" in again.err
+    failed = noxcli("batch", workflow, rows, "--again", "failed")
     assert (failed.code, codes(failed)) == (1, {2: 1})
     assert "2 rows in" in noxcli("batch", workflow, rows, "--resume").err, "a row that ran twice is one row"
     assert len(sandbox.runs(workflow)) == 3
@@ -134,10 +128,10 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(
 def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     line = f"noxcli batch {echoes()} rows.jsonl"
     workflow = line.split()[2]
-    assert f"run the failed rows again with: {line} --retry-failed" in noxcli("batch", workflow, write("bad")).err
+    assert f"run the failed rows again with: {line} --again failed" in noxcli("batch", workflow, write("bad")).err
     lost = echoes(faults={"start": [LostAnswer()]})
     doubtful = noxcli("batch", lost, write("a"), "--output-dir", "lost")
-    assert f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume --adopt" in doubtful.err
+    assert f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume" in doubtful.err
     assert "with: noxcli" not in noxcli("batch", echoes(), write("a"), "--output-dir", "well").err
 
 
@@ -213,11 +207,9 @@ def test_an_id_belongs_to_one_row(
     assert not Path(f"{name}.batch").exists()
 
 
-def test_rows_that_are_finished_may_share_an_id(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    workflow = echoes()
-    noxcli("batch", workflow, write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}))
-    twice = write({"$id": "a", "Q": "1"}, {"$id": "a", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
-    result = noxcli("batch", workflow, twice, "--resume", "--allow-changed-input")
+def test_all_rows_that_repeat_an_id_are_counted(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    rows = write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
+    result = noxcli("batch", echoes(), rows)
     assert (result.code, "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in result.err) == (
         2,
         True,
@@ -441,32 +433,37 @@ def test_a_start_without_an_answer_is_in_doubt(
     ] * started
     assert doubt["retry_safe"] is False
     again = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert (again.code, codes(again)) == (7, {1: 7}), "nothing is started unasked"
-    adopted = noxcli("batch", workflow, "rows.jsonl", "--resume", "--adopt")
-    assert (adopted.code, codes(adopted)) == (0, {1: 0})
+    expected = (0, {1: 0}) if started else (7, {1: 7})
+    assert (again.code, codes(again)) == expected, "its run is taken, and nothing is started unasked"
+    last = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
+    assert (last.code, codes(last)) == (0, {} if started else {1: 0})
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["a", "b", "c"]
 
 
-def test_doubt_may_be_settled_by_starting_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow = echoes(faults={"start": [LostAnswer()]})
-    result = noxcli("batch", workflow, write("a"), "--retry-in-doubt")
-    assert (result.code, codes(result)) == (0, {1: 0})
-    assert len(sandbox.runs(workflow)) == 2, "which is what was asked for"
-
-
-def test_a_row_is_not_started_again_and_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow = echoes(faults={"start": [LostAnswer(repeat=True)]})
-    result = noxcli("batch", workflow, write("a"), "--retry-in-doubt")
-    assert (result.code, codes(result)) == (7, {1: 7})
+def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow = echoes(faults={"start": [LostAnswer(), LostAnswer(), LostAnswer()]})
+    assert noxcli("batch", workflow, write("a")).code == 7
+    noxcli("run", workflow, "Q=a", "--detach")
+    result = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert (result.code, codes(result)) == (7, {1: 7}), "two runs may be the row's"
+    assert len(result.lines[0]["result"]["error"]["candidates"]) == 2
+    again = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
+    assert (again.code, codes(again)) == (7, {1: 7}), "its answer was lost, too"
     assert len(sandbox.runs(workflow)) == 3
+    last = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
+    assert (last.code, codes(last)) == (0, {1: 0})
 
 
-def test_rows_with_equal_inputs_adopt_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), Answer(504), LostAnswer()]})
-    result = noxcli("batch", workflow, write("same", "same", "same", "same", "b"), "--adopt", "--max-parallel", "1")
-    assert (result.code, codes(result)) == (0, dict.fromkeys(range(1, 6), 0))
-    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["b", *["same"] * 4]
-    assert len({line["result"]["run"]["id"] for line in result.lines}) == 5
+    rows = write("same", "same", "same", "same", "b")
+    left = noxcli("batch", workflow, rows, "--max-parallel", "1")
+    assert (left.code, codes(left)) == (7, {1: 7, 2: 7, 3: 7, 4: 0, 5: 0})
+    result = noxcli("batch", workflow, rows, "--resume")
+    assert (result.code, sorted(codes(result).values())) == (7, [0, 0, 7]), "one of the three was not started"
+    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["b", *["same"] * 3]
+    ids = {line["result"]["run"]["id"] for line in [*left.lines, *result.lines] if line["result"]["run"]}
+    assert len(ids) == 4
 
 
 def test_a_foreign_run_among_the_candidates_leaves_the_doubt(
@@ -475,18 +472,9 @@ def test_a_foreign_run_among_the_candidates_leaves_the_doubt(
     workflow = echoes(faults={"start": [LostAnswer(), LostAnswer()]})
     noxcli("batch", workflow, write("a", "b"), "--max-parallel", "1", "--no-check")
     noxcli("run", workflow, "Q=a", "--detach")
-    result = noxcli("batch", workflow, "rows.jsonl", "--resume", "--adopt")
+    result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert codes(result) == {1: 7, 2: 0}
     assert len(sandbox.runs(workflow)) == 3
-
-
-def test_without_proof_that_looking_works_nothing_is_started_again(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
-) -> None:
-    workflow = echoes(faults={"start": [Answer(504)]})
-    result = noxcli("batch", workflow, write("a"), "--adopt")
-    assert (result.code, codes(result)) == (7, {1: 7}), "an empty list proves nothing"
-    assert not sandbox.runs(workflow)
 
 
 @pytest.mark.long(10)

@@ -36,7 +36,7 @@ def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow:
     assert "noxcli: 2 of 3 rows completed" in bare
     assert {"table", "h3"} <= tags
     assert code[0] == workflow
-    assert any("--retry-failed" in text for text in code)
+    assert any("--again failed" in text for text in code)
     assert any(text.startswith("row 2: run ") for text in code)
     obeyed = runner.commands(result.err)
     assert [command.name for command in obeyed if command.name in {"group", "endgroup", "error"}] == [

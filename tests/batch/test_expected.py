@@ -8,7 +8,6 @@ import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
 from noxcli.batch.expected import Expected
-from noxcli.batch.rows import Row
 from noxcli.inputs.parse import Inputs
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -66,10 +65,7 @@ def test_sixty_rows_with_expected_outputs_and_three_assertions_each(
     assert failed["row 13 (case-13): --expect"].message == "/Square is 170 and not 169"
     assert failed["row 7 (case-7): --assert output.Square != `49`"].message == "output.Square is 49"
 
-    merged = noxcli("results", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
-    assert merged.code == 11
-    (again,) = JUnitXml.fromfile(str(tmp_path / "merged.xml"))
-    assert (again.tests, again.failures) == (300, 4)
+    assert noxcli("results", f"{rows}.batch").code == 0, "it has what the server gave"
 
 
 def test_a_row_whose_run_failed_has_its_assertions_as_skipped_cases(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
@@ -79,16 +75,14 @@ def test_a_row_whose_run_failed_has_its_assertions_as_skipped_cases(noxcli: Noxc
     workflow = plays(nodes=[input_node("N")], script=script, output={"A": "a"})
     rows = written(tmp_path / "rows.jsonl", [{"N": "1"}, {"N": "2"}])
     told = noxcli("batch", workflow, rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
-    merged = noxcli("results", f"{rows}.batch", "--junit", str(tmp_path / "merged.xml"))
-    assert (told.code, merged.code) == (1, 1)
-    for report in ("batch.xml", "merged.xml"):
-        (suite,) = JUnitXml.fromfile(str(tmp_path / report))
-        assert [(case.name, [type(each) for each in case.result]) for case in suite] == [
-            ("row 1", []),
-            ("row 1: --assert ok", []),
-            ("row 2", [Failure]),
-            ("row 2: --assert ok", [Skipped]),
-        ]
+    assert told.code == 1
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "batch.xml"))
+    assert [(case.name, [type(each) for each in case.result]) for case in suite] == [
+        ("row 1", []),
+        ("row 1: --assert ok", []),
+        ("row 2", [Failure]),
+        ("row 2: --assert ok", [Skipped]),
+    ]
 
 
 def test_where_every_run_failed_the_batch_names_the_skipped_assertions(
@@ -100,13 +94,35 @@ def test_where_every_run_failed_the_batch_names_the_skipped_assertions(
     assert [type(each) for case in suite for each in case.result] == [Failure, Skipped]
 
 
-def test_a_row_that_was_judged_is_not_run_again(noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_stored_results_are_judged_by_every_call(
+    noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox
+) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"N": 13}, {"N": 2}])
-    assert noxcli("batch", squares, rows, "--assert", "output.Square == `4`").code == 11
-    again = noxcli("batch", squares, rows, "--assert", "output.Square == `4`", "--resume")
-    assert (again.code, again.out, len(sandbox.runs(squares))) == (11, b"", 2)
-    noxcli("batch", squares, rows, "--assert", "output.Square == `170`", "--retry-failed", "--resume")
-    assert len(sandbox.runs(squares)) == 3
+    batch = ("batch", squares, rows)
+    assert noxcli(*batch, "--assert", "output.Square == `4`").code == 11
+    kept = (tmp_path / "rows.jsonl.batch/results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["result"]["exit_code"] for line in kept] == [0, 0], "as the server gave them"
+    assert "assertions" not in kept[0] + kept[1]
+    assert noxcli(*batch, "--resume").code == 0
+    again = noxcli(*batch, "--assert", "output.Square > row.N", "--resume")
+    assert (again.code, again.out) == (0, b""), "the corrected assertion holds"
+    wrong = noxcli(*batch, "--assert", "row.N == `2`", "--resume", "--junit", str(tmp_path / "report.xml"))
+    assert (wrong.code, wrong.out, "row 1: run " in wrong.err) == (11, b"", True), "a new assertion is checked"
+    (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
+    assert [type(each) for case in suite for each in case.result] == [Failure]
+    expected = written(tmp_path / "e.jsonl", [{"Square": 169}])
+    assert noxcli(*batch, "--expect", expected, "--resume").code == 11
+    assert len(sandbox.runs(squares)) == 2
+
+
+def test_a_lost_result_is_read_again(noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    rows = written(tmp_path / "rows.jsonl", [{"N": 13}, {"N": 2}])
+    noxcli("batch", squares, rows)
+    results = tmp_path / "rows.jsonl.batch/results.jsonl"
+    results.write_text(results.read_text().splitlines()[0] + "\n")
+    again = noxcli("batch", squares, rows, "--assert", "output.Square < `5`", "--resume")
+    assert (again.code, len(again.lines), len(results.read_text().splitlines())) == (11, 1, 2)
+    assert len(sandbox.runs(squares)) == 2
 
 
 def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
@@ -148,9 +164,10 @@ def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays
         environ={"MINE": "tr0ub4dor-and-3"},
     )
     assert result.code == 11
-    journal = tmp_path / "rows.jsonl.batch" / "batch.jsonl"
-    left = [result.text, result.err, journal.read_text(), (tmp_path / "report.xml").read_text()]
-    assert all("row.Token is" in text and "tr0ub4dor" not in text for text in left)
+    left = [result.text, result.err, (tmp_path / "report.xml").read_text()]
+    assert all("row.Token is" in text for text in left)
+    kept = [path.read_text() for path in (tmp_path / "rows.jsonl.batch").iterdir()]
+    assert all("tr0ub4dor" not in text for text in [*left, *kept])
 
 
 def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
@@ -177,7 +194,7 @@ def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path:
     ],
 )
 def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None) -> None:
-    (told,) = Expected({"1": Inputs(wanted)}).held_against(Row(1, 1, 0), found)
+    (told,) = Expected({"1": Inputs(wanted)}).compared(1, None, found)
     assert (told.holds, told.message) == (place is None, place)
     assert (told.diff is None) == told.holds
 
@@ -188,7 +205,7 @@ def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None
 )
 def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, holds: bool) -> None:
     expected = Expected({"1": Inputs({"A": cell}, frozenset({"A"}))})
-    (told,) = expected.held_against(Row(1, 1, 0), {"A": found})
+    (told,) = expected.compared(1, None, {"A": found})
     assert told.holds == holds
 
 
@@ -196,5 +213,5 @@ def test_an_output_nested_without_end_is_told() -> None:
     deep: Any = 1
     for _ in range(10_000):
         deep = [deep]
-    (told,) = Expected({"1": Inputs({"A": deep})}).held_against(Row(1, 1, 0, None, Inputs()), {"A": deep})
+    (told,) = Expected({"1": Inputs({"A": deep})}).compared(1, None, {"A": deep})
     assert told.message == "the output is nested too deeply to compare"

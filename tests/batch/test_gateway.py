@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.journal import Pending
-from noxcli.batch.row_work import RowWork
 from noxcli.batch.rows import Row
+from noxcli.batch.work import RowWork
 from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
@@ -39,10 +38,10 @@ FAST = ("--poll-interval", "50ms", "--max-parallel", "2")
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox lists a run at once, and needs no pause after a gateway's 503."""
-    monkeypatch.setattr("noxcli.batch.engine.SETTLING", 0.2)
-    monkeypatch.setattr("noxcli.batch.allowance.LONG_DELAY", 0.02)
-    monkeypatch.setattr("noxcli.batch.allowance.SLOWEST", 50.0)
+    """The sandbox needs no pause after a gateway's 503."""
+    monkeypatch.setattr("noxcli.api.gate.SHORT_DELAY", 0.02)
+    monkeypatch.setattr("noxcli.api.gate.LONG_DELAY", 0.02)
+    monkeypatch.setattr("noxcli.api.gate.SLOWEST", 50.0)
 
 
 @pytest.fixture
@@ -91,31 +90,30 @@ def test_a_row_that_was_passed_on_is_not_started_again(
 
 
 @pytest.mark.parametrize("times", [1, 3, ROWS])
-def test_rows_that_were_passed_on_can_be_adopted(sandbox: Sandbox, echo: str, through: Any, times: int) -> None:
-    result = through(loses_starts(times, ENVOY_503, forwarded=True), "--adopt")
-    assert (result.code, Counter(codes(result).values())) == (0, Counter({0: ROWS}))
-    assert runs_by_input(sandbox, echo) == ONCE
-
-
-@pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502], ids=["envoy", "502"])
-@pytest.mark.parametrize("times", [1, 3])
-def test_rows_that_were_not_passed_on_are_started_where_the_list_proves_it(
-    sandbox: Sandbox, echo: str, through: Any, answered: bytes, times: int
+def test_resume_takes_the_runs_of_rows_that_were_passed_on(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, times: int
 ) -> None:
-    result = through(loses_starts(times, answered, forwarded=False))
-    assert (result.code, Counter(codes(result).values())) == (0, Counter({0: ROWS})), result.err
+    with Gateway(sandbox.url, loses_starts(times, ENVOY_503, forwarded=True)) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        assert noxcli("batch", echo, rows, *FAST).code == 7
+        result = noxcli("batch", echo, rows, *FAST, "--resume")
+    assert (result.code, Counter(codes(result).values())) == (0, Counter({0: times}))
     assert runs_by_input(sandbox, echo) == ONCE
 
 
-def test_a_row_whose_server_may_be_at_work_still_stays_in_doubt(through: Any) -> None:
-    result = through(loses_starts(1, NGINX_504, forwarded=False))
-    assert Counter(codes(result).values()) == Counter({7: 1, 0: ROWS - 1})
-
-
-def test_where_no_row_has_a_known_run_nothing_is_started_again(sandbox: Sandbox, echo: str, through: Any) -> None:
-    result = through(loses_starts(ROWS, ENVOY_503, forwarded=False))
-    assert Counter(codes(result).values()) == Counter({7: ROWS})
-    assert not sandbox.runs(echo)
+@pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502, NGINX_504], ids=["envoy", "502", "504"])
+def test_no_list_proves_that_nothing_was_started(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, answered: bytes
+) -> None:
+    with Gateway(sandbox.url, loses_starts(3, answered, forwarded=False)) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        result = noxcli("batch", echo, rows, *FAST)
+        assert (result.code, Counter(codes(result).values())) == (7, Counter({7: 3, 0: ROWS - 3}))
+        again = noxcli("batch", echo, rows, *FAST, "--resume")
+        assert (again.code, Counter(codes(again).values())) == (7, Counter({7: 3})), "nothing is started unasked"
+        last = noxcli("batch", echo, rows, *FAST, "--again", "doubtful")
+        assert (last.code, Counter(codes(last).values())) == (0, Counter({0: 3}))
+    assert runs_by_input(sandbox, echo) == ONCE
 
 
 # Clocks.
@@ -145,51 +143,29 @@ def test_a_clock_that_was_wrong_starts_nothing_twice_and_holds_nothing_up(
     assert len(sandbox.runs(workflow)) == ROWS - 1
     clock.off = timedelta()
     began = time.monotonic()
-    resumed = noxcli("batch", workflow, rows, *FAST, "--resume", "--adopt")
-    assert (resumed.code, codes(resumed)) == (0, dict.fromkeys(codes(resumed), 0)), resumed.err
+    resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
+    assert (resumed.code, sorted(codes(resumed).values())) == (7, [0, 7]), "one of the two was not started"
     assert time.monotonic() - began < 20, "it would be minutes"
+    again = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
+    assert (again.code, list(codes(again).values())) == (0, [0])
     assert runs_by_input(sandbox, workflow) == ONCE
 
 
 def without_server_times() -> None:
-    """Turn the journal into one of an earlier version."""
+    """Turn the journal into one of a server that sends no Date."""
     journal = Path("rows.jsonl.batch/batch.jsonl")
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    old = [{name: value for name, value in line.items() if name not in {"server_at", "input_shape"}} for line in lines]
+    old = [{name: value for name, value in line.items() if name != "server_at"} for line in lines]
     journal.write_text("".join(f"{json.dumps(line)}\n" for line in old))
 
 
-def test_a_journal_without_server_times_proves_nothing_and_can_be_adopted_from(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str
-) -> None:
+def test_without_server_times_our_own_count(noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer(), Answer(504)]})
     noxcli("batch", workflow, rows, *FAST)
     without_server_times()
-    resumed = noxcli("batch", workflow, rows, *FAST, "--resume", "--adopt")
+    resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
     assert sorted(codes(resumed).values()) == [0, 7]
     assert len(sandbox.runs(workflow)) == ROWS - 1
-
-
-@pytest.mark.parametrize("then", [timedelta(hours=2), timedelta(hours=-2)], ids=str)
-def test_a_wrong_clock_in_an_old_journal_starts_nothing_twice(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str, then: timedelta
-) -> None:
-    workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer()]})
-    noxcli("batch", workflow, rows, *FAST)
-    without_server_times()
-    journal = Path("rows.jsonl.batch/batch.jsonl")
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    lost = next(line["row"] for line in lines if line.get("exit_code") == 7)
-    for line in lines:
-        if line.get("row") == lost and line["step"] == "intent":
-            line["at"] = (datetime.fromisoformat(line["at"]) + then).isoformat()
-    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    noxcli("batch", workflow, rows, *FAST, "--resume", "--adopt")
-    assert runs_by_input(sandbox, workflow) == ONCE
-
-
-def test_old_pending_rows_have_no_server_time() -> None:
-    assert Pending(1, None, "2026-01-01T00:00:00+00:00", "d").server_at is None
 
 
 # Odd answers to one row only.
@@ -270,14 +246,14 @@ def test_one_odd_refusal_of_a_read_is_forgiven(sandbox: Sandbox, echo: str, thro
 def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
     noxcli: Noxcli, echo: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    delivered = RowWork.deliver
+    delivered = RowWork.delivered
 
     def deliver(work: RowWork, row: Row, run: Run) -> Any:
         if row.number == 2:
             raise error
         return delivered(work, row, run)
 
-    monkeypatch.setattr(RowWork, "deliver", deliver)
+    monkeypatch.setattr(RowWork, "delivered", deliver)
     result = noxcli("batch", echo, rows, *FAST)
     assert (result.code, codes(result)) == (code, {**dict.fromkeys(range(1, ROWS + 1), 0), 2: code})
 

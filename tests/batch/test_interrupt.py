@@ -146,7 +146,7 @@ def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workfl
         assert call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url)).returncode == 0
         out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, answered(out)[3]["exit_code"]) == (3, 3)
-    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --retry-failed" in err.decode()
+    assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --again stopped" in err.decode()
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
     assert (resumed.returncode, resumed.stdout, len(sandbox.runs(workflow))) == (3, b"", 3)
 
@@ -167,7 +167,7 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
         process.communicate(timeout=HUNG)
     for run in sandbox.runs(workflow):
         call("stop", f"{workflow}/{run.id}", env=environment(sandbox.url))
-    resumed = call("batch", workflow, rows, "--resume", "--adopt", env=environment(sandbox.url))
+    resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
     assert (resumed.returncode, sorted(answered(resumed.stdout))) == (0, [1, 2])
     assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 2
 

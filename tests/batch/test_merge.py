@@ -85,7 +85,7 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
     noxcli("batch", workflow, "rows.jsonl", "--output-dir", "one")
     journal = Path("one/batch.jsonl")
     lines = journal.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if '"row":1,' not in line or '"intent"' in line]
+    kept = [line for line in lines if '"row":1,' not in line or '"intent"' in line or '"sent"' in line]
     kept = [line for line in kept if '"row":2,' not in line or '"finished"' not in line]
     journal.write_text("".join(kept) + '{"row":7,"step":"fin')
     told = {line["row"]: line for line in noxcli("results", "one").lines}
@@ -107,9 +107,12 @@ def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str
 def test_a_directory_without_a_batch_is_refused(noxcli: Noxcli) -> None:
     Path("empty").mkdir()
     assert "can't read the journal empty/batch.jsonl: no such file" in noxcli("results", "empty").err
-    Path("empty/batch.jsonl").write_text("junk\n")
+    Path("empty/batch.jsonl").write_text('{"step":"end","rows":0}\n')
     result = noxcli("results", "empty")
     assert (result.code, "empty contains no batch" in result.err) == (2, True)
+    Path("empty/batch.jsonl").write_text("junk\n")
+    result = noxcli("results", "empty")
+    assert (result.code, "line 1 of the journal empty/batch.jsonl is not one" in result.err) == (2, True)
 
 
 def test_a_batch_writes_its_own_report_of_all_calls(noxcli: Noxcli, workflow: str) -> None:

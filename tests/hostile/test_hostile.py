@@ -159,7 +159,7 @@ WRITERS = {
     "state/completion_cache.py": {"os.write"},
     "state/known_names.py": {"os.write"},  # printable words, for a shell to quote
     "batch/journal.py": {"os.write"},
-    "batch/results.py": {"os.write"},  # what stdout has
+    "batch/results.py": {"os.write"},  # what the server gave
     "waiting.py": {"os.write"},  # what the terminal writes
     "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more
     "__main__.py": {"os.write"},  # the version

@@ -449,7 +449,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
     everything = patch("noxcli.reports.html.rows.WIDEST_MESSAGE", 4000)
-    with patch("noxcli.batch.summary.LINES_TOLD", len(said)), everything:
+    with patch("noxcli.batch.tally.LINES_TOLD", len(said)), everything:
         page = theatre.directory / "batch.html"
         _, out, err = theatre.call("batch", workflow, str(rows), "--report", str(page))
     yield View("batch, stdout on a terminal", out, "bf")
@@ -458,7 +458,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     _, out, err = theatre.call("results", f"{rows}.batch")
     yield View("results on a terminal", out, "bf")
     rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in theatre.marked("n")))
-    with patch("noxcli.batch.survey.MISTAKES_KEPT", len(said)):
+    with patch("noxcli.batch.resume.MISTAKES_KEPT", len(said)):
         _, out, err = theatre.call("batch", workflow, str(rows), "--output-dir", str(theatre.directory / "other"))
     yield View("batch, mistakes", err, "n")
 

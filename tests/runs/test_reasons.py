@@ -2,13 +2,10 @@
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from noxcli.batch.pace import Gated, Pace
-from noxcli.errors import Unavailable
 from noxcli.models import Reconnecting, Run, RunEvent, Workflow
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.scenario import input_node
@@ -342,14 +339,3 @@ def test_a_batch_that_is_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxc
     with failed_run(events=stay_silent, data=stay_silent) as server:
         result = call(noxcli, server, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms")
     assert [line["result"]["exit_code"] for line in result.lines] == [1]
-
-
-def test_data_that_are_out_of_reach_slow_no_batch_down() -> None:
-    def fails(*_: Any, **__: Any) -> Any:
-        raise Unavailable("HTTP 503", http_status=503)
-
-    pace = Pace()
-    gated = Gated(SimpleNamespace(run_data=fails), pace)
-    with pytest.raises(Unavailable):
-        gated.run_data(RUN)
-    assert (pace.rate, pace.silent_for) == (None, 0.0)

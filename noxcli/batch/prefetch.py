@@ -1,21 +1,22 @@
 """Rows read by a separate thread, so that a slow pipe blocks nothing else."""
 
-import threading
 from collections.abc import Iterator
+from functools import partial
 from queue import Empty, Queue
 
 from noxcli.batch.rows import Row
+from noxcli.waiting import start_thread
 
 AHEAD = 64  # rows to read in advance
 
 
-class Ahead:
+class Prefetch:
     """An iterator of rows that never blocks."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self.exhausted = False
         self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
-        threading.Thread(target=self._read, args=[rows], daemon=True).start()
+        start_thread(partial(self._read, rows))
 
     def next(self) -> Row | None:
         """Return the next row, None if none is ready or the rows are `exhausted`. Raises what reading raises."""

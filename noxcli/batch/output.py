@@ -1,0 +1,128 @@
+"""The way of results out: in the order of the rows if asked for, kept, printed, and recorded as finished."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.judge import Judge
+from noxcli.batch.results import Results
+from noxcli.batch.row import FinishedRow
+from noxcli.batch.tally import Tally
+from noxcli.encode import to_json
+from noxcli.errors import NoxError, ReaderGone, TimedOut, Unwritten
+from noxcli.fixed import fixed
+from noxcli.query import Query, found_line
+from noxcli.signals import Interrupted
+
+# Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.
+FLUSHES_APART = 0.05
+
+
+@fixed
+class Printer:
+    """Judges rows, counts them, and prints their lines. `paste` completes the commands in a hint."""
+
+    judge: Judge
+    query: Query | None
+    tally: Tally
+    write: Callable[[str], None]
+    paste: Callable[[str], str]
+
+    def count(self, row: FinishedRow) -> None:
+        """Judge a row, and add it to the tally."""
+        row.judged = self.judge.judged(row.document)
+        result = row.judged["result"]
+        error = result["error"] or {}
+        hint = f"; {self.paste(error['hint'])}" if error.get("hint") else ""
+        self.tally.add(result["exit_code"], f"row {row.row.number}: {error.get('message')}{hint}")
+
+    def print(self, rows: Sequence[FinishedRow]) -> None:
+        """Raises as Terminal.write."""
+        self.write("".join(map(self._line, rows)))
+
+    def _line(self, row: FinishedRow) -> str:
+        if self.query is not None:
+            return found_line(self.query, row.judged)
+        return row.line if row.judged is row.document else f"{to_json(row.judged)}\n"
+
+
+class Output:
+    """The results of one batch on their way out. `trouble` says why the disk takes no more of them."""
+
+    def __init__(self, journal: Journal, results: Results, printer: Printer, *, ordered: bool) -> None:
+        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
+        self.trouble: NoxError | None = None
+        self._journal = journal
+        self._results = results
+        self._printer = printer
+        self._ordered = ordered
+        self._early: dict[int, FinishedRow] = {}  # --ordered: results ahead of their turn
+        self._turns: deque[int] = deque()  # --ordered: rows in input order, of which the first has no result yet
+        self._ready: list[FinishedRow] = []
+        self._flushed_at = float("-inf")
+
+    @property
+    def awaited(self) -> int:
+        """The number of rows from the first one without a result on, which must be printed in order."""
+        return len(self._turns)
+
+    def expect(self, number: int) -> None:
+        """Record that a row has begun."""
+        if self._ordered:
+            self._turns.append(number)
+
+    def take(self, row: FinishedRow) -> None:
+        """Count a row's result, which is printed soon."""
+        self._printer.count(row)
+        if row.row.number in self._turns:
+            self._early[row.row.number] = row
+            self._take_in_turn()
+        else:
+            self._ready.append(row)
+
+    def pass_over(self, number: int) -> None:
+        """Do not wait for this row, which has no result now."""
+        if number in self._turns:
+            self._turns.remove(number)
+            self._take_in_turn()
+
+    def until_due(self, most: float) -> float:
+        """Return the seconds until results must be printed, at most `most`."""
+        return min(most, max(0.0, self._flushed_at + FLUSHES_APART - time.monotonic())) if self._ready else most
+
+    def flush_due(self) -> None:
+        """Print the available results, unless that was done a moment ago."""
+        if self._ready and time.monotonic() >= self._flushed_at + FLUSHES_APART:
+            self.flush()
+
+    def flush_rest(self) -> None:
+        """Print everything, even ahead of its turn."""
+        for number in sorted(self._early):
+            self._ready.append(self._early.pop(number))
+        self.flush()
+
+    def flush(self) -> None:
+        """Save the results, print their lines, then record them as finished.
+
+        Each of these is one write for all of them, since other threads may take their turn at each. A kill in between
+        may print a line twice, but loses none. If writing to stdout fails, none of them is recorded as finished.
+        """
+        rows, self._ready = self._ready, []
+        try:
+            if rows and self.unprinted is None:
+                self._results.add([one for one in rows if one.final])
+                self._printer.print(rows)
+                self._journal.told(one for one in rows if not one.result["retry_safe"])
+        except (ReaderGone, Unwritten) as error:
+            self.unprinted = error
+        except JournalTrouble as error:
+            self.trouble = error
+        except (TimedOut, Interrupted):
+            self.unprinted = Unwritten("stdout was not read to its end")
+            raise
+        self._flushed_at = time.monotonic()
+
+    def _take_in_turn(self) -> None:
+        while self._turns and self._turns[0] in self._early:
+            self._ready.append(self._early.pop(self._turns.popleft()))

@@ -1,0 +1,77 @@
+"""When to read which run: seldom while nothing is known, often from the shortest time on that a run has taken."""
+
+import heapq
+import time
+from collections import deque
+
+FIRST_LOOK, SHORTEST = 0.2, 0.02  # seconds: while no run has ended, and between two reads of one
+GROWTH = 0.1  # of a run's time so far until its next read, while no run has ended
+SHARE = 0.05  # of the median time of runs between two reads, from the shortest time on
+REMEMBERED = 32
+
+
+class Durations:
+    """How long the last runs took, in seconds."""
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=REMEMBERED)
+
+    def note(self, seconds: float) -> None:
+        """Add a run that has ended."""
+        self._last.append(seconds)
+
+    def until_next(self, taken: float) -> float:
+        """Return the seconds until the next read of a run that has taken this long."""
+        if not self._last:
+            return max(SHORTEST, GROWTH * taken) if taken else FIRST_LOOK
+        ordered = sorted(self._last)
+        if taken < ordered[0]:
+            return ordered[0] - taken
+        # A run that takes much longer than others is read less and less often.
+        return max(SHORTEST, SHARE * max(ordered[len(ordered) // 2], taken / 2))
+
+
+class Schedule:
+    """Runs, by numbers, and when each is read next; seconds throughout."""
+
+    def __init__(self, longest: float, *, shortest: float = 0.0, most_a_second: float = 0.0) -> None:
+        """`longest` and `shortest` bound the time between two reads of one run; `most_a_second` is for all runs."""
+        self.durations = Durations()
+        self._longest, self._shortest = longest, shortest
+        self._apart = 1 / most_a_second if most_a_second else 0.0
+        self._free_at = 0.0  # the next read may be then
+        self._due: list[tuple[float, int]] = []
+        self._next: dict[int, float] = {}  # the entry of a run above that counts
+
+    def add(self, number: int, taken: float | None = None) -> None:
+        """Schedule the next read of a run that has taken this long; at once if that is not known."""
+        wait = 0.0 if taken is None else max(self._shortest, self.durations.until_next(taken))
+        due = time.monotonic() + min(wait, self._longest)
+        self._next[number] = due
+        heapq.heappush(self._due, (due, number))
+
+    def drop(self, number: int) -> None:
+        """Do not read that run any more."""
+        self._next.pop(number, None)
+
+    def has(self, number: int) -> bool:
+        """True if the run is scheduled; false if it is being read now, or never will be."""
+        return number in self._next
+
+    def take_due(self) -> list[int]:
+        """Return the runs to read now; each must be added again, or has ended."""
+        taken = []
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now and self._free_at <= now:
+            due, number = heapq.heappop(self._due)
+            if self._next.get(number) == due:
+                del self._next[number]
+                taken.append(number)
+                self._free_at = max(self._free_at, now - self._apart) + self._apart
+        return taken
+
+    def until_due(self, most: float) -> float:
+        """Return the seconds until the next read, at most `most`."""
+        if not self._due:
+            return most
+        return min(most, max(0.0, self._due[0][0] - time.monotonic(), self._free_at - time.monotonic()))

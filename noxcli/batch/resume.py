@@ -1,0 +1,289 @@
+"""Whether a call may continue the batch of an earlier one, and which rows remain."""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from noxcli.batch.journal import Journal
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
+from noxcli.batch.results import Results, key_of
+from noxcli.batch.rows import ID, Row, RowFile, digest_of
+from noxcli.batch.shards import Shard
+from noxcli.encode import to_json
+from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
+from noxcli.files import new_digest
+from noxcli.fixed import fixed
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs
+from noxcli.inputs.preflight import check
+from noxcli.inputs.uploads import Upload
+from noxcli.render.text import amount
+from noxcli.signals import SIGNALS
+
+MISTAKES_KEPT = 20
+LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
+ALLOW = "--allow-changed-input"
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Survey:
+    """The totals of a file's rows. `mistakes` are the first of `wrong` ones; bytes are those to upload."""
+
+    rows: int = 0
+    in_shard: int = 0
+    finished: int = 0
+    started: int = 0
+    in_doubt: int = 0
+    uploads: int = 0
+    upload_bytes: int = 0
+    wrong: int = 0
+    mistakes: list[str] = field(default_factory=list)
+    digest: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers that `--dry-run` prints."""
+        return {
+            "rows": self.rows,
+            "in_shard": self.in_shard,
+            "to_start": self.in_shard - self.finished - self.started - self.in_doubt,
+            "finished": self.finished,
+            "started": self.started,
+            "in_doubt": self.in_doubt,
+            "uploads": self.uploads,
+            "upload_bytes": self.upload_bytes,
+        }
+
+    def add(self, row: Row, state: int) -> None:
+        """Count a row of this shard."""
+        self.in_shard += 1
+        self.finished += state == FINISHED
+        self.started += state == STARTED
+        self.in_doubt += state == SENT
+        if state == FINISHED:
+            return
+        if row.problem is not None:
+            self.wrong += 1
+            if len(self.mistakes) < MISTAKES_KEPT:
+                self.mistakes.append(f"{row.place}: {row.problem}")
+        for value in row.inputs.values.values():
+            if isinstance(value, Upload):
+                self.uploads += 1
+                self.upload_bytes += value.size or 0
+
+
+class Checker:
+    """Checks rows against the workflow's definition; a message that applies to all rows is written once."""
+
+    def __init__(self, definition: Mapping[str, Any] | None, named: str, say: Callable[[str], None]) -> None:
+        """`definition` is None if rows are not checked."""
+        self._checks = definition is not None
+        self._nodes = None if definition is None else inputs_of(definition)
+        self._named = named
+        self._say = say
+        self._said: set[str] = set()
+
+    def checked(self, row: Row) -> Row:
+        """Return the row with its texts converted to the declared types, or with its problem."""
+        if row.problem is not None or not self._checks:
+            return row
+        try:
+            result = check(row.inputs, self._nodes, self._named)
+        except WrongInputs as wrong:
+            return replace(row, problem=wrong.message)
+        for line in [*result.notes, *(f"warning: {line}" for line in result.warnings)]:
+            self._tell(line, row)
+        return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
+
+    def _tell(self, line: str, row: Row) -> None:
+        kind = line.partition(":")[0] if line.startswith("'") else line
+        if kind not in self._said and len(self._said) < MISTAKES_KEPT:
+            self._said.add(kind)
+            self._say(f"{row.place}: {line}")
+
+
+@fixed
+class RemainingRows:
+    """The rows of one call; `changed` accepts rows that are not those of the earlier call."""
+
+    checker: Checker
+    shard: Shard
+    past: Past
+    changed: bool
+
+    def survey(self, rows: RowFile) -> Survey:
+        """Return the survey of the rows.
+
+        Raises UsageProblem for a file that can't be read, and for a row that was started and has changed.
+        """
+        found, digest = Survey(), new_digest()
+        for row in rows.rows():
+            SIGNALS.check()
+            found.rows += 1
+            digest.update(row.digest.to_bytes(8, "big"))
+            if self.shard.has(row.number):
+                self._require_same(row)
+                state = self.past.state(row.number)
+                found.add(row if state == FINISHED else self.checker.checked(row), state)
+        if not self.changed and found.finished < self.past.finished:
+            raise UsageProblem(
+                f"{rows.name} now has {found.rows} rows, without some of the {self.past.finished} that have finished",
+                f"restore them, or add {ALLOW}",
+            )
+        found.digest = digest.hexdigest()
+        return found
+
+    def to_do(self, rows: RowFile, journal: Journal, read: Callable[[int], None]) -> Iterator[Row]:
+        """Yield the remaining rows, and pass on their number once all are read; runs in the reading thread."""
+        number = mine = 0
+        for row in rows.rows():
+            number = row.number
+            if not self.shard.has(number):
+                continue
+            mine += 1
+            self._require_same(row)
+            if self.past.state(number) != FINISHED:
+                yield self.checker.checked(row)
+        read(mine)
+        journal.end(number)
+
+    def _require_same(self, row: Row) -> None:
+        """Raise UsageProblem if a row that was started has changed in the file."""
+        past, number = self.past, row.number
+        if past.state(number) == NEW or past.digest(number) == row.digest:
+            return
+        if not self.changed:
+            raise UsageProblem(
+                f"{row.place} differs from the row that was started", f"give the same rows again, or add {ALLOW}"
+            )
+        if past.own_id(number) != digest_of_id(row.id):
+            # A file was renumbered before; the rows of a stream are known too late for that.
+            raise UsageProblem(f"{row.place} has another {ID} than the row that was started", "give the rows as a file")
+
+
+def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool, changed: bool) -> None:
+    """Raise UsageProblem if the directory has a batch and `resume` is false, ConfigProblem for another batch."""
+    then = past.header
+    if then is None:
+        return
+    if not resume:
+        raise UsageProblem(
+            f"{directory} already has a batch with {amount(past.finished, 'finished row')}",
+            "continue it with --resume, or choose another --output-dir",
+        )
+    for what, was, is_ in (
+        ("workflow", then.workflow_id, now.workflow_id),
+        ("server", then.host, now.host),
+        ("shard", then.shard, now.shard),
+    ):
+        if was != is_:
+            raise ConfigProblem(f"the batch in {directory} is for {what} {was}, and this is {is_}", "see --output-dir")
+    difference = next(_differences(then, now), None)
+    if difference is not None and not changed:
+        what, was, is_ = difference
+        raise ConfigProblem(f"the batch in {directory} began with {what} {was}, and this is {is_}", f"or add {ALLOW}")
+
+
+def _differences(then: Header, now: Header) -> Iterator[tuple[str, str, str]]:
+    """Yield what differs in what each row is run with: its name, and both values."""
+    if then.version_id != now.version_id:
+        yield "version", then.version_id or "the current one", now.version_id or "the current one"
+    for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
+        was, is_ = (header.constants.get(key, "not given") for header in (then, now))
+        if was != is_:
+            yield repr(key), was, is_
+    for what, names, others in (("secrets", then.secrets, now.secrets), ("columns", then.columns, now.columns)):
+        if names != others:
+            yield what, to_json(names), to_json(others)
+
+
+def constants_of(common: Inputs) -> dict[str, str]:
+    """Return the inputs that all rows share in short, without secrets."""
+    shown = {key: value for key, value in common.shown().items() if key not in common.secret}
+    return {key: _short(to_json(shown[key])) for key in sorted(shown)}
+
+
+def _short(text: str) -> str:
+    if len(text) <= LONGEST_CONSTANT:
+        return text
+    return f"{text[:LONGEST_CONSTANT]}… ({digest_of(text.encode('utf-8', 'surrogatepass')):016x})"
+
+
+def require_own_ids(rows: RowFile) -> None:
+    """Raise UsageProblem if two rows have the same id."""
+    ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.rows() if row.id is not None)
+    repeated = sorted((later, first) for first, later in ids.repeated())
+    if repeated:
+        first, places = repeated[0], {}
+        for row in rows.rows():
+            if row.number in first:
+                places[row.number] = row.place
+        more = f" (the first of {len(repeated)} such rows)" if len(repeated) > 1 else ""
+        raise UsageProblem(
+            f"{places[first[0]]} has the {ID} of {places[first[1]]}{more}; nothing was started",
+            f"give each row its own {ID}",
+        )
+
+
+def renumbered(rows: RowFile, past: Past, journal: Journal, shard: Shard) -> Past:
+    """Return the past with the numbers that its rows have in the file now: by their ids, or else by their numbers.
+
+    Raises UsageProblem if rows would move to other shards.
+    """
+    known = [number for number, offset in enumerate(past.offsets) if offset]
+    numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
+    moves, moved = [], False
+    for row in rows.rows():
+        if row.id is not None:
+            old = numbers.find(digest_of_id(row.id))
+        else:
+            old = row.number if row.number < len(past.offsets) and not past.ids[row.number] else None
+        if old is not None and past.offsets[old]:
+            moves.append((row.number, old))
+            moved |= old != row.number
+    if not moved and len(moves) == len(known):
+        return past
+    if shard.of > 1:
+        raise UsageProblem(f"rows of {rows.name} have moved, and may now belong to other shards", "restore the file")
+    journal.renumber(moves)
+    return journal.past()
+
+
+def reopen_lost(past: Past, results: Results, journal: Path) -> None:
+    """Read the runs of finished rows again whose results are not in the file."""
+    for number, state in enumerate(past.states):
+        if state >= FINISHED and not results.has(key_of(number, past.ids[number])):
+            past.reopen(number, journal)
+
+
+def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:
+    """Return what to do about incomplete rows, `left` of which can still be finished; None if there is nothing to do.
+
+    `argv` is the command line of this call.
+    """
+    wanted = flags_to_continue(codes, left)
+    if not wanted:
+        return None
+    line = shlex.join([*argv, *(flag for flag in wanted if flag not in argv)])
+    return f"{'continue' if left else 'run the failed rows again'} with: noxcli {line}"
+
+
+def flags_to_continue(codes: Mapping[int, int], left: int) -> list[str]:
+    """Return the options for the incomplete rows, `left` of which can still be finished."""
+    if left:
+        return ["--resume"]
+    again = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}
+    return [word for name, code in again.items() if codes.get(code) for word in ("--again", name)]
+
+
+def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:
+    """List the mistakes, and raise WrongInputs if there are any."""
+    for mistake in seen.mistakes:
+        complain(f"noxcli: {mistake}")
+    if seen.wrong:
+        more = f" (the first {len(seen.mistakes)} are listed)" if seen.wrong > len(seen.mistakes) else ""
+        raise WrongInputs(
+            f"{seen.wrong} of {seen.in_shard} rows are wrong{more}; nothing was started",
+            f"see: noxcli inputs {shlex.quote(workflow)}",
+        )

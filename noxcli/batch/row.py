@@ -1,0 +1,85 @@
+"""A row of a batch: at work, then with its result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from noxcli.batch.past import Pending
+from noxcli.batch.rows import Row
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode, NoxError
+from noxcli.masking import Mask
+from noxcli.models import Run
+from noxcli.reports.result import Outcome
+
+if TYPE_CHECKING:
+    from noxcli.runs.start import StartAttempt
+
+# A row with one of these codes has had its run; with any other code it is processed again.
+FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ActiveRow:
+    """A row that is being started, or whose run goes on; times by `time.monotonic`."""
+
+    row: Row
+    run: Run | None = None  # once it is known
+    attempt: "StartAttempt | None" = None
+    sent: Pending | None = None  # what the journal has of its start
+    began: float = 0.0  # when its run began
+    found: bool = False  # the journal named its run: how long that took can't be measured
+    read: bool = False  # its record was read
+    lost_since: float | None = None  # when reads of it began to fail
+    error: NoxError | None = None  # why its start is in doubt, or not in the journal
+
+    @property
+    def was_sent(self) -> bool:
+        """True if its run may exist."""
+        return self.attempt is not None and self.attempt.left
+
+    @property
+    def in_doubt(self) -> bool:
+        """True if a run may exist whose id is not known."""
+        return self.run is None and self.was_sent
+
+
+@dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
+class FinishedRow:
+    """A row's result in this call, as the server gave it.
+
+    `interrupted` if noxcli itself stopped its run, which must be started again; `took` is how long its run took, if
+    that was measured; `ends_all` says that no other row would succeed either.
+    """
+
+    row: Row
+    result: dict[str, Any]
+    code: ExitCode
+    input: Mapping[str, Any]
+    interrupted: bool = False
+    took: float | None = None
+    ends_all: NoxError | None = None
+    judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
+
+    @classmethod
+    def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
+        """Return the row with the result in the outcome; the mask hides secrets."""
+        code = outcome.error.exit_code if outcome.error else ExitCode.OK
+        return cls(row, outcome.document(code, mask), code, mask.whole(row.inputs.shown()))
+
+    @property
+    def final(self) -> bool:
+        """True if the row has had its run, so that --resume skips it."""
+        run = self.result["run"] or {}
+        return not self.interrupted and self.code in FINAL and bool(run.get("confirmed"))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What its line contains."""
+        return {"row": self.row.number, "id": self.row.id, "result": self.result, "input": self.input}
+
+    @cached_property
+    def line(self) -> str:
+        """Its line in the results."""
+        return f"{to_json(self.document)}\n"

@@ -1,0 +1,270 @@
+"""The work of a batch's threads for one row: start it, read its run, deliver its output."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.past import digest_of_id
+from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.batch.rows import Row
+from noxcli.errors import (
+    Bug,
+    GateClosed,
+    LostContact,
+    NotFound,
+    NoxError,
+    Phase,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    Undelivered,
+)
+from noxcli.files import reason_of
+from noxcli.fixed import fixed
+from noxcli.inputs.sources import OnlyFiles
+from noxcli.inputs.uploads import Uploader
+from noxcli.masking import Mask
+from noxcli.models import Run, Workflow
+from noxcli.outputs.await_output import with_output
+from noxcli.outputs.delivered import Delivered, require_whole
+from noxcli.outputs.expand import complete_inline
+from noxcli.outputs.filenames import safe_stem
+from noxcli.place import Place
+from noxcli.reports.result import Outcome, verdict_of
+from noxcli.retry import Patience
+from noxcli.runs.likeness import Comparison
+from noxcli.runs.record import JUST_STARTED
+from noxcli.runs.start import StartAttempt, StartRequest
+from noxcli.timing import Clock, Deadline, seconds_between
+
+REJECTED_KEY = 401
+LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
+
+
+class KnownRuns:
+    """The runs of a batch's rows, eight bytes for each; thread-safe."""
+
+    def __init__(self, digests: bytes) -> None:
+        self._digests = bytearray(digests)
+        self._lock = threading.Lock()
+
+    def __contains__(self, run_id: str) -> bool:
+        wanted = digest_of_id(run_id).to_bytes(8, sys.byteorder)
+        place = self._digests.find(wanted)
+        while place % 8 and place > 0:
+            place = self._digests.find(wanted, place + 1)
+        return place >= 0
+
+    def claim(self, run_id: str) -> bool:
+        """Add a run; return whether it is new."""
+        with self._lock:
+            new = run_id not in self
+            if new:
+                self._digests += digest_of_id(run_id).to_bytes(8, sys.byteorder)
+            return new
+
+
+class RowStart(StartAttempt):
+    """The start of one row, which is in the journal before its first byte leaves."""
+
+    def __init__(self, work: "RowWork", active: ActiveRow, request: StartRequest) -> None:
+        super().__init__(work.api, request, lambda run_id: not work.known.claim(run_id))
+        self._work = work
+        self._active = active
+
+    def leave(self) -> None:
+        super().leave()
+        digest = self.request.comparison.of(self.request.input).digest
+        try:
+            self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.server_now())
+        except JournalTrouble:
+            self.left = False
+            raise
+
+
+@fixed
+class RowWork:
+    """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
+
+    `patience` creates a new one each time; `explainer` finds out why a run failed.
+    """
+
+    api: Any
+    clock: Clock
+    journal: Journal
+    known: KnownRuns
+    workflow: Workflow
+    definition: Workflow | None  # the same with its nodes, as far as it was read
+    version_id: str | None
+    comparison: Comparison
+    mask: Mask
+    patience: Callable[[], Patience]
+    explainer: Any
+    deadline: Deadline
+    retry_for: float
+    place: Place | None  # the parent of the rows' directories
+
+    # The start.
+
+    def start(self, active: ActiveRow) -> ActiveRow | FinishedRow:
+        """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
+        row, phase = active.row, Phase.UPLOAD
+        try:
+            self.journal.intend(row)
+            payload = row.inputs.stored(self._uploader().store)
+            request = StartRequest(self.workflow.id, payload, self.comparison, self.version_id)
+            active.attempt, phase = RowStart(self, active, request), Phase.START
+            self._send(active, active.attempt)
+        except GateClosed:
+            return active
+        except BaseException as error:  # of this row; the others go on
+            trouble = as_nox_error(error)
+            if active.in_doubt:
+                active.error = trouble
+                return active
+            self._withdraw(active, trouble)
+            unwritable = isinstance(trouble, JournalTrouble)
+            outcome = Outcome(phase=Phase.START if unwritable else phase, error=trouble)
+            # The key, the workflow, the disk: no other row would succeed either.
+            ends = trouble if unwritable or isinstance(trouble, Unauthorized | NotFound) else None
+            return self._finished(row, outcome, ends)
+        return active
+
+    def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
+        """Send the start, again only while nothing can have been started. Raises what sending raises."""
+        refused_since: float | None = None
+        while active.run is None:
+            try:
+                active.run = attempt.send()
+                active.began = time.monotonic()  # at once: its duration is counted from here
+            except Unavailable as error:
+                refused_since = refused_since or time.monotonic()
+                if not attempt.may_be_repeated or time.monotonic() - refused_since > self.retry_for:
+                    raise
+                self._withdraw(active, error)  # the gate slows down what follows
+        try:
+            self.journal.started(active.row, active.run)
+        except JournalTrouble as error:
+            active.error = error  # it is there as sent: the run will be found again
+
+    def _withdraw(self, active: ActiveRow, error: NoxError) -> None:
+        if active.sent is not None:
+            active.sent = None
+            with suppress(JournalTrouble):
+                self.journal.withdraw(active.row, error)
+
+    def _uploader(self) -> Uploader:
+        return Uploader(self.api, self.patience(), self.clock, lambda _: None, OnlyFiles())
+
+    # The run.
+
+    def look(self, active: ActiveRow, within: float | None = None) -> ActiveRow | FinishedRow:
+        """Read the record of the row's run, and deliver its output or find out why it failed once it has ended.
+
+        A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
+        """
+        assert active.run is not None
+        asked = time.monotonic()
+        try:
+            run = self.api.get_run(self.workflow.id, active.run.id, within=within)
+        except BaseException as error:  # of this row; the others go on
+            return self._unread(active, error)
+        active.run, active.read, active.lost_since = run, True, None
+        if not (run.settled or run.paused):
+            return active
+        outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
+        took = None if active.found else _duration(run, asked - active.began)
+        if outcome.error is None:
+            self._deliver(active.row, run, outcome)
+        elif run.status == "failed" and within is None:
+            self._explain(run, outcome)
+        return self._finished(active.row, outcome, took=took)
+
+    def _unread(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
+        run, now = active.run, time.monotonic()
+        assert run is not None
+        trouble = error if isinstance(error, GateClosed) else as_nox_error(error)
+        young = not (active.found or active.read) and now - active.began < JUST_STARTED
+        if isinstance(trouble, GateClosed) or (young and isinstance(trouble, NotFound)):
+            return active
+        if isinstance(trouble, Unavailable | Refused):
+            active.lost_since = active.lost_since or now
+            if now - active.lost_since <= self.retry_for:
+                return active
+            trouble = LostContact(
+                f"lost contact with run {run.id}: {trouble.message}",
+                f"continue with: noxcli wait {run.workflow_id}/{run.id}",
+                **trouble.facts(),
+            )
+        ends = trouble if trouble.http_status == REJECTED_KEY else None
+        outcome = Outcome(run=run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=trouble)
+        return self._finished(active.row, outcome, ends)
+
+    def _explain(self, run: Run, outcome: Outcome) -> None:
+        with suppress(Exception):  # the verdict stands without a reason
+            outcome.progress = self.explainer.explain(run, self.deadline, workflow=self.definition or self.workflow)
+            outcome.error = verdict_of(run, outcome.progress.why)
+
+    def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
+        outcome.phase = Phase.DELIVER
+        try:
+            outcome.delivered = self.delivered(row, run)
+            require_whole(outcome.delivered, run)
+        except GateClosed:
+            outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+        except BaseException as error:  # of this row; the others go on
+            trouble = as_nox_error(error)
+            odd = trouble is not error and not isinstance(trouble, Bug)
+            outcome.error = Undelivered(trouble.message, trouble.hint) if odd else trouble
+
+    def delivered(self, row: Row, run: Run) -> Delivered:
+        """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
+        run = with_output(self.api, run, self.patience(), self.definition)
+        if self.place is None:
+            return complete_inline(self.api, run.output, self.patience())
+        from noxcli.outputs.save import Filing  # loaded only to write files
+
+        name = row_folder(row.number, row.id)
+        try:
+            place = self.place.below(name, make=True)
+        except OSError as error:
+            raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
+        with place:
+            return Filing(self.api, self.patience(), place).deliver(run)
+
+    def _finished(
+        self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
+    ) -> FinishedRow:
+        finished = FinishedRow.of(row, outcome, self.mask)
+        finished.ends_all, finished.took = ends_all, took
+        return finished
+
+
+def _duration(run: Run, measured: float) -> float:
+    """Return how long the run took: by its record if that is exact, since it may have ended before it was read."""
+    exact = "." in (run.created_at or "") and "." in (run.finished_at or "")
+    told = seconds_between(run.created_at, run.finished_at) if exact else None
+    return told if told is not None and measured / 2 < told < measured else measured
+
+
+def row_folder(number: int, row_id: str | None) -> str:
+    """Return the name of the directory of a row's files."""
+    stem = f"{number:06}"
+    return stem if row_id is None else f"{stem}-{safe_stem(row_id, LONGEST_ID)}"
+
+
+def as_nox_error(error: BaseException) -> NoxError:
+    """Return the result of a row for any exception.
+
+    Values that Python rejects came from the server's answer; anything else unexpected is our own bug.
+    """
+    if isinstance(error, NoxError):
+        return error
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, ValueError | ArithmeticError | RecursionError | OSError):
+        return Unavailable(f"the server's answer can't be read ({what})")
+    return Bug(f"unexpected {what}", "this is a bug in noxcli, please report it")

@@ -1,0 +1,242 @@
+"""The gate that the requests of a batch pass: which limits it finds, and how close it keeps to them."""
+
+import math
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from noxcli.api.gate import FAILURES_IN_A_ROW, FIRST_ROOM, SLOWEST, Gate, Kind, Lane
+from noxcli.errors import GateClosed
+
+LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
+PARALLEL = 32
+
+
+class Limited:
+    """A server with a limit of one of three kinds, by the clock of a test."""
+
+    def __init__(self, form: str, rate: int, size: int = 0, opens: float = 0.3) -> None:
+        self._form, self.rate, self._size = form, rate, float(size or rate)
+        self._recent: deque[float] = deque()
+        self._tokens, self._since = self._size, 0.0
+        self._window, self._taken, self._opens = -1, 0, opens
+
+    def serves(self, now: float) -> bool:
+        if self._form == "sliding":
+            while self._recent and self._recent[0] <= now - 1:
+                self._recent.popleft()
+            served = len(self._recent) < self.rate
+            if served:
+                self._recent.append(now)
+        elif self._form == "fixed":
+            window = math.floor(now - self._opens)
+            self._window, self._taken = window, self._taken if window == self._window else 0
+            served = self._taken < self.rate
+            self._taken += served
+        else:
+            self._tokens = min(self._size, self._tokens + (now - self._since) * self.rate)
+            self._since = now
+            served = self._tokens >= 1
+            self._tokens -= served
+        return served
+
+
+def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[int, int]:
+    """Let many threads send requests for that long; return how many were served, and how many refused."""
+    lane, now, served, refused = Lane(random.Random(1)), 0.0, 0, 0
+    answers: deque[tuple[float, float, bool]] = deque()
+    while now < seconds:
+        if answers and answers[0][0] <= now:
+            _, turn, was_served = answers.popleft()
+            lane.in_flight -= 1
+            if was_served:
+                lane.served(turn, now)
+            else:
+                lane.stop(turn, now, retry_after, learns=True)
+        elif lane.in_flight < PARALLEL and lane.wait(now) <= 0:
+            lane.sent(now)
+            was_served = server.serves(now + LATENCY / 2)
+            served, refused = served + was_served, refused + (not was_served)
+            answers.append((now + LATENCY, now, was_served))
+        else:
+            now += LATE
+    return served, refused
+
+
+@pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
+@pytest.mark.parametrize("retry_after", [0.0, 1.0])
+@pytest.mark.parametrize("rate", [10, 20])
+def test_nine_tenths_of_a_limit_are_used_and_few_requests_refused(form: str, retry_after: float, rate: int) -> None:
+    served, refused = played(Limited(form, rate), 40.0, retry_after)
+    assert served >= 0.9 * rate * 40
+    assert refused <= 0.05 * served
+
+
+@pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
+def test_three_quarters_of_a_high_limit_are_used(form: str) -> None:
+    served, refused = played(Limited(form, 100), 40.0)
+    assert (served >= 0.75 * 100 * 40, refused <= 0.05 * served) == (True, True), (served, refused)
+
+
+def test_a_bucket_that_is_larger_than_its_rate_is_not_taken_for_it() -> None:
+    served, refused = played(Limited("bucket", 10, size=30), 40.0, 1.0)
+    assert served >= 0.9 * 10 * 40
+    assert refused <= 0.06 * served
+
+
+def test_a_slow_limit_is_kept_to() -> None:
+    served, refused = played(Limited("sliding", 1), 60.0, 1.0)
+    assert (served >= 25, refused <= 12) == (True, True), (served, refused)
+    assert SLOWEST < 1
+
+
+def ask(gate: Gate, kind: Kind, status: int | None, retry_after: float = 0.0) -> None:
+    with gate.turn(kind) as turn:
+        turn.status, turn.retry_after = status, retry_after
+
+
+def test_without_a_limit_nothing_is_held() -> None:
+    gate, began = Gate(), time.monotonic()
+    for _ in range(1000):
+        ask(gate, Kind.READ, 200)
+    assert (gate.rate, time.monotonic() - began < 1) == (None, True)
+
+
+def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
+    gate = Gate(seed=1)
+    ask(gate, Kind.START, 429, retry_after=60.0)
+    began = time.monotonic()
+    for _ in range(100):
+        ask(gate, Kind.READ, 200)
+    assert time.monotonic() - began < 1
+    assert gate.rate is None
+
+
+def test_a_limit_on_everything_is_found_as_one() -> None:
+    gate = Gate(seed=1)
+    ask(gate, Kind.START, 429, retry_after=0.3)
+    ask(gate, Kind.READ, 429, retry_after=0.3)
+    began = time.monotonic()
+    ask(gate, Kind.FILE, 200)
+    assert time.monotonic() - began > 0.2, "which no refusal has shown for files"
+
+
+def test_an_outage_is_no_limit() -> None:
+    gate = Gate(seed=1)
+    for _ in range(3):
+        with gate.turn(Kind.READ) as turn:
+            turn.unreachable = True
+    ask(gate, Kind.READ, 200)
+    assert (gate.rate, gate.silent_for) == (None, 0.0)
+
+
+def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
+    gate, took = Gate(seed=3), []
+    for _ in range(FAILURES_IN_A_ROW + 1):
+        began = time.monotonic()
+        ask(gate, Kind.READ, 502)
+        took.append(time.monotonic() - began)
+    assert max(took[:-1]) < 0.05 < took[-1]
+    assert gate.silent_for > 0
+
+
+def test_a_refusal_by_content_is_an_answer() -> None:
+    gate = Gate()
+    for _ in range(FAILURES_IN_A_ROW):
+        ask(gate, Kind.READ, 404)
+    assert (gate.rate, gate.silent_for) == (None, 0.0)
+
+
+def threads(count: int, work: Callable[[], None]) -> Iterator[None]:
+    running = [threading.Thread(target=work) for _ in range(count)]
+    for thread in running:
+        thread.start()
+    yield
+    for thread in running:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_few_are_in_flight_until_answers_come() -> None:
+    gate, lock, in_flight, most, over = Gate(), threading.Lock(), [0], [0], threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            with gate.turn(Kind.READ) as turn:
+                with lock:
+                    in_flight[0] += 1
+                    most[0] = max(most[0], in_flight[0])
+                time.sleep(0.01)
+                with lock:
+                    in_flight[0] -= 1
+                turn.status = 200
+
+    for _ in threads(PARALLEL, work):
+        time.sleep(0.05)
+        assert most[0] <= 3 * FIRST_ROOM
+        time.sleep(1.5)
+        over.set()
+    assert most[0] > 16
+
+
+def test_after_an_outage_one_goes_ahead() -> None:
+    gate, lock, sent = Gate(seed=1), threading.Lock(), Counter[str]()
+    with gate.turn(Kind.START) as turn:
+        turn.unreachable = True
+
+    def work() -> None:
+        try:
+            with gate.turn(Kind.START) as turn, lock:
+                sent["now"] += 1
+                assert sent["now"] == 1
+                turn.unreachable = True
+                sent["all"] += 1
+                sent["now"] -= 1
+        except GateClosed:
+            pass
+
+    for _ in threads(8, work):
+        time.sleep(0.2)
+        assert sent["all"] <= 3
+        gate.end_starts()
+
+
+def test_what_is_closed_is_not_sent_and_the_rest_passes_at_once() -> None:
+    gate, ended = Gate(seed=1), list[str]()
+    for kind in (Kind.START, Kind.READ):
+        ask(gate, kind, 429, retry_after=60.0)
+
+    def work() -> None:
+        try:
+            ask(gate, Kind.START, 200)
+        except GateClosed:
+            ended.append("closed")
+
+    for _ in threads(1, work):
+        gate.end_starts()
+    assert ended == ["closed"]
+    gate.hurry()
+    ask(gate, Kind.READ, 200)
+    with pytest.raises(GateClosed):
+        ask(gate, Kind.START, 200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/api/backend/v1/workflows/w/runs", Kind.START),
+        ("GET", "/v1/workflows/w/runs", Kind.LIST),
+        ("GET", "/v1/workflows/w/runs/r", Kind.READ),
+        ("GET", "/v1/workflows", Kind.LIST),
+        ("POST", "/v1/runs/r/stop", Kind.READ),
+        ("GET", "/v1/file/f", Kind.FILE),
+        ("POST", "/v1/file", Kind.FILE),
+        ("GET", "/v1/runs/r/data", Kind.FILE),
+    ],
+)
+def test_a_request_is_of_one_kind(method: str, path: str, kind: Kind) -> None:
+    assert Kind.of(method, path) is kind

@@ -1,0 +1,118 @@
+"""What the run list shows about starts without an answer: which runs may be theirs, and which row takes one."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from noxcli.batch.doubts import Finding, look_for
+from noxcli.batch.past import Pending
+from noxcli.inputs.definition import InputNode
+from noxcli.models import Run
+from noxcli.runs.candidates import OLD_ENOUGH
+from noxcli.runs.likeness import Comparison
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+COMPARISON = Comparison([InputNode("node-1", "Question", "str"), InputNode("node-2", None, "str")])
+MINE = {"Question": "why"}
+
+
+def run(name: str, seconds: float | None, input: Any = MINE) -> Run:
+    """A run that was created that many seconds after the start in doubt."""
+    created = None if seconds is None else (NOW + seconds * SECOND).isoformat()
+    return Run(name, "w", "running", created_at=created, input=input)
+
+
+def doubt(number: int = 1, seconds: float = 0, *, by_server: bool = True) -> Pending:
+    """A row whose start was sent then; our own clock is a day off."""
+    sent, ours = (NOW + (seconds + more) * SECOND for more in (0, 86_400))
+    if not by_server:
+        return Pending(number, None, COMPARISON.of(MINE).digest, sent.isoformat())
+    return Pending(number, None, COMPARISON.of(MINE).digest, ours.isoformat(), sent.isoformat())
+
+
+class Listed:
+    """A server with these runs."""
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._runs = runs
+
+    def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
+        assert workflow_id == "w"
+        yield from self._runs
+
+
+def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> Finding:
+    return look_for(Listed(runs), "w", COMPARISON, doubts or [doubt()], taken.__contains__, 5.0)
+
+
+def own(runs: Iterable[Run], *doubts: Pending) -> dict[int, str]:
+    return {one.number: run.id for one, run in found(runs, *doubts).own(doubts or [doubt()])}
+
+
+def names(finding: Finding, number: int = 1) -> list[str]:
+    return [one.id for one in finding.candidates[number]]
+
+
+@pytest.mark.parametrize("input", [MINE, {"node-1": "why"}, {"node-1::input": "why"}])
+def test_keys_count_by_what_they_mean(input: dict[str, str]) -> None:
+    assert names(found([run("other", 2, {"Question": "when"}), run("mine", 1, input)])) == ["mine"]
+
+
+def test_a_run_of_another_row_is_no_candidate() -> None:
+    assert names(found([run("twin", 1)], taken=["twin"])) == []
+
+
+@pytest.mark.parametrize(("seconds", "candidate"), [(1, True), (-59, True), (-61, False), (None, True)])
+def test_candidates_were_created_since(seconds: float | None, *, candidate: bool) -> None:
+    assert bool(names(found([run("one", seconds)]))) == candidate
+
+
+def test_without_the_servers_time_our_own_counts() -> None:
+    assert names(found([run("one", 1)], doubt(by_server=False))) == ["one"]
+
+
+@pytest.mark.parametrize("created", ["0001-01-01T00:00:00+00:00", "1970-01-01T00:00:00Z", "yesterday"])
+def test_odd_times_in_the_list_are_no_error(created: str) -> None:
+    odd = Run("odd", "w", "running", created_at=created, input=MINE)
+    assert found([odd, run("mine", 1)]).listed
+
+
+def test_no_more_is_read_than_goes_back_to_the_start() -> None:
+    read = []
+
+    def listed() -> Iterator[Run]:
+        for number in range(OLD_ENOUGH * 5):
+            read.append(number)
+            yield run(f"old {number}", -1000 - number)
+
+    assert names(found(listed())) == []
+    assert len(read) == OLD_ENOUGH
+
+
+def test_a_list_that_is_not_newest_first_is_read_to_its_end() -> None:
+    old = [run(f"old {number}", -10_000 + number) for number in range(OLD_ENOUGH * 2)]
+    assert names(found([*old, run("mine", 1)])) == ["mine"]
+
+
+def test_a_list_that_breaks_is_said_and_keeps_what_it_showed() -> None:
+    def listed() -> Iterator[Run]:
+        yield run("mine", 1)
+        from noxcli.errors import Unavailable
+
+        raise Unavailable("gone")
+
+    finding = found(listed())
+    assert (names(finding), finding.listed) == (["mine"], False)
+
+
+def test_rows_with_equal_inputs_share_their_runs_out() -> None:
+    doubts = [doubt(1, 0), doubt(2, 100), doubt(3, 200)]
+    assert own([run("c", 201), run("a", 1)], *doubts) == {3: "c", 1: "a"}
+
+
+def test_more_runs_than_rows_leave_the_doubt() -> None:
+    assert own([run("b", 2), run("a", 1)]) == {}
+    assert own([run("b", 2), run("yesterday", -80_000)]) == {1: "b"}

@@ -1,0 +1,181 @@
+"""Results on their way out: few are written one by one, many together, and none before it is on disk."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from noxcli.batch.journal import Flushed, Journal, JournalTrouble
+from noxcli.batch.judge import Judge
+from noxcli.batch.output import FLUSHES_APART, Output, Printer
+from noxcli.batch.results import Results
+from noxcli.batch.row import FinishedRow
+from noxcli.batch.rows import Row
+from noxcli.batch.tally import Tally
+from noxcli.errors import ExitCode, ReaderGone
+from noxcli.masking import Mask
+from noxcli.timing import Clock
+
+RESULT = {
+    "schema": "noxcli.result/1",
+    "ok": True,
+    "exit_code": 0,
+    "retry_safe": False,
+    "run": {"id": "r", "workflow_id": "w", "status": "completed", "duration_s": 1.0, "confirmed": True},
+    "output": {},
+    "error": None,
+}
+
+
+def result(number: int) -> FinishedRow:
+    return FinishedRow(Row(number, number, 0), RESULT, ExitCode.OK, {})
+
+
+@dataclass
+class Batch:
+    """The parts of a batch that know its results; stdout is gone, or the disk is full, if the test says so."""
+
+    directory: Path
+    journal: Journal
+    results: Results
+    ordered: bool
+    gone: bool = False
+    full: bool = False
+    printed: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally()
+        printer = Printer(Judge((), None, Mask()), None, self.tally, self._write, str)
+        self.output = Output(self.journal, self.results, printer, ordered=self.ordered)
+        for number in range(1, 5):
+            self.journal.intend(Row(number, number, 0))
+            self.output.expect(number)
+
+    def _write(self, text: str) -> None:
+        if self.gone:
+            raise ReaderGone("stdout was closed")
+        rows = [json.loads(line)["row"] for line in text.splitlines()]
+        assert set(rows) <= set(self.kept), "first on disk"
+        self.printed += rows
+
+    @property
+    def kept(self) -> list[int]:
+        return [json.loads(line)["row"] for line in (self.directory / "results.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
+    with Journal(tmp_path, Clock()) as journal:
+        results = Results(journal.place)
+        yield lambda *, ordered=False: Batch(tmp_path, journal, results, ordered)
+        results.close()
+
+
+def test_the_first_is_printed_at_once_and_those_after_it_together(batch: Callable[..., Batch]) -> None:
+    this = batch()
+    this.output.take(result(1))
+    this.output.flush_due()
+    assert this.printed == [1]
+    for number in (2, 3):
+        this.output.take(result(number))
+        this.output.flush_due()
+    assert this.printed == [1]
+    assert 0 < this.output.until_due(1.0) <= FLUSHES_APART
+    time.sleep(FLUSHES_APART)
+    this.output.flush_due()
+    assert this.printed == [1, 2, 3]
+    assert (this.journal.past().finished, this.tally.told) == (3, 3)
+    assert this.output.until_due(1.0) == 1.0
+
+
+def test_in_order_a_result_waits_for_the_rows_before_it(batch: Callable[..., Batch]) -> None:
+    this = batch(ordered=True)
+    this.output.take(result(2))
+    this.output.flush()
+    assert (this.printed, this.output.awaited, this.tally.told) == ([], 4, 1)
+    this.output.pass_over(1)
+    this.output.flush()
+    assert this.printed == [2]
+    this.output.take(result(4))
+    this.output.flush_rest()
+    assert this.printed == [2, 4]
+
+
+def test_what_the_disk_does_not_keep_is_neither_printed_nor_finished(
+    batch: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, __: object) -> None:
+        raise JournalTrouble("the disk is full")
+
+    this = batch()
+    monkeypatch.setattr(Results, "add", full)
+    this.output.take(result(1))
+    this.output.flush()
+    assert (this.printed, this.journal.past().finished) == ([], 0)
+    assert isinstance(this.output.trouble, JournalTrouble)
+
+
+def test_what_stdout_does_not_take_is_kept_and_not_finished(batch: Callable[..., Batch]) -> None:
+    this = batch()
+    this.gone = True
+    for number in (1, 2):
+        this.output.take(result(number))
+        this.output.flush()
+    assert (this.kept, this.journal.past().finished) == ([1], 0)
+    assert isinstance(this.output.unprinted, ReaderGone)
+
+
+def test_one_flush_serves_all_that_wait_for_the_disk() -> None:
+    flushed, lock, seen = Flushed(), threading.Lock(), {"written": 0, "flushes": 0, "at_once": 0}
+
+    def flush() -> int:
+        with lock:
+            seen["flushes"] += 1
+            seen["at_once"] += 1
+            assert seen["at_once"] == 1
+            upto = seen["written"]
+        time.sleep(0.02)
+        with lock:
+            seen["at_once"] -= 1
+        return upto
+
+    def write() -> None:
+        with lock:
+            seen["written"] += 1
+            mine = seen["written"]
+        flushed.reach(mine, flush)
+        assert flushed._count >= mine
+
+    threads = [threading.Thread(target=write) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert (flushed._count, seen["flushes"] <= 10) == (30, True)
+
+
+def test_a_flush_that_fails_fails_for_each_that_waits() -> None:
+    flushed, failures = Flushed(), list[OSError]()
+
+    def flush() -> int:
+        time.sleep(0.02)
+        raise OSError("no space")
+
+    def reach() -> None:
+        try:
+            flushed.reach(1, flush)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=reach) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(failures) == 5
+    flushed.reach(1, lambda: 1)

@@ -1,0 +1,70 @@
+"""When a batch, or a wait for many, reads which run."""
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from noxcli.batch.poll import FIRST_LOOK, SHORTEST, Durations, Schedule
+
+
+def looks(durations: Durations, most: float) -> list[float]:
+    """When a run is read, in seconds after its start."""
+    moments = [durations.until_next(0.0)]
+    while moments[-1] < most:
+        moments.append(moments[-1] + durations.until_next(moments[-1]))
+    return moments
+
+
+def test_while_nothing_is_known_reads_are_a_tenth_apart() -> None:
+    moments = looks(Durations(), 100.0)
+    assert moments[0] == FIRST_LOOK
+    assert all(later - earlier == pytest.approx(max(SHORTEST, 0.1 * earlier)) for earlier, later in pairwise(moments))
+
+
+def test_runs_are_read_from_the_shortest_time_on_every_twentieth_of_the_median() -> None:
+    durations = Durations()
+    for seconds in (4.0, 10.0, 12.0):
+        durations.note(seconds)
+    assert looks(durations, 6.0)[:4] == pytest.approx([4.0, 4.5, 5.0, 5.5])
+
+
+def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
+    durations = Durations()
+    durations.note(0.2)
+    assert durations.until_next(0.0) == 0.2
+    assert durations.until_next(0.3) == SHORTEST
+    assert durations.until_next(60.0) == pytest.approx(1.5)
+
+
+def test_a_run_is_read_at_least_every_poll_interval() -> None:
+    schedule = Schedule(0.05)
+    schedule.durations.note(60.0)
+    schedule.add(1, 0.0)
+    assert schedule.until_due(9.0) <= 0.05
+    assert schedule.take_due() == []
+    time.sleep(0.06)
+    assert (schedule.take_due(), schedule.has(1)) == ([1], False)
+
+
+def test_what_is_dropped_is_not_read() -> None:
+    schedule = Schedule(5.0)
+    schedule.add(1)
+    schedule.add(2)
+    schedule.drop(1)
+    assert schedule.take_due() == [2]
+
+
+def test_the_reads_of_many_are_spread_evenly() -> None:
+    schedule = Schedule(0.1, shortest=0.1, most_a_second=100.0)
+    for number in range(20):
+        schedule.add(number)
+    taken, began = list[tuple[float, int]](), time.monotonic()
+    while time.monotonic() < began + 0.35:
+        for number in schedule.take_due():
+            taken.append((time.monotonic() - began, number))
+            schedule.add(number, 0.1)
+        time.sleep(min(0.002, schedule.until_due(0.002)))
+    assert 20 <= len(taken) <= 36 + 2
+    assert [number for _, number in taken[:20]] == list(range(20)), "each in its turn"
+    assert all(sum(at - 0.1 < other <= at for other, _ in taken) <= 12 for at, _ in taken)
