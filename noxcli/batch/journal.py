@@ -91,10 +91,10 @@ class Journal:
     def begin(self, header: Header) -> None:
         self._add({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
-    def renumber(self, moves: Iterable[tuple[int, int]]) -> None:
-        """Give rows new numbers: pairs of the new one and the one before, of all rows that remain."""
-        for new, old in moves:
-            self._add({"step": "moved", "row": new, "from": old})
+    def renumber(self, moves: Iterable[tuple[int, int, int]]) -> None:
+        """Accept rows as they are in the file now: new number, number before, digest."""
+        for new, before, digest in moves:
+            self._add({"step": "moved", "row": new, "from": before, "row_digest": f"{digest:016x}"})
         self._add({"step": "renumbered"}, durable=True)
 
     def intend(self, row: Row) -> None:

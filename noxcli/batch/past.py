@@ -4,7 +4,7 @@ import json
 import os
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "withdrawn": ("row",),
     "left": ("row", "exit_code"),
     "finished": ("row", "run_id", "exit_code"),
-    "moved": ("row", "from"),
+    "moved": ("row", "from", "row_digest"),
     "renumbered": (),
     "end": ("rows",),
 }
@@ -104,7 +104,7 @@ class Past:
     pending: dict[int, Pending] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     rows: int = 0  # of the file, once all were read
-    _moves: list[tuple[int, int]] = field(default_factory=list)
+    _moves: list[tuple[int, int, int]] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -171,10 +171,11 @@ class Past:
                 self.rows = line["rows"]
                 return
             case "moved":
-                self._moves.append((line["row"], line["from"]))
+                self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
                 return
             case "renumbered":
-                self._renumber()
+                moves, self._moves = self._moves, []
+                self.renumber(moves)
                 return
         self._moves.clear()  # whoever wrote them was killed before the last one
         self._take_step(line["row"], line)
@@ -213,22 +214,21 @@ class Past:
             for numbers in (self.digests, self.ids, self.runs, self.offsets):
                 numbers.frombytes(bytes(8 * more))
 
-    def _renumber(self) -> None:
-        """Give rows their new numbers; those that were not moved are no longer in the file."""
-        size, moves = 1 + max((new for new, _ in self._moves), default=0), self._moves
-        self._make_room(max((old for _, old in moves), default=0))
-        states = bytearray(size)
-        for new, old in moves:
-            states[new] = self.states[old]
-        self.states = states
-        for name in ("digests", "ids", "runs", "offsets"):
-            before, after = getattr(self, name), array("Q", bytes(8 * size))
-            for new, old in moves:
-                after[new] = before[old]
-            setattr(self, name, after)
-        self.pending = {new: replace(self.pending[old], number=new) for new, old in moves if old in self.pending}
-        self.stopping = {new for new, old in moves if old in self.stopping}
-        self._moves = []
+    def renumber(self, moves: Sequence[tuple[int, int, int]]) -> None:
+        """Accept rows as they are in the file now: new number, number before, digest. Others are no longer there."""
+        self._make_room(max((old for _, old, _ in moves), default=0))
+        states, pending, stopping = self.states, self.pending, self.stopping
+        ids, runs, offsets = self.ids, self.runs, self.offsets
+        size = 1 + max((new for new, _, _ in moves), default=0)
+        self.states, self.pending, self.stopping = bytearray(size), {}, set()
+        self.digests, self.ids, self.runs, self.offsets = (array("Q", bytes(8 * size)) for _ in range(4))
+        for new, old, digest in moves:
+            self.states[new], self.digests[new] = states[old], digest
+            self.ids[new], self.runs[new], self.offsets[new] = ids[old], runs[old], offsets[old]
+            if old in pending:
+                self.pending[new] = replace(pending[old], number=new)
+            if old in stopping:
+                self.stopping.add(new)
 
 
 class DigestIndex:

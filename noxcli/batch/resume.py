@@ -226,28 +226,26 @@ def require_own_ids(rows: RowFile) -> None:
         )
 
 
-def renumbered(rows: RowFile, past: Past, journal: Journal, shard: Shard) -> Past:
-    """Return the past with the numbers that its rows have in the file now: by their ids, or else by their numbers.
+def accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
+    """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
-    Raises UsageProblem if rows would move to other shards.
+    Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
     """
     known = [number for number, offset in enumerate(past.offsets) if offset]
     numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
-    moves, moved = [], False
+    moves = []
     for row in rows.rows():
         if row.id is not None:
             old = numbers.find(digest_of_id(row.id))
         else:
             old = row.number if row.number < len(past.offsets) and not past.ids[row.number] else None
         if old is not None and past.offsets[old]:
-            moves.append((row.number, old))
-            moved |= old != row.number
-    if not moved and len(moves) == len(known):
-        return past
-    if shard.of > 1:
+            moves.append((row.number, old, row.digest))
+    if len(moves) == len(known) and all(new == old and past.digests[old] == digest for new, old, digest in moves):
+        return None
+    if shard.of > 1 and any(new != old for new, old, _ in moves):
         raise UsageProblem(f"rows of {rows.name} have moved, and may now belong to other shards", "restore the file")
-    journal.renumber(moves)
-    return journal.past()
+    return moves
 
 
 def reopen_lost(past: Past, results: Results, journal: Path) -> None:

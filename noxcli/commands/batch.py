@@ -22,9 +22,9 @@ from noxcli.batch.results import Results
 from noxcli.batch.resume import (
     Checker,
     RemainingRows,
+    accepted,
     constants_of,
     line_to_continue,
-    renumbered,
     reopen_lost,
     require_own_ids,
     require_resumable,
@@ -227,7 +227,7 @@ def _begun(stack: ExitStack, call: Invocation, table: _Table, target: _Target, r
     journal, past = None, Past()
     if (table.directory / JOURNAL_NAME).exists():
         journal = _journal(stack, context, table)
-        past = _past(journal, header, table, resuming)
+        past = _past(journal, header, table, resuming, dry_run=dry_run)
     remaining = RemainingRows(target.checker, table.shard, past, resuming.allow_changed_input)
     total = None
     if not rows.is_stream:
@@ -254,12 +254,15 @@ def _journal(stack: ExitStack, context: Context, table: _Table) -> Journal:
     return stack.enter_context(Journal(table.directory, context.clock, context.terminal.mask, named=table.named))
 
 
-def _past(journal: Journal, header: Header, table: _Table, resuming: Resuming) -> Past:
+def _past(journal: Journal, header: Header, table: _Table, resuming: Resuming, *, dry_run: bool) -> Past:
     """Return what the journal says, without rows that are to start again. Raises UsageProblem and ConfigProblem."""
     again, changed, past = resuming.again or (), resuming.allow_changed_input, journal.past()
     require_resumable(past, header, table.directory, resume=resuming.resume or bool(again), changed=changed)
-    if changed and not table.rows.is_stream:
-        past = renumbered(table.rows, past, journal, table.shard)
+    moves = accepted(table.rows, past, table.shard) if changed and not table.rows.is_stream else None
+    if moves is not None:
+        past.renumber(moves)
+        if not dry_run:
+            journal.renumber(moves)
     codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
     past.forget_all({codes[each] for each in again if each in codes})
     return past

@@ -118,10 +118,10 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
             journal.intend(row(number, number))
             journal.sent(row(number), "digest", None)
         size = journal.path.stat().st_size
-        journal.renumber([(2, 1), (5, 2)])
+        journal.renumber([(2, 1, 11), (5, 2, 12)])
         past = journal.past()
     assert {number: past.state(number) for number in range(1, 7)} == {1: NEW, 2: SENT, 3: NEW, 4: NEW, 5: SENT, 6: NEW}
-    assert (past.digest(2), past.digest(5), sorted(past.pending)) == (1, 2, [2, 5])
+    assert (past.digest(2), past.digest(5), sorted(past.pending)) == (11, 12, [2, 5])
     content = journal.path.read_bytes()
     cuts = [place for place in range(size, len(content)) if content[place - 1 : place] == b"\n"]
     for cut in cuts:

@@ -1,0 +1,86 @@
+"""Batches that end before their rows do: at a time limit, or with a rejected key; none of their runs is lost."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Hold
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, Result
+
+A_SECOND = 1000.0  # of the sandbox's time
+FOREVER = [Sleep(600 * A_SECOND)]
+
+
+@pytest.fixture(autouse=True)
+def _rows(noxcli: Noxcli) -> None:
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 8)))
+    noxcli.clock = Clock()
+
+
+def codes(result: Result) -> dict[int, int]:
+    return {line["row"]: line["result"]["exit_code"] for line in result.lines}
+
+
+@pytest.mark.long(17)
+@pytest.mark.parametrize("limit", [3.0, 12.0])
+def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, limit: float) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(60 * A_SECOND, repeat=True)]})
+    began = time.monotonic()
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "3", "--timeout", f"{limit}s")
+    took = time.monotonic() - began
+    assert (result.code, codes(result)) == (7, {1: 7})
+    assert "1 in doubt" in result.err
+    assert "6 not started" in result.err
+    assert limit <= took < limit + 1 + 1  # a second, and some time for a busy machine
+    assert "row 1: its start was sent, but the outcome is unknown" in result.err
+
+
+@pytest.mark.long(9)
+def test_no_start_is_left_without_an_answer_that_takes_long(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    holds = [Hold(3.5 * A_SECOND, repeat=True)]
+    workflow = plays(nodes=[input_node("Q")], script=FOREVER, faults={"start": holds})
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "4", "--timeout", "8s")
+    assert set(codes(result).values()) == {124}
+    assert len(sandbox.runs(workflow)) == len(result.lines) > 0
+    assert "in doubt" not in result.err
+
+
+@pytest.mark.long(7)
+def test_where_nothing_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, plays: Any) -> None:
+    workflow, began = plays(nodes=[input_node("Q")], script=[Sleep(3 * A_SECOND)]), time.monotonic()
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1", "--timeout", "10s")
+    assert result.code == 124
+    assert time.monotonic() - began < 10
+    assert "no row is started just before the timeout" in result.err
+
+
+def test_a_rejected_key_ends_a_batch_at_once(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    rejected = Answer(401, {"detail": "Invalid API key"}, repeat=True)
+    workflow = plays(nodes=[input_node("Q")], script=FOREVER, faults={"record": [rejected]})
+    began = time.monotonic()
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "2", "--poll-interval", "100ms")
+    assert (result.code, set(codes(result).values())) == (4, {4})
+    assert time.monotonic() - began < 8
+    assert len(result.lines) == len(sandbox.runs(workflow)) == 2
+    assert "5 not started" in result.err
+    assert all(line["result"]["retry_safe"] is False for line in result.lines)
+
+
+@pytest.mark.parametrize("answers", ["one id", "an old run"])
+def test_the_run_of_another_row_is_not_taken(noxcli: Noxcli, plays: Any, answers: str) -> None:
+    workflow = plays(nodes=[input_node("Q")])
+    known = {"id": "11111111-2222-4333-8444-555555555555", "workflow_id": workflow, "status": "completed"}
+    created = {} if answers == "one id" else {"created_at": "2025-01-01T00:00:00Z"}
+    other = plays(nodes=[input_node("Q")], faults={"start": [Answer(200, {**known, **created})] * 3})
+    result = noxcli("batch", other, "rows.jsonl", "--max-parallel", "1", "--retry-for", "1s")
+    found = codes(result)
+    assert [found[number] for number in (4, 5, 6, 7)] == [0] * 4
+    assert [found[number] for number in (1, 2, 3)] == ([5, 7, 7] if answers == "one id" else [7, 7, 7])
+    assert json.loads(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()[0])["row"] >= 4
