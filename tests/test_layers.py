@@ -47,6 +47,7 @@ CROSSING = {
     "engines",
     "crossed",
     "completions",
+    "docs",
     "faults",
     "fuzz",
     "hostile",

@@ -8,7 +8,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests.test_readme import shell
+from tests.docs.test_readme import shell
 
 PAGE = (Path(__file__).parent.parent.parent / "docs/batch.md").read_text()
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from generated import performance
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_plot_has_a_line_for_each_contender() -> None:

@@ -15,7 +15,7 @@ from noxcli.sandbox.steps import Sleep
 from tests import forks
 from tests.process import HUNG, environment, needs
 
-PAGE = (Path(__file__).parent.parent / "docs/scripting.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/scripting.md").read_text()
 SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
 STRICT = {"bash": "set -euo pipefail\n", "dash": "set -eu\n"}
 

@@ -12,7 +12,7 @@ from noxcli.config.profiles import SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, files, switches
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / reference.REFERENCE
 
 

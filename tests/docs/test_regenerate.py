@@ -9,7 +9,7 @@ from shutil import copytree
 import pytest
 import regenerate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "regenerate.py"
 
 

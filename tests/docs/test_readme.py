@@ -13,7 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.process import HUNG
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 RECIPES = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 SETUPS = re.findall(r"```sh\n(.*?)\n```", README)
