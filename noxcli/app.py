@@ -13,7 +13,7 @@ from noxcli.errors import UsageProblem
 from noxcli.nearest import suggestion
 
 UNLISTED = ""  # the heading of verbs that only `noxcli VERB --help` describes
-# Each verb's heading in the help, and what it does; `a-verb` is the function a_verb of commands/a_verb.py.
+# Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
     "rerun": ("Run", "Start a run again with the same inputs, or some others, and follow it like run."),
@@ -47,9 +47,12 @@ EPILOG = (
 def verb_named(word: str) -> Any:
     """Return the verb's Typer command, and load its module."""
     name = word.replace("-", "_")
+    module = import_module(f"noxcli.commands.{name}")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-    alone.command(word, cls=Verb)(getattr(import_module(f"noxcli.commands.{name}"), name))
-    return typer.main.get_command(alone)
+    alone.command(word, cls=Verb)(getattr(module, "Options", None) or getattr(module, name))
+    command: Any = typer.main.get_command(alone)
+    command.execute = getattr(module, "execute", lambda _, done: done)
+    return command
 
 
 class Verbs(HelpOnStdout, TyperGroup):

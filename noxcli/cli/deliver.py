@@ -6,11 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from noxcli.cli.context import Context
-from noxcli.cli.groups import Delivering
-from noxcli.cli.invocation import Invocation, directory_of
+from noxcli.cli.options import Delivering
+from noxcli.cli.session import Session
 from noxcli.encode import slices
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
@@ -32,57 +30,37 @@ if TYPE_CHECKING:
 COPIED_AT_ONCE = 256 * 1024  # bytes
 
 
-@fixed
-class Destination:
-    """A directory for the outputs."""
-
-    directory: Path
-    overwrite: bool
-
-
-def destination(ctx: typer.Context, delivering: Delivering) -> Destination | None:
-    """Return the destination of files, None for stdout. Raises UsageProblem for --overwrite without a directory."""
-    directory = directory_of(ctx, delivering)
-    if directory is not None:
-        return Destination(Path(directory), delivering.overwrite)
-    if delivering.overwrite:
-        raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
-    return None
-
-
-def check_directory(into: Destination | None) -> None:
+def check_directory(noxus: Session, options: Delivering) -> None:
     """Check, before anything is started and paid for, that the outputs can be written.
 
     Raises UsageProblem.
     """
-    if into is not None:
+    if noxus.output_dir is not None:
         from noxcli.outputs.manifest import read_manifest  # loaded only to write files
 
         try:
-            check_writable(into.directory)
-            if into.directory.exists():
-                with prepare_directory(into.directory) as place:
-                    read_manifest(place, overwrite=into.overwrite)
+            check_writable(noxus.output_dir)
+            if noxus.output_dir.exists():
+                with prepare_directory(noxus.output_dir) as place:
+                    read_manifest(place, overwrite=options.overwrite)
         except Undelivered as error:
             raise UsageProblem(error.message, error.hint) from None
 
 
-def deliver(
-    call: Invocation, run: Run, delivering: Delivering, into: Destination | None, workflow: Workflow | None = None
-) -> None:
-    """Deliver the output of a completed run in the requested form, on stdout or `into` a directory.
+def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | None = None) -> None:
+    """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
     `workflow` is what was already read of it. Raises Undelivered if a part could not be fetched or written, after
     delivering the rest, and otherwise NotAsAsserted if an --assert fails.
     """
-    context, patience = call.context, call.patience()
+    context, patience = noxus.context, noxus.patience()
     context.enter(Phase.DELIVER)
-    run = context.outcome.run = with_output(call.api, run, patience, workflow)
-    keys = _chosen(call.api, run, delivering.raw, patience, workflow) if delivering.raw else []
-    if into is not None:
-        delivered = _to_files(context, _source(call, patience), run, into)
+    run = context.outcome.run = with_output(noxus.api, run, patience, workflow)
+    keys = _chosen(noxus.api, run, options.raw, patience, workflow) if options.raw else []
+    if noxus.output_dir is not None:
+        delivered = _to_files(context, _source(noxus, patience), run, noxus.output_dir, overwrite=options.overwrite)
     else:
-        delivered = _to_stdout(call, patience, run, keys)
+        delivered = _to_stdout(noxus, patience, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
     if context.format is Format.CONTENT and context.outcome.ledger is not None and context.outcome.ledger.has_gap:
@@ -102,46 +80,46 @@ class _Source:
     watch: "Watching"
 
 
-def _source(call: Invocation, patience: Patience) -> _Source:
+def _source(noxus: Session, patience: Patience) -> _Source:
     from noxcli.render.downloads import watching  # loaded only for downloads
 
-    return _Source(call.api, patience, partial(watching, call.context.terminal))
+    return _Source(noxus.api, patience, partial(watching, noxus.context.terminal))
 
 
-def _completed(call: Invocation, patience: Patience, output: Any) -> Delivered:
+def _completed(noxus: Session, patience: Patience, output: Any) -> Delivered:
     """Return the output with the full text of every truncated text."""
     if is_complete(output):
         return Delivered(output)
     from noxcli.outputs.expand import complete_inline  # as in _source
 
-    source = _source(call, patience)
+    source = _source(noxus, patience)
     return complete_inline(source.api, output, patience, source.watch)
 
 
-def _to_files(context: Context, source: _Source, run: Run, into: Destination) -> Delivered:
+def _to_files(context: Context, source: _Source, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
     from noxcli.outputs.save import Filing  # as in check_directory
 
-    with prepare_directory(into.directory) as place:
-        filing = Filing(source.api, source.patience, place, into.overwrite, source.watch)
+    with prepare_directory(directory) as place:
+        filing = Filing(source.api, source.patience, place, overwrite, source.watch)
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
     before = f", {right} of them already there" if right else ""
-    context.terminal.note(f"saved {amount(count, 'file')} in {into.directory}{before}")
+    context.terminal.note(f"saved {amount(count, 'file')} in {directory}{before}")
     if context.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
     return delivered
 
 
-def _to_stdout(call: Invocation, patience: Patience, run: Run, keys: Sequence[str]) -> Delivered:
+def _to_stdout(noxus: Session, patience: Patience, run: Run, keys: Sequence[str]) -> Delivered:
     """Return the output, or its values under `keys`, and print it in --format text."""
-    context = call.context
+    context = noxus.context
     if context.format is Format.CONTENT:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     output = {key: run.output[key] for key in keys} if keys else run.output
     if keys or (context.format is Format.TEXT and is_preview(_only(output))):
-        return _print_exactly(call, patience, output, keys)
-    delivered = _completed(call, patience, output)
+        return _print_exactly(noxus, patience, output, keys)
+    delivered = _completed(noxus, patience, output)
     if context.format is Format.TEXT:
         _print(context, run, delivered.output)
     return delivered
@@ -154,11 +132,11 @@ def _only(output: Any) -> Any:
     return next(iter(output.values())) if len(output) == 1 else None
 
 
-def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequence[str]) -> Delivered:
+def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
     from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _source
 
-    source = _source(call, patience)
+    source = _source(noxus, patience)
     contents: list[Iterator[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -174,14 +152,14 @@ def _print_exactly(call: Invocation, patience: Patience, output: Any, keys: Sequ
                 files.append(entry)
                 pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
-                whole = _completed(call, patience, part)
+                whole = _completed(noxus, patience, part)
                 pieces = _exact(_only(whole.output))
                 files += whole.files
                 problems += whole.problems
             contents.append(pieces)
         if not problems:
             for pieces in contents:
-                _copy(call.context, pieces, end_line=len(keys) != 1)
+                _copy(noxus.context, pieces, end_line=len(keys) != 1)
     return Delivered(output, files, not problems, problems)
 
 

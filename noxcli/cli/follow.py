@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.groups import Following
-from noxcli.cli.invocation import Invocation
+from noxcli.cli.options import Followed, WhenInterrupted, during
+from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format
@@ -25,25 +24,25 @@ if TYPE_CHECKING:
 NAMES_WITHIN = 5.0
 
 
-def policy_of(context: Context, following: Following) -> Policy:
+def policy_of(context: Context, options: Followed) -> Policy:
     """Return how to follow, from the options and, if they are not set, the surroundings."""
-    when = following.on_pause
+    when = options.on_pause
     return Policy(
-        stream=not following.no_stream,
+        stream=not options.no_stream,
         every_event=context.format in {Format.CONTENT, Format.NDJSON},
         leave_when_paused=not context.terminal.interactive if when is None else when == "exit",
-        poll_interval=following.poll_interval,
+        poll_interval=options.poll_interval,
         idle_timeout=context.configured.preferences.limit("idle_timeout"),
-        stall_timeout=following.stall_timeout,
-        retry_for=options.during(following.retry_for),
-        stop_when_late=following.on_timeout is options.WhenInterrupted.STOP,
+        stall_timeout=options.stall_timeout,
+        retry_for=during(options.retry_for),
+        stop_when_late=options.on_timeout is WhenInterrupted.STOP,
     )
 
 
-def attend(
-    call: Invocation,
+def to_end(
+    noxus: Session,
     run: Run,
-    policy: Policy,
+    options: Followed,
     *,
     cursor: str | None = None,
     just_started: bool = False,
@@ -53,20 +52,20 @@ def attend(
 
     `workflow` is what was already read of it; None reads it here.
     """
-    context, deadline = call.context, call.deadline
-    outcome = context.outcome
+    context, deadline = noxus.context, noxus.deadline
+    outcome, policy = context.outcome, policy_of(context, options)
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
-    workflow = workflow or workflow_of(call, run)
-    progress, follower = follower_of(call, run, policy, workflow, cursor=cursor, just_started=just_started)
+    workflow = workflow or workflow_of(noxus, run)
+    progress, follower = follower_of(noxus, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
     renderers = _renderers(context, run, progress)
     try:
         with noted(outcome, follower):
             play(_from_start(follower), progress, renderers)
     except TimedOut as late:
-        return let_go(call, outcome, policy, late)
+        return let_go(noxus, outcome, policy, late)
     return follower.run
 
 
@@ -83,7 +82,7 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
     return [renderer for renderer in all_of_them if renderer is not None]
 
 
-def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
+def let_go(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
     """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it ended by then.
 
     Raises TimedOut, which says whether it was stopped or still runs.
@@ -91,10 +90,10 @@ def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -
     run = outcome.run
     if run is None or not policy.stop_when_late:
         raise late
-    call.context.way_back = None
-    limit = Deadline(call.context.clock, LONGEST_STOP)
+    noxus.context.way_back = None
+    limit = Deadline(noxus.context.clock, LONGEST_STOP)
     try:
-        run = outcome.run = stop_run(call.api, run, limit)
+        run = outcome.run = stop_run(noxus.api, run, limit)
     except NoxError as error:
         raise TimedOut(
             f"{late.message} and could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
@@ -108,7 +107,7 @@ def let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -
 
 
 def follower_of(
-    call: Invocation,
+    noxus: Session,
     run: Run,
     policy: Policy,
     workflow: Workflow | None,
@@ -117,13 +116,13 @@ def follower_of(
     just_started: bool = False,
 ) -> tuple[Progress, Follower]:
     """Return the run's follower, and the progress to which its updates are applied."""
-    shown = call.context.terminal.mask.torn
-    progress = Progress(run, call.context.clock, workflow, from_start=just_started, shown=shown)
+    shown = noxus.context.terminal.mask.torn
+    progress = Progress(run, noxus.context.clock, workflow, from_start=just_started, shown=shown)
     follower = Follower(
-        call.api,
+        noxus.api,
         run,
         policy=policy,
-        deadline=call.deadline,
+        deadline=noxus.deadline,
         cursor=cursor,
         just_started=just_started,
         stuck=progress.stuck,
@@ -156,28 +155,28 @@ def _from_start(follower: Follower) -> Iterator[Burst]:
     yield from follower.updates()
 
 
-def workflow_of(call: Invocation, run: Run) -> Workflow | None:
+def workflow_of(noxus: Session, run: Run) -> Workflow | None:
     """Fetch the workflow for its nodes' names if they will be shown; otherwise their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
-    if call.context.terminal.quiet and call.context.writes_text:
+    if noxus.context.terminal.quiet and noxus.context.writes_text:
         return None
     try:
-        return call.api.get_workflow(run.workflow_id, within=call.deadline.left(NAMES_WITHIN))
+        return noxus.api.get_workflow(run.workflow_id, within=noxus.deadline.left(NAMES_WITHIN))
     except NoxError:
         return None
 
 
-def judge(call: Invocation, run: Run, seen: Progress | None = None) -> None:
+def judge(noxus: Session, run: Run, seen: Progress | None = None) -> None:
     """Do nothing for a completed run; `seen` is what events showed that were not displayed.
 
     Raises RunFailed with the reason if it can be found, RunStopped or RunPaused for the others.
     """
-    call.context.enter(Phase.RUN)
-    outcome, why = call.context.outcome, ""
+    noxus.context.enter(Phase.RUN)
+    outcome, why = noxus.context.outcome, ""
     if run.status == "failed":
-        explains = explainer(call.context, call.api)
-        outcome.progress = explains.explain(run, call.deadline, seen=seen or outcome.progress)
+        explains = explainer(noxus.context, noxus.api)
+        outcome.progress = explains.explain(run, noxus.deadline, seen=seen or outcome.progress)
         why = outcome.progress.why
     verdict = verdict_of(run, why)
     if verdict is not None:

@@ -1,15 +1,39 @@
-"""Arguments and options that several verbs share, with name, type and help."""
+"""The options that several verbs share: their types, and the classes that the options of a verb are made of."""
 
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from noxcli.cli.defaults import apply_profile
-from noxcli.errors import UsageProblem
+from noxcli.cli.context import Context
+from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.render import Format
 from noxcli.reports.ci import WhichCi
 from noxcli.timing import parse_duration
+
+if TYPE_CHECKING:
+    from noxcli.config.preferences import Preferences
+
+T = TypeVar("T")
+# A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
+# The directory of a batch holds the journal of that one batch.
+NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
+
+
+def fixed_at(value: T, *, init: Literal[False] = False) -> T:
+    """Return a field that is no option of this verb."""
+    return field(init=init, default=value)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field, fixed_at))
+def declared(cls: type[T]) -> type[T]:
+    """Make a class of options: Typer calls it, since its signature has a parameter for each field.
+
+    A verb that has another default, or lacks an option of a base class, declares that field again.
+    """
+    return dataclass(kw_only=True, eq=False, repr=False)(cls)  # without unused methods: each costs start-up time
 
 
 class WhenPaused(StrEnum):
@@ -42,6 +66,16 @@ def some_time(text: str | float) -> float:
     return seconds
 
 
+def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
+    """Read the config files, and set the defaults of the verb's other options.
+
+    Raises ConfigProblem for mistakes in them.
+    """
+    context: Context = ctx.obj
+    ctx.default_map = defaults_for(ctx, context.configure(named).preferences)
+    return named
+
+
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
@@ -52,34 +86,14 @@ InputArguments = Annotated[
         show_default=False,
     ),
 ]
-WholeInputs = Annotated[
-    str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
-]
 Secrets = Annotated[
     list[str] | None,
     typer.Option("--secret", metavar="KEY=ENVNAME", help="Send this environment variable's value, and never show it."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the inputs and print the request without sending it.")]
-NoCheck = Annotated[bool, typer.Option("--no-check", help="Skip local input validation.")]
 VersionId = Annotated[
     str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
 ]
-OtherVersionId = Annotated[
-    str | None,
-    typer.Option(
-        "--version-id",
-        metavar="VERSION",
-        help="Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]",
-    ),
-]
-CallbackUrl = Annotated[
-    str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
-]
-Detach = Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")]
-Etag = Annotated[str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")]
-FormatOption = Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
-SchemaOption = Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")]
 QueryOption = Annotated[
     str | None,
     typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds; implies --json."),
@@ -90,20 +104,6 @@ LineQueryOption = Annotated[
 ]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List at most N.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-RawOption = Annotated[
-    list[str] | None,
-    typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
-]
-OutputDirectory = Annotated[
-    str | None,
-    typer.Option("--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"),
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Replace files in DIR even if noxcli did not write them; without this, exit with 9."
-    ),
-]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", parser=_duration, metavar="DUR", help="Give up after this long (90, 30s, 10m, 2h)."),
@@ -120,36 +120,6 @@ RunTimeout = Annotated[
 PollInterval = Annotated[
     float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
-RetryFor = Annotated[
-    float | None,
-    typer.Option(
-        "--retry-for",
-        parser=_duration,
-        metavar="DUR",
-        help="Keep retrying this long while the server is unreachable. [default: 60s]",
-    ),
-]
-RunRetryFor = Annotated[
-    float | None,
-    typer.Option(
-        "--retry-for",
-        parser=_duration,
-        metavar="DUR",
-        help="Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
-    ),
-]
-StallTimeout = Annotated[
-    float | None,
-    typer.Option("--stall-timeout", parser=some_time, metavar="DUR", help="Give up after this long without progress."),
-]
-OnPause = Annotated[
-    WhenPaused | None,
-    typer.Option(
-        "--on-pause",
-        help="When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]",
-        show_default=False,
-    ),
-]
 OnInterrupt = Annotated[
     WhenInterrupted | None,
     typer.Option(
@@ -157,9 +127,6 @@ OnInterrupt = Annotated[
         help="On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]",
         show_default=False,
     ),
-]
-OnTimeout = Annotated[
-    WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
 ]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
@@ -179,25 +146,13 @@ Asserts = Annotated[
         help="Exit with 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
 ]
-Dotenv = Annotated[
-    str | None,
-    typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
-]
 Ci = Annotated[
     WhichCi | None,
     typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Resume after the last event read on this machine.")]
-NoStream = Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; errors still show.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
-]
-LogFile = Annotated[
-    str | None,
-    typer.Option(
-        "--log-file", metavar="FILE", help="Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]"
-    ),
 ]
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
 BaseUrl = Annotated[
@@ -218,7 +173,7 @@ ProfileOption = Annotated[
         "--profile",
         metavar="PROFILE",
         help=PROFILE_HELP,
-        # Parsed before all others, since it decides their defaults. The verbs get it as `_profile`, and do not use it.
+        # Parsed before all others, since it decides their defaults.
         callback=apply_profile,
         is_eager=True,
     ),
@@ -233,3 +188,240 @@ def before(retry_for: float | None) -> float:
 def during(retry_for: float | None) -> float:
     """Return how long a run that is being followed may be unreachable, in seconds."""
     return 300.0 if retry_for is None else retry_for
+
+
+@declared
+class Printed:
+    """What is printed; a verb with options for it declares these fields again."""
+
+    quiet: bool = fixed_at(False)
+    verbose: bool = fixed_at(False)
+    color: str = fixed_at("auto")
+    log_file: str | None = fixed_at(None)
+    form: Format = fixed_at(Format.TEXT)
+    as_json: bool = fixed_at(False)
+    query: str | None = fixed_at(None)
+    raw: list[str] | None = fixed_at(None)
+    output_dir: str | None = fixed_at(None)
+
+
+@declared
+class Common(Printed):
+    """Where to connect, and what to show: options of every verb that calls the server."""
+
+    quiet: Quiet = False
+    verbose: Verbose = False
+    color: Color = "auto"
+    log_file: Annotated[
+        str | None,
+        typer.Option(
+            "--log-file",
+            metavar="FILE",
+            help="Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]",
+        ),
+    ] = None
+    base_url: BaseUrl = None
+    api_key_file: ApiKeyFile = None
+    profile: ProfileOption = None
+    timeout: float | None = fixed_at(None)
+    retry_for: float | None = fixed_at(None)
+
+
+@declared
+class Waiting:
+    """The limits of the whole command, and of retries for an unreachable server, in seconds."""
+
+    timeout: Timeout = None
+    retry_for: Annotated[
+        float | None,
+        typer.Option(
+            "--retry-for",
+            parser=_duration,
+            metavar="DUR",
+            help="Keep retrying this long while the server is unreachable. [default: 60s]",
+        ),
+    ] = None
+
+
+@declared
+class WaitingForRun(Waiting):
+    """The same, for a verb that may follow a run."""
+
+    timeout: RunTimeout = None
+    retry_for: Annotated[
+        float | None,
+        typer.Option(
+            "--retry-for",
+            parser=_duration,
+            metavar="DUR",
+            help="Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
+        ),
+    ] = None
+
+
+@declared
+class Documented:
+    """A document instead of text, or a part of it."""
+
+    as_json: DocumentOption = False
+    query: QueryOption = None
+
+
+@declared
+class Listed(Documented):
+    """The same, for a list."""
+
+    limit: LimitOption = 30
+
+
+@declared
+class Checking:
+    """What to check before a start, and against which version of the workflow."""
+
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the inputs and print the request without sending it.")
+    ] = False
+    no_check: Annotated[bool, typer.Option("--no-check", help="Skip local input validation.")] = False
+    version_id: VersionId = None
+
+
+@declared
+class Given:
+    """The inputs of one run on the command line."""
+
+    inputs: InputArguments = None
+    whole: Annotated[
+        str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
+    ] = None
+    secrets: Secrets = None
+
+
+@declared
+class Starting(Given, Checking):
+    """How to start one run."""
+
+    callback_url: Annotated[
+        str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
+    ] = None
+    detach: Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")] = False
+    state_file: StateFile = None
+
+
+@declared
+class Delivering:
+    """What to print of a run, and where to save its outputs."""
+
+    form: Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")] = Format.TEXT
+    as_json: JsonOption = False
+    query: QueryOption = None
+    raw: Annotated[
+        list[str] | None,
+        typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
+    ] = None
+    output_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace files in DIR even if noxcli did not write them; without this, exit with 9."
+        ),
+    ] = False
+
+
+@declared
+class Reporting:
+    """What to write for other programs besides stdout."""
+
+    asserts: Asserts = None
+    report: Report = None
+    junit: Junit = None
+    dotenv: Annotated[
+        str | None,
+        typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
+    ] = None
+    ci: Ci = None
+
+
+@declared
+class Followed(WaitingForRun):
+    """How a run is followed, by a verb that leaves no choice; times in seconds."""
+
+    stall_timeout: float | None = fixed_at(None)
+    on_pause: WhenPaused | None = fixed_at(None)
+    on_timeout: WhenInterrupted = fixed_at(WhenInterrupted.DETACH)
+    on_interrupt: WhenInterrupted | None = fixed_at(None)
+    poll_interval: float = fixed_at(2.0)
+    no_stream: bool = fixed_at(False)
+
+
+@declared
+class Following(Followed):
+    """How to follow a run."""
+
+    stall_timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--stall-timeout", parser=some_time, metavar="DUR", help="Give up after this long without progress."
+        ),
+    ] = None
+    on_pause: Annotated[
+        WhenPaused | None,
+        typer.Option(
+            "--on-pause",
+            help="When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]",
+            show_default=False,
+        ),
+    ] = None
+    on_timeout: Annotated[
+        WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
+    ] = WhenInterrupted.DETACH
+    poll_interval: PollInterval = 2.0
+    no_stream: Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")] = False
+
+
+@declared
+class Running(Starting, Delivering, Reporting, Following, Common):
+    """How to start one run, follow it, and deliver its output."""
+
+    on_interrupt: OnInterrupt = None
+
+
+def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, Any]:
+    """Return the values by the names of the verb's options.
+
+    Raises ConfigProblem if an option would reject one, or a limit is not valid.
+    """
+    preferences.check_limits()
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        name = param.name or ""
+        default = preferences.defaults.get(name)
+        if default is None or (ctx.info_name, name) in NOT_FOR:
+            continue
+        try:
+            param.type_cast_value(ctx, default.value)
+        except typer.BadParameter as error:
+            raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
+        values[name] = default.value
+    return values
+
+
+def check_defaults(ctx: typer.Context, preferences: "Preferences") -> None:
+    """Check every default against `run`, which has all these options.
+
+    Raises ConfigProblem.
+    """
+    defaults_for(typer.Context(run_command(ctx), info_name="run", parent=ctx), preferences)
+
+
+def run_command(ctx: typer.Context) -> TyperCommand:
+    """Return the verb `run` as Typer knows it."""
+    group = ctx.find_root().command
+    assert isinstance(group, TyperGroup)
+    command = group.get_command(ctx, "run")
+    assert isinstance(command, TyperCommand)
+    return command

@@ -1,57 +1,33 @@
 """The start of a run on the command line: sent once, and its id noted before anything else can fail."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
-from noxcli.cli.invocation import Invocation
-from noxcli.cli.prepare import require_time, stored
-from noxcli.errors import NoxError, Phase
-from noxcli.fixed import fixed
-from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs
-from noxcli.models import Run, Workflow
-from noxcli.retry import Patience
-from noxcli.runs.likeness import Comparison
+from noxcli.cli.options import Running
+from noxcli.cli.prepare import RunSpec, require_time, stored
+from noxcli.cli.session import Session
+from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
+from noxcli.models import Run
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
-
-
-@fixed
-class RunSpec:
-    """One run to start; `known` is its workflow as far as it was read."""
-
-    found: Workflow
-    known: Workflow
-    inputs: Inputs
-    version_id: str | None
-    callback_url: str | None
-    keys_known: bool  # the definition tells what the keys of inputs mean
-
-    def comparison(self) -> Comparison:
-        """Return how the inputs of other runs compare with these."""
-        return Comparison(inputs_of(self.known.definition) if self.keys_known else None, self.inputs.secret)
-
-    def request(self, api: "NoxusApi", inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body that starts the run."""
-        return api.run_request(inputs, self.version_id, self.callback_url)
+from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
+from noxcli.signals import Interrupted
+from noxcli.timing import Deadline
 
 
-def start_once(call: Invocation, spec: RunSpec, patience: Patience, state_file: str | None) -> Run:
+def start_once(noxus: Session, spec: RunSpec, state_file: str | None) -> Run:
     """Store the files, start the run, and note its id at once: in the history, the state file and on stderr.
 
     Raises TimedOutBeforeStart; what storing and `start_run` raise.
     """
-    context = call.context
-    payload = stored(call, spec.inputs, patience)
-    require_time(call.deadline)
+    context, patience = noxus.context, noxus.patience(out_of_time=TimedOutBeforeStart)
+    payload = stored(noxus, spec.inputs, patience)
+    require_time(noxus.deadline)
     context.enter(Phase.START)
     request = StartRequest(spec.found.id, payload, spec.comparison(), spec.version_id, spec.callback_url)
     history, host = context.history, context.base_url
-    attempt = StartAttempt(call.api, request, lambda run_id: history.entry(run_id, host) is not None)
+    attempt = StartAttempt(noxus.api, request, lambda run_id: history.entry(run_id, host) is not None)
     context.outcome.attempt = attempt
 
     def note(run: Run) -> None:
@@ -62,7 +38,7 @@ def start_once(call: Invocation, spec: RunSpec, patience: Patience, state_file: 
         _announce(context, state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return start_run(call.api, attempt, patience=patience, deadline=call.deadline, note=note)
+    return start_run(noxus.api, attempt, patience=patience, deadline=noxus.deadline, note=note)
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:
@@ -81,3 +57,43 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
         except NoxError as error:
             context.terminal.complain(f"noxcli: {error.line()}")
     context.way_back = context.line_to_stream(run.id)
+
+
+def say_detached(noxus: Session, run: Run) -> None:
+    """Print the id of a run that was started and is not followed, and how to follow it."""
+    context = noxus.context
+    context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+    if context.writes_text:
+        context.terminal.write(f"{run.id}\n")
+
+
+@contextmanager
+def stopped_by_signal(noxus: Session, options: Running) -> Iterator[None]:
+    """Stop the run that was started here if a signal interrupts the block and the options want that.
+
+    Raises Interruption with the outcome of the stop. During the start, a signal waits until the run's id is saved.
+    """
+    context = noxus.context
+    try:
+        yield
+    except Interrupted as signal:
+        if options.detach or context.outcome.run is None or not context.stops_runs(options.on_interrupt):
+            raise
+        raise _stopped(noxus, context.outcome.run, signal) from None
+
+
+def _stopped(noxus: Session, run: Run, signal: Interrupted) -> Interruption:
+    """Stop the run and return how that ended."""
+    context = noxus.context
+    context.way_back = None
+    interrupted = f"interrupted by {signal}"
+    try:
+        run = context.outcome.run = stop_run(noxus.api, run, Deadline(context.clock, LONGEST_STOP))
+        context.outcome.confirmed = True
+    except NoxError as error:
+        message = f"{interrupted}; run {run.id} could not be stopped: {error.message}"
+        return Interruption(message, f"stop it with: noxcli stop {run.id}", number=signal.number)
+    if run.settled:
+        return Interruption(f"{interrupted}; run {run.id} is {run.status}", number=signal.number)
+    still = not_stopped(run)
+    return Interruption(f"{interrupted}; {still.message}", still.hint, number=signal.number)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from noxcli.cli.follow import explainer, follower_of, let_go, not_finished, noted
-from noxcli.cli.invocation import Invocation
+from noxcli.cli.session import Session
 from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet, UsageProblem
 from noxcli.inputs.definition import outputs_of
 from noxcli.models import Finished, Run, Started, Workflow
@@ -45,38 +45,38 @@ def how_far(progress: Progress) -> tuple[float | None, str]:
     return share, f"{progress.status}{f' at {at_work[0]!r}' if at_work else ''}"
 
 
-def wait_until(call: Invocation, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
+def wait_until(noxus: Session, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
     """Wait for the first condition that the run meets, and print it.
 
     Raises Unmet if the run ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended;
     UsageProblem for a node or an output that the workflow lacks.
     """
-    context, outcome = call.context, call.context.outcome
+    context, outcome = noxus.context, noxus.context.outcome
     outcome.conditional = True
-    patience = call.patience(gave_up=LostContact)
-    found = outcome.run = call.run(text, patience)
+    patience = noxus.patience(gave_up=LostContact)
+    found = outcome.run = noxus.run(text, patience)
     outcome.confirmed = True
-    workflow = _known_workflow(call, found)
-    conditions = _checked_conditions(call, conditions, workflow)
+    workflow = _known_workflow(noxus, found)
+    conditions = _checked_conditions(noxus, conditions, workflow)
     # A run that was read by its id alone lacks its output and its nodes.
-    run = found if found.with_output else patience.keep_trying(lambda: call.api.get_run(found.workflow_id, found.id))
+    run = found if found.with_output else patience.keep_trying(lambda: noxus.api.get_run(found.workflow_id, found.id))
     thorough = any(one.kind in {Kind.NODE, Kind.EVENT} for one in conditions)
-    progress, follower = follower_of(call, run, replace(policy, every_event=thorough), workflow)
+    progress, follower = follower_of(noxus, run, replace(policy, every_event=thorough), workflow)
     outcome.progress = progress
-    watch = _watch(call, conditions, progress, run, workflow, policy)
-    once = call.deadline.seconds == 0
+    watch = _watch(noxus, conditions, progress, run, workflow, policy)
+    once = noxus.deadline.seconds == 0
     try:
         with noted(outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
             play(watch.until(_looked_at(follower, once=once)), progress, [context.log_keeper(run)])
         run = follower.run
     except TimedOut as late:
         try:
-            run = let_go(call, outcome, policy, late)
+            run = let_go(noxus, outcome, policy, late)
         except TimedOut:
             context.tell(outcome.run or run)
             raise
         play(watch.until([[Finished(run)]]), progress, [])
-    _conclude_wait(call, run, watch)
+    _conclude_wait(noxus, run, watch)
 
 
 def _looked_at(follower: Follower, *, once: bool) -> Iterator[Burst]:
@@ -85,22 +85,20 @@ def _looked_at(follower: Follower, *, once: bool) -> Iterator[Burst]:
         yield from follower.updates()
 
 
-def _known_workflow(call: Invocation, run: Run) -> Workflow | None:
+def _known_workflow(noxus: Session, run: Run) -> Workflow | None:
     """Return the workflow with its nodes, None after a warning if it can't be read."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
     try:
-        return call.api.get_workflow(run.workflow_id, within=call.deadline.left(READ_BESIDE) or READ_BESIDE)
+        return noxus.api.get_workflow(run.workflow_id, within=noxus.deadline.left(READ_BESIDE) or READ_BESIDE)
     except NoxError as error:
-        call.context.terminal.note(
+        noxus.context.terminal.note(
             f"warning: the names in --for are not checked, since the workflow can't be read: {error.message}"
         )
         return None
 
 
-def _checked_conditions(
-    call: Invocation, conditions: Sequence[Condition], workflow: Workflow | None
-) -> list[Condition]:
+def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
     """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node or output."""
     warnings = list(doubtful_words(conditions))
     if workflow is not None:
@@ -108,12 +106,12 @@ def _checked_conditions(
         warnings += check_keys(keys, workflow.definition, "--for output:")
         conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
     for line in warnings:
-        call.context.terminal.note(f"warning: {line}")
+        noxus.context.terminal.note(f"warning: {line}")
     return list(conditions)
 
 
 def _watch(
-    call: Invocation,
+    noxus: Session,
     conditions: Sequence[Condition],
     progress: Progress,
     run: Run,
@@ -129,18 +127,18 @@ def _watch(
     return ConditionWatch(
         conditions,
         progress,
-        EventDocuments(call.context.terminal.mask).of,
-        lambda: call.api.get_run(run.workflow_id, run.id, within=call.deadline.left(READ_BESIDE)),
+        EventDocuments(noxus.context.terminal.mask).of,
+        lambda: noxus.api.get_run(run.workflow_id, run.id, within=noxus.deadline.left(READ_BESIDE)),
         find,
-        Deadline(call.context.clock, policy.poll_interval),
+        Deadline(noxus.context.clock, policy.poll_interval),
     )
 
 
-def _conclude_wait(call: Invocation, run: Run, watch: ConditionWatch) -> None:
-    context, outcome = call.context, call.context.outcome
+def _conclude_wait(noxus: Session, run: Run, watch: ConditionWatch) -> None:
+    context, outcome = noxus.context, noxus.context.outcome
     context.enter(Phase.RUN)
     if watch.met is None and run.status == "failed":
-        outcome.progress = explainer(context, call.api).explain(run, call.deadline, seen=watch.progress)
+        outcome.progress = explainer(context, noxus.api).explain(run, noxus.deadline, seen=watch.progress)
         watch.look()
     if watch.met is not None:
         outcome.matched = watch.met.document()

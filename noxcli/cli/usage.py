@@ -1,7 +1,7 @@
 """The layout of help: options under headings, runnable examples; and suggestions for unknown names."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any
@@ -26,35 +26,22 @@ HEADINGS = {
         "--run",
     ),
     "Output": (
+        "--limit",
         "--format",
         "--json",
         "--query",
-        "--limit",
         "--raw",
         "--output-dir",
         "--overwrite",
         "--install",
     ),
-    "Reports": (
-        "--assert",
-        "--expect",
-        "--report",
-        "--junit",
-        "--dotenv",
-        "--ci",
-    ),
-    "Following": (
-        "--etag",
-        "--resume",
-        "--on-pause",
-        "--no-stream",
-        "--poll-interval",
-        "--fail-fast",
-    ),
-    "Time": ("--timeout", "--stall-timeout", "--on-timeout", "--retry-for"),
-    "Connection": ("--profile", "--base-url", "--api-key-file"),
-    "General": ("--quiet", "--verbose", "--log-file", "--color", "--help"),
+    "Reports": ("--assert", "--expect", "--report", "--junit", "--dotenv", "--ci"),
+    "Following": ("--fail-fast", "--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
+    "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
+    "Connection": ("--base-url", "--api-key-file", "--profile"),
+    "General": ("--quiet", "--verbose", "--color", "--log-file", "--help"),
 }
+PLACED = [name for names in HEADINGS.values() for name in names]
 WIDEST = 28  # the longest option, in characters, that has its help on the same line
 NARROWEST_TEXT, NARROWEST_PAGE = 24, 30  # columns
 EXAMPLES = "Examples:\n"
@@ -102,12 +89,21 @@ def end_with(ctx: Any, page: str) -> None:
 
 
 class Verb(HelpOnStdout, TyperCommand):
-    """A verb whose docstring ends in examples: shell commands, which the tests run."""
+    """A verb: Typer calls its class of options, whose docstring ends in examples, and `execute` gets what that made."""
+
+    execute: Callable[[Any, Any], None]
 
     def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:
         text, _, examples = (help or "").partition(EXAMPLES)
         super().__init__(*args, help=text.strip(), **kwargs)
+        # Shell commands, which the tests run.
         self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
+        # Fields of base classes come first, but what is required comes before what is not.
+        self.params.sort(key=lambda param: param.param_type_name == "argument" and not param.required)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the options, and do what they ask for."""
+        return self.execute(ctx, super().invoke(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the arguments after the name; Typer would put braces around required ones."""
@@ -124,7 +120,7 @@ class Verb(HelpOnStdout, TyperCommand):
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with its entries, as names and help."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], OWN: [], **{name: [] for name in HEADINGS}}
-        for param in self.get_params(ctx):
+        for param in sorted(self.get_params(ctx), key=_place):
             record = param.get_help_record(ctx)
             if record is not None:
                 names, text = record
@@ -155,6 +151,11 @@ def write_definitions(formatter: Any, records: Sequence[tuple[str, str]], names_
         if lines and len(head) + 2 <= beside:
             head = f"{head:{beside}}{lines.pop(0)}"
         formatter.write("".join(f"{line.rstrip()}\n" for line in (head, *(f"{'':{beside}}{line}" for line in lines))))
+
+
+def _place(param: Any) -> int:
+    """Return where a shared option stands: the verbs' classes have them in another order."""
+    return next((place for place, name in enumerate(PLACED) if name in param.opts), -1)
 
 
 def _heading(param: Any) -> str:

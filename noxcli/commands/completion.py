@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.options import declared
 from noxcli.errors import Undelivered
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
@@ -66,14 +67,8 @@ class Target:
         return True
 
 
-ShellArgument = Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")]
-InstallScript = Annotated[
-    bool,
-    typer.Option("--install", help="Install the script in your own directory for the shell instead of printing it."),
-]
-
-
-def completion(ctx: typer.Context, shell: ShellArgument, install: InstallScript = False) -> None:
+@declared
+class Options:
     """Print the completion script of a shell, or install it.
 
     Examples:
@@ -81,9 +76,22 @@ def completion(ctx: typer.Context, shell: ShellArgument, install: InstallScript 
         noxcli completion bash > noxcli.bash
         # To load it in every shell, at the end of ~/.bashrc: . ~/noxcli.bash
     """
+
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")]
+    install: Annotated[
+        bool,
+        typer.Option(
+            "--install", help="Install the script in your own directory for the shell instead of printing it."
+        ),
+    ] = False
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print the script or write it. Raises Undelivered if it can't be written."""
     context: Context = ctx.obj
+    shell = options.shell
     content = script(shell)
-    if not install:
+    if not options.install:
         context.terminal.write(content.decode())
         return
     target = script_target(shell, context.terminal.environ)

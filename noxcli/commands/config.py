@@ -5,11 +5,18 @@ from dataclasses import asdict
 
 import typer
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.defaults import check_defaults, run_command
-from noxcli.cli.groups import Common, Delivering
-from noxcli.cli.invocation import present
+from noxcli.cli.options import (
+    ApiKeyFile,
+    BaseUrl,
+    Documented,
+    Printed,
+    ProfileOption,
+    check_defaults,
+    declared,
+    run_command,
+)
+from noxcli.cli.session import present
 from noxcli.config.preferences import DEFAULTS, LIMITS
 from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.errors import Unauthorized
@@ -32,25 +39,31 @@ class Setting:
     source: str
 
 
-def config(
-    ctx: typer.Context,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-    base_url: options.BaseUrl = None,
-    api_key_file: options.ApiKeyFile = None,
-    _profile: options.ProfileOption = None,
-) -> None:
+@declared
+class Options(Documented, Printed):
     """Show the current settings, and where each comes from.
 
     Examples:
         noxcli config
         noxcli config --json | jq -r '.settings[] | [.name, .source] | @tsv'
     """
+
+    base_url: BaseUrl = None
+    api_key_file: ApiKeyFile = None
+    profile: ProfileOption = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print each setting with its source. Raises ConfigProblem."""
     context: Context = ctx.obj
-    present(context, Common(), Delivering(as_json=as_json, query=query))
+    present(context, options)
     check_defaults(ctx, context.configured.preferences)
     context.note_config()
-    settings = [*_connection(context, base_url, api_key_file), *_places(context), *_defaults(ctx, context)]
+    settings = [
+        *_connection(context, options.base_url, options.api_key_file),
+        *_places(context),
+        *_defaults(ctx, context),
+    ]
     aliases = [
         Setting(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()
     ]

@@ -15,12 +15,9 @@ from noxcli.api.checkup import (
     judge_stream,
     judge_tls,
 )
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.defaults import check_defaults
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering
-from noxcli.cli.invocation import present
+from noxcli.cli.options import Common, Documented, UncheckedProfile, check_defaults, declared, fixed_at
+from noxcli.cli.session import present
 from noxcli.commands.completion import finds_script, user_shell
 from noxcli.config.settings import (
     Settings,
@@ -30,7 +27,6 @@ from noxcli.config.settings import (
     find_url,
 )
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.render.table import Layout, for_eyes
@@ -47,30 +43,10 @@ DOCTOR_SCHEMA = "noxcli.doctor/1"
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True, headed=False)
 LOOK = 5.0  # seconds to watch a stream
 LATEST_RUNS = 100  # runs to search for a running one
-RunOption = Annotated[
-    str | None,
-    typer.Option("--run", metavar="RUN", help="Check the event stream of this run, best while it is running."),
-]
 
 
-@fixed
-class Examined(Common):
-    """Options as in other verbs; but the output is the checks, and a wrong config file is one of their results."""
-
-    quiet: bool = False
-    color: str = "auto"
-    profile: options.UncheckedProfile = None
-
-
-@grouped
-def doctor(
-    ctx: typer.Context,
-    *,
-    run: RunOption = None,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-    common: Examined,
-) -> None:
+@declared
+class Options(Documented, Common):
     """Check settings, key, connection, clock and event stream; starts nothing.
 
     Examples:
@@ -79,10 +55,22 @@ def doctor(
         noxcli run slow --detach
         noxcli doctor --run @last
     """
+
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN", help="Check the event stream of this run, best while it is running."),
+    ] = None
+    quiet: bool = fixed_at(False)
+    color: str = fixed_at("auto")
+    profile: UncheckedProfile = None  # a wrong config file is one of the results
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print the checks. Raises typer.Exit with the code of the worst one."""
     context: Context = ctx.obj
-    present(context, common, Delivering(as_json=as_json, query=query))
+    present(context, options)
     checks: list[Check] = []
-    for check in chain(_checks(ctx, context, common, run), [_shell(context)]):
+    for check in chain(_checks(ctx, context, options), [_shell(context)]):
         checks.append(check)
         if context.writes_text:
             _say(context.terminal, check)
@@ -110,20 +98,20 @@ def _document(checks: list[Check], code: ExitCode, mask: Mask) -> dict[str, obje
     return {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
 
 
-def _checks(ctx: typer.Context, context: Context, common: Common, run: str | None) -> Iterator[Check]:
+def _checks(ctx: typer.Context, context: Context, options: Options) -> Iterator[Check]:
     """Yield the checks in order; skip those that depend on a failed one."""
     try:
         name = "config"
-        yield _files(ctx, context, common.profile)
+        yield _files(ctx, context, options.profile)
         if trouble := context.history.trouble():
             yield Check("state", CheckVerdict.WARNING, trouble, f"set {STATE_VARIABLE} to a directory of your own")
         name = "address"
         chosen, environ = context.configured.profile, context.terminal.environ
-        url = find_url(common.base_url, environ, chosen)
+        url = find_url(options.base_url, environ, chosen)
         address = check_url(url.value, allow_http=allows_http(environ))
         yield Check(name, CheckVerdict.OK, f"{address} ({url.source})")
         name = "key"
-        source = find_key(common.api_key_file, environ, chosen)
+        source = find_key(options.api_key_file, environ, chosen)
         check_server(source, address)
         warnings: list[str] = []
         settings = Settings(address, source.read(warnings.append), source.source)
@@ -132,7 +120,7 @@ def _checks(ctx: typer.Context, context: Context, common: Common, run: str | Non
         yield Check.failed(name, error)
         return
     with context.open(settings) as api:
-        yield from _connection(context, api, address, run)
+        yield from _connection(context, api, address, options.run)
 
 
 def _files(ctx: typer.Context, context: Context, profile: str | None) -> Check:

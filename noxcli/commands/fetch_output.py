@@ -4,30 +4,12 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.deliver import deliver, destination
-from noxcli.cli.follow import attend, judge, not_finished, policy_of
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Following, Reporting, WaitingForRun
-from noxcli.cli.invocation import begin
+from noxcli.cli.options import Common, Delivering, Followed, Reporting, RunArgument, declared
 from noxcli.errors import LostContact, Phase
-from noxcli.outputs.await_output import own_record
-from noxcli.runs.resolve import one_run
-
-WaitFirst = Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")]
 
 
-@grouped
-def fetch_output(
-    ctx: typer.Context,
-    run: options.RunArgument,
-    *,
-    wait: WaitFirst = False,
-    delivering: Delivering,
-    reporting: Reporting,
-    waiting: WaitingForRun,
-    common: Common,
-) -> None:
+@declared
+class Options(Delivering, Reporting, Followed, Common):
     """Print or save the output of a finished run.
 
     Examples:
@@ -35,20 +17,30 @@ def fetch_output(
         noxcli fetch-output @last --wait --raw Essay | wc -c
         noxcli fetch-output @last --output-dir out
     """
-    call = begin(ctx, common, waiting, delivering, reporting, subject=run)
-    context = call.context
-    into = destination(ctx, delivering)
-    with call.connect() as api:
+
+    run: RunArgument
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Deliver the output of the run. Raises the NoxError that the command ends with."""
+    from noxcli.cli import deliver, follow, session  # the help loads none of what delivery needs
+    from noxcli.outputs.await_output import own_record
+    from noxcli.runs.resolve import one_run
+
+    noxus = session.begin(ctx, options, subject=options.run)
+    context = noxus.context
+    with noxus.connect() as api:
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
-        patience = call.patience(gave_up=LostContact)
-        found = call.run(one_run(run, context.sources), patience)
+        patience = noxus.patience(gave_up=LostContact)
+        found = noxus.run(one_run(options.run, context.sources), patience)
         found = context.outcome.run = own_record(api, found, patience)
         context.outcome.confirmed = True
         if not found.settled:
-            if wait:
-                found = attend(call, found, policy_of(context, Following(retry_for=waiting.retry_for)))
+            if options.wait:
+                found = follow.to_end(noxus, found, options)
             elif not found.paused:
-                raise not_finished(found, "add --wait to wait for its end")
-        judge(call, found)
-        deliver(call, found, delivering, into)
+                raise follow.not_finished(found, "add --wait to wait for its end")
+        follow.judge(noxus, found)
+        deliver.deliver(noxus, found, options)

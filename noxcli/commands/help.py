@@ -6,17 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.options import declared
 from noxcli.cli.usage import end_with, name_meant
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 from noxcli.nearest import suggestion
 
 EXIT_CODES, SWITCHES = "exit-codes", "switches"
-TopicArgument = Annotated[
-    str | None, typer.Argument(metavar="[TOPIC]", help="A command, exit-codes or switches.", show_default=False)
-]
 
 
-def help(ctx: typer.Context, topic: TopicArgument = None) -> None:
+@declared
+class Options:
     """Print the help of a command, the exit codes, or the sandbox's switches.
 
     Examples:
@@ -24,7 +23,16 @@ def help(ctx: typer.Context, topic: TopicArgument = None) -> None:
         noxcli help exit-codes
         noxcli help switches
     """
+
+    topic: Annotated[
+        str | None, typer.Argument(metavar="[TOPIC]", help="A command, exit-codes or switches.", show_default=False)
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print the page. Raises UsageProblem for an unknown topic."""
     context: Context = ctx.obj
+    topic = options.topic
     group: Any = ctx.find_root().command
     verbs = group.list_commands(ctx)
     topics = [*verbs, EXIT_CODES, SWITCHES]

@@ -2,14 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Waiting
-from noxcli.cli.invocation import begin
+from noxcli.cli.options import Common, Documented, VersionId, Waiting, WorkflowArgument, declared
 from noxcli.cli.prepare import note_keys, told
+from noxcli.cli.session import begin
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of
@@ -25,17 +24,8 @@ KEY_COLUMNS = Layout(("INPUT", "TYPE", "REQUIRED", "DEFAULT"), cut=("INPUT", "DE
 SAMPLE_FILE = "noxcli-sample.txt"
 
 
-@grouped
-def inputs(
-    ctx: typer.Context,
-    workflow: options.WorkflowArgument,
-    *,
-    version_id: options.VersionId = None,
-    as_json: options.SchemaOption = False,
-    query: options.QueryOption = None,
-    waiting: Waiting,
-    common: Common,
-) -> None:
+@declared
+class Options(Documented, Waiting, Common):
     """Show a workflow's inputs, and a command line to start from.
 
     Examples:
@@ -43,21 +33,29 @@ def inputs(
         # A JSON Schema, whose example is an input object to start from.
         noxcli inputs demo --json | jq '.examples[0]' | noxcli run demo --inputs -
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
-    context = call.context
-    with call.connect() as api:
+
+    workflow: WorkflowArgument
+    version_id: VersionId = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON Schema of the input object.")] = False
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Show the inputs. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options)
+    context = noxus.context
+    with noxus.connect() as api:
         context.enter(Phase.PREFLIGHT)
-        patience = call.patience()
-        found = call.workflow(workflow, patience)
+        patience = noxus.patience()
+        found = noxus.workflow(options.workflow, patience)
         version = None
-        if version_id is not None:
+        if options.version_id is not None:
             versions = patience.keep_trying(lambda: list(api.list_versions(found.id)))
-            version = resolve_version(versions, version_id)
+            version = resolve_version(versions, options.version_id)
         known = told(found, version) or patience.keep_trying(lambda: api.get_workflow(found.id))
     nodes = inputs_of(known.definition)
     if nodes is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
-    if version_id is None:
+    if options.version_id is None:
         note_keys(context, known)
     if not context.writes_text:
         context.write_document(schema_of(nodes, known.name or found.name), indent=2)
@@ -69,7 +67,7 @@ def inputs(
         context.terminal.show(table(context.terminal, nodes))
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    context.terminal.note(f"try: {sample_line(workflow, nodes)}")
+    context.terminal.note(f"try: {sample_line(options.workflow, nodes)}")
 
 
 def table(terminal: Terminal, nodes: Sequence[InputNode]) -> str:

@@ -1,20 +1,17 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Waiting
-from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.options import Common, Documented, RunArgument, Waiting, declared
+from noxcli.cli.session import Session, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
-from noxcli.fixed import fixed
 from noxcli.models import Finished, Run
 from noxcli.outputs.delivered import require_whole
 from noxcli.outputs.expand import complete_inline
@@ -24,7 +21,7 @@ from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
 from noxcli.runs.inside import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
-from noxcli.runs.resolve import one_run, resolve_node
+from noxcli.runs.resolve import resolve_node
 from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
@@ -35,42 +32,10 @@ NODE_COLUMNS = Layout(
     marked=("STATUS",),
 )
 UNKNOWN = "-"
-NodeOption = Annotated[
-    str | None,
-    typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),
-]
-Iteration = Annotated[
-    int | None,
-    typer.Option(
-        "--iteration",
-        metavar="N",
-        min=1,
-        help="With --node in a loop, its N-th iteration. [default: the server's choice]",
-    ),
-]
-Logs = Annotated[bool, typer.Option("--logs", help="Print the run's logs.")]
 
 
-@fixed
-class Shown:
-    """Which part of the run to show."""
-
-    node: NodeOption = None
-    iteration: Iteration = None
-    logs: Logs = False
-    as_json: options.DocumentOption = False
-    query: options.QueryOption = None
-
-
-@grouped
-def inspect(
-    ctx: typer.Context,
-    run: options.RunArgument,
-    *,
-    shown: Shown,
-    waiting: Waiting,
-    common: Common,
-) -> None:
+@declared
+class Options(Documented, Waiting, Common):
     """Show a run's nodes in workflow order: status, times, sizes and errors.
 
     The run may still be running, and may have been started elsewhere. Sizes are bytes of JSON.
@@ -81,24 +46,40 @@ def inspect(
         noxcli inspect @last --node Summarise
         noxcli inspect @last --json | jq '.nodes[] | select(.error)'
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=shown.as_json, query=shown.query), subject=run)
-    context = call.context
-    if shown.iteration is not None and shown.node is None:
+
+    run: RunArgument
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),
+    ] = None
+    iteration: Annotated[
+        int | None,
+        typer.Option(
+            "--iteration",
+            metavar="N",
+            min=1,
+            help="With --node in a loop, its N-th iteration. [default: the server's choice]",
+        ),
+    ] = None
+    logs: Annotated[bool, typer.Option("--logs", help="Print the run's logs.")] = False
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Show the nodes of the run. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options, subject=options.run)
+    context = noxus.context
+    if options.iteration is not None and options.node is None:
         raise UsageProblem("--iteration needs a node", "add --node NODE")
-    if shown.logs and shown.node is not None and context.writes_text:
+    if options.logs and options.node is not None and context.writes_text:
         raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
-    with call.connect() as api:
+    with noxus.connect():
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
-        patience = call.patience()
-        found = call.run(one_run(run, context.sources), patience)
-        if not found.with_output:
-            own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
-            found = replace(own, workflow=own.workflow or found.workflow)
-        inside = inside_of(call, found, patience)
-        if shown.node is not None:
-            inside.io = _node_io(call, inside, shown, patience)
-    inside.write(context, shown)
+        patience = noxus.patience()
+        inside = inside_of(noxus, noxus.recorded(options.run, patience), patience)
+        if options.node is not None:
+            inside.io = _node_io(noxus, inside, options.node, options.iteration, patience)
+    inside.write(context, logs=options.logs)
 
 
 @dataclass(slots=True)
@@ -115,7 +96,7 @@ class Inside:
     def logs(self) -> Any:
         return self.progress.details.get("run_logs")
 
-    def document(self, shown: Shown) -> dict[str, Any]:
+    def document(self, *, logs: bool) -> dict[str, Any]:
         """Return the document of --json."""
         return {
             "schema": INSPECT_SCHEMA,
@@ -125,7 +106,7 @@ class Inside:
             "error": self.progress.why.removeprefix(": ").strip() or None,
             "nodes": [self._record(node) for node in self.progress.nodes.values()],
             "io": self.io,
-            "logs": self.logs if shown.logs else None,
+            "logs": self.logs if logs else None,
             "data": self.data,
         }
 
@@ -143,13 +124,13 @@ class Inside:
             "output_bytes": told.output_bytes,
         }
 
-    def write(self, context: Context, shown: Shown) -> None:
+    def write(self, context: Context, *, logs: bool) -> None:
         """Write what the options ask for to stdout."""
         if not context.writes_text:
-            context.write_document(self.document(shown))
+            context.write_document(self.document(logs=logs))
         elif self.io is not None:
             context.terminal.write(f"{to_json(self.io['data'], indent=2)}\n")
-        elif shown.logs:
+        elif logs:
             context.terminal.write("".join(f"{line}\n" for line in self.log_lines()))
         else:
             self._write_table(context.terminal)
@@ -187,11 +168,11 @@ def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
     return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
 
 
-def inside_of(call: Invocation, run: Run, patience: Patience) -> Inside:
+def inside_of(noxus: Session, run: Run, patience: Patience) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show."""
-    context, api = call.context, call.api
+    context, api = noxus.context, noxus.api
     if run.status == "failed":
-        progress = explainer(context, api).explain(run, call.deadline)
+        progress = explainer(context, api).explain(run, noxus.deadline)
     else:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:
@@ -215,16 +196,15 @@ def _is_overloaded(error: Unavailable) -> bool:
     return error.overloaded
 
 
-def _node_io(call: Invocation, inside: Inside, shown: Shown, patience: Patience) -> dict[str, Any]:
+def _node_io(noxus: Session, inside: Inside, node: str, iteration: int | None, patience: Patience) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
-    assert shown.node is not None
-    node_id, names = resolve_node(shown.node, inside.progress.names), inside.progress.names
+    node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
     try:
-        answer = patience.keep_trying(lambda: call.api.node_io(inside.run.id, node_id, shown.iteration))
+        answer = patience.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id, iteration))
     except NotFound as error:
         error.hint = "the node may not have run, or had fewer iterations"
         raise
-    told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": shown.iteration}
-    delivered = complete_inline(call.api, answer, patience)
+    told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": iteration}
+    delivered = complete_inline(noxus.api, answer, patience)
     require_whole(delivered, inside.run)
     return {**told, "data": delivered.output, "complete": delivered.complete}

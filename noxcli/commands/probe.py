@@ -7,15 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Given, Waiting
-from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.options import Common, Documented, Given, Waiting, WorkflowArgument, declared, some_time
 from noxcli.cli.prepare import checked, given_inputs, note_keys, stored
+from noxcli.cli.session import Session, begin
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, save
-from noxcli.fixed import fixed
 from noxcli.models import Workflow
 from noxcli.probe.learned import Learned, Sureness, switches_text
 from noxcli.render.table import Layout, for_eyes, with_tabs
@@ -24,10 +21,20 @@ PROBE_SCHEMA = "noxcli.probe/1"
 PROBE_COLUMNS = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
 
 
-@fixed
-class Asking:
-    """What probe may request from the server."""
+@declared
+class Options(Documented, Given, Waiting, Common):
+    """Learn how a server behaves where the API's documentation is silent.
 
+    It reads a run that has ended. With --start it also starts runs, and stops those that are still running at its
+    end; it exits with 1 if one could not be stopped. What it prints and writes has no id and no text from the server.
+
+    Examples:
+        noxcli run demo 'User Input=hello' --quiet
+        noxcli probe demo --watch 1s
+        noxcli probe demo 'User Input=hello' --start 2 --write switches.toml
+    """
+
+    workflow: WorkflowArgument
     run: Annotated[
         str | None,
         typer.Option(
@@ -41,79 +48,59 @@ class Asking:
     max_requests: Annotated[int, typer.Option(metavar="N", min=1, help="Send at most N requests.")] = 80
     watch: Annotated[
         float,
-        typer.Option(parser=options.some_time, metavar="DUR", help="Watch a silent event stream for this long."),
+        typer.Option(parser=some_time, metavar="DUR", help="Watch a silent event stream for this long."),
     ] = 20.0
     write: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write what was learned for sandbox --switches.")
     ] = None
 
 
-@grouped
-def probe(
-    ctx: typer.Context,
-    workflow: options.WorkflowArgument,
-    *,
-    given: Given,
-    asking: Asking,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-    waiting: Waiting,
-    common: Common,
-) -> None:
-    """Learn how a server behaves where the API's documentation is silent.
-
-    It reads a run that has ended. With --start it also starts runs, and stops those that are still running at its
-    end; it exits with 1 if one could not be stopped. What it prints and writes has no id and no text from the server.
-
-    Examples:
-        noxcli run demo 'User Input=hello' --quiet
-        noxcli probe demo --watch 1s
-        noxcli probe demo 'User Input=hello' --start 2 --write switches.toml
-    """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
-    context = call.context
-    if asking.write is not None:
-        check_target(Path(asking.write), "--write")
-    if not asking.start and (given.inputs or given.whole or given.secrets):
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Ask, and print what was learned. Raises typer.Exit with the code, and the NoxError that the command ends with."""
+    noxus = begin(ctx, options)
+    context = noxus.context
+    if options.write is not None:
+        check_target(Path(options.write), "--write")
+    if not options.start and (options.inputs or options.whole or options.secrets):
         raise UsageProblem("inputs were given, but no run is to be started", "add --start 1, or remove the inputs")
-    inputs = given_inputs(context, given)
+    inputs = given_inputs(context, options)
     from noxcli.probe.interview import interview, try_runs
     from noxcli.probe.trial import Trier
 
-    with call.connect() as api:
-        patience = call.patience()
-        found = call.workflow(workflow, patience)
+    with noxus.connect() as api:
+        patience = noxus.patience()
+        found = noxus.workflow(options.workflow, patience)
         known = found if found.nodes else patience.keep_trying(lambda: api.get_workflow(found.id))
-        evidence = _evidence(call, known, asking)
-        if asking.start:
+        evidence = _evidence(noxus, known, options)
+        if options.start:
             note_keys(context, known)
-            payload = stored(call, checked(call, known, inputs, named=workflow), patience)
-            trier = Trier(evidence.asker, found.id, asking.watch, context.terminal.note)
+            payload = stored(noxus, checked(noxus, known, inputs, named=options.workflow), patience)
+            trier = Trier(evidence.asker, found.id, options.watch, context.terminal.note)
             evidence.trials = trier.trials
-            try_runs(trier, payload, asking.start)
+            try_runs(trier, payload, options.start)
         learned = list(interview(evidence, context.terminal.note))
     code = ExitCode.RUN_FAILED if any(trial.left_running for trial in evidence.trials) else ExitCode.OK
     _show(context, learned, sum(trial.run_id is not None for trial in evidence.trials), code)
-    if asking.write is not None:
-        save(Path(asking.write), (line.encode() for line in switches_text(learned)))
-        context.terminal.note(f"serve this behavior with: noxcli sandbox --switches {shlex.quote(asking.write)}")
+    if options.write is not None:
+        save(Path(options.write), (line.encode() for line in switches_text(learned)))
+        context.terminal.note(f"serve this behavior with: noxcli sandbox --switches {shlex.quote(options.write)}")
     raise typer.Exit(code)
 
 
-def _evidence(call: Invocation, workflow: Workflow, asking: Asking) -> Any:
+def _evidence(noxus: Session, workflow: Workflow, options: Options) -> Any:
     from noxcli.probe.asking import Asker
     from noxcli.probe.evidence import Evidence
 
     run_id = None
-    if asking.run is not None:
-        run = call.run(asking.run, call.patience())
+    if options.run is not None:
+        run = noxus.run(options.run, noxus.patience())
         if run.workflow_id != workflow.id:
             raise UsageProblem("the run in --run does not belong to this workflow", "name a run of the workflow")
         run_id = run.id
-    call.context.enter(Phase.FOLLOW)
-    log = call.context.log
-    asker = Asker(call.api.http, call.deadline, asking.max_requests, lambda: log.requests)
-    return Evidence(asker, workflow.id, workflow.definition, asking.watch, run_id)
+    noxus.context.enter(Phase.FOLLOW)
+    log = noxus.context.log
+    asker = Asker(noxus.api.http, noxus.deadline, options.max_requests, lambda: log.requests)
+    return Evidence(asker, workflow.id, workflow.definition, options.watch, run_id)
 
 
 def _show(context: Context, learned: Sequence[Learned], started: int, code: ExitCode) -> None:

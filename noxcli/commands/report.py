@@ -3,7 +3,6 @@
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,41 +10,23 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.follow import not_finished
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Waiting
-from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.options import Common, Waiting, declared
+from noxcli.cli.session import Session, begin
 from noxcli.commands.inspect import Inside, inside_of
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, reason_of, save
 from noxcli.masking import Mask
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.resolve import one_run
 from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:
     from noxcli.reports.html.saved import SavedStory
 
 DASH = "-"  # stdin, or stdout
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN|FILE|DIR",
-        help="A run; a file of --format ndjson, --json or batch results, - for stdin; or a batch's directory.",
-        show_default=False,
-    ),
-]
-PageFile = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE; - is stdout.")]
 
 
-@grouped
-def report(
-    ctx: typer.Context,
-    source: Source,
-    *,
-    output: PageFile = DASH,
-    waiting: Waiting,
-    common: Common,
-) -> None:
+@declared
+class Options(Waiting, Common):
     """Write an HTML page about a run, saved events, or a batch.
 
     The page needs no network. It shows the verdict, the nodes on a time axis, errors and outputs; of a batch, each row.
@@ -61,30 +42,46 @@ def report(
         noxcli batch qa rows.jsonl
         noxcli report rows.jsonl.batch -o batch.html
     """
-    call = begin(ctx, common, waiting, subject=source)
-    target = None if output == DASH else Path(output)
+
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|FILE|DIR",
+            help="A run; a file of --format ndjson, --json or batch results, - for stdin; or a batch's directory.",
+            show_default=False,
+        ),
+    ]
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE; - is stdout.")
+    ] = DASH
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Write the page. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options, subject=options.source)
+    target = None if options.output == DASH else Path(options.output)
     if target is not None:
         check_target(target, "--output")
-    pieces = _pieces(call, source, Path() if target is None else target.parent)
+    pieces = _pieces(noxus, options.source, Path() if target is None else target.parent)
     if target is not None:
         save(target, pieces)
     else:
         for piece in pieces:
-            call.context.terminal.write(piece)
+            noxus.context.terminal.write(piece)
 
 
-def _pieces(call: Invocation, source: str, base: Path) -> Iterator[bytes]:
+def _pieces(noxus: Session, source: str, base: Path) -> Iterator[bytes]:
     """Return the page, with links that start from the directory `base`."""
-    path, mask = Path(source).expanduser(), call.context.terminal.mask
+    path, mask = Path(source).expanduser(), noxus.context.terminal.mask
     if source != DASH and path.is_dir():
         from noxcli.batch.joined import Joined
 
         return Joined.read([path]).page(None, mask, base)
     if source == DASH or path.is_file():
-        return _of_file(call.context, source, path, base)
+        return _of_file(noxus.context, source, path, base)
     from noxcli.reports.html.run import Told, run_page
 
-    return run_page([Told(_document(call, source))], mask, base)
+    return run_page([Told(_document(noxus, source))], mask, base)
 
 
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
@@ -112,18 +109,15 @@ def _saved(source: str, path: Path, mask: Mask) -> "SavedStory":
     return read_saved(sys.stdin.buffer if sys.stdin is not None else io.BytesIO(), "stdin", mask)
 
 
-def _document(call: Invocation, text: str) -> dict[str, Any]:
+def _document(noxus: Session, text: str) -> dict[str, Any]:
     """Return the result document of a run from what the server has now."""
-    context = call.context
-    with call.connect() as api:
+    context = noxus.context
+    with noxus.connect():
         context.outcome.may_exist = True
         context.enter(Phase.FOLLOW)
-        patience = call.patience()
-        found = call.run(one_run(text, context.sources), patience)
-        if not found.with_output:
-            own = patience.keep_trying(lambda: api.get_run(found.workflow_id, found.id))
-            found = replace(own, workflow=own.workflow or found.workflow)
-        inside = inside_of(call, found, patience)
+        patience = noxus.patience()
+        found = noxus.recorded(text, patience)
+        inside = inside_of(noxus, found, patience)
     ended = found.settled or found.paused
     error = verdict_of(found, inside.progress.why) if ended else not_finished(found)
     outcome = Outcome(text, found, confirmed=True, progress=inside.progress, error=error, phase=Phase.RUN)

@@ -1,26 +1,22 @@
 """`noxcli rerun`: start another run with the inputs of an earlier one, and follow it like `run`."""
 
+from dataclasses import replace
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Restarting
+from noxcli.cli.options import RunArgument, Running, declared
+from noxcli.errors import Phase, TimedOutBeforeStart, UsageProblem
+
+if TYPE_CHECKING:
+    from noxcli.cli.session import Session
+    from noxcli.inputs.parse import Inputs
+    from noxcli.models import Run, Workflow
 
 
-@grouped
-def rerun(
-    ctx: typer.Context,
-    run: options.RunArgument,
-    *,
-    given: Given,
-    restarting: Restarting,
-    delivering: Delivering,
-    state_file: options.StateFile = None,
-    reporting: Reporting,
-    timeout: options.RunTimeout = None,
-    following: FollowingOwn,
-    common: Common,
-) -> None:
+@declared
+class Options(Running):
     """Start a run again with the same inputs, or some others, and follow it like run.
 
     Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.
@@ -32,8 +28,71 @@ def rerun(
         # Change one of the inputs, and preview the request.
         noxcli rerun @last 'Analysis Type=long' --dry-run
     """
-    from noxcli.cli.again import relaunch  # loads everything that a run needs and the help does not
-    from noxcli.cli.launch import Asked
 
-    asked = Asked(run, given, restarting, delivering, state_file, reporting, timeout, following, common)
-    relaunch(ctx, asked, restarting)
+    run: RunArgument
+    version_id: Annotated[
+        str | None,
+        typer.Option(
+            "--version-id",
+            metavar="VERSION",
+            help="Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]",
+        ),
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
+    from noxcli.cli import prepare, session  # the help loads none of what a run needs
+    from noxcli.commands.run import carry_out
+    from noxcli.models import Workflow
+
+    noxus = session.begin(ctx, options, subject=options.run)
+    prepare.require_startable(noxus, options)
+    given = prepare.given_inputs(noxus.context, options)
+    with noxus.connect():
+        noxus.context.enter(Phase.PREFLIGHT)
+        patience = noxus.patience(out_of_time=TimedOutBeforeStart)
+        earlier = noxus.recorded(options.run, patience)
+        options = replace(options, version_id=_version(noxus, options.version_id, earlier))
+        # The workflow is read again: the run's record may have an older version of it.
+        workflow = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
+        target = prepare.target_of(noxus, options, workflow, patience)
+        inputs = _inputs(noxus, earlier, given, target.known)
+        spec = prepare.run_spec(noxus, options, target, inputs, named=workflow.name or workflow.id)
+        carry_out(noxus, spec, options)
+
+
+def _version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
+    """Return the saved version to run: that of --version-id, or else the earlier run's own, which is reported."""
+    if asked is not None:
+        return asked
+    noxus.context.terminal.note(
+        f"uses the current version: the record of run {earlier.id} names none"
+        if earlier.version_id is None
+        else f"uses version {earlier.version_id}, as run {earlier.id} did"
+    )
+    return earlier.version_id
+
+
+def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", known: "Workflow | None") -> "Inputs":
+    """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
+    from noxcli.inputs.definition import inputs_of
+    from noxcli.inputs.recorded import secrets_among, with_recorded
+
+    context, run_id = noxus.context, earlier.id
+    if not isinstance(earlier.input, dict):
+        raise UsageProblem(
+            f"the record of run {run_id} has no inputs",
+            f"give them all: noxcli run {quote(earlier.workflow_id)} INPUT...",
+        )
+    entry = context.history.entry(run_id, context.base_url)
+    secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
+    nodes = inputs_of(known.definition) if known is not None else None
+    context.terminal.mask.learn(secrets_among(earlier.input, secret or (), nodes))
+    inputs = with_recorded(earlier.input, given, secret, nodes, run_id)
+    context.hide(replace(inputs, secret=inputs.secret - given.secret))
+    if inputs.veiled:
+        context.terminal.note(
+            f"sends the inputs of run {run_id} as recorded, and does not show them: which were secret is not known"
+        )
+    return inputs

@@ -1,26 +1,18 @@
 """`noxcli run`: start a workflow, follow it live, wait for its verdict, deliver its output."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, FollowingOwn, Given, Reporting, Starting
+from noxcli.cli.options import Running, WorkflowArgument, declared
+
+if TYPE_CHECKING:
+    from noxcli.cli.prepare import RunSpec
+    from noxcli.cli.session import Session
 
 
-@grouped
-def run(
-    ctx: typer.Context,
-    workflow: options.WorkflowArgument,
-    *,
-    given: Given,
-    starting: Starting,
-    delivering: Delivering,
-    state_file: options.StateFile = None,
-    reporting: Reporting,
-    timeout: options.RunTimeout = None,
-    following: FollowingOwn,
-    common: Common,
-) -> None:
+@declared
+class Options(Running):
     """Start a workflow, follow it live, and print its output.
 
     Examples:
@@ -33,7 +25,33 @@ def run(
         # Start a run, and wait for it with a time limit.
         noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """
-    from noxcli.cli.launch import Asked, launch  # loads everything that a run needs and the help does not
 
-    asked = Asked(workflow, given, starting, delivering, state_file, reporting, timeout, following, common)
-    launch(ctx, asked)
+    workflow: WorkflowArgument
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
+    from noxcli.cli import prepare, session  # the help loads none of what a run needs
+
+    noxus = session.begin(ctx, options, subject=options.workflow)
+    prepare.require_startable(noxus, options)
+    inputs = prepare.given_inputs(noxus.context, options)
+    with noxus.connect():
+        carry_out(noxus, prepare.new_run(noxus, options, options.workflow, inputs), options)
+
+
+def carry_out(noxus: "Session", spec: "RunSpec", options: Running) -> None:
+    """Start the run and see it through to its output, as far as the options require."""
+    from noxcli.cli import deliver, follow, prepare, start  # as above
+
+    if options.dry_run:
+        prepare.show_request(noxus, spec)
+        return
+    with start.stopped_by_signal(noxus, options):
+        run = start.start_once(noxus, spec, options.state_file)
+        if options.detach:
+            start.say_detached(noxus, run)
+            return
+        ended = follow.to_end(noxus, run, options, workflow=spec.known, just_started=True)
+        follow.judge(noxus, ended)
+        deliver.deliver(noxus, ended, options, workflow=spec.known)

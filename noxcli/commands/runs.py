@@ -7,12 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Waiting
-from noxcli.cli.invocation import begin
-from noxcli.cli.listing import DEFAULT_LIMIT, Listing
+from noxcli.cli.listing import Listing
+from noxcli.cli.options import Common, Listed, Waiting, declared
+from noxcli.cli.session import begin
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.nearest import nearest, suggestion
@@ -26,34 +24,10 @@ RUN_COLUMNS = Layout(
     dropped=("DURATION", "CREATED", "WORKFLOW"),
     marked=("STATUS",),
 )
-OfWorkflow = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[WORKFLOW]", help="List only this workflow's runs: id, alias or exact name.", show_default=False
-    ),
-]
-Statuses = Annotated[
-    list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
-]
-Since = Annotated[
-    str | None,
-    typer.Option("--since", metavar="DUR|TIME", help="List only runs created since then: 2h, 3d, 2026-05-01T12:00."),
-]
 
 
-@grouped
-def runs(
-    ctx: typer.Context,
-    workflow: OfWorkflow = None,
-    *,
-    status: Statuses = None,
-    since: Since = None,
-    limit: options.LimitOption = DEFAULT_LIMIT,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-    waiting: Waiting,
-    common: Common,
-) -> None:
+@declared
+class Options(Listed, Waiting, Common):
     """List runs, newest first.
 
     Examples:
@@ -64,21 +38,42 @@ def runs(
         # The output of the newest run.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
-    wanted = _statuses(call.context, status or [])
-    start = _moment(since, call.context.clock.now()) if since is not None else LONG_AGO
-    with call.connect() as api:
-        call.context.enter(Phase.DELIVER)
-        patience = call.patience()
-        of = call.workflow(workflow, patience) if workflow is not None else None
+
+    workflow: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WORKFLOW]", help="List only this workflow's runs: id, alias or exact name.", show_default=False
+        ),
+    ] = None
+    status: Annotated[
+        list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
+    ] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="DUR|TIME", help="List only runs created since then: 2h, 3d, 2026-05-01T12:00."
+        ),
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """List the runs. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options)
+    context = noxus.context
+    wanted = _statuses(context, options.status or [])
+    start = _moment(options.since, context.clock.now()) if options.since is not None else LONG_AGO
+    with noxus.connect() as api:
+        context.enter(Phase.DELIVER)
+        patience = noxus.patience()
+        of = noxus.workflow(options.workflow, patience) if options.workflow is not None else None
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))
             listed = takewhile(lambda run: moment_of(run) >= start, listed)
-            return list(islice((run for run in listed if not wanted or run.status in wanted), limit))
+            return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = patience.keep_trying(read)
-    _listing(of).show(call.context, found, limit)
+    _listing(of).show(context, found, options.limit)
 
 
 def _moment(text: str, now: datetime) -> datetime:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noxcli.cli.options import declared
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.files import reason_of
 from noxcli.signals import SIGNALS
@@ -15,56 +16,9 @@ if TYPE_CHECKING:
     from noxcli.sandbox.scenario import Scenario
     from noxcli.sandbox.switches import Switches as ServerSwitches
 
-Command = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[-- COMMAND...]", help="Run this command against the sandbox, then stop.", show_default=False
-    ),
-]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PORT",
-        help="Listen on this port. [default: 8765; with COMMAND: any free one]",
-        show_default=False,
-        min=0,
-        max=65535,
-    ),
-]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(metavar="KEY", help="Accept this API key. [default: a new one for each start]", show_default=False),
-]
-Speed = Annotated[float, typer.Option(metavar="FACTOR", help="Make time pass this many times faster.", min=0.01)]
-Scenarios = Annotated[list[Path] | None, typer.Option("--scenario", metavar="FILE", help="Add workflows (TOML).")]
-Replays = Annotated[
-    list[Path] | None,
-    typer.Option("--replay", metavar="FILE", help="Serve a run saved with --format ndjson."),
-]
-Switches = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--switch",
-        metavar="NAME=VALUE",
-        help="Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
-    ),
-]
-SwitchFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--switches", metavar="FILE", help="Set the switches in this file (probe --write makes one)."),
-]
 
-
-def sandbox(
-    command: Command = None,
-    port: Port = None,
-    key: KeyOption = None,
-    speed: Speed = 1.0,
-    scenario: Scenarios = None,
-    replay: Replays = None,
-    switches: SwitchFiles = None,
-    switch: Switches = None,
-) -> None:
+@declared
+class Options:
     """Serve the Noxus API on this machine, or run one command against it.
 
     Examples:
@@ -72,6 +26,51 @@ def sandbox(
         # Rehearse a run that fails, ten times faster.
         noxcli sandbox --speed 10 -- sh -c 'noxcli run fails || echo "exit code $?"'
     """
+
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND...]", help="Run this command against the sandbox, then stop.", show_default=False
+        ),
+    ] = None
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            help="Listen on this port. [default: 8765; with COMMAND: any free one]",
+            show_default=False,
+            min=0,
+            max=65535,
+        ),
+    ] = None
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Accept this API key. [default: a new one for each start]", show_default=False
+        ),
+    ] = None
+    speed: Annotated[float, typer.Option(metavar="FACTOR", help="Make time pass this many times faster.", min=0.01)] = (
+        1.0
+    )
+    scenario: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Add workflows (TOML).")] = None
+    replay: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Serve a run saved with --format ndjson.")
+    ] = None
+    switches: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Set the switches in this file (probe --write makes one)."),
+    ] = None
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Choose a behavior that the API's docs leave open; noxcli help switches lists them.",
+        ),
+    ] = None
+
+
+def execute(_: typer.Context, options: Options) -> None:
+    """Serve until a signal, or run the command. Raises typer.Exit with its code; ConfigProblem, UsageProblem."""
     from noxcli.sandbox import INSTALL_HINT, missing_packages
 
     if missing := missing_packages():
@@ -81,11 +80,13 @@ def sandbox(
     from noxcli.sandbox.server import Sandbox
 
     SIGNALS.release()
-    at = port if port is not None else 0 if command else DEFAULT_PORT
+    command = options.command
+    at = options.port if options.port is not None else 0 if command else DEFAULT_PORT
     try:
-        scenarios = [*BUILT_IN, *_scenarios(scenario or [], replay or [])]
-        decided = _switches(switches or [], switch or [])
-        server = Sandbox(scenarios, key=fresh_key() if key is None else key, port=at, speed=speed, switches=decided)
+        scenarios = [*BUILT_IN, *_scenarios(options.scenario or [], options.replay or [])]
+        decided = _switches(options.switches or [], options.switch or [])
+        key = fresh_key() if options.key is None else options.key
+        server = Sandbox(scenarios, key=key, port=at, speed=options.speed, switches=decided)
         code = run_command(command, server) if command else serve_forever(server)
     except OSError as error:
         raise _not_started(error, at) from None

@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.groups import Common, Delivering
-from noxcli.cli.invocation import present
+from noxcli.cli.options import Documented, Printed, declared
+from noxcli.cli.session import present
 from noxcli.errors import UsageProblem
 from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout, for_eyes, with_tabs
@@ -15,17 +14,10 @@ from noxcli.schemas import schema_named, schema_names
 
 SCHEMAS_SCHEMA = "noxcli.schemas/1"
 SCHEMA_COLUMNS = Layout(("NAME", "SCHEMA", "OF"), cut=("OF",), wraps=True)
-Name = Annotated[
-    str | None, typer.Argument(metavar="[SCHEMA]", help="Print this schema; without it, list all.", show_default=False)
-]
 
 
-def schema(
-    ctx: typer.Context,
-    name: Name = None,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-) -> None:
+@declared
+class Options(Documented, Printed):
     """Print the JSON Schemas of the documents that noxcli prints.
 
     Examples:
@@ -33,10 +25,19 @@ def schema(
         noxcli schema result > result.schema.json
         noxcli schema --json | jq -r '.schemas[].name'
     """
+
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[SCHEMA]", help="Print this schema; without it, list all.", show_default=False),
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print the schema, or list all. Raises UsageProblem for an unknown one."""
     context: Context = ctx.obj
-    present(context, Common(), Delivering(as_json=as_json, query=query))
-    if name is not None:
-        context.write_document(_named(name), indent=2)
+    present(context, options)
+    if options.name is not None:
+        context.write_document(_named(options.name), indent=2)
         return
     listed = {each: schema_named(each) for each in schema_names()}
     about = [(each, found["title"], found["description"]) for each, found in listed.items()]

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Waiting
-from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.options import Common, JsonOption, QueryOption, Timeout, declared
+from noxcli.cli.session import Session, begin
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Run
 from noxcli.nearest import nearest, suggestion
@@ -20,27 +18,10 @@ from noxcli.state.statefile import State, read_state
 from noxcli.timing import Deadline
 
 STOP_TIMEOUT = 30.0
-RunsToStop = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
-]
-StateFileToRead = Annotated[
-    str | None,
-    typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
-]
 
 
-@grouped
-def stop(
-    ctx: typer.Context,
-    runs: RunsToStop = None,
-    *,
-    state_file: StateFileToRead = None,
-    as_json: options.JsonOption = False,
-    query: options.QueryOption = None,
-    timeout: options.Timeout = STOP_TIMEOUT,
-    common: Common,
-) -> None:
+@declared
+class Options(Common):
     """Stop runs, and print RUN_ID<TAB>STATUS for each.
 
     Examples:
@@ -51,9 +32,25 @@ def stop(
         # Clean up, whether or not anything was started.
         noxcli stop --state-file run.state
     """
-    call = begin(ctx, common, Waiting(timeout), Delivering(as_json=as_json, query=query))
-    context = call.context
-    given = runs or []
+
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
+    ] = None
+    state_file: Annotated[
+        str | None,
+        typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
+    ] = None
+    as_json: JsonOption = False
+    query: QueryOption = None
+    timeout: Timeout = STOP_TIMEOUT
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Stop each run. Raises the worst error, after all of them."""
+    noxus = begin(ctx, options)
+    context = noxus.context
+    given, state_file = options.runs or [], options.state_file
     if not given and state_file is None:
         raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
     context.listed = "-" in given
@@ -63,10 +60,10 @@ def stop(
         context.outcomes = [] if context.listed else context.outcomes
         context.terminal.note(f"nothing to stop: {_missing(state_file) if state_file else 'stdin names no run'}")
         return
-    with call.connect():
+    with noxus.connect():
         if state is not None:
             named.append(_run_in(state, state_file, context.base_url))
-        _stop_all(call, named)
+        _stop_all(noxus, named)
     raise_worst(context.outcomes)
 
 
@@ -80,20 +77,20 @@ def _run_in(state: State, state_file: str | None, base_url: str) -> str:
     return f"{state.workflow_id}/{state.run_id}"
 
 
-def _stop_all(call: Invocation, named: Sequence[str]) -> None:
+def _stop_all(noxus: Session, named: Sequence[str]) -> None:
     """Stop each run, also after one that could not be stopped; the errors are in the outcomes."""
-    context = call.context
+    context = noxus.context
     context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
     for text, outcome in zip(named, context.outcomes, strict=True):
-        outcome.error = _trouble_with(call, text, outcome)
+        outcome.error = _trouble_with(noxus, text, outcome)
         if outcome.error is not None and len(named) > 1:
             context.complain(outcome.error)
 
 
-def _trouble_with(call: Invocation, text: str, outcome: Outcome) -> NoxError | None:
+def _trouble_with(noxus: Session, text: str, outcome: Outcome) -> NoxError | None:
     """Stop one run; return why that failed."""
     try:
-        _stop_one(call, text, outcome)
+        _stop_one(noxus, text, outcome)
     except Unavailable as error:
         return LostContact(error.message, error.hint or f"try again with: noxcli stop {text}", **error.facts())
     except NoxError as error:
@@ -113,15 +110,18 @@ def _missing(state_file: str) -> str:
     return f"{said}: {suggestion(str(path.with_name(near)))}" if near else said
 
 
-def _stop_one(call: Invocation, text: str, outcome: Outcome) -> None:
-    context, deadline = call.context, Deadline(call.context.clock, call.waiting.timeout)  # each run gets the whole time
+def _stop_one(noxus: Session, text: str, outcome: Outcome) -> None:
+    context, deadline = (
+        noxus.context,
+        Deadline(noxus.context.clock, noxus.waiting.timeout),
+    )
     patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
-    run: Run = call.run(text, patience)
+    run: Run = noxus.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
         context.terminal.note(f"run {run.id} had already ended: {run.status}")
     else:
-        run = outcome.run = stop_run(call.api, run, deadline)
+        run = outcome.run = stop_run(noxus.api, run, deadline)
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(f"run {run.id} is {run.status}")

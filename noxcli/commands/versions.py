@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Waiting
-from noxcli.cli.invocation import begin
-from noxcli.cli.listing import DEFAULT_LIMIT, Listing
+from noxcli.cli.listing import Listing
+from noxcli.cli.options import Common, Listed, Waiting, WorkflowArgument, declared
+from noxcli.cli.session import begin
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
 from noxcli.render.table import Layout
@@ -24,17 +22,8 @@ if TYPE_CHECKING:
 YES_OR_NO = {True: "yes", False: "no", None: "-"}
 
 
-@grouped
-def versions(
-    ctx: typer.Context,
-    workflow: options.WorkflowArgument,
-    *,
-    limit: options.LimitOption = DEFAULT_LIMIT,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-    waiting: Waiting,
-    common: Common,
-) -> None:
+@declared
+class Options(Listed, Waiting, Common):
     """List the saved versions of a workflow, newest first.
 
     LIVE is "-" if the server does not say which version is in use.
@@ -44,14 +33,20 @@ def versions(
         noxcli run demo 'User Input=hello' --version-id first
         noxcli versions demo --json | jq -r '.versions[] | select(.live) | .id'
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
-    with call.connect() as api:
-        call.context.enter(Phase.DELIVER)
-        patience = call.patience()
-        found = call.workflow(workflow, patience)
+
+    workflow: WorkflowArgument
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """List the versions. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options)
+    with noxus.connect() as api:
+        noxus.context.enter(Phase.DELIVER)
+        patience = noxus.patience()
+        found = noxus.workflow(options.workflow, patience)
         listed = patience.keep_trying(lambda: list(newest_first(api.list_versions(found.id))))
-        shown = list(islice(_marked(api, found, listed), limit))
-    VERSION_LISTING.show(call.context, shown, limit)
+        shown = list(islice(_marked(api, found, listed), options.limit))
+    VERSION_LISTING.show(noxus.context, shown, options.limit)
 
 
 def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> Sequence[Version]:

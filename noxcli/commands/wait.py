@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli import options
 from noxcli.cli.context import Context
 from noxcli.cli.follow import (
     explainer,
@@ -22,9 +21,8 @@ from noxcli.cli.follow import (
     wait_for,
     workflow_of,
 )
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Following, Reporting, Waiting
-from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.options import Common, Following, JsonOption, QueryOption, Reporting, declared
+from noxcli.cli.session import Session, begin
 from noxcli.cli.until import how_far, read_conditions, wait_until
 from noxcli.errors import (
     LostContact,
@@ -36,7 +34,6 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
-from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
 from noxcli.render.base import bar_fits
@@ -58,43 +55,9 @@ LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 # Reads of several runs: for all of them together, and by threads.
 READS_A_SECOND, LOOKERS = 20.0, 16
 
-Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
-AnyOne = Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")]
-Conditions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--for",
-        metavar="CONDITION",
-        help="Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR "
-        "(JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one.",
-        show_default=False,
-    ),
-]
 
-
-@fixed
-class Leaving:
-    """When to stop waiting before all runs have ended."""
-
-    any_one: AnyOne = False
-    fail_fast: FailFast = False
-    conditions: Conditions = None
-
-
-@grouped
-def wait(
-    ctx: typer.Context,
-    runs: Runs,
-    *,
-    as_json: options.JsonOption = False,
-    query: options.QueryOption = None,
-    reporting: Reporting,
-    timeout: options.RunTimeout = None,
-    leaving: Leaving,
-    following: Following,
-    common: Common,
-) -> None:
+@declared
+class Options(Reporting, Following, Common):
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 
     Examples:
@@ -106,13 +69,31 @@ def wait(
         # Exit as soon as a node has completed, or the run has failed.
         noxcli wait @last --for 'node:Answer it=completed' --for run=failed
     """
-    call = begin(
-        ctx, common, Waiting(timeout, following.retry_for), Delivering(as_json=as_json, query=query), reporting
-    )
+
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
+    as_json: JsonOption = False
+    query: QueryOption = None
+    any_one: Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")] = False
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")] = False
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="CONDITION",
+            help="Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR "
+            "(JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one.",
+            show_default=False,
+        ),
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Wait for each run, or for a condition. Raises the worst error, after all of them."""
+    call = begin(ctx, options)
     context = call.context
-    conditions = _conditions(leaving, reporting, following, timeout)
-    context.listed = "-" in runs
-    runs = read_runs(runs, context.sources)
+    conditions = _conditions(options)
+    context.listed = "-" in options.runs
+    runs = read_runs(options.runs, context.sources)
     if not runs:
         context.outcomes = []
         context.terminal.note("nothing to wait for: stdin names no run")
@@ -121,10 +102,10 @@ def wait(
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     if conditions and len(runs) > 1:
         raise UsageProblem("--for waits for one run", f"it got {len(runs)}: wait for each one separately")
-    policy = policy_of(context, following)
+    policy = policy_of(context, options)
 
     def enough(ended: Outcome) -> bool:
-        return leaving.any_one or (leaving.fail_fast and ended.error is not None)
+        return options.any_one or (options.fail_fast and ended.error is not None)
 
     with call.connect():
         if conditions:
@@ -135,14 +116,14 @@ def wait(
             _wait_for_all(call, runs, policy, enough)
 
 
-def _conditions(leaving: Leaving, reporting: Reporting, following: Following, timeout: float | None) -> list[Condition]:
+def _conditions(options: Options) -> list[Condition]:
     """Return the conditions of --for. Raises UsageProblem if one is not valid, or contradicts another option."""
-    if leaving.conditions and reporting.asserts:
+    if options.conditions and options.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
-    return read_conditions(leaving.conditions or [], streams=not following.no_stream and timeout != 0)
+    return read_conditions(options.conditions or [], streams=not options.no_stream and options.timeout != 0)
 
 
-def _wait_for_one(call: Invocation, text: str, policy: Policy) -> None:
+def _wait_for_one(call: Session, text: str, policy: Policy) -> None:
     context, deadline = call.context, call.deadline
     patience = call.patience(gave_up=LostContact)
     run = context.outcome.run = _resolved(call, text, patience)
@@ -179,7 +160,7 @@ class _Waited:
     over: bool = False
 
 
-def _wait_for_all(call: Invocation, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
+def _wait_for_all(call: Session, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
     """Print each run as it ends, until all have ended, or enough for --any or --fail-fast."""
     context = call.context
     waited = [
@@ -207,7 +188,7 @@ def _how_many(waited: Sequence[_Waited]) -> tuple[float | None, str]:
 
 
 def _watch_all(
-    call: Invocation,
+    call: Session,
     waited: Sequence[_Waited],
     policy: Policy,
     explains: Explainer,
@@ -261,7 +242,7 @@ def _as_needed(context: Context, run: Run) -> Run:
     return replace(run, input=None, output=None, progress_details={}, workflow=workflow)
 
 
-def _read_last(call: Invocation, waited: Sequence[_Waited], policy: Policy, explains: Explainer) -> None:
+def _read_last(call: Session, waited: Sequence[_Waited], policy: Policy, explains: Explainer) -> None:
     """Read the runs that are not over once more, at the time limit."""
     deadline = call.deadline
     going = [one for one in waited if not one.over]
@@ -273,7 +254,7 @@ def _read_last(call: Invocation, waited: Sequence[_Waited], policy: Policy, expl
         _take_in(call, one, read, policy, last=True)
 
 
-def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
+def _take_in(call: Session, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
     """Record the result of a read, and report it if it was the `last` one."""
     context, outcome = call.context, one.outcome
     run, error = read
@@ -297,7 +278,7 @@ def _take_in(call: Invocation, one: _Waited, read: Result[Run], policy: Policy, 
         context.complain(outcome.error)
 
 
-def _given_up(call: Invocation, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
+def _given_up(call: Session, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
     """Return why to stop waiting for a run that has no verdict; None if it is read again. Raises unexpected errors."""
     if error is None or isinstance(error, Unavailable):
         over = last or (error is not None and one.contact.passed)
@@ -310,7 +291,7 @@ def _given_up(call: Invocation, one: _Waited, error: BaseException | None, *, la
     return error
 
 
-def _let_go(call: Invocation, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
+def _let_go(call: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
     """Return the verdict of a run that had already ended before the stop, or else the outcome of the stop."""
     try:
         return verdict_of(let_go(call, outcome, policy, late))
@@ -358,14 +339,14 @@ def _still_going(run: Run, deadline: Deadline) -> NoxError:
     return still_running(run, wait_for(run))
 
 
-def _read(call: Invocation, one: _Waited) -> Run:
+def _read(call: Session, one: _Waited) -> Run:
     known = one.outcome.run
     if known is not None:
         return call.api.get_run(known.workflow_id, known.id)
     return _resolved(call, one.text, call.context.patience(Deadline(call.context.clock, None), 0.0))
 
 
-def _resolved(call: Invocation, text: str, patience: Patience) -> Run:
+def _resolved(call: Session, text: str, patience: Patience) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
     run = call.run(text, patience)
     if call.context.writes_text and not call.context.reports.asserts:

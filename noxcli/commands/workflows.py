@@ -6,41 +6,35 @@ from typing import Any
 
 import typer
 
-from noxcli.cli import options
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Common, Delivering, Waiting
-from noxcli.cli.invocation import begin
-from noxcli.cli.listing import DEFAULT_LIMIT, Listing
+from noxcli.cli.listing import Listing
+from noxcli.cli.options import Common, Listed, Waiting, declared
+from noxcli.cli.session import begin
 from noxcli.errors import Phase
 from noxcli.models import Workflow
 from noxcli.render.table import Layout
 from noxcli.runs.newest import newest_first
 
 
-@grouped
-def workflows(
-    ctx: typer.Context,
-    *,
-    limit: options.LimitOption = DEFAULT_LIMIT,
-    as_json: options.DocumentOption = False,
-    query: options.QueryOption = None,
-    waiting: Waiting,
-    common: Common,
-) -> None:
+@declared
+class Options(Listed, Waiting, Common):
     """List workflows, most recently changed first.
 
     Examples:
         noxcli workflows
         noxcli workflows --json | jq -r '.workflows[] | [.name, .runs_count] | @tsv'
     """
-    call = begin(ctx, common, waiting, Delivering(as_json=as_json, query=query))
-    with call.connect() as api:
-        call.context.enter(Phase.DELIVER)
-        patience = call.patience()
-        found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), limit)))
-        if len(found) < limit:
-            call.context.cache.workflows(found)
-    WORKFLOW_LISTING.show(call.context, found, limit)
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """List the workflows. Raises the NoxError that the command ends with."""
+    noxus = begin(ctx, options)
+    with noxus.connect() as api:
+        noxus.context.enter(Phase.DELIVER)
+        patience = noxus.patience()
+        found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), options.limit)))
+        if len(found) < options.limit:
+            noxus.context.cache.workflows(found)
+    WORKFLOW_LISTING.show(noxus.context, found, options.limit)
 
 
 def _row(workflow: Workflow, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001

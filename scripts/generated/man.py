@@ -10,7 +10,7 @@ import typer
 
 from noxcli import __version__
 from noxcli.app import app
-from noxcli.cli.groups import Common
+from noxcli.cli.options import Common
 from noxcli.config.project import PROJECT_FILE
 from noxcli.errors import ExitCode
 

@@ -6,13 +6,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from noxcli import __version__
-from noxcli.app import UNLISTED, VERBS
+from noxcli.app import UNLISTED, VERBS, verb_named
 from noxcli.cli.context import Context
 from noxcli.cli.options import before, during
 from noxcli.cli.usage import HEADINGS, OWN, name_meant
@@ -80,8 +79,7 @@ def test_each_shared_option_has_a_heading_and_each_heading_its_options(pages: di
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_table_says_what_the_verb_says(verb: str) -> None:
-    name = verb.replace("-", "_")
-    said = getattr(import_module(f"noxcli.commands.{name}"), name).__doc__
+    said = verb_named(verb).help
     assert said.partition("\n")[0] == VERBS[verb][1]
 
 

@@ -135,7 +135,7 @@ def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: p
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("\n".join(all_marked("i")))
 
-    monkeypatch.setattr("noxcli.cli.invocation.resolve_run", broken)
+    monkeypatch.setattr("noxcli.cli.session.resolve_run", broken)
     code, _, err = theatre.call("wait", "w/some-run", "--verbose")
     assert code == 70
     assert b"Traceback" in err

@@ -227,7 +227,7 @@ def test_a_traceback_has_none_of_them(caller: Caller, monkeypatch: pytest.Monkey
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(REFLECTED) from ValueError(SECRET)
 
-    monkeypatch.setattr("noxcli.cli.launch.start_once", broken)
+    monkeypatch.setattr("noxcli.cli.start.start_once", broken)
     result = caller(*START)
     assert result.code == 70
     assert "Traceback" in result.err

@@ -1,0 +1,172 @@
+"""One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
+
+import shlex
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from noxcli.cli.context import Context
+from noxcli.cli.options import Common, Delivering, Printed, Reporting, Waiting, before
+from noxcli.config.settings import load_settings, overruling
+from noxcli.errors import NoxError, UsageProblem
+from noxcli.files import check_target
+from noxcli.models import Run, Workflow
+from noxcli.query import Query
+from noxcli.render import Format
+from noxcli.reports.ci import ci_system
+from noxcli.reports.writer import Reports
+from noxcli.retry import Patience
+from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
+from noxcli.state.logfile import LOG_VARIABLE
+from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
+COLORS = ("auto", "always", "never")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Session:
+    """The surroundings of a call, its limits and, once connected, the API."""
+
+    context: Context
+    common: Common
+    waiting: Common | Waiting
+    deadline: Deadline
+    output_dir: Path | None = None
+    api: "NoxusApi" = field(init=False)
+
+    def connect(self) -> "NoxusApi":
+        """Return the API for the current settings, which the caller closes. Raises ConfigProblem, Unauthorized."""
+        self.api = _connected(self.context, self.common)
+        return self.api
+
+    def patience(self, **kwargs: type[NoxError]) -> Patience:
+        """Return how long to keep retrying while a person waits for a first answer."""
+        return self.context.patience(self.deadline, before(self.waiting.retry_for), **kwargs)
+
+    def workflow(self, text: str, patience: Patience) -> Workflow:
+        """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
+        return resolve_workflow(self.api, text, patience, self.context.configured.aliases, self.context.cache.workflows)
+
+    def run(self, text: str, patience: Patience) -> Run:
+        """Return the run by its name on the command line. Raises as `resolve_run`."""
+        return resolve_run(self.api, text, patience, self.context.noted_run)
+
+    def recorded(self, text: str, patience: Patience) -> Run:
+        """Return the run in its own record, by its name on the command line or on stdin. Raises as `run`."""
+        found = self.run(one_run(text, self.context.sources), patience)
+        if found.with_output:
+            return found
+        own = patience.keep_trying(lambda: self.api.get_run(found.workflow_id, found.id))
+        known = found.input if own.input is None else own.input
+        return replace(own, workflow=own.workflow or found.workflow, input=known)
+
+
+def begin(
+    ctx: typer.Context,
+    options: Common,
+    waiting: Waiting | None = None,
+    *,
+    reporting: Reporting | None = None,
+    subject: str | None = None,
+) -> Session:
+    """Begin a call, whose time counts from here. `subject` is what the command line named, for reports.
+
+    Raises UsageProblem and ConfigProblem for invalid options.
+    """
+    context: Context = ctx.obj
+    limits = waiting or options
+    context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, limits.timeout)
+    if subject is not None:
+        context.outcome.subject = subject
+    directory = _directory_of(ctx, options)
+    reported = reporting or options
+    if isinstance(reported, Reporting):
+        _settle_reports(context, reported, directory)
+    present(context, options)
+    source = ctx.get_parameter_source("form")
+    context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
+    if isinstance(options, Delivering) and options.overwrite and directory is None:
+        raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
+    return Session(context, options, limits, deadline, Path(directory) if directory is not None else None)
+
+
+def _directory_of(ctx: typer.Context, options: Printed) -> str | None:
+    """Return the directory for outputs; --raw overrides one that is only the user's default."""
+    source = ctx.get_parameter_source("output_dir")
+    by_default = source is not None and source.name == "DEFAULT_MAP"
+    return None if by_default and options.raw else options.output_dir
+
+
+def present(context: Context, options: Printed) -> None:
+    """Decide how to show things, before an error must be shown that way.
+
+    Raises UsageProblem if the options contradict each other, or the log can't be written.
+    """
+    form, terminal = options.form, context.terminal
+    context.format = _format_of(options)
+    terminal.quiet, terminal.verbose = options.quiet, options.verbose
+    if options.color not in COLORS:
+        raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
+    terminal.color = options.color
+    if options.as_json and form not in {Format.TEXT, Format.JSON}:
+        raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
+    if options.raw and context.format is not Format.TEXT:
+        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.format}")
+    if options.query is not None:
+        if context.writes_text:
+            raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
+        context.query = Query.read(options.query, "--query")
+    if log := options.log_file or terminal.environ.get(LOG_VARIABLE):
+        context.log.open(log)
+
+
+def _format_of(options: Printed) -> Format:
+    """Return the format to print: a document also for a --query that nothing contradicts."""
+    queried = options.query is not None and options.form is Format.TEXT and not options.raw
+    return Format.JSON if options.as_json or queried else options.form
+
+
+def _settle_reports(context: Context, options: Reporting, output_dir: str | None) -> None:
+    """Decide what to write for other programs, before an error must be in it.
+
+    Raises UsageProblem if an assertion is not valid or a report can't be written, ConfigProblem for an unknown
+    NOXCLI_CI.
+    """
+    reports = context.reports = Reports(output_dir=output_dir)
+    reports.asserts = [Query.read(text, "--assert") for text in options.asserts or []]
+    reports.ci = ci_system(options.ci, context.terminal, context.clock)
+    reports.page = _checked_target(options.report, "--report")
+    reports.junit = _checked_target(options.junit, "--junit")
+    reports.dotenv = _checked_target(options.dotenv, "--dotenv")
+
+
+def _checked_target(name: str | None, option: str) -> Path | None:
+    if name is None:
+        return None
+    check_target(Path(name), option)
+    return Path(name)
+
+
+def _connected(context: Context, options: Common) -> "NoxusApi":
+    """Return the API for the current settings."""
+    environ, profile = context.terminal.environ, context.configured.profile
+    base_url, api_key_file = options.base_url, options.api_key_file
+    named = profile.name.value if profile and profile.name.source.startswith("flag") else None
+    flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+    context.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
+    settings = load_settings(
+        base_url,
+        api_key_file,
+        environ,
+        profile,
+        lambda line: context.terminal.complain(f"warning: {line}"),
+        lambda read: context.sources.in_time(read, "the API key was not read"),
+    )
+    if variables := overruling(base_url, api_key_file, environ, profile):
+        context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
+    return context.open(settings)
