@@ -5,7 +5,7 @@ from copy import copy
 from typing import Self, TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
-from noxcli.timing import Backoff, Clock, Deadline, show_seconds
+from noxcli.timing import Backoff, Clock, Deadline, Outage, show_seconds
 from noxcli.waiting import run_apart, run_within
 
 ONE_LOOK = 30.0  # seconds
@@ -63,36 +63,40 @@ class Patience:
         worth: Callable[[Unavailable], bool] = lambda _: True,
         *,
         bounded: bool = True,
+        long: bool = False,
         moved: Callable[[], bool] = lambda: False,
     ) -> T:
         """Return the result of `call`, once it does not raise Unavailable.
 
-        With `bounded`, a call ends at the command's own limit; otherwise the call must do that itself. If a failed
-        call `moved` forward, patience starts again.
+        With `bounded`, a call ends at the command's own limit; otherwise the call must do that itself. A `long` one,
+        such as an upload, may take longer than an outage. If a failed call `moved` forward, patience starts again.
 
         Raises the last Unavailable when patience ends (as `gave_up`, if given) or it is not `worth` a retry;
         `out_of_time` at the command's own limit.
         """
         backoff = Backoff()
-        given = Deadline(self._clock, self._retry_for)
+        outage = Outage(self._clock, self._retry_for)
         while True:
             try:
                 if not bounded:
                     return call()
-                return run_apart(call) if self._deadline.seconds is None else run_within(self.limit().left(), call)
+                within = self.limit().left(float("inf") if long else outage.for_an_attempt)
+                return run_apart(call) if within == float("inf") else run_within(within, call)
             except Unavailable as error:
                 if not worth(error):
                     raise
                 if moved():
                     backoff.reset()
-                    given = Deadline(self._clock, self._retry_for)
+                    outage.answered()
+                outage.failed()
                 if self._deadline.passed:
                     raise self.out_of_time(error.message) from error
                 delay = backoff.next_delay(error.retry_after)
-                if delay >= given.left():
+                if outage.is_too_long or (error.retry_after or 0.0) >= outage.left:
                     if self._gave_up is not None:
                         raise self._gave_up(error.message, error.hint, **error.facts()) from error
                     raise
+                delay = min(delay, outage.left)  # the last attempt is at the end of patience
                 if delay >= self._deadline.left():
                     self._clock.sleep(self._deadline.left())
                     raise self.out_of_time(error.message) from error

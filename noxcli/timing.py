@@ -5,10 +5,11 @@ import time
 from datetime import UTC, datetime
 
 from noxcli.errors import UsageProblem
-from noxcli.waiting import sleep
+from noxcli.waiting import AWAKE, sleep
 
 DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
+LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -18,6 +19,10 @@ class Clock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def awake(self) -> float:
+        """Return a monotonic time that stands still while this process is stopped."""
+        return self.monotonic() - AWAKE.lost
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -48,6 +53,43 @@ class Deadline:
         """Start counting again, once with `seconds` if given."""
         if self.seconds is not None:
             self._end = self.clock.monotonic() + (self.seconds if seconds is None else seconds)
+
+
+class Outage:
+    """How long nothing has answered: from the first failure on, while this process was awake. Seconds throughout.
+
+    One failure alone is no outage, unless `longest` is 0: a poll interval, or a pause of this process, may be longer.
+    """
+
+    def __init__(self, clock: Clock, longest: float) -> None:
+        self.longest = longest
+        self._clock = clock
+        self._failures = 0
+        self._since = 0.0
+
+    def answered(self) -> None:
+        """There was an answer."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """There was none."""
+        self._since = self._since if self._failures else self._clock.awake()
+        self._failures += 1
+
+    @property
+    def left(self) -> float:
+        """How much longer it may last."""
+        return self.longest - (self._clock.awake() - self._since if self._failures else 0.0)
+
+    @property
+    def is_too_long(self) -> bool:
+        """True if there is no more reason to wait for an answer."""
+        return self.left <= 0 and self._failures > (1 if self.longest else 0)
+
+    @property
+    def for_an_attempt(self) -> float:
+        """How long one attempt may take: an answer that trickles in must not outlast this either."""
+        return max(self.left, LEAST_ATTEMPT) if self.longest else float("inf")
 
 
 class Backoff:

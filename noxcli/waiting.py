@@ -14,6 +14,7 @@ from noxcli.errors import Unavailable
 from noxcli.signals import SIGNALS
 
 SLICE = 0.1  # seconds: how late a wait may see a signal
+LEAST_PAUSE = 1.0  # seconds: no load delays a wait of one slice for so long
 LONGEST_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
 PIECE = 4096  # bytes: a pipe that can be written to takes as many at once (PIPE_BUF of pipe(7))
 T = TypeVar("T")
@@ -21,12 +22,35 @@ T = TypeVar("T")
 Result = tuple[T | None, BaseException | None]
 
 
+class Awake:
+    """The time that this process has lost: stopped (Ctrl-Z, SIGSTOP), or in a container or a machine that was frozen.
+
+    It shows in a wait of the main thread that takes much longer than it was meant to.
+    """
+
+    def __init__(self) -> None:
+        self.lost = 0.0  # seconds
+
+    def during(self, wait: Callable[[float], T], seconds: float) -> T:
+        """Return the result of a wait of at most a slice."""
+        within, began = max(0.0, min(SLICE, seconds)), time.monotonic()
+        try:
+            return wait(within)
+        finally:
+            over = time.monotonic() - began - within
+            if over > LEAST_PAUSE and threading.current_thread() is threading.main_thread():
+                self.lost += over
+
+
+AWAKE = Awake()
+
+
 def sleep(seconds: float) -> None:
     """Wait that long. Raises Interrupted."""
     end = time.monotonic() + seconds
     SIGNALS.check()
     while (left := end - time.monotonic()) > 0:
-        time.sleep(min(SLICE, left))
+        AWAKE.during(time.sleep, left)
         SIGNALS.check()
 
 
@@ -40,7 +64,7 @@ def take(queue: "Queue[T]", seconds: float) -> T:
         SIGNALS.check()
         left = end - time.monotonic()
         try:
-            return queue.get(timeout=max(0.0, min(SLICE, left)))
+            return AWAKE.during(lambda within: queue.get(timeout=within), left)
         except Empty:
             if left <= SLICE:
                 raise
@@ -52,7 +76,7 @@ def wait_for(event: threading.Event, seconds: float) -> bool:
     while True:
         SIGNALS.check()
         left = end - time.monotonic()
-        if event.wait(max(0.0, min(SLICE, left))):
+        if AWAKE.during(event.wait, left):
             return True
         if left <= SLICE:
             return False

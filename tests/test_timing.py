@@ -10,6 +10,7 @@ from noxcli.timing import (
     Backoff,
     Clock,
     Deadline,
+    Outage,
     parse_duration,
     parse_time,
     seconds_between,
@@ -307,3 +308,56 @@ def test_other_failures_are_not_tried_again() -> None:
     with pytest.raises(UsageProblem):
         patience.keep_trying(call)
     assert (call.calls, clock.slept) == (1, [])
+
+
+class Stopped(Clock):
+    """A clock whose process was stopped in the meantime."""
+
+    def __init__(self) -> None:
+        self.time = self.stopped = 0.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def awake(self) -> float:
+        return self.time - self.stopped
+
+
+def test_one_failure_alone_is_no_outage() -> None:
+    clock = Stopped()
+    outage = Outage(clock, 10)
+    clock.time = 100
+    outage.failed()
+    assert (outage.is_too_long, outage.left) == (False, 10)
+    clock.time = 111
+    assert [outage.is_too_long] == [False]
+    outage.failed()
+    assert outage.is_too_long
+    outage.answered()
+    assert (outage.is_too_long, outage.left) == (False, 10)
+
+
+def test_an_outage_does_not_grow_while_the_process_is_stopped() -> None:
+    clock = Stopped()
+    outage = Outage(clock, 10)
+    outage.failed()
+    clock.time, clock.stopped = 100, 95
+    outage.failed()
+    assert (outage.is_too_long, outage.left) == (False, 5)
+
+
+def test_no_patience_ends_with_the_first_failure() -> None:
+    outage = Outage(Clock(), 0)
+    assert [outage.is_too_long] == [False]
+    outage.failed()
+    assert outage.is_too_long
+    assert outage.for_an_attempt == float("inf")
+
+
+def test_an_attempt_gets_a_few_seconds_of_any_patience() -> None:
+    clock = Stopped()
+    outage = Outage(clock, 20)
+    assert outage.for_an_attempt == 20
+    outage.failed()
+    clock.time = 19
+    assert outage.for_an_attempt == 5

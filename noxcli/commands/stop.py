@@ -111,11 +111,10 @@ def _missing(state_file: str) -> str:
 
 
 def _stop_one(noxus: Session, text: str, outcome: Outcome) -> None:
-    context, deadline = (
-        noxus.context,
-        Deadline(noxus.context.clock, noxus.waiting.timeout),
-    )
-    patience = context.patience(deadline, deadline.left(STOP_TIMEOUT), gave_up=LostContact)
+    context = noxus.context
+    deadline = Deadline(context.clock, noxus.waiting.timeout)  # each run gets the whole time
+    limit = deadline.left(STOP_TIMEOUT)
+    patience = context.patience(deadline, limit, gave_up=LostContact, out_of_time=LostContact)
     run: Run = noxus.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:

@@ -128,7 +128,7 @@ class Uploader:
         if upload not in self._stored:
             try:
                 with _opened(upload, self._sources) as (file, size):
-                    record = self._patience.keep_trying(lambda: self._send(file, replace(upload, size=size)))
+                    record = self._patience.keep_trying(lambda: self._send(file, replace(upload, size=size)), long=True)
             except NoxError as error:
                 error.phase = Phase.UPLOAD
                 error.message = (

@@ -34,7 +34,7 @@ from noxcli.models import (
 )
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.record import LAST_READ, Record, RecordSource
-from noxcli.timing import Backoff, Deadline, show_seconds
+from noxcli.timing import Backoff, Deadline, Outage, show_seconds
 
 # A burst is what arrived together; an empty one means that time has passed.
 Burst = Sequence[Update]
@@ -140,7 +140,7 @@ class Follower:
         self._source, self._policy, self._stuck = source, policy, stuck
         self._clock, self._deadline = deadline.clock, deadline
         self._stall = Deadline(self._clock, policy.stall_timeout)
-        self._contact = Deadline(self._clock, policy.retry_for)
+        self._outage = Outage(self._clock, policy.retry_for)
         self._record = Record(source, run, self._clock, policy.over, just_started=just_started)
         self._over = self._record.over
         self._step: Step | None = self._begin
@@ -264,11 +264,13 @@ class Follower:
     def _read(self) -> Burst:
         """Read the record; a failed read is ignored as long as contact is not lost."""
         try:
-            told = self._record.read(min(self._deadline.left(READ_LIMIT), self._stall.left(READ_LIMIT)))
+            most = min(READ_LIMIT, self._outage.for_an_attempt)
+            told = self._record.read(min(self._deadline.left(most), self._stall.left(most)))
         except (Unavailable, Refused) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
+            self._outage.failed()
             self._check_limits()
-            if self._contact.passed:
+            if self._outage.is_too_long:
                 what = f"lost contact with run {self._record.run.id}: {error.message}"
                 raise LostContact(what, f"continue with: noxcli wait {self._record.run.id}", **error.facts()) from error
             return []
@@ -281,7 +283,7 @@ class Follower:
             self._check_limits()
             return self._read()
         self._retry_after = 0.0
-        self._contact.restart()
+        self._outage.answered()
         if self._record.moved:
             self._stall.restart()
         return told
@@ -407,7 +409,7 @@ class Follower:
         self._last = fresh[-1] if fresh else self._last
         counting = [event for event in fresh if event.type in {"content", "state"}]
         if fresh:
-            self._contact.restart()
+            self._outage.answered()
         moves = [self._is_movement(event) for event in counting]
         if any(moves):
             self._stall.restart()

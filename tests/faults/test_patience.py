@@ -48,7 +48,7 @@ def test_the_commands_limit_comes_before_the_end_of_patience() -> None:
         patience(clock, 5, retry_for=0).keep_trying(slow)
 
 
-@pytest.mark.parametrize(("moves", "tries"), [(True, 30), (False, 4)])
+@pytest.mark.parametrize(("moves", "tries"), [(True, 30), (False, 5)])
 def test_patience_begins_anew_where_something_moved(moves: bool, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random.Random, "uniform", lambda _self, _low, high: high)
     clock, left = FakeClock(), iter(range(30))

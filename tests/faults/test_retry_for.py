@@ -1,0 +1,73 @@
+"""--retry-for: from the first failure, by attempts and time awake, whatever the answers do."""
+
+import signal
+import socket
+import time
+from contextlib import suppress
+
+import pytest
+
+from tests.otherside import RUN, WORKFLOW, record
+from tests.process import HUNG, NOXCLI, call, environment, running
+from tests.rawserver import RawServer, answer, raw_server
+
+BROKEN = answer(500, b"oops")
+NAMED = f"{WORKFLOW}/{RUN}"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+
+
+def trickle(peer: socket.socket) -> None:
+    """Send a byte now and then, for longer than anyone should wait."""
+    with suppress(OSError):
+        peer.sendall(HEAD)
+        for _ in range(600):
+            peer.sendall(b" ")
+            time.sleep(0.1)
+
+
+def until_asked(server: RawServer, times: int) -> None:
+    end = time.monotonic() + HUNG
+    while len(server.requests) < times:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.long(8)
+def test_a_pause_of_the_process_is_no_outage() -> None:
+    with raw_server(record("running"), BROKEN, BROKEN, record("completed")) as server:
+        options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "3s"]
+        with running("wait", NAMED, *options, env=environment(server.url), program=NOXCLI) as process:
+            until_asked(server, 2)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(5)
+            process.send_signal(signal.SIGCONT)
+            out, err = process.communicate(timeout=HUNG)
+    assert (process.returncode, out) == (0, f"{RUN}\tcompleted\n".encode()), err
+
+
+def test_one_failed_poll_is_forgiven_however_long_the_interval() -> None:
+    with raw_server(record("running"), BROKEN, record("completed")) as server:
+        options = ["--no-stream", "--poll-interval", "2s", "--retry-for", "1s"]
+        done = call("wait", NAMED, *options, env=environment(server.url))
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_failed_polls_after_that_time_are_lost_contact() -> None:
+    with raw_server(record("running"), BROKEN) as server:
+        options = ["--no-stream", "--poll-interval", "2s", "--retry-for", "1s"]
+        done = call("wait", NAMED, *options, env=environment(server.url))
+        assert len(server.requests) == 3
+    assert done.returncode == 6
+
+
+@pytest.mark.long(9)
+@pytest.mark.parametrize(
+    ("argv", "code"), [(["inputs", WORKFLOW], 75), (["wait", NAMED, "--no-stream"], 6), (["runs"], 75)]
+)
+def test_an_answer_that_trickles_in_is_a_failure(argv: list[str], code: int) -> None:
+    began = time.monotonic()
+    with raw_server(trickle) as server:
+        done = call(*argv, "--retry-for", "3s", env=environment(server.url))
+        assert len(server.requests) == 2, "never one failure alone"
+    assert done.returncode == code, done.stderr
+    assert time.monotonic() - began < 15
