@@ -16,7 +16,7 @@ LIGHT = [
     "completion",
     "schema",
 ]
-UNWANTED = {"rich", "starlette", "requests_toolbelt", "jmespath", "pydantic", "charset_normalizer.api"}
+UNWANTED = {"rich", "starlette", "requests_toolbelt", "jmespath", "pydantic"}
 # The number of noxcli's own modules that a command may load.
 MOST = {"--version": 1, "__complete": 3, "--help": 27, "run --help": 32, "run --json": 110, "batch": 140}
 

@@ -1,10 +1,7 @@
 """The Noxus HTTP API as methods; the only importer of requests, urllib3 and sseclient."""
 
-from noxcli.api import undetecting  # noqa: F401 - before all that loads requests
-
-# isort: split
 from noxcli.api.client import NoxusApi
-from noxcli.api.files import Download
+from noxcli.api.download import Download
 from noxcli.api.http import Exchange
 
 __all__ = ["Download", "Exchange", "NoxusApi"]

@@ -10,19 +10,19 @@ from urllib.parse import quote
 
 import requests
 
+from noxcli.api.body import AnswerLimit
+from noxcli.api.download import Download
 from noxcli.api.feed import EventFeed
-from noxcli.api.files import Download
 from noxcli.api.gate import Gate
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
-from noxcli.api.limit import AnswerLimit
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
-from noxcli.api.session import body_of
+from noxcli.api.transport import body_of
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.timing import READ_TIMEOUT
-from noxcli.waiting import run_apart, run_within
+from noxcli.waiting import run_within
 
 if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
@@ -182,7 +182,8 @@ class NoxusApi:
         """Send the request of `me` to examine the connection; any answer will do. Raises Unavailable without one."""
         from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
-        return run_apart(lambda: look_at_connection(self._http, "/v1/admin/me"))
+        limit = AnswerLimit.of_json()
+        return limit.kept_by(lambda: look_at_connection(self._http, "/v1/admin/me", limit))
 
     def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for at most that long."""
@@ -206,7 +207,7 @@ class NoxusApi:
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit.of_file(read_timeout)
         answer = self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True)
-        return Download(answer, self._http.mask)
+        return Download(answer, limit, self._http.mask)
 
     def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""

@@ -9,9 +9,10 @@ from queue import Empty, Queue
 
 import requests
 
+from noxcli.api.body import AnswerLimit, read_at_most
 from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.feed import READ_SIZE
-from noxcli.api.http import REDIRECTS, Http, read_at_most
+from noxcli.api.http import REDIRECTS, Http
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import shown_url
@@ -51,13 +52,13 @@ class StreamLook:
     torn: bool
 
 
-def look_at_connection(http: Http, path: str) -> ConnectionLook:
+def look_at_connection(http: Http, path: str, limit: AnswerLimit) -> ConnectionLook:
     """Request `path` once; any answer will do.
 
     Raises Unavailable if there is none.
     """
     asked, began = datetime.now(UTC), time.monotonic()
-    response = http.ask(path)
+    response = http.ask(path, limit=limit)
     took = time.monotonic() - began
     date = _date(response.headers.get("Date"))
     # The header has whole seconds, rounded down.
@@ -66,7 +67,7 @@ def look_at_connection(http: Http, path: str) -> ConnectionLook:
     redirect = response.headers.get("Location") if response.status_code in REDIRECTS else None
     try:
         with response:
-            read_at_most(response, MOST_BODY)  # to its end, so that the connection can be reused
+            read_at_most(response, MOST_BODY, limit)  # to its end, so that the connection can be reused
     except BROKEN as error:
         raise unavailable(error, response.url, http.mask) from error
     return ConnectionLook(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))

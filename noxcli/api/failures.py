@@ -1,6 +1,7 @@
 """The mapping of HTTP statuses, and of the exceptions of requests and urllib3, to our errors."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import wraps
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from noxcli.api.body import AnswerLimit
 from noxcli.api.detail import describe, is_own_form
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
@@ -27,7 +29,7 @@ NO_CONNECTION = (
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 SINCE_1970 = 1e9  # seconds; no server asks its clients to wait this long
-ERROR_BODY_LIMIT = 64 * 1024
+ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
 M = TypeVar("M", bound="Masked")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,13 +100,12 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
 
 
 def _body_of(response: requests.Response) -> bytes:
-    """Return the body up to the limit, nothing of one that breaks; close the response."""
-    try:
-        body: bytes = response.raw.read(ERROR_BODY_LIMIT, decode_content=True)
-    except BROKEN:
-        return b""
-    finally:
-        response.close()
+    """Return the body as far as it arrives within the limits; close the response."""
+    body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
+    with suppress(*BROKEN), response:
+        while len(body) < ERROR_BODY_LIMIT and (piece := response.raw.read1(ERROR_BODY_LIMIT, decode_content=True)):
+            body += piece
+            limit.took_in(len(piece))
     return body
 
 

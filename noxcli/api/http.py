@@ -2,40 +2,42 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from typing import Any, Protocol, cast
+from contextlib import ExitStack, nullcontext
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
 
+from noxcli.api.body import AnswerLimit, read_at_most, require_framing
 from noxcli.api.decode import TooMuch, decode_json, json_text
-from noxcli.api.direct import NO_PROXY, Direct
 from noxcli.api.failures import (
     BROKEN,
     cause_of,
     failure_of,
     masked,
     never_connected,
+    parse_date,
     request_id_of,
     requests_left,
     retry_after_of,
     unavailable,
 )
 from noxcli.api.gate import Gate, Kind
-from noxcli.api.limit import CURRENT, AnswerLimit
-from noxcli.api.serverclock import ServerClock
-from noxcli.api.session import FRESH, Body, KeyHeader, new_session, proxy_for
+from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
 from noxcli.errors import Refused, Unavailable
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url
-from noxcli.waiting import run_apart, run_within
+from noxcli.waiting import run_within
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
 MOST_REDIRECTS = 5
+# None keeps requests from reading one from the environment.
+NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 JSON_LIMIT = 256 * 1024 * 1024
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
@@ -58,6 +60,29 @@ class Readable(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
+class ServerClock:
+    """The time of the last Date header plus the time since then, since our own clock may jump; thread-safe.
+
+    It is late by up to a second plus the answer's travel time, and never early.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[datetime, float] | None = None
+
+    def note(self, response: requests.Response) -> None:
+        """Take the time from an answer that has just arrived."""
+        moment = parse_date(response.headers.get("Date"))
+        if moment is not None:
+            self._seen = moment, time.monotonic()
+
+    def now(self) -> datetime | None:
+        """Return the server's time, None before the first answer with a time."""
+        if self._seen is None:
+            return None
+        moment, at = self._seen
+        return moment + timedelta(seconds=time.monotonic() - at)
+
+
 class Http:
     """A connection to one server; thread-safe, one request per thread."""
 
@@ -78,10 +103,8 @@ class Http:
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
-        self._direct = Direct(self._session)
 
     def close(self) -> None:
-        self._direct.close()
         self._session.close()
 
     def get_json(
@@ -96,15 +119,13 @@ class Http:
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
-        if within is None:
-            return run_apart(lambda: self._json(self.send("GET", path, params=params), largest))
-        end = time.monotonic() + within
+        limit = AnswerLimit.of_json() if within is None else AnswerLimit(within)
 
         def read() -> Any:
-            return self._json(self.send("GET", path, params=params, limit=AnswerLimit(within)), largest, end)
+            return self._json(self.send("GET", path, params=params, limit=limit), limit, largest)
 
         # Nothing else limits the wait for an unresponsive name server.
-        return run_within(within, read)
+        return limit.kept_by(read) if within is None else run_within(within, read)
 
     def post_json(
         self,
@@ -119,15 +140,23 @@ class Http:
         With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
         like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
         """
-        return run_apart(lambda: self._json(self.send("POST", path, body=body, headers=headers, fresh=fresh)))
+        limit = AnswerLimit.of_json()
+        return limit.kept_by(
+            lambda: self._json(self.send("POST", path, body=body, headers=headers, limit=limit, fresh=fresh), limit)
+        )
 
     def upload(self, path: str, name: str, content: Readable, content_type: str) -> Any:
         """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
-        from requests_toolbelt.multipart.encoder import MultipartEncoder  # only this call needs it
+        # Only this call needs it.
+        from requests_toolbelt.multipart.encoder import MultipartEncoder, MultipartEncoderMonitor
 
-        body = MultipartEncoder({"file": (name, content, content_type)})
+        limit = AnswerLimit.of_json()
+        encoder = MultipartEncoder({"file": (name, content, content_type)})
+        body = MultipartEncoderMonitor(encoder, lambda _: limit.restart())  # with each piece that leaves
         headers = {"Content-Type": body.content_type}
-        return run_apart(lambda: self._json(self.send("POST", path, body=body, headers=headers)))
+        return limit.kept_by(
+            lambda: self._json(self.send("POST", path, body=body, headers=headers, limit=limit), limit)
+        )
 
     @masked
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
@@ -162,6 +191,7 @@ class Http:
         if not 200 <= response.status_code < 300:
             ours = url.origin == self._home.origin
             raise failure_of(response, self.mask, key_from=self.settings.key_from if ours else None)
+        require_framing(response, part="Range" in (headers or {}))
         return response
 
     @masked
@@ -201,10 +231,9 @@ class Http:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
-        given, before = CURRENT.set(limit), FRESH.set(fresh)
         with ExitStack() as unless_returned:
             try:
-                response = unless_returned.enter_context(self._answer(method, url, limit, **parts))
+                response = unless_returned.enter_context(self._answer(method, url, limit, fresh=fresh, **parts))
                 if url.origin == self._home.origin:
                     self.clock.note(response)
                 outcome, request_id = str(response.status_code), request_id_of(response)
@@ -212,30 +241,25 @@ class Http:
                 cause = cause_of(error, self.mask)
                 raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
             finally:
-                CURRENT.reset(given)
-                FRESH.reset(before)
                 if self._observe is not None:
                     took = time.monotonic() - began
                     self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
             unless_returned.pop_all()
             return response
 
-    def _answer(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
-        timeout = (min(self._connect_timeout, limit.for_a_read()), limit.each)
-        if self._direct.may_send(url, parts.get("params"), parts.get("data")):
-            headers = {**(parts.get("headers") or {}), **self._key.headers_for(url)}
-            return self._direct.send(method, url, body=parts.get("data"), headers=headers, timeout=timeout)
+    def _answer(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
         proxy_for(url)  # which rejects an odd one
-        return self._session.request(
-            method,
-            str(url),
-            **parts,
-            auth=self._key,
-            proxies=NO_PROXY if is_loopback(url.host) else None,
-            timeout=timeout,
-            stream=True,
-            allow_redirects=False,
-        )
+        with new_session() if fresh else nullcontext(self._session) as session:
+            return session.request(
+                method,
+                str(url),
+                **parts,
+                auth=self._key,
+                proxies=NO_PROXY if is_loopback(url.host) else None,
+                timeout=(min(self._connect_timeout, limit.left()), limit.each),
+                stream=True,
+                allow_redirects=False,
+            )
 
     def _redirect_target(
         self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool
@@ -264,15 +288,15 @@ class Http:
         return target
 
     @masked
-    def _json(self, response: requests.Response, largest: int = JSON_LIMIT, end: float = float("inf")) -> Any:
+    def _json(self, response: requests.Response, limit: AnswerLimit, largest: int = JSON_LIMIT) -> Any:
         try:
             with response:
-                body = read_at_most(response, largest)
+                body = read_at_most(response, largest, limit)
+            # Parsing can't be interrupted, and blocks all threads in the meantime.
+            if len(body) / PARSED_PER_SECOND > limit.left():
+                raise Unavailable("the answer came too late")
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
-        # Parsing can't be interrupted, and blocks all threads in the meantime.
-        if time.monotonic() + len(body) / PARSED_PER_SECOND > end:
-            raise Unavailable("the answer came too late")
         try:
             text = json_text(body)
             del body  # as large as the text, and not needed while it is parsed
@@ -282,17 +306,6 @@ class Http:
             hint = None if isinstance(error, TooMuch) else "is it the base URL of the API?"
             host = urlsplit(response.url).netloc
             raise Unavailable(f"{host} answered {response.status_code} with {what}", hint, **_facts(response)) from None
-
-
-def read_at_most(response: requests.Response, limit: int) -> bytes:
-    """Return the decoded body.
-
-    Raises Unavailable for one that is longer than `limit` bytes.
-    """
-    body = cast(bytes, response.raw.read(limit + 1, decode_content=True))
-    if len(body) > limit:
-        raise Unavailable(f"the answer is larger than {limit >> 20} MiB")
-    return body
 
 
 def _facts(response: requests.Response) -> dict[str, Any]:

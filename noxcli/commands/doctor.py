@@ -145,7 +145,7 @@ def _shell(context: Context) -> Check:
 
 
 def _connection(context: Context, api: "NoxusApi", address: str, run: str | None) -> Iterator[Check]:
-    from noxcli.api.session import proxy_for
+    from noxcli.api.transport import proxy_for
 
     parts = read_url(address)
     try:

@@ -20,7 +20,6 @@ from noxcli.place import Place
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
 STALE = 60.0  # seconds
 COPY_PIECE = 1024 * 1024
-WRITTEN_OUT_EVERY = 32 * 1024 * 1024  # bytes
 
 
 @fixed
@@ -47,27 +46,10 @@ class FolderPart(Part):
         with suppress(OSError):  # some network file systems do not support it
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         super().__init__(os.fdopen(handle, "w+b"), str(target))
-        self._written_out = 0  # bytes
-
-    def _store(self, piece: bytes | memoryview) -> None:
-        super()._store(piece)
-        if self.size < self._written_out:
-            self._written_out = 0  # it was restarted
-        if self.size - self._written_out >= WRITTEN_OUT_EVERY:
-            self._write_out()
-
-    def _write_out(self) -> None:
-        """Let the disk start writing the new bytes; otherwise the final flush would have to write them all."""
-        if hasattr(os, "posix_fadvise"):
-            begun, self._written_out = self._written_out, self.size
-            with suppress(OSError):
-                # Linux starts to write pages that will not be needed. Pages being written stay in the cache anyway.
-                os.posix_fadvise(self._file.fileno(), begun, self.size - begun, os.POSIX_FADV_DONTNEED)
 
     def keep(self) -> Saved:
         """Put the complete file in its place, flushed to disk."""
         assert self._name is not None
-        self._pour()
         try:
             self._file.flush()
             os.fchmod(self._file.fileno(), self._mode)

@@ -1,5 +1,6 @@
 """One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
@@ -14,6 +15,9 @@ from noxcli.timing import READ_TIMEOUT
 BEGINNING = 64  # bytes of a truncated text that show whether a page of HTML is that text
 PROGRESS = 32 * 1024  # bytes; progress below this does not restart the retry limit
 EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
+MOST_OTHER_TEXTS = 2  # answers that are not the text of the preview
+LARGEST_ADDRESS = 64 * 1024  # bytes
+ADDRESS = ("https://", "http://")
 
 
 class OpenFile(Protocol):
@@ -23,13 +27,9 @@ class OpenFile(Protocol):
     total: int | None
     etag: str | None
     content_type: str
-    resumable: bool
 
     def __enter__(self) -> "OpenFile": ...
     def __exit__(self, *exc: Any) -> None: ...
-    @property
-    def is_long(self) -> bool: ...
-    def read_into(self, room: memoryview) -> int: ...
     def pieces(self) -> Iterator[bytes]: ...
 
 
@@ -69,7 +69,10 @@ def fetch(
 
 
 class Fetching:
-    """What must survive a broken connection: the etag, the size, and whether ranges work."""
+    """What must survive a broken connection: the etag, the size, and whether ranges work.
+
+    Two parts are of one file only under the same strong etag (RFC 9110, 15.3.7.3).
+    """
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class Fetching:
         self._limit = patience.limit()
         self._etag: str | None = None
         self._ranges = True
-        self._furthest = self._noted = self._empty_looks = 0
+        self._furthest = self._noted = self._empty_looks = self._other_texts = 0
 
     def to_the_end(self) -> None:
         self._patience.keep_trying(self._go_on, bounded=False, moved=self._moved)
@@ -97,7 +100,7 @@ class Fetching:
 
     def _go_on(self) -> None:
         self._check()
-        start = self._part.size if self._ranges else 0
+        start = self._part.size if self._ranges and self._etag is not None else 0
         try:
             opened = self._open(start)
         except (Refused, Unauthorized):
@@ -123,19 +126,14 @@ class Fetching:
             return True
         known = self._transfer.total
         same_size = known is None or opened.total is None or known == opened.total
-        return opened.start == start and same_size and (self._etag is None or opened.etag in {None, self._etag})
+        return opened.start == start and same_size and opened.etag == self._etag
 
     def _take(self, opened: OpenFile) -> None:
         if opened.start == 0:
             self._etag, self._transfer.total = opened.etag, opened.total
-            self._ranges = self._ranges and opened.resumable
             self._expect(opened.total)
         suspicious = opened.start == 0 and not is_plausible(self._transfer.remote, opened.content_type)
         page = Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
-        while opened.is_long and not suspicious:
-            self._check()
-            self._part.took(opened.read_into(self._part.room()))
-            self._note_progress()
         for piece in opened.pieces():
             if suspicious and not begins_like(self._transfer.remote, piece):
                 raise page
@@ -145,9 +143,9 @@ class Fetching:
             self._note_progress()
         if suspicious:
             raise page
-        self._require_whole()
+        self._require_whole(opened.content_type)
 
-    def _require_whole(self) -> None:
+    def _require_whole(self, content_type: str) -> None:
         """Raise Unavailable if bytes are missing: a retry may get them."""
         if self._transfer.total not in {None, self._part.size}:
             raise Unavailable(f"the download has {self._part.size:,} bytes instead of {self._transfer.total:,}")
@@ -155,24 +153,42 @@ class Fetching:
             self._require_text()
         elif not self._part.size and self._transfer.remote.size != 0:
             self._require_empty()
+        elif is_json(content_type) and self._is_address():
+            raise Undelivered("the server answered with an address instead of the file")
 
     def _note_progress(self) -> None:
         self._transfer.done = self._part.size
         self._furthest = max(self._furthest, self._part.size)
 
+    def _is_address(self) -> bool:
+        """True for a JSON object with an address, if the output says that the file is something else."""
+        own = self._transfer.remote.content_type
+        if not own or is_json(own) or self._part.size > LARGEST_ADDRESS:
+            return False
+        try:
+            content = json.loads(self._part.read_back().read())
+        except (ValueError, RecursionError):
+            return False
+        values = content.values() if isinstance(content, dict) else ()
+        return any(isinstance(value, str) and value.startswith(ADDRESS) for value in values)
+
     def _require_text(self) -> None:
-        """Raise Unavailable if this is not the full text: a retry may get it."""
+        """Raise Unavailable if this is not the full text, which the server may have soon.
+
+        Raises Undelivered for the second answer that is not even its beginning.
+        """
         remote, came = self._transfer.remote, self._part.size
         preview = remote.text.encode("utf-8", "surrogatepass")
         head = self._part.read_back().read(len(preview) + 1)
-        if not head.startswith(remote.beginning):
+        if not head.startswith(remote.beginning[: len(head)]):
             fault = "the server's answer is not the text: it begins differently"
+            self._other_texts += 1
         elif head == preview or came <= len(remote.beginning) or came < (remote.size or 0):
             fault = f"the server's answer is not the whole text: it has only {came:,} bytes"
         else:
             return
         self._part.restart()
-        raise Unavailable(fault)
+        raise Unavailable(fault) if self._other_texts < MOST_OTHER_TEXTS else Undelivered(fault)
 
     def _require_empty(self) -> None:
         """Raise Unavailable for a file that may not have been stored yet, unless it stays empty."""
@@ -209,3 +225,9 @@ def begins_like(remote: Remote, piece: bytes) -> bool:
 
 def is_html(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}
+
+
+def is_json(content_type: str) -> bool:
+    """True for a media type of JSON."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")

@@ -7,11 +7,11 @@ from queue import Empty, Queue
 from typing import Any
 from urllib.parse import quote
 
+from noxcli.api.body import AnswerLimit
 from noxcli.api.decode import decode_json
 from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http
-from noxcli.api.limit import AnswerLimit
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import limit
+from noxcli.api import body
 from noxcli.errors import ExitCode
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -93,7 +93,7 @@ TRICKLED = {name: words for name, words in COMMANDS.items() if name not in {"doc
 def test_a_body_that_trickles_holds_no_command(
     command: tuple[str, ...], noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limit, "JSON_SECONDS", 0.1)
+    monkeypatch.setattr(body, "JSON_SECONDS", 0.1)
     noxcli.clock = Clock()
     with raw_server(SLOW_BODY) as server:
         result = noxcli(*command, "--base-url", server.url, "--retry-for", "0")
@@ -107,5 +107,5 @@ def test_a_body_that_trickles_does_not_outlast_the_commands_limit(command: tuple
     with raw_server(SLOW_BODY) as server:
         began = time.monotonic()
         result = noxcli(*command, "--base-url", server.url, "--timeout", "0.2")
-        assert time.monotonic() - began < limit.JSON_SECONDS / 4
+        assert time.monotonic() - began < body.JSON_SECONDS / 4
     assert result.code in {6, 7, 75, 124}, result.err

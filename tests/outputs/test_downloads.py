@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api.bodies import BODY_PIECE
+from noxcli.api.body import BODY_PIECE
 from noxcli.errors import NoxError, Unavailable, Undelivered
 from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.partial import Part
@@ -181,11 +181,67 @@ def test_a_range_is_asked_for_with_the_etag() -> None:
     assert (requests[1].headers["range"], requests[1].headers["if-range"]) == ("bytes=4-", '"v1"')
 
 
-@pytest.mark.parametrize("headers", [(), ('ETag: W/"v1"',)], ids=["none", "weak"])
-def test_without_a_strong_etag_the_size_has_to_agree(headers: tuple[str, ...]) -> None:
-    body, requests = fetched(cut(b"all ", 9, *headers), answer(206, b"of it", Content_Range="bytes 4-8/9"))
+@pytest.mark.parametrize("headers", [(), ('ETag: W/"v1"',), ("Last-Modified: Fri, 27 Nov 2026 09:00:00 GMT",)])
+def test_without_a_strong_etag_no_parts_are_joined(headers: tuple[str, ...]) -> None:
+    body, requests = fetched(cut(b"old ", 9, *headers), answer(200, b"all of it"))
     assert body == b"all of it"
-    assert "if-range" not in requests[1].headers
+    assert "range" not in requests[1].headers
+
+
+@pytest.mark.parametrize("tag", [(), ('ETag: W/"v1"',), ('ETag: "v2"',)], ids=["none", "weak", "other"])
+def test_a_part_under_another_etag_is_not_joined(tag: tuple[str, ...]) -> None:
+    other = cut(b"OF IT", 5, "Content-Range: bytes 4-8/9", *tag, status="206 Partial")
+    assert fetched(FIRST, other, answer(200, b"all of it"))[0] == b"all of it"
+
+
+UNCERTAIN = {
+    "gzip, chunked": "Transfer-Encoding: gzip, chunked",
+    "chunked twice": "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    "folded": "Transfer-Encoding: gzip,\r\n chunked",
+    "identity": "Transfer-Encoding: identity",
+    "-1": "Content-Length: -1",
+    "0x10": "Content-Length: 0x10",
+    "9.0": "Content-Length: 9.0",
+    "9_0": "Content-Length: 9_0",
+    "+9": "Content-Length: +9",
+    "two lengths": "Content-Length: 9\r\nContent-Length: 90",
+}
+
+
+@pytest.mark.parametrize("header", UNCERTAIN.values(), ids=UNCERTAIN)
+@pytest.mark.parametrize("body", [b"all of it", b"9\r\nall of it\r\n0\r\n\r\n"], ids=["plain", "chunks"])
+def test_a_body_whose_end_is_uncertain_is_no_file(header: str, body: bytes) -> None:
+    uncertain = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{header}\r\n\r\n".encode() + body
+    assert fetched(uncertain, answer(200, b"the other"))[0] == b"the other"
+    with pytest.raises(Unavailable):
+        fetched(uncertain, retry_for=1)
+
+
+def test_a_part_that_nobody_asked_for_is_no_file() -> None:
+    part = answer(206, b"all ", Content_Range="bytes 0-3/9", ETag='"v1"')
+    assert fetched(part, answer(200, b"all of it"))[0] == b"all of it"
+
+
+@pytest.mark.parametrize(
+    ("own", "kind", "body", "is_file"),
+    [
+        ("text/csv", "application/json", b'{"url": "https://store.example/t"}', False),
+        ("text/csv", "application/problem+json; charset=utf-8", b' {"a": 1, "href": "http://store.example/t"}', False),
+        ("application/json", "application/json", b'{"url": "https://store.example/t"}', True),
+        ("", "application/json", b'{"url": "https://store.example/t"}', True),
+        ("text/csv", "text/csv", b'{"url": "https://store.example/t"}', True),
+        ("text/csv", "application/json", b"a,b\n1,2\n", True),
+        ("text/csv", "application/json", b'{"a": "b"}', True),
+        ("text/csv", "application/json", b"[" * 100_000, True),
+    ],
+)
+def test_an_address_in_json_is_not_the_file(own: str, kind: str, body: bytes, is_file: bool) -> None:
+    remote = Remote("/A", ("A",), "f", "a.csv", is_text=False, content_type=own)
+    if is_file:
+        assert fetched(answer(200, body, Content_Type=kind), remote=remote)[0] == body
+    else:
+        with pytest.raises(Undelivered, match="an address instead of the file"):
+            fetched(answer(200, body, Content_Type=kind), remote=remote)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api.bodies import BODY_PIECE, codings_of, decompressed
+from noxcli.api.body import BODY_PIECE, codings_of, decompressed
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.outputs.values import Remote
 from tests.conftest import Noxcli, Result
@@ -166,8 +166,16 @@ def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> Result:
 
 @pytest.mark.parametrize("wrong", NOT_THE_TEXT.values(), ids=NOT_THE_TEXT)
 def test_what_is_not_the_whole_text_is_tried_again(noxcli: Noxcli, wrong: Turn) -> None:
-    result = fetch_output(noxcli, "--json", turns=[record(), wrong, wrong, answer(200, WHOLE)])
+    result = fetch_output(noxcli, "--json", turns=[record(), wrong, answer(200, WHOLE)])
     assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {"A": TEXT}), result.err
+
+
+@pytest.mark.parametrize("wrong", ["error JSON", "another text"])
+def test_another_text_is_asked_for_twice(noxcli: Noxcli, wrong: str) -> None:
+    with raw_server(record(), NOT_THE_TEXT[wrong]) as server:
+        result = noxcli("fetch-output", "wf-1/run-1", environ={"NOXUS_BACKEND_URL": server.url})
+    assert (result.code, result.out, len(server.requests)) == (9, b"", 3)
+    assert "it begins differently" in result.err
 
 
 @pytest.mark.parametrize(("wrong", "line"), one_in(2, NOT_THE_TEXT, ["--json", "", "--raw A", "--output-dir out"]))

@@ -1,9 +1,8 @@
-"""How connections are made: their settings, the key on them, and what they note about a body."""
+"""How connections are made, and what urllib3 and http.client must be told for the promises about answers and starts."""
 
 import socket
-from contextvars import ContextVar
-from queue import Empty, LifoQueue
-from typing import Any, ClassVar
+from http.client import HTTPException, HTTPResponse
+from typing import Any, ClassVar, cast
 
 import requests
 import urllib3
@@ -12,14 +11,13 @@ from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy
 
 from noxcli import __version__
-from noxcli.api.answer import Answer
 from noxcli.errors import ConfigProblem
 from noxcli.models import Attempt
 from noxcli.urls import Url, check_proxy, is_loopback, read_url, same_origin
 
-# True while sending a request that must not reuse a connection.
-FRESH: ContextVar[bool] = ContextVar("fresh", default=False)
 MOST_KEPT = 32  # idle connections to one server
+MOST_INTERIM = 5000  # answers before the one that counts
+SWITCHING_PROTOCOLS = 101
 
 
 class Body(bytes):
@@ -50,13 +48,27 @@ class KeyHeader(AuthBase):
             request.headers["X-API-Key"] = self._key
         return request
 
-    def headers_for(self, url: Url) -> dict[str, str]:
-        """Return the header with the key, and nothing for another server."""
-        return {"X-API-Key": self._key} if url.origin == self._home.origin else {}
+
+class FinalResponse(HTTPResponse):
+    """The answer after all interim ones (RFC 9110, 15.2): http.client skips 100, and takes 102 and 103 for it."""
+
+    def begin(self, **options: Any) -> None:
+        for _ in range(MOST_INTERIM):
+            super().begin(**options)
+            if not 100 <= self.status < 200 or self.status == SWITCHING_PROTOCOLS:
+                break
+            self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
+        else:
+            raise HTTPException(f"more than {MOST_INTERIM:,} interim answers")
+        lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
+        if len({length.strip() for length in lengths}) > 1:  # urllib3 notices it too late to close the connection
+            raise HTTPException("the headers give several lengths")
 
 
 class NotingConnection(urllib3.connection.HTTPConnection):
-    """Notes that a body may have left, after the connection is made and before its first byte is sent."""
+    """Notes that a start may have left, after the connection is made and before its first byte is sent."""
+
+    response_class = FinalResponse
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
         if self.sock is None:
@@ -68,8 +80,6 @@ class NotingConnection(urllib3.connection.HTTPConnection):
 
 class PlainConnection(NotingConnection):
     """Plain http; a request to this machine goes to an address of this machine, whatever the name resolves to."""
-
-    response_class = Answer
 
     def connect(self) -> None:
         super().connect()
@@ -85,50 +95,24 @@ class PlainConnection(NotingConnection):
 
 
 class TlsConnection(NotingConnection, urllib3.connection.HTTPSConnection):
-    """https."""
+    """https, where only close_notify ends a body that has no other end: ssl would hide that it is missing."""
 
-    response_class = Answer
-
-
-class Kept(LifoQueue[Any]):
-    """Idle connections; if there are too many, the one that has been idle longest is closed.
-
-    It never waits. A signal can't leave its lock locked, as it can inside the conditions of `queue`: after a signal,
-    the request that stops the run still needs a connection.
-    """
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002 - the names are theirs
-        with self.mutex:
-            if not self.queue:
-                raise Empty
-            return self.queue.pop()
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002 - as above
-        with self.mutex:
-            oldest = self.queue.pop(0) if 0 < self.maxsize <= len(self.queue) else None
-            self.queue.append(item)
-        if oldest is not None:
-            oldest.close()
+    def connect(self) -> None:
+        super().connect()
+        # What SSLContext.wrap_socket takes as an option, in a call of urllib3.
+        self.sock.suppress_ragged_eofs = False  # type: ignore[union-attr]
 
 
 class PlainPool(urllib3.HTTPConnectionPool):
-    """Kept connections of plain http, and a new one for a request that must be `FRESH`."""
+    """Connections of plain http."""
 
     ConnectionCls = PlainConnection
-    QueueCls = Kept
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        return self._new_conn() if FRESH.get() else super()._get_conn(timeout)
 
 
 class TlsPool(urllib3.HTTPSConnectionPool):
-    """Kept connections of https, and a new one for a request that must be `FRESH`."""
+    """Connections of https."""
 
     ConnectionCls = TlsConnection
-    QueueCls = Kept
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        return self._new_conn() if FRESH.get() else super()._get_conn(timeout)
 
 
 class Session(requests.Session):
