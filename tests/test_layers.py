@@ -49,8 +49,6 @@ CROSSING = {
     "completions",
     "docs",
     "faults",
-    "fuzz",
-    "hostile",
     "release",
     "research",
     "sdk",

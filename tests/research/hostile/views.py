@@ -30,9 +30,9 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import QuickClock
-from tests.hostile.corpus import NAMES, marked
 from tests.pages import PageReader
 from tests.rawserver import Turn, answer, raw_server
+from tests.research.hostile.corpus import NAMES, marked
 
 FIELDS = {
     "a": "workflow name",

@@ -12,14 +12,14 @@ from noxcli.models import Run, RunEvent, Started, Workflow
 from noxcli.render.live import Live
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.server import Sandbox
-from tests.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
-from tests.hostile.judge import ROWS, emulated, leaks, shown
-from tests.hostile.views import SHOWS, Still, Theatre, View, on_terminal, said_by, says, size
 from tests.process import NOXCLI, environment
 from tests.process import on_terminal as on_real_terminal
 from tests.rawserver import json_answer, raw_server
+from tests.research.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
+from tests.research.hostile.judge import ROWS, emulated, leaks, shown
+from tests.research.hostile.views import SHOWS, Still, Theatre, View, on_terminal, said_by, says, size
 
-PACKAGE = Path(__file__).parent.parent.parent / "noxcli"
+PACKAGE = Path(__file__).parents[3] / "noxcli"
 SHARE = 13  # each show of the plain run has one in so many of the payloads, the next show the next ones
 Show = Callable[[Theatre], Iterator[View]]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.__main__ import CORPUS
-from tests.fuzz.targets import TARGETS
+from tests.research.fuzz.__main__ import CORPUS
+from tests.research.fuzz.targets import TARGETS
 
 SEEDS = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 
@@ -24,6 +24,6 @@ def test_seeds_belong_to_a_target() -> None:
 
 @pytest.mark.parametrize("path", [path for path in SEEDS if path.parent.name == "answer"], ids=lambda path: path.name)
 def test_the_client_takes_every_answer(path: Path) -> None:
-    from tests.fuzz.network import answer
+    from tests.research.fuzz.network import answer
 
     answer(path.read_bytes())

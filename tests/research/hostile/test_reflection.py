@@ -14,7 +14,8 @@ import pytest
 
 from noxcli.masking import Mask
 from tests.conftest import Noxcli, Result
-from tests.hostile.mirror import (
+from tests.process import HUNG, environment, forked
+from tests.research.hostile.mirror import (
     ANSWERS,
     KEY,
     ONE_LINE,
@@ -30,7 +31,6 @@ from tests.hostile.mirror import (
     mirror,
     spelled,
 )
-from tests.process import HUNG, environment, forked
 
 REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--seconds N] [TARGET...]`: search for bytes that break a promise, guided by coverage.
+"""`python -m tests.research.fuzz [--seconds N] [TARGET...]`: search for bytes that break a promise, guided by coverage.
 
 New inputs that reach new code are kept in a temporary directory, unless `--keep` adds them to the corpus.
 """
@@ -16,7 +16,7 @@ NETWORK = "answer"
 ONE = """
 import atheris, sys
 with atheris.instrument_imports(include=["noxcli"]):
-    from tests.fuzz.{module} import {import_}
+    from tests.research.fuzz.{module} import {import_}
 atheris.Setup(sys.argv, {function})
 atheris.Fuzz()
 """
@@ -49,7 +49,7 @@ def fuzz(target: str, seconds: int, *, keep: bool) -> tuple[int, str]:
 
 
 def main() -> int:
-    from tests.fuzz.targets import TARGETS
+    from tests.research.fuzz.targets import TARGETS
 
     names = [*TARGETS, NETWORK]
     parser = argparse.ArgumentParser(description=__doc__)

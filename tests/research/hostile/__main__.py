@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from noxcli.sandbox.server import Sandbox
-from tests.hostile.corpus import NAMES
-from tests.hostile.judge import Leak, leaks, shown
-from tests.hostile.views import FIELDS, SHOWS, Theatre
+from tests.research.hostile.corpus import NAMES
+from tests.research.hostile.judge import Leak, leaks, shown
+from tests.research.hostile.views import FIELDS, SHOWS, Theatre
 
 Cells = dict[tuple[str, str], set[str]]
 

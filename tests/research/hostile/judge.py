@@ -8,7 +8,7 @@ from unicodedata import category
 import pyte
 from pyte import modes
 
-from tests.hostile.corpus import NAMES, OPENED
+from tests.research.hostile.corpus import NAMES, OPENED
 
 # All sequences that noxcli sends to a terminal: styles (no background, blink, reverse or conceal), moves of the live
 # view, the cursor, and line wrapping.

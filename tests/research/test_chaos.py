@@ -1,7 +1,7 @@
 """Streams cut at random in every way, seeded: the output is the server's sequence, and nothing twice.
 
-`python -m tests.runs.test_chaos 2000` does that many runs and prints what happened. With `--real`, waits are real, and
-it also prints the longest time without an event.
+`python -m tests.research.test_chaos 2000` does that many runs and prints what happened. With `--real`, waits are real,
+and it also prints the longest time without an event.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.render.text import LONGEST_SHOWN, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
-from tests.hostile.corpus import PAYLOADS
+from tests.research.hostile.corpus import PAYLOADS
 
 # Any character, with the dangerous ones far more often than by chance.
 LETTERS = st.one_of(st.characters(), st.sampled_from("".join(PAYLOADS.values()) + ":#[]\\\r\n\t \x1b\x9b\u0301"))
