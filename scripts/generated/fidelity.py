@@ -1,6 +1,5 @@
 """docs/fidelity.md, the table of facts."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from generated.cells import code, escaped, table
 from noxcli.probe.facts import DOCS_ADDRESS, SDK_RELEASE, TOPICS, ApiFact
 from noxcli.probe.interview import QUESTIONS
 
-JUDGED = "tests/golden/sdk.json"
 HEAD = f"""<!-- Written by scripts/regenerate.py; changes are lost. -->
 
 # What noxcli relies on
@@ -57,23 +55,8 @@ def row_of(fact: ApiFact) -> list[str]:
     return [told, source_cell(fact), open_cell(fact), "yes" if asked else "-"]
 
 
-def sdk_section(root: Path) -> str:
-    """Return the section about what breaks the official SDK, as recorded by `tests.sdk.judged`."""
-    judged = json.loads((root / JUDGED).read_text(encoding="utf-8"))
-    settings = ", ".join(map(code, judged["broken"]))
-    return f"""
-## What breaks the official SDK
-
-SDK {SDK_RELEASE} was played against each setting of each switch alone, and a few together: {judged["settings"]}
-settings, each with {len(judged["uses"])} uses of runs, workflows, versions and files. Nothing breaks under the
-defaults. These settings break something that a program with the SDK relies on, while noxcli works
-(`tests/golden/sdk.json` says what):
-{settings}.
-"""
-
-
-def files(root: Path) -> Iterator[tuple[str, str]]:
+def files(_root: Path) -> Iterator[tuple[str, str]]:
     """Yield the whole page."""
     head = ["fact", "source", "left open", "probe"]
     parts = [f"\n## {topic}\n\n{table(head, map(row_of, facts))}" for topic, facts in TOPICS.items()]
-    yield "docs/fidelity.md", "".join([HEAD, *parts, sdk_section(root)])
+    yield "docs/fidelity.md", "".join([HEAD, *parts])
