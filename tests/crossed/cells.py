@@ -12,7 +12,7 @@ from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.run import Run
 from tests.crossed import oracle
 from tests.crossed.oracle import Events
-from tests.crossed.stage import ESSAY, FIXED, REASON, TABLE, VERSION, Seen, Stage
+from tests.crossed.stage import ESSAY, REASON, TABLE, Seen, Stage
 
 CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting_human_feedback": 10}
 PAUSED = "awaiting_human_feedback"
@@ -106,17 +106,14 @@ def cell(play: Callable[[Stage, str], Judge]) -> Callable[[Stage, str], Judge]:
     return play
 
 
-def _refused(judge: Judge, *, checked: bool = True) -> bool:
+def _refused(judge: Judge) -> bool:
     """True if a gateway lost the answer to the start: the outcome is unknowable, and nothing is started again."""
     if not judge.stage.switches.gateway_refusals:
         return False
     if judge.ends(7):
         told = judge.seen.result.err + judge.seen.result.text
-        rekeyed = judge.stage.switches.record_inputs != "as_given"
-        # Unchecked inputs are compared by their keys alone, and noxcli says so.
-        unlike = not checked and rekeyed and "may list other keys" in told
         unread = judge.stage.switches.rate_limit and "can't be read" in told
-        judge.expect(judge.seen.run.id in told or unlike or unread, "no candidate")
+        judge.expect(judge.seen.run.id in told or unread, "no candidate")
     return True
 
 
@@ -398,98 +395,6 @@ def batch(stage: Stage, name: str) -> Judge:
             answer = next(iter(line["result"]["output"].values()))
             text = answer["text"] if isinstance(answer, dict) else answer
             judge.expect(text == f"Answer to: q{line['row']}", line["row"], text)
-    return judge
-
-
-def _odd_input(stage: Stage, name: str, refused: bool, *inputs: str) -> Judge:
-    workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, *inputs, "--no-check", "--json", *LIMITS))
-    if refused:
-        judge.ends(2, runs=0)
-        judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
-    elif not _refused(judge, checked=False):
-        judge.ends(0)
-    return judge
-
-
-@cell
-def unknown_input(stage: Stage, name: str) -> Judge:
-    return _odd_input(stage, name, stage.switches.unknown_input == "422", WHY, "Nope=1")
-
-
-@cell
-def input_of_wrong_type(stage: Stage, name: str) -> Judge:
-    return _odd_input(stage, name, stage.switches.wrong_type == "422", WHY, "Length=many")
-
-
-@cell
-def missing_input(stage: Stage, name: str) -> Judge:
-    return _odd_input(stage, name, stage.switches.missing_input == "422", "Length:=1")
-
-
-@cell
-def unlabelled_input(stage: Stage, name: str) -> Judge:
-    key = {"name": "bare", "numbered": "Input 3", "input": "input"}[stage.switches.unlabelled_input]
-    workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, f"{key}=hi", "--json", *LIMITS))
-    if not _refused(judge) and judge.ends(0):
-        judge.expect(judge.seen.run.values["bare"] == "hi", judge.seen.run.values)
-    return judge
-
-
-@cell
-def value_for_a_fixed_input(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name, watched=True)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, "Tone=dry", "--json", *LIMITS))
-    judge.expect("'Tone' is fixed" in judge.seen.result.err, judge.seen.result.err)
-    if stage.switches.fixed_input == "422":
-        judge.ends(2, runs=0)
-        judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
-    elif not _refused(judge) and judge.ends(0):
-        used = {"overridden": "dry", "kept": FIXED}[stage.switches.fixed_input]
-        judge.expect(judge.seen.run.values["Tone"] == used, judge.seen.run.values)
-    return judge
-
-
-@cell
-def wrong_key(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name)
-    judge = Judge(stage, stage.call(workflow, "run", workflow, WHY, "--json", *LIMITS, key="another-key"))
-    if judge.ends(4, runs=0):
-        judge.expect(judge.seen.result.json["retry_safe"] is True, "it can be tried again")
-        judge.expect(stage.switches.key_refusal in judge.seen.result.err, judge.seen.result.err)
-    return judge
-
-
-@cell
-def run_that_there_is_not(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name)
-    nowhere = f"{workflow}/00000000-0000-4000-8000-000000000000"
-    judge = Judge(stage, stage.call(workflow, "fetch-output", nowhere, "--json", *LIMITS))
-    judge.ends(5, runs=0)
-    return judge
-
-
-@cell
-def version_by_name(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name, watched=True)
-    argv = ("run", workflow, WHY, "--version-id", VERSION, "--json", *LIMITS)
-    judge = Judge(stage, stage.call(workflow, *argv))
-    if stage.switches.versions == "404":
-        judge.ends(2, runs=0)
-    elif not _refused(judge) and judge.ends(0):
-        judge.expect(judge.seen.run.body.get("workflow_version_id"), "not that version")
-    return judge
-
-
-@cell
-def newest_run(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name)
-    runs = [stage.ended(workflow) for _ in range(4)]
-    judge = Judge(stage, stage.call(workflow, "runs", workflow, "--limit", "4", "--json", "--retry-for", "60s"))
-    if judge.ends(0, 4):
-        listed = [each["id"] for each in judge.seen.result.json["runs"]]
-        judge.expect(listed == [run.id for run in reversed(runs)], "not the newest first", listed)
     return judge
 
 

@@ -2,7 +2,6 @@
 
 import shlex
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +13,6 @@ from unittest.mock import patch
 from tests.crossed.cells import CELLS
 from tests.crossed.plan import Combination
 from tests.crossed.stage import Stage, staged
-
-# What a longer or shorter list of events, a stop, a pause or a position can change.
-OF_THE_STREAM = (
-    *("run-ndjson", "run-content", "run-cut", "run-failed", "run-stopped", "run-paused", "stream-live"),
-    *("stream-ended", "stream-from-a-position", "stream-from-nowhere"),
-)
 
 
 @dataclass(frozen=True)
@@ -68,34 +61,23 @@ def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:
     return failures
 
 
-def all_played(
-    plan: Iterable[tuple[Combination, Sequence[str]]], at_once: int = 8
-) -> Iterator[tuple[list[Failure], float]]:
-    """Yield the failures and the seconds of each combination, which is played with its cells."""
+def all_played(plan: Iterable[tuple[Combination, Sequence[str]]], at_once: int = 8) -> Iterator[list[Failure]]:
+    """Yield what fails of each combination, which is played with its cells.
 
-    def one(combination: Combination, cells: Sequence[str]) -> tuple[list[Failure], float]:
-        begun = time.monotonic()
-        return played(combination, cells), time.monotonic() - begun
-
+    It counts if it fails again alone: a second may be too short for a replay while a busy machine plays seven others.
+    """
     with quick(), ThreadPoolExecutor(at_once) as pool:
-        yield from pool.map(one, *zip(*plan, strict=True))
+        for failures in pool.map(played, *zip(*plan, strict=True)):
+            yield [again for each in failures for again in played(each.combination, [each.cell])]
 
 
 def cut_down(failure: Failure, fails: Callable[[str, Combination], Sequence[str]] | None = None) -> Failure:
-    """Return the failure with the fewest settings that still fail: all of them are needed."""
-    fails = fails or _fails
+    """Return the failure with settings that all are needed for it."""
     kept, wrong = dict(failure.combination), failure.wrong
-    size = max(1, len(kept) // 2)
-    while kept:
-        names = list(kept)
-        parts = [names[at : at + size] for at in range(0, len(names), size)]
-        for part in parts:
-            fewer = {name: value for name, value in kept.items() if name not in part}
-            if still := fails(failure.cell, fewer):
-                kept, wrong = fewer, still
-        if size == 1:
-            break
-        size = max(1, size // 2)
+    for name in failure.combination:
+        fewer = {other: value for other, value in kept.items() if other != name}
+        if still := (fails or _fails)(failure.cell, fewer):
+            kept, wrong = fewer, still
     return Failure(failure.cell, kept, wrong)
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import requests
 
 from noxcli.sandbox.faults import Cut, FaultPlan
 from noxcli.sandbox.run import Run
-from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
+from noxcli.sandbox.scenario import File, Node, Scenario, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
 from noxcli.sandbox.switches import Switches, with_overrides
@@ -31,8 +31,6 @@ OUTPUT = {
     "twin 1": "first",
     "twin 2": "second",
 }
-VERSION = "as of May"
-FIXED = "kind"
 SPEED = 1000
 PATIENCE = 10_000  # steps of 2 s that a run waits for its follower
 
@@ -90,8 +88,7 @@ class Stage:
 
     def add(self, name: str, ending: str = "completed", *, watched: bool = False, cuts: Sequence[Cut] = ()) -> str:
         """Serve a workflow whose runs end in that way; `watched` runs do not end before their events are read."""
-        nodes = [input_node("Question"), input_node("Length", type="int", default=3), Node("bare", "InputNode", BARE)]
-        nodes += [fixed_input("Tone", FIXED), Node("Read"), Node("Write")]
+        nodes = [input_node("Question"), Node("Read"), Node("Write")]
         nodes += [output_node(label) for label in OUTPUT if not label.startswith("twin")]
         nodes += [Node(f"twin {n}", "OutputNode", {"label": "Twin", "type": "String"}) for n in (1, 2)]
         plan: FaultPlan = {"events": list(cuts)}
@@ -108,7 +105,6 @@ class Stage:
                 status=ending,
                 output=lambda values: {**OUTPUT, "Answer": f"Answer to: {values.get('Question')}"},
                 faults=plan,
-                versions=[Version("first"), Version(VERSION), *(Version(f"later {n}") for n in range(4))],
             )
         )
 
@@ -129,9 +125,7 @@ class Stage:
             threading.Event().wait(0.002)
         return run
 
-    def call(
-        self, workflow: str, *argv: str, target: Run | None = None, key: str | None = None, idle: str | None = None
-    ) -> Seen:
+    def call(self, workflow: str, *argv: str, target: Run | None = None, idle: str | None = None) -> Seen:
         """Call noxcli, and return its result and its requests; `idle` is how long it waits for an event."""
         self.calls += 1
         before = len(self.sandbox.requests)
@@ -139,7 +133,7 @@ class Stage:
         noxcli = Noxcli(
             {
                 "NOXUS_BACKEND_URL": self.sandbox.url,
-                "NOXUS_API_KEY": key or self.sandbox.key,
+                "NOXUS_API_KEY": self.sandbox.key,
                 "NOXCLI_STATE_DIR": str(self.directory / "state"),
                 "NOXCLI_CACHE_DIR": str(self.directory / "cache"),
                 "NOXCLI_IDLE_TIMEOUT": idle or "0.2s",
@@ -148,13 +142,10 @@ class Stage:
             clock,
         )
         result = noxcli(*argv)
-        key = key or self.sandbox.key
+        key = self.sandbox.key
         own = [each for each in self.sandbox.requests[before:] if each.headers.get("x-api-key", key) == key]
         asked = [f"{request.method} {request.path}" for request in own]
         return Seen(result, self.sandbox.runs(workflow), asked, clock.passed, target, self.directory)
-
-
-BARE: Mapping[str, Any] = {"type": "str", "fixed_value": False, "value": "nothing"}
 
 
 def script(ending: str, asked: Callable[[], bool] | None) -> Iterator[Step]:
