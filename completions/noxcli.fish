@@ -11,15 +11,15 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--color' 'run:--log-file' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--base-url' 'run:--api-key-file' 'run:--profile' 'run:--timeout' 'run:--retry-for' 'run:--stall-timeout' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--assert' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--ci' 'run:--version-id' 'run:--inputs' 'run:--secret' 'run:--callback-url' 'run:--state-file'
+        case 'run:--color' 'run:--log-file' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--base-url' 'run:--api-key-file' 'run:--profile' 'run:--timeout' 'run:--retry-for' 'run:--stall-timeout' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--assert' 'run:--ci' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--version-id' 'run:--inputs' 'run:--secret' 'run:--callback-url' 'run:--state-file'
             return 0
-        case 'rerun:--color' 'rerun:--log-file' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile' 'rerun:--timeout' 'rerun:--retry-for' 'rerun:--stall-timeout' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--assert' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--ci' 'rerun:--version-id' 'rerun:--inputs' 'rerun:--secret' 'rerun:--callback-url' 'rerun:--state-file'
+        case 'rerun:--color' 'rerun:--log-file' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile' 'rerun:--timeout' 'rerun:--retry-for' 'rerun:--stall-timeout' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--assert' 'rerun:--ci' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--version-id' 'rerun:--inputs' 'rerun:--secret' 'rerun:--callback-url' 'rerun:--state-file'
             return 0
-        case 'stream:--color' 'stream:--log-file' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile' 'stream:--timeout' 'stream:--retry-for' 'stream:--stall-timeout' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--assert' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--ci' 'stream:--etag'
+        case 'stream:--color' 'stream:--log-file' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile' 'stream:--timeout' 'stream:--retry-for' 'stream:--stall-timeout' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--assert' 'stream:--ci' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--etag'
             return 0
-        case 'wait:--color' 'wait:--log-file' 'wait:--query' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile' 'wait:--timeout' 'wait:--retry-for' 'wait:--stall-timeout' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--assert' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--ci' 'wait:--for'
+        case 'wait:--color' 'wait:--log-file' 'wait:--query' 'wait:--base-url' 'wait:--api-key-file' 'wait:--profile' 'wait:--timeout' 'wait:--retry-for' 'wait:--stall-timeout' 'wait:--on-pause' 'wait:--on-timeout' 'wait:--poll-interval' 'wait:--assert' 'wait:--ci' 'wait:--report' 'wait:--junit' 'wait:--dotenv' 'wait:--for'
             return 0
-        case 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--assert' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv' 'fetch-output:--ci'
+        case 'fetch-output:--color' 'fetch-output:--log-file' 'fetch-output:--format' 'fetch-output:--query' 'fetch-output:--raw' 'fetch-output:--output-dir' 'fetch-output:--base-url' 'fetch-output:--api-key-file' 'fetch-output:--profile' 'fetch-output:--timeout' 'fetch-output:--retry-for' 'fetch-output:--assert' 'fetch-output:--ci' 'fetch-output:--report' 'fetch-output:--junit' 'fetch-output:--dotenv'
             return 0
         case 'stop:--color' 'stop:--log-file' 'stop:--query' 'stop:--base-url' 'stop:--api-key-file' 'stop:--profile' 'stop:--timeout' 'stop:--state-file'
             return 0
@@ -35,9 +35,9 @@ function __noxcli_takes_value --argument-names verb option
             return 0
         case 'runs:--color' 'runs:--log-file' 'runs:--query' 'runs:--base-url' 'runs:--api-key-file' 'runs:--profile' 'runs:--timeout' 'runs:--retry-for' 'runs:--limit' 'runs:--status' 'runs:--since'
             return 0
-        case 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--output-dir' 'batch:--max-parallel' 'batch:--again' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--assert' 'batch:--expect' 'batch:--report' 'batch:--junit' 'batch:--ci' 'batch:--version-id' 'batch:--timeout' 'batch:--retry-for' 'batch:--on-interrupt' 'batch:--poll-interval' 'batch:--color' 'batch:--log-file' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile'
+        case 'batch:--color' 'batch:--log-file' 'batch:--output-dir' 'batch:--base-url' 'batch:--api-key-file' 'batch:--profile' 'batch:--timeout' 'batch:--retry-for' 'batch:--assert' 'batch:--ci' 'batch:--version-id' 'batch:--secret' 'batch:--input-format' 'batch:--column' 'batch:--max-parallel' 'batch:--again' 'batch:--max-failures' 'batch:--query' 'batch:--shard' 'batch:--expect' 'batch:--report' 'batch:--junit' 'batch:--on-interrupt' 'batch:--poll-interval'
             return 0
-        case 'results:--results' 'results:--query' 'results:--report' 'results:--junit' 'results:--color'
+        case 'results:--color' 'results:--results' 'results:--query' 'results:--report' 'results:--junit'
             return 0
         case 'config:--query' 'config:--base-url' 'config:--api-key-file' 'config:--profile'
             return 0
@@ -178,10 +178,10 @@ complete -c noxcli -n '__noxcli_in run rerun batch' -l on-interrupt -x -a 'detac
 complete -c noxcli -n '__noxcli_in run rerun stream wait batch' -l poll-interval -x -d 'Wait this long between polls'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l no-stream -d 'Poll instead of streaming events'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l assert -x -d 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'
+complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch results' -l report -r -F -d 'Write an HTML page: verdict, nodes on a time axis, errors, outputs'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch results' -l junit -r -F -d 'Write the results as JUnit XML'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output' -l dotenv -r -F -d 'Write ids, status and exit code as variables for later jobs'
-complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l ci -x -a 'auto github gitlab off' -d 'Format output for a CI system. [default: auto] [env: NOXCLI_CI]'
 complete -c noxcli -n '__noxcli_in run rerun stream fetch-output' -l overwrite -d 'Replace files in DIR even if noxcli did not write them; without this, exit with 9'
 complete -c noxcli -n '__noxcli_in run rerun batch' -l dry-run -d 'Check the inputs and print the request without sending it'
 complete -c noxcli -n '__noxcli_in run rerun batch' -l no-check -d 'Skip local input validation'
@@ -210,9 +210,9 @@ complete -c noxcli -n '__noxcli_in workflows versions runs' -l limit -x -d 'List
 complete -c noxcli -n '__noxcli_in inputs' -l json -d 'Print a JSON Schema of the input object'
 complete -c noxcli -n '__noxcli_in runs' -l status -x -a 'awaiting_human_feedback completed failed paused queued running stopped' -d 'List only runs in this status; repeatable'
 complete -c noxcli -n '__noxcli_in runs' -l since -x -d 'List only runs created since then: 2h, 3d, 2026-05-01T12:00'
+complete -c noxcli -n '__noxcli_in batch' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write each row\'s files and the journal to DIR. [default: FILE.batch for the journal]'
 complete -c noxcli -n '__noxcli_in batch' -l input-format -x -a 'jsonl csv tsv' -d 'Read FILE as this format. [default: by its name, else jsonl]'
 complete -c noxcli -n '__noxcli_in batch' -l column -x -d 'Read a column as files to upload (KEY@) or as JSON (KEY:=)'
-complete -c noxcli -n '__noxcli_in batch' -l output-dir -x -a '(__fish_complete_directories)' -d 'Write each row\'s files and the journal to DIR. [default: FILE.batch for the journal]'
 complete -c noxcli -n '__noxcli_in batch' -l max-parallel -x -d 'Run at most N rows at a time'
 complete -c noxcli -n '__noxcli_in batch' -l resume -d 'Continue where an earlier call stopped'
 complete -c noxcli -n '__noxcli_in batch' -l again -x -a 'failed stopped doubtful' -d 'Resume, and start rows again whose run failed or was stopped, or whose start is in doubt, even if that runs them twice; repeatable'

@@ -46,12 +46,11 @@ EPILOG = (
 @cache
 def verb_named(word: str) -> Any:
     """Return the verb's Typer command, and load its module."""
-    name = word.replace("-", "_")
-    module = import_module(f"noxcli.commands.{name}")
+    module = import_module(f"noxcli.commands.{word.replace('-', '_')}")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-    alone.command(word, cls=Verb)(getattr(module, "Options", None) or getattr(module, name))
+    alone.command(word, cls=Verb)(module.Options)
     command: Any = typer.main.get_command(alone)
-    command.execute = getattr(module, "execute", lambda _, done: done)
+    command.execute = module.execute
     return command
 
 

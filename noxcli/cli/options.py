@@ -333,17 +333,23 @@ class Delivering:
 
 
 @declared
-class Reporting:
-    """What to write for other programs besides stdout."""
+class Asserting:
+    """What a result must be like, and for which CI system to write."""
 
     asserts: Asserts = None
+    ci: Ci = None
+
+
+@declared
+class Reporting(Asserting):
+    """What to write for other programs besides stdout."""
+
     report: Report = None
     junit: Junit = None
     dotenv: Annotated[
         str | None,
         typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
     ] = None
-    ci: Ci = None
 
 
 @declared

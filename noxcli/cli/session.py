@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Common, Delivering, Printed, Reporting, Waiting, before
+from noxcli.cli.options import Asserting, Common, Delivering, Printed, Reporting, before
 from noxcli.config.settings import load_settings, overruling
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.files import check_target
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 COLORS = ("auto", "always", "never")
+# The files that verbs write, by the fields of their options.
+WRITTEN = {
+    "report": "--report",
+    "junit": "--junit",
+    "dotenv": "--dotenv",
+    "results": "--results",
+    "state_file": "--state-file",
+    "log_file": "--log-file",
+    "output": "--output",
+    "write": "--write",
+}
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -34,7 +45,6 @@ class Session:
 
     context: Context
     common: Common
-    waiting: Common | Waiting
     deadline: Deadline
     output_dir: Path | None = None
     api: "NoxusApi" = field(init=False)
@@ -46,7 +56,7 @@ class Session:
 
     def patience(self, **kwargs: type[NoxError]) -> Patience:
         """Return how long to keep retrying while a person waits for a first answer."""
-        return self.context.patience(self.deadline, before(self.waiting.retry_for), **kwargs)
+        return self.context.patience(self.deadline, before(self.common.retry_for), **kwargs)
 
     def workflow(self, text: str, patience: Patience) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
@@ -66,33 +76,25 @@ class Session:
         return replace(own, workflow=own.workflow or found.workflow, input=known)
 
 
-def begin(
-    ctx: typer.Context,
-    options: Common,
-    waiting: Waiting | None = None,
-    *,
-    reporting: Reporting | None = None,
-    subject: str | None = None,
-) -> Session:
+def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) -> Session:
     """Begin a call, whose time counts from here. `subject` is what the command line named, for reports.
 
     Raises UsageProblem and ConfigProblem for invalid options.
     """
     context: Context = ctx.obj
-    limits = waiting or options
-    context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, limits.timeout)
+    context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
     if subject is not None:
         context.outcome.subject = subject
     directory = _directory_of(ctx, options)
-    reported = reporting or options
-    if isinstance(reported, Reporting):
-        _settle_reports(context, reported, directory)
+    if isinstance(options, Asserting):
+        _settle_reports(context, options, directory)
     present(context, options)
+    require_apart(options, directory if isinstance(options, Delivering) else None)
     source = ctx.get_parameter_source("form")
     context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
     if isinstance(options, Delivering) and options.overwrite and directory is None:
         raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
-    return Session(context, options, limits, deadline, Path(directory) if directory is not None else None)
+    return Session(context, options, deadline, Path(directory) if directory is not None else None)
 
 
 def _directory_of(ctx: typer.Context, options: Printed) -> str | None:
@@ -131,7 +133,22 @@ def _format_of(options: Printed) -> Format:
     return Format.JSON if options.as_json or queried else options.form
 
 
-def _settle_reports(context: Context, options: Reporting, output_dir: str | None) -> None:
+def require_apart(options: Printed, directory: str | None = None) -> None:
+    """Raise UsageProblem if two files to write are one, or one is among the outputs in `directory`."""
+    taken: dict[Path, str] = {}
+    for name, option in WRITTEN.items():
+        file = getattr(options, name, None)
+        if file is None:
+            continue
+        path = Path(file).resolve()
+        if path in taken:
+            raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "write two files")
+        if directory is not None and path.parent == Path(directory).resolve():
+            raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
+        taken[path] = option
+
+
+def _settle_reports(context: Context, options: Asserting, output_dir: str | None) -> None:
     """Decide what to write for other programs, before an error must be in it.
 
     Raises UsageProblem if an assertion is not valid or a report can't be written, ConfigProblem for an unknown
@@ -140,9 +157,10 @@ def _settle_reports(context: Context, options: Reporting, output_dir: str | None
     reports = context.reports = Reports(output_dir=output_dir)
     reports.asserts = [Query.read(text, "--assert") for text in options.asserts or []]
     reports.ci = ci_system(options.ci, context.terminal, context.clock)
-    reports.page = _checked_target(options.report, "--report")
-    reports.junit = _checked_target(options.junit, "--junit")
-    reports.dotenv = _checked_target(options.dotenv, "--dotenv")
+    if isinstance(options, Reporting):
+        reports.page = _checked_target(options.report, "--report")
+        reports.junit = _checked_target(options.junit, "--junit")
+        reports.dotenv = _checked_target(options.dotenv, "--dotenv")
 
 
 def _checked_target(name: str | None, option: str) -> Path | None:

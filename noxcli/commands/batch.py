@@ -5,9 +5,10 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +19,7 @@ from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output, Printer
 from noxcli.batch.past import FINISHED, JOURNAL_NAME, Header, Past
-from noxcli.batch.results import Results
+from noxcli.batch.results import RESULTS_NAME, Results
 from noxcli.batch.resume import (
     Checker,
     RemainingRows,
@@ -36,14 +37,27 @@ from noxcli.batch.session import BatchSession
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownRuns, RowWork
-from noxcli.cli import options
-from noxcli.cli.batch_groups import Again, AtWork, Looking, Resuming, RowResults, RowSource
 from noxcli.cli.context import Context
 from noxcli.cli.follow import explainer
-from noxcli.cli.grouped import grouped
-from noxcli.cli.groups import Checking, Common, Reporting, WaitingForRun
-from noxcli.cli.invocation import Invocation, begin
+from noxcli.cli.options import (
+    Asserting,
+    Checking,
+    Common,
+    InputArguments,
+    Junit,
+    LineQueryOption,
+    OnInterrupt,
+    PollInterval,
+    Report,
+    Secrets,
+    WaitingForRun,
+    WorkflowArgument,
+    before,
+    declared,
+    during,
+)
 from noxcli.cli.prepare import chosen_version, read_workflow, stored
+from noxcli.cli.session import Session, begin
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target, save
@@ -65,20 +79,16 @@ if TYPE_CHECKING:
     from noxcli.api.gate import Gate
 
 
-@grouped
-def batch(
-    ctx: typer.Context,
-    workflow: options.WorkflowArgument,
-    *,
-    source: RowSource,
-    at_work: AtWork,
-    resuming: Resuming,
-    results: RowResults,
-    checking: Checking,
-    waiting: WaitingForRun,
-    looking: Looking,
-    common: Common,
-) -> None:
+class Again(StrEnum):
+    """Rows to start again."""
+
+    FAILED = "failed"
+    STOPPED = "stopped"
+    DOUBTFUL = "doubtful"
+
+
+@declared
+class Options(Checking, Asserting, WaitingForRun, Common):
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
@@ -90,40 +100,115 @@ def batch(
         # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
     """
-    reporting = Reporting(asserts=results.asserts, ci=results.ci)
-    call = begin(ctx, common, waiting, reporting=reporting, subject=workflow)
-    context = call.context
-    context.query = None if results.query is None else Query.read(results.query, "--query")
-    table = _table(context, source, at_work.output_dir, results.shard)
-    for option, file in (("--junit", results.junit), ("--report", results.report)):
+
+    workflow: WorkflowArgument
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
+    inputs: InputArguments = None
+    secrets: Secrets = None
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            "--input-format",
+            metavar="jsonl|csv|tsv",
+            help="Read FILE as this format. [default: by its name, else jsonl]",
+        ),
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
+    ] = None
+    output_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--output-dir",
+            metavar="DIR",
+            help="Write each row's files and the journal to DIR. [default: FILE.batch for the journal]",
+        ),
+    ] = None
+    max_parallel: Annotated[
+        int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
+    ] = 8
+    resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
+    again: Annotated[
+        list[Again] | None,
+        typer.Option(
+            "--again",
+            help="Resume, and start rows again whose run failed or was stopped, or whose start is in doubt, even if "
+            "that runs them twice; repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    allow_changed_input: Annotated[
+        bool, typer.Option("--allow-changed-input", help="Resume even though FILE or the inputs have changed.")
+    ] = False
+    max_failures: Annotated[
+        int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
+    ] = None
+    ordered: Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")] = False
+    line_query: LineQueryOption = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N|auto",
+            help="Run only shard I of N (1/8 is the first of eight), or the shard of this engine's task. "
+            "[env: NOXCLI_SHARD]",
+        ),
+    ] = None
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
+        ),
+    ] = None
+    report: Report = None
+    junit: Junit = None
+    on_interrupt: OnInterrupt = None
+    poll_interval: PollInterval = 5.0
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
+    noxus = begin(ctx, options, subject=options.workflow)
+    context = noxus.context
+    context.query = None if options.line_query is None else Query.read(options.line_query, "--query")
+    table = _table(context, options)
+    for option, file in (("--junit", options.junit), ("--report", options.report)):
         if file is not None:
             check_target(Path(file), option)
-    judge = Judge(context.reports.asserts, _expected(context, table, results.expect), context.terminal.mask)
+            _require_own(Path(file), option, table.directory)
+    judge = Judge(context.reports.asserts, _expected(context, table, options.expect), context.terminal.mask)
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
     with ExitStack() as stack:
-        stack.enter_context(call.connect())
-        begun = _begun(stack, call, table, _target(call, workflow, checking), resuming)
+        stack.enter_context(noxus.connect())
+        begun = _begun(stack, noxus, table, _target(noxus, options), options)
         if begun is None:
             return
-        if results.junit is not None:
-            stack.callback(_write_junit, Path(results.junit), table.directory, context, judge)
-        if results.report is not None:
-            stack.callback(_write_page, Path(results.report), table.directory, context, judge)
-        rows = table.with_files(stored(call, table.common, begun.target.patience))
+        if options.junit is not None:
+            stack.callback(_write_junit, Path(options.junit), table.directory, context, judge)
+        if options.report is not None:
+            stack.callback(_write_page, Path(options.report), table.directory, context, judge)
+        rows = table.with_files(stored(noxus, table.common, begun.target.patience))
         tally = _tally(begun, judge)
         printer = Printer(judge, context.query, tally, context.terminal.write, context.to_paste)
         bounds = Bounds(
-            at_work.max_parallel,
-            results.max_failures,
-            results.ordered,
-            Again.DOUBTFUL in (resuming.again or ()),
-            looking.poll_interval,
+            options.max_parallel,
+            options.max_failures,
+            options.ordered,
+            Again.DOUBTFUL in (options.again or ()),
+            options.poll_interval,
         )
         began = context.clock.monotonic()
-        with context.reports.ci.fold(f"{workflow}: {rows.name}"):
-            error = _worked(call, begun, rows, printer, bounds, stops=context.stops_runs(looking.on_interrupt))
-    _conclude(call, tally, context.clock.monotonic() - began, error)
+        with context.reports.ci.fold(f"{options.workflow}: {rows.name}"):
+            error = _worked(noxus, begun, rows, printer, bounds, stops=context.stops_runs(options.on_interrupt))
+    _conclude(noxus, tally, context.clock.monotonic() - began, error)
+
+
+def _require_own(target: Path, option: str, directory: Path) -> None:
+    """Raise UsageProblem if a report would replace one of the batch's own files."""
+    if target.resolve() in {(directory / name).resolve() for name in (JOURNAL_NAME, RESULTS_NAME)}:
+        raise UsageProblem(f"{option} {target} belongs to the batch itself", "choose another file")
 
 
 @fixed
@@ -142,19 +227,20 @@ class _Table:
         return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
 
 
-def _table(context: Context, source: RowSource, output_dir: str | None, shard: str | None) -> _Table:
-    part = shard_asked(shard, context.terminal.environ)
-    if source.file in STDIN_NAMES:
-        context.sources.claim(source.file, f"FILE {source.file}")
+def _table(context: Context, options: Options) -> _Table:
+    output_dir = options.output_dir
+    part = shard_asked(options.shard, context.terminal.environ)
+    if options.file in STDIN_NAMES:
+        context.sources.claim(options.file, f"FILE {options.file}")
     common = read_inputs(
-        source.inputs or [], None, context.sources, secrets=source.secrets or [], environ=context.terminal.environ
+        options.inputs or [], None, context.sources, secrets=options.secrets or [], environ=context.terminal.environ
     )
     context.hide(common)
-    columns = Columns.parse(source.column or [], common)
-    rows = RowFile(source.file, source.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
+    columns = Columns.parse(options.column or [], common)
+    rows = RowFile(options.file, options.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
     if output_dir is None and rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
-    directory = Path(f"{source.file}.batch").expanduser() if output_dir is None else Path(output_dir)
+    directory = Path(f"{options.file}.batch").expanduser() if output_dir is None else Path(output_dir)
     return _Table(rows, columns, common, part, directory, output_dir is not None)
 
 
@@ -182,14 +268,14 @@ class _Target:
     gate: "Gate"
 
 
-def _target(call: Invocation, workflow: str, checking: Checking) -> _Target:
-    call.context.enter(Phase.PREFLIGHT)
-    gate, patience = call.api.paced(), call.patience(out_of_time=TimedOutBeforeStart)
-    found = call.workflow(workflow, patience)
-    version = chosen_version(call, found, checking, patience)
-    known = None if checking.no_check else read_workflow(call, found, patience, version)
-    checker = Checker(known.definition if known else None, workflow, call.context.terminal.note)
-    return _Target(workflow, found, known, version.id if version else None, checking, checker, patience, gate)
+def _target(noxus: Session, options: Options) -> _Target:
+    noxus.context.enter(Phase.PREFLIGHT)
+    gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
+    found = noxus.workflow(options.workflow, patience)
+    version = chosen_version(noxus, found, options, patience)
+    known = None if options.no_check else read_workflow(noxus, found, patience, version)
+    checker = Checker(known.definition if known else None, options.workflow, noxus.context.terminal.note)
+    return _Target(options.workflow, found, known, version.id if version else None, options, checker, patience, gate)
 
 
 @fixed
@@ -206,12 +292,12 @@ class _Begun:
     doubtful: Finding  # what the run list shows about rows that an earlier call left in doubt
 
 
-def _begun(stack: ExitStack, call: Invocation, table: _Table, target: _Target, resuming: Resuming) -> _Begun | None:
+def _begun(stack: ExitStack, noxus: Session, table: _Table, target: _Target, options: Options) -> _Begun | None:
     """Begin the batch or continue it; None for a dry run, which prints the remaining work.
 
     Its files are closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
     """
-    context, rows, dry_run = call.context, table.rows, target.checking.dry_run
+    context, rows, dry_run = noxus.context, table.rows, target.checking.dry_run
     header = Header(
         target.found.id,
         target.version_id,
@@ -227,8 +313,8 @@ def _begun(stack: ExitStack, call: Invocation, table: _Table, target: _Target, r
     journal, past = None, Past()
     if (table.directory / JOURNAL_NAME).exists():
         journal = _journal(stack, context, table)
-        past = _past(journal, header, table, resuming, dry_run=dry_run)
-    remaining = RemainingRows(target.checker, table.shard, past, resuming.allow_changed_input)
+        past = _past(journal, header, table, options, dry_run=dry_run)
+    remaining = RemainingRows(target.checker, table.shard, past, options.allow_changed_input)
     total = None
     if not rows.is_stream:
         seen = remaining.survey(rows)
@@ -246,7 +332,7 @@ def _begun(stack: ExitStack, call: Invocation, table: _Table, target: _Target, r
     results = _results(stack, journal, context)
     reopen_lost(past, results, journal.path)
     comparison = Comparison(inputs_of(target.known.definition) if target.known else None, table.common.secret)
-    doubtful = _adopted(call, target, journal, past, comparison)
+    doubtful = _adopted(noxus, target, journal, past, comparison)
     return _Begun(table, target, journal, results, remaining, total, comparison, doubtful)
 
 
@@ -254,10 +340,10 @@ def _journal(stack: ExitStack, context: Context, table: _Table) -> Journal:
     return stack.enter_context(Journal(table.directory, context.clock, context.terminal.mask, named=table.named))
 
 
-def _past(journal: Journal, header: Header, table: _Table, resuming: Resuming, *, dry_run: bool) -> Past:
+def _past(journal: Journal, header: Header, table: _Table, options: Options, *, dry_run: bool) -> Past:
     """Return what the journal says, without rows that are to start again. Raises UsageProblem and ConfigProblem."""
-    again, changed, past = resuming.again or (), resuming.allow_changed_input, journal.past()
-    require_resumable(past, header, table.directory, resume=resuming.resume or bool(again), changed=changed)
+    again, changed, past = options.again or (), options.allow_changed_input, journal.past()
+    require_resumable(past, header, table.directory, resume=options.resume or bool(again), changed=changed)
     moves = accepted(table.rows, past, table.shard) if changed and not table.rows.is_stream else None
     if moves is not None:
         past.renumber(moves)
@@ -280,14 +366,14 @@ def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
     return results
 
 
-def _adopted(call: Invocation, target: _Target, journal: Journal, past: Past, comparison: Comparison) -> Finding:
+def _adopted(noxus: Session, target: _Target, journal: Journal, past: Past, comparison: Comparison) -> Finding:
     """Let rows in doubt take their runs, and return what the run list shows about them."""
     doubts = [one for one in past.pending.values() if one.run_id is None]
     if not doubts:
         return Finding()
     known = KnownRuns(past.runs.tobytes())
-    within = call.deadline.left(LONGEST_LOOK)
-    finding = look_for(call.api, target.found.id, comparison, doubts, known.__contains__, within)
+    within = noxus.deadline.left(LONGEST_LOOK)
+    finding = look_for(noxus.api, target.found.id, comparison, doubts, known.__contains__, within)
     for doubt, run in finding.own(doubts):
         journal.adopted(doubt, run)
         past.adopt(doubt.number, run)
@@ -309,20 +395,20 @@ def _tally(begun: _Begun, judge: Judge) -> Tally:
 
 
 def _worked(
-    call: Invocation, begun: _Begun, rows: RowFile, printer: Printer, bounds: Bounds, *, stops: bool
+    noxus: Session, begun: _Begun, rows: RowFile, printer: Printer, bounds: Bounds, *, stops: bool
 ) -> NoxError | None:
     """Process the rows, and report each; return what interrupted that.
 
     Raises ReaderGone and Unwritten if stdout can't be written to any more.
     """
-    context, target, journal, tally = call.context, begun.target, begun.journal, printer.tally
-    retry_for = options.during(call.waiting.retry_for)
+    context, target, journal, tally = noxus.context, begun.target, begun.journal, printer.tally
+    retry_for = during(noxus.common.retry_for)
 
     def patience() -> Patience:
-        return Patience(context.clock, call.deadline, options.before(call.waiting.retry_for), lambda _: None)
+        return Patience(context.clock, noxus.deadline, before(noxus.common.retry_for), lambda _: None)
 
     work = RowWork(
-        call.api,
+        noxus.api,
         context.clock,
         journal,
         KnownRuns(begun.remaining.past.runs.tobytes()),
@@ -332,8 +418,8 @@ def _worked(
         begun.comparison,
         context.terminal.mask,
         patience,
-        explainer(context, call.api),
-        call.deadline,
+        explainer(context, noxus.api),
+        noxus.deadline,
         retry_for,
         journal.place if begun.table.named else None,
     )
@@ -346,7 +432,7 @@ def _worked(
 
         past = begun.remaining.past
         engine = Engine(work, target.gate, to_do, past, begun.doubtful, output, tally, bounds, tick)
-        error = BatchSession(call.api, engine, target.gate, call.deadline, retry_for, stops).run()
+        error = BatchSession(noxus.api, engine, target.gate, noxus.deadline, retry_for, stops).run()
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise output.unprinted
     return error
@@ -358,9 +444,9 @@ def _news_of(gate: "Gate") -> str:
     return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
 
 
-def _conclude(call: Invocation, tally: Tally, seconds: float, error: NoxError | None) -> None:
+def _conclude(noxus: Session, tally: Tally, seconds: float, error: NoxError | None) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
-    context, earlier = call.context, tally.before.total()
+    context, earlier = noxus.context, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     context.terminal.note(f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
     tally.say(context.terminal)

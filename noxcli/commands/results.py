@@ -10,10 +10,9 @@ import typer
 from noxcli.batch.joined import Joined, RowReport
 from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.tally import Tally
-from noxcli.cli import options
 from noxcli.cli.context import Context
-from noxcli.cli.groups import Common
-from noxcli.cli.invocation import present
+from noxcli.cli.options import Color, Junit, LineQueryOption, Printed, Quiet, Report, Verbose, declared
+from noxcli.cli.session import present, require_apart
 from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
 from noxcli.files import check_target, replacing, save
 from noxcli.query import Query, found_line
@@ -23,23 +22,10 @@ if TYPE_CHECKING:
     from noxcli.reports.junit import JunitReport
 
 ROWS_TOLD = 20
-ResultsFile = Annotated[
-    str | None, typer.Option("--results", metavar="FILE", help="Write every finished row's result, with its output.")
-]
-Directories = Annotated[list[str], typer.Argument(metavar="DIR...", help="Each shard's --output-dir.")]
 
 
-def results(
-    ctx: typer.Context,
-    directories: Directories,
-    results: ResultsFile = None,
-    query: options.LineQueryOption = None,
-    report: options.Report = None,
-    junit: options.Junit = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    color: options.Color = "auto",
-) -> None:
+@declared
+class Options(Printed):
     """Join the journals of a batch's shards, and print one JSON line for each row.
 
     Rows are printed in order. Rows that are missing or ran twice are named.
@@ -52,10 +38,28 @@ def results(
         # Every row's result with its output, even if stdout was lost.
         noxcli results s1 s2 --results results.jsonl > report.jsonl
     """
+
+    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Each shard's --output-dir.")]
+    results: Annotated[
+        str | None,
+        typer.Option("--results", metavar="FILE", help="Write every finished row's result, with its output."),
+    ] = None
+    line_query: LineQueryOption = None
+    report: Report = None
+    junit: Junit = None
+    quiet: Quiet = False
+    verbose: Verbose = False
+    color: Color = "auto"
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print each row, and write the reports. Raises the worst row's error."""
     context: Context = ctx.obj
-    present(context, Common(quiet=quiet, verbose=verbose, color=color))
-    found = Query.read(query, "--query") if query is not None else None
-    joined = Joined.read(list(map(Path, directories)))
+    present(context, options)
+    require_apart(options)
+    results, report, junit = options.results, options.report, options.junit
+    found = Query.read(options.line_query, "--query") if options.line_query is not None else None
+    joined = Joined.read(list(map(Path, options.directories)))
     tally, kept = Tally(), _Kept(joined.directories)
     with ExitStack() as stack:
         cases = _opened(stack, junit, report, joined, context)

@@ -112,7 +112,7 @@ def _missing(state_file: str) -> str:
 
 def _stop_one(noxus: Session, text: str, outcome: Outcome) -> None:
     context = noxus.context
-    deadline = Deadline(context.clock, noxus.waiting.timeout)  # each run gets the whole time
+    deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time
     limit = deadline.left(STOP_TIMEOUT)
     patience = context.patience(deadline, limit, gave_up=LostContact, out_of_time=LostContact)
     run: Run = noxus.run(text, patience)
