@@ -86,10 +86,10 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     if subject is not None:
         context.outcome.subject = subject
     directory = _directory_of(ctx, options)
+    require_apart(options, directory if isinstance(options, Delivering) else None)
     if isinstance(options, Asserting):
         _settle_reports(context, options, directory)
     present(context, options)
-    require_apart(options, directory if isinstance(options, Delivering) else None)
     source = ctx.get_parameter_source("form")
     context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
     if isinstance(options, Delivering) and options.overwrite and directory is None:

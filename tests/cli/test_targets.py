@@ -1,0 +1,48 @@
+"""The files that one command writes: each is another one, which is checked before anything is started."""
+
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+
+RUN = "run demo User=x --no-check"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"{RUN} --report r --junit ./r", "--report and --junit name the same file: ./r"),
+        (f"{RUN} --junit r --dotenv linked", "--junit and --dotenv name the same file: linked"),
+        (f"{RUN} --dotenv r --state-file sub/../r", "--dotenv and --state-file name the same file: sub/../r"),
+        (f"{RUN} --state-file r --log-file r", "--state-file and --log-file name the same file: r"),
+        (f"{RUN} --report o/Answer.txt --output-dir o", "--report o/Answer.txt is in --output-dir, among the outputs"),
+        (f"{RUN} --dotenv ./o/x/../d --output-dir o", "--dotenv ./o/x/../d is in --output-dir, among the outputs"),
+        ("rerun @last --report r --junit r", "--report and --junit name the same file: r"),
+        ("wait x --report r --junit r", "--report and --junit name the same file: r"),
+        ("batch demo rows.jsonl --report r --junit r", "--report and --junit name the same file: r"),
+        ("batch demo rows.jsonl --junit b/batch.jsonl --output-dir b", "--junit b/batch.jsonl belongs to the batch"),
+        (
+            "batch demo rows.jsonl --report b/results.jsonl --output-dir b",
+            "--report b/results.jsonl belongs to the batch",
+        ),
+        ("results b --results r --junit r", "--junit and --results name the same file: r"),
+        ("report r.json --output r --log-file r", "--log-file and --output name the same file: r"),
+    ],
+)
+def test_two_outputs_at_one_path_are_refused(noxcli: Noxcli, sandbox: Sandbox, line: str, said: str) -> None:
+    Path("sub").mkdir()
+    Path("linked").symlink_to("r")
+    Path("rows.jsonl").write_text('{"User Input": "x"}\n')
+    result = noxcli(*line.split())
+    assert (result.code, sandbox.requests) == (2, [])
+    assert said in result.err
+    assert {path.name for path in Path().iterdir() if path.name != "state"} == {"sub", "linked", "rows.jsonl"}
+
+
+def test_reports_next_to_each_other_are_written(noxcli: Noxcli) -> None:
+    options = ("--report", "o/sub/r.html", "--junit", "r.xml", "--dotenv", "r.env", "--output-dir", "o")
+    assert noxcli("run", "demo", "User Input=x", *options).code == 0
+    assert Path("o/sub/r.html").exists()
+    assert Path("o/manifest.json").exists()
