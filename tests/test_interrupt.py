@@ -147,9 +147,7 @@ def test_a_signal_waits_for_the_answer_to_the_start(
 
 
 @pytest.mark.long(5)
-def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
-    env: dict[str, str], plays: Any, sandbox: Sandbox
-) -> None:
+def test_a_start_without_an_answer_ends_with_candidates(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
     with running("run", workflow, "k=v", "--no-check", "--json", env=env) as process:
         run = started(sandbox, workflow)
@@ -164,7 +162,7 @@ def test_a_start_that_never_answers_ends_with_the_signal_and_the_candidates(
     assert run.id.encode() in err
 
 
-def test_a_signal_while_the_start_is_lost_still_names_the_candidates(env: dict[str, str], plays: Any) -> None:
+def test_a_signal_at_a_lost_start_names_the_candidates(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Answer(500, "oops")], "list": [Hold(300)]})
     with running("run", workflow, "--json", env=env) as process:
         out, _ = process.communicate(timeout=HUNG)

@@ -72,7 +72,7 @@ def test_a_link_for_a_journal_is_not_followed(
     assert precious.read_text() == PRECIOUS if existing else not precious.exists()
 
 
-def test_a_link_for_the_directory_that_noxcli_names_is_not_followed(
+def test_a_link_for_noxclis_own_directory_is_not_followed(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, outside: Path
 ) -> None:
     Path("rows.jsonl.batch").symlink_to(outside)
@@ -199,7 +199,7 @@ def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp
     assert "can't write to the directory" in noxcli("doctor", environ=environ).text
 
 
-def test_a_state_directory_that_all_can_write_to_is_told_by_doctor(noxcli: Noxcli, state: Path) -> None:
+def test_doctor_tells_of_an_open_state_directory(noxcli: Noxcli, state: Path) -> None:
     assert "state" not in noxcli("doctor").text
     state.chmod(0o777)
     assert f"warning    state    every user on this machine can write to {state}" in noxcli("doctor").text
@@ -363,7 +363,7 @@ def test_to_read_a_file_with_two_names_is_fine(tmp_path: Path) -> None:
         open_regular(tmp_path / "x", os.O_WRONLY)
 
 
-def test_a_directory_for_a_report_that_gives_way_to_a_file_is_told(tmp_path: Path) -> None:
+def test_a_report_directory_that_becomes_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Undelivered, match="file exists"), replacing(tmp_path / "file" / "r.xml"):
         pass

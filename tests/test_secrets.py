@@ -97,9 +97,7 @@ def test_the_type_of_a_secret_is_told_without_it(noxcli: Noxcli, plays: Any, san
         ("=TOKEN", "--secret takes KEY=ENVNAME"),
     ],
 )
-def test_a_variable_that_is_not_there_is_told_and_a_value_in_its_place_is_not(
-    noxcli: Noxcli, sandbox: Sandbox, item: str, told: str
-) -> None:
+def test_a_missing_variable_is_named_but_no_value(noxcli: Noxcli, sandbox: Sandbox, item: str, told: str) -> None:
     result = noxcli("run", "demo", "--secret", item, environ={"EMPTY": "", "BYTES": "\udcff"})
     assert (result.code, told in result.err, sandbox.requests) == (2, True, []), result.err
     assert "sk-live" not in result.err

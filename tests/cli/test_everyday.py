@@ -24,9 +24,7 @@ UNWRITABLE = [(">/dev/full", {9}), (">&-", {9}), ("2>/dev/full", {0}), ("2>&-", 
     "line",
     ["runs", "workflows", "inputs qa", "config", "doctor", "schema", "inspect RUN", "run qa Question=a"],
 )
-def test_every_verb_has_a_code_of_its_own_where_a_stream_is_full_or_closed(
-    sandbox: Sandbox, noxcli: Noxcli, line: str
-) -> None:
+def test_every_verb_has_a_code_for_full_and_closed_streams(sandbox: Sandbox, noxcli: Noxcli, line: str) -> None:
     run = noxcli("run", "qa", "Question=a", "--detach").text.strip()
     noxcli("wait", run)
     for stream, codes in UNWRITABLE:
@@ -97,9 +95,7 @@ def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str
 
 
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
-def test_a_text_without_a_newline_leaves_the_prompt_a_line_of_its_own(
-    sandbox: Sandbox, plays: Any, shown: tuple[str, str]
-) -> None:
+def test_the_prompt_has_its_own_line_after_any_text(sandbox: Sandbox, plays: Any, shown: tuple[str, str]) -> None:
     argv = [*NOXCLI, "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
     with on_terminal(argv, environment(sandbox.url)) as seen:
         pass
@@ -317,7 +313,7 @@ def test_each_raw_key_is_printed(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, result.text) == (0, "y\nx\n")
 
 
-def test_without_a_stream_no_node_has_a_time_that_nobody_measured(noxcli: Noxcli) -> None:
+def test_without_a_stream_nodes_have_no_times(noxcli: Noxcli) -> None:
     nodes = noxcli("run", "demo", "User Input=x", "--no-stream", "--json").json["nodes"]
     assert {node["duration_s"] for node in nodes} == {None}
 

@@ -60,7 +60,7 @@ def test_a_reader_that_goes_away(env: dict[str, str], plays: Any, sandbox: Sandb
         for turn, form in enumerate(["text", "json", "ndjson"])
     ],
 )
-def test_a_signal_stops_the_run_and_ends_with_its_code_and_its_document(
+def test_a_signal_stops_the_run_with_its_code_and_document(
     env: dict[str, str], plays: Any, sandbox: Sandbox, number: int, code: int, form: str
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"})

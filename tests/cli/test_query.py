@@ -32,7 +32,7 @@ def test_a_failed_run_keeps_its_code(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, result.out) == (1, b"no ink\n")
 
 
-def test_each_line_of_a_batch_is_asked_and_its_results_are_kept_whole(
+def test_a_query_asks_each_line_and_stores_whole_results(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})

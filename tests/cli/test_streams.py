@@ -53,7 +53,7 @@ def shell(sandbox: Sandbox) -> Shell:
     "command", ["--version", "--help", "run --help", "help", "completion bash", "--version --version"]
 )
 @pytest.mark.parametrize(("rest", "code", "told"), UNWRITABLE)
-def test_help_and_version_tell_in_one_line_what_stdout_does_not_take(
+def test_help_and_version_say_in_a_line_that_stdout_is_full(
     shell: Shell, command: str, rest: str, code: int, told: str
 ) -> None:
     done = shell(command, rest)
@@ -93,7 +93,7 @@ def only_error() -> str:
 
 
 @pytest.mark.parametrize("rest", [">/dev/full", "| true"])
-def test_what_github_is_told_is_the_exit_code_when_the_document_is_lost(shell: Shell, plays: Any, rest: str) -> None:
+def test_github_gets_the_exit_code_of_a_lost_document(shell: Shell, plays: Any, rest: str) -> None:
     github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "page"}
     done = shell(f"run {plays(output={'A': 'x'})} --json --quiet", rest, **github)
     assert done.returncode in {9, 141}
@@ -121,9 +121,7 @@ def test_a_closed_stdin_or_stderr_changes_nothing(shell: Shell, plays: Any, clos
     assert shell("run --nope", closed).returncode == 2
 
 
-def test_with_all_streams_closed_the_run_is_made_and_the_code_says_that_its_answer_is_lost(
-    shell: Shell, plays: Any, sandbox: Sandbox
-) -> None:
+def test_with_all_streams_closed_the_code_says_what_is_lost(shell: Shell, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"})
     done = shell(f"run {workflow} --dotenv d.env", "0<&- >&- 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (9, "", "")
@@ -190,7 +188,7 @@ context.document_of = broken
     ],
     ids=["report", "result"],
 )
-def test_what_is_raised_while_the_ending_is_told_leaves_one_line_one_code_and_one_document(
+def test_an_error_while_the_ending_is_told_is_one_line(
     sandbox: Sandbox, plays: Any, form: str, broken: str, code: int, complete: bool, told: str
 ) -> None:
     argv = ["noxcli", "run", plays(output={"A": "x"}), "--format", form, "--junit", "r.xml", "--dotenv", "d.env"]
@@ -207,7 +205,7 @@ def test_what_is_raised_while_the_ending_is_told_leaves_one_line_one_code_and_on
     assert f"NOXCLI_EXIT_CODE={code}\n" in Path("d.env").read_text()
 
 
-def test_an_ending_that_cannot_even_be_told_is_a_bug_and_no_failed_run(sandbox: Sandbox) -> None:
+def test_an_ending_that_cannot_be_told_is_a_bug(sandbox: Sandbox) -> None:
     broken = "def broken(*a): raise ZeroDivisionError('boom')\nending.tell = ending.tell_briefly = broken"
     line = f"import noxcli.main as ending, sys\n{broken}\nsys.argv = ['noxcli', 'runs', 'no such workflow']\n"
     line += "from noxcli.__main__ import main; main()\n"

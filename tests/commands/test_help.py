@@ -63,7 +63,7 @@ def test_options_stand_under_headings_in_one_order(verb: str, pages: dict[str, s
     assert "General" in found
 
 
-def test_each_shared_option_has_a_heading_and_each_heading_its_options(pages: dict[str, str]) -> None:
+def test_shared_options_and_headings_match(pages: dict[str, str]) -> None:
     placed = [name for names in HEADINGS.values() for name in names]
     assert len(placed) == len({*placed})
     everywhere = " ".join(pages.values())
@@ -99,7 +99,7 @@ def test_help_for_all_loads_no_verb(tmp_path: Path) -> None:
     assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & modules
 
 
-def test_a_duration_that_is_the_default_is_written_as_it_would_be_typed(pages: dict[str, str]) -> None:
+def test_a_default_duration_is_shown_as_typed(pages: dict[str, str]) -> None:
     assert "[default: 30s]" in pages["stop"]
     assert ".0]" not in "".join(pages.values())
 
@@ -187,7 +187,7 @@ def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch
     assert words(columns) == words(10_000)
 
 
-def test_help_on_a_terminal_has_colored_headings_and_the_same_words(sandbox: Sandbox) -> None:
+def test_help_on_a_terminal_has_colored_headings(sandbox: Sandbox) -> None:
     pages = []
     for color in ("", "1"):
         with on_terminal([*NOXCLI, "wait", "--help"], {**environment(sandbox.url), "NO_COLOR": color}) as seen:

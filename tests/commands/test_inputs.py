@@ -110,7 +110,7 @@ def test_a_label_that_could_act_on_a_terminal_goes_by_its_id(noxcli: Noxcli, pla
     assert shlex.split(line)[3].removesuffix("=hello").count("-") == 4
 
 
-def test_the_schema_lets_other_keys_pass_where_an_input_has_no_label(noxcli: Noxcli, plays: Any) -> None:
+def test_the_schema_of_unlabelled_inputs_is_open(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[Node("odd", "InputNode", {"type": "str"})])
     assert noxcli("inputs", workflow, "--json").json["additionalProperties"] is True
 

@@ -31,7 +31,7 @@ def rows(text: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines()]
 
 
-def test_a_failed_run_is_told_node_by_node_in_the_order_of_the_work(noxcli: Noxcli, plays: Any) -> None:
+def test_a_failed_run_is_told_node_by_node(noxcli: Noxcli, plays: Any) -> None:
     result = noxcli("inspect", started(noxcli, plays(**BROKEN)))
     assert result.code == 0
     fetch, write, answer = rows(result.text)
@@ -81,7 +81,7 @@ def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: A
     assert (document["io"], document["logs"]) == (None, None)
 
 
-def test_a_node_shows_its_inputs_and_outputs_with_texts_made_whole(noxcli: Noxcli, plays: Any) -> None:
+def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -> None:
     run = started(noxcli, plays(output={"Answer": LONG}))
     whole = noxcli("inspect", run, "--node", "Answer")
     assert json.loads(whole.text)["outputs"] == {"output": LONG}
@@ -125,7 +125,7 @@ def test_what_nothing_tells_is_left_open(noxcli: Noxcli, plays: Any) -> None:
     assert {node["started_at"] for node in noxcli("inspect", timeless, "--json").json["nodes"]} == {None}
 
 
-def test_a_workflow_that_cannot_be_read_leaves_nodes_by_their_ids(noxcli: Noxcli, plays: Any) -> None:
+def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(
         **TWO, script=node_runs("Fetch"), faults={"workflow": [Answer(403, {"detail": "no"}, repeat=True)]}
     )

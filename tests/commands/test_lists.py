@@ -88,7 +88,7 @@ def test_only_those_in_a_status_and_stop_takes_them(
     assert noxcli("runs", workflow, "--status", "running").out == b""
 
 
-def test_a_slip_in_a_status_is_refused_and_a_word_of_the_servers_own_is_not(noxcli: Noxcli, sandbox: Sandbox) -> None:
+def test_a_slip_in_a_status_is_refused(noxcli: Noxcli, sandbox: Sandbox) -> None:
     slip = noxcli("runs", "--status", "Runing")
     assert (slip.code, slip.err) == (2, "noxcli: --status Runing is not known; did you mean running?\n")
     assert sandbox.requests == []
@@ -119,7 +119,7 @@ def test_no_runs_are_an_empty_list_and_no_mistake(noxcli: Noxcli) -> None:
     assert on_screen(noxcli, "runs") == []
 
 
-def test_trouble_is_tried_again_and_what_remains_is_in_the_document(noxcli: Noxcli, plays: Any) -> None:
+def test_trouble_that_remains_is_in_the_document(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("runs", plays(faults={"list": [Answer(503, {})]})).code == 0
     gone = noxcli("runs", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--json")
     assert (gone.code, gone.json["schema"], gone.json["error"]["http_status"]) == (5, "noxcli.result/1", 404)

@@ -204,9 +204,7 @@ def test_uploaded_files_are_passed_on_as_recorded(noxcli: Noxcli, plays: Any, sa
     assert sandbox.runs(workflow)[2].body["input"]["Document"]["name"] == "other.txt"
 
 
-def test_the_version_of_the_record_is_used_unless_another_is_named(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_the_records_version_is_used_by_default(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(**FLOW, versions=[Version("first"), Version("second")])
     noxcli("run", workflow, "Topic=cats", "--version-id", "first")
     result = noxcli("rerun", "@last")

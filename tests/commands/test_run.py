@@ -66,9 +66,7 @@ def test_content_prints_the_pieces_as_they_are(noxcli: Noxcli, plays: Any) -> No
     assert noxcli("run", plays(script=script, output={"Answer": "x"}), "--format", "content").text == "Hello 世界\n end"
 
 
-def test_ndjson_is_the_servers_sequence_between_started_and_result(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_ndjson_is_the_servers_sequence_in_a_frame(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=node_runs("Write", ["a", "b"]), output={"Answer": "x"})
     result = noxcli("run", workflow, "--format", "ndjson")
     assert result.events == sandbox.runs(workflow)[0].events
@@ -208,9 +206,7 @@ def test_a_rate_limited_start_is_tried_again(noxcli: Noxcli, plays: Any, sandbox
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_a_lost_answer_starts_nothing_twice_and_names_the_candidate(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_a_lost_answer_starts_nothing_twice(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"}, faults={"start": [LostAnswer("drop")]})
     result = noxcli("run", workflow, "k=v", "--no-check", "--json")
     runs = sandbox.runs(workflow)
@@ -220,7 +216,7 @@ def test_a_lost_answer_starts_nothing_twice_and_names_the_candidate(
 
 
 @pytest.mark.parametrize("fault", [Answer(500, "x"), Answer(502, "<html>x</html>"), Answer(200, "no json"), Drop()])
-def test_an_unusable_answer_to_the_start_leaves_the_outcome_unknown(
+def test_an_unusable_start_answer_is_an_unknown_outcome(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, fault: Any
 ) -> None:
     workflow = plays(output={"A": "x"}, faults={"start": [fault]})
@@ -275,7 +271,7 @@ def test_a_file_output_is_saved_under_its_own_extension(noxcli: Noxcli, plays: A
     assert (manifest["complete"], len(manifest["files"])) == (True, 4)
 
 
-def test_an_output_that_is_missing_is_told_and_the_rest_delivered(noxcli: Noxcli, plays: Any) -> None:
+def test_a_missing_output_leaves_the_rest_delivered(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": ESSAY, "B": "short"}, faults={"file": [Answer(404, {"detail": "gone"}, repeat=True)]})
     result = noxcli("run", workflow, "--json")
     assert (result.code, result.json["complete"]) == (9, False)

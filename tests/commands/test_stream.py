@@ -55,9 +55,7 @@ def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
         assert result.lines[-1]["data"]["stream"]["continuity"] == "broken"
 
 
-def test_a_refused_cursor_with_a_full_replay_loses_and_doubles_nothing(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_a_refused_cursor_with_a_full_replay_loses_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     gone = Answer(410, {"detail": "expired"})
     workflow = plays(script=SCRIPT, output={"A": "x"}, faults={"events": [Cut(after=3), gone, Cut(after=5), gone]})
     result = noxcli("run", workflow, "--format", "ndjson")

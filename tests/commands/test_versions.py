@@ -130,7 +130,7 @@ def test_a_version_by_its_id_in_either_case_or_its_name(noxcli: Noxcli, text: st
     assert "Input of two" in shown.text
 
 
-def test_a_name_of_two_versions_asks_for_an_id_and_an_unknown_one_names_the_near(noxcli: Noxcli) -> None:
+def test_an_ambiguous_version_name_asks_for_an_id(noxcli: Noxcli) -> None:
     for verb in ("run", "inputs"):
         twin, _ = asked(noxcli, verb, "--version-id", "twin", turns=[json_answer(VERSIONS)])
         assert (twin.code, f"give one of their ids: {C}, {A[:-1]}b" in twin.err) == (2, True)
@@ -142,7 +142,7 @@ UNREADABLE: list[Turn] = [answer(404), answer(403), answer(500), answer(405), js
 
 
 @pytest.mark.parametrize("turn", UNREADABLE, ids=lambda turn: str(turn[9:12]))
-def test_a_list_that_cannot_be_read_is_a_warning_and_the_start_decides(noxcli: Noxcli, turn: Turn) -> None:
+def test_an_unreadable_version_list_is_a_warning(noxcli: Noxcli, turn: Turn) -> None:
     options = ("key=x", "--version-id", B.upper(), "--dry-run", "--json")
     result, paths = asked(noxcli, "run", *options, turns=[turn])
     assert (result.code, sent(result), paths) == (0, B.upper(), [FIRST])
@@ -155,7 +155,7 @@ def test_a_refused_key_ends_it(noxcli: Noxcli) -> None:
     assert asked(noxcli, "run", "--version-id", B, "--dry-run", turns=[answer(401)])[0].code == 4
 
 
-def test_without_checks_an_id_is_sent_unseen_and_a_name_is_looked_up(noxcli: Noxcli) -> None:
+def test_without_checks_a_version_id_is_sent_unseen(noxcli: Noxcli) -> None:
     options = ("--no-check", "--dry-run", "--json")
     unseen, paths = asked(noxcli, "run", "--version-id", B, *options, turns=[answer(500)])
     assert (unseen.code, sent(unseen), paths) == (0, B, [])

@@ -180,7 +180,7 @@ def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: An
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(
+def test_a_terminal_gets_a_line_of_progress_for_a_while(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, count: int
 ) -> None:
     workflow = plays(script=node_runs("Write", seconds=2500), output={"A": "x"})
@@ -193,9 +193,7 @@ def test_a_terminal_gets_a_line_of_progress_that_is_gone_afterwards(
     assert sorted(lines) == sorted([run, "completed"] for run in runs)
 
 
-def test_the_line_of_progress_names_nodes_however_the_run_is_named(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_the_line_of_progress_names_nodes(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     env = {**environment(sandbox.url), "NOXCLI_STATE_DIR": str(tmp_path)}
     workflow = plays(script=node_runs("Write", seconds=2500), output={"A": "x"})
     noxcli("run", workflow, "--detach", environ=env)

@@ -191,7 +191,7 @@ def test_without_a_stream_it_polls(noxcli: Noxcli, plays: Any) -> None:
         (("--for", "run=failed", UNKNOWN), "--for waits for one run; it got 2"),
     ],
 )
-def test_what_can_be_no_condition_is_told_before_a_server_is_asked(
+def test_a_wrong_condition_is_told_before_a_request(
     noxcli: Noxcli, sandbox: Sandbox, argv: tuple[str, ...], told: str
 ) -> None:
     result = noxcli("wait", UNKNOWN.replace("3", "4"), *argv)
@@ -211,7 +211,7 @@ def test_a_name_that_the_workflow_lacks_is_told_at_once(noxcli: Noxcli, plays: A
     assert (result.code, told in result.err) == (2, True), result.err
 
 
-def test_a_doubtful_status_is_warned_of_and_a_node_may_have_an_equals_sign(noxcli: Noxcli, plays: Any) -> None:
+def test_a_doubtful_status_is_warned_of(noxcli: Noxcli, plays: Any) -> None:
     run = start(noxcli, plays(script=[*node_runs("x=completed"), FOREVER], output={"A": "x"}))
     assert noxcli("wait", run, "--for", "node:x=completed").code == 0
     doubtful = noxcli("wait", run, "--for", "node:x=completed=compleet", "--for", "node:x=completed=completed")

@@ -73,7 +73,7 @@ def test_the_users_own_directories_count(noxcli: Noxcli, home: Path) -> None:
     }
 
 
-def test_bash_loads_it_by_itself_with_its_package_and_by_the_line_without(noxcli: Noxcli, home: Path) -> None:
+def test_bash_loads_it_with_its_package_or_by_the_line(noxcli: Noxcli, home: Path) -> None:
     line = install(noxcli, home, "completion", "bash").text.splitlines()[1].partition(".bashrc: ")[2]
 
     assert "_noxcli" in said_by(["bash", "--noprofile", "--norc", "-c", f"{line}\ncomplete -p noxcli"], home)

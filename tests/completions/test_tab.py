@@ -184,7 +184,7 @@ def test_bash_in_other_moods(bash: Callable[[str], Typed], first: str) -> None:
     assert shell.becomes("noxcli run w --output-dir ru\tx") == ["run", "w", "--output-dir", "run/x"]
 
 
-def test_bash_hands_the_inner_command_to_the_bash_completion_package(bash: Callable[[str], Typed]) -> None:
+def test_bash_hands_the_inner_command_to_its_package(bash: Callable[[str], Typed]) -> None:
     shell = bash('_command_offset() { COMPREPLY=("${COMP_WORDS[$1]}-completed"); }')
 
     assert set(shell.offers("noxcli sandbox --switch a=b -- tar --excl")) == {"tar-completed"}

@@ -83,7 +83,7 @@ def test_a_profile_that_is_missing_is_told_with_those_there_are(bare: Noxcli, sa
     assert "no profile 'wrok' (flag --profile); there are: home, work" in result.err
 
 
-def test_the_environment_is_stronger_than_a_profile_and_says_so_to_a_flag(noxcli: Noxcli) -> None:
+def test_the_environment_wins_over_a_profile_and_says_so(noxcli: Noxcli) -> None:
     user_file('[profile.work]\nbase_url = "https://127.0.0.1:9"\napi_key_command = "false"\n')
     result = asks(noxcli, "--profile", "work")
     assert result.code == 0

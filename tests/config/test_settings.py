@@ -32,9 +32,7 @@ KEY = {"NOXUS_API_KEY": "sdk-key"}
         ("https://[::1]:8443", {}, "https://[::1]:8443"),
     ],
 )
-def test_the_server_comes_from_flag_own_variable_sdk_variable_default(
-    flag: str | None, environ: dict[str, str], url: str
-) -> None:
+def test_the_server_is_named_by_flag_variables_or_default(flag: str | None, environ: dict[str, str], url: str) -> None:
     assert load_settings(flag, environ={**KEY, **environ}).url == url
 
 
@@ -170,9 +168,7 @@ EVERYWHERE = {"NOXCLI_API_KEY_FILE": "env.key", "NOXCLI_API_KEY": "own-key", **K
     ],
 )
 @pytest.mark.usefixtures("files")
-def test_the_key_comes_from_flag_file_variable_file_own_variable_sdk_variable(
-    flag: str | None, without: tuple[str, ...], key: str
-) -> None:
+def test_the_key_is_named_by_flag_files_or_variables(flag: str | None, without: tuple[str, ...], key: str) -> None:
     environ = {name: value for name, value in EVERYWHERE.items() if name not in without}
     assert load_settings(None, flag, environ).key == key
 

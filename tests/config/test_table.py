@@ -52,9 +52,7 @@ def filled(unit: str) -> str:
     ],
     ids=["key", "header", "inline", "arrays", "tables", "digits", "hexadecimal", "name", "size"],
 )
-def test_a_project_file_that_asks_for_too_much_is_refused_in_one_line(
-    noxcli: Noxcli, sandbox: Sandbox, text: str, told: str
-) -> None:
+def test_a_project_file_that_asks_too_much_is_refused(noxcli: Noxcli, sandbox: Sandbox, text: str, told: str) -> None:
     Path(PROJECT_FILE).write_text(text)
     result = asks(noxcli)
     assert (result.code, result.out, result.err.count("\n"), sandbox.requests) == (2, b"", 1, [])

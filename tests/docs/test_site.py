@@ -20,7 +20,7 @@ def heading_ids(page: Path) -> set[str]:
 
 
 @pytest.mark.wide
-def test_every_page_is_there_can_be_found_and_asks_no_other_site_for_fonts(tmp_path: Path) -> None:
+def test_every_page_is_there_and_asks_no_other_site(tmp_path: Path) -> None:
     site = tmp_path / "site"
     assert make_site.main(["--target", str(site)]) == 0
     for page in (ROOT / "docs").rglob("*.md"):
@@ -73,7 +73,7 @@ def test_the_links_of_a_page_at_the_root_lead_somewhere(name: str) -> None:
         assert not heading or heading in heading_ids(page), f"{name}: {path}#{heading}"
 
 
-def test_the_workflow_publishes_what_the_test_builds_with_no_more_rights_than_that() -> None:
+def test_the_workflow_publishes_what_the_test_builds() -> None:
     used = re.findall(r"uses: (\S+)", WORKFLOW)
     assert len(used) == 4
     assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in used), used

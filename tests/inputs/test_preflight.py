@@ -150,7 +150,7 @@ def test_a_list_of_anything_takes_a_list(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("run", workflow, "k=a").code == 2
 
 
-def test_a_fixed_input_may_be_left_out_and_overriding_it_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
+def test_overriding_a_fixed_input_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[fixed_input("P", "fixed")], output=lambda values: {"A": values["P"]})
     assert "warning" not in noxcli("run", workflow).err
     result = noxcli("run", workflow, "P=mine")
@@ -195,7 +195,7 @@ def test_any_key_may_mean_an_input_without_a_label(noxcli: Noxcli, plays: Any, s
     assert "did you mean 'User Question'?" in near
 
 
-def test_an_input_without_a_label_is_missing_where_no_key_may_mean_it(noxcli: Noxcli, plays: Any) -> None:
+def test_an_unlabelled_input_may_be_missing(noxcli: Noxcli, plays: Any) -> None:
     nodes = [node(None, name="bare"), node("k", name="one"), node("k", name="two")]
     for item in ([], ["k=x"]):
         assert " is missing" in noxcli("run", plays(nodes=nodes), *item).err
@@ -219,9 +219,7 @@ def test_an_empty_text_for_a_required_input_is_missing(
     assert sandbox.runs(workflow)[0].input == {"k": ""}
 
 
-def test_an_empty_text_is_sent_where_the_workflow_has_a_value_of_its_own(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_an_empty_text_replaces_the_workflows_value(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(nodes=[node("k", value="dry"), fixed_input("P", "fixed"), QUESTION], output={"A": "x"})
     assert noxcli("run", workflow, "k=", "P=", "User Question= ").code == 0
     assert sandbox.runs(workflow)[0].input == {"k": "", "P": "", "User Question": " "}

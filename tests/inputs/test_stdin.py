@@ -154,9 +154,7 @@ def test_a_text_that_is_not_ascii_is_sent_in_any_locale(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("line", ["run qa k=@-", "run WF Doc@-"])
-def test_a_pipe_that_never_ends_is_waited_for_as_long_as_the_command_may(
-    shell: Shell, plays: Any, sandbox: Sandbox, line: str
-) -> None:
+def test_a_pipe_without_an_end_is_read_up_to_the_limit(shell: Shell, plays: Any, sandbox: Sandbox, line: str) -> None:
     workflow = plays(nodes=[DOC])
     began = time.monotonic()
     done = shell(f"mkfifo p; noxcli {line.replace('WF', workflow)} --timeout 1s <> p")
@@ -176,9 +174,7 @@ def test_a_text_without_end_is_refused(shell: Shell, sandbox: Sandbox, line: str
     assert len(sandbox.requests) == before
 
 
-def test_a_large_pipe_is_uploaded_in_constant_memory_and_leaves_nothing_behind(
-    sandbox: Sandbox, plays: Any, tmp_path: Path
-) -> None:
+def test_a_large_pipe_is_uploaded_in_constant_memory(sandbox: Sandbox, plays: Any, tmp_path: Path) -> None:
     megabytes = 150  # the sandbox accepts at most 256
     place = tmp_path / "tmp"
     place.mkdir()

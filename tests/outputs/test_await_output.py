@@ -159,7 +159,7 @@ def test_without_a_definition_the_record_is_believed_in_the_end(noxcli: Noxcli, 
 
 
 @pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
-def test_a_new_run_waits_for_its_output_and_reads_the_definition_once(noxcli: Noxcli, late: Turn, code: int) -> None:
+def test_a_new_run_waits_for_its_output(noxcli: Noxcli, late: Turn, code: int) -> None:
     turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
     result, server = called(noxcli, "run", WORKFLOW, "L0=x", "--no-stream", turns=turns)
     assert (result.code, result.text) == (code, "the answer\n" if code == 0 else "")
@@ -189,7 +189,7 @@ def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> N
 
 
 @pytest.mark.parametrize("refusal", [answer(403), answer(404), answer(405), answer(500)])
-def test_wait_knows_the_verdict_also_where_the_output_cannot_be_read(noxcli: Noxcli, refusal: Turn) -> None:
+def test_wait_knows_the_verdict_without_the_output(noxcli: Noxcli, refusal: Turn) -> None:
     for timeout in ((), ("--timeout", "1s")):
         result, _ = called(noxcli, "wait", RUN_ID, "--json", *timeout, turns=[record({"A": "older"}), refusal])
         assert (result.code, result.json["run"]["status"], result.json["complete"]) == (0, "completed", False)

@@ -40,9 +40,7 @@ def test_a_wrong_key_starts_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox
     assert f"noxcli: the workflow has no output {key!r}; {hint}" in result.err
 
 
-def test_a_wrong_key_is_left_to_the_output_where_nothing_is_checked(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_without_checks_a_wrong_key_meets_the_output(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     result = noxcli("run", plays(output={"Answer": "x", "B b": "y"}), "--raw", "Bb", "--no-check")
     assert (result.code, result.out, starts(sandbox)) == (9, b"", 1)
     run = sandbox.requests[-1].path.rpartition("/")[2]

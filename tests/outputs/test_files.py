@@ -307,9 +307,7 @@ def test_a_read_only_directory_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         prepare_directory(tmp_path)
 
 
-def test_nothing_leaves_the_directory_whatever_the_outputs_are_called(
-    noxcli: Noxcli, plays: Any, tmp_path: Path
-) -> None:
+def test_no_output_name_leaves_the_directory(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     keys = [key for key in HOSTILE if key and "\ud800" not in key]
     long = "long " * 4000
     workflow = plays(output={key: long if number % 2 else "x" for number, key in enumerate(keys)})

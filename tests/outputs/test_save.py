@@ -121,7 +121,7 @@ def test_a_file_of_the_users_is_not_replaced(noxcli: Noxcli, plays: Any, output:
     assert path.read_text(errors="replace") != "precious"
 
 
-def test_a_file_in_the_way_of_a_big_one_is_told_before_that_is_fetched(noxcli: Noxcli, plays: Any) -> None:
+def test_a_file_in_the_way_is_told_before_the_download(noxcli: Noxcli, plays: Any) -> None:
     Path("out").mkdir()
     Path("out/A.bin").write_text("precious")
     result = noxcli("run", plays(output={"A": File("a.bin", size=1 << 40)}), "--output-dir", "out")
@@ -129,9 +129,7 @@ def test_a_file_in_the_way_of_a_big_one_is_told_before_that_is_fetched(noxcli: N
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "not JSON", '{"schema": "other/1"}', "[" * 100_000])
-def test_a_manifest_of_somebody_else_is_told_before_anything_starts(
-    noxcli: Noxcli, sandbox: Sandbox, content: str
-) -> None:
+def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sandbox, content: str) -> None:
     Path("out").mkdir()
     Path("out/manifest.json").write_text(content)
     result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out")
@@ -228,9 +226,7 @@ def naming(file_id: str, *names: str) -> Any:
     return [{"id": file_id, "uri": f"spot://{file_id}", "name": name, "content_type": "text/csv"} for name in names]
 
 
-def test_the_same_file_is_fetched_once_and_each_name_has_its_own_copy(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox
-) -> None:
+def test_the_same_file_is_fetched_once_for_two_names(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     file = noxcli("run", plays(output={"A": File("a.csv", b"a,b", "text/csv")}), "--json").json["output"]["A"]["id"]
     workflow = plays(output={"One": naming(file, "a.csv", "b.CSV"), "Two": naming(file, "c.txt")[0]})
     before = fetched(sandbox)
@@ -277,7 +273,7 @@ def test_a_directory_that_vanishes_is_told(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, len(result.err.splitlines())) == (2, 1)
 
 
-def test_an_interrupted_download_leaves_nothing_and_the_rest_is_known(plays: Any, sandbox: Sandbox) -> None:
+def test_an_interrupted_download_leaves_nothing(plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"Small": LONG, "Big": File("a.bin", b"x", size=1 << 40)})
     with running("run", workflow, "--output-dir", "out", "--quiet", env=environment(sandbox.url)) as process:
         while not list(Path().glob("out/Small.txt")) or not list(Path().glob("out/.noxcli-out-*")):
@@ -313,7 +309,7 @@ def test_a_limit_ends_a_download_and_leaves_nothing(noxcli: Noxcli, plays: Any) 
 
 
 @pytest.mark.parametrize("status", [404, 410, 400, 401, 403])
-def test_a_file_that_cannot_be_had_is_told_and_the_rest_delivered(noxcli: Noxcli, plays: Any, status: int) -> None:
+def test_an_unavailable_file_leaves_the_rest_delivered(noxcli: Noxcli, plays: Any, status: int) -> None:
     faults = {"file": [Answer(status, {"detail": "so it is"})]}
     workflow = plays(output={"A": LONG, "B": "b"}, faults=faults)
     result = noxcli("run", workflow, "--output-dir", "out", "--json")

@@ -202,7 +202,7 @@ trees = st.recursive(
 
 
 @given(trees)
-def test_every_pointer_leads_to_its_value_and_nothing_is_left_over(output: Any) -> None:
+def test_every_pointer_leads_to_its_value(output: Any) -> None:
     found = list(find_remote(output))
     for one in found:
         assert resolve(output, one.pointer) == (CUT if one.is_text else FILE)
@@ -270,7 +270,7 @@ def test_a_lone_surrogate_stays_escaped_in_json() -> None:
     assert to_json({"k": "ü"}) == '{"k":"ü"}'
 
 
-def test_looking_for_remote_values_costs_less_than_reading_the_output_does() -> None:
+def test_looking_for_remote_values_is_cheap() -> None:
     text = json.dumps({"A": {f"k{n}": n for n in range(200_000)}, "B": [1, [CUT, FILE]]})
     began = time.process_time()
     output = json.loads(text)

@@ -157,9 +157,7 @@ def test_pages_of_any_size_are_read_to_the_end(noxcli: Noxcli, plays: Any, switc
 
 
 @pytest.mark.parametrize(("switch", "keys"), [("number", ["A", "A (2)"]), ("last", ["A"]), ("first", ["A"])])
-def test_outputs_of_the_same_label_are_delivered_as_the_server_keys_them(
-    noxcli: Noxcli, plays: Any, switch: str, keys: list[str]
-) -> None:
+def test_outputs_of_one_label_keep_the_servers_keys(noxcli: Noxcli, plays: Any, switch: str, keys: list[str]) -> None:
     nodes = [Node(f"{name} A", "OutputNode", {"label": "A", "type": "String"}) for name in ("first", "last")]
     output = {node.name: node.name for node in nodes}
     done = noxcli("run", plays(nodes=nodes, output=output, switches={"duplicate_labels": switch}), "--json")

@@ -71,7 +71,7 @@ def leave(seen: Seen) -> None:
     os.kill(seen.process.pid, signal.SIGINT)
 
 
-def test_nodes_stand_in_the_order_of_their_work_side_by_side_in_a_bracket(env: dict[str, str], plays: Any) -> None:
+def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
     with on_terminal([*NOXCLI, "run", workflow], env) as seen:
         seen.wait_for(b"of the draft")
@@ -224,7 +224,7 @@ def reflowed(screen: pyte.Screen, columns: int) -> pyte.Screen:
     return screen_of(f"{text}\x1b[{above + 1};1H".encode(), columns, screen.lines)
 
 
-def test_ctrl_z_gives_the_screen_to_the_shell_and_fg_takes_it_back(env: dict[str, str], plays: Any) -> None:
+def test_ctrl_z_gives_the_screen_to_the_shell(env: dict[str, str], plays: Any) -> None:
     with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
         seen.wait_for(b"hello")
         seen.process.send_signal(signal.SIGTSTP)
@@ -444,7 +444,7 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
     assert re.search(r" paused after \d\.\ds; 1 done, 1 running", "\n".join(shown(seen, 120)))
 
 
-def test_a_stream_that_says_nothing_is_told_and_not_called_progress(env: dict[str, str], plays: Any) -> None:
+def test_a_silent_stream_is_told_and_is_no_progress(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=[Node("Write")], script=[FOREVER])
     with on_terminal([*NOXCLI, "run", workflow], env) as seen:
         seen.wait_for(b"s; polling the run's status", limit=20)

@@ -64,9 +64,7 @@ def test_several_outputs_are_sections_that_fit_the_window(
 
 
 @pytest.mark.parametrize("asked", [["--format", "text"], ["--json"]])
-def test_a_format_that_was_asked_for_is_json_on_a_terminal_as_well(
-    env: dict[str, str], plays: Any, asked: list[str]
-) -> None:
+def test_an_asked_format_is_json_on_a_terminal_too(env: dict[str, str], plays: Any, asked: list[str]) -> None:
     lines = read(env, "run", plays(output={"A": "one", "B": "two"}), *asked)
     document = json.loads("".join(lines))
     assert document.get("output", document) == {"A": "one", "B": "two"}

@@ -35,7 +35,7 @@ def scrolled(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
 
 
 @pytest.mark.long(6)
-def test_of_several_on_one_terminal_one_draws_and_no_answer_is_lost(env: dict[str, str], plays: Any) -> None:
+def test_of_several_on_one_terminal_one_draws(env: dict[str, str], plays: Any) -> None:
     workflow = plays(  # so long that the last has begun before the first ends
         nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=4000), output={"A": "the answer"}
     )

@@ -39,7 +39,7 @@ def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
         ("`false`", "it is false"),
     ],
 )
-def test_what_does_not_hold_is_told_with_what_was_found_and_where(
+def test_what_does_not_hold_is_told_with_what_was_found(
     noxcli: Noxcli, plays: Any, expression: str, found: str
 ) -> None:
     result = noxcli("run", plays(output=OUTPUT), "--json", "--quiet", "--assert", expression)
@@ -81,9 +81,7 @@ def test_of_several_runs_each_is_judged(noxcli: Noxcli, plays: Any, tmp_path: Pa
     assert [len(case.result) for case in suite] == [0, 0, 0, 1]
 
 
-def test_a_run_that_fails_keeps_its_code_and_its_assertions_are_skipped(
-    noxcli: Noxcli, plays: Any, tmp_path: Path
-) -> None:
+def test_a_failed_run_skips_its_assertions(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     result = noxcli("run", plays(status="failed"), "--assert", "ok", "--junit", str(tmp_path / "j.xml"))
     assert result.code == 1
     (suite,) = JUnitXml.fromfile(str(tmp_path / "j.xml"))

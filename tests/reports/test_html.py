@@ -47,7 +47,7 @@ def test_a_failed_run_tells_which_node_why_and_what_to_do(noxcli: Noxcli) -> Non
     assert re.search(r'<details class="node bad" open>', html)
 
 
-def test_the_policy_names_the_hash_of_the_style_and_of_the_script(noxcli: Noxcli) -> None:
+def test_the_policy_names_the_hashes_of_style_and_script(noxcli: Noxcli) -> None:
     noxcli("run", "qa", "Question=x", "--report", "run.html")
     page = read("run.html")
     policy = page.meta["Content-Security-Policy"]
@@ -97,7 +97,7 @@ def test_every_verb_that_waits_writes_a_page(noxcli: Noxcli, plays: Any, verb: s
     assert "✓ completed" in read("run.html").text
 
 
-def test_the_events_of_a_writer_that_was_killed_still_tell_what_they_have(noxcli: Noxcli, plays: Any) -> None:
+def test_the_events_of_a_killed_writer_are_shown(noxcli: Noxcli, plays: Any) -> None:
     script = [*node_runs("Plan", seconds=0.1), *node_runs("Write", ["a"], seconds=0.1)]
     told = noxcli("run", plays(nodes=[Node("Plan"), Node("Write")], script=script), "--format", "ndjson")
     lines = told.out.splitlines(keepends=True)
@@ -186,7 +186,7 @@ def test_a_file_of_something_else_is_refused(noxcli: Noxcli, content: str, said:
     assert not Path("x.html").exists()
 
 
-def test_a_page_that_could_not_be_written_is_told_before_the_start(noxcli: Noxcli, sandbox: Any, plays: Any) -> None:
+def test_an_unwritable_page_is_told_before_the_start(noxcli: Noxcli, sandbox: Any, plays: Any) -> None:
     workflow = plays()
     Path("there").mkdir()
     result = noxcli("run", workflow, "--report", "there")
@@ -277,7 +277,7 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
         assert text in {"All 7", "Completed 5", "Failed 2"}
 
 
-def test_rows_that_completed_and_failed_an_assertion_did_not_pass(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     summary.touch()
     Path("rows.jsonl").write_text("".join(f'{{"Q": "{text}"}}\n' for text in "abc"))
@@ -293,7 +293,7 @@ def test_rows_that_completed_and_failed_an_assertion_did_not_pass(noxcli: Noxcli
     assert "2 of 3 rows passed" in summary.read_text()
 
 
-def test_the_directory_and_the_lines_of_a_batch_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
+def test_a_batchs_directory_and_lines_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
     told = noxcli("batch", rows, "rows.jsonl", "--report", "live.html")
     Path("lines.ndjson").write_bytes(told.out)
     Path("merged.ndjson").write_bytes(noxcli("results", "rows.jsonl.batch", "--report", "merged.html").out)

@@ -119,7 +119,7 @@ def little_disk(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("count", [1, 2_000])
-def test_a_full_disk_is_told_at_the_end_and_leaves_the_old_report(tmp_path: Path, count: int) -> None:
+def test_a_full_disk_leaves_the_old_report(tmp_path: Path, count: int) -> None:
     path = tmp_path / "r.xml"
     path.write_text("old")
     added = 0
@@ -151,7 +151,7 @@ def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
     assert (tmp_path / "r.xml").stat().st_size > tries * 3_000_000
 
 
-def test_a_path_that_cannot_be_written_is_found_before_anything_starts(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_found_before_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "r.xml", tmp_path, Path("/dev/null")):
         with pytest.raises(UsageProblem, match="can't write") as refused:
@@ -161,7 +161,7 @@ def test_a_path_that_cannot_be_written_is_found_before_anything_starts(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["file"], "looking leaves nothing"
 
 
-def test_a_directory_that_is_not_there_is_made_and_one_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:
     with JunitReport(tmp_path / "gone" / "r.xml", "x") as report:
         report.add(Case("row", "wf", 0.1, CaseVerdict.PASSED))
     assert (tmp_path / "gone" / "r.xml").exists()

@@ -165,7 +165,7 @@ def test_a_reader_that_went_away_is_told(sandbox: Sandbox, plays: Any) -> None:
 
 
 @pytest.mark.parametrize("option", ["--junit", "--dotenv"])
-def test_a_report_that_cannot_be_written_is_found_before_the_start(
+def test_an_unwritable_report_is_found_before_the_start(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, option: str
 ) -> None:
     Path("file").touch()
@@ -176,9 +176,7 @@ def test_a_report_that_cannot_be_written_is_found_before_the_start(
 
 
 @pytest.mark.parametrize(("status", "code"), [("completed", 9), ("failed", 1)])
-def test_a_report_that_cannot_be_written_in_the_end_counts_where_all_else_went_well(
-    noxcli: Noxcli, plays: Any, status: str, code: int
-) -> None:
+def test_an_unwritable_report_counts_if_all_else_is_well(noxcli: Noxcli, plays: Any, status: str, code: int) -> None:
     def vanish(_: dict[str, Any]) -> list[Step]:
         Path("gone").touch()
         return node_runs("W")
@@ -190,7 +188,7 @@ def test_a_report_that_cannot_be_written_in_the_end_counts_where_all_else_went_w
     assert variables("d.env")["NOXCLI_EXIT_CODE"] == str(code)
 
 
-def test_a_report_that_was_written_before_one_that_could_not_be_says_the_same(noxcli: Noxcli, plays: Any) -> None:
+def test_reports_agree_if_a_later_one_fails(noxcli: Noxcli, plays: Any) -> None:
     def vanish(_: dict[str, Any]) -> Iterator[Step]:
         while not Path("gone/d.env").exists():
             yield Sleep(10)
@@ -203,7 +201,7 @@ def test_a_report_that_was_written_before_one_that_could_not_be_says_the_same(no
     assert str(only_case()[0].text).startswith("exit code 9: ")
 
 
-def test_a_value_that_a_shell_or_gitlab_would_expand_is_made_plain(tmp_path: Path) -> None:
+def test_a_value_that_would_be_expanded_is_made_plain(tmp_path: Path) -> None:
     hostile = {"A": "$PATH", "B": "a\nEVIL=1", "C": "`id` $(id) 'x' \"y\" #z", "D": "x" * 9000, "E": None}
     write_dotenv(tmp_path / "d.env", hostile)
     told = variables(tmp_path / "d.env")

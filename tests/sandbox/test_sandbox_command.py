@@ -225,7 +225,7 @@ def test_the_package_imports_without_the_extra() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_the_clients_own_settings_do_not_lead_a_command_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clients_settings_lead_no_command_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOXCLI_BASE_URL", "https://backend.noxus.ai")
     monkeypatch.setenv("NOXCLI_API_KEY", "real")
     monkeypatch.setenv("NOXCLI_COLOR", "never")

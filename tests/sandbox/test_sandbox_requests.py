@@ -302,7 +302,7 @@ def test_requests_are_recorded_in_order_of_arrival(api: Api) -> None:
     assert (second.method, second.body, second.body_bytes) == ("POST", b'{"input": {"a": 1}}', 19)
 
 
-def test_a_client_that_connects_while_the_sandbox_ends_is_cut_off() -> None:
+def test_a_client_of_an_ending_sandbox_is_cut_off() -> None:
     clients: list[socket.socket] = []
 
     def connect(port: int) -> None:

@@ -102,7 +102,7 @@ def test_queue_delay(api: Api) -> None:
     assert api.record(run)["status"] == "queued"
 
 
-def test_lookup_by_id_alone_leads_to_the_workflow_and_has_no_output(api: Api) -> None:
+def test_a_lookup_names_the_workflow_and_no_output(api: Api) -> None:
     run = api.start(api.plays("named", output={"A": "x"}))
     record = api.get(f"/v1/runs/{run['id']}").json()
 

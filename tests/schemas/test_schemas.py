@@ -24,7 +24,7 @@ def test_a_schema_is_one_of_the_draft_and_stands_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["result", "noxcli.result/1"])
-def test_a_schema_is_printed_by_its_name_or_by_what_documents_call_it(noxcli: Noxcli, asked: str) -> None:
+def test_a_schema_is_printed_by_either_of_its_names(noxcli: Noxcli, asked: str) -> None:
     assert noxcli("schema", asked).json == schema_named("result")
 
 
@@ -65,7 +65,7 @@ def test_a_wrong_document_does_not_pass(noxcli: Noxcli, plays: Any, wrong: dict[
         check_document(document | wrong)
 
 
-def test_a_published_schema_leaves_room_for_what_a_later_version_adds(noxcli: Noxcli, plays: Any) -> None:
+def test_a_schema_leaves_room_for_later_versions(noxcli: Noxcli, plays: Any) -> None:
     document = a_result(noxcli, plays(output={"A": "x"}))
     validator = Draft202012Validator(schema_named("result"))
     validator.validate(document | {"of_a_later_version": 1})

@@ -136,7 +136,7 @@ def test_a_start_notes_the_run_and_the_outputs(noxcli: Noxcli) -> None:
     assert noted(noxcli, f"{workflow}.outputs") == ["Answer", "Essay"]
 
 
-def test_profiles_and_aliases_are_noted_by_every_command_that_reads_them(noxcli: Noxcli, tmp_path: Path) -> None:
+def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[profile.a]\nbase_url = "https://a.example/x/"\n[profile.a.aliases]\nday = "daily report"\n')
     environ = {"NOXCLI_CONFIG": str(config)}

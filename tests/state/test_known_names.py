@@ -73,7 +73,7 @@ def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> 
     assert offered(cache, "input", *words, "") == offered(cache, "output", *words, "") == []
 
 
-def test_runs_are_newest_first_and_the_older_ones_only_by_what_is_typed(tmp_path: Path) -> None:
+def test_runs_are_newest_first_and_older_ones_when_typed(tmp_path: Path) -> None:
     started(tmp_path, *(f"r-{number:02}" for number in range(30)))
     started(tmp_path, "r-elsewhere", url=OTHER_URL)
 
@@ -95,7 +95,7 @@ def test_runs_are_newest_first_and_the_older_ones_only_by_what_is_typed(tmp_path
         (["--profile=unknown"], {}, None),
     ],
 )
-def test_names_are_those_of_the_server_that_the_command_would_ask(
+def test_names_are_of_the_server_that_the_command_would_ask(
     tmp_path: Path, words: list[str], environ: dict[str, str], server: str | None
 ) -> None:
     known(tmp_path).servers({"": DEFAULT_URL, "mine": "https://mine.example"})
@@ -105,7 +105,7 @@ def test_names_are_those_of_the_server_that_the_command_would_ask(
     assert offered(tmp_path, "workflow", "run", *words, "d", **environ)[:1] == ([server] if server else [])
 
 
-def test_profiles_are_those_that_a_command_found_in_the_config_file(noxcli: Noxcli, tmp_path: Path) -> None:
+def test_profiles_are_those_of_the_config_file(noxcli: Noxcli, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(
         f'default_profile = "b"\n[profile.a]\n[profile.b]\nbase_url = "{OTHER_URL}"\n'
     )

@@ -169,7 +169,7 @@ def test_every_verb_that_connects_keeps_a_log(verb: str) -> None:
 # --verbose.
 
 
-def test_verbose_tells_tries_and_the_time_even_where_progress_is_silenced(noxcli: Noxcli, plays: Any) -> None:
+def test_verbose_tells_tries_and_times_with_quiet(noxcli: Noxcli, plays: Any) -> None:
     faults = {"start": [Answer(503, {"detail": ""})], "events": [Answer(502, "")]}
     workflow = plays(script=[Sleep(300)], faults=faults)
     quiet = noxcli("run", workflow, "--quiet", "--verbose").err

@@ -123,7 +123,7 @@ def test_a_megabyte_floods_nothing(theatre: Theatre) -> None:
     assert len(err) < 1000
 
 
-def test_a_run_goes_by_no_id_that_a_shell_or_a_terminal_would_obey(theatre: Theatre) -> None:
+def test_no_id_is_one_that_a_shell_would_obey(theatre: Theatre) -> None:
     records = [{"id": text, "workflow_id": "w", "status": "completed"} for text in PAYLOADS.values()]
     with raw_server(*map(json_answer, records)) as server:
         for name in NAMES:

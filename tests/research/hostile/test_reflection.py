@@ -200,7 +200,7 @@ def test_no_cut_leaves_a_part_of_them(caller: Caller, shared_mirror: Mirror, arg
         assert_clean(caller(*argv))
 
 
-def test_a_record_that_repeats_them_is_the_servers_and_stays_on_stdout(caller: Caller, shared_mirror: Mirror) -> None:
+def test_a_record_that_repeats_them_stays_on_stdout(caller: Caller, shared_mirror: Mirror) -> None:
     record = {"id": KEY, "workflow_id": WORKFLOW, "status": "completed", "output": {"A": REFLECTED}}
     shared_mirror.kind = "start"
     shared_mirror.bend = lambda _: body_of({**record, "status": "failed"})
