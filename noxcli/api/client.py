@@ -15,7 +15,7 @@ from noxcli.api.download import Download
 from noxcli.api.feed import EventFeed
 from noxcli.api.gate import Gate
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
-from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
+from noxcli.api.records import cursor_after, goes_on, id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import body_of
 from noxcli.config.settings import Settings
 from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
@@ -48,9 +48,12 @@ class NoxusApi:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         observe: Callable[[Exchange], None] | None = None,
+        warn: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
+        """`observe` is told of each request, `warn` of a list that can't be read to its end."""
         self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
+        self._warn = warn
 
     def __enter__(self) -> Self:
         return self
@@ -255,7 +258,7 @@ class NoxusApi:
     def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
-        Raises Refused if the list has no end.
+        Warns if the list goes on after that. Raises Refused if it has no end.
         """
         seen: set[str] = set()
         size: int | None = PAGE_SIZES[0]
@@ -265,7 +268,14 @@ class NoxusApi:
             fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh
-            if not fresh or not isinstance(envelope, dict) or _is_last(envelope, page, len(items), size, len(seen)):
+            if not isinstance(envelope, dict):
+                return
+            cursor = cursor_after(envelope)
+            if fresh and cursor is not None:
+                params = {**params, "cursor": cursor}
+            elif not fresh or _is_last(envelope, page, len(items), size, len(seen)):
+                if goes_on(envelope, len(seen)):
+                    self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
 

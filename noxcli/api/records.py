@@ -11,6 +11,7 @@ from noxcli.timing import parse_time
 LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
 LIVE_POINTERS = ("live_version_id", "published_version_id", "active_version_id", "workflow_version_id")
 
+HAS_MORE = frozenset({"has_more", "hasmore", "has_next", "hasnext"})
 MOST_COUNTED = 10**9  # far beyond every count and every percentage
 
 
@@ -110,6 +111,19 @@ def items_of(envelope: Any) -> list[Any]:
     """Return the items of a page (`{"items", "total", "page", "size", "pages"}`), or of a bare list."""
     items = envelope.get("items") if isinstance(envelope, dict) else envelope
     return items if isinstance(items, list) else []
+
+
+def cursor_after(envelope: Mapping[str, Any]) -> str | None:
+    """Return where the next page begins if the server pages by a cursor, as fastapi-pagination can."""
+    cursor = _text(envelope.get("next_page")) or _text(envelope.get("next_cursor"))
+    return None if cursor is None or "://" in cursor or cursor.startswith("/") else cursor
+
+
+def goes_on(envelope: Mapping[str, Any], seen: int) -> bool:
+    """True if a page says that there are more items than these; how to ask for them is not known."""
+    total = envelope.get("total")
+    named = any(envelope[key] for key in envelope if key.lower().startswith("next") or key.lower() in HAS_MORE)
+    return named or (isinstance(total, int) and total > seen)
 
 
 def id_of(item: Any) -> str | None:

@@ -85,6 +85,7 @@ class Context:
             settings,
             connect_timeout=self.configured.preferences.limit("connect_timeout"),
             observe=self._log,
+            warn=lambda line: self.terminal.complain(f"warning: {line}"),
             mask=self.terminal.mask,
         )
 

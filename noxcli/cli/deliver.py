@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from noxcli.files import check_writable, prepare_directory
 from noxcli.fixed import fixed
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
-from noxcli.outputs.choose import keys_in, require_one
+from noxcli.outputs.choose import keys_in, require_one, under_its_key
 from noxcli.outputs.delivered import Delivered, is_complete, require_whole
 from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
 from noxcli.render import Format
@@ -56,7 +57,9 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     context, patience = noxus.context, noxus.patience()
     context.enter(Phase.DELIVER)
     run = context.outcome.run = with_output(noxus.api, run, patience, workflow)
-    keys = _chosen(noxus.api, run, options.raw, patience, workflow) if options.raw else []
+    keys: list[str] = []
+    if options.raw:
+        run, keys = _chosen(noxus.api, run, options.raw, patience, workflow)
     if noxus.output_dir is not None:
         delivered = _to_files(context, _source(noxus, patience), run, noxus.output_dir, overwrite=options.overwrite)
     else:
@@ -172,12 +175,16 @@ def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
         context.terminal.write(b"\n")
 
 
-def _chosen(api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None) -> list[str]:
+def _chosen(
+    api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None
+) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
     fitting = keys_in(run.output, raw)
     if not all(fitting):
-        fitting = keys_in(run.output, raw, output_nodes(api, run, patience, workflow) or ())
-    return [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+        nodes = output_nodes(api, run, patience, workflow) or ()
+        run = replace(run, output=under_its_key(run.output, raw, nodes))
+        fitting = keys_in(run.output, raw, nodes)
+    return run, [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
 
 
 def _print(context: Context, run: Run, output: Any) -> None:

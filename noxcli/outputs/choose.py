@@ -8,6 +8,7 @@ from noxcli.errors import Undelivered, UsageProblem
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
 from noxcli.nearest import nearest_in_any_case, suggestion
+from noxcli.outputs.values import is_preview
 
 
 def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str = "--raw") -> list[str]:
@@ -27,6 +28,16 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str =
 def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> list[list[str]]:
     """Return for each key which of the output's own keys it may mean: labels, node ids or `id::name`."""
     return [_fitting(output if isinstance(output, dict) else {}, key, nodes) for key in keys]
+
+
+def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> Any:
+    """Return an output that is a bare value, as some servers send the only one, under the key that asks for it.
+
+    Any other output is returned as it is; so is a bare one whose key is not the only output's, as far as known.
+    """
+    bare = output is not None and (not isinstance(output, dict) or is_preview(output))
+    only = len(keys) == 1 and (not nodes or (len(nodes) == 1 and _means(keys[0], nodes[0])))
+    return {keys[0]: output} if bare and only else output
 
 
 def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:

@@ -824,3 +824,26 @@ def test_a_download_is_asked_for_uncompressed() -> None:
 def test_a_download_that_breaks_off_is_told(turn: bytes) -> None:
     with pytest.raises(Unavailable, match="the download broke after"):
         download(turn)
+
+
+@pytest.mark.parametrize("name", ["next_page", "next_cursor"])
+def test_a_list_that_goes_on_at_a_cursor_is_read_whole(name: str) -> None:
+    items = [[{**RECORD, "id": f"{letter}{n}"} for letter in "rs"] for n in range(3)]
+    pages: list[Any] = [{"items": some, name: f"at-{n + 1}"} for n, some in enumerate(items[:2])]
+    pages.append({"items": items[2], name: None})
+    warned: list[str] = []
+    with raw_server(*map(json_answer, pages)) as server, connect(server, warn=warned.append) as api:
+        assert len(list(api.list_runs())) == 6
+    assert ["cursor=at-1" in request.target for request in server.requests] == [False, True, False]
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    "more", [{"total": 5}, {"has_more": True}, {"next": "https://elsewhere/?page=2"}, {"next_token": "x"}]
+)
+def test_a_list_that_can_not_be_read_to_its_end_is_said_to_be_partial(more: dict[str, Any]) -> None:
+    page = {"items": [{**RECORD, "id": "r1"}, {**RECORD, "id": "r2"}], **more}
+    warned: list[str] = []
+    with raw_server(json_answer(page)) as server, connect(server, warn=warned.append) as api:
+        assert len(list(api.list_runs())) == 2
+    assert warned == ["the server's list goes on after 2 items, in a way that noxcli can't follow"]
