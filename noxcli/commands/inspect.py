@@ -19,7 +19,7 @@ from noxcli.render.table import Layout, for_eyes, with_tabs
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.retry import Patience
-from noxcli.runs.inside import NodeData, data_by_node
+from noxcli.runs.node_data import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
 from noxcli.runs.resolve import resolve_node
 from noxcli.timing import parse_time, show_seconds

@@ -10,8 +10,8 @@ from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
 from noxcli.nearest import nearest, suggestion
 from noxcli.query import Query
-from noxcli.runs.failures import FAILED
 from noxcli.runs.follow import Burst
+from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progress, listed_status
 from noxcli.runs.resolve import resolve_node
 from noxcli.timing import Deadline

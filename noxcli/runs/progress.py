@@ -7,8 +7,8 @@ from typing import Any
 
 from noxcli.fixed import fixed
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.runs.failures import FAILED, Fault, Rank, find_faults, one_line
 from noxcli.runs.graph import layers_of
+from noxcli.runs.node_data import FAILED, error_of, one_line
 from noxcli.runs.pieces import Pieces
 from noxcli.timing import Clock, seconds_between, show_seconds
 
@@ -125,7 +125,8 @@ class Progress:
         self.details: Mapping[str, Any] = {}  # the latest from an event or a record
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where and why the run failed, for the end of a sentence
-        self._failures: dict[str | None, Fault] = {}  # the latest of each node, first failed first
+        # What events said about failed nodes, first failed first; about the run as a whole under None.
+        self.failures: dict[str | None, str] = {}
         self._missed = not from_start
         self._late = False  # the next events follow a break: the time when they happened is unknown
         self._clock = clock
@@ -166,19 +167,14 @@ class Progress:
         behind = [repr(node.name) for node in nodes if node.status == WAITING]
         return "; ".join(filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""]))
 
-    def failures(self) -> list[Fault]:
-        """Return what the events said about failed nodes, first failed first, and about the run as a whole."""
-        marks = [Fault(fault.node, "", Rank.MARK) for fault in self._failures.values()]
-        return [*marks, *self._failures.values()]
-
-    def blame(self, fault: Fault) -> None:
+    def blame(self, failed: str | None, reason: str) -> None:
         """Record the node and the reason of the failure, as far as known."""
-        text = self._shown(fault.text)
-        node = self.nodes.get(fault.node or "")
+        text = self._shown(reason)
+        node = self.nodes.get(failed or "")
         if node is not None:
             node.status = node.status if node.failed else "failed"
             node.error = node.error or text or None
-        name = fault.node if node is None else node.name
+        name = failed if node is None else node.name
         where = f" at {one_line(self._shown(name), LONGEST_NAME)!r}" if name else ""
         self.why = where + (f": {one_line(text, LONGEST_WHY)}" if text else "")
 
@@ -227,7 +223,8 @@ class Progress:
     def _state(self, data: Mapping[str, Any]) -> list[Change]:
         status = data.get("status")
         self.status = status if isinstance(status, str) else self.status
-        self._note_failure(data, self.names)
+        if reason := error_of(data):
+            self.failures[None] = reason
         return self._details(data.get("progress_details"), told=True)
 
     def _record(self, run: Run) -> list[Change]:
@@ -252,7 +249,7 @@ class Progress:
         node = self.nodes.get(node_id) if type(node_id) is str else None
         if node is None or node.status != status or node.error or type(text) is not str or status in FAILED:
             return False
-        if self._failures:
+        if self.failures:
             return False
         node.said.take(text)
         return True
@@ -267,33 +264,15 @@ class Progress:
         text, status = data.get("content"), data.get("status")
         status = plain_status(status) if isinstance(status, str) else ""
         if status in FAILED:
-            self._fail(node, data, one_line(node.said.beyond(text)) if isinstance(text, str) else "")
+            said = one_line(node.said.beyond(text)) if isinstance(text, str) else error_of({"error": text})
+            self.failures[node_id] = said or error_of(data) or self.failures.get(node_id, "")
+            node.error = self._shown(self.failures[node_id]) or None
         elif status:
             node.error = None
-            self._failures.pop(node_id, None)
+            self.failures.pop(node_id, None)
         if isinstance(text, str):
             node.said.take(text)
         return self._set([node], status, told=True) if status else []
-
-    def _fail(self, node: Node, data: Mapping[str, Any], reason: str) -> None:
-        """Record why a node failed: from its last event, not from earlier ones."""
-        if reason:
-            self._failures[node.id] = Fault(node.id, reason)
-        else:
-            self._note_failure(data, {node.id: node.id})
-        told = self._failures.get(node.id)
-        node.error = self._shown(told.text) if told and told.text else None
-
-    def _note_failure(self, data: Mapping[str, Any], names: Mapping[str, str]) -> None:
-        """Record what an event says about a failure outside the documented fields."""
-        rest = {key: data[key] for key in data if key not in {"progress_details", "workflow_status", "content"}}
-        if rest.keys() <= {"status"}:
-            return
-        if isinstance(data.get("content"), dict | list):
-            rest["error"] = rest.get("error") or data["content"]
-        for fault in find_faults(rest, names, skip=frozenset({self.run.id})):
-            if fault.text or fault.node not in self._failures:
-                self._failures[fault.node] = fault
 
     def _details(self, details: Any, *, told: bool) -> list[Change]:
         """Apply the nodes' statuses, which an event (`told`) or a record has."""

@@ -1,6 +1,6 @@
 """Why a run failed: which sources to read, in which order, and for how long."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 from noxcli.errors import OVERLOADED, NoxError, Unavailable
 from noxcli.models import Finished, Polled, Run, Workflow
-from noxcli.runs.failures import Fault, Rank, find_faults, worst_of
 from noxcli.runs.follow import EventSource
-from noxcli.runs.progress import Progress
+from noxcli.runs.node_data import FAILED, data_by_node, error_of, last_words
+from noxcli.runs.progress import Progress, listed_status
 from noxcli.timing import Backoff, Clock, Deadline
 
 EACH_WITHIN = 3.0  # seconds for one source
@@ -18,6 +18,8 @@ EXPLAIN_WITHIN = 8.0  # seconds for all of them, and for several runs at once
 FIRST_EVENT, QUIET = 1.5, 1.0  # seconds without an event after which a replay counts as complete
 
 T = TypeVar("T")
+# Why nodes failed, by their ids; empty where only the failure is known. None is the run as a whole.
+Reasons = Mapping[str | None, str]
 
 
 class ReasonSource(EventSource, Protocol):
@@ -55,27 +57,27 @@ class Explainer:
             named = self._named(run, limit, workflow)
             if named is not None:
                 progress.meet(named)
-        progress.blame(self._find(progress, self._sources(progress, limit)))
+        progress.blame(*self._find(progress, limit))
         return progress
 
-    def _find(self, progress: Progress, sources: Generator[list[Fault], None, None]) -> Fault:
-        """Read one source after the other until node and reason are known; the first finding counts."""
+    def _find(self, progress: Progress, limit: Deadline) -> tuple[str | None, str]:
+        """Read one source after the other until node and reason are known."""
         # A node known only by its id is not in the definition, but may be a part of one that is.
-        names = {node_id: name for node_id, name in progress.names.items() if name != node_id} or progress.names
-        known = Fault(None, "")
-        for faults in sources:
-            known = _completed(known, faults, names)
-            if known.node and known.text:
+        known: dict[str | None, str] = {}
+        for read in (self._seen, self._replayed, self._recorded, self._in_data):
+            told = read(progress, limit.left(EACH_WITHIN))
+            names = {node_id for node_id, name in progress.names.items() if name != node_id} or set(progress.names)
+            found = any(node in names for node in known)  # then what another node says is not the reason
+            for node, reason in told.items():
+                if not found or node in known or node not in names:
+                    known[node] = known.get(node) or reason
+            best = _best(known, names)
+            if all(best):
                 break
-        sources.close()
-        return known
+        return best
 
-    def _sources(self, progress: Progress, limit: Deadline) -> Generator[list[Fault], None, None]:
-        yield progress.failures()
-        if not progress.heard_all:
-            yield self._replayed(progress, limit.left(EACH_WITHIN))
-        yield self._logged(progress, limit.left(EACH_WITHIN))
-        yield self._in_data(progress, limit.left(EACH_WITHIN))
+    def _seen(self, progress: Progress, _: float) -> Reasons:
+        return progress.failures
 
     def _named(self, run: Run, limit: Deadline, workflow: Workflow | None) -> Workflow | None:
         """Return the workflow with its nodes' names, read once for all of its runs."""
@@ -92,10 +94,10 @@ class Explainer:
                     )
             return self._workflows[run.workflow_id]
 
-    def _replayed(self, progress: Progress, seconds: float) -> list[Fault]:
+    def _replayed(self, progress: Progress, seconds: float) -> Reasons:
         """Read the run's events from the start, and record their status of each node."""
-        if seconds <= 0:
-            return []
+        if progress.heard_all or seconds <= 0:
+            return {}
         told = Progress(progress.run, self._clock, from_start=False)
         limit, quiet = Deadline(self._clock, seconds), Deadline(self._clock, FIRST_EVENT)
         feed = self._source.open_events(progress.run.id)
@@ -111,10 +113,10 @@ class Explainer:
         finally:
             feed.close()
         progress.learn(told)
-        return told.failures()
+        return told.failures
 
-    def _logged(self, progress: Progress, seconds: float) -> list[Fault]:
-        """Read the logs in the record, and other signs of a failure in its progress."""
+    def _recorded(self, progress: Progress, seconds: float) -> Reasons:
+        """Read the nodes' progress and logs in the record."""
         run = progress.run
         if not progress.details and seconds > 0:
             with suppress(NoxError):
@@ -122,19 +124,26 @@ class Explainer:
                 record = self._asked(lambda left: self._source.get_run(run.workflow_id, run.id, within=left), seconds)
                 if record.id == run.id:
                     progress.fold(Polled(replace(run, progress_details=record.progress_details)))
-        logs = progress.details.get("run_logs")
-        rest = {name: value for name, value in progress.details.items() if name != "run_logs"}
-        skip, names = _ids_of(run), progress.names
-        return find_faults(logs, names, logs=True, skip=skip) + find_faults(rest, names, skip=skip)
+        details, reasons = progress.details, dict[str | None, str]()
+        listed, logs = details.get("per_node_progress"), details.get("run_logs")
+        for node, entry in listed.items() if isinstance(listed, dict) else ():
+            if listed_status(details, node) in FAILED:
+                reasons[node] = error_of(entry) if isinstance(entry, dict) else ""
+        for node, log in logs.items() if isinstance(logs, dict) else ():
+            if (node in reasons or not reasons) and (words := last_words(log)):
+                reasons[node] = reasons.get(node) or words
+        return reasons
 
-    def _in_data(self, progress: Progress, seconds: float) -> list[Fault]:
-        """Search the run's data, which has no documented shape; skip data of another run, for example from a cache."""
+    def _in_data(self, progress: Progress, seconds: float) -> Reasons:
+        """Search the run's data for nodes with an error; skip data of another run, for example from a cache."""
         run = progress.run
         with suppress(NoxError):
             data = self._asked(lambda left: self._source.run_data(run.id, within=left), seconds)
             if not isinstance(data, dict) or data.get("run_id", run.id) == run.id:
-                return find_faults(data, progress.names, skip=_ids_of(run))
-        return []
+                nodes = data_by_node(data, progress.names)
+                failed = {node: entry for node, entry in nodes.items() if entry.failed} or nodes
+                return {node: entry.error for node, entry in failed.items() if entry.failed or entry.error}
+        return {}
 
     def _asked(self, ask: Callable[[float], T], seconds: float) -> T:
         """Return the answer; retry within the time if the server only asks us to slow down.
@@ -152,21 +161,8 @@ class Explainer:
                 self._clock.sleep(delay)
 
 
-def _ids_of(run: Run) -> frozenset[str]:
-    return frozenset({run.id, run.workflow_id})
-
-
-def _completed(known: Fault, faults: list[Fault], names: Mapping[str, str]) -> Fault:
-    """Return the node and the reason that are known, completed from another source's faults."""
-    marks = [fault.node for fault in faults if fault.node and fault.rank is Rank.MARK]
-    marked = max(marks, key=lambda mark: mark in names, default=None)  # the first one of the best
-    failed = frozenset(marks if known.node is None else [known.node])
-    found = worst_of([fault for fault in faults if _may_explain(fault, failed, names)], failed) or Fault(marked, "")
-    # A node that is not in the definition may be a part of the one that is marked as failed.
-    blamed = (found.node, marked) if found.node in names else (marked, found.node)
-    return Fault(known.node or next(filter(None, blamed), None), known.text or found.text)
-
-
-def _may_explain(fault: Fault, failed: frozenset[str], names: Mapping[str, str]) -> bool:
-    """False for another node's text, which is not the reason of a failed one, unless it may be a part of it."""
-    return not failed or fault.node in failed or fault.node not in names
+def _best(known: Reasons, names: Set[str]) -> tuple[str | None, str]:
+    """Return the node to blame, one of the definition if there is one, and its reason or that of a part of it."""
+    node = next((node for node in known if node in names), None) or next(filter(None, known), None)
+    parts = (reason for other, reason in known.items() if reason and other not in names)
+    return node, known.get(node) or next(parts, "")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.runs.inside import data_by_node
+from noxcli.runs.node_data import data_by_node
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, input_node, output_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs

@@ -94,15 +94,11 @@ LOGS = {
     "a list of entries by node": {
         WRITE: [{"level": "info", "message": "starting"}, {"level": "ERROR", "message": WHY}]
     },
-    "lines by node": {READ: ["error: retrying"], WRITE: ["starting", f"Error: {WHY}"]},
+    "lines by node": {READ: ["error: retrying"], WRITE: ["starting", f"Error: {WHY}", "cleaning up"]},
     "one text by node": {WRITE: f"Error: {WHY}"},
     "lines without a word for errors": {WRITE: ["starting", WHY]},
     "entries without a level": {WRITE: [{"message": "starting", "timestamp": "1"}, {"message": WHY, "timestamp": "2"}]},
-    "a list of entries that name the node": [{"node_id": WRITE, "severity": "error", "msg": WHY}],
-    "an error by node": {WRITE: {"error": {"type": "ModelError", "message": WHY}}},
-    "by the node's name": {"Write": [{"status": "error", "detail": WHY}]},
     "a trace": {WRITE: f'Traceback (most recent call last):\n  File "x.py", line 1, in f\nModelError: {WHY}\n'},
-    "nested": {"nodes": {WRITE: {"attempts": [{"log": [{"level": "error", "message": WHY}]}]}}},
 }
 
 
@@ -120,20 +116,13 @@ def test_run_logs_of_any_shape(noxcli: Noxcli, shape: str) -> None:
 DATA = {
     "a list of nodes": {"nodes": [{"id": WRITE, "name": "Write", "error": WHY}]},
     "nodes by id": {"data": {READ: {"outputs": {}}, WRITE: {"error_message": WHY}}},
-    "a bare list": [{"node_id": READ, "status": "completed"}, {"node_id": WRITE, "status": "failed", "message": WHY}],
+    "a bare list": [{"node_id": READ, "status": "completed"}, {"node_id": WRITE, "status": "failed", "error": WHY}],
     "an object as error": {"nodes": {WRITE: {"status": "error", "error": {"code": 429, "detail": WHY}}}},
-    "errors by node": {"errors": {WRITE: WHY}},
-    "errors that name the node": {"errors": [{"node": {"id": WRITE}, "reason": WHY}]},
-    "in the outputs of the failed node": {"nodes": [{"id": WRITE, "status": "failed", "outputs": {"error": WHY}}]},
-    "camel case": {"nodeExecutions": [{"nodeId": WRITE, "state": "FAILED", "errorMessage": WHY}]},
-    "a trace": {WRITE: {"traceback": f"Traceback (most recent call last):\n  x\nModelError: {WHY}"}},
-    "an exception": {"io": {WRITE: {"success": False, "exception": {"type": "E", "args": [1], "message": WHY}}}},
     "beside an error that was overcome": [
         {"id": READ, "status": "completed", "error": "timed out, tried again"},
         {"id": WRITE, "status": "failed", "error": WHY},
     ],
     "with an output of that name": [{"id": READ, "outputs": {"error": "none found"}}, {"id": WRITE, "error": WHY}],
-    "under the name alone": {"steps": [{"name": "Write", "status": "failed", "error": WHY}]},
 }
 
 
@@ -146,12 +135,6 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
     assert "fetch_structured_data=true" in [request.target for request in server.requests][-1]
 
 
-def test_a_node_that_the_definition_lacks_goes_by_what_the_data_call_it(noxcli: Noxcli) -> None:
-    with failed_run(data={"nodes": [{"id": "x-1", "name": "Inner", "status": "failed", "error": WHY}]}) as server:
-        result = call(noxcli, server, "wait", RUN)
-    assert f"failed at 'Inner': {WHY}" in result.err
-
-
 def test_a_part_that_fails_is_told_of_the_node_that_it_belongs_to(noxcli: Noxcli) -> None:
     events = [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]
     with failed_run(events=events) as server:
@@ -159,7 +142,7 @@ def test_a_part_that_fails_is_told_of_the_node_that_it_belongs_to(noxcli: Noxcli
     assert SAID in result.err
 
 
-@pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}, {"detail": [{"msg": WHY}]}])
+@pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}])
 def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, Any]) -> None:
     with failed_run(events=[said_by(WRITE, "failed", 1, workflow_status="failed", **more)]) as server:
         result = call(noxcli, server, "run", WORKFLOW)

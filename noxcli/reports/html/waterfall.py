@@ -5,7 +5,7 @@ from typing import Any
 
 from noxcli.fixed import fixed
 from noxcli.reports.html.page import Ink, mapping, number, objects, show_short
-from noxcli.runs.failures import FAILED
+from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, SKIPPED, WAITING, BreakKind
 from noxcli.timing import show_seconds
 

@@ -1,4 +1,4 @@
-"""What a run's data says about its nodes: their times, and the sizes of their inputs and outputs."""
+"""What a run's data and logs say about its nodes: times, the sizes of inputs and outputs, and why one failed."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +13,12 @@ ID_KEYS = ("nodeid", "id")
 BEGIN_KEYS = ("startedat", "starttime", "startedtime", "startedon", "start", "started")
 END_KEYS = ("finishedat", "endedat", "completedat", "endtime", "finishtime", "end", "ended", "finished")
 INPUT_KEYS, OUTPUT_KEYS = ("inputs", "input"), ("outputs", "output")
+# Words for a failed node or log line; the sets are not documented.
+FAILED = frozenset({"failed", "failure", "error", "errored"})
+BAD_LEVELS = FAILED | {"critical", "fatal", "exception"}
+ERROR_KEYS, TEXT_KEYS = ("error", "errormessage"), ("message", "detail")
+NOTHING = frozenset({"none", "null", "false", "no", "ok", "n/a"})
+LONGEST_REASON = 2000  # characters
 DEEPEST_ENTRY = 12
 MOST_READ = 200_000  # values
 
@@ -46,6 +52,16 @@ class NodeData:
         """The size of its outputs as JSON."""
         return self._size(OUTPUT_KEYS)
 
+    @property
+    def failed(self) -> bool:
+        """True if an entry has the status of a failed node."""
+        return any(str(entry.get("status")).lower() in FAILED for entry in self.entries)
+
+    @property
+    def error(self) -> str:
+        """Why it failed, empty if no entry says so: what the last one says."""
+        return next(filter(None, map(error_of, reversed(self.entries))), "")
+
     def text(self, key: str) -> str | None:
         """Return the entry's value under the key if it is a text."""
         return next((entry[key] for entry in self.entries if isinstance(entry.get(key), str)), None)
@@ -59,6 +75,41 @@ class NodeData:
     def _size(self, keys: Sequence[str]) -> int | None:
         values = [entry[key] for entry in self.entries for key in keys if key in entry]
         return sum(len(to_json(value).encode()) for value in values) if values else None
+
+
+def error_of(entry: Mapping[str, Any]) -> str:
+    """Return the text under `error` or `error_message`, or in the object there, as one line; empty without one."""
+    own = _plain_keys(entry)
+    return next(filter(None, (_told_in(own.get(key)) for key in ERROR_KEYS)), "")
+
+
+def last_words(log: Any) -> str:
+    """Return the reason in a node's log, a text or a list of lines or entries: the last error, else the last line."""
+    words = ""
+    bad = False
+    for entry in log if isinstance(log, list) else [log]:
+        text = _told_in(entry)
+        says_error = "error" in text.lower() or (
+            isinstance(entry, dict) and str(entry.get("level")).lower() in BAD_LEVELS
+        )
+        if text and (says_error or not bad):
+            words, bad = text, says_error
+    return words
+
+
+def one_line(text: str, longest: int = LONGEST_REASON) -> str:
+    """Return a reason as one line of limited length: for a trace only the end, which names the error."""
+    if text.lstrip().startswith("Traceback (most recent call last)"):
+        text = text[-4 * longest :].rstrip().rsplit("\n", 1)[-1]
+    line = " ".join(text[: 4 * longest].split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _told_in(value: Any) -> str:
+    if isinstance(value, dict):
+        value = next((value[key] for key in TEXT_KEYS if isinstance(value.get(key), str)), None)
+    line = one_line(value) if isinstance(value, str) else ""
+    return "" if line.lower() in NOTHING else line
 
 
 def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
@@ -99,7 +150,7 @@ def _entries_in(value: Any) -> list[dict[str, Any]]:
 
 
 def _plain_keys(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.lower().replace("_", "").replace("-", ""): inner for key, inner in value.items()}
+    return {str(key).lower().replace("_", "").replace("-", ""): inner for key, inner in value.items()}
 
 
 def _moment(text: str) -> float:
