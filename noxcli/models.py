@@ -40,7 +40,8 @@ class Run:
     version_id: str | None = None  # the saved version that it runs; None for the current one
     with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
     unknown_end: bool = False  # it has an end and an unknown status, which may be its last one
-    ended: bool = False  # that status has not changed for so long that it is
+    unknown_since: float | None = None  # since when it has that status, by the reader's monotonic clock
+    ended: bool = False  # that status has not changed for so long that it is its last one
 
     @property
     def settled(self) -> bool:

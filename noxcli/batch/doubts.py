@@ -13,8 +13,7 @@ from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.runs.candidates import MOST_TOLD, OLD_ENOUGH, SLACK
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import MOST_TOLD, OLD_ENOUGH, SLACK, Comparison
 from noxcli.timing import parse_time
 from noxcli.waiting import run_within
 
@@ -82,7 +81,7 @@ def look_for(
             if created is not None:
                 newest_first, before = newest_first and created <= before, created
             older = older + 1 if created is not None and created < first else 0
-            digest = comparison.of(run.input).digest
+            digest = comparison.digest_of(run.input)
             if digest in wanted and not older and not is_taken(run.id):
                 found.append((digest, run))
             if older >= OLD_ENOUGH and newest_first:

@@ -36,8 +36,8 @@ from noxcli.outputs.filenames import safe_stem
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Patience
-from noxcli.runs.likeness import Comparison
-from noxcli.runs.record import JUST_STARTED
+from noxcli.runs.candidates import Comparison
+from noxcli.runs.record import JUST_STARTED, judged
 from noxcli.runs.start import StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, seconds_between
 
@@ -78,7 +78,7 @@ class RowStart(StartAttempt):
 
     def leave(self) -> None:
         super().leave()
-        digest = self.request.comparison.of(self.request.input).digest
+        digest = self.request.comparison.digest_of(self.request.input)
         try:
             self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.server_now())
         except JournalTrouble:
@@ -170,7 +170,8 @@ class RowWork:
         assert active.run is not None
         asked = time.monotonic()
         try:
-            run = self.api.get_run(self.workflow.id, active.run.id, within=within)
+            read = self.api.get_run(self.workflow.id, active.run.id, within=within)
+            run = judged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._unread(active, error)
         active.run, active.read, active.lost_since = run, True, None

@@ -27,7 +27,7 @@ from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import Comparison
 from noxcli.runs.resolve import resolve_version
 from noxcli.timing import Deadline
 

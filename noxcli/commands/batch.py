@@ -71,8 +71,7 @@ from noxcli.render.batch_bar import counting
 from noxcli.render.text import amount
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
-from noxcli.runs.candidates import LONGEST_LOOK
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import LONGEST_LOOK, Comparison
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:

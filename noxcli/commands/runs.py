@@ -15,7 +15,7 @@ from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout
-from noxcli.runs.newest import LONG_AGO, moment_of, newest_first
+from noxcli.runs.resolve import LONG_AGO, moment_of, newest_first
 from noxcli.timing import parse_duration, seconds_between, show_seconds
 
 RUN_COLUMNS = Layout(

@@ -14,7 +14,7 @@ from noxcli.cli.session import begin
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
 from noxcli.render.table import Layout
-from noxcli.runs.newest import newest_first
+from noxcli.runs.resolve import newest_first
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi

@@ -45,7 +45,7 @@ from noxcli.retry import Patience
 from noxcli.runs.conditions import Condition
 from noxcli.runs.follow import Policy
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
-from noxcli.runs.record import LAST_READ, still_running
+from noxcli.runs.record import LAST_READ, judged, still_running
 from noxcli.runs.resolve import read_runs
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, result_of, run_all_within, value_of
@@ -342,7 +342,7 @@ def _still_going(run: Run, deadline: Deadline) -> NoxError:
 def _read(call: Session, one: _Waited) -> Run:
     known = one.outcome.run
     if known is not None:
-        return call.api.get_run(known.workflow_id, known.id)
+        return judged(call.api.get_run(known.workflow_id, known.id), known, call.context.clock.monotonic())
     return _resolved(call, one.text, call.context.patience(Deadline(call.context.clock, None), 0.0))
 
 

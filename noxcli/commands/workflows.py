@@ -12,7 +12,7 @@ from noxcli.cli.session import begin
 from noxcli.errors import Phase
 from noxcli.models import Workflow
 from noxcli.render.table import Layout
-from noxcli.runs.newest import newest_first
+from noxcli.runs.resolve import newest_first
 
 
 @declared

@@ -1,15 +1,17 @@
 """The runs in the list that may be the one of a start without a usable answer: a help for people, never a proof."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Protocol
 
 from noxcli.errors import NoxError
+from noxcli.files import new_digest
 from noxcli.fixed import fixed
+from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Run
-from noxcli.runs.likeness import Comparison
-from noxcli.runs.newest import moment_of
+from noxcli.runs.resolve import moment_of
 from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_within
 
@@ -17,6 +19,50 @@ LONGEST_LOOK, LAST_LOOK = 10.0, 0.5  # seconds for the list, and if the command'
 SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
 OLD_ENOUGH = 200  # consecutive runs from before the start, in a list that is newest first
 MOST, MOST_TOLD = 200, 5
+
+
+class Comparison:
+    """The comparison of the inputs of one workflow, without secrets."""
+
+    def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
+        """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
+        self.knows_keys = nodes is not None
+        self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
+        unlabelled = [node.id for node in nodes or () if node.label is None]
+        self._unlabelled = unlabelled[0] if len(unlabelled) == 1 else None
+        self._secret = {*secret, *(self._names.get(key, key) for key in secret)}
+
+    def digest_of(self, input: Any) -> str:
+        """Return what equal inputs have in common; empty for one that can't be encoded."""
+        digest = new_digest()
+        try:
+            plain = _plain(self._renamed(input) if isinstance(input, dict) else input)
+            digest.update(json.dumps(plain, sort_keys=True).encode())
+        except (RecursionError, ValueError):
+            return ""
+        return digest.hexdigest()[:32]
+
+    def _renamed(self, input: dict[str, Any]) -> dict[str, Any]:
+        names = {key: self._names.get(key, key) for key in input}
+        strangers = [key for key in input if key not in self._names]
+        if self._unlabelled and len(strangers) == 1 and self._unlabelled not in names.values():
+            names[strangers[0]] = self._unlabelled  # only the server knows the name of such an input
+        if len(set(names.values())) < len(names):
+            names = {key: key for key in input}  # one input twice: the server decides which one counts
+        return {names[key]: input[key] for key in input if key not in self._secret and names[key] not in self._secret}
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers are equal in any form that a server writes."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _plain(one) for key, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case _:
+            return value
 
 
 class RunList(Protocol):

@@ -19,21 +19,16 @@ class RecordSource(Protocol):
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
 
 
-class Ends:
-    """Which reads of one run are its end: one with an unknown status has to stay as it is for a while."""
+def judged(run: Run, before: Run | None, now: float) -> Run:
+    """Return a read of a run, settled if it has an end and an unknown status that did not change for `UNKNOWN_END`.
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._seen: tuple[str, float] | None = None  # the unknown status, and since when
-
-    def judged(self, run: Run) -> Run:
-        """Return the run, settled if its status is unknown, has an end, and did not change for `UNKNOWN_END`."""
-        if not run.unknown_end:
-            self._seen = None
-            return run
-        if self._seen is None or self._seen[0] != run.status:
-            self._seen = run.status, self._clock.monotonic()
-        return replace(run, ended=self._clock.monotonic() - self._seen[1] >= UNKNOWN_END)
+    `before` is the read before it, which was judged as well; `now` is in seconds of a monotonic clock.
+    """
+    if not run.unknown_end:
+        return run
+    since = before.unknown_since if before is not None and before.status == run.status else None
+    since = now if since is None else since
+    return replace(run, unknown_since=since, ended=now - since >= UNKNOWN_END)
 
 
 class Record:
@@ -50,7 +45,7 @@ class Record:
         self.moved = False  # the last read said something that nothing had said before
         self._source = source
         self._ends = ends
-        self._unknown = Ends(clock)
+        self._clock = clock
         self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)
         self._denied = False  # the last answer was 403 or 404
         self._at_work = False  # an event of a node has arrived
@@ -68,8 +63,9 @@ class Record:
 
     def read(self, within: float) -> list[Update]:
         """Read the run for at most `within` seconds, and return what changed. Raises what the API raises."""
-        latest = self._unknown.judged(self._source.get_run(self.run.workflow_id, self.run.id, within=within))
-        before, self.run = self.run, latest
+        read = self._source.get_run(self.run.workflow_id, self.run.id, within=within)
+        before, latest = self.run, judged(read, self.run, self._clock.monotonic())
+        self.run = latest
         changed = _place(latest) != _place(before)
         self.moved, self._heard = changed and not self._heard, False
         self.was_read, self._denied = True, False

@@ -1,19 +1,24 @@
-"""The resolution of what users write: a workflow by name, a run by its id alone."""
+"""Finding what users write: a workflow by name, a run by its id alone, lists newest first."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.nearest import nearest, nearest_in_any_case, suggestion
 from noxcli.retry import Patience
+from noxcli.timing import parse_time
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
 RECENT_RUNS = 200
 NODES_TOLD = 8  # in a message
+EVIDENCE = 50  # items, half a page: enough to detect an order
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
 class Directory(Protocol):
@@ -179,3 +184,36 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
     more = ", ..." if len(names) > NODES_TOLD else ""
     there = f"it has {', '.join(map(repr, islice(names.values(), NODES_TOLD)))}{more}"
     raise UsageProblem(f"the run has no node {text!r}", suggestion(near, there, quoted=True))
+
+
+def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
+    """Yield runs and versions by their creation and workflows by their last change, the newest first.
+
+    If the list begins in that order, items are passed on as they arrive, and pages are read only on demand; otherwise
+    the whole list is read and sorted.
+    """
+    rest = _distinct(items)
+    first = list(islice(rest, EVIDENCE))
+    if first == _sorted(first):
+        yield from first
+        yield from rest
+    else:
+        yield from _sorted([*first, *rest])
+
+
+def _sorted(items: Iterable[Listed]) -> list[Listed]:
+    return sorted(items, key=moment_of, reverse=True)
+
+
+def moment_of(item: Run | Workflow | Version) -> datetime:
+    """Return when a run or version was created, or a workflow last changed; long ago if that is not known."""
+    return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
+
+
+def _distinct(items: Iterable[Listed]) -> Iterator[Listed]:
+    """Yield each item once: a run that starts while pages are read pushes others onto the next page."""
+    seen: set[str] = set()
+    for item in items:
+        if item.id not in seen:
+            seen.add(item.id)
+            yield item

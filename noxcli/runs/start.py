@@ -9,8 +9,7 @@ from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.fixed import fixed
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
-from noxcli.runs.candidates import Candidates, RunList, find_candidates
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import Candidates, Comparison, RunList, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_despite_signal
@@ -104,11 +103,11 @@ class StartAttempt(Attempt):
 
     def may_be(self, run: Run) -> bool:
         """True if a run in the list has this start's input, and belongs to no other start."""
-        return self.request.comparison.of(run.input).digest == self._digest and not self._is_known(run.id)
+        return self.request.comparison.digest_of(run.input) == self._digest and not self._is_known(run.id)
 
     @cached_property
     def _digest(self) -> str:
-        return self.request.comparison.of(self.request.input).digest
+        return self.request.comparison.digest_of(self.request.input)
 
     def _require_own(self, run: Run) -> None:
         """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""

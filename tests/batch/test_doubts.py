@@ -10,8 +10,7 @@ from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.past import Pending
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
-from noxcli.runs.candidates import OLD_ENOUGH
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import OLD_ENOUGH, Comparison
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -29,8 +28,8 @@ def doubt(number: int = 1, seconds: float = 0, *, by_server: bool = True) -> Pen
     """A row whose start was sent then; our own clock is a day off."""
     sent, ours = (NOW + (seconds + more) * SECOND for more in (0, 86_400))
     if not by_server:
-        return Pending(number, None, COMPARISON.of(MINE).digest, sent.isoformat())
-    return Pending(number, None, COMPARISON.of(MINE).digest, ours.isoformat(), sent.isoformat())
+        return Pending(number, None, COMPARISON.digest_of(MINE), sent.isoformat())
+    return Pending(number, None, COMPARISON.digest_of(MINE), ours.isoformat(), sent.isoformat())
 
 
 class Listed:

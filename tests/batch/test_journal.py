@@ -23,7 +23,7 @@ from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.models import Run
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import Comparison
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep

@@ -16,7 +16,7 @@ from noxcli.main import run_argv
 from noxcli.models import Run
 from noxcli.render.table import Layout, for_eyes
 from noxcli.render.terminal import Terminal
-from noxcli.runs.newest import EVIDENCE, newest_first
+from noxcli.runs.resolve import EVIDENCE, newest_first
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox

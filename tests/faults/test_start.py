@@ -10,8 +10,7 @@ import pytest
 from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
 from noxcli.models import Attempt, Run
 from noxcli.retry import Patience
-from noxcli.runs.candidates import MOST, OLD_ENOUGH
-from noxcli.runs.likeness import Comparison
+from noxcli.runs.candidates import MOST, OLD_ENOUGH, Comparison
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,27 @@ def test_any_other_word_with_an_end_is_a_failure_once_it_stays(noxcli: Noxcli) -
     assert (result.code, result.json["run"]["status"]) == (1, "evicted")
     assert "run ended as 'evicted'" in result.err
     assert 30 <= noxcli.clock.monotonic() - began <= 40
+
+
+@pytest.mark.parametrize("verb", ["wait", "batch"])
+def test_many_runs_end_with_such_words_too(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
+) -> None:
+    monkeypatch.setattr("noxcli.runs.record.UNKNOWN_END", 0.3)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"Q": "x"}\n')
+    argv = {
+        "wait": ("wait", f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}", "--poll-interval", "50ms"),
+        "batch": ("batch", WORKFLOW, str(rows), "--no-check", "--poll-interval", "50ms"),
+    }[verb]
+
+    def reads(_number: int) -> bytes:
+        return record("evicted", **TIMES)
+
+    with other_side(reads=reads) as (_, environ):
+        result = noxcli(*argv, environ=environ)
+    assert result.code == 1, result.err
+    assert "evicted" in result.text
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from noxcli.models import Run, Started, Workflow
-from noxcli.runs.graph import layers_of
-from noxcli.runs.progress import Progress
+from noxcli.runs.progress import Progress, layers_of
 from noxcli.timing import Clock
 
 DIAMOND = [("a", "c"), ("a", "b"), ("b", "d"), ("c", "d")]
