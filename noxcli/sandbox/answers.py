@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from noxcli.sandbox.documents import encoded
 
@@ -91,3 +92,44 @@ async def _departure(receive: Receive) -> None:
     """Wait until the client is gone, and discard what it still sends."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+Address = tuple[str, int]
+
+
+class Connections:
+    """Transports by the client's address."""
+
+    def __init__(self) -> None:
+        self._open: dict[Address, asyncio.Transport] = {}
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """uvicorn's HTTP protocol, which registers each connection here."""
+        opened = self._open
+
+        class NotedConnection(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                opened[_address(transport)] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                opened.pop(_address(self.transport), None)
+
+        return NotedConnection
+
+    def close(self, client: Address | None) -> None:
+        """Send what is buffered, then close: a reader of a chunked body sees that its end is missing."""
+        transport = self._open.get(client) if client else None
+        if transport is not None:
+            transport.close()
+
+    def close_all(self) -> None:
+        """Close everything at once, including open streams."""
+        for transport in list(self._open.values()):
+            transport.abort()
+
+
+def _address(transport: asyncio.Transport) -> Address:
+    host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+    return str(host), int(port)

@@ -11,13 +11,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noxcli.sandbox import event_routes, file_routes, run_routes, workflow_routes
-from noxcli.sandbox.answers import Json
-from noxcli.sandbox.connections import Connections
-from noxcli.sandbox.door import Door, Paths
-from noxcli.sandbox.errors import ApiError
+from noxcli.sandbox.answers import Connections, Json
+from noxcli.sandbox.door import Door, Paths, RequestLog
+from noxcli.sandbox.errors import ApiError, error_body
 from noxcli.sandbox.guard import RateLimit, guarded, switches_for
-from noxcli.sandbox.request_log import RequestLog
-from noxcli.sandbox.wording import error_body
 from noxcli.sandbox.workspace import Workspace
 
 ROUTES = [

@@ -8,10 +8,9 @@ from starlette.responses import Response
 
 from noxcli.sandbox.answers import Break, Stream
 from noxcli.sandbox.errors import ApiError
-from noxcli.sandbox.eventlog import EventLog
 from noxcli.sandbox.faults import Cut, WrongType
 from noxcli.sandbox.guard import closer, workspace_of
-from noxcli.sandbox.run import Run
+from noxcli.sandbox.run import EventLog, Run
 from noxcli.sandbox.switches import Switches
 
 _LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}

@@ -11,8 +11,7 @@ from time import monotonic
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from noxcli.sandbox.answers import Close, Dropped, Json, Silence
-from noxcli.sandbox.connections import Connections
+from noxcli.sandbox.answers import Close, Connections, Dropped, Json, Silence
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.switches import Switches

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from noxcli.sandbox.outputs import Store, published
 from noxcli.sandbox.progress import DONE
 from noxcli.sandbox.run import TERMINAL, Run
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
+from noxcli.sandbox.values import Store, published
 
 Pause = Callable[[float], Awaitable[None]]
 

@@ -1,15 +1,22 @@
-"""The progress of a run, node by node: the source of `progress_details` and the percentage."""
+"""The progress of a run, node by node: `progress_details`, the percentage, and the words for a status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from noxcli.sandbox import wording
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.switches import Switches
 
 DONE = ("completed", "failed", "skipped")
+_NODE_WORDS = {
+    "synonym": {"running": "started", "completed": "succeeded", "failed": "errored", "skipped": "cancelled"},
+    "foreign": {"running": "busy", "completed": "through", "failed": "broken", "skipped": "passed over"},
+}
+_RUN_WORDS = {
+    "synonym": {"completed": "success", "failed": "error", "stopped": "cancelled"},
+    "foreign": {"completed": "through", "failed": "broken", "stopped": "called off"},
+}
 
 
 @dataclass(slots=True)
@@ -74,8 +81,38 @@ class Progress:
             ],
             "skipped_nodes": having("skipped"),
             "error_handler_nodes": [],
-            "per_node_progress": wording.node_progress(self.statuses, self._names, switches),
+            "per_node_progress": _node_progress(self.statuses, self._names, switches),
             "per_edge_progress": {},
             "subflow_executions": {},
-            "run_logs": wording.run_logs(self.logs, switches),
+            "run_logs": _run_logs(self.logs, switches),
         }
+
+
+def node_word(status: str, switches: Switches) -> str:
+    """A node's status in the words of this server; any unusual status stays."""
+    if switches.node_words == "upper":
+        return status.upper()
+    return _NODE_WORDS.get(switches.node_words, {}).get(status, status)
+
+
+def run_word(status: str, switches: Switches) -> str:
+    """A run's status in the words of this server."""
+    return _RUN_WORDS.get(switches.run_words, {}).get(status, status)
+
+
+def _node_progress(statuses: Mapping[str, str], names: Mapping[str, str], switches: Switches) -> dict[str, Any]:
+    if switches.node_progress == "none":
+        return {}
+    return {
+        node_id: {"name": names[node_id], "status": node_word(status, switches)} for node_id, status in statuses.items()
+    }
+
+
+def _run_logs(logs: Mapping[str, Sequence[Mapping[str, str]]], switches: Switches) -> dict[str, Any]:
+    match switches.run_logs:
+        case "flat":
+            entries = [{"node_id": node_id, **entry} for node_id, log in logs.items() for entry in log]
+            return {"entries": entries} if entries else {}
+        case "lines":
+            return {node_id: [f"ERROR {entry['message']}" for entry in log] for node_id, log in logs.items()}
+    return {node_id: list(log) for node_id, log in logs.items()}

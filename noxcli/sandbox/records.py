@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from noxcli.sandbox.definition import GROUP_ID, workflow_record
-from noxcli.sandbox.inputs import keyed_input
-from noxcli.sandbox.outputs import keyed
+from noxcli.sandbox.progress import node_word, run_word
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.switches import Switches
-from noxcli.sandbox.wording import node_word, run_word
+from noxcli.sandbox.values import keyed, keyed_input
 
 
 def stamp(moment: datetime | None, form: str) -> str | None:

@@ -10,10 +10,10 @@ from typing import Self
 
 import uvicorn
 
+from noxcli.sandbox.answers import Connections
 from noxcli.sandbox.app import build
-from noxcli.sandbox.connections import Connections
+from noxcli.sandbox.door import Received
 from noxcli.sandbox.faults import FaultPlan
-from noxcli.sandbox.request_log import Received
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.switches import Switches

@@ -9,15 +9,15 @@ from typing import Any
 
 from noxcli.sandbox import callbacks, records
 from noxcli.sandbox.definition import version_records
+from noxcli.sandbox.door import MOST_REQUESTS, Received
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
-from noxcli.sandbox.inputs import resolved
 from noxcli.sandbox.player import play
-from noxcli.sandbox.request_log import MOST_REQUESTS, Received
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.switches import Switches
+from noxcli.sandbox.values import resolved
 from noxcli.sandbox.workflow import Workflow
 
 # Limits on what is kept; the oldest is dropped first.
