@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -12,11 +13,15 @@ from typing import BinaryIO, Protocol, TextIO
 
 from noxcli.errors import ReaderGone, TimedOut, Unwritten
 from noxcli.masking import Mask
-from noxcli.render.sharing import Claim, may_reach
 from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import await_reader, may_block, write
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -39,6 +44,47 @@ class Drawn(Protocol):
 
     def aside(self) -> AbstractContextManager[None]:
         """Remove it from the screen while something else is written there."""
+
+
+class Claim:
+    """The right to draw on a terminal: one process at a time has it, until its end.
+
+    It is a lock on the terminal's device, so no file remains. Where there are no locks, every process may draw.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._handle: int | None = None
+
+    def take(self) -> bool:
+        """Return whether this process may draw now."""
+        if self._handle is not None or fcntl is None:
+            return True
+        try:
+            handle = os.open(os.ttyname(self._stream.fileno()), os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        except (OSError, ValueError):
+            return True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            return not isinstance(error, BlockingIOError)
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        """Release the right to draw."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def is_elsewhere(self) -> bool:
+        """Return whether another process draws on this terminal."""
+        if self._handle is not None:
+            return False
+        free = self.take()
+        self.release()
+        return not free
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -91,8 +137,14 @@ class Terminal:
         return (self.read_by_eyes if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
 
     def shares_screen(self) -> bool:
-        """True if stdout may appear on the same terminal, even at the end of a pipeline."""
-        return self.interactive and may_reach(self.out, self.err)
+        """True if stdout may appear on the same terminal: it is one, or a pipe, whose end only its reader knows."""
+        if not self.interactive:
+            return False
+        try:
+            mode = os.fstat(self.out.fileno()).st_mode
+        except (OSError, ValueError):
+            return False
+        return self.read_by_eyes or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     @property
     def read_by_eyes(self) -> bool:

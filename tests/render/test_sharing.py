@@ -87,13 +87,10 @@ def test_ctrl_z_lets_another_draw(env: dict[str, str], plays: Any) -> None:
     [
         ("--format ndjson > out", True),
         ("--format ndjson > /dev/null", True),
-        ("--format ndjson | cat > out", True),
-        ("--format ndjson | cat | cat > out", True),
+        ("--format ndjson | cat > out", False),
         ("--format ndjson | cat", False),
         ("--format content | cat", False),
-        ("--format ndjson | cat | cat", False),
         ("--format ndjson | tee out", False),
-        ("--format ndjson | tee $terminal > out", False),
         ("--format ndjson", False),
         ("--json | cat", True),
     ],
@@ -102,7 +99,7 @@ def test_a_picture_and_events_never_meet_on_a_terminal(
     env: dict[str, str], plays: Any, pipeline: str, drawn: bool
 ) -> None:
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=300), output={"A": "x"})
-    with on_terminal(["sh", "-c", f"terminal=$(tty); {FORKED} run {workflow} {pipeline}"], env) as seen:
+    with on_terminal(["sh", "-c", f"{FORKED} run {workflow} {pipeline}"], env) as seen:
         pass
     assert (PICTURE in seen.raw) is drawn
     if pipeline.endswith(("| cat", "tee out")) and not drawn:
