@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from noxcli.inputs.parse import Inputs
     from noxcli.models import Run
     from noxcli.query import Query
-    from noxcli.render.pipe import Ndjson
-    from noxcli.render.playing import Renderer
+    from noxcli.render.events import Ndjson
+    from noxcli.render.renderers import Renderer
     from noxcli.retry import Patience
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
@@ -184,7 +184,7 @@ class Context:
             return lines
         if self.format is not Format.CONTENT:
             return None
-        from noxcli.render.pipe import Content
+        from noxcli.render.events import Content
 
         return Content(self.terminal)
 
@@ -305,7 +305,7 @@ class Context:
 
     def _lines(self) -> "Ndjson":
         if self._ndjson is None:
-            from noxcli.render.pipe import Ndjson
+            from noxcli.render.events import Ndjson
 
             self._ndjson = Ndjson(self.terminal, self.query)
         return self._ndjson

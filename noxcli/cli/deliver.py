@@ -84,9 +84,9 @@ class _Source:
 
 
 def _source(noxus: Session, patience: Patience) -> _Source:
-    from noxcli.render.downloads import watching  # loaded only for downloads
+    from noxcli.render.renderers import download_progress  # loaded only for downloads
 
-    return _Source(noxus.api, patience, partial(watching, noxus.context.terminal))
+    return _Source(noxus.api, patience, partial(download_progress, noxus.context.terminal))
 
 
 def _completed(noxus: Session, patience: Patience, output: Any) -> Delivered:

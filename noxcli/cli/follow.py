@@ -10,7 +10,7 @@ from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format
-from noxcli.render.playing import Renderer, play, progress_renderer
+from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
@@ -75,7 +75,7 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
     # The cursor comes last: it may only name events that are on stdout.
     keeper = context.history.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{context.outcome.name}: run {run.id}")
-    picture = progress_renderer(
+    picture = run_progress(
         context.terminal, progress, writes_events=writer is not None, line_to_fetch=context.line_to_fetch(run)
     )
     all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]

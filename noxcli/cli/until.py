@@ -12,9 +12,8 @@ from noxcli.inputs.definition import outputs_of
 from noxcli.models import Finished, Run, Started, Workflow
 from noxcli.outputs.choose import check_keys, keys_in
 from noxcli.outputs.values import pointer_to
-from noxcli.render.pipe import EventDocuments
-from noxcli.render.playing import play
-from noxcli.render.wait_line import waiting_line
+from noxcli.render.events import EventDocuments
+from noxcli.render.renderers import play, wait_progress
 from noxcli.reports.result import verdict_of
 from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, read_condition, resolved_condition
 from noxcli.runs.follow import Burst, Follower, Policy
@@ -66,7 +65,7 @@ def wait_until(noxus: Session, text: str, conditions: Sequence[Condition], polic
     watch = _watch(noxus, conditions, progress, run, workflow, policy)
     once = noxus.deadline.seconds == 0
     try:
-        with noted(outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
+        with noted(outcome, follower), wait_progress(context.terminal, partial(how_far, progress)):
             play(watch.until(_looked_at(follower, once=once)), progress, [context.log_keeper(run)])
         run = follower.run
     except TimedOut as late:

@@ -67,7 +67,7 @@ from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.query import Query
-from noxcli.render.batch_bar import counting
+from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.reports.ci.ending import BatchEnded
 from noxcli.retry import Patience
@@ -424,7 +424,7 @@ def _worked(
     )
     to_do = begun.remaining.to_do(rows, journal, partial(setattr, tally, "total"))
     output = Output(journal, begun.results, printer, ordered=bounds.ordered)
-    with counting(context.terminal) as shown:
+    with batch_progress(context.terminal) as shown:
 
         def tick() -> None:
             shown.show(tally, _news_of(target.gate))

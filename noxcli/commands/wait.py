@@ -36,9 +36,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
-from noxcli.render.base import bar_fits
-from noxcli.render.playing import play
-from noxcli.render.wait_line import waiting_line
+from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
@@ -133,7 +131,7 @@ def _wait_for_one(call: Session, text: str, policy: Policy) -> None:
         known = workflow_of(call, run) if bar_fits(context.terminal) else run.workflow
         progress, follower = follower_of(call, run, policy, known)
         try:
-            with noted(context.outcome, follower), waiting_line(context.terminal, partial(how_far, progress)):
+            with noted(context.outcome, follower), wait_progress(context.terminal, partial(how_far, progress)):
                 play(follower.updates(), progress, [context.log_keeper(run)])
             run = follower.run
         except TimedOut as late:
@@ -168,7 +166,7 @@ def _wait_for_all(call: Session, runs: Sequence[str], policy: Policy, enough: Ca
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
     explains, gate = explainer(context, call.api), call.api.paced()
-    with waiting_line(context.terminal, partial(_how_many, waited)):
+    with wait_progress(context.terminal, partial(_how_many, waited)):
         # "Check once" needs one read, which a limit of 0 would not allow.
         is_enough = call.deadline.seconds != 0 and _watch_all(call, waited, policy, explains, enough)
         gate.hurry()

@@ -1,53 +1,38 @@
 """The live view: the picture of a run, redrawn at the bottom of a terminal while the run is running."""
 
-import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, assert_never
+from typing import assert_never
 
 from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Silent, Started, Update
-from noxcli.render.base import LONGEST_PAINTING
-from noxcli.render.line import Look
+from noxcli.render.line import Line, Look
 from noxcli.render.picture import Picture
-from noxcli.render.region import Region
+from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress, Step
 from noxcli.timing import show_seconds
 
-REDRAWS_PER_SECOND = 10
 
-
-class Live:
-    """Drawn at most ten times a second by a separate thread, at any event rate."""
+class Live(BottomRenderer):
+    """The picture of a run, and at its end a summary that stays."""
 
     def __init__(self, terminal: Terminal, progress: Progress, line_to_fetch: str = "") -> None:
-        self._terminal = terminal
+        super().__init__(terminal)
         self._progress = progress
         self._picture = Picture(progress, Look.of(terminal), line_to_fetch)
-        self._region = Region(terminal)
         self._note = ""
         self._heard = 0.0  # when the last event arrived, in seconds into the run
         self._polls = False  # the status while no events arrive
-        self._over = threading.Event()
-        self._painter = threading.Thread(target=self._paint, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._region.__enter__()
-        self._painter.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._painter.join(LONGEST_PAINTING)
-        self._region.__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)
         lines = self._picture.summary(self._terminal.size().columns)
         self._terminal.draw("".join(f"{line}\n" for line in lines))
 
-    def refresh(self) -> None:
-        """Draw now."""
-        self._region.draw(self._picture.lines(self._terminal.size(), self._worth_noting()))
+    def lines(self) -> Sequence[Line]:
+        return self._picture.lines(self._terminal.size(), self._worth_noting())
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
@@ -57,11 +42,6 @@ class Live:
                 self._note, self._polls = "", False
         if burst and type(burst[-1][0]) is RunEvent:
             self._heard = self._progress.elapsed()
-
-    def _paint(self) -> None:
-        self.refresh()
-        while not self._over.wait(1 / REDRAWS_PER_SECOND):
-            self.refresh()
 
     def _worth_noting(self) -> str:
         if self._progress.status == PAUSED_STATUS:

@@ -4,17 +4,22 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Self
 
 from rich.control import Control
 from rich.segment import ControlType
 
+from noxcli.errors import Unavailable
+from noxcli.render import BaseRenderer
 from noxcli.render.line import Line
 from noxcli.render.terminal import CLEAR_BELOW, Terminal
 from noxcli.signals import SHOW_CURSOR
+from noxcli.waiting import start_thread
 
+REDRAW_EVERY = 0.1  # seconds
+LONGEST_PAINTING = 1.0  # seconds that a drawing may take, on a terminal that is stopped with Ctrl-S
 HIDE_CURSOR = str(Control.show_cursor(False))
 # Without auto-wrap, a character that is wider than expected costs a cell, not a row.
 CARRIAGE_RETURN = str(Control(ControlType.CARRIAGE_RETURN))
@@ -103,6 +108,46 @@ class Region:
         if self._drawn:
             self._terminal.draw(f"{CLEAR_LINES}{SHOW_CURSOR}")
             self._drawn = []
+
+
+class BottomRenderer(BaseRenderer):
+    """A renderer at the bottom, drawn by a thread of its own ten times a second, at any rate of events."""
+
+    def __init__(self, terminal: Terminal, first: float = 0.0) -> None:
+        """`first` is the time until the first drawing, in seconds."""
+        self._terminal = terminal
+        self._region = Region(terminal)
+        self._first = first
+        self._over = threading.Event()
+        self._painter: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._region.__enter__()
+        with suppress(Unavailable):  # without a thread there is no picture
+            self._painter = start_thread(self._paint)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._painter is not None:
+            self._painter.join(LONGEST_PAINTING)
+        self._region.__exit__(kind, error, trace)
+
+    def lines(self) -> Sequence[Line]:
+        """Return the current lines. The thread calls it, while the main thread may change what they show."""
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """Draw now."""
+        self._region.draw(self.lines())
+
+    def _paint(self) -> None:
+        pause = self._first
+        while not self._over.wait(pause):
+            pause = REDRAW_EVERY
+            self.refresh()
 
 
 def _whole(lines: Sequence[str]) -> str:

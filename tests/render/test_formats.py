@@ -12,11 +12,11 @@ import pyte
 import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.render.events import Content, Ndjson
 from noxcli.render.live import Live
+from noxcli.render.log import RunLog
 from noxcli.render.picture import choose
-from noxcli.render.pipe import Content, Ndjson
-from noxcli.render.plain import Plain
-from noxcli.render.playing import Renderer, play, progress_renderer
+from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.runs.progress import Node, Progress
@@ -89,7 +89,7 @@ def render(kind: str, recording: Sequence[Sequence[Update]] = RECORDING) -> str:
     renderers: dict[str, Renderer] = {
         "ndjson": Ndjson(shown),
         "content": Content(shown),
-        "plain": Plain(shown, progress),
+        "plain": RunLog(shown, progress),
     }
     play(recording, progress, [renderers[kind]])
     return written(shown) if kind in {"ndjson", "content"} else said(shown)
@@ -119,7 +119,7 @@ def test_quiet_leaves_the_warning_that_events_may_be_missing() -> None:
     shown = terminal()
     shown.quiet = True
     progress = Progress(QUEUED, Still(), WORKFLOW)
-    play(RECORDING, progress, [progress_renderer(shown, progress)])
+    play(RECORDING, progress, [run_progress(shown, progress)])
     assert said(shown) == "noxcli: gap: the server no longer knows the position\n"
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_status_is_named_once() -> None:
         [state("warming_up"), Polled(replace(QUEUED, status="warming_up"))],
         [state("running")],
     ]
-    play(odd, progress, [Plain(shown, progress)])
+    play(odd, progress, [RunLog(shown, progress)])
     lines = [line[9:] for line in said(shown).splitlines()]
     assert lines == ["run warming_up (unknown to noxcli, which keeps waiting)", "run running"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from noxcli.models import Finished, Reconnecting, Run, RunEvent, Started, Update, Workflow
-from noxcli.render.plain import Plain
-from noxcli.render.playing import play
+from noxcli.render.log import RunLog
+from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.steps import Emit, Sleep
@@ -39,7 +39,7 @@ def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFL
             yield burst
 
     terminal = Terminal(io.BytesIO(), err)
-    play(bursts(), progress, [Plain(terminal, progress)])
+    play(bursts(), progress, [RunLog(terminal, progress)])
     lines = err.getvalue().splitlines()
     assert all(line[2] == line[5] == ":" and line[8] == " " for line in lines)
     return [line[9:] for line in lines]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from noxcli.errors import ExitCode
-from noxcli.render.base import Plainly
+from noxcli.render import BaseRenderer
 
 if TYPE_CHECKING:
     from noxcli.models import Run
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from noxcli.runs.progress import Step
 
 
-class Fold(Plainly):
+class Fold(BaseRenderer):
     """Wraps the progress, as a renderer in front of the others."""
 
     def show(self, burst: "Sequence[Step]") -> None:

@@ -153,7 +153,6 @@ def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
 WRITERS = {
     "render/terminal.py": {"sys", "out", "err"},
     "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
-    "render/live.py": {"err"},  # its encoding
     "reports/ci/github.py": {"err"},  # whether it is a file
     "state/logfile.py": {"os.write"},  # to its own file, and so do the next two
     "state/completion_cache.py": {"os.write"},

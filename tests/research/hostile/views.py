@@ -18,10 +18,10 @@ from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.download import Transfer
 from noxcli.outputs.filenames import UNPRINTABLE
 from noxcli.outputs.values import Remote
-from noxcli.render.downloads import DownloadBars, DownloadLines
+from noxcli.render.bars import DownloadBars
 from noxcli.render.live import Live
-from noxcli.render.plain import WarningsOnly
-from noxcli.render.playing import play
+from noxcli.render.log import DownloadLog, WarningsOnly
+from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer
@@ -396,18 +396,16 @@ def downloads(theatre: Theatre) -> Iterator[View]:
     going = [Transfer(remote, "id", done=5, total=10) for remote in remotes]
     for columns in (40, 80):
         terminal = on_terminal()
-        with (
-            size(columns, 200),
-            patch("noxcli.render.downloads.FIRST_BAR", 0.0),
-            DownloadBars(terminal) as bars,
-        ):
+        with size(columns, 200), DownloadBars(terminal) as bars:
             bars.show(going)
+            bars.refresh()
             bars.show([replace(one, finished=True) for one in going])
+            bars.refresh()
             for reason in theatre.marked("t"):
                 bars.say(reason)
         yield View(f"download bars, {columns} columns", said_by(terminal), "gt", columns)
     terminal = on_terminal()
-    with DownloadLines(terminal) as lines:
+    with DownloadLog(terminal) as lines:
         for reason in theatre.marked("t"):
             lines.say(reason)
     yield View("download lines", said_by(terminal), "t")

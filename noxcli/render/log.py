@@ -1,8 +1,9 @@
-"""Progress for logs: a line with the time for each change."""
+"""Progress for logs, in plain lines: of runs, batches and downloads."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from noxcli.models import (
     FINAL_STATUSES,
@@ -17,19 +18,23 @@ from noxcli.models import (
     Started,
     Update,
 )
-from noxcli.render.base import Plainly
+from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import shorten
+from noxcli.render.text import amount, shorten
 from noxcli.runs.progress import Change, Progress, Step
 from noxcli.timing import show_seconds
 
+if TYPE_CHECKING:
+    from noxcli.outputs.download import Transfer
+
+BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY = 10.0, 5.0  # seconds
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
 TOLD_AT_ONCE = 10  # repeated lines
 
 
-class Plain(Plainly):
-    """Lines on stderr. None is repeated: the number of repetitions is written after a while."""
+class RunLog(BaseRenderer):
+    """A line with the time for each change. None is repeated: the number of repetitions is written after a while."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
@@ -136,7 +141,7 @@ def _stream_line(update: Reconnecting | Silent | Gap) -> tuple[str, str]:
             return (f"gap: {reason}",) * 2
 
 
-class WarningsOnly(Plainly):
+class WarningsOnly(BaseRenderer):
     """Progress with `--quiet`: only missing events; with `--verbose`, retries, too."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -148,3 +153,114 @@ class WarningsOnly(Plainly):
                 self._terminal.complain(f"noxcli: gap: {update.reason}")
             elif isinstance(update, Reconnecting) and self._terminal.verbose:
                 self._terminal.complain(f"{update.reason}; retrying in {show_seconds(update.delay)}")
+
+
+class Tally(Protocol):
+    """The counters."""
+
+    total: int | None
+    running: int
+    doubt: int
+
+    @property
+    def told(self) -> int: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+
+
+class _Occasional(BaseRenderer):
+    """A line every few seconds, if anything has changed since the last one."""
+
+    def __init__(self, terminal: Terminal, every: float) -> None:
+        self._terminal = terminal
+        self._every = every
+        self._began = time.monotonic()
+        self._next = self._began + every
+        self._last = ""
+
+    def _due(self) -> float | None:
+        """Return the seconds since the beginning, None if it is too early for a line."""
+        now = time.monotonic()
+        if now < self._next:
+            return None
+        self._next = now + self._every
+        return now - self._began
+
+    def _tell(self, line: str, change: str) -> None:
+        if change != self._last:
+            self._last = change
+            self._terminal.note(line)
+
+
+class BatchLog(_Occasional):
+    """The rows of a batch."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal, BATCH_LINE_EVERY)
+
+    def show(self, tally: Tally, note: str) -> None:
+        if (took := self._due()) is not None:
+            words, more = counted(tally), f"; {note}" if note else ""
+            self._tell(f"{words}, {speed(tally, took)}{more}", f"{words}{more}")
+
+
+class DownloadLog(_Occasional):
+    """All downloads together."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal, DOWNLOAD_LINE_EVERY)
+
+    def say(self, line: str) -> None:
+        self._terminal.note(line)
+
+    def show(self, transfers: Sequence["Transfer"]) -> None:
+        if (took := self._due()) is not None:
+            line = download_summary(transfers, took)
+            self._tell(line, line)
+
+
+def counted(tally: Tally) -> str:
+    """Return one line about the rows: `12 of 120 rows, 8 running, 1 failed`."""
+    parts = [f"{tally.done} of {tally.total} rows" if tally.total is not None else amount(tally.done, "row")]
+    for count, what in ((tally.running, "running"), (tally.failed, "not completed"), (tally.doubt, "in doubt")):
+        if count:
+            parts.append(f"{count} {what}")
+    return ", ".join(parts)
+
+
+def speed(tally: Tally, seconds: float) -> str:
+    """Return the rate of this call, and the remaining time if it can be estimated."""
+    rate = tally.told / seconds if seconds > 0 else 0.0
+    if not rate:
+        return f"{show_seconds(seconds)} so far"
+    shown = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
+    return shown if tally.total is None else f"{shown}, {show_seconds((tally.total - tally.done) / rate)} left"
+
+
+def download_summary(transfers: Sequence["Transfer"], seconds: float) -> str:
+    """Return one line about all of them: bytes, rate, time left."""
+    totals = [transfer.total for transfer in transfers if transfer.total is not None]
+    total = sum(totals) if len(totals) == len(transfers) else None
+    open_ = sum(not transfer.finished for transfer in transfers)
+    facts = facts_of(sum(transfer.done for transfer in transfers), total, seconds)
+    return f"downloading {open_} {'file' if open_ == 1 else 'files'}: {facts}"
+
+
+def facts_of(done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds if seconds > 0 else 0.0
+    parts = [show_bytes(done) if total is None else f"{show_bytes(done)} of {show_bytes(total)}"]
+    parts.append(f"{show_bytes(rate)}/s")
+    if total is not None and rate:
+        parts.append(f"{(total - done) / rate:.0f}s left")
+    return ", ".join(parts)
+
+
+def show_bytes(count: float) -> str:
+    """Return a short decimal form, as in curl and browsers: `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

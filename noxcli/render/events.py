@@ -8,22 +8,17 @@ from typing import Any, TypeGuard, assert_never
 from noxcli.encode import to_json
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
 from noxcli.query import Query, found_line, line_slices
-from noxcli.render.base import Plainly
+from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
 from noxcli.runs.progress import ENDED, Step, plain_status
 
 
-class _Pipe(Plainly):
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-
-
-class Content(_Pipe):
+class Content(BaseRenderer):
     """The pieces of streamed text as they arrive, unchanged; of pieces that repeat, only the new part."""
 
     def __init__(self, terminal: Terminal) -> None:
-        super().__init__(terminal)
+        self._terminal = terminal
         self._nodes: dict[object, Pieces] = {}
         self._repeating = False
 
@@ -99,12 +94,12 @@ class EventDocuments:
         }
 
 
-class Ndjson(_Pipe):
+class Ndjson(BaseRenderer):
     """One event per line. Events that arrived together are written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
         """With a `query`, print its result for each event, and nothing if that is null or the query does not fit."""
-        super().__init__(terminal)
+        self._terminal = terminal
         self.documents = EventDocuments(terminal.mask)
         self._query = query
 

@@ -1,0 +1,86 @@
+"""The choice of renderers, and the loop that feeds those of a run."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from noxcli.models import Update
+from noxcli.render.log import BatchLog, DownloadLog, RunLog, WarningsOnly
+from noxcli.render.terminal import Terminal
+from noxcli.runs.progress import Progress, Step
+
+if TYPE_CHECKING:
+    # The drawing code is loaded only for drawing.
+    from noxcli.render.bars import BatchBar, DownloadBars, HowFar
+
+
+class Renderer(Protocol):
+    """One picture of a run. A burst is what arrived together; an empty one means that time has passed."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def show(self, burst: Sequence[Step]) -> None: ...
+
+
+def run_progress(
+    terminal: Terminal, progress: Progress, *, writes_events: bool = False, line_to_fetch: str = ""
+) -> Renderer:
+    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`.
+
+    `line_to_fetch` is the command that prints the output again. Events on the
+    same screen rule out a picture, and replace it.
+    """
+    if terminal.quiet or (writes_events and terminal.shares_screen()):
+        return WarningsOnly(terminal)
+    if terminal.can_redraw():
+        from noxcli.render.live import Live
+
+        return Live(terminal, progress, line_to_fetch)
+    return RunLog(terminal, progress)
+
+
+def batch_progress(terminal: Terminal) -> "BatchBar | BatchLog":
+    """Return the renderer of a batch."""
+    if not bar_fits(terminal):
+        return BatchLog(terminal)
+    from noxcli.render.bars import BatchBar
+
+    return BatchBar(terminal)
+
+
+def wait_progress(terminal: Terminal, how_far: "HowFar") -> AbstractContextManager[object]:
+    """Return the renderer of a wait: one line on a terminal, nothing elsewhere."""
+    if not bar_fits(terminal):
+        return nullcontext()
+    from noxcli.render.bars import WaitBar
+
+    return WaitBar(terminal, how_far)
+
+
+def download_progress(terminal: Terminal) -> "DownloadBars | DownloadLog":
+    """Return the renderer of downloads."""
+    if terminal.quiet or not terminal.can_redraw():
+        return DownloadLog(terminal)
+    from noxcli.render.bars import DownloadBars
+
+    return DownloadBars(terminal)
+
+
+def bar_fits(terminal: Terminal) -> bool:
+    """Return whether a bar may be drawn: not if results may reach the terminal through a pipe."""
+    returning = terminal.shares_screen() and not terminal.read_by_eyes
+    return not (terminal.quiet or returning) and terminal.can_redraw()
+
+
+def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]) -> None:
+    """Apply each burst to the progress as it arrives, and show it on every renderer, one whole burst at a time."""
+    with ExitStack() as stack:
+        for renderer in renderers:
+            stack.enter_context(renderer)
+        for burst in bursts:
+            steps = progress.take(burst)
+            for renderer in renderers:
+                renderer.show(steps)
