@@ -187,21 +187,15 @@ class Terminal:
 
     def size(self) -> os.terminal_size:
         """Return columns and lines of stderr, or else of COLUMNS and LINES, or else 80x24."""
-        try:
-            size = os.get_terminal_size(self.err.fileno())
-        except (OSError, ValueError):
-            size = os.terminal_size((0, 0))
+        size = _size_of(self.err)
         return size if size.columns and size.lines else shutil.get_terminal_size()
 
     def size_of_stdout(self) -> os.terminal_size:
         """Return COLUMNS and LINES, or else columns and lines of stdout, or else 80x24."""
-        try:
-            size = os.get_terminal_size(self.out.fileno())
-        except (OSError, ValueError):
-            size = os.terminal_size((80, 24))
-        asked = [self.environ.get(name, "") for name in ("COLUMNS", "LINES")]
+        asked = (self.environ.get("COLUMNS", ""), self.environ.get("LINES", ""))
         return os.terminal_size(
-            int(told) if told.isdecimal() and int(told) else own for told, own in zip(asked, size, strict=True)
+            (int(one) if one.isdecimal() else 0) or own or usual
+            for one, own, usual in zip(asked, _size_of(self.out), (80, 24), strict=True)
         )
 
     def write(self, data: bytes | str) -> None:
@@ -315,6 +309,14 @@ class Terminal:
 def is_unattended(environ: Mapping[str, str]) -> bool:
     """True if a CI system or a job engine started this: it is unattended, even with a pseudo-terminal."""
     return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
+
+
+def _size_of(stream: BinaryIO | TextIO) -> os.terminal_size:
+    """Return the size of a terminal, zeros where it is unknown: pipes, `script` in a cron job, `docker exec -t`."""
+    try:
+        return os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return os.terminal_size((0, 0))
 
 
 def _fill_closed_streams() -> None:

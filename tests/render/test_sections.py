@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
+from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import node_runs
 from tests.process import environment, forked, on_terminal
 from tests.render.test_sharing import scrolled
 
@@ -120,3 +123,12 @@ def test_a_cut_text_counts_what_is_left(env: dict[str, str], plays: Any) -> None
     assert {*" ".join(rows).split()} == {"four"}
     left = int(re.findall(r"… ([\d,]+) more characters", told)[0].replace(",", ""))
     assert left == len(text) - 5 * sum(row.count("four") for row in rows)
+
+
+def test_a_terminal_without_a_size_is_taken_for_eighty_columns(env: dict[str, str], plays: Any) -> None:
+    workflow = plays(nodes=[Node("Write")], script=node_runs("Write", seconds=300), output={"A": "x " * 60, "B": "y"})
+    with on_terminal([*forked(), "run", workflow, "--color", "never"], env, columns=0, rows=0) as seen:
+        pass
+    lines = bytes(seen.raw).decode().splitlines()
+    assert max(cell_len(line) for line in lines if line.startswith("── ")) == 79
+    assert f"{'x ' * 40}".strip() in [line.strip() for line in lines]
