@@ -12,13 +12,13 @@ from noxcli.render.text import amount, visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
 from noxcli.timing import show_seconds
 
-MARKS = {"done": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
-ASCII_MARKS = {"done": "+", "failed": "x", "skipped": "-", "waiting": ".", "other": "*", "executed": "*"}
+MARKS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
+ASCII_MARKS = {"completed": "+", "failed": "x", "skipped": "-", "waiting": ".", "other": "*", "executed": "*"}
 SPINNER, ASCII_SPINNER = Spinner("dots").frames, Spinner("line").frames
 # First, inner and last line of nodes that can run at the same time.
 BRACKETS, ASCII_BRACKETS = "┌│└", "/|\\"
 STYLES = {
-    "done": "green",
+    "completed": "green",
     "failed": "bold red",
     "skipped": "dim",
     "waiting": "dim",
@@ -27,7 +27,7 @@ STYLES = {
 }
 RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold magenta"}
 # Which nodes get a line if there are more nodes than lines; in workflow order within each group.
-IMPORTANCE = {"failed": 0, "other": 1, "done": 2, "skipped": 3, "waiting": 4}
+IMPORTANCE = {"failed": 0, "other": 1, "completed": 2, "skipped": 3, "waiting": 4}
 NOTICEABLE = 0.05  # seconds
 SUMMED_UP = 12  # nodes that keep a line at the end
 ENDLESS = 10_000  # cells: the final lines may wrap, so that they can be copied in full
@@ -190,7 +190,7 @@ def group_of(node: Node, *, run_failed: bool = False) -> str:
     if node.status == EXECUTED and run_failed:
         return EXECUTED
     if node.done:
-        return "done"
+        return "completed"
     if node.status == WAITING:
         return "waiting"
     return "skipped" if node.status in SKIPPED else "other"
@@ -207,7 +207,7 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
 
 def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> str:
     """Return the number of nodes in each state; running ones count as interrupted if the run was `cut_off`."""
-    words = {group: group for group in ("done", "executed", "failed", "other", "skipped", "waiting")}
+    words = {group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")}
     words["other"] = "interrupted" if cut_off else "running"
     groups = [group_of(node, run_failed=run_failed) for node in nodes]
     return ", ".join(f"{groups.count(group)} {word}" for group, word in words.items() if group in groups)

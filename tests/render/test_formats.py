@@ -177,7 +177,7 @@ def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) 
     _, end = live_until(9, monkeypatch)
     assert [line for line in end if line] == [
         "gap: the server no longer knows the position",
-        "Report completed in 2.0s; 2 done, 1 skipped; 1 reconnect",
+        "Report completed in 2.0s; 2 completed, 1 skipped; 1 reconnect",
     ]
 
 
@@ -201,7 +201,7 @@ def test_the_live_view_needs_no_unicode(monkeypatch: pytest.MonkeyPatch) -> None
     shown = Terminal(io.BytesIO(), ascii_only, interactive=True, environ={"TERM": "xterm"})
     progress = Progress(QUEUED, Still(), WORKFLOW)
     play(RECORDING, progress, [Live(shown, progress)])
-    assert b"2 done, 1 skipped" in raw.getvalue()
+    assert b"2 completed, 1 skipped" in raw.getvalue()
     assert raw.getvalue().isascii()
 
 

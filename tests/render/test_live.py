@@ -140,7 +140,7 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
             event = RunEvent("content", {"id": name, "status": status, "content": text})
             live.show([(event, progress.fold(event))])
         progress.fold(Finished(replace(RUNNING, status="completed")))
-    last = ["W completed in 1m16s; 1 done, 1 failed, 1 running, 1 skipped", "output: noxcli fetch-output @last"]
+    last = ["W completed in 1m16s; 1 completed, 1 failed, 1 running, 1 skipped", "output: noxcli fetch-output @last"]
     if columns == 80:
         bar = f" {'━' * 25}"
         kept = [
@@ -357,7 +357,7 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
         lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))
     assert len(lines) == rows - 2
     assert re.match(r"Report  running   \d\.\ds", lines[0]), lines
-    assert re.fullmatch(rf"  not shown: \d+ done, {count - 33} waiting", lines[-1]), lines
+    assert re.fullmatch(rf"  not shown: \d+ completed, {count - 33} waiting", lines[-1]), lines
     chosen = [int(line.split()[2]) for line in lines[1:-1]]
     assert chosen == sorted(chosen)
     assert {5, 30, 31, 32} <= set(chosen)
@@ -441,7 +441,7 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
         leave(seen)
     assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
-    assert re.search(r" paused after \d\.\ds; 1 done, 1 running", "\n".join(shown(seen, 120)))
+    assert re.search(r" paused after \d\.\ds; 1 completed, 1 running", "\n".join(shown(seen, 120)))
 
 
 def test_a_silent_stream_is_told_and_is_no_progress(env: dict[str, str], plays: Any) -> None:
