@@ -183,7 +183,7 @@ def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: An
 def test_a_terminal_gets_a_line_of_progress_for_a_while(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, count: int
 ) -> None:
-    workflow = plays(script=node_runs("Write", seconds=2500), output={"A": "x"})
+    workflow = plays(script=node_runs("Write", seconds=9000), output={"A": "x"})
     runs = [start(noxcli, workflow) for _ in range(count)]
     with on_terminal([*NOXCLI, "wait", *runs, "--poll-interval", "0.3"], environment(sandbox.url)) as seen:
         seen.wait_for(f"0 of {count} runs ended, {count} running".encode() if count > 1 else b"running at 'Write', ")
@@ -195,7 +195,7 @@ def test_a_terminal_gets_a_line_of_progress_for_a_while(
 
 def test_the_line_of_progress_names_nodes(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     env = {**environment(sandbox.url), "NOXCLI_STATE_DIR": str(tmp_path)}
-    workflow = plays(script=node_runs("Write", seconds=2500), output={"A": "x"})
+    workflow = plays(script=node_runs("Write", seconds=9000), output={"A": "x"})
     noxcli("run", workflow, "--detach", environ=env)
     with on_terminal([*NOXCLI, "wait", "@last"], env) as seen:
         seen.wait_for(b"running at 'Write', ")

@@ -1,6 +1,8 @@
 """Downloads over connections that break: resumed by range, restarted, checked, and never mistaken for a whole file."""
 
 import gzip
+import io
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from noxcli.outputs.partial import Part
 from noxcli.outputs.values import Remote
 from noxcli.render import log
 from noxcli.render.log import download_summary, show_bytes
+from noxcli.render.renderers import download_progress
+from noxcli.render.terminal import Terminal
 from noxcli.retry import Patience
 from noxcli.sandbox.faults import Answer, CutBody, Hold
 from noxcli.sandbox.scenario import File
@@ -341,17 +345,14 @@ def test_a_line_tells_bytes_rate_and_time_left() -> None:
     assert download_summary([known], 0.0) == "downloading 0 files: 25.0 MB of 100.0 MB, 0 bytes/s"
 
 
-@pytest.mark.usefixtures("paced")
-@pytest.mark.parametrize("options", [(), ("--quiet",)])
-def test_a_line_now_and_then_off_a_terminal(
-    noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
-) -> None:
-    monkeypatch.setattr(log, "DOWNLOAD_LINE_EVERY", 0.2)
-    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
-    result = noxcli("run", workflow, "--output-dir", "out", "--timeout", "1s", *options)
-    lines = [line for line in result.err.splitlines() if line.startswith("downloading 1 file: ")]
-    assert bool(lines) == (options == ())
-    assert all("MB of 1.1 TB, " in line and "s left" in line for line in lines)
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_line_now_and_then_off_a_terminal(monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
+    monkeypatch.setattr(log, "DOWNLOAD_LINE_EVERY", 0.0)
+    err = io.StringIO()
+    with download_progress(Terminal(io.BytesIO(), err, quiet=quiet)) as shown:
+        shown.show([Transfer(Remote("/A", ("A",), "f", "", is_text=False), "f", done=5, total=1 << 40)])
+    assert re.fullmatch(r"(downloading 1 file: 5 bytes of 1\.1 TB, .+/s, \d+s left\n)?", err.getvalue())
+    assert bool(err.getvalue()) is not quiet
 
 
 @pytest.mark.usefixtures("paced")
