@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from noxcli.errors import GateClosed
 
-BELOW = 0.97  # the share of what was granted that is requested
+BELOW = 0.95  # the share of what was granted that is requested
 # Seconds from a stop to the next refusal: below these, the rate is far too high, or a little.
 TOO_SOON, SOON = 0.75, 2.0
 # The share of the rate that remains after a refusal that comes soon, and at least after one that comes too soon.

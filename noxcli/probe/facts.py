@@ -117,8 +117,14 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
                 'response.headers.get("Retry-After")',
                 inferred="the SDK waits, and sends the request again",
             ),
-            left_open="the limits, and the form of the header",
-            switches=("rate_limit", "retry_after", "retry_after_seconds"),
+            left_open="the limits, what they count, and the form of the header",
+            switches=(
+                "rate_limit",
+                "rate_limit_counts",
+                "rate_limit_window",
+                "retry_after",
+                "retry_after_seconds",
+            ),
         ),
         ApiFact(
             "gateway",

@@ -29,7 +29,7 @@ def guarded(kind: str, endpoint: Endpoint, *, running: bool = False, open_to_all
         if not open_to_all:
             authenticate(request, workspace, running=running)
         limit: RateLimit = request.app.state.limit
-        limit.check(workspace.switches)
+        limit.check(workspace.switches, kind)
         workflow = _owner(request, workspace)
         fault = workspace.faults.take(kind) or (workflow and workflow.faults.take(kind))
         return await _through(fault or None, endpoint, request)
@@ -64,18 +64,26 @@ class RateLimit:
     """A limit of requests per second, for the whole server."""
 
     def __init__(self) -> None:
-        self._recent: deque[float] = deque()
+        self._served: deque[float] = deque()
+        self._left, self._since = 0.0, 0.0  # of a window, or in a bucket
 
-    def check(self, switches: Switches) -> None:
+    def check(self, switches: Switches, kind: str) -> None:
         """Count a request, or reject it with 429."""
-        if not switches.rate_limit:
+        rate = switches.rate_limit
+        if not rate or (switches.rate_limit_counts == "starts" and kind != "start"):
             return
         now = monotonic()
-        while self._recent and self._recent[0] <= now - 1:
-            self._recent.popleft()
-        if len(self._recent) >= switches.rate_limit:
+        while self._served and self._served[0] <= now - 1:
+            self._served.popleft()
+        if switches.rate_limit_window == "bucket":
+            self._left, self._since = min(rate, self._left + (now - self._since) * rate), now
+        elif now >= self._since + 1:
+            self._left, self._since = rate, now
+        sliding = switches.rate_limit_window == "sliding"
+        if len(self._served) >= rate if sliding else self._left < 1:
             raise ApiError(429, "Rate limit exceeded", _retry_after(switches))
-        self._recent.append(now)
+        self._served.append(now)
+        self._left -= 1
 
 
 def _retry_after(switches: Switches) -> dict[str, str]:

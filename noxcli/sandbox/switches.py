@@ -194,6 +194,10 @@ class Switches:
     # Rate limit of the whole server
     rate_limit: int = 0
     """Requests per second; 0 means no limit."""
+    rate_limit_counts: Literal["all", "starts"] = "all"
+    """The requests that count."""
+    rate_limit_window: Literal["sliding", "fixed", "bucket"] = "sliding"
+    """How they are counted: in the last second, in each second, or by a bucket that refills."""
     retry_after: Literal["seconds", "date", "none"] = "seconds"
     """The form of the `Retry-After` header."""
     retry_after_seconds: int = 1

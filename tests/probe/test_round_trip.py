@@ -29,7 +29,8 @@ NOT_ASKED = {
     "error_body", "event_lines", "failed_nodes", "file_uri", "fixed_input", "gateway_refusals", "gateway_status",
     "id_lines", "key_refusal", "line_end", "list_delay_seconds", "listed_inputs", "look_up_output", "missing_input",
     "nested_previews", "node_io", "node_progress", "node_times", "node_words", "null_data", "page_size",
-    "preview_characters", "preview_limit", "queue_seconds", "rate_limit", "record_inputs", "retained_events",
+    "preview_characters", "preview_limit", "queue_seconds", "rate_limit", "rate_limit_counts", "rate_limit_window",
+    "record_inputs", "retained_events",
     "retry_after_seconds", "run_logs", "run_words", "start_answer", "sync_limit_seconds", "sync_limit_status",
     "trailing_slash", "unknown_input", "unlabelled_input", "web_app", "wrong_type",
 }  # fmt: skip
@@ -70,7 +71,7 @@ def singles() -> list[tuple[Settings, str, str]]:
 
 def pairs(count: int, seed: int) -> list[tuple[Settings, str]]:
     """That many pairs of settings, drawn from all of them."""
-    names = [each.name for each in fields(Switches) if each.name not in ("rate_limit", "retry_after_seconds")]
+    names = [each.name for each in fields(Switches) if each.name not in BLINDING]
     draw = random.Random(seed)
     chosen = draw.sample(list(combinations(names, 2)), count)
     return [
