@@ -17,12 +17,11 @@ from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule
-from noxcli.batch.prefetch import Prefetch
 from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import REJECTED_KEY, RowWork
-from noxcli.batch.workers import Workers
+from noxcli.batch.workers import Prefetch, Workers
 from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
 from noxcli.fixed import fixed
 from noxcli.models import Run
@@ -202,10 +201,11 @@ class Engine:
         """Give free places to rows, but never so many that reads of running ones would wait for starts."""
         if self.output.trouble is not None:
             self.end_starting(self.output.trouble)
-        # A failed run counts at once, not when the reason is known.
-        failing = sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
-        if self._bounds.max_failures is not None and self._tally.failed + failing >= self._bounds.max_failures:
-            self.end_starting()
+        if self._bounds.max_failures is not None:
+            # A failed run counts at once, not when its reason is known.
+            failing = sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
+            if self._tally.failed + failing >= self._bounds.max_failures:
+                self.end_starting()
         if self._quiet and not self._starts_no_more and self._work.deadline.left() <= self._quiet:
             self.out_of_time = True
             self.end_starting()

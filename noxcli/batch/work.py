@@ -90,7 +90,7 @@ class RowStart(StartAttempt):
 class RowWork:
     """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
 
-    `patience` creates a new one each time; `explainer` finds out why a run failed.
+    `patience` creates a new one each time.
     """
 
     api: Any
@@ -103,7 +103,6 @@ class RowWork:
     comparison: Comparison
     mask: Mask
     patience: Callable[[], Patience]
-    explainer: Any
     deadline: Deadline
     retry_for: float
     place: Place | None  # the parent of the rows' directories
@@ -206,8 +205,11 @@ class RowWork:
         return self._finished(active.row, outcome, ends)
 
     def _explain(self, run: Run, outcome: Outcome) -> None:
+        from noxcli.runs.reasons import Explainer  # loaded for a failed run
+
+        explainer, workflow = Explainer(self.api, self.clock, self.mask.torn), self.definition or self.workflow
         with suppress(Exception):  # the verdict stands without a reason
-            outcome.progress = self.explainer.explain(run, self.deadline, workflow=self.definition or self.workflow)
+            outcome.progress = explainer.explain(run, self.deadline, workflow=workflow)
             outcome.error = verdict_of(run, outcome.progress.why)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:

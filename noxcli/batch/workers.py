@@ -1,12 +1,15 @@
-"""A limited number of threads for calls that wait on the network; their results arrive in one queue."""
+"""The threads of a batch: a few for calls that wait on the network, and one that reads rows ahead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from queue import Empty, Queue
 from typing import Generic, TypeVar
 
+from noxcli.batch.rows import Row
 from noxcli.errors import Unavailable
 from noxcli.waiting import Result, result_of, start_thread, take
 
+AHEAD = 64  # rows to read in advance
 T = TypeVar("T")
 
 
@@ -47,3 +50,34 @@ class Workers(Generic[T]):
     def _work(self) -> None:
         while True:
             self._outcomes.put(result_of(self._calls.get()))
+
+
+class Prefetch:
+    """An iterator of rows that never blocks."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self.exhausted = False
+        self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
+        start_thread(partial(self._read, rows))
+
+    def next(self) -> Row | None:
+        """Return the next row, None if none is ready or the rows are `exhausted`. Raises what reading raises."""
+        if self.exhausted:
+            return None
+        try:
+            row = self._queue.get_nowait()
+        except Empty:
+            return None
+        if isinstance(row, BaseException):
+            raise row
+        self.exhausted = row is None
+        return row
+
+    def _read(self, rows: Iterator[Row]) -> None:
+        try:
+            for row in rows:
+                self._queue.put(row)
+        except BaseException as error:
+            self._queue.put(error)
+        else:
+            self._queue.put(None)

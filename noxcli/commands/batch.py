@@ -38,7 +38,6 @@ from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer
 from noxcli.cli.options import (
     Asserting,
     Checking,
@@ -417,7 +416,6 @@ def _worked(
         begun.comparison,
         context.terminal.mask,
         patience,
-        explainer(context, noxus.api),
         noxus.deadline,
         retry_for,
         journal.place if begun.table.named else None,

@@ -1,6 +1,8 @@
 """Batches that end before their rows do: at a time limit, or with a rejected key; none of their runs is lost."""
 
 import json
+import shlex
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
+from tests.process import HUNG, NOXCLI, environment
 
 A_SECOND = 1000.0  # of the sandbox's time
 FOREVER = [Sleep(600 * A_SECOND)]
@@ -38,7 +41,7 @@ def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, 
     assert (result.code, codes(result)) == (7, {1: 7})
     assert "1 in doubt" in result.err
     assert "6 not started" in result.err
-    assert limit <= took < limit + 1 + 1  # a second, and some time for a busy machine
+    assert limit <= took < limit + 1 + 3  # a second, and some time for a busy machine
     assert "row 1: its start was sent, but the outcome is unknown" in result.err
 
 
@@ -84,3 +87,19 @@ def test_the_run_of_another_row_is_not_taken(noxcli: Noxcli, plays: Any, answers
     assert [found[number] for number in (4, 5, 6, 7)] == [0] * 4
     assert [found[number] for number in (1, 2, 3)] == ([5, 7, 7] if answers == "one id" else [7, 7, 7])
     assert json.loads(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()[0])["row"] >= 4
+
+
+def test_few_file_handles_lose_no_row(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(0.2 * A_SECOND)])
+    command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl", "--max-parallel", "8", "--quiet"])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -n 16; exec {command}"],
+        env=environment(sandbox.url),
+        capture_output=True,
+        text=True,
+        timeout=HUNG,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(json.loads(line)["row"] for line in done.stdout.splitlines()) == [1, 2, 3, 4, 5, 6, 7]
+    assert len(sandbox.runs(workflow)) == 7

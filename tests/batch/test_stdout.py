@@ -76,7 +76,7 @@ def test_resume_prints_the_rows_that_stdout_did_not_take(
     assert (first.returncode, len(first.stderr.splitlines())) == (code, 1), first.stderr
     assert "--resume" in first.stderr
     before = steps()
-    assert before["intent"] <= before["started"] | before.get("withdrawn", set()), "a start was left in doubt"
+    assert before["sent"] <= before["started"] | before.get("withdrawn", set()), "a start was left in doubt"
     printed = before.get("finished", set())
     assert len(printed) < ROWS
     if Path("results.jsonl").exists():
