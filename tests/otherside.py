@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.gate import kind_of
-from tests.rawserver import Request, answer, json_answer, read_request
+from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 WORKFLOW = "8f14e45f-ceea-467f-a0e6-1d2c3b4a5968"
 RUN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -89,25 +89,15 @@ class OtherSide:
     def count(self, kind: str) -> int:
         return sum(one == kind for one, _ in self.asked)
 
-    def serve(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                peer = listener.accept()[0]
-                threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
-
-    def _answer(self, peer: socket.socket) -> None:
-        with suppress(OSError, ValueError), peer, peer.makefile("rb") as incoming:
-            request = read_request(incoming)
-            if request is None:
-                return
-            with self._lock:
-                kind = self._kind(request)
-                self.asked.append((kind, request.target))
-                number = self.count(kind)
-            if kind == "events":
-                self.events(number, peer)
-            else:
-                peer.sendall(self._said(kind, number).replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+    def turn(self, request: Request) -> Turn:
+        """Return what happens on the connection of a request."""
+        with self._lock:
+            kind = self._kind(request)
+            self.asked.append((kind, request.target))
+            number = self.count(kind)
+        if kind == "events":
+            return lambda peer: self.events(number, peer)
+        return self._said(kind, number).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
     def _kind(self, request: Request) -> str:
         kind = "stop" if request.target.endswith("/stop") else kind_of(request)
@@ -127,12 +117,5 @@ class OtherSide:
 def other_side(**parts: Any) -> Iterator[tuple[OtherSide, dict[str, str]]]:
     """Serve in a thread; yields the server and the environment that leads to it."""
     side = OtherSide(**parts)
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        thread = threading.Thread(target=side.serve, args=(listener,), daemon=True)
-        thread.start()
-        port = listener.getsockname()[1]
-        try:
-            yield side, {"NOXUS_BACKEND_URL": f"http://127.0.0.1:{port}", "NOXUS_API_KEY": "key-of-the-other-side"}
-        finally:
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
+    with raw_server(by_request=side.turn) as server:
+        yield side, {"NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": "key-of-the-other-side"}

@@ -15,34 +15,25 @@ import urllib3
 from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError
+from tests.rawserver import RawServer
 
 KEY = "fuzz-key-that-nothing-else-contains"
 LIMIT = 0.5  # seconds
 
 
-class Answering:
-    """Answers every request with the same bytes, and records what it was sent."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self.listener.getsockname()[1]
-        self.answer = b""
-        self.seen = b""
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            peer = self.listener.accept()[0]
-            with suppress(OSError), peer:
-                peer.settimeout(LIMIT)
-                request = b""
-                while b"\r\n\r\n" not in request and (piece := peer.recv(65536)):
-                    request += piece
-                self.seen += request
-                peer.sendall(self.answer)
+def answering() -> RawServer:
+    """Start a server that closes each connection after its answer."""
+    server = RawServer([], socket.create_server(("127.0.0.1", 0), backlog=64))
+    threading.Thread(target=server.accept, daemon=True).start()
+    return server
 
 
-HOME, ELSEWHERE = Answering(), Answering()
+def answers(server: RawServer, data: bytes) -> None:
+    """Let the server answer with these bytes, and forget what it was sent."""
+    server.turns, server.requests = [lambda peer: peer.sendall(data)], []
+
+
+HOME, ELSEWHERE = answering(), answering()
 
 
 @contextmanager
@@ -63,8 +54,9 @@ def only_here() -> Iterator[None]:
 
 def answer(data: bytes) -> None:
     """An answer of any bytes is a value or one of our errors; the key goes only to its own server."""
-    kind, HOME.answer = (data[0] % 4 if data else 0), data[1:]
-    ELSEWHERE.answer, ELSEWHERE.seen = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""
+    kind = data[0] % 4 if data else 0
+    answers(HOME, data[1:])
+    answers(ELSEWHERE, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
     with only_here(), NoxusApi(Settings(f"http://127.0.0.1:{HOME.port}", KEY)) as api, suppress(NoxError):
         match kind:
             case 0:
@@ -81,4 +73,4 @@ def answer(data: bytes) -> None:
                     while feed.take(LIMIT):
                         pass
                 feed.close()
-    assert KEY.encode() not in ELSEWHERE.seen
+    assert KEY not in repr(ELSEWHERE.requests)

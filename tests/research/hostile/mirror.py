@@ -4,15 +4,13 @@ import base64
 import html
 import json
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from tests.rawserver import Request, json_answer, read_request
+from tests.rawserver import Request, Turn, json_answer, raw_server
 
 KEY = "nxLive-7Q2xV9kTz4WmB8rYc3"
 SECRET = 'pä"ss\\wo%rd &<Zk5+Jq/8Lh?\U0001f600'
@@ -184,30 +182,16 @@ class Mirror:
     status: str = "completed"  # of the run, in the end
     bent: int = 0
     reads: int = 0  # of the record
-    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    url: str = ""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=self._answer, args=(self.listener.accept()[0],), daemon=True).start()
-
-    def _answer(self, peer: socket.socket) -> None:
-        with suppress(OSError, ValueError), peer, peer.makefile("rb") as incoming:
-            request = read_request(incoming)
-            if request is None:
-                return
-            kind = kind_of(request)
-            # A redirected request arrives at a path without a kind.
-            if kind in {self.kind, ""}:
-                self.bent += 1
-                peer.sendall(self.bend(request))
-            else:
-                peer.sendall(self._proper(kind, request))
-            peer.shutdown(socket.SHUT_WR)
+    def turn(self, request: Request) -> Turn:
+        """Return what happens on the connection of a request."""
+        kind = kind_of(request)
+        # A redirected request arrives at a path without a kind.
+        bent = kind in {self.kind, ""}
+        self.bent += bent
+        said = self.bend(request) if bent else self._proper(kind, request)
+        return lambda peer: peer.sendall(said)
 
     def _proper(self, kind: str, request: Request) -> bytes:
         # The stream is opened again only for a running run, and only then is the reason shown.
@@ -249,14 +233,8 @@ def kind_of(request: Request) -> str:
 
 @contextmanager
 def mirror() -> Iterator[Mirror]:
-    """Run the server in its own threads; `kind` and `bend` may be changed between two commands."""
-    server = Mirror()
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        with suppress(OSError):
-            server.listener.shutdown(socket.SHUT_RDWR)
-        server.listener.close()
-        thread.join()
+    """Run the server; `kind` and `bend` may be changed between two commands."""
+    side = Mirror()
+    with raw_server(by_request=side.turn) as server:
+        side.url = server.url
+        yield side
