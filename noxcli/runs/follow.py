@@ -45,7 +45,7 @@ SECOND_LOOK = 0.5  # after an answer to a read that would end the command: one s
 LONGEST_DELAY = 60.0  # regardless of Retry-After, since the record must still be read
 FIRST_LOOK = 3.0  # without an event until the record is read; twice as long each time
 LOOK_AT_END = 0.2  # the same after an event that may be the end: the record may lag behind it
-STALE_RECORD_STEPS = (0.2, 0.4, 0.8, 1.6)  # the same if the stream closed then
+LONGEST_STALE = 2.0  # the same if the stream closed then, until it is opened again
 # How long to wait for events in transit when the record already has the end: if they are the product, or not.
 LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
 LONGEST_REST = 60.0  # total for the rest: a stream that never ends must not delay the verdict
@@ -105,16 +105,6 @@ class Policy:
         return run.settled or (run.paused and self.leave_when_paused)
 
 
-@fixed
-class Break:
-    """How a connection ended before the run: why, and the delay that the server asked for."""
-
-    reason: str
-    retry_after: float
-    opened: bool
-    came: bool  # it had new events
-
-
 Step = Callable[[], Burst]
 
 
@@ -148,14 +138,14 @@ class Follower:
         # The last connection.
         self._feed: Feed | None = None
         self._ending = Ending.NONE
-        self._break = Break("", 0.0, opened=False, came=False)
+        self._reason, self._asked_for = "", 0.0  # why it ended, and the delay that the server asked for
+        self._arrived = False  # the last wait brought something
         self._connects = self._before = 0  # connections before it, and events that were accepted before it
         self._replay = False  # the next one starts over, since the server rejected the position
         self._rejected, self._replays_closed = False, 0
         self._from_outside = cursor is not None
         self._last: RunEvent | None = None
         self._last_state: object = None
-        self._stale_reads = 0  # after a stream that closed behind an end
         # When to read the record although the stream is open.
         # At least twice within the limit for a stall: only what changes between two reads is progress.
         self._longest_look = min(policy.idle_timeout, (policy.stall_timeout or float("inf")) / 2)
@@ -252,14 +242,11 @@ class Follower:
     # The record.
 
     def _begin(self) -> Burst:
-        if self._over():
-            self._step = self._end
+        self._step = self._end if self._over() else self._next_connection
+        if self._record.was_read:
             return self._record.pause_begins()
-        if self._policy.over(self._record.run):  # only the answer to the start says so, which is not a verdict
-            self._step = self._next_connection
-            return self._read()
-        self._step = self._next_connection
-        return self._record.pause_begins() if self._record.was_read else []
+        # Only the answer to the start may say that it is over, which is not a verdict.
+        return self._read() if self._policy.over(self._record.run) else []
 
     def _read(self) -> Burst:
         """Read the record; a failed read is ignored as long as contact is not lost."""
@@ -347,33 +334,39 @@ class Follower:
         if self._feed is not None:
             self._feed.close()
 
-    def _listen(self) -> Burst:
-        """Wait for events."""
+    def _take(self, seconds: float) -> list[Update]:
+        """Wait for events, and return the new ones; `_ending` says if the connection has ended."""
         assert self._feed is not None
+        self._arrived, self._asked_for = False, 0.0
         try:
-            events = self._feed.take(self._at_most(self._quiet, self._look))
+            events = self._feed.take(seconds)
         except CursorRefused as refusal:
             self._replay = self._rejected = True
-            return self._hang_up(f"the server rejected the position: {refusal.message}")
+            self._ending, self._reason = Ending.BROKEN, f"the server rejected the position: {refusal.message}"
         except (StreamUnsupported, Unauthorized, NotFound, Refused) as refusal:
             # Whether the key or the run is the problem, the record says more reliably.
             self._poll_for_a_while()
-            return self._hang_up(f"no event stream: {refusal.message}")
+            self._ending, self._reason = Ending.BROKEN, f"no event stream: {refusal.message}"
         except Unavailable as broken:
-            told = self._broke_off(broken)
-            return [*told, *self._hang_up(broken.message, broken.retry_after)]
-        if events:
-            told = self._accept(events)
-            if any(map(_may_be_the_end, filter(_is_news, events))):
-                self._look_after = LOOK_AT_END
-                self._look.restart(LOOK_AT_END)
-                self._step = self._look_up
+            self._ending = Ending.CLOSED if isinstance(broken, StreamClosed) else Ending.BROKEN
+            self._reason, self._asked_for = broken.message, broken.retry_after or 0.0
+            return self._broken_replay()
+        else:
+            self._arrived = bool(events)
+            return self._accept(events) if events else []
+        return []
+
+    def _listen(self) -> Burst:
+        told = self._take(self._at_most(self._quiet, self._look))
+        if self._ending is not Ending.NONE:
+            self._hang_up()
+        elif self._arrived:
             return told
-        if self._look.passed or self._quiet.passed:
+        elif self._look.passed or self._quiet.passed:
             self._step = self._look_up
-        silent = self._feed.silent_for() > LONGEST_WAIT
         # Silence after events that wait: the replay is over. Without such events, it has not begun.
-        return self._heard(self.ledger.settle()) if self._quiet.passed or (silent and self.ledger.held) else []
+        silent = self.ledger.held and self._feed is not None and self._feed.silent_for() > LONGEST_WAIT
+        return [*told, *self._heard(self.ledger.settle())] if self._quiet.passed or silent else told
 
     def _look_up(self) -> Burst:
         """Read the record while the stream is open: an event hinted at an end, or none came for a while."""
@@ -383,8 +376,10 @@ class Follower:
         if self._over():
             self._step = self._drain_or_end()
             return told
-        if self._quiet.passed and self._feed.silent_for() >= self._policy.idle_timeout:
-            return [*told, *self._hang_up(f"the stream was silent for {show_seconds(self._feed.silent_for())}")]
+        if self._quiet.passed and (silent := self._feed.silent_for()) >= self._policy.idle_timeout:
+            self._ending, self._reason = Ending.BROKEN, f"the stream was silent for {show_seconds(silent)}"
+            self._hang_up()
+            return told
         if not (self._quiet.passed or self._look.passed):
             return told  # an event hinted at an end
         if self._quiet.passed:
@@ -402,6 +397,10 @@ class Follower:
         if any(event.type in {"content", "state"} for event in events):
             self._quiet.restart()
             self._look.restart(self._look_after)
+        if any(map(_may_be_the_end, filter(_is_news, events))) and not self._over():
+            self._look_after = LOOK_AT_END
+            self._look.restart(LOOK_AT_END)
+            self._step = self._look_up
         return self._heard(self.ledger.accept(events))
 
     def _heard(self, told: list[Update]) -> list[Update]:
@@ -427,9 +426,8 @@ class Follower:
 
     # A connection has ended.
 
-    def _broke_off(self, broken: Unavailable) -> list[Update]:
-        """Return what waited to be placed, if nothing else can place it."""
-        self._ending = Ending.CLOSED if isinstance(broken, StreamClosed) else Ending.BROKEN
+    def _broken_replay(self) -> list[Update]:
+        """Return what waited to be placed, if no other replay can place it."""
         if not self.ledger.seeking:
             return []
         if self._ending is Ending.CLOSED:
@@ -440,47 +438,45 @@ class Follower:
         self._replay = self.ledger.cursor is not None
         return []
 
-    def _hang_up(self, reason: str, retry_after: float | None = None) -> Burst:
+    def _hang_up(self) -> None:
         """Close the connection; before the next one, the record is read."""
         self._close()
-        self._ending = Ending.BROKEN if self._ending is Ending.NONE else self._ending
-        self._break = Break(reason, retry_after or 0.0, self._opened, self.ledger.accepted > self._before)
-        self._stale_reads = 0
+        self._look_after = min(self._look_after, self._first_look)
         just_read, self._just_read = self._just_read, False
         self._step = self._reconnect if just_read and not self._opened else self._read_after_break
-        return []
 
     def _read_after_break(self) -> Burst:
         told = self._read()
         if self._over():
             self._step = self._end
-        elif self._at_an_end and self._stale_reads < len(STALE_RECORD_STEPS):
-            self._stale_reads += 1
-            self._wait_for(STALE_RECORD_STEPS[self._stale_reads - 1], self._read_after_break)
+        elif self._at_an_end and self._look_after < LONGEST_STALE:
+            self._wait_for(self._look_after, self._read_after_break)
+            self._look_after *= 2
         else:
             self._step = self._reconnect
         return told
 
     def _reconnect(self) -> Burst:
         """Say why the stream ended, and wait; not long if it had an event, which shows that reconnecting works."""
-        last, paused = self._break, self._record.run.paused
-        if last.came:
+        came, paused = self.ledger.accepted > self._before, self._record.run.paused
+        if came:
             self._backoff.reset()
             self._stream_again, self._polling_told = STREAM_AGAIN_AFTER, False
         elif paused or self._backoff.failures >= BREAKS_BEFORE_POLLING:
             self._poll_for_a_while()
         if self._poll_until is None:
-            asked_for = last.retry_after
-            delay = min(asked_for if last.came else self._backoff.next_delay(asked_for), LONGEST_DELAY)
+            delay = min(self._asked_for if came else self._backoff.next_delay(self._asked_for), LONGEST_DELAY)
             self._wait_for(delay, self._next_connection)
-            if self._whole:  # the server closed the stream for the pause, or behind an end: nothing broke
-                return []
-            return [Reconnecting(max(1, self._backoff.failures), delay, last.reason, last.opened)]
+            # Closed for a pause, or behind an end: nothing broke.
+            return [] if self._whole else [self._reconnecting(delay, self._reason)]
         self._step = self._next_connection
         if self._polling_told or paused:
             return []
         self._polling_told = True
-        return [Reconnecting(max(1, self._backoff.failures), 0.0, f"{last.reason}; polling", last.opened)]
+        return [self._reconnecting(0.0, f"{self._reason}; polling")]
+
+    def _reconnecting(self, delay: float, reason: str) -> Reconnecting:
+        return Reconnecting(max(1, self._backoff.failures), delay, reason, self._opened)
 
     # The run is over.
 
@@ -513,25 +509,14 @@ class Follower:
 
     def _drain(self) -> Burst:
         """Pass on further events until the stream closes or nothing more arrives."""
-        assert self._feed is not None
-        began, told = self._clock.monotonic(), list[Update]()
-        try:
-            events = self._feed.take(min(LONGEST_WAIT, self._grace.left(), self._deadline.left()))
-        except CursorRefused:
-            self._replay = self._rejected = True
-            self._ending = Ending.BROKEN
-        except Unavailable as broken:
-            told = self._broke_off(broken)
-        except (StreamUnsupported, Unauthorized, NotFound, Refused):
-            self._ending = Ending.BROKEN
-        else:
-            if events:
-                told = self._accept(events)
-                self._drain_for(self._grace.seconds or SHORT_GRACE)
-            if self._grace.passed or not self._may_wait:
-                told += self._heard(self.ledger.settle())
-                self._ending = Ending.QUIET if self._grace.passed else Ending.BROKEN
+        began = self._clock.monotonic()
+        told = self._take(min(LONGEST_WAIT, self._grace.left(), self._deadline.left()))
         self._rest_waited += self._clock.monotonic() - began
+        if self._arrived:
+            self._drain_for(self._grace.seconds or SHORT_GRACE)
+        if self._ending is Ending.NONE and (self._grace.passed or not self._may_wait):
+            told += self._heard(self.ledger.settle())
+            self._ending = Ending.QUIET if self._grace.passed else Ending.BROKEN
         if self._ending is not Ending.NONE:
             self._close()
             self._step = self._end
@@ -540,7 +525,8 @@ class Follower:
     def _end(self) -> Burst:
         """End once the events are whole; if they are the product, fetch the rest as long as attempts yield any."""
         self._step = None
-        if self._whole:
+        # Behind the last event of a connection that broke, there may be more.
+        if self._whole and (self._ending is not Ending.BROKEN or self._fetches or not self._may_wait):
             return []
         announced = self._record.run.status in ANNOUNCED_ENDINGS and not self._nothing_behind_the_cursor
         if not (self._policy.every_event and self._policy.stream):

@@ -167,6 +167,21 @@ def test_a_stream_that_is_cut_behind_another_end_goes_on() -> None:
     assert [cursor for _, cursor in server.openings] == [None, "3-0"]
 
 
+def test_what_is_missing_behind_another_end_is_fetched() -> None:
+    log = [*pieces(3), end(3), *pieces(3, 4), end(7)]
+    server = FakeServer([[(1, log[:4]), (0.1, BROKEN)], [(0, log[4:])]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert (result.events, result.of(Gap)) == (log, [])
+    server = FakeServer([[(1, log[:4]), (0.1, BROKEN)], [(0, log[4:])]], [COMPLETED])
+    assert followed(server).label is Continuity.ASSUMED, "left early"
+
+
+def test_a_server_that_always_tears_its_stream_leaves_no_gap() -> None:
+    server = FakeServer([[(1, [*pieces(3), end(3)]), (0, BROKEN)], [(0, BROKEN)]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert (result.events, result.of(Gap), len(server.openings)) == ([*pieces(3), end(3)], [], 2)
+
+
 # Ends with an unknown word.
 
 
