@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, urljoin
 
@@ -95,7 +96,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
 
 
 def check_proxy(proxy: str) -> None:
-    """Raise ConfigProblem for a proxy address that parsers may read differently."""
+    """Raise ConfigProblem for a proxy address that parsers may read differently, or that can't be used."""
     match = re.fullmatch(PROXY, proxy)
     valid = match is not None and (match["scheme"] or "http").lower() in PROXY_SCHEMES
     try:
@@ -108,6 +109,11 @@ def check_proxy(proxy: str) -> None:
         raise ConfigProblem(
             f"the proxy {shown_url(proxy)!r} is not a valid address",
             "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment",
+        )
+    if proxy.lower().startswith("socks") and find_spec("socks") is None:
+        raise ConfigProblem(
+            f"the proxy {shown_url(proxy)!r} needs PySocks, which is not installed",
+            "install the package PySocks beside noxcli, or set a proxy that starts with http://",
         )
 
 

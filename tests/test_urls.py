@@ -1,11 +1,17 @@
 """One way to read a URL: every parser reads an accepted URL alike, and the key goes where the check said."""
 
+import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from itertools import islice, product
 from threading import Thread
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +25,8 @@ from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, NoxError, Refused
 from noxcli.urls import check_proxy, check_url, follow, is_loopback, read_url, same_origin
+from tests.conftest import Noxcli
+from tests.process import NOXCLI
 from tests.rawserver import RawServer, answer, json_answer, raw_server, redirect
 
 KEY = "noxus_do-not-tell"
@@ -261,8 +269,26 @@ def test_localhost_is_an_address_and_not_a_name(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "proxy", ["http://proxy:3128", "proxy:3128", "http://user:p%40ss@proxy.example/", "socks5h://[::1]:1080"]
 )
-def test_a_proxys_address_is_fine(proxy: str) -> None:
+def test_a_proxys_address_is_fine(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socks", ModuleType("socks"))
+    sys.modules["socks"].__spec__ = ModuleSpec("socks", None)
     check_proxy(proxy)
+
+
+@pytest.mark.skipif(find_spec("socks") is not None, reason="PySocks is installed")
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:9", "SOCKS4://user:S3CRET@127.0.0.1:9"])
+def test_a_socks_proxy_needs_pysocks_and_nothing_is_retried(noxcli: Noxcli, proxy: str) -> None:
+    environ = {"https_proxy": proxy, "NOXUS_BACKEND_URL": "https://noxus.example"}
+    done = subprocess.run(
+        [*NOXCLI, "run", "x"],
+        env={**os.environ, **noxcli.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "127.0.0.1:9' needs PySocks, which is not installed; install the package PySocks" in done.stderr
+    assert "S3CRET" not in done.stderr
 
 
 @pytest.mark.parametrize(

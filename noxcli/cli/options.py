@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from noxcli.config.preferences import Preferences
 
 T = TypeVar("T")
+MOST_LISTED = 1_000_000
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
 # The directory of a batch holds the journal of that one batch.
 NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
@@ -102,7 +103,7 @@ LineQueryOption = Annotated[
     str | None,
     typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds in each line."),
 ]
-LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List at most N.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Timeout = Annotated[
     float | None,

@@ -139,6 +139,13 @@ def a_page(first: int, count: int, pages: int) -> bytes:
     return json_answer({"items": runs, "pages": pages})
 
 
+@pytest.mark.parametrize("verb", ["runs", "workflows", "versions w"])
+def test_a_limit_without_end_is_refused(noxcli: Noxcli, sandbox: Sandbox, verb: str) -> None:
+    result = noxcli(*verb.split(), "--limit", str(10**20))
+    assert (result.code, sandbox.requests, result.err.count("\n")) == (2, [], 1)
+    assert "is not in the range 1<=x<=1000000" in result.err
+
+
 @pytest.mark.parametrize(("limit", "requests"), [(1, 1), (100, 1), (101, 2), (200, 2), (999, 3)])
 def test_no_page_is_read_that_the_limit_does_not_ask_for(noxcli: Noxcli, limit: int, requests: int) -> None:
     # Two runs that started between the pages pushed two others onto the next.
