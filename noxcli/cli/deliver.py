@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
+from noxcli.cli.ending import line_to_fetch
 from noxcli.cli.options import Delivering
 from noxcli.cli.session import Session
 from noxcli.encode import slices
@@ -66,8 +67,12 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         delivered = _to_stdout(noxus, patience, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
-    if context.format is Format.CONTENT and context.outcome.ledger is not None and context.outcome.ledger.has_gap:
-        raise Undelivered("the streamed text may lack a part", f"the whole: {context.line_to_fetch(run)}")
+    if (
+        context.printing.format is Format.CONTENT
+        and context.outcome.ledger is not None
+        and context.outcome.ledger.has_gap
+    ):
+        raise Undelivered("the streamed text may lack a part", f"the whole: {line_to_fetch(context, run)}")
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
@@ -108,7 +113,7 @@ def _to_files(context: Context, source: _Source, run: Run, directory: Path, *, o
     count, right = len(delivered.files), len(filing.skipped)
     before = f", {right} of them already there" if right else ""
     context.terminal.note(f"saved {amount(count, 'file')} in {directory}{before}")
-    if context.format is Format.TEXT:
+    if context.printing.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
     return delivered
@@ -117,13 +122,13 @@ def _to_files(context: Context, source: _Source, run: Run, directory: Path, *, o
 def _to_stdout(noxus: Session, patience: Patience, run: Run, keys: Sequence[str]) -> Delivered:
     """Return the output, or its values under `keys`, and print it in --format text."""
     context = noxus.context
-    if context.format is Format.CONTENT:  # stdout was already written
+    if context.printing.format is Format.CONTENT:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     output = {key: run.output[key] for key in keys} if keys else run.output
-    if keys or (context.format is Format.TEXT and is_preview(_only(output))):
+    if keys or (context.printing.format is Format.TEXT and is_preview(_only(output))):
         return _print_exactly(noxus, patience, output, keys)
     delivered = _completed(noxus, patience, output)
-    if context.format is Format.TEXT:
+    if context.printing.format is Format.TEXT:
         _print(context, run, delivered.output)
     return delivered
 
@@ -190,11 +195,11 @@ def _chosen(
 def _print(context: Context, run: Run, output: Any) -> None:
     """Print an output: several values in sections if a person reads them and chose no format."""
     terminal = context.terminal
-    if context.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
+    if context.printing.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
         from noxcli.render.sections import in_sections  # loaded only for drawing
 
         values = {key: as_text(value) for key, value in output.items()}
-        terminal.show(in_sections(terminal, values, context.line_to_fetch(run)))
+        terminal.show(in_sections(terminal, values, line_to_fetch(context, run)))
     else:
         text = text_of(_only(output))
         _copy(context, _exact(output if text is None else text), end_line=True)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
+from noxcli.cli.ending import line_to_fetch
 from noxcli.cli.options import Followed, WhenInterrupted, during
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
@@ -15,6 +16,7 @@ from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
+from noxcli.state.logkeeper import LogKeeper
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def policy_of(context: Context, options: Followed) -> Policy:
     when = options.on_pause
     return Policy(
         stream=not options.no_stream,
-        every_event=context.format in {Format.CONTENT, Format.NDJSON},
+        every_event=context.printing.format in {Format.CONTENT, Format.NDJSON},
         leave_when_paused=not context.terminal.interactive if when is None else when == "exit",
         poll_interval=options.poll_interval,
         idle_timeout=context.configured.preferences.limit("idle_timeout"),
@@ -71,14 +73,14 @@ def to_end(
 
 def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]:
     """Return everything that shows or saves the updates, in the order in which each gets them."""
-    writer = context.event_writer()
+    writer = context.printing.event_writer(context.outcome)
     # The cursor comes last: it may only name events that are on stdout.
     keeper = context.history.keep_cursor(run.id) if writer is not None else None
     fold = context.reports.ci.fold(f"{context.outcome.name}: run {run.id}")
     picture = run_progress(
-        context.terminal, progress, writes_events=writer is not None, line_to_fetch=context.line_to_fetch(run)
+        context.terminal, progress, writes_events=writer is not None, line_to_fetch=line_to_fetch(context, run)
     )
-    all_of_them = [writer, fold, picture, keeper, context.log_keeper(run)]
+    all_of_them = [writer, fold, picture, keeper, LogKeeper(context.log, run)]
     return [renderer for renderer in all_of_them if renderer is not None]
 
 
@@ -159,7 +161,7 @@ def workflow_of(noxus: Session, run: Run) -> Workflow | None:
     """Fetch the workflow for its nodes' names if they will be shown; otherwise their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
-    if noxus.context.terminal.quiet and noxus.context.writes_text:
+    if noxus.context.terminal.quiet and noxus.context.printing.writes_text:
         return None
     try:
         return noxus.api.get_workflow(run.workflow_id, within=noxus.deadline.left(NAMES_WITHIN))

@@ -27,9 +27,9 @@ class Listing(Generic[T]):
     def show(self, context: Context, items: Sequence[T], limit: int) -> None:
         """Write the list to stdout, and notes to stderr."""
         terminal = context.terminal
-        if context.format is Format.JSON:
+        if context.printing.format is Format.JSON:
             head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": int(ExitCode.OK), "limit": limit}
-            context.write_document({**head, self.name: [self.record(item) for item in items]})
+            context.printing.document({**head, self.name: [self.record(item) for item in items]})
         elif terminal.read_by_eyes:
             now = context.clock.now()
             rows = [self.row(item, lambda text: _age(text, now), True) for item in items]

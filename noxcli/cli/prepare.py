@@ -214,7 +214,7 @@ def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
 def show_request(noxus: Session, spec: RunSpec) -> None:
     """Print the request (`--dry-run`)."""
     context, body = noxus.context, spec.request(noxus.api, spec.inputs.shown())
-    if context.writes_text:
+    if context.printing.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
         context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{spec.found.id}/runs", "body": body}

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import Asserting, Common, Delivering, Printed, Reporting, before
-from noxcli.config.settings import load_settings, overruling
+from noxcli.config.settings import Settings, load_settings, overruling
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.files import check_target
 from noxcli.models import Run, Workflow
@@ -19,11 +20,11 @@ from noxcli.reports.ci import ci_system
 from noxcli.reports.writer import Reports
 from noxcli.retry import Patience
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
-from noxcli.state.logfile import LOG_VARIABLE
+from noxcli.state.logfile import LOG_VARIABLE, Level
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
+    from noxcli.api import Exchange, NoxusApi
 
 COLORS = ("auto", "always", "never")
 # The files that verbs write, by the fields of their options.
@@ -66,6 +67,11 @@ class Session:
         """Return the run by its name on the command line. Raises as `resolve_run`."""
         return resolve_run(self.api, text, patience, self.context.noted_run)
 
+    def print_status(self, run: Run, *more: str) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS and `more`, unless stdout is a document."""
+        self.context.log.note_run(run)
+        self.context.printing.run_line(run, *more)
+
     def recorded(self, text: str, patience: Patience) -> Run:
         """Return the run in its own record, by its name on the command line or on stdin. Raises as `run`."""
         found = self.run(one_run(text, self.context.sources), patience)
@@ -91,7 +97,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
         _settle_reports(context, options, directory)
     present(context, options)
     source = ctx.get_parameter_source("form")
-    context.for_reading = context.writes_text and (source is None or source.name == "DEFAULT")
+    context.printing.for_reading = context.printing.writes_text and (source is None or source.name == "DEFAULT")
     if isinstance(options, Delivering) and options.overwrite and directory is None:
         raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
     return Session(context, options, deadline, Path(directory) if directory is not None else None)
@@ -110,19 +116,19 @@ def present(context: Context, options: Printed) -> None:
     Raises UsageProblem if the options contradict each other, or the log can't be written.
     """
     form, terminal = options.form, context.terminal
-    context.format = _format_of(options)
+    context.printing.format = _format_of(options)
     terminal.quiet, terminal.verbose = options.quiet, options.verbose
     if options.color not in COLORS:
         raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
     terminal.color = options.color
     if options.as_json and form not in {Format.TEXT, Format.JSON}:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
-    if options.raw and context.format is not Format.TEXT:
-        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.format}")
+    if options.raw and context.printing.format is not Format.TEXT:
+        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.printing.format}")
     if options.query is not None:
-        if context.writes_text:
+        if context.printing.writes_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
-        context.query = Query.read(options.query, "--query")
+        context.printing.query = Query.read(options.query, "--query")
     if log := options.log_file or terminal.environ.get(LOG_VARIABLE):
         context.log.open(log)
 
@@ -187,4 +193,40 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
         context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
-    return context.open(settings)
+    return opened(context, settings)
+
+
+def opened(context: Context, settings: Settings) -> "NoxusApi":
+    """Return the API for these settings. Loads the HTTP libraries, which `--help` does not need."""
+    context.hide_key(settings.key)
+    context.base_url = settings.url
+    context.log.note("connect", base_url=settings.url)
+    context.note_config()
+    from noxcli.api import NoxusApi
+
+    return NoxusApi(
+        settings,
+        connect_timeout=context.configured.preferences.limit("connect_timeout"),
+        observe=partial(_log_request, context),
+        warn=lambda line: context.terminal.complain(f"warning: {line}"),
+        mask=context.terminal.mask,
+    )
+
+
+def _log_request(context: Context, exchange: "Exchange") -> None:
+    context.log.requests += 1
+    context.log.note(
+        "request",
+        Level.INFO if exchange.outcome.startswith("2") else Level.WARNING,
+        method=exchange.method,
+        path=exchange.path,
+        status=int(exchange.outcome) if exchange.outcome.isdigit() else None,
+        seconds=round(exchange.seconds, 3),
+        request_id=exchange.request_id,
+        reason=exchange.cause,
+    )
+    if context.terminal.verbose:
+        known_as = f" (request id {exchange.request_id})" if exchange.request_id else ""
+        why = f": {exchange.cause}" if exchange.cause else ""
+        took = f"{exchange.seconds * 1000:.0f} ms"
+        context.terminal.complain(f"{exchange.method} {exchange.path} {exchange.outcome}{why} {took}{known_as}")

@@ -63,7 +63,7 @@ def say_detached(noxus: Session, run: Run) -> None:
     """Print the id of a run that was started and is not followed, and how to follow it."""
     context = noxus.context
     context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
-    if context.writes_text:
+    if context.printing.writes_text:
         context.terminal.write(f"{run.id}\n")
 
 

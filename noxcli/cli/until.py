@@ -18,6 +18,7 @@ from noxcli.reports.result import verdict_of
 from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, read_condition, resolved_condition
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
+from noxcli.state.logkeeper import LogKeeper
 from noxcli.timing import Deadline
 
 READ_BESIDE = 10.0  # seconds for one read of the record or the workflow during the stream
@@ -66,13 +67,13 @@ def wait_until(noxus: Session, text: str, conditions: Sequence[Condition], polic
     once = noxus.deadline.seconds == 0
     try:
         with noted(outcome, follower), wait_progress(context.terminal, partial(how_far, progress)):
-            play(watch.until(_looked_at(follower, once=once)), progress, [context.log_keeper(run)])
+            play(watch.until(_looked_at(follower, once=once)), progress, [LogKeeper(context.log, run)])
         run = follower.run
     except TimedOut as late:
         try:
             run = let_go(noxus, outcome, policy, late)
         except TimedOut:
-            context.tell(outcome.run or run)
+            noxus.print_status(outcome.run or run)
             raise
         play(watch.until([[Finished(run)]]), progress, [])
     _conclude_wait(noxus, run, watch)
@@ -141,9 +142,9 @@ def _conclude_wait(noxus: Session, run: Run, watch: ConditionWatch) -> None:
         watch.look()
     if watch.met is not None:
         outcome.matched = watch.met.document()
-        context.tell(run, watch.met.condition.text)
+        noxus.print_status(run, watch.met.condition.text)
         return
-    context.tell(run)
+    noxus.print_status(run)
     if run.paused:
         raise verdict_of(run) or not_finished(run)
     if not run.settled:

@@ -38,6 +38,7 @@ from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli.context import Context
+from noxcli.cli.ending import to_paste
 from noxcli.cli.options import (
     Asserting,
     Checking,
@@ -169,7 +170,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     noxus = begin(ctx, options, subject=options.workflow)
     context = noxus.context
-    context.query = None if options.line_query is None else Query.read(options.line_query, "--query")
+    context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     table = _table(context, options)
     for option, file in (("--junit", options.junit), ("--report", options.report)):
         if file is not None:
@@ -189,7 +190,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             stack.callback(_write_page, Path(options.report), table.directory, context, judge)
         rows = table.with_files(stored(noxus, table.common, begun.target.patience))
         tally = _tally(begun, judge)
-        printer = Printer(judge, context.query, tally, context.terminal.write, context.to_paste)
+        printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         bounds = Bounds(
             options.max_parallel,
             options.max_failures,

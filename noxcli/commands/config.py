@@ -67,9 +67,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     aliases = [
         Setting(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()
     ]
-    if not context.writes_text:
+    if not context.printing.writes_text:
         document = {"schema": CONFIG_SCHEMA, "settings": [*map(asdict, settings)], "aliases": [*map(asdict, aliases)]}
-        context.write_document(document)
+        context.printing.document(document)
         return
     rows = [(row.name, row.value or "-", row.source) for row in settings]
     rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]

@@ -17,7 +17,7 @@ from noxcli.api.checkup import (
 )
 from noxcli.cli.context import Context
 from noxcli.cli.options import Common, Documented, UncheckedProfile, check_defaults, declared, fixed_at
-from noxcli.cli.session import present
+from noxcli.cli.session import opened, present
 from noxcli.commands.completion import finds_script, user_shell
 from noxcli.config.settings import (
     Settings,
@@ -72,11 +72,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     checks: list[Check] = []
     for check in chain(_checks(ctx, context, options), [_shell(context)]):
         checks.append(check)
-        if context.writes_text:
+        if context.printing.writes_text:
             _say(context.terminal, check)
     code = worst(check.error.exit_code for check in checks if check.error)
-    if not context.writes_text:
-        context.write_document(_document(checks, code, context.terminal.mask))
+    if not context.printing.writes_text:
+        context.printing.document(_document(checks, code, context.terminal.mask))
     raise typer.Exit(code)
 
 
@@ -119,7 +119,7 @@ def _checks(ctx: typer.Context, context: Context, options: Options) -> Iterator[
     except NoxError as error:
         yield Check.failed(name, error)
         return
-    with context.open(settings) as api:
+    with opened(context, settings) as api:
         yield from _connection(context, api, address, options.run)
 
 

@@ -57,8 +57,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     if options.version_id is None:
         note_keys(context, known)
-    if not context.writes_text:
-        context.write_document(schema_of(nodes, known.name or found.name), indent=2)
+    if not context.printing.writes_text:
+        context.printing.document(schema_of(nodes, known.name or found.name), indent=2)
         return
     if not context.terminal.read_by_eyes:
         rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]

@@ -70,7 +70,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context = noxus.context
     if options.iteration is not None and options.node is None:
         raise UsageProblem("--iteration needs a node", "add --node NODE")
-    if options.logs and options.node is not None and context.writes_text:
+    if options.logs and options.node is not None and context.printing.writes_text:
         raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with noxus.connect():
         context.outcome.may_exist = True
@@ -126,8 +126,8 @@ class Inside:
 
     def write(self, context: Context, *, logs: bool) -> None:
         """Write what the options ask for to stdout."""
-        if not context.writes_text:
-            context.write_document(self.document(logs=logs))
+        if not context.printing.writes_text:
+            context.printing.document(self.document(logs=logs))
         elif self.io is not None:
             context.terminal.write(f"{to_json(self.io['data'], indent=2)}\n")
         elif logs:

@@ -105,8 +105,8 @@ def _evidence(noxus: Session, workflow: Workflow, options: Options) -> Any:
 
 def _show(context: Context, learned: Sequence[Learned], started: int, code: ExitCode) -> None:
     terminal = context.terminal
-    if not context.writes_text:
-        context.write_document(
+    if not context.printing.writes_text:
+        context.printing.document(
             {
                 "schema": PROBE_SCHEMA,
                 "ok": code is ExitCode.OK,

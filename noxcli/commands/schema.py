@@ -37,18 +37,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context: Context = ctx.obj
     present(context, options)
     if options.name is not None:
-        context.write_document(_named(options.name), indent=2)
+        context.printing.document(_named(options.name), indent=2)
         return
     listed = {each: schema_named(each) for each in schema_names()}
     about = [(each, found["title"], found["description"]) for each, found in listed.items()]
-    if context.writes_text:
+    if context.printing.writes_text:
         if context.terminal.read_by_eyes:
             context.terminal.show(for_eyes(context.terminal, SCHEMA_COLUMNS, about))
         else:
             context.terminal.write(with_tabs(about))
         return
     entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
-    context.write_document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
+    context.printing.document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
 
 
 def _named(name: str) -> dict[str, object]:

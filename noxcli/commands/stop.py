@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from noxcli.cli.ending import complain
 from noxcli.cli.options import Common, JsonOption, QueryOption, Timeout, declared
 from noxcli.cli.session import Session, begin
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
@@ -84,7 +85,7 @@ def _stop_all(noxus: Session, named: Sequence[str]) -> None:
     for text, outcome in zip(named, context.outcomes, strict=True):
         outcome.error = _trouble_with(noxus, text, outcome)
         if outcome.error is not None and len(named) > 1:
-            context.complain(outcome.error)
+            complain(context, outcome.error)
 
 
 def _trouble_with(noxus: Session, text: str, outcome: Outcome) -> NoxError | None:
@@ -124,4 +125,4 @@ def _stop_one(noxus: Session, text: str, outcome: Outcome) -> None:
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(f"run {run.id} is {run.status}")
-    context.tell(run)
+    noxus.print_status(run)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.ending import complain
 from noxcli.cli.follow import (
     explainer,
     follower_of,
@@ -45,6 +46,7 @@ from noxcli.runs.follow import Policy
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ, judged, still_running
 from noxcli.runs.resolve import read_runs
+from noxcli.state.logkeeper import LogKeeper
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
@@ -87,8 +89,8 @@ class Options(Reporting, Following, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Wait for each run, or for a condition. Raises the worst error, after all of them."""
-    call = begin(ctx, options)
-    context = call.context
+    noxus = begin(ctx, options)
+    context = noxus.context
     conditions = _conditions(options)
     context.listed = "-" in options.runs
     runs = read_runs(options.runs, context.sources)
@@ -105,13 +107,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
     def enough(ended: Outcome) -> bool:
         return options.any_one or (options.fail_fast and ended.error is not None)
 
-    with call.connect():
+    with noxus.connect():
         if conditions:
-            wait_until(call, runs[0], conditions, policy)
+            wait_until(noxus, runs[0], conditions, policy)
         elif len(runs) == 1:
-            _wait_for_one(call, runs[0], policy)
+            _wait_for_one(noxus, runs[0], policy)
         else:
-            _wait_for_all(call, runs, policy, enough)
+            _wait_for_all(noxus, runs, policy, enough)
 
 
 def _conditions(options: Options) -> list[Condition]:
@@ -121,29 +123,29 @@ def _conditions(options: Options) -> list[Condition]:
     return read_conditions(options.conditions or [], streams=not options.no_stream and options.timeout != 0)
 
 
-def _wait_for_one(call: Session, text: str, policy: Policy) -> None:
-    context, deadline = call.context, call.deadline
-    patience = call.patience(gave_up=LostContact)
-    run = context.outcome.run = _resolved(call, text, patience)
+def _wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
+    context, deadline = noxus.context, noxus.deadline
+    patience = noxus.patience(gave_up=LostContact)
+    run = context.outcome.run = _resolved(noxus, text, patience)
     context.outcome.confirmed = True
     progress = None
     if deadline.seconds != 0:
-        known = workflow_of(call, run) if bar_fits(context.terminal) else run.workflow
-        progress, follower = follower_of(call, run, policy, known)
+        known = workflow_of(noxus, run) if bar_fits(context.terminal) else run.workflow
+        progress, follower = follower_of(noxus, run, policy, known)
         try:
             with noted(context.outcome, follower), wait_progress(context.terminal, partial(how_far, progress)):
-                play(follower.updates(), progress, [context.log_keeper(run)])
+                play(follower.updates(), progress, [LogKeeper(context.log, run)])
             run = follower.run
         except TimedOut as late:
             try:
-                run = let_go(call, context.outcome, policy, late)
+                run = let_go(noxus, context.outcome, policy, late)
             except TimedOut:
-                context.tell(context.outcome.run or run)
+                noxus.print_status(context.outcome.run or run)
                 raise
-    context.tell(run)
+    noxus.print_status(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
-    judge(call, run, progress)
+    judge(noxus, run, progress)
     require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
@@ -158,20 +160,20 @@ class _Waited:
     over: bool = False
 
 
-def _wait_for_all(call: Session, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
+def _wait_for_all(noxus: Session, runs: Sequence[str], policy: Policy, enough: Callable[[Outcome], bool]) -> None:
     """Print each run as it ends, until all have ended, or enough for --any or --fail-fast."""
-    context = call.context
+    context = noxus.context
     waited = [
         _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
-    explains, gate = explainer(context, call.api), call.api.paced()
+    explains, gate = explainer(context, noxus.api), noxus.api.paced()
     with wait_progress(context.terminal, partial(_how_many, waited)):
         # "Check once" needs one read, which a limit of 0 would not allow.
-        is_enough = call.deadline.seconds != 0 and _watch_all(call, waited, policy, explains, enough)
+        is_enough = noxus.deadline.seconds != 0 and _watch_all(noxus, waited, policy, explains, enough)
         gate.hurry()
         if not is_enough:
-            _read_last(call, waited, policy, explains)
+            _read_last(noxus, waited, policy, explains)
     for one in waited:
         if not one.over:
             one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.text}")
@@ -186,7 +188,7 @@ def _how_many(waited: Sequence[_Waited]) -> tuple[float | None, str]:
 
 
 def _watch_all(
-    call: Session,
+    noxus: Session,
     waited: Sequence[_Waited],
     policy: Policy,
     explains: Explainer,
@@ -196,14 +198,14 @@ def _watch_all(
     from noxcli.batch.poll import Schedule  # loaded where there are many
     from noxcli.batch.workers import Workers
 
-    deadline, interval = call.deadline, policy.poll_interval
+    deadline, interval = noxus.deadline, policy.poll_interval
 
     def look(number: int) -> tuple[int, Result[Run]]:
         def read() -> Run:
-            run = _read(call, waited[number])
+            run = _read(noxus, waited[number])
             if run.status == "failed":
                 waited[number].outcome.progress = explains.explain(run, deadline)
-            return _as_needed(call.context, run)
+            return _as_needed(noxus.context, run)
 
         return number, result_of(read)
 
@@ -219,7 +221,7 @@ def _watch_all(
         while news is not None:
             number, read = value_of(news)
             one = waited[number]
-            _take_in(call, one, read, policy, last=False)
+            _take_in(noxus, one, read, policy, last=False)
             unread.discard(number)
             if one.over:
                 going, satisfied = going - 1, satisfied or enough(one.outcome)
@@ -234,27 +236,27 @@ def _watch_all(
 
 def _as_needed(context: Context, run: Run) -> Run:
     """Return the run without its large parts, unless a document or an assertion needs them."""
-    if not context.writes_text or context.reports.asserts:
+    if not context.printing.writes_text or context.reports.asserts:
         return run
     workflow = replace(run.workflow, nodes={}, definition={}) if run.workflow is not None else None
     return replace(run, input=None, output=None, progress_details={}, workflow=workflow)
 
 
-def _read_last(call: Session, waited: Sequence[_Waited], policy: Policy, explains: Explainer) -> None:
+def _read_last(noxus: Session, waited: Sequence[_Waited], policy: Policy, explains: Explainer) -> None:
     """Read the runs that are not over once more, at the time limit."""
-    deadline = call.deadline
+    deadline = noxus.deadline
     going = [one for one in waited if not one.over]
     reads = run_all_within(
-        LAST_READ if deadline.seconds else LONGEST_READ, [partial(_read, call, one) for one in going]
+        LAST_READ if deadline.seconds else LONGEST_READ, [partial(_read, noxus, one) for one in going]
     )
     _explain(explains, [(one, run) for one, (run, _) in zip(going, reads, strict=True) if run], deadline)
     for one, read in zip(going, reads, strict=True):
-        _take_in(call, one, read, policy, last=True)
+        _take_in(noxus, one, read, policy, last=True)
 
 
-def _take_in(call: Session, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
+def _take_in(noxus: Session, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
     """Record the result of a read, and report it if it was the `last` one."""
-    context, outcome = call.context, one.outcome
+    context, outcome = noxus.context, one.outcome
     run, error = read
     if run is not None:
         outcome.run, outcome.confirmed = run, True
@@ -265,22 +267,22 @@ def _take_in(call: Session, one: _Waited, read: Result[Run], policy: Policy, *, 
         outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
         if outcome.error is None:
             outcome.error = _not_as_asserted(context, outcome)
-    elif (why := _given_up(call, one, error, last=last)) is not None:
-        outcome.error = _let_go(call, outcome, policy, why) if isinstance(why, TimedOut) else why
+    elif (why := _given_up(noxus, one, error, last=last)) is not None:
+        outcome.error = _let_go(noxus, outcome, policy, why) if isinstance(why, TimedOut) else why
     else:
         return
     one.over = True
     if outcome.run is not None:
-        context.tell(outcome.run)
+        noxus.print_status(outcome.run)
     if outcome.error is not None:
-        context.complain(outcome.error)
+        complain(context, outcome.error)
 
 
-def _given_up(call: Session, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
+def _given_up(noxus: Session, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
     """Return why to stop waiting for a run that has no verdict; None if it is read again. Raises unexpected errors."""
     if error is None or isinstance(error, Unavailable):
         over = last or (error is not None and one.contact.passed)
-        return _unended(one.outcome.run, error, call.deadline, last=last) if over else None
+        return _unended(one.outcome.run, error, noxus.deadline, last=last) if over else None
     if not isinstance(error, NoxError):
         raise error
     if _may_be_a_slip(one, error) and not last:
@@ -289,10 +291,10 @@ def _given_up(call: Session, one: _Waited, error: BaseException | None, *, last:
     return error
 
 
-def _let_go(call: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
+def _let_go(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
     """Return the verdict of a run that had already ended before the stop, or else the outcome of the stop."""
     try:
-        return verdict_of(let_go(call, outcome, policy, late))
+        return verdict_of(let_go(noxus, outcome, policy, late))
     except TimedOut as error:
         return error
 
@@ -337,18 +339,18 @@ def _still_going(run: Run, deadline: Deadline) -> NoxError:
     return still_running(run, wait_for(run))
 
 
-def _read(call: Session, one: _Waited) -> Run:
+def _read(noxus: Session, one: _Waited) -> Run:
     known = one.outcome.run
     if known is not None:
-        return judged(call.api.get_run(known.workflow_id, known.id), known, call.context.clock.monotonic())
-    return _resolved(call, one.text, call.context.patience(Deadline(call.context.clock, None), 0.0))
+        return judged(noxus.api.get_run(known.workflow_id, known.id), known, noxus.context.clock.monotonic())
+    return _resolved(noxus, one.text, noxus.context.patience(Deadline(noxus.context.clock, None), 0.0))
 
 
-def _resolved(call: Session, text: str, patience: Patience) -> Run:
+def _resolved(noxus: Session, text: str, patience: Patience) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
-    run = call.run(text, patience)
-    if call.context.writes_text and not call.context.reports.asserts:
+    run = noxus.run(text, patience)
+    if noxus.context.printing.writes_text and not noxus.context.reports.asserts:
         return run
     with suppress(NoxError):  # its status is known without it
-        return own_record(call.api, run, patience)
+        return own_record(noxus.api, run, patience)
     return run

@@ -170,12 +170,12 @@ def broken(*a, **k): raise ZeroDivisionError("boom")
 noxcli.reports.testcase.case_of = broken
 """
 BROKEN_RESULT = """
-import noxcli.cli.context as context
-whole = context.document_of
+import noxcli.cli.ending as ending
+whole = ending.document_of
 def broken(outcomes, *others, **options):
     if outcomes[0].delivered.output: raise RecursionError
     return whole(outcomes, *others, **options)
-context.document_of = broken
+ending.document_of = broken
 """
 
 
@@ -206,8 +206,8 @@ def test_an_error_while_the_ending_is_told_is_one_line(
 
 
 def test_an_ending_that_cannot_be_told_is_a_bug(sandbox: Sandbox) -> None:
-    broken = "def broken(*a): raise ZeroDivisionError('boom')\nending.tell = ending.tell_briefly = broken"
-    line = f"import noxcli.main as ending, sys\n{broken}\nsys.argv = ['noxcli', 'runs', 'no such workflow']\n"
+    broken = "def broken(*a): raise ZeroDivisionError('boom')\nending._tell = ending._tell_briefly = broken"
+    line = f"import noxcli.cli.ending as ending, sys\n{broken}\nsys.argv = ['noxcli', 'runs', 'no such workflow']\n"
     line += "from noxcli.__main__ import main; main()\n"
     done = subprocess.run(
         [NOXCLI[0], "-c", line], env=environment(sandbox.url), capture_output=True, text=True, check=False

@@ -1,0 +1,205 @@
+"""How a command ends: one line on stderr, one code, one document, the reports, the CI system and the log."""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from noxcli.cli.context import Context
+from noxcli.errors import (
+    Bug,
+    ExitCode,
+    Interruption,
+    NoxError,
+    ReaderGone,
+    TimedOut,
+    Undelivered,
+    Unfitting,
+    Unwritten,
+)
+from noxcli.reports.result import document_of
+from noxcli.signals import SIGNALS, Interrupted
+from noxcli.state.logfile import Level
+from noxcli.timing import show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.models import Run
+
+# A command in a hint, which must reach the same server when pasted.
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows)(?= |$)"
+
+
+def conclude(context: Context, error: NoxError | None) -> int:
+    """Report the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
+    SIGNALS.disregard()  # a first signal is now too late
+    if error is not None:
+        _say(context, error)
+    code = error.exit_code if error else ExitCode.OK
+    try:
+        code = _tell(context, code)
+    except Exception as trouble:
+        # The last resort again: an error after the verdict must not replace it.
+        code = _tell_briefly(context, code, trouble)
+    _log(context, code, error or context.outcome.error)
+    return code
+
+
+def complain(context: Context, error: NoxError) -> None:
+    """Write the error to stderr, once."""
+    if error.said:
+        return
+    error.said = True
+    error.hint = error.hint and to_paste(context, error.hint)
+    error.hide(context.terminal.mask)
+    line = error.line()
+    # The run's id is already on the screen; @last may mean another run later, so only read-only commands use it.
+    if "noxcli inspect" in line and context.terminal.interactive:
+        line = _shortly(context, line)
+    context.terminal.complain(f"noxcli: {line}")
+
+
+def unexpected(context: Context, error: BaseException) -> Bug:
+    """Return the message for an unexpected error; --verbose prints its traceback at once."""
+    if context.terminal.verbose:
+        import traceback
+
+        for line in context.terminal.mask("".join(traceback.format_exception(error))).splitlines():
+            context.terminal.complain(line)
+    return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
+
+
+def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
+    """Return a signal as a NoxError, and one that ends the output with how to continue."""
+    if isinstance(error, Interrupted):
+        return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
+    if isinstance(error, ReaderGone | Unwritten):
+        return type(error)(error.message, come_back(context))
+    return error
+
+
+def come_back(context: Context) -> str | None:
+    """Return how to continue with the run."""
+    run = context.outcome.run
+    if run is not None and run.settled and len(context.outcomes) == 1:
+        return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
+    if context.way_back is None:
+        return None
+    if run is None or len(context.outcomes) > 1:
+        return f"continue with: {context.way_back}"
+    return f"the run keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
+
+
+def line_to_fetch(context: Context, run: "Run") -> str:
+    """Return the command that prints the run's output again."""
+    return _shortly(context, f"noxcli fetch-output{context.route} {run.id}")
+
+
+def to_paste(context: Context, hint: str) -> str:
+    """Return the hint with this command's server in each command."""
+    return re.sub(PASTED, lambda line: line[0] + context.route, hint)
+
+
+def _shortly(context: Context, line: str) -> str:
+    """Return a command with @last instead of the id if it is the last run that was started here."""
+    last = context.noted_run("@last")
+    return line.replace(last[1], "@last") if last else line
+
+
+def _say(context: Context, error: NoxError) -> None:
+    """Write the error to stderr, and note it for reports and result."""
+    complain(context, error)
+    _blame(context, error)
+
+
+def _blame(context: Context, error: NoxError) -> None:
+    """Set the error that ended the command on each outcome that has no other error and did not end well."""
+    for outcome in context.outcomes:
+        if outcome.error is None and (len(context.outcomes) == 1 or not outcome.completed):
+            outcome.error = error
+
+
+def _tell(context: Context, code: ExitCode) -> ExitCode:
+    """Write reports and result, and return the exit code; the reports also say if writing to stdout failed."""
+    code = _write_reports(context, code)
+    unheard = context.terminal.reader_gone or context.terminal.unread is not None
+    late = None if unheard else _write_result(context, code)
+    if late is not None:
+        final = late.exit_code if isinstance(late, ReaderGone | Interruption) else code or late.exit_code
+        if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
+            _say(context, late)
+        if final != code:
+            code = _write_reports(context, final)
+    mask = context.terminal.mask
+    # The last one, and once, since it only appends to files.
+    _trouble_with(context, lambda: context.reports.tell_ci(context.outcomes, code, mask))
+    return code
+
+
+def _write_result(context: Context, code: ExitCode) -> NoxError | None:
+    """Write the result to stdout; return why it could not be written."""
+    mask, listed = context.terminal.mask, context.listed
+    try:
+        context.printing.result(lambda: document_of(context.outcomes, code, mask, listed=listed))
+    except (ReaderGone, Unfitting, Unwritten, TimedOut, Interrupted) as late:
+        return own_error(context, late)
+    return None
+
+
+def _tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
+    """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
+    if isinstance(trouble, RecursionError | MemoryError):
+        late: NoxError = Undelivered("the output is too large or nested too deeply to print", come_back(context))
+    else:
+        late = unexpected(context, trouble)
+    context.outcomes = [outcome.brief() for outcome in context.outcomes]
+    _say(context, late)
+    with suppress(Exception):
+        return _tell(context, code or late.exit_code)
+    return code or late.exit_code
+
+
+def _write_reports(context: Context, code: ExitCode) -> ExitCode:
+    """Write the reports, for every outcome; a failure to write one counts if everything else succeeded.
+
+    Then the others are written again, since all must agree.
+    """
+    elapsed = context.clock.monotonic() - context.began
+    return _write_each(context, list(context.reports.files(context.outcomes, elapsed, context.terminal.mask)), code)
+
+
+def _write_each(context: Context, reports: Sequence[Callable[[ExitCode], None]], code: ExitCode) -> ExitCode:
+    for write in reports:
+        late = _trouble_with(context, partial(write, code))
+        if late is not None:
+            _blame(context, late)
+            return _write_each(context, [each for each in reports if each is not write], code or late.exit_code)
+    return code
+
+
+def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | None:
+    """Write a report; print and return an error: even a bug must not prevent other reports or the result."""
+    try:
+        write()
+    except NoxError as error:
+        late = error
+    except Exception as error:
+        # A bug in one report: the verdict must still be reported.
+        late = unexpected(context, error)
+    else:
+        return None
+    context.terminal.complain(f"noxcli: {late.line()}")
+    return late
+
+
+def _log(context: Context, code: ExitCode, error: NoxError | None) -> None:
+    """Log how the command ended, and how long it took."""
+    log, facts = context.log, dict[str, Any]()
+    if error is not None:
+        facts = {"error": type(error).__name__, "phase": str(error.phase or context.outcome.phase), **error.facts()}
+    level = Level.ERROR if error else Level.INFO
+    log.note("end", level, exit_code=int(code), seconds=log.seconds(), requests=log.requests, **facts)
+    log.close()
+    if context.terminal.verbose:
+        took = show_seconds(log.seconds())
+        context.terminal.complain(f"exit code {int(code)} after {took}, requests: {log.requests}")

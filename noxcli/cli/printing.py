@@ -1,0 +1,91 @@
+"""What stdout carries: text, pieces of text, events, or exactly one document."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from noxcli.errors import Unfitting
+from noxcli.render import Format
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
+
+if TYPE_CHECKING:
+    # Help needs none of these: each is loaded on first use.
+    from noxcli.models import Run
+    from noxcli.query import Query
+    from noxcli.render.events import Ndjson
+    from noxcli.render.renderers import Renderer
+    from noxcli.reports.result import Outcome
+
+
+@dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
+class Printing:
+    """The format of stdout, and the document that has been or will be printed."""
+
+    terminal: Terminal
+    format: Format = Format.TEXT
+    query: "Query | None" = None  # the part of a document to print
+    for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
+    _ndjson: "Ndjson | None" = None
+    _concluded: bool = False
+
+    @property
+    def writes_text(self) -> bool:
+        """True if stdout is for people and simple pipes, not for parsers."""
+        return self.format in {Format.TEXT, Format.CONTENT}
+
+    def event_writer(self, outcome: "Outcome") -> "Renderer | None":
+        """Return what writes events to stdout as they arrive; text and json write nothing before the end."""
+        if self.format is Format.NDJSON:
+            lines = self._lines()
+            lines.documents.inputs = outcome.shown_inputs(self.terminal.mask)
+            return lines
+        if self.format is not Format.CONTENT:
+            return None
+        from noxcli.render.events import Content
+
+        return Content(self.terminal)
+
+    def run_line(self, run: "Run", *more: str) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.
+
+        `more` are further columns.
+        """
+        if self.writes_text:
+            self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
+
+    def result(self, document: Callable[[], dict[str, Any]]) -> None:
+        """Print the result if the format promises one and no document is printed yet.
+
+        Raises Unfitting if the query can't be applied to it; as Terminal.write.
+        """
+        if self._concluded:
+            return
+        if self.format is Format.JSON:
+            self._print(document())
+        elif self.format is Format.NDJSON:
+            self._lines().finish(document())
+        self._concluded = True
+
+    def document(self, document: Any, *, indent: int | None = None) -> None:
+        """Print the document of a command that has its own kind. Raises as `result`."""
+        self._print(document, indent)
+        self._concluded = True
+
+    def _print(self, document: Any, indent: int | None = None) -> None:
+        from noxcli.query import line_slices
+
+        try:
+            found = document if self.query is None else self.query.of(document)
+        except Unfitting:
+            self._concluded = True  # no other document replaces this one
+            raise
+        for piece in line_slices(found, indent=indent):
+            self.terminal.write(piece)
+
+    def _lines(self) -> "Ndjson":
+        if self._ndjson is None:
+            from noxcli.render.events import Ndjson
+
+            self._ndjson = Ndjson(self.terminal, self.query)
+        return self._ndjson
