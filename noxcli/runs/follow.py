@@ -405,8 +405,9 @@ class Follower:
 
     def _heard(self, told: list[Update]) -> list[Update]:
         fresh = [update for update in told if isinstance(update, RunEvent)]
-        self._last = fresh[-1] if fresh else self._last
         counting = [event for event in fresh if event.type in {"content", "state"}]
+        # An event without data, or of a kind of the server's own, may also come behind the end.
+        self._last = next((event for event in reversed(counting) if isinstance(event.data, dict)), self._last)
         if fresh:
             self._outage.answered()
         moves = [self._is_movement(event) for event in counting]

@@ -159,6 +159,13 @@ def test_an_end_that_is_not_the_runs_changes_nothing(policy: Policy, status: str
     assert (len(server.openings), result.label, result.of(Reconnecting)) == (1, Continuity.PROVEN, [])
 
 
+@pytest.mark.parametrize("event", [RunEvent("done", {}), RunEvent("unknown", "ping"), RunEvent("state", None, "9-0")])
+def test_an_event_of_another_kind_behind_the_end_is_no_gap(event: RunEvent) -> None:
+    server = FakeServer([[(1, [*pieces(3), end(3)]), (0.1, [event]), (0, CLOSED)]], [COMPLETED])
+    result = followed(server, EVERY_EVENT)
+    assert (result.events[-1], result.of(Gap), result.label) == (event, [], Continuity.PROVEN)
+
+
 def test_a_stream_that_is_cut_behind_another_end_goes_on() -> None:
     log = [*pieces(3), end(3), *pieces(3, 4), end(7)]
     server = FakeServer([[(1, log[:4]), (0, CLOSED)], [(9, log[4:])]], ends_at(15))
