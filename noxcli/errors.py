@@ -8,12 +8,14 @@ from typing import Any
 class ExitCode(IntEnum):
     """What a script reads in `$?`; the server never chooses the number."""
 
+    words: str
     meaning: str
     again: str
 
-    def __new__(cls, value: int, meaning: str, again: str) -> "ExitCode":
+    def __new__(cls, value: int, words: str, meaning: str, again: str) -> "ExitCode":
         code = int.__new__(cls, value)
         code._value_ = value
+        code.words = words
         code.meaning = meaning
         code.again = again
         return code
@@ -23,34 +25,66 @@ class ExitCode(IntEnum):
         """Return the code with this number."""
         return next(code for code in cls if code == number)
 
-    OK = 0, "completed, and the output was delivered in full", "not needed"
-    RUN_FAILED = 1, "the run failed", "up to you"
+    @classmethod
+    def words_of(cls, number: int) -> str:
+        """Return the short text for a number that may not be a code."""
+        return next((code.words for code in cls if code == number), f"exit code {number}")
+
+    OK = 0, "completed", "completed, and the output was delivered in full", "not needed"
+    RUN_FAILED = 1, "failed", "the run failed", "up to you"
     USAGE = (
         2,
+        "rejected, nothing started",
         "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
         "fix first",
     )
-    RUN_STOPPED = 3, "the run was stopped", "-"
-    AUTH = 4, "no key, key rejected (401), permission missing (403)", "fix first"
-    NOT_FOUND = 5, "workflow, run or file not found", "-"
-    LOST_CONTACT = 6, "lost contact, result unknown; the run may still be running", "`wait` again, do not restart"
+    RUN_STOPPED = 3, "stopped", "the run was stopped", "-"
+    AUTH = 4, "API key rejected", "no key, key rejected (401), permission missing (403)", "fix first"
+    NOT_FOUND = 5, "not found", "workflow, run or file not found", "-"
+    LOST_CONTACT = (
+        6,
+        "lost contact",
+        "lost contact, result unknown; the run may still be running",
+        "`wait` again, do not restart",
+    )
     START_UNKNOWN = (
         7,
+        "in doubt",
         "start outcome unknown: the request was sent but no usable response arrived",
         "check `runs` first",
     )
-    NOT_FINISHED = 8, "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
-    UNDELIVERED = 9, "completed, but the output could not be completed or written", "`fetch-output` again"
-    PAUSED = 10, "paused for human input (`awaiting_human_feedback`)", "after the input is given"
-    NOT_AS_ASSERTED = 11, "completed, but an `--assert` or `--expect` did not hold", "up to you"
-    UNMET = 12, "ended without meeting any `--for` condition", "-"
-    BUG = 70, "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
-    TEMPORARY = 75, "temporary failure, nothing started", "safe"
-    TIMED_OUT = 124, "`--timeout` or `--stall-timeout` reached", "`wait` again"
-    HANGUP = 129, "SIGHUP", "-"
-    INTERRUPTED = 130, "SIGINT (Ctrl-C)", "-"
-    READER_GONE = 141, "the reader of stdout closed the pipe", "-"
-    TERMINATED = 143, "SIGTERM", "-"
+    NOT_FINISHED = (
+        8,
+        "not finished",
+        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)",
+        "later",
+    )
+    UNDELIVERED = (
+        9,
+        "completed, output not fully delivered",
+        "completed, but the output could not be completed or written",
+        "`fetch-output` again",
+    )
+    PAUSED = (
+        10,
+        "paused for human input",
+        "paused for human input (`awaiting_human_feedback`)",
+        "after the input is given",
+    )
+    NOT_AS_ASSERTED = (
+        11,
+        "completed, assertion failed",
+        "completed, but an `--assert` or `--expect` did not hold",
+        "up to you",
+    )
+    UNMET = 12, "no condition met", "ended without meeting any `--for` condition", "-"
+    BUG = 70, "a bug in noxcli", "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
+    TEMPORARY = 75, "not started: server unavailable", "temporary failure, nothing started", "safe"
+    TIMED_OUT = 124, "still running at the timeout", "`--timeout` or `--stall-timeout` reached", "`wait` again"
+    HANGUP = 129, "interrupted", "SIGHUP", "-"
+    INTERRUPTED = 130, "interrupted", "SIGINT (Ctrl-C)", "-"
+    READER_GONE = 141, "stdout closed", "the reader of stdout closed the pipe", "-"
+    TERMINATED = 143, "interrupted", "SIGTERM", "-"
 
 
 class Phase(StrEnum):

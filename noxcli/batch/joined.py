@@ -20,8 +20,7 @@ from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.junit import Case
-from noxcli.reports.testcase import assertion_cases, unchecked_cases, verdict_on
+from noxcli.reports.junit import Case, assertion_cases, unchecked_cases, verdict_on
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000

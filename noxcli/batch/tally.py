@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from noxcli.errors import ExitCode, NoxError, Phase, worst
 from noxcli.render.terminal import Terminal
-from noxcli.reports.endings import BECAME
 
 LINES_TOLD = 8
 
@@ -62,7 +61,7 @@ class Tally:
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
-        counts = [(count, BECAME.get(code, "left running")) for code, count in sorted(self.all_codes.items())]
+        counts = [(count, ExitCode.words_of(code)) for code, count in sorted(self.all_codes.items())]
         return [(count, words) for count, words in [*counts, (self.not_started, "not started")] if count]
 
     def say(self, terminal: Terminal) -> None:

@@ -16,8 +16,7 @@ from noxcli.files import check_target
 from noxcli.models import Run, Workflow
 from noxcli.query import Query
 from noxcli.render import Format
-from noxcli.reports.ci import ci_system
-from noxcli.reports.writer import Reports
+from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
 from noxcli.state.logfile import LOG_VARIABLE, Level

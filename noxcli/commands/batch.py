@@ -69,7 +69,7 @@ from noxcli.models import Workflow
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
-from noxcli.reports.ci.ending import BatchEnded
+from noxcli.reports.ci import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.candidates import LONGEST_LOOK, Comparison
 from noxcli.timing import show_seconds

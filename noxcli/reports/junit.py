@@ -6,24 +6,28 @@ GitLab, GitHub's report actions, Azure and Buildkite read as well.
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 from xml.sax.saxutils import escape, quoteattr
 
-from noxcli.errors import Undelivered
+from noxcli.errors import ExitCode, NotAsAsserted, Undelivered
 from noxcli.files import reason_of, replacing
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
+from noxcli.reports.result import Outcome
+from noxcli.timing import seconds_between
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-SHIFTED = 1 << 16  # bytes moved at a time
-MOST_CASES = 10**9  # the largest numbers of cases, and seconds, that fit into the head
+# The run itself failed; every other code is a problem with the verdict or the output.
+FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+LONGEST_TOTALS = 110  # characters of the totals in the head: a billion cases of each kind, and seconds
 
 
 class CaseVerdict(StrEnum):
@@ -52,6 +56,50 @@ class Case:
     system_out: str = ""
 
 
+def verdict_on(exit_code: ExitCode) -> CaseVerdict:
+    """Return the verdict for an exit code."""
+    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a separate case
+        return CaseVerdict.PASSED
+    return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
+
+
+def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
+    """Return the case; `elapsed` is the local time in seconds, used if the record has none.
+
+    The name should be the same in each pipeline: CI systems use it to distinguish new failures from old ones.
+    """
+    run, error = outcome.run, outcome.error
+    seconds = seconds_between(run.created_at, run.finished_at) if run else None
+    return Case(
+        name=name,
+        classname=run.workflow_id if run else "noxcli",
+        seconds=max(0.0, elapsed if seconds is None else seconds),
+        verdict=verdict_on(exit_code),
+        type=type(error).__name__ if error else "",
+        message=error.message if error else exit_code.meaning,
+        text=f"exit code {exit_code}: {exit_code.meaning}\n{error.line() if error else ''}",
+        system_out=f"run {run.id} of workflow {run.workflow_id}: {run.status}\n" if run else "",
+    )
+
+
+def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]]) -> Iterator[Case]:
+    """Yield each assertion as a separate test case, in addition to the one of its run or row."""
+    for each in found:
+        about = f"{name}: {each['name']}"
+        if each["holds"]:
+            yield Case(about, classname, None)
+        else:
+            text = "\n".join(filter(None, [each["message"], each["diff"]]))
+            yield Case(about, classname, None, CaseVerdict.FAILURE, NotAsAsserted.__name__, each["message"] or "", text)
+
+
+def unchecked_cases(name: str, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
+    """Yield the names of assertions that could not be checked."""
+    for each in asserted:
+        why = "the run has no output to check"
+        yield Case(f"{name}: {each}", classname, None, CaseVerdict.SKIPPED, "NotChecked", why, why)
+
+
 class JunitReport:
     """A report with one suite. It is put in place complete when the block ends, for every outcome.
 
@@ -73,7 +121,7 @@ class JunitReport:
 
     def __enter__(self) -> Self:
         self._file = self._stack.enter_context(replacing(self._path))
-        self._write(self._room())
+        self._write(self._head(self._counts, self._seconds))
         return self
 
     def add(self, case: Case) -> None:
@@ -86,8 +134,7 @@ class JunitReport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._write(b"</testsuite>\n</testsuites>\n")
-        head = _head(self._name, self._counts, self._seconds, self._began)
-        self._close_gap(head + b"\n")
+        self._write(self._head(self._counts, self._seconds), at=0)
         trouble = self._trouble
         try:
             # An incomplete report is not valid XML: then the previous file stays.
@@ -97,26 +144,17 @@ class JunitReport:
         if trouble is not None and error is None:
             raise trouble
 
-    def _room(self) -> bytes:
-        """Return a head of the greatest length: it comes first, but its totals are known last."""
-        return _head(self._name, Counter(dict.fromkeys(CaseVerdict, MOST_CASES)), MOST_CASES, self._began) + b"\n"
-
-    def _close_gap(self, head: bytes) -> None:
-        """Write the head, and move the rest of the file up to it."""
-        place, room = len(head), len(self._room())
-        self._write(head, at=0)
-        if self._file is None or self._trouble is not None:
-            return
-        try:
-            self._file.seek(room)
-            while piece := self._file.read(SHIFTED):
-                self._file.seek(place)
-                self._file.write(piece)
-                place += len(piece)
-                self._file.seek(place + room - len(head))
-            self._file.truncate(place)
-        except OSError as error:
-            self._trouble = Undelivered(f"can't write {self._path}: {reason_of(error)}")
+    def _head(self, counts: Counter[CaseVerdict], seconds: float) -> bytes:
+        """Return the head, as long for any totals: it comes first, but they are known last."""
+        totals = (
+            f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
+            f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
+        )
+        name, blanks = self._name, " " * 2 * (LONGEST_TOTALS - len(totals))
+        return (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name={name} {totals}>\n'
+            f'<testsuite name={name} {totals} timestamp="{self._began:%Y-%m-%dT%H:%M:%S}">{blanks}\n'
+        ).encode()
 
     def _write(self, piece: bytes, at: int | None = None) -> None:
         if self._file is None or self._trouble is not None:
@@ -127,17 +165,6 @@ class JunitReport:
             self._file.write(piece)
         except OSError as error:
             self._trouble = Undelivered(f"can't write {self._path}: {reason_of(error)}")
-
-
-def _head(name: str, counts: Counter[CaseVerdict], seconds: float, began: datetime) -> bytes:
-    totals = (
-        f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
-        f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
-    )
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name={name} {totals}>\n'
-        f'<testsuite name={name} {totals} timestamp="{began:%Y-%m-%dT%H:%M:%S}">'
-    ).encode()
 
 
 def _testcase(case: Case) -> str:

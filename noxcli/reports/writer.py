@@ -1,12 +1,13 @@
 """The reports besides stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from noxcli.errors import ExitCode
+from noxcli.errors import ConfigProblem, ExitCode
 from noxcli.masking import Mask
-from noxcli.reports.ci.base import CiSystem
+from noxcli.render.terminal import Terminal
+from noxcli.reports.ci import BatchEnded, CiSystem, Ended, WhichCi
 from noxcli.reports.result import Outcome, own_code
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
     from noxcli.models import Run
     from noxcli.query import Query
-    from noxcli.reports.ci.ending import BatchEnded, Ended
+    from noxcli.timing import Clock
+
+CI_VARIABLE = "NOXCLI_CI"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -27,7 +30,7 @@ class Reports:
     output_dir: str | None = None
     ci: CiSystem = field(default_factory=CiSystem)
     asserts: Sequence["Query"] = ()
-    batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
+    batch: BatchEnded | None = None  # reported to the CI system instead of the runs
 
     def started(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start.
@@ -59,7 +62,8 @@ class Reports:
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
             return
         if self.ci.listens:
-            self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+            ended = [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
+            self.ci.ended(ended, code, self.output_dir)
 
     def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.page is not None
@@ -75,8 +79,12 @@ class Reports:
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
         from noxcli.reports.assertions import assertion_name
-        from noxcli.reports.junit import JunitReport  # xml.sax loads half of urllib
-        from noxcli.reports.testcase import assertion_cases, case_of, unchecked_cases
+        from noxcli.reports.junit import (  # xml.sax loads half of urllib
+            JunitReport,
+            assertion_cases,
+            case_of,
+            unchecked_cases,
+        )
 
         with JunitReport(self.junit, "noxcli", mask) as report:
             for name, outcome in _named(outcomes):
@@ -102,14 +110,42 @@ def _variables(run: "Run | None") -> dict[str, object]:
     return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
 
 
-def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> "list[Ended]":
-    from noxcli.reports.ci.ending import Ended
-
-    return [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
-
-
 def _named(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
     """Return each outcome with a unique name, since several runs may be of one workflow."""
     if len(outcomes) == 1:
         return [(outcomes[0].name, outcomes[0])]
     return [(f"{one.name} {one.run.id}" if one.run and one.run.id != one.name else one.name, one) for one in outcomes]
+
+
+def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> CiSystem:
+    """Return the CI system, by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
+
+    Raises ConfigProblem for any other NOXCLI_CI.
+    """
+    which = asked or _configured(terminal.environ)
+    if which is WhichCi.AUTO:
+        which = _found(terminal.environ)
+    if which is WhichCi.OFF:
+        return CiSystem()
+    terminal.redraws = False  # a log is read later, and line by line
+    if which is WhichCi.GITHUB:
+        from noxcli.reports.ci.github import GitHub  # loaded only there
+
+        return GitHub(terminal)
+    from noxcli.reports.ci.gitlab import GitLab
+
+    return GitLab(terminal, clock)
+
+
+def _configured(environ: Mapping[str, str]) -> WhichCi:
+    word = environ.get(CI_VARIABLE) or WhichCi.AUTO
+    try:
+        return WhichCi(word)
+    except ValueError:
+        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
+
+
+def _found(environ: Mapping[str, str]) -> WhichCi:
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return WhichCi.GITHUB
+    return WhichCi.GITLAB if environ.get("GITLAB_CI") == "true" else WhichCi.OFF

@@ -165,9 +165,9 @@ def test_the_result_is_told_however_deep_the_output_is_nested(noxcli: Noxcli) ->
 
 
 BROKEN_REPORT = """
-import noxcli.reports.testcase
+import noxcli.reports.junit
 def broken(*a, **k): raise ZeroDivisionError("boom")
-noxcli.reports.testcase.case_of = broken
+noxcli.reports.junit.case_of = broken
 """
 BROKEN_RESULT = """
 import noxcli.cli.ending as ending

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, RunFailed
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.reports.ci.ending import Ended
+from noxcli.reports.ci import Ended
 from noxcli.reports.ci.summary import LARGEST_SUMMARY, summary_page
 from noxcli.reports.result import Outcome
 from noxcli.sandbox.faults import Answer, Cut
@@ -152,7 +152,7 @@ def test_nothing_remote_takes_effect(noxcli: Noxcli, sandbox: Sandbox, platform:
     assert outputs(OUT) == {"run_id": run.id, "workflow_id": WORKFLOW, "status": "failed", "exit_code": "1"}
     told, code, rest = page(SUMMARY.read_text())
     assert told <= TAGS
-    assert rest == "noxcli: run failed , run " + rest.partition(", run ")[2]
+    assert rest == "noxcli: failed , run " + rest.partition(", run ")[2]
     assert not re.search("evil|example|script|everyone|tada", rest)
     assert len(code) == 3 + 1 + 2 * 1, "name, id, status, reason, and a row for the node"
 
@@ -239,7 +239,7 @@ def test_an_annotation_is_escaped(noxcli: Noxcli, sandbox: Sandbox) -> None:
     error = commands(noxcli("run", "50%: a,b", environ=GITHUB).err)[-1]
     run = sandbox.runs("50%: a,b")[-1]
     said = f"run failed at 'N': 100%0A, a:b; details: noxcli inspect {run.id}"
-    assert error == Command("error", said, {"title": "50%: a,b: run failed"})
+    assert error == Command("error", said, {"title": "50%: a,b: failed"})
 
 
 def test_missing_events_are_a_warning(noxcli: Noxcli, plays: Any) -> None:

@@ -1,17 +1,16 @@
-"""CI systems: their detection, and their formats."""
+"""CI systems: which one to write for, what all have in common, and how a run or a batch ended, for their pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ConfigProblem
-from noxcli.render.terminal import Terminal
-from noxcli.reports.ci.base import CiSystem
+from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
+from noxcli.render import BaseRenderer
 
 if TYPE_CHECKING:
-    from noxcli.timing import Clock
-
-CI_VARIABLE = "NOXCLI_CI"
+    from noxcli.models import Run
+    from noxcli.runs.progress import Step
 
 
 class WhichCi(StrEnum):
@@ -23,35 +22,76 @@ class WhichCi(StrEnum):
     OFF = "off"
 
 
-def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> CiSystem:
-    """Return the CI system, by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
+@fixed
+class Ended:
+    """One run at the end: its name, and its result document."""
 
-    Raises ConfigProblem for any other NOXCLI_CI.
-    """
-    which = asked or _configured(terminal.environ)
-    if which is WhichCi.AUTO:
-        which = _found(terminal.environ)
-    if which is WhichCi.OFF:
-        return CiSystem()
-    terminal.redraws = False  # a log is read later, and line by line
-    if which is WhichCi.GITHUB:
-        from noxcli.reports.ci.github import GitHub  # loaded only there
+    name: str
+    document: Mapping[str, Any]
 
-        return GitHub(terminal)
-    from noxcli.reports.ci.gitlab import GitLab
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """The run in the document; empty if there is none."""
+        return self.document["run"] or {}
 
-    return GitLab(terminal, clock)
+    @property
+    def words(self) -> str:
+        """Its ending as a short text."""
+        code, status = ExitCode.of(self.document["exit_code"]), self.run.get("status")
+        if code == ExitCode.OK and status != "completed":
+            return "started" if status else "checked"
+        return code.words
 
-
-def _configured(environ: Mapping[str, str]) -> WhichCi:
-    word = environ.get(CI_VARIABLE) or WhichCi.AUTO
-    try:
-        return WhichCi(word)
-    except ValueError:
-        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
+    @property
+    def reason(self) -> str:
+        """The error, and how to fix it."""
+        error = self.document["error"] or {}
+        return "; ".join(part for part in (error.get("message"), error.get("hint")) if part)
 
 
-def _found(environ: Mapping[str, str]) -> WhichCi:
-    if environ.get("GITHUB_ACTIONS") == "true":
-        return WhichCi.GITHUB
-    return WhichCi.GITLAB if environ.get("GITLAB_CI") == "true" else WhichCi.OFF
+@fixed
+class BatchEnded:
+    """A batch at the end: the counts of its rows, and the messages of the first rows that did not complete."""
+
+    name: str
+    completed: int
+    rows: int
+    became: Sequence[tuple[int, str]]
+    trouble: Sequence[str]
+    exit_code: ExitCode = ExitCode.OK
+    reason: str = ""  # the ending of the whole batch, and how to continue
+
+    @property
+    def passed(self) -> str:
+        """The word for the completed rows, which is another one if an assertion failed in others."""
+        judged = ExitCode.NOT_AS_ASSERTED.words in [words for _, words in self.became]
+        return "passed" if judged else "completed"
+
+
+class Fold(BaseRenderer):
+    """Wraps the progress, as a renderer in front of the others."""
+
+    def show(self, burst: "Sequence[Step]") -> None:
+        pass
+
+
+class CiSystem:
+    """No CI system: the plain log only."""
+
+    listens = False  # True: it gets every ending
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Hide these values in the log."""
+
+    def fold(self, title: str) -> Fold:  # noqa: ARG002 - for systems that fold
+        """Return the renderer that makes the progress a foldable part of the log."""
+        return Fold()
+
+    def started(self, run: "Run") -> None:
+        """Report the run's id as soon as it is known."""
+
+    def batch_ended(self, ended: BatchEnded) -> None:
+        """Report how a batch ended, instead of its single runs."""
+
+    def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
+        """Report every ending."""

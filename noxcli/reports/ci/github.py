@@ -19,8 +19,7 @@ from noxcli.models import Gap, Run
 from noxcli.outputs.values import find_remote
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci.base import CiSystem, Fold
-from noxcli.reports.ci.ending import BatchEnded, Ended
+from noxcli.reports.ci import BatchEnded, CiSystem, Ended, Fold
 from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.runs.progress import Step
 

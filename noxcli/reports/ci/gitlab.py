@@ -6,7 +6,7 @@ from typing import Self
 
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci.base import CiSystem, Fold
+from noxcli.reports.ci import CiSystem, Fold
 from noxcli.timing import Clock
 
 ERASE = "\x1b[0K"
@@ -14,8 +14,6 @@ ERASE = "\x1b[0K"
 
 class GitLab(CiSystem):
     """Section markers on stderr, which the job log shows together with stdout."""
-
-    listens = True
 
     def __init__(self, terminal: Terminal, clock: Clock) -> None:
         self._terminal = terminal

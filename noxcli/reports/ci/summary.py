@@ -8,7 +8,7 @@ from typing import Any
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci.ending import BatchEnded, Ended
+from noxcli.reports.ci import BatchEnded, Ended
 from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
@@ -52,7 +52,7 @@ def _run(one: Ended, mask: Mask) -> Iterator[str]:
     took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""
     known_as = f", run {_code(run['id'], mask)} {_code(run['status'], mask)}" if run else ""
     yield f"<h3>noxcli: {one.words}</h3>"
-    yield f"<p>{_code(one.name, mask)}{known_as}{took}, exit code {int(one.exit_code)}</p>"
+    yield f"<p>{_code(one.name, mask)}{known_as}{took}, exit code {one.document['exit_code']}</p>"
     if one.reason:
         yield f"<p>{_code(one.reason, mask, REASON_WIDTH)}</p>"
     if back := _way_back(run):

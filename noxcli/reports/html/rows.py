@@ -13,7 +13,6 @@ from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.render.text import amount
-from noxcli.reports.endings import BECAME
 from noxcli.reports.html.page import Ink, number, page, show_short
 from noxcli.reports.html.run import SIGNS, commands_list, tone_of
 
@@ -121,7 +120,7 @@ def _shares(count: _Count) -> str:
         share = 100 * rows / count.rows
         drawn += (
             f'<rect class="{tone_of(code)}" x="{place:.3f}%" width="{share:.3f}%" height="100%">'
-            f"<title>{rows:,} {_became(code)}</title></rect>"
+            f"<title>{rows:,} {ExitCode.words_of(code)}</title></rect>"
         )
         place += share
     return f'<div class="share"><svg role="img" aria-label="Share of each status">{drawn}</svg></div>' if drawn else ""
@@ -185,7 +184,7 @@ def _filter(count: _Count) -> Iterator[str]:
     yield '<fieldset class="filter" aria-label="Show rows by status">'
     choices = [
         ("all", f"All {count.rows:,}"),
-        *((f"{code}", f"{_became(code)} {rows:,}") for code, rows in sorted(count.codes.items())),
+        *((f"{code}", f"{ExitCode.words_of(code)} {rows:,}") for code, rows in sorted(count.codes.items())),
     ]
     for name, words in choices:
         yield (
@@ -220,7 +219,7 @@ def _row(row: Mapping[str, Any], width: int, ink: Ink) -> str:
     run = _fitted(run_id, LONGEST_FIELD, ink)
     return (
         f'<tr id="r{int(row["row"])}" class="c{code} {tone_of(code)}"><td>{int(row["row"])}'
-        f"<td><bdi>{_fitted(row.get('id') or '', LONGEST_FIELD, ink)}</bdi><td>{_became(code)}"
+        f"<td><bdi>{_fitted(row.get('id') or '', LONGEST_FIELD, ink)}</bdi><td>{ExitCode.words_of(code)}"
         f"<td>{'' if took is None else show_short(took)}<td><bdi>{_fitted(message, width, ink)}</bdi>"
         f"<td>{files}{run}"
     )
@@ -241,14 +240,10 @@ def _code(row: Mapping[str, Any]) -> int:
     return int(ExitCode.BUG if code is None or not 0 <= code <= 255 else code)
 
 
-def _became(code: int) -> str:
-    return BECAME.get(code, f"exit code {code}")
-
-
 def _message(row: Mapping[str, Any]) -> str:
     """Return a row's message without its run, which has its own column."""
     return str(row.get("message") or "").removeprefix(f"run {row.get('run_id')} ").removeprefix("run ")
 
 
 def _reason(row: Mapping[str, Any]) -> str:
-    return PARTICULAR.sub("…", (_message(row) or _became(_code(row)))[:2000])
+    return PARTICULAR.sub("…", (_message(row) or ExitCode.words_of(_code(row)))[:2000])

@@ -11,7 +11,6 @@ from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import as_text, find_remote
-from noxcli.reports.endings import BECAME
 from noxcli.reports.html.page import (
     LARGEST_TEXT,
     MOST_SEARCHED,
@@ -86,7 +85,7 @@ def _words(document: Mapping[str, Any]) -> str:
         return "started" if status else "checked, not started"
     if code == NO_CODE:
         return "no verdict"
-    return BECAME.get(code) or next((one.meaning for one in ExitCode if one == code), f"exit code {code}")
+    return ExitCode.words_of(code)
 
 
 def _name(document: Mapping[str, Any]) -> str:
