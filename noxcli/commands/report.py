@@ -15,12 +15,11 @@ from noxcli.cli.session import Session, begin
 from noxcli.commands.inspect import Inside, inside_of
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, reason_of, save
-from noxcli.masking import Mask
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:
-    from noxcli.reports.html.saved import SavedStory
+    from noxcli.reports.html.saved import Saved
 
 DASH = "-"  # stdin, or stdout
 
@@ -79,9 +78,9 @@ def _pieces(noxus: Session, source: str, base: Path) -> Iterator[bytes]:
         return Joined.read([path]).page(None, mask, base)
     if source == DASH or path.is_file():
         return _of_file(noxus.context, source, path, base)
-    from noxcli.reports.html.run import Told, run_page
+    from noxcli.reports.html.run import ReportedRun, run_page
 
-    return run_page([Told(_document(noxus, source))], mask, base)
+    return run_page([ReportedRun(_document(noxus, source))], mask, base)
 
 
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
@@ -90,7 +89,7 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
 
     mask = context.terminal.mask
     try:
-        saved = context.sources.in_time(lambda: _saved(source, path, mask))
+        saved = context.sources.in_time(lambda: _saved(source, path))
     except OSError as error:
         raise UsageProblem(f"can't read {source}: {reason_of(error)}") from None
     if saved.runs:
@@ -100,13 +99,13 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
     return rows_page(BatchAbout(source, workflow), lambda: saved.rows, mask, base)
 
 
-def _saved(source: str, path: Path, mask: Mask) -> "SavedStory":
+def _saved(source: str, path: Path) -> "Saved":
     from noxcli.reports.html.saved import read_saved
 
     if source != DASH:
         with path.open("rb") as file:
-            return read_saved(file, source, mask)
-    return read_saved(sys.stdin.buffer if sys.stdin is not None else io.BytesIO(), "stdin", mask)
+            return read_saved(file, source)
+    return read_saved(sys.stdin.buffer if sys.stdin is not None else io.BytesIO(), "stdin")
 
 
 def _document(noxus: Session, text: str) -> dict[str, Any]:

@@ -68,10 +68,10 @@ class Reports:
     def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.page is not None
         from noxcli.files import save
-        from noxcli.reports.html.run import Told, run_page  # loaded only for a page
+        from noxcli.reports.html.run import ReportedRun, run_page  # loaded only for a page
 
         runs = [
-            Told(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
+            ReportedRun(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
             for outcome in outcomes
         ]
         save(self.page, run_page(runs, mask, self.page.parent))

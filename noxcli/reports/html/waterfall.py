@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from noxcli.fixed import fixed
-from noxcli.reports.html.page import Ink, mapping, number, objects, show_short
+from noxcli.reports.html.markup import Html, Page
+from noxcli.reports.html.parts import mapping, number, objects, show_short
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, SKIPPED, WAITING, BreakKind
 from noxcli.timing import show_seconds
@@ -43,119 +44,115 @@ class _Bar:
         return ("idle", "-") if status in SKIPPED or status == WAITING else ("run", "…")
 
     @property
-    def told(self) -> str:
+    def times(self) -> str:
         """Its times in words."""
         if self.began is None or self.took is None or self.end is None:
             return "" if self.took is None else show_short(self.took)
         return f"from {show_short(self.began)} to {show_short(self.end)}, {show_short(self.took)}"
 
 
-def waterfall(document: Mapping[str, Any], ink: Ink) -> Iterator[str]:
+def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     """Yield the nodes of a result document, one unfolding line each; nothing if it has none."""
     nodes, breaks = objects(document.get("nodes")), objects(mapping(document.get("stream")).get("breaks"))
-    bars = [_bar(node) for node in nodes[:MOST_BARS]]
+    bars = [_Bar(node, number(node.get("started_s")), number(node.get("duration_s"))) for node in nodes[:MOST_BARS]]
     measured = [bar.end for bar in bars if bar.end is not None]
-    total = max([*measured, *(_at(one) for one in breaks)], default=0.0) if measured else 0.0
+    total = max([*measured, *map(_at, breaks)], default=0.0) if measured else 0.0
     if bars:
-        note = "" if measured else ", without times: no event measured them"
-        yield f"<h2>Nodes <small>{len(nodes):,}{note}</small></h2>"
-        yield f'<div class="fall" data-total="{total:.3f}">'
-        if total:
-            yield _axis(total, breaks)
-        ground = _ground(total, breaks)
-        for bar in bars:
-            yield from _line(bar, total, ground, ink)
-        yield "</div>"
+        yield page.heading("Nodes", f"{len(nodes):,}{'' if measured else ', without times: no event measured them'}")
+        ground = _ground(page, total, breaks)
+        axis = _axis(page, total) if total else None
+        lines = (_line(page, bar, total, ground) for bar in bars)
+        yield page.tag("div", axis, *lines, class_="fall", data_total=f"{total:.3f}")
         if len(nodes) > MOST_BARS:
-            yield f'<p class="dim">and {len(nodes) - MOST_BARS:,} more nodes</p>'
-    yield from _breaks(breaks, ink)
+            yield page.dim(f"and {len(nodes) - MOST_BARS:,} more nodes")
+    if breaks:
+        yield page.heading("Breaks of the event stream", len(breaks))
+        yield page.tag("ul", *(_break(page, one) for one in breaks), class_="breaks")
 
 
-def _bar(node: Mapping[str, Any]) -> _Bar:
-    return _Bar(node, number(node.get("started_s")), number(node.get("duration_s")))
-
-
-def _axis(total: float, breaks: Sequence[Mapping[str, Any]]) -> str:
-    ticks = "".join(
-        f'<text x="{_share(at, total)}" y="70%" text-anchor="{"middle" if at else "start"}">{_tick_words(at)}</text>'
+def _axis(page: Page, total: float) -> Html:
+    ticks = [
+        page.tag("text", _tick_words(at), x=_share(at, total), y="70%", text_anchor="middle" if at else "start")
         for at in _ticks(total)
-    )
-    pins = "".join(
-        f'<circle class="pin {_kind(one)}" cx="{_share(_at(one), total)}" cy="100%" r="4"/>' for one in breaks
-    )
-    return (
-        '<div class="axis"><span>Node</span><span>Status</span>'
-        f'<svg class="bar" aria-hidden="true">{ticks}{pins}</svg><span class="took">Time</span></div>'
+    ]
+    return page.tag(
+        "div",
+        page.tag("span", "Node"),
+        page.tag("span", "Status"),
+        page.tag("svg", *ticks, class_="bar", aria_hidden="true"),
+        page.tag("span", "Time", class_="took"),
+        class_="axis",
     )
 
 
-def _ground(total: float, breaks: Sequence[Mapping[str, Any]]) -> str:
+def _ground(page: Page, total: float, breaks: Sequence[Mapping[str, Any]]) -> Html:
     """Return what is drawn under each bar: round times, and the breaks of the stream."""
-    if not total:
-        return ""
-    grid = "".join(
-        f'<line class="grid" x1="{_share(at, total)}" x2="{_share(at, total)}" y1="0" y2="100%"/>'
-        for at in _ticks(total)
+    places = [(at, "grid") for at in _ticks(total)]
+    places += [(_at(one), "lost" if _is_gap(one) else "cut") for one in breaks]
+    return page.joined(
+        page.tag("line", class_=kind, x1=_share(at, total), x2=_share(at, total), y1="0", y2="100%")
+        for at, kind in (places if total else ())
     )
-    return grid + "".join(_mark(one, total) for one in breaks)
 
 
-def _line(bar: _Bar, total: float, ground: str, ink: Ink) -> Iterator[str]:
+def _line(page: Page, bar: _Bar, total: float, ground: Html) -> Html:
     (tone, sign), node = bar.look, bar.node
-    name, status = ink.line(node.get("name") or node.get("id"), 200), ink.line(node.get("status"), 40)
-    took = "" if bar.took is None else show_short(bar.took)
-    drawn = "<span></span>"
-    if total:
-        drawn = (
-            f'<svg class="bar" role="img" aria-label="{bar.told or "not measured"}">{ground}{_span(bar, total)}</svg>'
+    name, status = page.text(node.get("name") or node.get("id"), 200), page.text(node.get("status"), 40)
+    told = page.joined([name, ": " if status or bar.times else None, status, ", " if status and bar.times else None])
+    summary = page.tag(
+        "summary",
+        page.tag("span", page.bdi(name), class_="name", title=name),
+        page.tag("span", f"{sign} ", page.bdi(status), class_="state"),
+        _drawn(page, bar, total, ground),
+        page.tag("span", None if bar.took is None else show_short(bar.took), class_="took"),
+        data_told=page.joined([told, bar.times]),
+        data_at=None if bar.began is None else f"{bar.began:.3f}",
+    )
+    terms = (
+        ("Node id", page.tag("code", page.text(node.get("id"), 200))),
+        ("Status", page.bdi(status)),
+        ("Time", bar.times or "not measured"),
+    )
+    more = page.tag("dl", *(page.joined([page.tag("dt", term), page.tag("dd", value)]) for term, value in terms))
+    error = page.block(node["error"]) if node.get("error") else None
+    return page.tag(
+        "details",
+        summary,
+        page.tag("div", error, more, class_="more"),
+        class_=f"node {tone}",
+        open=tone == "bad",
+    )
+
+
+def _drawn(page: Page, bar: _Bar, total: float, ground: Html) -> Html:
+    if not total:
+        return page.tag("span")
+    span = None
+    if bar.began is not None and bar.took is not None:
+        span = page.tag(
+            "rect",
+            page.tag("title", bar.times),
+            class_="span",
+            x=_share(bar.began, total),
+            width=_share(bar.took, total),
+            y="30%",
+            height="40%",
         )
-    at = f' data-at="{bar.began:.3f}"' if bar.began is not None else ""
-    told = ": ".join(filter(None, [name, ", ".join(filter(None, [status, bar.told]))]))
-    yield (
-        f'<details class="node {tone}"{" open" if tone == "bad" else ""}><summary data-told="{told}"{at}>'
-        f'<span class="name" title="{name}"><bdi>{name}</bdi></span>'
-        f'<span class="state">{sign} <bdi>{status}</bdi></span>{drawn}<span class="took">{took}</span></summary>'
-    )
-    error = ink.block(node["error"]) if node.get("error") else ""
-    yield (
-        f'<div class="more">{error}<dl><dt>Node id</dt><dd><code>{ink.line(node.get("id"), 200)}</code></dd>'
-        f"<dt>Status</dt><dd><bdi>{status}</bdi></dd>"
-        f"<dt>Time</dt><dd>{bar.told or 'not measured'}</dd></dl></div></details>"
-    )
+    return page.tag("svg", ground, span, class_="bar", role="img", aria_label=bar.times or "not measured")
 
 
-def _span(bar: _Bar, total: float) -> str:
-    if bar.began is None or bar.took is None:
-        return ""
-    return (
-        f'<rect class="span" x="{_share(bar.began, total)}" width="{_share(bar.took, total)}" y="30%" height="40%">'
-        f"<title>{bar.told}</title></rect>"
-    )
-
-
-def _mark(one: Mapping[str, Any], total: float) -> str:
-    place = _share(_at(one), total)
-    return f'<line class="{"lost" if _kind(one) else "cut"}" x1="{place}" x2="{place}" y1="0" y2="100%"/>'
-
-
-def _breaks(breaks: Sequence[Mapping[str, Any]], ink: Ink) -> Iterator[str]:
-    if not breaks:
-        return
-    yield f"<h2>Breaks of the event stream <small>{len(breaks)}</small></h2>"
-    yield '<ul class="breaks">'
-    for one in breaks:
-        words = "events may be missing" if _kind(one) else "reconnected"
-        when, why = show_short(_at(one)), ink.line(one.get("reason"))
-        yield f'<li class="{_kind(one)}"><b>{when}, {words}</b> <bdi>{why}</bdi></li>'
-    yield "</ul>"
+def _break(page: Page, one: Mapping[str, Any]) -> Html:
+    words = "events may be missing" if _is_gap(one) else "reconnected"
+    when = page.tag("b", f"{show_short(_at(one))}, {words}")
+    return page.tag("li", when, " ", page.bdi(one.get("reason")), class_="gap" if _is_gap(one) else None)
 
 
 def _at(one: Mapping[str, Any]) -> float:
     return number(one.get("at_s")) or 0.0
 
 
-def _kind(one: Mapping[str, Any]) -> str:
-    return "gap" if one.get("kind") == BreakKind.GAP else ""
+def _is_gap(one: Mapping[str, Any]) -> bool:
+    return bool(one.get("kind") == BreakKind.GAP)
 
 
 def _share(seconds: float, total: float) -> str:

@@ -1,0 +1,113 @@
+"""`Html`, and what makes it: whatever else gets into a page is text, without secrets, control characters or markup."""
+
+import base64
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from os.path import relpath
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from noxcli.fixed import fixed
+from noxcli.masking import Mask
+from noxcli.outputs.values import as_text
+from noxcli.render.text import shorten, visible
+
+HERE = files(__name__.rpartition(".")[0])
+LINE_WIDTH = 4000  # characters of one line
+LARGEST_TEXT = 200_000  # characters of one output, input or message
+MOST_SEARCHED = 4  # times the shown length is searched for secrets, since their replacements are shorter
+
+
+class Html(str):
+    """Markup that is ready for a page."""
+
+    __slots__ = ()
+
+
+@fixed
+class Page:
+    """Makes the elements of one page. Links are relative to the directory `base`."""
+
+    mask: Mask
+    base: Path = Path()
+
+    def tag(self, name: str, /, *content: Any, **attributes: Any) -> Html:
+        """Return an element. `class_` is the attribute `class`, `data_at` is `data-at`; None and False are left out."""
+        shown = "".join(
+            f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{self.text(value)}"')
+            for key, value in attributes.items()
+            if value is not None and value is not False
+        )
+        return Html(f"<{name}{shown}>{self.joined(content)}" + ("" if name == "input" else f"</{name}>"))
+
+    def joined(self, content: Iterable[Any]) -> Html:
+        """Return everything that is not None side by side."""
+        return Html("".join(self.text(value) for value in content if value is not None))
+
+    def text(self, value: Any, width: int = LINE_WIDTH) -> Html:
+        """Return Html as it is, and anything else as at most so many characters of one line."""
+        if isinstance(value, Html):
+            return value
+        return Html(escape(shorten(visible(self.mask(value if isinstance(value, str) else as_text(value))), width)))
+
+    def bdi(self, value: Any, width: int = LINE_WIDTH) -> Html:
+        """Return a line whose direction of writing has no effect on what is around it."""
+        return self.tag("bdi", self.text(value, width))
+
+    def peek(self, value: Any, width: int) -> Html:
+        """Return one line with the beginning of a text or a JSON value, which may end within a secret."""
+        return self.tag("bdi", Html(escape(shorten(visible(self.mask.torn(_begun(value, width))), width))))
+
+    def block(self, value: Any, most: int = LARGEST_TEXT) -> Html:
+        """Return the beginning of a text or a JSON value in its own lines."""
+        text = as_text(value)
+        begun = self.mask.torn(_begun(text, most))[:most]
+        lines = Html("\n".join(escape(visible(line, None)) for line in begun.split("\n")))
+        more = f"The first {len(begun):,} of {len(text):,} characters." if len(text) > most else None
+        return self.joined([self.tag("pre", self.tag("bdi", lines), tabindex=0), more and self.dim(more)])
+
+    def dim(self, words: str) -> Html:
+        """Return a remark."""
+        return self.tag("p", words, class_="dim")
+
+    def heading(self, words: str, small: Any = None) -> Html:
+        """Return the title of a part, and what is said beside it."""
+        return self.tag("h2", words, *([" ", self.tag("small", small)] if small else []))
+
+    def link(self, path: str, words: str) -> Html:
+        """Return a link to a file on this machine: relative, so that no name in it can be a scheme or a host."""
+        try:
+            way = relpath(path, self.base)
+        except ValueError:  # a null byte, or another drive
+            return self.bdi(words)
+        address = "/".join(quote(part, safe="", errors="surrogatepass") for part in Path(way).parts)
+        return self.tag("a", self.bdi(words), href=Html(f"./{escape(address)}"))
+
+    def whole(self, title: str, body: Iterable[Html], rules: str = "") -> Iterator[bytes]:
+        """Yield the whole page. `rules` are added to its style."""
+        style, script = (HERE / "style.css").read_text("utf-8") + rules, (HERE / "script.js").read_text("utf-8")
+        policy = (
+            f"default-src 'none'; style-src {_hash_of(style)}; script-src {_hash_of(script)}; "
+            "img-src data:; base-uri 'none'; form-action 'none'"
+        )
+        yield (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
+            f"<title>{self.text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        ).encode()
+        for part in body:
+            yield f"{self.text(part)}\n".encode()
+        yield f"<footer>Written by noxcli.</footer>\n<script>{script}</script>\n</body>\n</html>\n".encode()
+
+
+def _begun(value: Any, most: int) -> str:
+    return as_text(value)[: MOST_SEARCHED * most]
+
+
+def _hash_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
