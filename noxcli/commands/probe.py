@@ -13,7 +13,7 @@ from noxcli.cli.prepare import checked, given_inputs, note_keys, stored
 from noxcli.cli.session import Session, begin
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, save
-from noxcli.models import Workflow
+from noxcli.models import Attempt, Workflow
 from noxcli.probe.learned import Learned, Sureness, switches_text
 from noxcli.render.table import Layout, for_eyes, with_tabs
 
@@ -64,6 +64,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if not options.start and (options.inputs or options.whole or options.secrets):
         raise UsageProblem("inputs were given, but no run is to be started", "add --start 1, or remove the inputs")
     inputs = given_inputs(context, options)
+    from noxcli.inputs.uploads import Upload
+    from noxcli.probe.asking import LEAST_FOR_A_RUN
     from noxcli.probe.interview import interview, try_runs
     from noxcli.probe.trial import Trier
 
@@ -74,8 +76,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
         evidence = _evidence(noxus, known, options)
         if options.start:
             note_keys(context, known)
-            payload = stored(noxus, checked(noxus, known, inputs, named=options.workflow), patience)
-            trier = Trier(evidence.asker, found.id, options.watch, context.terminal.note)
+            usable = checked(noxus, known, inputs, named=options.workflow)
+            uploads = sum(isinstance(value, Upload) for value in usable.values.values())
+            if context.log.requests + uploads + LEAST_FOR_A_RUN > options.max_requests:
+                raise UsageProblem(f"--max-requests {options.max_requests} allows no run", "raise it, or drop --start")
+            context.outcome.attempt = attempt = Attempt()
+            payload = stored(noxus, usable, patience)
+            trier = Trier(evidence.asker, found.id, options.watch, context.terminal.note, attempt)
             evidence.trials = trier.trials
             try_runs(trier, payload, options.start)
         learned = list(interview(evidence, context.terminal.note))

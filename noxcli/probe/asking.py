@@ -20,6 +20,7 @@ LONGEST_REFUSAL = 30.0  # maximum seconds to wait after a 429
 MOST_REFUSALS = 3  # in a row
 KEPT_SECONDS = 5.0  # for the stop of a run, or half of the time that there is
 LEAST_FOR_STOP = 0.8  # seconds for that beyond the time
+LEAST_FOR_A_RUN = 2  # requests: its start, and its stop
 EVENT_HEADERS = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
 
 
@@ -46,7 +47,7 @@ class Asker:
     @contextmanager
     def kept_for_stop(self) -> Iterator[None]:
         """Keep one request, and some time, for the stop of a run that is started within. Raises Spent."""
-        if self._sent() + 2 > self._most:
+        if self._sent() + LEAST_FOR_A_RUN > self._most:
             raise Spent("needs more requests: raise --max-requests")
         self._kept_requests, self._kept_seconds = 1, min(KEPT_SECONDS, self._deadline.left() / 2)
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.errors import StartUnknown, Unavailable
-from noxcli.models import PAUSED_STATUS
+from noxcli.models import PAUSED_STATUS, Attempt
 from noxcli.probe.asking import Asker
 from noxcli.probe.frames import ENDED_STATUSES, Watched
 from noxcli.probe.raw import RawAnswer
@@ -58,6 +58,7 @@ class Trier:
     workflow_id: str
     watch: float
     note: Callable[[str], None]
+    attempt: Attempt  # it knows whether a start may have been taken
     trials: list[Trial] = field(default_factory=list)
 
     def run(self, inputs: Mapping[str, Any], *, stops: bool) -> None:
@@ -80,10 +81,12 @@ class Trier:
 
     def _start(self, trial: Trial, inputs: Mapping[str, Any]) -> None:
         parts, body = ("workflows", self.workflow_id, "runs"), {"input": dict(inputs)}
+        taken_before, self.attempt.left = self.attempt.left, True
         try:
             answer = run_despite_signal(LONGEST_START, lambda: self.asker.post(*parts, body=body))
         except Unavailable as error:
             if not error.sent:
+                self.attempt.left = taken_before
                 raise
             raise StartUnknown(f"the start had no answer: {error.message}", MAY_EXIST) from error
         record = answer.json if answer.ok else None
@@ -93,6 +96,7 @@ class Trier:
         elif answer.status >= 500 or answer.ok:
             self.note(f"warning: the start was answered with {answer.status}, without a run; {MAY_EXIST}")
         else:
+            self.attempt.left = taken_before
             self.note(f"warning: the server rejected the start with {answer.status}")
 
     def _let_go(self, trial: Trial, run_id: str) -> None:

@@ -1,5 +1,8 @@
 """`noxcli probe`: what it may do to a server, what it says, and what it never says."""
 
+import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -11,12 +14,13 @@ import pytest
 
 from noxcli.probe import asking
 from noxcli.sandbox.faults import BAD_GATEWAY, Answer, Cut, Drop, Fault, LostAnswer
-from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
+from tests.process import HUNG, running
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 from .servers import WORKS
@@ -150,6 +154,27 @@ def test_with_a_start_it_keeps_a_request_for_the_stop(noxcli: Noxcli, plays: Any
     assert done.json["requests"] <= most
     assert done.json["runs_started"] == len(runs)
     assert {run.status for run in runs} <= {"stopped"}
+
+
+def test_files_of_inputs_are_among_the_requests(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    workflow = plays(nodes=[input_node("File", type="File")])
+    done = noxcli("probe", workflow, f"File@{tmp_path / 'a.txt'}", "--start", "1", "--max-requests", "3", *IDLE)
+    assert (done.code, len(sandbox.requests), sandbox.runs(workflow)) == (2, 1, [])
+    assert "--max-requests 3 allows no run" in done.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_run_running(sandbox: Sandbox, plays: Any, noxcli: Noxcli, number: signal.Signals) -> None:
+    workflow = plays(script=[Emit("Think"), Sleep(100_000_000)])
+    with running("probe", workflow, "--start", "1", "--json", env={**os.environ, **noxcli.environ}) as process:
+        end = time.monotonic() + HUNG
+        while not any("/events" in request.path for request in sandbox.requests) and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=HUNG)
+    assert (process.returncode, json.loads(out)["retry_safe"]) == (128 + number, False)
+    assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
 
 
 @pytest.mark.parametrize("watch", ["20s", "0.2s"])
