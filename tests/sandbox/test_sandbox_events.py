@@ -108,12 +108,6 @@ class TestCursor:
 
         assert api.events(run, etag="1-1") == api.events(run)
 
-    @pytest.mark.parametrize("status", ["404", "410", "422"])
-    def test_an_unknown_one_may_be_refused(self, api: Api, status: str) -> None:
-        run = api.start(api.plays(script=WRITES, switches={"on_unknown_cursor": status}))
-
-        assert api.stream(run, etag="1-1").status_code == int(status)
-
     def test_old_events_may_be_gone(self, api: Api) -> None:
         switches = {"retained_events": 3, "on_unknown_cursor": "410"}
         run = api.start(api.plays(script=WRITES, switches=switches))
@@ -122,12 +116,6 @@ class TestCursor:
 
         assert api.events(run) == everything[-3:]
         assert api.stream(run, etag=cursors(everything)[0]).status_code == 410
-
-    @pytest.mark.parametrize(("redis_ids", "present"), [("none", 0), ("some", 5)])
-    def test_may_be_missing(self, api: Api, redis_ids: str, present: int) -> None:
-        events = api.events(api.start(api.plays(script=WRITES, switches={"redis_ids": redis_ids})))
-
-        assert sum("redisId" in event for event in events) == present
 
 
 class TestEnd:
@@ -157,24 +145,6 @@ class TestEnd:
         with pytest.raises(requests.ConnectionError, match="timed out"), _brief(api, run) as answer:
             for _ in answer.iter_content(None):
                 pass
-
-    def test_may_be_announced_by_a_state_event(self, api: Api) -> None:
-        last = api.events(api.start(api.plays(switches={"end_announced_by": "state"})))[-1]
-
-        assert (last["type"], last["data"]["workflow_status"]) == ("state", "completed")
-
-    def test_may_not_be_announced(self, api: Api) -> None:
-        events = api.events(api.start(api.plays(switches={"end_announced_by": "none"})))
-
-        assert not any("workflow_status" in event["data"] for event in events)
-
-    def test_late_streams_may_be_empty_or_missing(self, api: Api) -> None:
-        for reaction, status in (("close", 200), ("404", 404)):
-            run = api.start(api.plays(switches={"on_ended": reaction}))
-            api.finished(run)
-            answer = api.stream(run)
-            assert answer.status_code == status
-            assert b"message" not in answer.content
 
     @pytest.mark.parametrize("name", ["done", "timeout", "error"])
     def test_may_be_followed_by_another_event(self, api: Api, name: str) -> None:
@@ -216,11 +186,6 @@ class TestFraming:
             yield Sleep(10)
 
         assert api.raw(api.start(api.plays(script=script, switches=switches))).count(expected) >= 2
-
-    def test_content_may_be_cumulative(self, api: Api) -> None:
-        events = api.events(api.start(api.plays(script=WRITES, switches={"content": "cumulative"})))
-
-        assert [text for event in events if (text := event["data"].get("content"))] == ["Hel", "Hello"]
 
     def test_state_data_may_be_null(self, api: Api) -> None:
         events = api.events(api.start(api.plays(switches={"null_data": True})))

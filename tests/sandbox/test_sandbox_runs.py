@@ -49,15 +49,6 @@ def test_a_failed_run_tells_why_in_log_event_and_data(api: Api) -> None:
     assert ending["workflow_status"] == "failed"
 
 
-def test_failure_detail_can_be_nowhere(api: Api) -> None:
-    switches = {"failure_detail": "none"}
-    run = api.start(api.plays(script=node_fails("Fetch", "secret"), status="failed", switches=switches))
-    api.finished(run)
-
-    assert "secret" not in str(api.record(run)) + str(api.events(run))
-    assert "secret" not in api.get(f"/v1/runs/{run['id']}/data").text
-
-
 def test_output_and_script_may_depend_on_inputs(api: Api) -> None:
     workflow = api.plays(
         script=lambda inputs: [Emit("Say", inputs["word"])],
@@ -94,12 +85,6 @@ def test_an_unknown_status_passes_through(api: Api) -> None:
         time.sleep(0.005)
 
     assert api.post(f"/v1/runs/{run['id']}/stop").json()["status"] == "stopped"
-
-
-def test_queue_delay(api: Api) -> None:
-    run = api.start(api.plays(switches={"queue_seconds": 1000.0}))
-
-    assert api.record(run)["status"] == "queued"
 
 
 def test_a_lookup_names_the_workflow_and_no_output(api: Api) -> None:
@@ -155,15 +140,6 @@ def test_stop_is_immediate_and_safe_to_repeat(api: Api) -> None:
         assert record["finished_at"]
 
 
-def test_stop_can_take_its_time_and_can_refuse_an_ended_run(api: Api) -> None:
-    switches = {"stop_seconds": 10.0, "on_stop_finished": "409"}
-    run = api.start(api.plays(script=SLOW, switches=switches))
-
-    assert api.post(f"/v1/runs/{run['id']}/stop").json()["status"] != "stopped"
-    assert api.finished(run)["status"] == "stopped"
-    assert api.post(f"/v1/runs/{run['id']}/stop").status_code == 409
-
-
 def test_a_paused_run_can_be_stopped(api: Api) -> None:
     run = api.start(api.plays(status="awaiting_human_feedback"))
     record = api.finished(run)
@@ -185,29 +161,11 @@ def test_delete_forgets_an_ended_run_only(api: Api) -> None:
     assert api.get(f"/v1/runs/{ended['id']}").status_code == 404
 
 
-def test_stale_reads_lag_behind_the_end(api: Api) -> None:
-    run = api.start(api.plays(output={"A": "x"}, switches={"stale_reads": 2}))
-    api.events(run)
-
-    statuses = [api.record(run)["status"] for _ in range(3)]
-    assert statuses == ["running", "running", "completed"]
-
-
 def test_output_only(api: Api) -> None:
     run = api.start(api.plays(output={"A": "x"}))
     api.finished(run)
 
     assert set(api.record(run, output_only="true")) == {"id", "output", "status"}
-
-
-def test_early_output_may_be_null_and_times_naive(api: Api) -> None:
-    switches = {"early_output": "null", "timestamps": "naive", "create_status": 201}
-    workflow = api.plays(switches=switches)
-    answer = api.post(f"/v1/workflows/{workflow}/runs", {"input": {}})
-
-    assert answer.status_code == 201
-    assert answer.json()["output"] is None
-    assert answer.json()["created_at"][-1].isdigit()
 
 
 def test_sync_blocks_until_the_end(api: Api) -> None:
