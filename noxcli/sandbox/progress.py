@@ -109,10 +109,6 @@ def _node_progress(statuses: Mapping[str, str], names: Mapping[str, str], switch
 
 
 def _run_logs(logs: Mapping[str, Sequence[Mapping[str, str]]], switches: Switches) -> dict[str, Any]:
-    match switches.run_logs:
-        case "flat":
-            entries = [{"node_id": node_id, **entry} for node_id, log in logs.items() for entry in log]
-            return {"entries": entries} if entries else {}
-        case "lines":
-            return {node_id: [f"ERROR {entry['message']}" for entry in log] for node_id, log in logs.items()}
+    if switches.run_logs == "lines":
+        return {node_id: [f"ERROR {entry['message']}" for entry in log] for node_id, log in logs.items()}
     return {node_id: list(log) for node_id, log in logs.items()}

@@ -57,7 +57,7 @@ def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays:
     assert nodes["Read"] == {"synonym": "succeeded", "foreign": "executed"}.get(words, "completed")
 
 
-@pytest.mark.parametrize("form", ["entries", "lines", "flat"])
+@pytest.mark.parametrize("form", ["entries", "lines"])
 @pytest.mark.parametrize("progress", ["status", "none"])
 def test_the_reason_is_found_in_logs_of_each_form(noxcli: Noxcli, plays: Any, form: str, progress: str) -> None:
     switches = {"run_logs": form, "failure_detail": "run_logs", "node_progress": progress}
