@@ -45,13 +45,11 @@ FOREIGN = {
 }
 CROSSING = {
     "engines",
-    "crossed",
     "completions",
     "docs",
     "faults",
     "release",
     "research",
-    "sdk",
 }  # test folders that are not about one room
 
 

@@ -18,7 +18,7 @@ from noxcli.probe import asking
 from noxcli.probe.interview import QUESTIONS
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
-from tests.crossed import plan
+from tests.research.crossed import plan
 
 from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 

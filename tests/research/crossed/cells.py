@@ -10,9 +10,9 @@ from typing import Any
 
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.run import Run
-from tests.crossed import oracle
-from tests.crossed.oracle import Events
-from tests.crossed.stage import ESSAY, REASON, TABLE, Seen, Stage
+from tests.research.crossed import oracle
+from tests.research.crossed.oracle import Events
+from tests.research.crossed.stage import ESSAY, REASON, TABLE, Seen, Stage
 
 CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting_human_feedback": 10}
 PAUSED = "awaiting_human_feedback"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from noxcli.probe.facts import FACTS, SDK_RELEASE, ApiFact
-from tests.sdk.conftest import SDK
+from tests.research.sdk.conftest import SDK
 
 FROM_THE_SDK = {name: fact for name, fact in FACTS.items() if fact.source.kind == "sdk"}
 

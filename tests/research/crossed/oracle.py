@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.switches import Switches
-from tests.crossed.stage import ESSAY, OUTPUT, PIECES
+from tests.research.crossed.stage import ESSAY, OUTPUT, PIECES
 
 TEXT = "".join(PIECES)
 # Reads of the record that an ended run may take, in addition to those that lag.

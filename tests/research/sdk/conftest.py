@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 SDK = "noxus-sdk==0.6.0"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".sdk-venv"
 VENV = CACHE / SDK.replace("==", "-")
 

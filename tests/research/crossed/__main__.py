@@ -1,4 +1,4 @@
-"""`python -m tests.crossed`: play combinations of switches, and print each failure with the settings that cause it.
+"""Play combinations of switches, and print each failure with the settings that cause it.
 
 By default it plays every pair of settings; --random N plays N random combinations, --switch the given one.
 """
@@ -8,9 +8,9 @@ import os
 from collections import Counter
 
 from noxcli.sandbox.switches import parsed
-from tests.crossed import plan
-from tests.crossed.cells import CELLS
-from tests.crossed.play import all_played, cut_down
+from tests.research.crossed import plan
+from tests.research.crossed.cells import CELLS
+from tests.research.crossed.play import all_played, cut_down
 
 MOST_CUT_DOWN = 3  # failures of one cell: further ones are usually the same
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from tests.crossed.cells import CELLS
-from tests.crossed.plan import Combination
-from tests.crossed.stage import Stage, staged
+from tests.research.crossed.cells import CELLS
+from tests.research.crossed.plan import Combination
+from tests.research.crossed.stage import Stage, staged
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def quick() -> Iterator[None]:
 def command(cell: str, combination: Combination) -> str:
     """Return the command line that plays this cell alone."""
     settings = [f"--switch {shlex.quote(f'{name}={written(value)}')}" for name, value in combination.items()]
-    return " ".join(["python -m tests.crossed --cell", cell, *settings])
+    return " ".join(["python -m tests.research.crossed --cell", cell, *settings])
 
 
 def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:

@@ -6,9 +6,9 @@ from typing import Any, Literal, get_origin, get_type_hints
 import pytest
 
 from noxcli.sandbox.switches import Switches
-from tests.crossed import oracle, plan
-from tests.crossed.cells import CELLS
-from tests.crossed.play import Failure, all_played, command, cut_down, played
+from tests.research.crossed import oracle, plan
+from tests.research.crossed.cells import CELLS
+from tests.research.crossed.play import Failure, all_played, command, cut_down, played
 
 SEED = 20
 ROWS = 48  # as many as it takes for every setting
@@ -19,7 +19,7 @@ DEFAULTS = {name: getattr(Switches(), name) for name in plan.settings()}
 @pytest.mark.long(20)
 @pytest.mark.timeout(300)
 def test_every_setting_in_random_combinations() -> None:
-    # `python -m tests.crossed`, a step of .ci/run, plays every pair of settings with all cells.
+    # `python -m tests.research.crossed`, a step of .ci/run, plays every pair of settings with all cells.
     rows, cells = list(plan.at_random(ROWS, SEED)), list(CELLS)
     played_with = [[cells[number % len(cells)] for number in (FEW * turn, FEW * turn + 1)] for turn in range(ROWS)]
     assert {cell for some in played_with for cell in some} == {*CELLS}
@@ -51,8 +51,10 @@ def test_a_failure_is_cut_down_to_the_settings_that_it_takes() -> None:
 
     least = cut_down(Failure("wait", {name: f"{name}!" for name in "abcdefghij"}, ["broken at first"]), fails)
     assert (least.combination, least.wrong) == ({"c": "c!", "h": "h!"}, ["broken"])
-    assert str(least).startswith("python -m tests.crossed --cell wait --switch 'c=c!' --switch 'h=h!'\n")
-    assert command("wait", {"null_data": True}) == "python -m tests.crossed --cell wait --switch null_data=true"
+    assert str(least).startswith("python -m tests.research.crossed --cell wait --switch 'c=c!' --switch 'h=h!'\n")
+    assert (
+        command("wait", {"null_data": True}) == "python -m tests.research.crossed --cell wait --switch null_data=true"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,6 @@ def test_a_wrong_answer_is_noticed(cell: str, says: str, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(oracle, "output", lambda *_: {"Answer": "another"})
     monkeypatch.setattr(oracle, "reason_is_known", lambda *_, **__: False)
-    monkeypatch.setattr("tests.crossed.stage.Seen.truth", property(doubled))
+    monkeypatch.setattr("tests.research.crossed.stage.Seen.truth", property(doubled))
     (failure,) = played({}, [cell])
     assert any(says in line for line in failure.wrong), failure.wrong

@@ -16,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
 from noxcli.sandbox.switches import Switches, with_overrides
 from tests.conftest import Noxcli, QuickClock, Result
-from tests.crossed.plan import Combination
+from tests.research.crossed.plan import Combination
 
 REASON = "the model is not available"
 PIECES = ("one ", "two ", "three ", "four ", "five")
