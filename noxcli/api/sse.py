@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sseclient import SSEClient
 
@@ -18,11 +18,13 @@ BOM = b"\xef\xbb\xbf"
 # Known from the related conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server closes.
 ENDINGS = frozenset({"done", "timeout", "error", "end"})
 KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+# Blank lines and comments between two events, of which keep-alives may send any number.
+BETWEEN_EVENTS = re.compile(r"\n\n(?:(?::[^\n]*+)?\n)++")
 # The frame of nearly all events, parsed directly; sseclient-py parses every other form. Its texts have no escapes, so
 # they can be written as JSON again unchanged.
 PLAIN = r"[^\"\\\x00-\x1f]"
 OPENING = re.compile(
-    rf'\n*(?:id:[^\n]*\n)?(?:event: ?message\n)?(?:id:[^\n]*\n)?data: ?\{{"type": ?"({PLAIN}+)", ?"data": ?'
+    rf'(?:id:[^\n]*\n)?(?:event: ?message\n)?(?:id:[^\n]*\n)?data: ?\{{"type": ?"({PLAIN}+)", ?"data": ?'
 )
 CLOSING = re.compile(rf'(?:, ?"redisId": ?(?:"({PLAIN}*)"|null))?\}}\n\n')
 
@@ -81,25 +83,23 @@ def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
 def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent], Unavailable | None]:
     """Return the run's events in complete frames, and what ended the stream in them, if anything did.
 
-    Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`.
+    Noxus docs, api-reference/v1/runs/public-run-events: `{"type", "data", "redisId"}` in events named `message`. What
+    is not JSON is an event as well, of type `unknown` unless it has a name: a keep-alive in `data` ends nothing.
     """
-    text = frames.decode("utf-8", "replace")
+    text = BETWEEN_EVENTS.sub("\n\n", "\n\n" + frames.decode("utf-8", "replace"))
     events: list[RunEvent] = []
-    place = 0
-    while place < len(text):
-        place = _read_plain(text, place, events)
-        blank = text.find("\n\n", place)
-        if blank < 0:
-            break  # a third line end in a row, or none at all
-        ending = _read_any(text[place : blank + 2], events, mask)
-        if ending is not None:
-            return events, ending
-        place = blank + 2
+    place = _read_plain(text, 2, events)
+    for name, said in read_frames(text[place:].encode()):
+        if name in ENDINGS:
+            reason = describe(said.encode(), mask)
+            return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {reason}" if reason else ""))
+        if name not in KEEP_ALIVES:
+            events.append(_event(name, said))
     return events, None
 
 
 def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
-    """Add events as long as they have the usual form; return the position of the first frame that does not."""
+    """Add events from `place` on, as long as they have the usual form; return the position of the first other one."""
     closing, decode = CLOSING.match, DECODER.raw_decode
     known, kind = "", ""  # the start of the last one, which the next one most likely shares
     while True:
@@ -122,23 +122,6 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
         place = tail.end()
 
 
-def _read_any(frame: str, events: list[RunEvent], mask: Mask | None) -> Unavailable | None:
-    """Add the event in one frame of any form; return what ended the stream in it, if anything did."""
-    for name, text in read_frames(frame.encode()):
-        if name in KEEP_ALIVES:
-            continue
-        if name in ENDINGS:
-            said = describe(text.encode(), mask)
-            return Unavailable(f"the server ended the stream with {name!r}" + (f": {said}" if said else ""))
-        try:
-            events.append(_event(name, decode_json(text)))
-        except ValueError:
-            if name == "message":
-                return Unavailable("an event was not valid JSON")
-            events.append(RunEvent(name, text))
-    return None
-
-
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
@@ -151,7 +134,11 @@ def _needs_care(text: str) -> bool:
     return text.count("[") + text.count("{") >= SHALLOW
 
 
-def _event(name: str, envelope: Any) -> RunEvent:
+def _event(name: str, said: str) -> RunEvent:
+    try:
+        envelope = decode_json(said)
+    except ValueError:
+        return RunEvent("unknown" if name == "message" else name, said)
     if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
         return RunEvent(name, envelope)
     redis_id = envelope.get("redisId")

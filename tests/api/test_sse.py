@@ -108,10 +108,30 @@ def test_the_servers_own_endings_end_the_stream_after_what_came_before(name: str
     assert "worker lost" in ending.message
 
 
-def test_a_message_that_is_no_json_counts_as_a_broken_connection() -> None:
-    events, ending = parse_events(envelope("state", {}) + b"data: {oops\n\n" + envelope("state", {}))
-    assert len(events) == 1
-    assert isinstance(ending, Unavailable)
+@pytest.mark.parametrize("said", ["", "ping", "[DONE]", "{oops", '{"type": "state", "data": ', "<html>"])
+def test_a_message_that_is_no_json_ends_nothing(said: str) -> None:
+    events, ending = parse_events(
+        envelope("state", {"n": 1}) + f"data: {said}\n\n".encode() + envelope("state", {"n": 2})
+    )
+    assert [(event.type, event.data) for event in events] == [
+        ("state", {"n": 1}),
+        ("unknown", said),
+        ("state", {"n": 2}),
+    ]
+    assert ending is None
+
+
+@pytest.mark.parametrize("filling", [b"\n", b":\n\n", b":\n", b"\n:", b": keep-alive\n\n", b"\r\n", b": x\r\n\r\n"])
+def test_a_megabyte_between_two_events_costs_next_to_nothing(filling: bytes) -> None:
+    framer, began = Framer(), time.process_time()
+    raw = envelope("state", {}) + filling * (2**20 // len(filling)) + b"\n" + envelope("state", {})
+    events = [
+        event
+        for place in range(0, len(raw), 2**15)
+        for event in parse_events(framer.feed(raw[place : place + 2**15]))[0]
+    ]
+    assert [event.type for event in events] == ["state", "state"]
+    assert time.process_time() - began < 0.5
 
 
 # -- the short way beside the long one, which is sseclient-py on each frame ------------------------------------------
@@ -152,13 +172,12 @@ def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
     for name, text in read_frames(frames):
         if name in ENDINGS:
             return events, True
+        if name in KEEP_ALIVES:
+            continue
         try:
             said = decode_json(text)
         except ValueError:
-            if name == "message":
-                return events, True
-            said = text
-        if name in KEEP_ALIVES:
+            events.append(RunEvent("unknown" if name == "message" else name, text))
             continue
         if isinstance(said, dict) and isinstance(said.get("type"), str):
             redis_id = said.get("redisId")
