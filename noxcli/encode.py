@@ -4,26 +4,32 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 NOT_ASCII = "[^\x00-\x7f]"
-DEEPEST_INDENT = 100  # levels; beyond these, the indentation alone would fill the memory
-END = object()
 UPPER_LEVELS = 4  # down to the values of an output in the result document, and in its line of NDJSON
 SLICE = 1024 * 1024  # characters
 
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null.
+class Number(float):
+    """A number whose digits a float can't hold: it counts as that float, and is written as it was read."""
 
-    Values may be nested as deeply, and integers may be as long, as a server sends them.
-    """
+    text: str
+
+
+Number.__name__ = "float"  # by which JMESPath knows types
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
     separators = (",", ":") if indent is None else None
-    try:
-        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False)
-    except (ValueError, RecursionError):
-        text = "".join(_pieces(value, indent))
+    if _has_odd_numbers(value):
+        mark = os.urandom(16).hex()  # which occurs in no value
+        text = json.dumps(_marked(value, mark), ensure_ascii=False, indent=indent, separators=separators)
+        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
+    else:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -57,45 +63,27 @@ def json_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
         yield f'"{after}'
 
 
-def _pieces(value: Any, indent: int | None) -> Iterator[str]:
-    """Yield what json.dumps would write if it accepted deeper nesting than Python's recursion limit."""
-    stack: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
-    while stack:
-        members, end = stack[-1]
-        lead, inner = next(members, (end, END))
-        yield lead
-        if inner is END:
-            stack.pop()
-        elif isinstance(inner, dict | list | tuple) and inner:
-            opening, closing = "{}" if isinstance(inner, dict) else "[]"
-            yield opening
-            stack.append((_members(inner, indent, len(stack)), f"{_line(indent, len(stack) - 1)}{closing}"))
-        else:
-            yield _leaf(inner)
+def _has_odd_numbers(value: Any) -> bool:
+    """True if json.dumps would write a number in another way than it was read, or in a way that is not JSON."""
+    level = [value]
+    while level:
+        if any(isinstance(each, float) and (type(each) is Number or not math.isfinite(each)) for each in level):
+            return True
+        containers = (each for each in level if isinstance(each, dict | list | tuple))
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+    return False
 
 
-def _members(container: Any, indent: int | None, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield each member with what comes before it: a comma, a new line, its key."""
-    colon = ":" if indent is None else ": "
-    pairs: Iterable[tuple[str, Any]] = (("", inner) for inner in container)
-    if isinstance(container, dict):
-        pairs = ((f"{_leaf(str(key))}{colon}", inner) for key, inner in container.items())
-    comma = ""
-    for key, inner in pairs:
-        yield f"{comma}{_line(indent, depth)}{key}", inner
-        comma = ","
-
-
-def _line(indent: int | None, depth: int) -> str:
-    return "" if indent is None else f"\n{' ' * indent * min(depth, DEEPEST_INDENT)}"
-
-
-def _leaf(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "null"  # a server may write NaN, and Python reads 1e999 as an infinity; JSON has neither
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except ValueError:
-        from decimal import Decimal  # Python itself writes at most 4,300 digits
-
-        return format(Decimal(value), "f")
+def _marked(value: Any, mark: str) -> Any:
+    """Return the value with its odd numbers as texts that begin with the mark."""
+    match value:
+        case Number():
+            return f"{mark}{value.text}"
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _marked(inner, mark) for key, inner in value.items()}
+        case list() | tuple():
+            return [_marked(inner, mark) for inner in value]
+        case _:
+            return value

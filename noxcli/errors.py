@@ -235,6 +235,10 @@ class GateClosed(NoxError):
     exit_code = ExitCode.TEMPORARY
 
 
+class Unreadable(Unavailable):
+    """The answer is more than noxcli reads, such as nested too deeply: another one will hardly be less."""
+
+
 class StreamClosed(Unavailable):
     """The stream closed cleanly without announcing an end, which proves nothing."""
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 ORDER = [
     {"fixed", "signals"},
     {"errors", "models", "encode", "nearest", "schemas"},
-    {"waiting"},
+    {"waiting", "decode"},
     {"query", "masking", "timing", "place", "urls"},
     {"files", "formats"},
     {"config"},

@@ -1,6 +1,5 @@
 """The Noxus API's endpoints as methods, one request each; retries are up to the caller."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +17,17 @@ from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
 from noxcli.api.records import cursor_after, goes_on, id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import body_of
 from noxcli.config.settings import Settings
-from noxcli.errors import CursorRefused, NotFound, NoxError, Refused, StreamUnsupported, Unavailable
+from noxcli.encode import to_json
+from noxcli.errors import (
+    CursorRefused,
+    NotFound,
+    NoxError,
+    Refused,
+    StreamUnsupported,
+    Unavailable,
+    Undelivered,
+    Unreadable,
+)
 from noxcli.masking import Mask
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.timing import READ_TIMEOUT
@@ -91,7 +100,7 @@ class NoxusApi:
         `attempt.left` says from the first byte on that the request may have left, whatever is raised. Raises
         Unavailable for a redirect that may mean that a run was started, such as 303.
         """
-        body = body_of(json.dumps(self.run_request(input, version_id, callback_url)).encode(), attempt)
+        body = body_of(to_json(self.run_request(input, version_id, callback_url)).encode(), attempt)
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
@@ -249,6 +258,8 @@ class NoxusApi:
     def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None) -> Run:
         try:
             return _this_run(run_from(self._http.get_json(path, within=within), workflow_id), run_id)
+        except Unreadable as error:
+            raise Undelivered(error.message, **error.facts()) from error
         except Refused as refusal:
             if not is_uuid(run_id):
                 raise  # no run can have such an id, and the server confirms it

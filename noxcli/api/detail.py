@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from noxcli.api.decode import decode_json
+from noxcli.decode import decode_json
 from noxcli.masking import Mask
 
 LONGEST_DETAIL = 300
@@ -25,7 +25,7 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     text = body.decode("utf-8", "replace").strip()
     try:
         reason = _from_json(decode_json(text))
-    except (ValueError, RecursionError):
+    except ValueError:
         reason = _from_html(text, mask) if text.startswith("<") else text
     line = " ".join(mask.torn(reason).split())
     return line if len(line) <= LONGEST_DETAIL else f"{line[:LONGEST_DETAIL]}…"
@@ -40,8 +40,8 @@ def is_own_form(content_type: str, body: bytes) -> bool:
     if kind != "application/json" and not kind.endswith("+json"):
         return False
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        answer = decode_json(body)
+    except ValueError:
         return False
     return isinstance(answer, dict) and "detail" in answer
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.body import AnswerLimit, read_at_most, require_framing
-from noxcli.api.decode import TooMuch, decode_json, json_text
 from noxcli.api.failures import (
     BROKEN,
     cause_of,
@@ -26,7 +25,8 @@ from noxcli.api.failures import (
 from noxcli.api.gate import Gate, Kind
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
-from noxcli.errors import Refused, Unavailable
+from noxcli.decode import TooMuch, decode_json, json_text
+from noxcli.errors import Refused, Unavailable, Unreadable
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url
@@ -302,10 +302,10 @@ class Http:
             del body  # as large as the text, and not needed while it is parsed
             return decode_json(text)
         except ValueError as error:
-            what = str(error) if isinstance(error, TooMuch) else "something that is not JSON"
-            hint = None if isinstance(error, TooMuch) else "is it the base URL of the API?"
-            host = urlsplit(response.url).netloc
-            raise Unavailable(f"{host} answered {response.status_code} with {what}", hint, **_facts(response)) from None
+            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", _facts(response)
+            if isinstance(error, TooMuch):
+                raise Unreadable(f"{said} {error}", **facts) from None
+            raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
 
 
 def _facts(response: requests.Response) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 from sseclient import SSEClient
 
-from noxcli.api.decode import SHALLOW, decode_json
 from noxcli.api.detail import describe
+from noxcli.decode import decode_json, is_deep, read_number
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent
@@ -116,7 +116,7 @@ def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
         tail = closing(text, end)
         raw = text[start:end]
         # A line end may separate two tokens; then one line is not the whole document.
-        if tail is None or "\n" in raw or (end - start > SHALLOW and _needs_care(raw)):
+        if tail is None or "\n" in raw or is_deep(raw):
             return place
         events.append(RunEvent(kind, data, tail[1], raw))
         place = tail.end()
@@ -127,11 +127,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 # For valid JSON; anything else takes the slow path.
-DECODER = json.JSONDecoder(parse_constant=_refuse)
-
-
-def _needs_care(text: str) -> bool:
-    return text.count("[") + text.count("{") >= SHALLOW
+DECODER = json.JSONDecoder(parse_float=read_number, parse_constant=_refuse)
 
 
 def _event(name: str, said: str) -> RunEvent:

@@ -60,6 +60,7 @@ class FinalResponse(HTTPResponse):
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
         else:
             raise HTTPException(f"more than {MOST_INTERIM:,} interim answers")
+        del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:  # urllib3 notices it too late to close the connection
             raise HTTPException("the headers give several lengths")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from noxcli.batch.rows import digest_of
+from noxcli.decode import decode_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
@@ -300,14 +301,14 @@ def line_at(path: Path, offset: int) -> Mapping[str, Any]:
 def _parsed(raw: bytes, path: Path) -> dict[str, Any] | None:
     """Return the line, or None for one that this version does not write."""
     try:
-        line = json.loads(raw)
+        line = decode_json(raw)
         if not isinstance(line, dict):
             return None
         if "batch" in line:
             # Checked first: a later version may have other fields.
             require_readable(path, line["batch"], BATCH_SCHEMA)
         return line if _is_sound(line) else None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 

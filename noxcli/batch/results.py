@@ -11,6 +11,7 @@ from typing import IO, Any, Self
 from noxcli.batch.journal import JournalTrouble, move_torn_aside
 from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, opened
 from noxcli.batch.row import FinishedRow
+from noxcli.decode import decode_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
@@ -158,8 +159,8 @@ class KeptResults:
         """Return the content of the row's line."""
         raw = self.line(row, own_id, run_id)
         document: dict[str, Any] | None = None
-        with suppress(ValueError, RecursionError):
-            document = None if raw is None else json.loads(raw)
+        with suppress(ValueError):
+            document = None if raw is None else decode_json(raw)
         return document
 
 
@@ -191,9 +192,9 @@ def read_line(raw: bytes, offset: int) -> ResultLine | None:
         if head is not None and raw.endswith(b"}\n"):
             row, own, run_id = int(head[1]), json.loads(head[2]), json.loads(head[3]) if head[3] else None
         else:
-            document = json.loads(raw)
+            document = decode_json(raw)
             row, own, run_id = document["row"], document["id"], (document["result"]["run"] or {}).get("id")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     sound = type(row) is int and 0 < row <= MOST_ROWS and isinstance(own, str | None) and isinstance(run_id, str | None)
     return ResultLine(row, own, run_id, offset) if sound else None

@@ -268,6 +268,6 @@ def as_nox_error(error: BaseException) -> NoxError:
     if isinstance(error, NoxError):
         return error
     what = f"{type(error).__name__}: {error}"
-    if isinstance(error, ValueError | ArithmeticError | RecursionError | OSError):
+    if isinstance(error, ValueError | ArithmeticError | OSError):
         return Unavailable(f"the server's answer can't be read ({what})")
     return Bug(f"unexpected {what}", "this is a bug in noxcli, please report it")

@@ -148,8 +148,8 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
 
 def _tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
     """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
-    if isinstance(trouble, RecursionError | MemoryError):
-        late: NoxError = Undelivered("the output is too large or nested too deeply to print", come_back(context))
+    if isinstance(trouble, MemoryError):
+        late: NoxError = Undelivered("the output is too large to print", come_back(context))
     else:
         late = unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]

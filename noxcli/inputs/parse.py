@@ -1,12 +1,12 @@
 """The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the input object."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from math import isfinite
 from typing import Any
 
+from noxcli.decode import MOST_LEVELS, is_deep, is_deeper, read_number
 from noxcli.errors import UsageProblem
 from noxcli.fixed import fixed
 from noxcli.inputs.secrets import read_secret
@@ -18,8 +18,6 @@ from noxcli.masking import HIDDEN
 OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
 MARK = "\ufeff"  # editors on Windows write it before JSON
-DEEPEST_INPUT = 500  # levels: what any thread of any Python can parse, compare and send
-STRING_OR_BRACKET = r'(?s)"(?:[^"\\]+|\\.)*+"?|[\[{]|[\]}]'
 
 
 @fixed
@@ -118,10 +116,10 @@ def parse_json(text: str, what: str) -> Any:
     Raises UsageProblem, naming `what` and the place, for bad JSON, NaN, infinities, keys that appear twice, and nesting
     deeper than 500 levels.
     """
-    if _is_deeper(text, DEEPEST_INPUT):
-        raise UsageProblem(f"{what} is nested deeper than {DEEPEST_INPUT} levels", "flatten it")
     try:
-        return STRICT.decode(text)
+        value = STRICT.decode(text)
+    except RecursionError:
+        too_deep = True
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise UsageProblem(
@@ -131,22 +129,11 @@ def parse_json(text: str, what: str) -> Any:
         # Python's message names its own limit for digits, which users can't set here.
         reason = str(error).partition(";")[0]
         raise UsageProblem(f"{what} is not JSON that can be sent: {reason}") from None
-
-
-def _is_deeper(text: str, most: int) -> bool:
-    """True if the brackets of JSON are nested deeper; the limit of Python's parser depends on its caller."""
-    if text.count("[") + text.count("{") <= most:
-        return False
-    depth = 0
-    for match in re.finditer(STRING_OR_BRACKET, text):
-        mark = text[match.start()]
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}":
-            depth -= 1
-        if depth > most:
-            return True
-    return False
+    else:
+        too_deep = is_deep(text) and is_deeper(value, MOST_LEVELS)
+    if too_deep:
+        raise UsageProblem(f"{what} is nested deeper than {MOST_LEVELS} levels", "flatten it")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,7 +145,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    number = read_number(text)
     if not isfinite(number):
         raise ValueError(f"the number {text} is too large")
     return number

@@ -1,11 +1,11 @@
 """One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Protocol
 
+from noxcli.decode import decode_json
 from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.partial import Part
 from noxcli.outputs.values import Remote
@@ -166,8 +166,8 @@ class Fetching:
         if not own or is_json(own) or self._part.size > LARGEST_ADDRESS:
             return False
         try:
-            content = json.loads(self._part.read_back().read())
-        except (ValueError, RecursionError):
+            content = decode_json(self._part.read_back().read())
+        except ValueError:
             return False
         values = content.values() if isinstance(content, dict) else ()
         return any(isinstance(value, str) and value.startswith(ADDRESS) for value in values)

@@ -1,10 +1,10 @@
 """`manifest.json`: the list of what noxcli wrote to a directory, for programs and for its own next call."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
+from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.fixed import fixed
@@ -34,10 +34,10 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     """
     document: Any = None
     try:
-        document = json.loads(place.read(MANIFEST, LIMIT))
+        document = decode_json(place.read(MANIFEST, LIMIT))
     except FileNotFoundError:
         return Manifest()
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         if overwrite:

@@ -1,11 +1,11 @@
 """A watched event stream: its frames, and how it ended."""
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from noxcli.decode import decode_json
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.probe.raw import RawAnswer, RawPiece, RawStream
@@ -187,8 +187,8 @@ def _data(fields: Sequence[tuple[str, str]]) -> str | None:
 
 def _envelope(text: str | None) -> dict[str, Any] | None:
     try:
-        value = json.loads(text) if text else None
-    except (ValueError, RecursionError):
+        value = decode_json(text) if text else None
+    except ValueError:
         return None
     return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
 

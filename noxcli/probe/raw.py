@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from noxcli.api.body import AnswerLimit
-from noxcli.api.decode import decode_json
 from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.feed import READ_SIZE
 from noxcli.api.http import REDIRECTS, Http
+from noxcli.decode import decode_json
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url

@@ -1,10 +1,10 @@
 """Questions about the event stream."""
 
-import json
 from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
+from noxcli.decode import decode_json
 from noxcli.models import PAUSED_STATUS
 from noxcli.probe.evidence import ENDED_BY_ITSELF, NEEDS_ENDED, Evidence
 from noxcli.probe.frames import Watched
@@ -110,8 +110,8 @@ def _odd_messages(e: Evidence) -> Seen | None:
 
 def _is_json(text: str | None) -> bool:
     try:
-        json.loads(text or "")
-    except (ValueError, RecursionError):
+        decode_json(text or "")
+    except ValueError:
         return False
     return True
 

@@ -61,11 +61,8 @@ class Outcome:
         return self.run is None and not self.may_exist and not left
 
     def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
-        """Return the inputs that this command sent, without secrets; None if it sent none, or too deep ones."""
-        try:
-            return None if self.inputs is None else mask.whole(self.inputs)
-        except RecursionError:
-            return None
+        """Return the inputs that this command sent, without secrets; None if it sent none."""
+        return None if self.inputs is None else mask.whole(self.inputs)
 
     def brief(self) -> "Outcome":
         """Return the same without parts that may be impossible to print: output, nodes, inputs."""

@@ -33,13 +33,10 @@ class Comparison:
         self._secret = {*secret, *(self._names.get(key, key) for key in secret)}
 
     def digest_of(self, input: Any) -> str:
-        """Return what equal inputs have in common; empty for one that can't be encoded."""
+        """Return what equal inputs have in common."""
         digest = new_digest()
-        try:
-            plain = _plain(self._renamed(input) if isinstance(input, dict) else input)
-            digest.update(json.dumps(plain, sort_keys=True).encode())
-        except (RecursionError, ValueError):
-            return ""
+        plain = _plain(self._renamed(input) if isinstance(input, dict) else input)
+        digest.update(json.dumps(plain, sort_keys=True).encode())
         return digest.hexdigest()[:32]
 
     def _renamed(self, input: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from noxcli.decode import decode_json
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import prepare_directory, put_privately, reason_of
 from noxcli.fixed import fixed
@@ -112,8 +113,8 @@ class History:
         """Return the position up to which the run's events were delivered, if known."""
         if not PLAIN_ID.fullmatch(run_id):
             return None
-        with suppress(OSError, ValueError, RecursionError), self._opened() as place:
-            noted = json.loads(place.read(f"{run_id}.cursor", LARGEST_ENTRY)[:CURSOR_SIZE])
+        with suppress(OSError, ValueError), self._opened() as place:
+            noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY)[:CURSOR_SIZE])
             return noted if isinstance(noted, str) and noted else None
         return None
 
@@ -171,8 +172,8 @@ def _entry_in(place: Place, name: str, host: str) -> Entry | None:
 
     Raises UsageProblem for a file that a newer noxcli has written.
     """
-    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
-        noted = json.loads(place.read(name, LARGEST_ENTRY))
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        noted = decode_json(place.read(name, LARGEST_ENTRY))
         if noted["host"] == host:
             require_readable(place.path / name, noted["schema"], ENTRY_SCHEMA)
             secret = noted["secret_inputs"]

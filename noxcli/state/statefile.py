@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from noxcli.decode import decode_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, save
 from noxcli.fixed import fixed
@@ -38,13 +39,13 @@ def read_state(path: Path) -> State | None:
     Raises UsageProblem for any other file, also that of a newer noxcli.
     """
     try:
-        noted = json.loads(read_named(path, LARGEST_STATE))
+        noted = decode_json(read_named(path, LARGEST_STATE))
         require_readable(path, noted["schema"], STATE_SCHEMA)
         state = State(str(noted["run_id"]), str(noted["workflow_id"]), str(noted["base_url"]))
         known = noted["schema"] == STATE_SCHEMA
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else "it is not a state file"
         raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None
     if not known:

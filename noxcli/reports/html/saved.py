@@ -1,11 +1,11 @@
 """The content of noxcli's own files for a page: result documents, events that end in one, and rows of a batch."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from noxcli.decode import decode_json
 from noxcli.errors import UsageProblem
 from noxcli.reports.html.parts import mapping, objects
 from noxcli.reports.html.run import ReportedRun
@@ -74,8 +74,8 @@ def _documents(file: IO[bytes], name: str) -> Iterator[Mapping[str, Any]]:
 
 def _parsed(text: bytes) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = decode_json(text)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

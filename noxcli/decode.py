@@ -1,0 +1,73 @@
+"""JSON as noxcli reads it: numbers keep their digits, and nesting has a limit that every walk over it can rely on."""
+
+import json
+import sys
+from typing import Any
+
+from noxcli.encode import Number
+
+MOST_LEVELS = 500  # of a value
+AROUND = 20  # more, for the documents that hold such a value: a run's record, a result, a line of a batch
+TOO_DEEP = f"values nested deeper than {MOST_LEVELS} levels"
+LONGEST_INT = 20_000  # digits; the time to read or write one grows with the square
+
+# Python's own limits, of every thread: for a call or two at each level, and for reading and writing such an integer.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MOST_LEVELS))
+sys.set_int_max_str_digits(LONGEST_INT)
+
+
+class TooMuch(ValueError):
+    """Valid JSON beyond a limit of ours; the text says which."""
+
+
+def decode_json(document: bytes | str) -> Any:
+    """Return the value; NaN and infinities, which are not JSON though some servers write them, are None.
+
+    Raises TooMuch for integers and nesting beyond the limits, ValueError for invalid JSON.
+    """
+    text = document if isinstance(document, str) else json_text(document)
+    try:
+        value = DECODER.decode(text)
+    except RecursionError:
+        raise TooMuch(TOO_DEEP) from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        raise TooMuch(f"an integer of more than {LONGEST_INT:,} digits") from None
+    if is_deep(text) and is_deeper(value, MOST_LEVELS + AROUND):
+        raise TooMuch(TOO_DEEP)
+    return value
+
+
+def json_text(document: bytes) -> str:
+    """Return JSON as text. Raises ValueError for what is in none of its encodings."""
+    return document.decode(json.detect_encoding(document), "surrogatepass")
+
+
+def is_deep(text: str) -> bool:
+    """True if JSON has enough brackets to be nested deeper than any limit."""
+    return len(text) > MOST_LEVELS and text.count("[") + text.count("{") > MOST_LEVELS
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """True if lists and objects are nested deeper."""
+    containers = [value] if isinstance(value, list | dict) else []
+    for _ in range(levels):
+        if not containers:
+            break
+        inside = (inner for each in containers for inner in (each.values() if isinstance(each, dict) else each))
+        containers = [inner for inner in inside if isinstance(inner, list | dict)]
+    return bool(containers)
+
+
+def read_number(text: str) -> float:
+    """Return a number with a fraction or an exponent."""
+    value = float(text)
+    if repr(value) == text:
+        return value
+    number = Number(value)
+    number.text = text
+    return number
+
+
+DECODER = json.JSONDecoder(parse_float=read_number, parse_constant=lambda _: None)
