@@ -63,28 +63,33 @@ class Outage:
 
     def __init__(self, clock: Clock, longest: float) -> None:
         self.longest = longest
+        self.failures = 0  # in a row
         self._clock = clock
-        self._failures = 0
         self._since = 0.0
 
     def answered(self) -> None:
         """There was an answer."""
-        self._failures = 0
+        self.failures = 0
 
     def failed(self) -> None:
         """There was none."""
-        self._since = self._since if self._failures else self._clock.awake()
-        self._failures += 1
+        self._since = self._since if self.failures else self._clock.awake()
+        self.failures += 1
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
+        return self._clock.awake() - self._since if self.failures else 0.0
 
     @property
     def left(self) -> float:
         """How much longer it may last."""
-        return self.longest - (self._clock.awake() - self._since if self._failures else 0.0)
+        return self.longest - self.seconds
 
     @property
     def is_too_long(self) -> bool:
         """True if there is no more reason to wait for an answer."""
-        return self.left <= 0 and self._failures > (1 if self.longest else 0)
+        return self.left <= 0 and self.failures > (1 if self.longest else 0)
 
     @property
     def for_an_attempt(self) -> float:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from noxcli.errors import GateClosed
+from noxcli.timing import Clock, Outage
 
 BELOW = 0.95  # the share of what was granted that is requested
 # Seconds from a stop to the next refusal: below these, the rate is far too high, or a little.
@@ -165,8 +166,7 @@ class Gate:
         self._lanes = {kind: Lane(self._chance) for kind in Kind}
         self._starts_no_more = False
         self._hurries = False
-        self._failures = 0
-        self._silent_since: float | None = None
+        self._outage = Outage(Clock(), float("inf"))
 
     @property
     def rate(self) -> float | None:
@@ -175,9 +175,8 @@ class Gate:
 
     @property
     def silent_for(self) -> float:
-        """How many seconds nothing has answered, since the first failure."""
-        since = self._silent_since
-        return 0.0 if since is None else time.monotonic() - since
+        """How many seconds nothing has answered: since the first of several failures, while this process was awake."""
+        return self._outage.seconds if self._outage.failures > 1 else 0.0
 
     def end_starts(self) -> None:
         """Send no more starts."""
@@ -220,12 +219,11 @@ class Gate:
             now, lane = time.monotonic(), self._lanes[kind]
             lane.in_flight -= 1
             if turn.status is not None and turn.status < 500 and turn.status not in REFUSALS:
-                self._failures, self._silent_since = 0, None
+                self._outage.answered()
                 lane.served(turn.sent_at, now)
             else:
-                self._failures += 1
-                self._silent_since = self._silent_since or now
-                outage = turn.unreachable or self._failures >= FAILURES_IN_A_ROW or lane.stopped
+                self._outage.failed()
+                outage = turn.unreachable or self._outage.failures >= FAILURES_IN_A_ROW or lane.stopped
                 if turn.status in REFUSALS or outage:
                     lane.stop(turn.sent_at, now, turn.retry_after, learns=turn.status in REFUSALS)
             if turn.left is not None:

@@ -12,6 +12,7 @@ from noxcli.errors import ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
+from noxcli.timing import Outage
 
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt
@@ -31,7 +32,7 @@ class ActiveRow:
     began: float = 0.0  # when its run began
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
-    lost_since: float | None = None  # when reads of it began to fail
+    outage: Outage | None = None  # of the reads of it
     error: NoxError | None = None  # why its start is in doubt, or not in the journal
 
     @property

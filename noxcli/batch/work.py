@@ -39,7 +39,7 @@ from noxcli.retry import Patience
 from noxcli.runs.candidates import Comparison
 from noxcli.runs.record import JUST_STARTED, judged
 from noxcli.runs.start import StartAttempt, StartRequest
-from noxcli.timing import Clock, Deadline, seconds_between
+from noxcli.timing import Clock, Deadline, Outage, seconds_between
 
 REJECTED_KEY = 401
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
@@ -135,14 +135,14 @@ class RowWork:
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
         """Send the start, again only while nothing can have been started. Raises what sending raises."""
-        refused_since: float | None = None
+        outage = Outage(self.clock, self.retry_for)
         while active.run is None:
             try:
                 active.run = attempt.send()
                 active.began = time.monotonic()  # at once: its duration is counted from here
             except Unavailable as error:
-                refused_since = refused_since or time.monotonic()
-                if not attempt.may_be_repeated or time.monotonic() - refused_since > self.retry_for:
+                outage.failed()
+                if not attempt.may_be_repeated or outage.is_too_long:
                     raise
                 self._withdraw(active, error)  # the gate slows down what follows
         try:
@@ -173,7 +173,7 @@ class RowWork:
             run = judged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._unread(active, error)
-        active.run, active.read, active.lost_since = run, True, None
+        active.run, active.read, active.outage = run, True, None
         if not (run.settled or run.paused):
             return active
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
@@ -185,15 +185,16 @@ class RowWork:
         return self._finished(active.row, outcome, took=took)
 
     def _unread(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
-        run, now = active.run, time.monotonic()
+        run = active.run
         assert run is not None
         trouble = error if isinstance(error, GateClosed) else as_nox_error(error)
-        young = not (active.found or active.read) and now - active.began < JUST_STARTED
+        young = not (active.found or active.read) and time.monotonic() - active.began < JUST_STARTED
         if isinstance(trouble, GateClosed) or (young and isinstance(trouble, NotFound)):
             return active
         if isinstance(trouble, Unavailable | Refused):
-            active.lost_since = active.lost_since or now
-            if now - active.lost_since <= self.retry_for:
+            active.outage = active.outage or Outage(self.clock, self.retry_for)
+            active.outage.failed()
+            if not active.outage.is_too_long:
                 return active
             trouble = LostContact(
                 f"lost contact with run {run.id}: {trouble.message}",

@@ -47,7 +47,7 @@ from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ, judged, still_running
 from noxcli.runs.resolve import read_runs
 from noxcli.state.logkeeper import LogKeeper
-from noxcli.timing import Deadline
+from noxcli.timing import Deadline, Outage
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
 LONGEST_READ = 30.0
@@ -155,7 +155,7 @@ class _Waited:
 
     text: str
     outcome: Outcome
-    contact: Deadline
+    outage: Outage
     denied: bool = False  # the last answer was 403 or 404
     over: bool = False
 
@@ -164,7 +164,7 @@ def _wait_for_all(noxus: Session, runs: Sequence[str], policy: Policy, enough: C
     """Print each run as it ends, until all have ended, or enough for --any or --fail-fast."""
     context = noxus.context
     waited = [
-        _Waited(text, outcome, Deadline(context.clock, policy.retry_for))
+        _Waited(text, outcome, Outage(context.clock, policy.retry_for))
         for text, outcome in zip(runs, context.outcomes, strict=True)
     ]
     explains, gate = explainer(context, noxus.api), noxus.api.paced()
@@ -261,7 +261,7 @@ def _take_in(noxus: Session, one: _Waited, read: Result[Run], policy: Policy, *,
     if run is not None:
         outcome.run, outcome.confirmed = run, True
         context.log.note_run(run)
-        one.contact.restart()
+        one.outage.answered()
         one.denied = False
     if run is not None and policy.over(run):
         outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
@@ -281,7 +281,9 @@ def _take_in(noxus: Session, one: _Waited, read: Result[Run], policy: Policy, *,
 def _given_up(noxus: Session, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
     """Return why to stop waiting for a run that has no verdict; None if it is read again. Raises unexpected errors."""
     if error is None or isinstance(error, Unavailable):
-        over = last or (error is not None and one.contact.passed)
+        if error is not None:
+            one.outage.failed()
+        over = last or (error is not None and one.outage.is_too_long)
         return _unended(one.outcome.run, error, noxus.deadline, last=last) if over else None
     if not isinstance(error, NoxError):
         raise error
