@@ -18,6 +18,7 @@ from noxcli.fixed import fixed
 from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.place import open_regular
+from noxcli.signals import SIGNALS
 
 JOURNAL_NAME = "batch.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
@@ -270,6 +271,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with opened(path) as file:
             offset = number = 0
             while raw := file.readline(LONGEST_LINE):
+                SIGNALS.check()
                 number += 1
                 if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
                     return

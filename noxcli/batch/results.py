@@ -16,6 +16,7 @@ from noxcli.errors import UsageProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
 from noxcli.place import Place
+from noxcli.signals import SIGNALS
 
 RESULTS_NAME = "results.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
@@ -177,6 +178,7 @@ def result_lines(path: Path) -> Iterator[ResultLine]:
         with opened(path) as file:
             offset = 0
             while raw := file.readline(LONGEST_RESULT):
+                SIGNALS.check()
                 found = read_line(raw, offset) if raw.endswith(b"\n") else None
                 if found is not None:
                     yield found

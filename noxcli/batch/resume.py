@@ -20,7 +20,6 @@ from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Upload
 from noxcli.render.text import amount
-from noxcli.signals import SIGNALS
 
 MISTAKES_KEPT = 20
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
@@ -119,7 +118,6 @@ class RemainingRows:
         """
         found, digest = Survey(), new_digest()
         for row in rows.rows():
-            SIGNALS.check()
             found.rows += 1
             digest.update(row.digest.to_bytes(8, "big"))
             if self.shard.has(row.number):

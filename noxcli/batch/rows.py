@@ -14,6 +14,7 @@ from noxcli.errors import UsageProblem
 from noxcli.files import new_digest, reason_of
 from noxcli.fixed import fixed
 from noxcli.inputs.parse import MARK, Inputs, parse_json, read_value, split_item
+from noxcli.signals import SIGNALS
 
 ID = "$id"
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -140,7 +141,9 @@ class RowFile:
         """
         with self._open() as file:
             try:
-                yield from self._json_rows(file) if self._form == "jsonl" else self._csv_rows(file)
+                for row in self._json_rows(file) if self._form == "jsonl" else self._csv_rows(file):
+                    SIGNALS.check()  # a million rows take a while
+                    yield row
             except (OSError, ValueError) as error:
                 raise UsageProblem(f"can't read {self.name}: {reason_of(error)}") from None
 
