@@ -1,5 +1,6 @@
 """Every failure that noxcli expects, each with its exit code: the contract with scripts."""
 
+import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -103,6 +104,8 @@ class Phase(StrEnum):
     INTERNAL = "internal"
 
 
+# The errors of a machine that has no room for one more process or open file.
+NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Statuses by which a server or gateway asks its clients to slow down.
 OVERLOADED = frozenset({429, 503})
 # What an engine that repeats a batch with --resume should do: retry, or give up. 137 is a kill -9.

@@ -12,6 +12,7 @@ from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.nearest import suggestion
 from noxcli.render import Format
 from noxcli.signals import Interrupted
+from noxcli.waiting import has_no_reader
 
 
 def run_argv(argv: Sequence[str], context: Context) -> int:
@@ -27,11 +28,13 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
     except SystemExit as ending:
-        # Typer exits this way if its own output met a closed pipe.
-        if isinstance(ending.__context__, BrokenPipeError):
-            context.terminal.reader_gone = True
-            return ExitCode.READER_GONE
-        raise
+        # Typer exits this way if its own output met a closed pipe; but it takes any closed pipe for that.
+        if not isinstance(ending.__context__, BrokenPipeError):
+            raise
+        if not has_no_reader(context.terminal.out):
+            return conclude(context, unexpected(context, ending.__context__))
+        context.terminal.reader_gone = True
+        return ExitCode.READER_GONE
     except Exception as error:
         # The last resort: a bug must not look like a failed run (exit code 1).
         return conclude(context, unexpected(context, error))

@@ -34,7 +34,10 @@ class EventFeed:
         self._news, self._room, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._received = self._taken = 0  # bytes; each count belongs to one thread
         self._response: requests.Response | None = None
-        start_thread(lambda: self._pump(connect))
+        try:
+            start_thread(lambda: self._pump(connect))
+        except Unavailable as error:
+            self._ended = error
 
     def take(self, seconds: float) -> list[RunEvent]:
         """Return what arrived together, or nothing if no event arrives in that time.

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
 from noxcli.errors import (
+    NO_ROOM,
     Bug,
     ExitCode,
     Interruption,
+    LostContact,
     NoxError,
     ReaderGone,
+    StartUnknown,
     TimedOut,
+    Unavailable,
     Undelivered,
     Unfitting,
     Unwritten,
@@ -59,14 +63,26 @@ def complain(context: Context, error: NoxError) -> None:
     context.terminal.complain(f"noxcli: {line}")
 
 
-def unexpected(context: Context, error: BaseException) -> Bug:
-    """Return the message for an unexpected error; --verbose prints its traceback at once."""
+def unexpected(context: Context, error: BaseException) -> NoxError:
+    """Return the error for an unexpected one: a bug, or a machine without room for another file or process.
+
+    With --verbose, print its traceback at once.
+    """
     if context.terminal.verbose:
         import traceback
 
         for line in context.terminal.mask("".join(traceback.format_exception(error))).splitlines():
             context.terminal.complain(line)
-    return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
+    if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
+    what, hint = (
+        f"this machine has no room: {(error.strerror or str(error)).lower()}",
+        "check the limits of this process (ulimit -a)",
+    )
+    if context.outcome.retry_safe:
+        return Unavailable(what, hint, sent=False)
+    unknown = context.outcome.run is None and not context.outcome.may_exist
+    return StartUnknown(what, hint) if unknown else LostContact(what, hint)
 
 
 def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:

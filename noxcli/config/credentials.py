@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
-from noxcli.errors import Unauthorized, Unavailable
+from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
 from noxcli.waiting import run_apart, run_within
@@ -101,6 +101,8 @@ class KeyCommand:
             )
         except (OSError, ValueError) as error:
             reason = reason_of(error) if isinstance(error, OSError) else "it is not a command"
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise Unavailable(f"can't run {what}: {reason}", sent=False) from None
             raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
 
         def read() -> bytes:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from queue import Empty, Queue
 from typing import Protocol, TypeVar
 
+from noxcli.errors import Unavailable, Undelivered
 from noxcli.fixed import fixed
 from noxcli.outputs.download import Transfer
 from noxcli.retry import Patience
@@ -48,7 +49,8 @@ def run_transfers(
 ) -> list[Result[T]]:
     """Return each job's value or error, in the order of the jobs.
 
-    Raises what the command's limit raises; then, and after a signal, the downloads are canceled.
+    Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises Undelivered if
+    the system allows no more threads.
     """
     told: Queue[Message] = Queue()
     quiet = patience.saying(told.put)  # written by the main thread, between two pictures
@@ -60,7 +62,10 @@ def run_transfers(
             transfer.finished = True
 
     transfers = [transfer for transfer, _ in jobs]
-    threads = share_out(len(jobs), DOWNLOADS_AT_ONCE, work)
+    try:
+        threads = share_out(len(jobs), DOWNLOADS_AT_ONCE, work)
+    except Unavailable as error:
+        raise Undelivered(error.message, error.hint) from None
     try:
         with watching() as watch:
             return _collect(told, len(jobs), patience, transfers, watch)

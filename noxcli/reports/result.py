@@ -55,7 +55,7 @@ class Outcome:
         return named or (self.run.workflow.name if self.run and self.run.workflow else None)
 
     @property
-    def _retry_safe(self) -> bool:
+    def retry_safe(self) -> bool:
         """True if the same command again cannot start a second run."""
         left = self.attempt is not None and self.attempt.left
         return self.run is None and not self.may_exist and not left
@@ -81,7 +81,7 @@ class Outcome:
             "schema": RESULT_SCHEMA,
             "ok": exit_code == ExitCode.OK,
             "exit_code": int(exit_code),
-            "retry_safe": self._retry_safe,
+            "retry_safe": self.retry_safe,
             "run": self.document_of_run(),
             "output": output,
             "complete": self._complete(),

@@ -15,10 +15,10 @@ from noxcli.reports.dotenv import write_dotenv
 from noxcli.sandbox.faults import Answer, Drop, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step, node_fails, node_runs
+from tests.cli.test_interrupt import until_asked
 from tests.conftest import Noxcli, Result
 from tests.process import HUNG, environment, running
 from tests.reports.test_junit import valid
-from tests.cli.test_interrupt import until_asked
 
 REFUSED = Answer(422, {"detail": "no"})
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"

@@ -1,0 +1,99 @@
+"""A machine without room: no thread can be started, no file opened; one line and the right code, never a bug."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Emit
+from noxcli.waiting import has_no_reader
+from tests.process import HUNG, NOXCLI, call, environment, needs
+
+PATIENT = ["--retry-for", "1s"]
+# The limit on processes does not hold for root; another user needs to read Python and these files.
+SOMEBODY = ["--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+
+def limited(*argv: str, env: dict[str, str], **limit: int) -> subprocess.CompletedProcess[bytes]:
+    """Run noxcli with that limit (nproc, nofile)."""
+    needs("prlimit")
+    command = ["prlimit", *(f"--{name}={value}" for name, value in limit.items())]
+    if "nproc" in limit:
+        needs("setpriv")
+        if os.geteuid() != 0:
+            pytest.skip("only root may become another user")
+        somebody = str(100_000 + os.getpid())
+        command += ["setpriv", "--reuid", somebody, "--regid", somebody, *SOMEBODY]
+    done = subprocess.run([*command, *NOXCLI, *argv], env=env, capture_output=True, timeout=HUNG, check=False)
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    tmp_path.chmod(0o777)
+    own = {"NOXCLI_STATE_DIR": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    return {**environment(sandbox.url), **own}
+
+
+@pytest.fixture
+def run_id(plays: Any, env: dict[str, str]) -> str:
+    return call("run", plays(output={"A": "x"}), "--detach", env=env).stdout.decode().strip()
+
+
+@pytest.mark.parametrize("argv", [["run", "demo", "User Input=x"], ["runs"], ["inputs", "demo"], ["doctor"]])
+def test_no_thread_before_a_start_is_temporary(sandbox: Sandbox, env: dict[str, str], argv: list[str]) -> None:
+    patient = [] if argv == ["doctor"] else PATIENT
+    done = limited(*argv, *patient, env=env, nproc=1)
+    assert done.returncode == 75
+    assert b"can't start a thread; check the limit on processes (ulimit -u)" in done.stdout + done.stderr
+    assert not sandbox.runs("demo")
+
+
+@pytest.mark.parametrize("verb", ["wait", "stream", "fetch-output"])
+def test_no_thread_for_a_run_is_lost_contact(env: dict[str, str], run_id: str, verb: str) -> None:
+    assert limited(verb, run_id, *PATIENT, env=env, nproc=1).returncode == 6
+
+
+def test_one_thread_more_is_enough_for_a_run(env: dict[str, str]) -> None:
+    done = limited("run", "demo", "User Input=x", "--json", env=env, nproc=2)
+    assert (done.returncode, json.loads(done.stdout)["complete"]) == (0, True)
+
+
+@pytest.mark.parametrize("limit", [{"nproc": 1}, {"nproc": 3}, {"nofile": 8}, {"nofile": 12}, {"nofile": 16}])
+def test_a_batch_tells_what_it_started(
+    sandbox: Sandbox, plays: Any, env: dict[str, str], limit: dict[str, int]
+) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000})
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(16)))
+    options = ["--max-parallel", "8", "--output-dir", "out", *PATIENT]
+    Path.cwd().chmod(0o777)
+    done = limited("batch", workflow, "rows.jsonl", *options, env=env, **limit)
+    results = [json.loads(line)["result"] for line in done.stdout.splitlines()]
+    assert done.returncode in {0, 6, 9, 75}, done.stderr
+    assert sum(not result["retry_safe"] for result in results) == len(sandbox.runs(workflow)), done.stderr
+    assert {result["exit_code"] for result in results if not result["retry_safe"]} <= {0, 6, 7, 9}
+
+
+@pytest.mark.parametrize("files", [5, 6, 7])
+def test_no_file_handle_is_no_bug(sandbox: Sandbox, env: dict[str, str], run_id: str, files: int) -> None:
+    for argv in (["run", "demo", "User Input=x"], ["wait", run_id], ["runs"], ["fetch-output", run_id]):
+        done = limited(*argv, *PATIENT, "--json", env=env, nofile=files)
+        assert done.returncode in {0, 6, 75, 9}, (argv, done.stderr)
+        if argv[0] == "run" and done.returncode == 75:
+            assert not sandbox.runs("demo")
+
+
+def test_only_a_pipe_without_its_reader_has_no_reader() -> None:
+    ours, theirs = os.pipe()
+    with os.fdopen(theirs, "wb") as pipe:
+        assert not has_no_reader(pipe)
+        os.close(ours)
+        assert has_no_reader(pipe)
+    with Path(os.devnull).open("wb") as nowhere:
+        assert not has_no_reader(nowhere)
