@@ -18,7 +18,6 @@ from noxcli.render.log import RunLog
 from noxcli.render.picture import choose
 from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import visible
 from noxcli.runs.progress import Node, Progress
 from noxcli.timing import Clock
 
@@ -224,27 +223,6 @@ def test_failed_and_running_nodes_come_first_when_lines_are_few() -> None:
     nodes[30].status = "completed"
     assert [node.id for node in choose(nodes, 4)] == ["30", "40", "45"]
     assert choose(nodes[:4], 4) == nodes[:4]
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain äöü 世界 🌱", "plain äöü 世界 🌱"),
-        ("a\nb\r\nc\td", "a b  c d"),
-        ("\x1b[31mred\x1b]8;;http://x\x07", "\\x1b[31mred\\x1b]8;;http://x\\x07"),
-        ("\x9b31m", "\\x9b31m"),
-        ("\u202egnp.exe", "\\u202egnp.exe"),
-        ("::error::x", ": :error::x"),
-        (" \t\ufe0f::error::x", "  \ufe0f: :error::x"),
-        (":::error::x", ": ::error::x"),
-        ("a ::error::x", "a ::error::x"),
-        ("a ##[group]x ##vso[task.y]", "a ## [group]x ##vso [task.y]"),
-        ("\ud800", "\\ud800"),
-        ("\x00\x7f", "\\x00\\x7f"),
-    ],
-)
-def test_remote_text_is_made_harmless(text: str, shown: str) -> None:
-    assert visible(text) == shown
 
 
 def test_cumulative_text_is_not_repeated() -> None:

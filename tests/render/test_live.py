@@ -8,7 +8,6 @@ import sys
 import threading
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pyte
@@ -410,27 +409,6 @@ def test_colours_are_the_users(
         pass
     assert bool(re.search(rb"\x1b\[[0-9;]*m", seen.raw)) is colored
     assert b"\x1b[?7l" in seen.raw, "it is drawn all the same"
-
-
-@pytest.mark.parametrize("form", ["content", "ndjson"])
-def test_events_on_the_same_screen_are_the_picture(env: dict[str, str], plays: Any, form: str) -> None:
-    workflow = plays(script=node_runs("Write", ["one ", "two ", "three"], seconds=300), output={"A": "x"})
-    with on_terminal([*forked(), "run", workflow, "--format", form], env) as seen:
-        pass
-    assert b"\x1b" not in seen.raw
-    lines = bytes(seen.raw).decode().splitlines()[1:]
-    assert lines == ["one two three"] if form == "content" else all(line[0] == "{" for line in lines)
-
-
-def test_events_in_a_file_leave_the_screen_to_the_picture(env: dict[str, str], plays: Any, tmp_path: Path) -> None:
-    workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=100), output={"A": "x"})
-    with (
-        (tmp_path / "out").open("wb") as out,
-        on_terminal([*forked(), "run", workflow, "--format", "content"], env, stdout=out.fileno()) as seen,
-    ):
-        pass
-    assert (tmp_path / "out").read_bytes() == b"one two"
-    assert b"\x1b[?7l" in seen.raw
 
 
 def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays: Any) -> None:

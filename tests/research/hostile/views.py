@@ -30,7 +30,6 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import QuickClock
-from tests.pages import PageReader
 from tests.rawserver import Turn, answer, raw_server
 from tests.research.hostile.corpus import NAMES, marked
 
@@ -411,29 +410,6 @@ def downloads(theatre: Theatre) -> Iterator[View]:
     yield View("download lines", said_by(terminal), "t")
 
 
-def pages(theatre: Theatre) -> Iterator[View]:
-    """The text of an HTML report: of a run, and of one whose start was rejected."""
-    boxes = [Node(name, id=f"box-{n}") for n, name in enumerate(theatre.marked("b"))]
-    script: list[Step] = []
-    for box, status, text in zip(boxes, theatre.marked("d"), theatre.marked("f"), strict=True):
-        script += [says(box.id, status), says(box.id, "failed", text)]
-    workflow = theatre.add("page", nodes=boxes, script=script, output=theatre.named("gh"))
-    target = theatre.directory / "page.html"
-    theatre.call("run", workflow, "--report", str(target))
-    yield View("HTML report", text_of_page(target), "bfgh", form="\n")
-    said = b""
-    for reason in theatre.marked("i"):
-        refusing = theatre.add("refusing", faults={"start": [Answer(422, {"detail": reason})]})
-        theatre.call("run", refusing, "--no-check", "--report", str(target))
-        said += text_of_page(target)
-    yield View("HTML report, error", said, "i", form="\n")
-
-
-def text_of_page(path: Path) -> bytes:
-    """Return what a browser shows of a page."""
-    return "\n".join(PageReader(path).said).encode()
-
-
 def batches(theatre: Theatre) -> Iterator[View]:
     """Rows that fail at a node with a hostile name for a hostile reason, and rows with hostile labels."""
     said = list(zip(theatre.marked("b"), theatre.marked("f"), strict=True))
@@ -446,13 +422,10 @@ def batches(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
-    everything = patch("noxcli.reports.html.rows.WIDEST_MESSAGE", 4000)
-    with patch("noxcli.batch.tally.LINES_TOLD", len(said)), everything:
-        page = theatre.directory / "batch.html"
-        _, out, err = theatre.call("batch", workflow, str(rows), "--report", str(page))
+    with patch("noxcli.batch.tally.LINES_TOLD", len(said)):
+        _, out, err = theatre.call("batch", workflow, str(rows))
     yield View("batch, stdout on a terminal", out, "bf")
     yield View("batch, summary", err, "bf")
-    yield View("HTML report of a batch", text_of_page(page), "bf", form="\n")
     _, out, err = theatre.call("results", f"{rows}.batch")
     yield View("results on a terminal", out, "bf")
     rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in theatre.marked("n")))
@@ -461,4 +434,4 @@ def batches(theatre: Theatre) -> Iterator[View]:
     yield View("batch, mistakes", err, "n")
 
 
-SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, pages, batches)
+SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, batches)

@@ -48,6 +48,27 @@ def test_a_document_on_a_screen_is_the_same_document(document: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain äöü 世界 🌱", "plain äöü 世界 🌱"),
+        ("a\nb\r\nc\td", "a b  c d"),
+        ("\x1b[31mred\x1b]8;;http://x\x07", "\\x1b[31mred\\x1b]8;;http://x\\x07"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("::error::x", ": :error::x"),
+        (" \t\ufe0f::error::x", "  \ufe0f: :error::x"),
+        (":::error::x", ": ::error::x"),
+        ("a ::error::x", "a ::error::x"),
+        ("a ##[group]x ##vso[task.y]", "a ## [group]x ##vso [task.y]"),
+        ("\ud800", "\\ud800"),
+        ("\x00\x7f", "\\x00\\x7f"),
+    ],
+)
+def test_remote_text_is_made_harmless(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "plain: a::b",
