@@ -164,6 +164,12 @@ def test_a_gap_is_marked_as_one(noxcli: Noxcli, plays: Any) -> None:
     assert "events may be missing the server no longer knows the position" in read("gap.html").text
 
 
+def test_a_node_that_may_have_failed_is_not_called_good() -> None:
+    document = {"schema": "noxcli.result/1", "exit_code": 1, "nodes": [{"id": "a", "status": "executed"}]}
+    Path("run.html").write_bytes(b"".join(run_page([ReportedRun(document)], Mask(), Path())))
+    assert "a • executed" in read("run.html").text
+
+
 # What can't be known.
 
 

@@ -7,7 +7,7 @@ from noxcli.fixed import fixed
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects, show_short
 from noxcli.runs.node_data import FAILED
-from noxcli.runs.progress import DONE, SKIPPED, WAITING, BreakKind
+from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, BreakKind
 from noxcli.timing import show_seconds
 
 MOST_BARS = 2000  # nodes of a run
@@ -37,6 +37,8 @@ class _Bar:
         """The class of the style, and a sign."""
         told = self.node.get("status")
         status = told if isinstance(told, str) else ""
+        if status == EXECUTED:
+            return "idle", "•"  # completed or failed, it is unknown which
         if status in DONE:
             return "good", "✓"
         if status in FAILED:
