@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -13,14 +13,12 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import declared
 from noxcli.errors import Undelivered
-from noxcli.files import reason_of
-from noxcli.fixed import fixed
-from noxcli.place import Place, read_named
+from noxcli.files import save
+from noxcli.place import read_named
 
 SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
-LARGEST_SHIPPED = 1024 * 1024  # bytes
 SYSTEM_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification: XDG_DATA_DIRS if it is not set
-LARGEST_RC_FILE = 1024 * 1024  # bytes
+LARGEST_READ = 1024 * 1024  # bytes of a script or an rc file
 
 
 class Shell(StrEnum):
@@ -29,42 +27,6 @@ class Shell(StrEnum):
     BASH = "bash"
     ZSH = "zsh"
     FISH = "fish"
-
-
-@fixed
-class Target:
-    """A file for a user: below `base`, which may lead through the user's own links, no link is followed."""
-
-    base: Path
-    steps: tuple[str, ...]
-    name: str
-
-    @property
-    def directory(self) -> Path:
-        return self.base.joinpath(*self.steps)
-
-    @property
-    def path(self) -> Path:
-        return self.directory / self.name
-
-    def put(self, content: bytes) -> bool:
-        """Write the file; False means that it already had this content.
-
-        Raises Undelivered with the reason, also for a link or anything else but a regular file.
-        """
-        try:
-            with ExitStack() as opened:
-                place = opened.enter_context(Place.named(self.base, make=True))
-                for step in self.steps:
-                    place = opened.enter_context(place.below(step, make=True))
-                with suppress(FileNotFoundError):
-                    if place.read(self.name, LARGEST_SHIPPED) == content:
-                        return False
-                with place.replacing(self.name, 0o644, durable=False) as file:
-                    file.write(content)
-        except OSError as error:
-            raise Undelivered(f"can't write {self.path}: {reason_of(error)}", "run it without --install") from None
-        return True
 
 
 @declared
@@ -95,29 +57,32 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.terminal.write(content.decode())
         return
     target = script_target(shell, context.terminal.environ)
-    context.terminal.write(f"{'wrote' if target.put(content) else 'up to date:'} {target.path}\n")
+    current = _content(target) == content
+    if not current:
+        save(target, [content])
+    context.terminal.write(f"{'up to date:' if current else 'wrote'} {target}\n")
     context.terminal.write(f"{_next_step(shell, target, context.terminal.environ.get('ZDOTDIR'))}\n")
 
 
-def _next_step(shell: Shell, target: Target, zdotdir: str | None) -> str:
+def _next_step(shell: Shell, target: Path, zdotdir: str | None) -> str:
     """Return what the user must do so that the shell reads the script, if anything."""
     match shell:
         case Shell.BASH:
-            line = f". {shlex.quote(str(target.path))}"
+            line = f". {shlex.quote(str(target))}"
             return f"new shells load it with the bash-completion package; without that, add to ~/.bashrc: {line}"
         case Shell.ZSH:
-            directory = shlex.quote(str(target.directory))
-            if _mentions(Path(zdotdir or Path.home()) / ".zshrc", directory):
+            directory = shlex.quote(str(target.parent))
+            if directory.encode() in _content(Path(zdotdir or Path.home()) / ".zshrc"):
                 return "new shells load it"
             return f"add to ~/.zshrc: fpath=({directory} $fpath); autoload -Uz compinit; compinit"
         case Shell.FISH:
             return "new shells load it"
 
 
-def _mentions(path: Path, text: str) -> bool:
+def _content(path: Path) -> bytes:
     with suppress(OSError):
-        return text.encode() in read_named(path, LARGEST_RC_FILE)
-    return False
+        return read_named(path, LARGEST_READ)
+    return b""
 
 
 def script(shell: Shell) -> bytes:
@@ -127,17 +92,16 @@ def script(shell: Shell) -> bytes:
     return (inside if inside.is_file() else Path(str(package)).parent / "completions" / SCRIPTS[shell]).read_bytes()
 
 
-def script_target(shell: Shell, environ: Mapping[str, str]) -> Target:
+def script_target(shell: Shell, environ: Mapping[str, str]) -> Path:
     """Return where the shell looks for a user's own completions."""
     match shell:
         case Shell.BASH:  # bash-completion's README: the directory in its variable, or else this one
             own = environ.get("BASH_COMPLETION_USER_DIR")
-            base = Path(own) if own else _data(environ)
-            return Target(base, ("completions",) if own else ("bash-completion", "completions"), "noxcli")
+            return (Path(own) if own else _data(environ) / "bash-completion") / "completions" / "noxcli"
         case Shell.ZSH:  # zsh has no such directory; the line for .zshrc adds one
-            return Target(_data(environ), ("zsh", "site-functions"), SCRIPTS[shell])
+            return _data(environ) / "zsh" / "site-functions" / SCRIPTS[shell]
         case Shell.FISH:  # fish's documentation, "Where to put completions"
-            return Target(_directory(environ, "XDG_CONFIG_HOME", ".config"), ("fish", "completions"), SCRIPTS[shell])
+            return _directory(environ, "XDG_CONFIG_HOME", ".config") / "fish" / "completions" / SCRIPTS[shell]
 
 
 def user_shell(environ: Mapping[str, str]) -> Shell | None:
@@ -155,7 +119,7 @@ def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
         Shell.FISH: "fish/vendor_completions.d/noxcli.fish",
     }
     system = filter(None, (environ.get("XDG_DATA_DIRS") or SYSTEM_DATA).split(":"))
-    places = [script_target(shell, environ).path, *(Path(directory, for_all[shell]) for directory in system)]
+    places = [script_target(shell, environ), *(Path(directory, for_all[shell]) for directory in system)]
     return any(_is_there(place) for place in places)
 
 

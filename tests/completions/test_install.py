@@ -99,31 +99,21 @@ def test_fish_loads_it_by_itself(noxcli: Noxcli, home: Path) -> None:
     assert "fetch-output" in said_by(["fish", "-c", "complete -C 'noxcli fetch'"], home, PATH=path)
 
 
-@pytest.mark.parametrize("planted", ["file", "directory", "above it", "a directory instead of the file"])
-def test_no_link_is_written_through(noxcli: Noxcli, home: Path, tmp_path: Path, planted: str) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "noxcli.fish").write_text("keep")
+def test_a_link_in_its_place_is_replaced(noxcli: Noxcli, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("keep")
     place = home / PLACES["fish"]
-    match planted:
-        case "file":
-            place.parent.mkdir(parents=True)
-            place.symlink_to(mine / "noxcli.fish")
-        case "directory":
-            place.parent.parent.mkdir(parents=True)
-            place.parent.symlink_to(mine)
-        case "above it":
-            (home / ".config").mkdir()
-            (home / ".config" / "fish").symlink_to(mine)
-        case _:
-            place.mkdir(parents=True)
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "mine")
+    assert install(noxcli, home, "completion", "fish").code == 0
+    assert not place.is_symlink()
+    assert (tmp_path / "mine").read_text() == "keep"
 
+
+def test_a_directory_in_its_place_is_told(noxcli: Noxcli, home: Path) -> None:
+    (home / PLACES["fish"]).mkdir(parents=True)
     result = install(noxcli, home, "completion", "fish")
-
-    assert result.code == 9
-    assert result.err.startswith(f"noxcli: can't write {place}: ")
-    assert result.err.count("\n") == 1
-    assert [(path.name, path.read_text()) for path in mine.iterdir()] == [("noxcli.fish", "keep")]
+    assert (result.code, result.err.count("\n")) == (9, 1)
+    assert result.err.startswith(f"noxcli: can't write {home / PLACES['fish']}: ")
 
 
 def test_a_home_that_cannot_be_written_is_one_line(noxcli: Noxcli, tmp_path: Path) -> None:
