@@ -67,7 +67,7 @@ def to_end(
         with noted(outcome, follower):
             play(_from_start(follower), progress, renderers)
     except TimedOut as late:
-        return let_go(noxus, outcome, policy, late)
+        return stop_or_raise(noxus, outcome, policy, late)
     return follower.run
 
 
@@ -84,7 +84,7 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
     return [renderer for renderer in all_of_them if renderer is not None]
 
 
-def let_go(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
+def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
     """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it ended by then.
 
     Raises TimedOut, which says whether it was stopped or still runs.

@@ -276,7 +276,7 @@ class Listed(Documented):
 
 
 @declared
-class Checking:
+class PreflightOptions:
     """What to check before a start, and against which version of the workflow."""
 
     dry_run: Annotated[
@@ -287,7 +287,7 @@ class Checking:
 
 
 @declared
-class Given:
+class InputOptions:
     """The inputs of one run on the command line."""
 
     inputs: InputArguments = None
@@ -298,7 +298,7 @@ class Given:
 
 
 @declared
-class Starting(Given, Checking):
+class Starting(InputOptions, PreflightOptions):
     """How to start one run."""
 
     callback_url: Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.cli.context import Context
 from noxcli.cli.deliver import check_directory
-from noxcli.cli.options import Checking, Given, Running
+from noxcli.cli.options import InputOptions, PreflightOptions, Running
 from noxcli.cli.session import Session
 from noxcli.encode import to_json
 from noxcli.errors import (
@@ -81,7 +81,7 @@ def require_startable(noxus: Session, options: Running) -> None:
         check_target(Path(options.state_file), "--state-file")
 
 
-def given_inputs(context: Context, given: Given) -> Inputs:
+def given_inputs(context: Context, given: InputOptions) -> Inputs:
     """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     environ, secrets = context.terminal.environ, given.secrets or []
     inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
@@ -100,10 +100,10 @@ def new_run(noxus: Session, options: Running, workflow: str, inputs: Inputs) -> 
     return run_spec(noxus, options, target, inputs, named=workflow)
 
 
-def target_of(noxus: Session, checking: Checking, found: Workflow, patience: Patience) -> Target:
+def target_of(noxus: Session, options: PreflightOptions, found: Workflow, patience: Patience) -> Target:
     """Return what to run, with its definition unless that is not to be checked. Raises as `chosen_version`."""
-    version = chosen_version(noxus, found, checking, patience)
-    if checking.no_check:
+    version = chosen_version(noxus, found, options, patience)
+    if options.no_check:
         return Target(found, found if found.nodes else None, version)  # the list of workflows had everything
     known = read_workflow(noxus, found, patience, version)
     if known is not None and version is None:
@@ -169,18 +169,18 @@ def told(workflow: Workflow, version: Version | None) -> Workflow | None:
     return workflow if "nodes" in workflow.definition else None
 
 
-def chosen_version(noxus: Session, workflow: Workflow, checking: Checking, patience: Patience) -> Version | None:
+def chosen_version(noxus: Session, workflow: Workflow, options: PreflightOptions, patience: Patience) -> Version | None:
     """Return the saved version for --version-id, None without this option.
 
     If the versions can't be read, or their definition is not needed, an id is used unchanged, and the start decides.
     Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
     reading raises if a start would also fail.
     """
-    asked = checking.version_id
+    asked = options.version_id
     if asked is None:
         return None
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
-    if is_uuid(asked) and checking.no_check:
+    if is_uuid(asked) and options.no_check:
         return unread
     within = noxus.deadline.left(LONGEST_LOOK_UP)
     found = _look(lambda: list(noxus.api.list_versions(workflow.id, within=within)), patience)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from noxcli.cli.follow import explainer, follower_of, let_go, not_finished, noted
+from noxcli.cli.follow import explainer, follower_of, not_finished, noted, stop_or_raise
 from noxcli.cli.session import Session
 from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet, UsageProblem
 from noxcli.inputs.definition import outputs_of
@@ -71,7 +71,7 @@ def wait_until(noxus: Session, text: str, conditions: Sequence[Condition], polic
         run = follower.run
     except TimedOut as late:
         try:
-            run = let_go(noxus, outcome, policy, late)
+            run = stop_or_raise(noxus, outcome, policy, late)
         except TimedOut:
             noxus.print_status(outcome.run or run)
             raise

@@ -41,13 +41,13 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.options import (
     Asserting,
-    Checking,
     Common,
     InputArguments,
     Junit,
     LineQueryOption,
     OnInterrupt,
     PollInterval,
+    PreflightOptions,
     Report,
     Secrets,
     WaitingForRun,
@@ -87,7 +87,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(Checking, Asserting, WaitingForRun, Common):
+class Options(PreflightOptions, Asserting, WaitingForRun, Common):
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
@@ -261,7 +261,7 @@ class _Target:
     found: Workflow
     known: Workflow | None
     version_id: str | None
-    checking: Checking
+    checking: PreflightOptions
     checker: Checker
     patience: Patience
     gate: "Gate"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Common, Documented, Given, Waiting, WorkflowArgument, declared, some_time
+from noxcli.cli.options import Common, Documented, InputOptions, Waiting, WorkflowArgument, declared, some_time
 from noxcli.cli.prepare import checked, given_inputs, note_keys, stored
 from noxcli.cli.session import Session, begin
 from noxcli.errors import ExitCode, Phase, UsageProblem
@@ -22,7 +22,7 @@ PROBE_COLUMNS = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SE
 
 
 @declared
-class Options(Documented, Given, Waiting, Common):
+class Options(Documented, InputOptions, Waiting, Common):
     """Learn how a server behaves where the API's documentation is silent.
 
     It reads a run that has ended. With --start it also starts runs, and stops those that are still running at its

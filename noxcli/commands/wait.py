@@ -15,19 +15,18 @@ from noxcli.cli.follow import (
     explainer,
     follower_of,
     judge,
-    let_go,
     not_finished,
     noted,
     policy_of,
+    stop_or_raise,
     wait_for,
     workflow_of,
 )
 from noxcli.cli.options import Common, Following, JsonOption, QueryOption, Reporting, declared
 from noxcli.cli.session import Session, begin
-from noxcli.cli.until import how_far, read_conditions, wait_until
+from noxcli.cli.wait_for import how_far, read_conditions, wait_until
 from noxcli.errors import (
     LostContact,
-    NotAsAsserted,
     NotFinished,
     NoxError,
     Phase,
@@ -138,7 +137,7 @@ def _wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
             run = follower.run
         except TimedOut as late:
             try:
-                run = let_go(noxus, context.outcome, policy, late)
+                run = stop_or_raise(noxus, context.outcome, policy, late)
             except TimedOut:
                 noxus.print_status(context.outcome.run or run)
                 raise
@@ -255,7 +254,7 @@ def _read_last(noxus: Session, waited: Sequence[_Waited], policy: Policy, explai
 
 
 def _take_in(noxus: Session, one: _Waited, read: Result[Run], policy: Policy, *, last: bool) -> None:
-    """Record the result of a read, and report it if it was the `last` one."""
+    """Record the result of a read, and report it if it was the `last` one. Raises unexpected errors."""
     context, outcome = noxus.context, one.outcome
     run, error = read
     if run is not None:
@@ -263,14 +262,17 @@ def _take_in(noxus: Session, one: _Waited, read: Result[Run], policy: Policy, *,
         context.log.note_run(run)
         one.outage.answered()
         one.denied = False
-    if run is not None and policy.over(run):
-        outcome.error = verdict_of(run, outcome.progress.why if outcome.progress else "")
-        if outcome.error is None:
-            outcome.error = _not_as_asserted(context, outcome)
-    elif (why := _given_up(noxus, one, error, last=last)) is not None:
-        outcome.error = _let_go(noxus, outcome, policy, why) if isinstance(why, TimedOut) else why
-    else:
-        return
+    try:
+        if run is None or not policy.over(run):
+            if not _is_last(one, error, last=last):
+                return
+            run = _ended_late(noxus, outcome, error, policy, last=last)
+        verdict = verdict_of(run, outcome.progress.why if outcome.progress else "")
+        if verdict is not None:
+            raise verdict
+        require_queries(context.reports.asserts, outcome, context.terminal.mask)
+    except NoxError as why:
+        outcome.error = why
     one.over = True
     if outcome.run is not None:
         noxus.print_status(outcome.run)
@@ -278,35 +280,30 @@ def _take_in(noxus: Session, one: _Waited, read: Result[Run], policy: Policy, *,
         complain(context, outcome.error)
 
 
-def _given_up(noxus: Session, one: _Waited, error: BaseException | None, *, last: bool) -> NoxError | None:
-    """Return why to stop waiting for a run that has no verdict; None if it is read again. Raises unexpected errors."""
+def _is_last(one: _Waited, error: BaseException | None, *, last: bool) -> bool:
+    """True if a run that has no verdict is not read again. Raises the errors that make it so."""
     if error is None or isinstance(error, Unavailable):
         if error is not None:
             one.outage.failed()
-        over = last or (error is not None and one.outage.is_too_long)
-        return _unended(one.outcome.run, error, noxus.deadline, last=last) if over else None
-    if not isinstance(error, NoxError):
-        raise error
-    if _may_be_a_slip(one, error) and not last:
-        one.denied = True
-        return None
-    return error
+        return last or (error is not None and one.outage.is_too_long)
+    if not last and isinstance(error, NoxError) and error.http_status != 401 and one.outcome.run and not one.denied:
+        one.denied = True  # it was read before, so one rejection may be a slip; only a rejected key is final
+        return False
+    raise error
 
 
-def _let_go(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> NoxError | None:
-    """Return the verdict of a run that had already ended before the stop, or else the outcome of the stop."""
-    try:
-        return verdict_of(let_go(noxus, outcome, policy, late))
-    except TimedOut as error:
-        return error
-
-
-def _not_as_asserted(context: Context, outcome: Outcome) -> NotAsAsserted | None:
-    try:
-        require_queries(context.reports.asserts, outcome, context.terminal.mask)
-    except NotAsAsserted as error:
-        return error
-    return None
+def _ended_late(noxus: Session, outcome: Outcome, error: BaseException | None, policy: Policy, *, last: bool) -> Run:
+    """Return a run that had ended when it was to be stopped. Raises why there is no verdict of any other."""
+    run, deadline = outcome.run, noxus.deadline
+    if isinstance(error, Unavailable) and (run is None or not last):
+        late = last and deadline.seconds != 0
+        why: NoxError = (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
+    else:
+        assert run is not None
+        why = _still_going(run, deadline)
+    if isinstance(why, TimedOut):
+        return stop_or_raise(noxus, outcome, policy, why)
+    raise why
 
 
 def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline: Deadline) -> None:
@@ -319,20 +316,6 @@ def _explain(explains: Explainer, read: Sequence[tuple[_Waited, Run]], deadline:
             if error is not None and not isinstance(error, NoxError):
                 raise error
             one.outcome.progress = progress
-
-
-def _may_be_a_slip(one: _Waited, error: NoxError) -> bool:
-    """True if a run that was read before is rejected for the first time; only a rejected key is final."""
-    return one.outcome.run is not None and not one.denied and error.http_status != 401
-
-
-def _unended(run: Run | None, error: NoxError | None, deadline: Deadline, *, last: bool) -> NoxError:
-    """Return the error for a run that has no verdict at the end of the wait."""
-    if error is not None and (run is None or not last):
-        late = last and deadline.seconds != 0
-        return (TimedOut if late else LostContact)(error.message, error.hint, **error.facts())
-    assert run is not None
-    return _still_going(run, deadline)
 
 
 def _still_going(run: Run, deadline: Deadline) -> NoxError:
