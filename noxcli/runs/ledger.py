@@ -63,6 +63,7 @@ class Ledger:
         self._places: list[int] | None = None
         self._at_end = False  # one of them was the end of what was shown
         self._anywhere = False  # no event has narrowed them down yet
+        self._known: set[int] = set()  # the contents that were shown, once they are searched
         self._came = 0  # events since then
         self._ended = ended
         # Events before the first one that was shown may come, and wait until that is known.
@@ -170,7 +171,8 @@ class Ledger:
     def _next_places(self, position: int, mark: int) -> list[int]:
         end, begins = len(self._contents), self._places or []
         if self._anywhere:
-            begins = list(range(end)) if mark in self._contents else []
+            self._known = self._known or set(self._contents)
+            begins = list(range(end)) if mark in self._known else []
         return [one + 1 for one in begins if one < end and self._fits(one, position, mark)]
 
     def _fits(self, place: int, position: int, mark: int) -> bool:

@@ -1,5 +1,6 @@
 """The ledger: each event once and in order, whatever a server repeats, and an honest label for what is missing."""
 
+import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -293,6 +294,15 @@ def test_any_short_memory_never_shows_its_events_again(text: str, data: st.DataO
     came(ledger, text)
     kept = data.draw(st.integers(1, len(text)))
     assert came(ledger, text[-kept:]) == ""
+
+
+def test_a_long_replay_from_before_what_was_shown_costs_little() -> None:
+    ledger, shown_before = Ledger(), [event(number, position=False) for number in range(30_000)]
+    shown(ledger, [shown_before])
+    ledger.opened(ended=True)
+    began = time.process_time()
+    assert ledger.accept([event(number, position=False) for number in range(50_000, 60_000)]) == []
+    assert time.process_time() - began < 5
 
 
 # A rejected cursor and its full replay.
