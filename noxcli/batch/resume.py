@@ -114,16 +114,11 @@ class RemainingRows:
     def survey(self, rows: RowFile) -> Survey:
         """Return the survey of the rows.
 
-        Raises UsageProblem for a file that can't be read, and for a row that was started and has changed.
+        Raises UsageProblem for a file that can't be read, for a row that was started and has changed, and for one that
+        has an earlier row's id.
         """
         found, digest = Survey(), new_digest()
-        for row in rows.rows():
-            found.rows += 1
-            digest.update(row.digest.to_bytes(8, "big"))
-            if self.shard.has(row.number):
-                self._require_same(row)
-                state = self.past.state(row.number)
-                found.add(row if state == FINISHED else self.checker.checked(row), state)
+        require_own_ids(rows, DigestIndex(self._counted(rows, found, digest)))
         if not self.changed and found.finished < self.past.finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {self.past.finished} that have finished",
@@ -131,6 +126,18 @@ class RemainingRows:
             )
         found.digest = digest.hexdigest()
         return found
+
+    def _counted(self, rows: RowFile, found: Survey, digest: Any) -> Iterator[tuple[int, int]]:
+        """Count each row, and yield the digest of its id with its number."""
+        for row in rows.rows():
+            found.rows += 1
+            digest.update(row.digest.to_bytes(8, "big"))
+            if self.shard.has(row.number):
+                self._require_same(row)
+                state = self.past.state(row.number)
+                found.add(row if state == FINISHED else self.checker.checked(row), state)
+            if row.id is not None:
+                yield digest_of_id(row.id), row.number
 
     def to_do(self, rows: RowFile, journal: Journal, read: Callable[[int], None]) -> Iterator[Row]:
         """Yield the remaining rows, and pass on their number once all are read; runs in the reading thread."""
@@ -208,9 +215,10 @@ def _short(text: str) -> str:
     return f"{text[:LONGEST_CONSTANT]}… ({digest_of(text.encode('utf-8', 'surrogatepass')):016x})"
 
 
-def require_own_ids(rows: RowFile) -> None:
+def require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
     """Raise UsageProblem if two rows have the same id."""
-    ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.rows() if row.id is not None)
+    if ids is None:
+        ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.rows() if row.id is not None)
     repeated = sorted((later, first) for first, later in ids.repeated())
     if repeated:
         first, places = repeated[0], {}
@@ -229,6 +237,7 @@ def accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, in
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
     """
+    require_own_ids(rows)
     known = [number for number, offset in enumerate(past.offsets) if offset]
     numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
     moves = []

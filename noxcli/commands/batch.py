@@ -27,7 +27,6 @@ from noxcli.batch.resume import (
     constants_of,
     line_to_continue,
     reopen_lost,
-    require_own_ids,
     require_resumable,
     require_right,
 )
@@ -307,8 +306,6 @@ def _begun(stack: ExitStack, noxus: Session, table: _Table, target: _Target, opt
         sorted(table.common.secret),
         rows.columns(),
     )
-    if not rows.is_stream:
-        require_own_ids(rows)
     journal, past = None, Past()
     if (table.directory / JOURNAL_NAME).exists():
         journal = _journal(stack, context, table)

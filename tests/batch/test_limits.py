@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.faults import Answer, Hold
-from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from noxcli.sandbox.switches import Switches
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
 from tests.process import HUNG, NOXCLI, environment
@@ -103,3 +104,18 @@ def test_few_file_handles_lose_no_row(sandbox: Sandbox, plays: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert sorted(json.loads(line)["row"] for line in done.stdout.splitlines()) == [1, 2, 3, 4, 5, 6, 7]
     assert len(sandbox.runs(workflow)) == 7
+
+
+@pytest.mark.long(4)
+@pytest.mark.parametrize("rate_limit_counts", ["all", "starts"])
+@pytest.mark.parametrize("rate_limit_window", ["sliding", "fixed", "bucket"])
+def test_limits_of_each_kind_let_every_row_run_once(
+    noxcli: Noxcli, rate_limit_counts: Any, rate_limit_window: Any
+) -> None:
+    switches = Switches(rate_limit=20, rate_limit_counts=rate_limit_counts, rate_limit_window=rate_limit_window)
+    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(30)))
+    with Sandbox([], speed=1000, switches=switches) as server:
+        workflow = server.add(Scenario("limited", nodes=[input_node("Q")]))
+        result = noxcli("batch", workflow, "rows.jsonl", environ={"NOXUS_BACKEND_URL": server.url})
+        assert (result.code, sorted(codes(result))) == (0, list(range(1, 31))), result.err
+        assert len(server.runs(workflow)) == 30
