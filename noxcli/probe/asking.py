@@ -18,6 +18,7 @@ APART = 0.1  # minimum seconds between two requests
 LONGEST_ANSWER = 60.0  # seconds
 LONGEST_REFUSAL = 30.0  # maximum seconds to wait after a 429
 MOST_REFUSALS = 3  # in a row
+CONFLICT = 409  # as an answer to a stop: the run has ended, or is being stopped
 KEPT_SECONDS = 5.0  # for the stop of a run, or half of the time that there is
 LEAST_FOR_STOP = 0.8  # seconds for that beyond the time
 LEAST_FOR_A_RUN = 2  # requests: its start, and its stop
@@ -65,13 +66,14 @@ class Asker:
         headers = {} if body is None else {"Content-Type": "application/json"}
         return self.send(RawRequest("POST", ("v1", *parts), headers=headers, body=content))
 
-    def stop(self, run_id: str) -> bool:
+    def stop(self, workflow_id: str, run_id: str) -> bool:
         """Stop one of the probe's own runs with what was kept for it; false if the run may go on."""
         stop = RawRequest("POST", ("v1", "runs", run_id, "stop"))
-        read = RawRequest("GET", ("v1", "runs", run_id))
+        read = RawRequest("GET", ("v1", "workflows", workflow_id, "runs", run_id))
         self._kept_requests, self._kept_seconds = 0, 0.0
         try:
-            if raw_answer(self._http, stop, self._seconds_to_stop()).ok:
+            answer = raw_answer(self._http, stop, self._seconds_to_stop())
+            if answer.ok or answer.status == CONFLICT:
                 return True
             # It may have ended by itself in the meantime.
             self._allow()

@@ -167,13 +167,21 @@ def _download(e: Evidence) -> Seen | None:
         return Seen(f"redirected to {where}", "redirect" if answer.elsewhere else None, how)
     if not answer.ok:
         return refusal(answer, how)
+    if _is_something_else(e):
+        return Seen("JSON instead of it, perhaps with its address", "address", how, _LIKELY)
     direct = "content-length" in answer.headers
     return Seen("with its length" if direct else "in chunks", "direct" if direct else "chunked", how)
 
 
+def _is_something_else(e: Evidence) -> bool:
+    """True if the answer to a download is JSON, and the file's own value says that the file is not."""
+    told = e.file.headers.get("content-type", "") if e.file else ""
+    return "json" in told and "json" not in str(e.file_value and e.file_value.get("content_type", "json"))
+
+
 def _ranges(e: Evidence) -> Seen | None:
     """Find the answer to a request for a part of a file that is served without a redirect."""
-    answer = e.file_part if e.file and e.file.ok else None
+    answer = e.file_part if e.file and e.file.ok and not _is_something_else(e) else None
     found = {206: "honoured", 200: "ignored", 403: "refused"}.get(answer.status) if answer else None
     how = "the first byte of a file of an ended run"
     return Seen(found, found, how) if found else refusal(answer, how)

@@ -100,7 +100,7 @@ class Trier:
             self.note(f"warning: the server rejected the start with {answer.status}")
 
     def _let_go(self, trial: Trial, run_id: str) -> None:
-        trial.left_running = not self.asker.stop(run_id)
+        trial.left_running = not self.asker.stop(self.workflow_id, run_id)
         if trial.left_running:
             self.note(f"warning: run {run_id} could not be stopped; try again with: noxcli stop {run_id}")
 

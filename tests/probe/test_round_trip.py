@@ -43,10 +43,8 @@ BESIDE: dict[str, dict[str, Any]] = {
 WORKFLOW_OF = {"on_paused": "pauses", "failure_detail": "fails"}
 # Values that look like silence, and numbers too large to count.
 UNSEEN = {
-    ("download", "address"),
     ("keepalive", "none"),
     ("keepalive_seconds", 15.0),
-    ("list_delay_seconds", 5.0),
 }
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
 BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
