@@ -184,6 +184,7 @@ def _chosen(
     api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None
 ) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
+
     fitting = keys_in(run.output, raw)
     if not all(fitting):
         nodes = output_nodes(api, run, patience, workflow) or ()

@@ -15,7 +15,6 @@ from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
-from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.state.logkeeper import LogKeeper
 from noxcli.timing import Deadline
 
@@ -92,6 +91,8 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
     run = outcome.run
     if run is None or not policy.stop_when_late:
         raise late
+    from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run  # loaded only to stop a run
+
     noxus.context.way_back = None
     limit = Deadline(noxus.context.clock, LONGEST_STOP)
     try:

@@ -25,7 +25,6 @@ from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
-from noxcli.outputs.choose import check_keys
 from noxcli.retry import Patience
 from noxcli.runs.candidates import Comparison
 from noxcli.runs.resolve import resolve_version
@@ -119,8 +118,11 @@ def run_spec(noxus: Session, options: Running, target: Target, inputs: Inputs, *
     known = target.known
     if known is not None and not options.no_check:
         inputs = checked(noxus, known, inputs, named=named)
-        for line in check_keys(options.raw or [], known.definition):
-            noxus.context.terminal.note(f"warning: {line}")
+        if options.raw:
+            from noxcli.outputs.choose import check_keys  # loaded only with --raw
+
+            for line in check_keys(options.raw, known.definition):
+                noxus.context.terminal.note(f"warning: {line}")
     version_id = target.version.id if target.version else None
     known = known or target.found
     return RunSpec(target.found, known, inputs, version_id, options.callback_url, keys_known=not options.no_check)

@@ -14,7 +14,6 @@ from noxcli.config.settings import Settings, load_settings, overruling
 from noxcli.errors import NoxError, UsageProblem
 from noxcli.files import check_target
 from noxcli.models import Run, Workflow
-from noxcli.query import Query
 from noxcli.render import Format
 from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
@@ -127,6 +126,8 @@ def present(context: Context, options: Printed) -> None:
     if options.query is not None:
         if context.printing.writes_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
+        from noxcli.query import Query  # loaded only with --query
+
         context.printing.query = Query.read(options.query, "--query")
     if log := options.log_file or terminal.environ.get(LOG_VARIABLE):
         context.log.open(log)
@@ -160,7 +161,10 @@ def _settle_reports(context: Context, options: Asserting, output_dir: str | None
     NOXCLI_CI.
     """
     reports = context.reports = Reports(output_dir=output_dir)
-    reports.asserts = [Query.read(text, "--assert") for text in options.asserts or []]
+    if options.asserts:
+        from noxcli.query import Query  # loaded only with --assert
+
+        reports.asserts = [Query.read(text, "--assert") for text in options.asserts]
     reports.ci = ci_system(options.ci, context.terminal, context.clock)
     if isinstance(options, Reporting):
         reports.page = _checked_target(options.report, "--report")

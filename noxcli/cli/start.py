@@ -11,7 +11,6 @@ from noxcli.cli.session import Session
 from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
 from noxcli.models import Run
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
-from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
 
@@ -84,6 +83,8 @@ def stopped_by_signal(noxus: Session, options: Running) -> Iterator[None]:
 
 def _stopped(noxus: Session, run: Run, signal: Interrupted) -> Interruption:
     """Stop the run and return how that ended."""
+    from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run  # loaded only to stop a run
+
     context = noxus.context
     context.way_back = None
     interrupted = f"interrupted by {signal}"
