@@ -42,6 +42,12 @@ def request_id_of(response: requests.Response) -> str | None:
     return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
 
 
+def is_page(response: requests.Response) -> bool:
+    """True for a web page, which the API never sends."""
+    kind: str = response.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}
+
+
 class Masked(Protocol):
     """An object that quotes the server, with the mask of what it must not quote."""
 
@@ -78,12 +84,10 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
         hint = f"is the key from {key_from} for this host?"
         return Unauthorized(what, hint, http_status=status, request_id=request_id)
     if status == 403 and key_from is not None:
-        return Unauthorized(
-            what,
-            f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?",
-            http_status=status,
-            request_id=request_id,
-        )
+        hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
+        if is_page(response):
+            hint = "a web page said so, not the API: does a firewall in front of it block this machine?"
+        return Unauthorized(what, hint, http_status=status, request_id=request_id)
     if status in {404, 410}:
         doubled = "/v1/v1/" in urlsplit(response.url).path
         hint = "drop /v1 from the base URL, noxcli adds it" if doubled else "check the id and the key's workspace"

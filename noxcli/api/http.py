@@ -14,6 +14,7 @@ from noxcli.api.failures import (
     BROKEN,
     cause_of,
     failure_of,
+    is_page,
     masked,
     never_connected,
     parse_date,
@@ -26,7 +27,7 @@ from noxcli.api.gate import Gate, Kind
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
 from noxcli.decode import TooMuch, decode_json, json_text
-from noxcli.errors import Refused, Unavailable, Unreadable
+from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url
@@ -36,6 +37,8 @@ CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
 MOST_REDIRECTS = 5
+# Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
+WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
 JSON_LIMIT = 256 * 1024 * 1024
@@ -100,6 +103,7 @@ class Http:
         self.mask = mask or Mask(key=settings.key)
         self.clock = ServerClock()
         self.gate: Gate | None = None  # for a command with many requests
+        self._met_api = False  # something has answered that is not a web page
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -188,11 +192,29 @@ class Http:
                 body.attempt.left = False
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
+        if url.origin == self._home.origin:
+            self._require_api(response, starts=fresh)
         if not 200 <= response.status_code < 300:
             ours = url.origin == self._home.origin
             raise failure_of(response, self.mask, key_from=self.settings.key_from if ours else None)
         require_framing(response, part="Range" in (headers or {}))
         return response
+
+    def _require_api(self, response: requests.Response, *, starts: bool) -> None:
+        """Raise ConfigProblem if the first answer of all is a web page: then the API is somewhere else.
+
+        Later, and with other statuses, it is the page of a gateway. A page that says that it is a success may come
+        from something that `starts` a run.
+        """
+        if not is_page(response):
+            self._met_api = True
+        elif not self._met_api and response.status_code in ({404, 405} if starts else {*range(200, 300), 404, 405}):
+            response.close()
+            there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
+            raise ConfigProblem(
+                f"{self._home.netloc} answered {response.status_code} with a web page, not the API",
+                f"set the base URL to https://{WEB_APP}{WEB_APP_API}" if there else "is it the base URL of the API?",
+            )
 
     @masked
     def ask(

@@ -310,7 +310,7 @@ def test_a_torn_last_frame_is_never_an_event(answer: list[bytes], kind: type[Exc
 @pytest.mark.parametrize(
     "head",
     [
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>hi</html>",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: 1\n\n",
         b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n",
