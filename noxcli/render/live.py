@@ -6,11 +6,11 @@ from typing import assert_never
 
 from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Silent, Started, Update
 from noxcli.render.line import Line, Look
+from noxcli.render.log import stream_line
 from noxcli.render.picture import Picture
 from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress, Step
-from noxcli.timing import show_seconds
 
 
 class Live(BottomRenderer):
@@ -52,13 +52,12 @@ class Live(BottomRenderer):
 
     def _take_note(self, update: Update) -> None:
         match update:
-            case Reconnecting(delay=delay, reason=reason):
-                self._polls = False
-                self._note = f"{reason}; retrying in {show_seconds(delay)}" if delay else reason
+            case Reconnecting():
+                self._note, self._polls = stream_line(update)[0], False
             case Silent():
                 self._note, self._polls = "", True
-            case Gap(reason):
-                self._terminal.note(f"gap: {reason}")
+            case Gap():
+                self._terminal.note(stream_line(update)[0])
             case Started() | RunEvent() | Polled() | Paused() | Finished():
                 pass
             case _:

@@ -116,7 +116,7 @@ class RunLog(BaseRenderer):
             case RunEvent() | Finished():
                 return None
             case Reconnecting() | Silent() | Gap():
-                return _stream_line(update)
+                return stream_line(update)
             case Paused():
                 return ("run paused for human input",) * 2
             case _:
@@ -130,7 +130,7 @@ class RunLog(BaseRenderer):
         return f"run {status}{odd}", f"run {status}"
 
 
-def _stream_line(update: Reconnecting | Silent | Gap) -> tuple[str, str]:
+def stream_line(update: Reconnecting | Silent | Gap) -> tuple[str, str]:
     """Return the line about the event stream, and the same without the time of the next attempt."""
     match update:
         case Reconnecting(delay=delay, reason=reason):

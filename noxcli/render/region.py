@@ -8,9 +8,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Self
 
-from rich.control import Control
-from rich.segment import ControlType
-
 from noxcli.errors import Unavailable
 from noxcli.render import BaseRenderer
 from noxcli.render.line import Line
@@ -20,12 +17,11 @@ from noxcli.waiting import start_thread
 
 REDRAW_EVERY = 0.1  # seconds
 LONGEST_PAINTING = 1.0  # seconds that a drawing may take, on a terminal that is stopped with Ctrl-S
-HIDE_CURSOR = str(Control.show_cursor(False))
+HIDE_CURSOR = "\x1b[?25l"
 # Without auto-wrap, a character that is wider than expected costs a cell, not a row.
-CARRIAGE_RETURN = str(Control(ControlType.CARRIAGE_RETURN))
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
 CLEAR_LINE = "\x1b[K"
-CLEAR_LINES = f"{CARRIAGE_RETURN}{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
+CLEAR_LINES = f"\r{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
 
 
 class Region:
@@ -153,6 +149,5 @@ class BottomRenderer(BaseRenderer):
 def _whole(lines: Sequence[str]) -> str:
     # Cleared line by line: terminals keep a cleared screen in their history.
     shown = "\n".join(f"{line}{CLEAR_LINE}" for line in lines)
-    up = [(ControlType.CURSOR_UP, len(lines) - 1)] if len(lines) > 1 else []
-    back = str(Control(ControlType.CARRIAGE_RETURN, *up))
-    return f"{CARRIAGE_RETURN}{NO_WRAP}{shown}{CLEAR_BELOW}{WRAP}{back}"
+    up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
+    return f"\r{NO_WRAP}{shown}{CLEAR_BELOW}{WRAP}\r{up}"

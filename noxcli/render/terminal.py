@@ -107,13 +107,14 @@ class Terminal:
     # The mask, which hides secrets in all messages. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
     drawn: Drawn | None = None
+    read_by_eyes: bool = field(init=False)  # stdout is a terminal
     claim: Claim = field(init=False)
     _screen: Screen = field(default_factory=Screen)
-    _read_by_eyes: bool | None = None
     _ignored: bool = False  # the command is over, and nobody reads stderr
     _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:
+        self.read_by_eyes = self.out.isatty()
         self.claim = Claim(self.err)
 
     @classmethod
@@ -145,13 +146,6 @@ class Terminal:
         except (OSError, ValueError):
             return False
         return self.read_by_eyes or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-    @property
-    def read_by_eyes(self) -> bool:
-        """True if stdout is a terminal, which can't change."""
-        if self._read_by_eyes is None:
-            self._read_by_eyes = self.out.isatty()
-        return self._read_by_eyes
 
     def writes_to(self, path: Path) -> bool:
         """True if stdout is that very file."""

@@ -8,16 +8,9 @@ from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects, show_short
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, BreakKind
-from noxcli.timing import show_seconds
 
 MOST_BARS = 2000  # nodes of a run
-MOST_TICKS = 6
-# Round times in seconds: of a tenth of a millisecond and more, of minutes, of hours.
-TICK_STEPS = (
-    *(digit * 10.0**power for power in range(-4, 1) for digit in (1, 2, 5)),
-    *(10, 20, 30, 60, 120, 300, 600, 1200, 1800),
-    *(hours * 3600 for hours in (1, 2, 3, 6, 12, 24, 48, 120, 240)),
-)
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the axis
 
 
 @fixed
@@ -73,9 +66,10 @@ def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
 
 
 def _axis(page: Page, total: float) -> Html:
+    ends = {0.0: "start", 1.0: "end"}
     ticks = [
-        page.tag("text", _tick_words(at), x=_share(at, total), y="70%", text_anchor="middle" if at else "start")
-        for at in _ticks(total)
+        page.tag("text", show_short(at * total), x=f"{at:.0%}", y="70%", text_anchor=ends.get(at, "middle"))
+        for at in QUARTERS
     ]
     return page.tag(
         "div",
@@ -88,8 +82,8 @@ def _axis(page: Page, total: float) -> Html:
 
 
 def _ground(page: Page, total: float, breaks: Sequence[Mapping[str, Any]]) -> Html:
-    """Return what is drawn under each bar: round times, and the breaks of the stream."""
-    places = [(at, "grid") for at in _ticks(total)]
+    """Return what is drawn under each bar: quarters of the time, and the breaks of the stream."""
+    places = [(at * total, "grid") for at in QUARTERS]
     places += [(_at(one), "lost" if _is_gap(one) else "cut") for one in breaks]
     return page.joined(
         page.tag("line", class_=kind, x1=_share(at, total), x2=_share(at, total), y1="0", y2="100%")
@@ -159,15 +153,3 @@ def _is_gap(one: Mapping[str, Any]) -> bool:
 
 def _share(seconds: float, total: float) -> str:
     return f"{100 * min(max(seconds, 0.0), total) / total:.2f}%"
-
-
-def _ticks(total: float) -> list[float]:
-    """Return round times, the first of them 0."""
-    if total <= 0:
-        return []
-    size = next((step for step in TICK_STEPS if total / step < MOST_TICKS), total / MOST_TICKS)
-    return [size * count for count in range(int(total / size) + 1)]
-
-
-def _tick_words(seconds: float) -> str:
-    return f"{seconds:.3g}s" if seconds < 60 else show_seconds(seconds)
