@@ -78,12 +78,8 @@ def as_line(value: Any, *, indent: int | None = None) -> str:
 
 def line_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
     """Yield what `as_line` returns, a large one in several parts."""
-    before = ""
-    for piece in slices(value) if isinstance(value, str) else json_slices(value, indent=indent):
-        if before:
-            yield before
-        before = piece
-    yield f"{before}\n"
+    yield from slices(value) if isinstance(value, str) else json_slices(value, indent=indent)
+    yield "\n"
 
 
 def _short(text: str) -> str:
