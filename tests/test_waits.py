@@ -19,7 +19,6 @@ ALLOWED = {
     "api/gate.py": {".wait"},  # in the thread that sends the request
     "batch/rows.py": {".open"},  # a regular file; a pipe is read by a thread
     "batch/workers.py": {".get"},  # in a thread without work
-    "commands/completion.py": {".read_bytes"},  # noxcli's own files
     "commands/report.py": {".open"},  # within `Sources.in_time`, like the next three
     "config/credentials.py": {".open", ".wait"},  # a killed command ends at once
     "inputs/sources.py": {".open"},
@@ -28,8 +27,6 @@ ALLOWED = {
     "render/region.py": {".wait"},  # in the thread that draws
     "render/terminal.py": {".open", "open"},  # the standard streams
     "reports/ci/github.py": {".open"},  # for reading and writing: also a FIFO opens at once
-    "reports/html/page.py": {".read_text"},  # noxcli's own files
-    "schemas/__init__.py": {".read_text"},
     "state/known_names.py": {"open"},  # for Tab, without noxcli
     "state/logfile.py": {".open"},  # without waiting for a reader
 }
@@ -41,7 +38,8 @@ def test_only_one_module_waits() -> None:
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith("sandbox/") and name != "waiting.py":
             found[name] = set(waits_in(ast.parse(path.read_text())))
-    assert {name: waits for name, waits in found.items() if waits} == ALLOWED
+    wrong = {name: waits - ALLOWED.get(name, set()) for name, waits in found.items()}
+    assert {name: waits for name, waits in wrong.items() if waits} == {}
 
 
 def waits_in(tree: ast.AST) -> Iterator[str]:
@@ -56,7 +54,10 @@ def waits_in(tree: ast.AST) -> Iterator[str]:
                 yield "open"
             case ast.Call(func=ast.Attribute(value=value, attr="open" | "wait" as name)) if not is_own(value):
                 yield f".{name}"
-            case ast.Call(func=ast.Attribute(attr="read_bytes" | "read_text" | "communicate" | "acquire" as name)):
+            case ast.Call(func=ast.Attribute(value=value, attr="read_bytes" | "read_text" as name)):
+                if not is_packaged(value):
+                    yield f".{name}"
+            case ast.Call(func=ast.Attribute(attr="communicate" | "acquire" as name)):
                 yield f".{name}"
             case ast.Call(func=ast.Attribute(attr="join" | "get" as name), args=[], keywords=[]):
                 yield f".{name}"
@@ -65,6 +66,11 @@ def waits_in(tree: ast.AST) -> Iterator[str]:
 def is_own(value: ast.expr) -> bool:
     """True for the API, the log, the results and a lane of the gate."""
     return ast.unparse(value) in {"context", "context.log", "kept", "lane"}
+
+
+def is_packaged(value: ast.expr) -> bool:
+    """True for a file of noxcli's own."""
+    return any(name in ast.unparse(value) for name in ("HERE", "SCHEMA_FILES", "package"))
 
 
 GIVEN = {"open key", "open text.txt", "open inputs.json", "open rows.jsonl"}
