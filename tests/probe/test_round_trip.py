@@ -47,7 +47,7 @@ UNSEEN = {
     ("keepalive_seconds", 15.0),
 }
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
-BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds"}
+BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds", "trailing_slash", "web_app"}
 SEED, PAIRS = 16, 12
 Settings = Mapping[str, Any]
 
