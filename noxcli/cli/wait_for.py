@@ -1,6 +1,6 @@
 """Waits that may end before the run does: at a condition of --for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ def read_conditions(texts: Sequence[str], *, streams: bool) -> list[Condition]:
     return conditions
 
 
-def how_far(progress: Progress) -> tuple[float | None, str]:
+def _how_far(progress: Progress) -> tuple[float | None, str]:
     """Return the share of the work that is done, if known, and the run's state in words."""
     at_work = [node.name for node in list(progress.nodes.values()) if node.running]
     share = progress.percent / 100 if progress.percent else None
@@ -51,7 +51,7 @@ def wait_until(noxus: Session, text: str, conditions: Sequence[Condition], polic
     Raises Unmet if the run ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended;
     UsageProblem for a node or an output that the workflow lacks.
     """
-    context, outcome = noxus.context, noxus.context.outcome
+    outcome = noxus.context.outcome
     outcome.conditional = True
     patience = noxus.patience(gave_up=LostContact)
     found = outcome.run = noxus.run(text, patience)
@@ -64,19 +64,31 @@ def wait_until(noxus: Session, text: str, conditions: Sequence[Condition], polic
     progress, follower = follower_of(noxus, run, replace(policy, every_event=thorough), workflow)
     outcome.progress = progress
     watch = _watch(noxus, conditions, progress, run, workflow, policy)
-    once = noxus.deadline.seconds == 0
+    bursts = _looked_at(follower, once=noxus.deadline.seconds == 0)
+    ended = follow_without_picture(noxus, follower, progress, watch.until(bursts), policy)
+    if ended is not follower.run:
+        play(watch.until([[Finished(ended)]]), progress, [])
+    _conclude_wait(noxus, ended, watch)
+
+
+def follow_without_picture(
+    noxus: Session, follower: Follower, progress: Progress, bursts: Iterable[Burst], policy: Policy
+) -> Run:
+    """Follow a run with a line of progress, and return it; another record of it if it was to be stopped, but had ended.
+
+    Raises TimedOut after printing its line.
+    """
+    context, outcome, run = noxus.context, noxus.context.outcome, follower.run
     try:
-        with noted(outcome, follower), wait_progress(context.terminal, partial(how_far, progress)):
-            play(watch.until(_looked_at(follower, once=once)), progress, [LogKeeper(context.log, run)])
-        run = follower.run
+        with noted(outcome, follower), wait_progress(context.terminal, partial(_how_far, progress)):
+            play(bursts, progress, [LogKeeper(context.log, run)])
     except TimedOut as late:
         try:
-            run = stop_or_raise(noxus, outcome, policy, late)
+            return stop_or_raise(noxus, outcome, policy, late)
         except TimedOut:
             noxus.print_status(outcome.run or run)
             raise
-        play(watch.until([[Finished(run)]]), progress, [])
-    _conclude_wait(noxus, run, watch)
+    return follower.run
 
 
 def _looked_at(follower: Follower, *, once: bool) -> Iterator[Burst]:

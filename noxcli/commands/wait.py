@@ -16,7 +16,6 @@ from noxcli.cli.follow import (
     follower_of,
     judge,
     not_finished,
-    noted,
     policy_of,
     stop_or_raise,
     wait_for,
@@ -24,7 +23,7 @@ from noxcli.cli.follow import (
 )
 from noxcli.cli.options import Common, Following, JsonOption, QueryOption, Reporting, declared
 from noxcli.cli.session import Session, begin
-from noxcli.cli.wait_for import how_far, read_conditions, wait_until
+from noxcli.cli.wait_for import follow_without_picture, read_conditions, wait_until
 from noxcli.errors import (
     LostContact,
     NotFinished,
@@ -36,7 +35,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.outputs.await_output import own_record
-from noxcli.render.renderers import bar_fits, play, wait_progress
+from noxcli.render.renderers import bar_fits, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import Patience
@@ -45,7 +44,6 @@ from noxcli.runs.follow import Policy
 from noxcli.runs.reasons import EXPLAIN_WITHIN, Explainer
 from noxcli.runs.record import LAST_READ, judged, still_running
 from noxcli.runs.resolve import read_runs
-from noxcli.state.logkeeper import LogKeeper
 from noxcli.timing import Deadline, Outage
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
@@ -131,16 +129,7 @@ def _wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
     if deadline.seconds != 0:
         known = workflow_of(noxus, run) if bar_fits(context.terminal) else run.workflow
         progress, follower = follower_of(noxus, run, policy, known)
-        try:
-            with noted(context.outcome, follower), wait_progress(context.terminal, partial(how_far, progress)):
-                play(follower.updates(), progress, [LogKeeper(context.log, run)])
-            run = follower.run
-        except TimedOut as late:
-            try:
-                run = stop_or_raise(noxus, context.outcome, policy, late)
-            except TimedOut:
-                noxus.print_status(context.outcome.run or run)
-                raise
+        run = follow_without_picture(noxus, follower, progress, follower.updates(), policy)
     noxus.print_status(run)
     if not (run.settled or run.paused):
         raise _still_going(run, deadline)
