@@ -84,7 +84,8 @@ class Engine:
         self._starting: dict[int, ActiveRow] = {}
         self._doubts: list[ActiveRow] = []
         self._schedule = Schedule(bounds.poll_interval)
-        self._quiet = min(LONGEST_ANSWER, (work.deadline.seconds or 0.0) / 2)
+        limit = work.deadline.seconds
+        self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
         self._starts_no_more = False
 
     def run(self) -> None:
@@ -206,7 +207,7 @@ class Engine:
             failing = sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
             if self._tally.failed + failing >= self._bounds.max_failures:
                 self.end_starting()
-        if self._quiet and not self._starts_no_more and self._work.deadline.left() <= self._quiet:
+        if not self._starts_no_more and self._work.deadline.left() <= self._quiet:
             self.out_of_time = True
             self.end_starting()
         most_starts = max(1, self._threads // 2)

@@ -4,7 +4,8 @@ import heapq
 import time
 from collections import deque
 
-FIRST_LOOK, SHORTEST = 0.2, 0.02  # seconds: while no run has ended, and between two reads of one
+FIRST_LOOK, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
+SHORTEST = 0.02  # seconds between two reads of one run
 GROWTH = 0.1  # of a run's time so far until its next read, while no run has ended
 SHARE = 0.05  # of the median time of runs between two reads, from the shortest time on
 REMEMBERED = 32
@@ -23,7 +24,7 @@ class Durations:
     def until_next(self, taken: float) -> float:
         """Return the seconds until the next read of a run that has taken this long."""
         if not self._last:
-            return max(SHORTEST, GROWTH * taken) if taken else FIRST_LOOK
+            return max(FIRST_APART, GROWTH * taken) if taken else FIRST_LOOK
         ordered = sorted(self._last)
         if taken < ordered[0]:
             return ordered[0] - taken

@@ -201,9 +201,8 @@ class RowWork:
                 f"continue with: noxcli wait {run.workflow_id}/{run.id}",
                 **trouble.facts(),
             )
-        ends = trouble if trouble.http_status == REJECTED_KEY else None
         outcome = Outcome(run=run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=trouble)
-        return self._finished(active.row, outcome, ends)
+        return self._finished(active.row, outcome)
 
     def _explain(self, run: Run, outcome: Outcome) -> None:
         from noxcli.runs.reasons import Explainer  # loaded for a failed run
@@ -243,8 +242,10 @@ class RowWork:
     def _finished(
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
     ) -> FinishedRow:
-        finished = FinishedRow.of(row, outcome, self.mask)
+        finished, error = FinishedRow.of(row, outcome, self.mask), outcome.error
         finished.ends_all, finished.took = ends_all, took
+        if error is not None and error.http_status == REJECTED_KEY:
+            finished.ends_all = error
         return finished
 
 

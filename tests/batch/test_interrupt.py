@@ -88,6 +88,22 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) 
     assert all(run.status == "stopped" for run in runs)
 
 
+@pytest.mark.long(7)
+def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(60_000)]})
+    with running("batch", workflow, write_rows(4), "--max-parallel", "2", env=environment(sandbox.url)) as process:
+        end = time.monotonic() + HUNG
+        while not any(request.method == "POST" for request in sandbox.requests) and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.2)  # in the meantime, the request has left
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=HUNG)
+    assert process.returncode == 143
+    doubt = answered(out)[1]
+    assert (doubt["exit_code"], doubt["retry_safe"]) == (7, False)
+    assert b"1 in doubt" in err
+
+
 def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(400 * int(inputs["Q"]))])
     argv = [*forked(), "batch", workflow, write_rows(6)]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from noxcli.batch.poll import FIRST_LOOK, SHORTEST, Durations, Schedule
+from noxcli.batch.poll import FIRST_APART, FIRST_LOOK, SHORTEST, Durations, Schedule
 
 
 def looks(durations: Durations, most: float) -> list[float]:
@@ -19,7 +19,8 @@ def looks(durations: Durations, most: float) -> list[float]:
 def test_while_nothing_is_known_reads_are_a_tenth_apart() -> None:
     moments = looks(Durations(), 100.0)
     assert moments[0] == FIRST_LOOK
-    assert all(later - earlier == pytest.approx(max(SHORTEST, 0.1 * earlier)) for earlier, later in pairwise(moments))
+    apart = [max(FIRST_APART, 0.1 * earlier) for earlier in moments[:-1]]
+    assert [later - earlier for earlier, later in pairwise(moments)] == pytest.approx(apart)
 
 
 def test_runs_are_read_from_the_shortest_time_on_every_twentieth_of_the_median() -> None:
