@@ -128,12 +128,12 @@ CASES = {
     "a topic is unknown": Case("help zzz", "--help"),
     "a schema is unknown": Case("schema zzz", "schema"),
 }
-# Pages that others read, whose server is theirs.
+# Pages that others read, and saved events: the server is the reader's.
 PAGES = {
+    "saved events without an end": Case("report e.ndjson", "report"),
     "a run that failed": Case("run fails --report p.html", "inspect", page="p.html"),
     "a run that goes on": Case("run W --timeout 1s --report p.html", "wait", FOREVER, page="p.html"),
     "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
-    "events without an end": Case("report e.ndjson -o p.html", "wait", page="p.html"),
     "a summary on GitHub": Case(
         "run qa Question=x --ci github", environ={"GITHUB_STEP_SUMMARY": "summary.md"}, page="summary.md"
     ),
