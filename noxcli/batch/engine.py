@@ -268,6 +268,7 @@ class Engine:
         else:
             if self._starting.pop(number, None) is not None and state.error is not None:
                 self.end_starting(state.error)
+            state.attempt = None  # it knows the row: the two would keep each other
             self.active[number] = state
             self._schedule.add(number, time.monotonic() - state.began)
 
@@ -304,7 +305,8 @@ class Engine:
 
     def _drop(self, number: int) -> None:
         self.active.pop(number, None)
-        self._starting.pop(number, None)
+        if (row := self._starting.pop(number, None)) is not None:
+            row.attempt = None
         self._schedule.drop(number)
 
     # Doubts.

