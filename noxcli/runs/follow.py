@@ -32,7 +32,7 @@ from noxcli.models import (
     Silent,
     Update,
 )
-from noxcli.runs.ledger import Ledger
+from noxcli.runs.ledger import OF_A_RUN, Ledger
 from noxcli.runs.record import LAST_READ, Record, RecordSource
 from noxcli.timing import Backoff, Deadline, Outage, show_seconds
 
@@ -394,7 +394,7 @@ class Follower:
 
     def _accept(self, events: Sequence[RunEvent]) -> list[Update]:
         """Return the new ones, and note what they say."""
-        if any(event.type in {"content", "state"} for event in events):
+        if any(event.type in OF_A_RUN for event in events):
             self._quiet.restart()
             self._look.restart(self._look_after)
         if any(map(_may_be_the_end, filter(_is_news, events))) and not self._over():
@@ -405,7 +405,7 @@ class Follower:
 
     def _heard(self, told: list[Update]) -> list[Update]:
         fresh = [update for update in told if isinstance(update, RunEvent)]
-        counting = [event for event in fresh if event.type in {"content", "state"}]
+        counting = [event for event in fresh if event.type in OF_A_RUN]
         # An event without data, or of a kind of the server's own, may also come behind the end.
         self._last = next((event for event in reversed(counting) if isinstance(event.data, dict)), self._last)
         if fresh:

@@ -13,6 +13,7 @@ RECENT = 10_000  # positions with direct access; older ones need a search
 SEARCHES = 50  # on one connection, since each scans everything
 MOST_AGAIN = 1_000  # positions that came again on one connection, with their contents
 MOST_PLACES = 100  # a replay begins at the start, or near the end
+OF_A_RUN = frozenset({"content", "state"})  # the documented types
 WORTHLESS = "the server's positions don't tell its events apart; events may be missing or repeated"
 UNKNOWN_POSITION = "the server no longer knows the position, and its replay does not contain it"
 
@@ -85,15 +86,12 @@ class Ledger:
         told: list[Update] = list(events[:count])
         for event in events[count:]:
             self._take(event, told)
-        self.accepted += sum(isinstance(update, RunEvent) for update in told)
         return told
 
     def settle(self) -> list[Update]:
         """Return what was waiting to be placed, since nothing more will come on this connection."""
         placed = self._at_end or self._anywhere or self._refused  # otherwise they are from before the end
-        told = self._give_out() if self.seeking and placed and (self._refused or self._waiting) else []
-        self.accepted += sum(isinstance(update, RunEvent) for update in told)
-        return told
+        return self._give_out() if self.seeking and placed and (self._refused or self._waiting) else []
 
     @property
     def held(self) -> int:
@@ -125,9 +123,15 @@ class Ledger:
             self._forget(old)
         if place > before:
             self.cursor, self._cursor_place = events[place - before - 1].redis_id, place - 1
+        self.accepted += place - before
         return place - before
 
     def _take(self, event: RunEvent, told: list[Update]) -> None:
+        if not event.redis_id and event.type not in OF_A_RUN:
+            # Such as a keep-alive, which no replay repeats; one within a replay is as old as what is around it.
+            if self._places is None or self._at_end:
+                told.append(event)
+            return
         mark = content_mark(event)
         position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
         place = self._place_of(position, event.redis_id) if position else None
@@ -215,9 +219,8 @@ class Ledger:
         if self._places is None:
             return
         self._places, self._anywhere, self._waiting = [place + 1], False, []
-        self._refused = self.seeking = False
-        if place + 1 == len(self._contents) or place == self._cursor_place:
-            self._at_end = place + 1 == len(self._contents)
+        self._refused = self.seeking = self._at_end = False
+        if place == self._cursor_place:
             self._overlap()
 
     def _place_of(self, position: int, text: str | None) -> int | None:
@@ -254,6 +257,7 @@ class Ledger:
         if position:
             self.cursor, self._cursor_place = event.redis_id, place
             self._recent[position] = place
+        self.accepted += 1
         self._contents.append(mark)
         self._positions.append(position)
         if place >= RECENT:

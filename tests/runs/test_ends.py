@@ -176,6 +176,19 @@ def test_a_torn_frame_is_read_again_from_the_cursor(noxcli: Noxcli) -> None:
     assert [target.partition("?")[2] for kind, target in side.asked if kind == "events"] == ["", "etag=2-0"]
 
 
+def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
+    odd = [b"data:\n\n", b"data: ping\n\n", b"data: [DONE]\n\n", b'data: {"type": "content", "da\n\n']
+    log = [piece(0, "0-0"), *odd, piece(1, "1-0"), end("2-0")]
+    with other_side(reads=by_turns(record("completed")), events=sends(log)) as (side, environ):
+        result = noxcli(*START, "--format", "ndjson", environ=environ)
+        text = noxcli("stream", RUN, "--format", "content", environ=environ)
+    assert (result.code, result.own, side.count("events")) == (0, ["started", "result"], 2)
+    kinds = [one["type"] for one in result.events]
+    assert [kind for kind in kinds if kind != "unknown"] == ["content"] * 3
+    assert [one["data"] for one in result.events if one["type"] == "unknown"][:3] == ["", "ping", "[DONE]"]
+    assert (text.code, text.text) == (0, "piece 0 piece 1 ")
+
+
 # An output that is one bare value.
 
 

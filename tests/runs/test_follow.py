@@ -979,6 +979,12 @@ def test_a_record_that_goes_on_beside_a_silent_stream_is_progress() -> None:
         assert followed(server, Policy(stall_timeout=stall)).run is COMPLETED
 
 
+@pytest.mark.usefixtures("no_jitter")
+def test_events_of_unknown_kinds_do_not_start_the_delays_anew() -> None:
+    server = FakeServer([[(0, [RunEvent("unknown", "hello")]), (0, CLOSED)]], ends_at(6))
+    assert followed(server).delays[:4] == [0.5, 1, 2, 4]
+
+
 def test_events_of_unknown_kinds_are_no_progress_and_hide_nothing() -> None:
     ping = RunEvent("unknown", "ping")
     server = FakeServer([[(1, [piece(0)]), *every(1, [ping])]])

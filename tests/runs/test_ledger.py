@@ -168,6 +168,13 @@ def test_a_replay_whose_first_event_looks_like_the_last_one_shown_is_read_as_a_w
     assert [*ledger.accept(bare), *ledger.settle()] == []
 
 
+def test_a_replay_begins_with_something_like_what_was_shown_first() -> None:
+    ledger = Ledger()
+    assert shown(ledger, [bare("cde")]) == bare("cde")
+    ledger.opened(ended=True)
+    assert [*ledger.accept(bare("cxcdef")), *ledger.settle()] == bare("f")
+
+
 def test_a_replay_that_goes_another_way_is_new_from_there() -> None:
     ledger = Ledger()
     bare = [event(number, position=False) for number in range(6)]
@@ -303,6 +310,16 @@ def test_a_long_replay_from_before_what_was_shown_costs_little() -> None:
     began = time.process_time()
     assert ledger.accept([event(number, position=False) for number in range(50_000, 60_000)]) == []
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("position", [True, False])
+def test_events_of_other_kinds_are_passed_on_and_leave_no_mark(position: bool) -> None:
+    ledger, ping = Ledger(), RunEvent("unknown", "ping")
+    log = [event(number, position=position) for number in range(6)]
+    assert shown(ledger, [[*log[:3], ping, ping, log[3]]]) == [*log[:3], ping, ping, log[3]]
+    assert (ledger.accepted, ledger.label) == (4, Continuity.PROVEN)
+    assert shown(ledger, [[log[0], ping, *log[1:], ping]]) == [*log[4:], ping]
+    assert (ledger.accepted, ledger.label) == (6, Continuity.PROVEN)
 
 
 # A rejected cursor and its full replay.
